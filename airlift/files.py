@@ -1,0 +1,335 @@
+"""Confined paths, bounded reads and durable writes: the only module that changes the disk.
+
+Every durable step is: write to a temporary name, fsync, rename, fsync the folder. Nothing here follows a symbolic
+link that it did not make. OSErrors become :class:`StorageError` (8) when writing and :class:`UncheckedError` (7) when
+reading, so that a full disk or an unreadable disc is never mistaken for bad data.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import stat
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from airlift.errors import (
+    BusyError,
+    DigestError,
+    InventoryError,
+    MalformedError,
+    NoSpaceError,
+    PermissionDeniedError,
+    StorageError,
+    UncheckedError,
+)
+
+MAX_PATH_BYTES = 1024
+MAX_NAME_BYTES = 255
+COPY_BYTES = 1 << 20
+FILE_MODE = 0o444
+FOLDER_MODE = 0o755
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WINDOWS_RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+_FORBIDDEN = set('<>:"|?*\\')
+
+
+# -- paths ---------------------------------------------------------------------------------------------------------
+
+
+def check_relative(text: str) -> str:
+    """Return ``text`` if it is a portable relative path that stays inside its folder (SPEC 4.2).
+
+    Raises:
+        MalformedError: absolute, ``..``, empty parts, backslash, drive letter, control or bidirectional characters,
+            names reserved by Windows, trailing dots or spaces, not NFC, or too long.
+    """
+    if not text or len(text.encode(errors="surrogatepass")) > MAX_PATH_BYTES:
+        raise MalformedError("a path is empty or too long", found=ascii(text[:80]))
+    for part in text.split("/"):
+        reason = _bad_name(part)
+        if reason:
+            raise MalformedError(f"a path has {reason}", found=ascii(text[:80]))
+    return text
+
+
+def _bad_name(name: str) -> str | None:
+    if name in {"", ".", ".."}:
+        return "an empty, '.' or '..' part"
+    if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
+        return "a name that is too long"
+    if any(unicodedata.category(c)[0] == "C" or c in _FORBIDDEN for c in name):
+        return "a control, bidirectional or reserved character"
+    if unicodedata.normalize("NFC", name) != name:
+        return "a name that is not in Unicode normal form C"
+    if name[-1] in ". " or name[0] == " ":
+        return "a name with a leading space or a trailing dot or space"
+    if name.split(".")[0].casefold() in _WINDOWS_RESERVED:
+        return "a name that Windows reserves"
+    return None
+
+
+def check_no_collision(paths: list[str]) -> None:
+    """Raise MalformedError if two paths are one under case folding, or one is a folder of another."""
+    folded = {}
+    for path in paths:
+        key = unicodedata.normalize("NFC", path.casefold())
+        if key in folded:
+            raise MalformedError("two paths collide", found=f"{ascii(folded[key])} and {ascii(path)}")
+        folded[key] = path
+    for key, path in folded.items():
+        parts = key.split("/")
+        for depth in range(1, len(parts)):
+            if "/".join(parts[:depth]) in folded:
+                raise MalformedError("a path is both a file and a folder", found=ascii(path))
+
+
+# -- translating OSError -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn an OSError of the body into an error with exit code 7 that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        kind = PermissionDeniedError if error.errno in _DENIED else UncheckedError
+        raise kind(f"cannot read {os.fspath(path)}", found=os.strerror(error.errno or 0)) from error
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn an OSError of the body into an error with exit code 8 (7 for missing permission) that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise NoSpaceError(f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno)) from error
+        kind: type[StorageError | UncheckedError] = PermissionDeniedError if error.errno in _DENIED else StorageError
+        raise kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0)) from error
+
+
+# -- bounded reads -------------------------------------------------------------------------------------------------
+
+
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """Open a regular file for reading without following a link in its last part; return the descriptor.
+
+    Raises:
+        InventoryError: it is a link or a special file.
+        UncheckedError: it cannot be opened.
+    """
+    with reading(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV}:
+                raise InventoryError(f"{os.fspath(path)} is a link or a special file") from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InventoryError(f"{os.fspath(path)} is not a regular file")
+        return descriptor
+
+
+def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+    """Return the whole of a regular file of at most ``limit`` bytes, read once.
+
+    Raises:
+        DigestError: it is longer than ``limit``.
+        InventoryError: it is a link or a special file.
+        UncheckedError: it cannot be read.
+    """
+    descriptor = open_regular(path)
+    with reading(path):
+        try:
+            size = os.fstat(descriptor).st_size
+            if size > limit:
+                raise DigestError(
+                    f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
+                )
+            data = read_at(descriptor, 0, size)
+            if len(data) != size or os.pread(descriptor, 1, size):
+                raise UncheckedError(f"{os.fspath(path)} changed while it was read")
+            return data
+        finally:
+            os.close(descriptor)
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Return bytes ``[offset, offset + length)`` of an open file; fewer only at its end."""
+    parts = []
+    while length > 0:
+        part = os.pread(descriptor, length, offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+# -- durable writes ------------------------------------------------------------------------------------------------
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    with writing(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def make_folder(path: Path, mode: int = FOLDER_MODE) -> Path:
+    """Make a folder and its missing parents, each durable in its parent; an existing one is left as it is."""
+    if path.is_dir():
+        return path
+    with writing(path):
+        make_folder(path.parent)
+        try:
+            path.mkdir(mode)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        sync_folder(path.parent)
+    return path
+
+
+@contextmanager
+def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterator["Writer"]:
+    """Write a file durably: it appears under ``path`` whole and synced, or not at all.
+
+    With ``replace=False`` an existing ``path`` is an error; a crash may leave a temporary file ``.tmp-*`` behind.
+    """
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    with writing(path):
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                yield Writer(descriptor)
+                os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if replace:
+                os.rename(temporary, path)
+            else:
+                os.link(temporary, path)
+                os.unlink(temporary)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+class Writer:
+    """An open temporary file: sequential :meth:`write` and positioned :meth:`write_at`."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of ``data``; short writes are continued."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            view = view[os.write(self.descriptor, view) :]
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write all of ``data`` at ``offset``."""
+        view = memoryview(data).cast("B")
+        while len(view):
+            count = os.pwrite(self.descriptor, view, offset)
+            view, offset = view[count:], offset + count
+
+
+def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bool = True) -> None:
+    """Write ``data`` durably under ``path``, whole or not at all."""
+    with writer(path, mode=mode, replace=replace) as file:
+        file.write(data)
+
+
+def rename_durable(source: Path, target: Path) -> None:
+    """Rename within one file system and make both folders durable; replaces a file or an empty folder."""
+    with writing(target):
+        os.rename(source, target)
+        sync_folder(target.parent)
+        if source.parent != target.parent:
+            sync_folder(source.parent)
+
+
+def link_durable(source: Path, target: Path) -> None:
+    """Hard-link ``source`` as ``target``; an existing ``target`` is left. The caller syncs the folder."""
+    with writing(target):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            return
+
+
+def point(link: Path, target: str) -> None:
+    """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename."""
+    temporary = link.with_name(f".tmp-{secrets.token_hex(8)}")
+    with writing(link):
+        os.symlink(target, temporary)
+        try:
+            os.rename(temporary, link)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(link.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder, durably; a missing one is fine. Links are not followed."""
+    with writing(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_folder(path.parent)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove ``.tmp-*`` leftovers of interrupted writes directly inside ``folder``."""
+    with writing(folder):
+        for entry in folder.glob(".tmp-*"):
+            remove(entry)
+
+
+# -- locks and space -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the exclusive lock file ``path`` (one command at a time per depot or enclave).
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(f"{path.parent} is in use by another airlift command") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes can still be written below ``folder``."""
+    with reading(folder):
+        status = os.statvfs(folder)
+        return status.f_bavail * status.f_frsize
