@@ -1,0 +1,73 @@
+# Needs make and Python >= 3.11, nothing else: no compiler, nothing installed beforehand.
+#   make test PYTHON=python3.12     picks the interpreter (remove .venv when changing it)
+#   make test JOBS=8                picks the number of test processes
+
+PYTHON ?= python3
+JOBS   ?= 2
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/installed
+CODE   := airlift tests $(wildcard examples)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv demo test lint format bench fuzz lock clean
+
+help:
+	@echo "make demo    the story from low to high and back, on the example stack"
+	@echo "make test    lint, then all tests with branch coverage"
+	@echo "make lint    ruff, mypy --strict, import rules"
+	@echo "make format  rewrite the code as ruff formats it"
+	@echo "make bench   measurements, with their peers"
+	@echo "make fuzz    property tests and fuzz targets with many more examples"
+	@echo "make venv    the environment that all of these use, from requirements.lock"
+	@echo "make lock    resolve the dependencies anew (needs network)"
+	@echo "make clean   remove what the targets made, .venv included"
+
+venv: $(STAMP)
+
+# Everything comes from the lock, digest by digest; the build back end too, hence no build isolation.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is older than Python 3.11" >&2; \
+	    echo "hint: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench
+
+fuzz: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property
+
+# The versions of dev, low and hsm for every platform and Python that airlift supports, without any address:
+# where they are downloaded from is the business of whoever installs.
+lock:
+	test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }
+	.venv-lock/bin/uv --no-config pip compile pyproject.toml --output-file requirements.lock $(LOCK) \
+	  --universal --python-version 3.11 --extra dev --extra low --extra hsm --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
+clean:
+	rm -rf $(VENV) .venv-lock build dist airlift.egg-info htmlcov .coverage .coverage.* \
+	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find airlift tests manifests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
