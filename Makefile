@@ -65,7 +65,7 @@ lock:
 	test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }
 	.venv-lock/bin/uv --no-config pip compile pyproject.toml --output-file requirements.lock $(LOCK) \
 	  --universal --python-version 3.11 --extra dev --extra low --extra hsm --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+	  --no-header --no-annotate --quiet
 
 clean:
 	rm -rf $(VENV) .venv-lock build dist airlift.egg-info htmlcov .coverage .coverage.* \

@@ -1,0 +1,1 @@
+"""JSON Schemas and samples of what people write: release manifests and policies."""

@@ -1,0 +1,1 @@
+"""Measurements, always beside a peer: python -m tests.bench."""

@@ -1,0 +1,1 @@
+"""Frozen bundles and ledgers of every released format version stay verifiable."""

@@ -1,0 +1,1 @@
+"""Other people's programs and formats agree with ours."""

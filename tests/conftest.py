@@ -1,0 +1,38 @@
+"""Fixtures and hypothesis profiles that every test may use."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# ci: the same examples on every run, so that a red build is about the change. fuzz: new ones, many of them.
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile("dev", deadline=None, max_examples=200)
+settings.register_profile(
+    "fuzz",
+    deadline=None,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ci")
+
+TOOL_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def find_tool(name: str) -> str:
+    """Return the path of a program; skip the test without it, or fail when AIRLIFT_REQUIRE_TOOLS=1."""
+    path = shutil.which(name, path=TOOL_PATH)
+    if path is not None:
+        return path
+    reason = f"{name} is not installed"
+    if os.environ.get("AIRLIFT_REQUIRE_TOOLS") == "1":
+        pytest.fail(f"{reason}, and AIRLIFT_REQUIRE_TOOLS=1 asks for it", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def require_tool() -> Callable[[str], str]:
+    """Return :func:`find_tool`: ``require_tool("strace")`` is the path of strace, or the test does not run."""
+    return find_tool

@@ -1,0 +1,1 @@
+"""Fuzz targets: bytes that nobody meant, fed to every parser."""

@@ -1,0 +1,1 @@
+"""Round trips, and: any flipped, cut or swapped byte raises AirliftError and nothing else."""

@@ -1,0 +1,1 @@
+"""Single modules, good and bad input, with fakes rather than mocks."""

@@ -1,0 +1,1 @@
+"""Golden vectors, good and bad, with their expected outcome; the generator is beside them."""
