@@ -1,4 +1,4 @@
-"""Confined paths, bounded reads and durable writes: the only module that changes the disk.
+"""Bounded reads and durable writes: the only module that changes the disk.
 
 Every durable step is: write to a temporary name, fsync, rename, fsync the folder. Nothing here follows a symbolic
 link that it did not make. OSErrors become :class:`StorageError` (8) when writing and :class:`UncheckedError` (7) when
@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import stat
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,73 +19,18 @@ from airlift.errors import (
     BusyError,
     DigestError,
     InventoryError,
-    MalformedError,
     NoSpaceError,
     PermissionDeniedError,
     StorageError,
     UncheckedError,
 )
 
-MAX_PATH_BYTES = 1024
-MAX_NAME_BYTES = 255
 COPY_BYTES = 1 << 20
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_WINDOWS_RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
-_FORBIDDEN = set('<>:"|?*\\')
-
-
-# -- paths ---------------------------------------------------------------------------------------------------------
-
-
-def check_relative(text: str) -> str:
-    """Return ``text`` if it is a portable relative path that stays inside its folder (SPEC 4.2).
-
-    Raises:
-        MalformedError: absolute, ``..``, empty parts, backslash, drive letter, control or bidirectional characters,
-            names reserved by Windows, trailing dots or spaces, not NFC, or too long.
-    """
-    if not text or len(text.encode(errors="surrogatepass")) > MAX_PATH_BYTES:
-        raise MalformedError("a path is empty or too long", found=ascii(text[:80]))
-    for part in text.split("/"):
-        reason = _bad_name(part)
-        if reason:
-            raise MalformedError(f"a path has {reason}", found=ascii(text[:80]))
-    return text
-
-
-def _bad_name(name: str) -> str | None:
-    if name in {"", ".", ".."}:
-        return "an empty, '.' or '..' part"
-    if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
-        return "a name that is too long"
-    if any(unicodedata.category(c)[0] == "C" or c in _FORBIDDEN for c in name):
-        return "a control, bidirectional or reserved character"
-    if unicodedata.normalize("NFC", name) != name:
-        return "a name that is not in Unicode normal form C"
-    if name[-1] in ". " or name[0] == " ":
-        return "a name with a leading space or a trailing dot or space"
-    if name.split(".")[0].casefold() in _WINDOWS_RESERVED:
-        return "a name that Windows reserves"
-    return None
-
-
-def check_no_collision(paths: list[str]) -> None:
-    """Raise MalformedError if two paths are one under case folding, or one is a folder of another."""
-    folded = {}
-    for path in paths:
-        key = unicodedata.normalize("NFC", path.casefold())
-        if key in folded:
-            raise MalformedError("two paths collide", found=f"{ascii(folded[key])} and {ascii(path)}")
-        folded[key] = path
-    for key, path in folded.items():
-        parts = key.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in folded:
-                raise MalformedError("a path is both a file and a folder", found=ascii(path))
 
 
 # -- translating OSError -------------------------------------------------------------------------------------------

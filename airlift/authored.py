@@ -1,0 +1,153 @@
+"""YAML that people write: loaded strictly, checked against a JSON Schema, errors with file, line and key.
+
+Plain mappings, lists, strings, integers, booleans and null only: no tags, anchors, aliases or merge keys, no key
+twice, bounded in size and depth (a YAML document must not be able to grow in memory). The schemas are data in
+``manifests/``.
+"""
+
+import importlib.resources
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import jsonschema
+import yaml
+
+from airlift.errors import ManifestError
+
+MAX_BYTES = 256 << 10
+MAX_DEPTH = 16
+
+_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "bool", "null", "float", "timestamp")}
+_Path = tuple[str | int, ...]
+
+
+def load(name: str, data: bytes, schema: str) -> dict[str, Any]:
+    """Return the document in ``data`` (a file that people know as ``name``), valid under ``manifests/<schema>``.
+
+    Raises:
+        ManifestError: anything is off; the message names the file, the line and the key.
+    """
+    if len(data) > MAX_BYTES:
+        raise ManifestError(f"{name}: too long", expected=f"at most {MAX_BYTES} bytes", found=f"{len(data)} bytes")
+    lines: dict[_Path, int] = {}
+    try:
+        text = data.decode("utf-8")
+        _refuse_features(name, text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = _value(name, node, (), lines)
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{name}: not UTF-8", found=f"byte {error.start}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise ManifestError(f"{where}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}") from error
+    _validate(name, document, schema, lines)
+    result: dict[str, Any] = document
+    return result
+
+
+def load_schema(schema: str) -> dict[str, Any]:
+    """Return one of the JSON Schemas in ``manifests/``."""
+    text = importlib.resources.files("airlift.manifests").joinpath(schema).read_text("utf-8")
+    result: dict[str, Any] = json.loads(text)
+    return result
+
+
+def _refuse_features(name: str, text: str) -> None:
+    """Look at the events before anything is built from them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise ManifestError(f"{name}:{line}: anchors and aliases are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise ManifestError(f"{name}:{line}: tags are not allowed")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ManifestError(f"{name}:{line}: nested too deeply", expected=f"at most {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _value(name: str, node: yaml.Node | None, path: _Path, lines: dict[_Path, int]) -> Any:
+    if node is None:
+        raise ManifestError(f"{name}: empty")
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(name, node, path, lines)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(name, item, (*path, index), lines) for index, item in enumerate(node.value)]
+    if node.tag not in _SCALARS:
+        raise ManifestError(f"{name}:{lines[path]}: not a plain value")
+    return _scalar(name, node)
+
+
+def _scalar(name: str, node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        value = loader.construct_object(node)
+    except ValueError as error:
+        raise ManifestError(f"{name}:{node.start_mark.line + 1}: not a valid value") from error
+    finally:
+        loader.dispose()
+    return value
+
+
+def _mapping(name: str, node: yaml.MappingNode, path: _Path, lines: dict[_Path, int]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if key_node.tag != "tag:yaml.org,2002:str":
+            raise ManifestError(f"{name}:{line}: a key must be text", found=ascii(key_node.value))
+        key = key_node.value
+        if key in result:
+            raise ManifestError(f"{name}:{line}: key {key!r} stands twice")
+        result[key] = _value(name, value_node, (*path, key), lines)
+        lines[(*path, key)] = line
+    return result
+
+
+def _validate(name: str, document: Any, schema: str, lines: dict[_Path, int]) -> None:
+    validator = jsonschema.Draft202012Validator(load_schema(schema))
+    errors = sorted(validator.iter_errors(document), key=lambda e: (_line(lines, e.absolute_path), e.message))
+    if not errors:
+        return
+    error = _deepest(errors[0])
+    path = tuple(error.absolute_path)
+    key = ".".join(str(part) for part in path) or "document"
+    raise ManifestError(
+        f"{name}:{_line(lines, path)}: {key}: {_explain(error)}",
+        hint="quote versions and revisions ('1.10'), and see manifests/ for the schema and samples",
+    )
+
+
+def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Descend into the alternative that came closest, so that the message names the key that is off."""
+    while error.context:
+        error = max(error.context, key=lambda e: len(e.absolute_path))
+    return error
+
+
+def _line(lines: dict[_Path, int], path: Iterable[str | int]) -> int:
+    parts = tuple(path)
+    while parts and parts not in lines:
+        parts = parts[:-1]
+    return lines.get(parts, 1)
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        return f"unknown key {', '.join(map(repr, unknown))} (known: {', '.join(known)})"
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return f"missing key {', '.join(map(repr, missing))}"
+    if error.validator == "type":
+        found = "null" if error.instance is None else type(error.instance).__name__
+        return f"must be of type {error.validator_value}, found {found}"
+    if error.validator == "pattern":
+        return f"{ascii(str(error.instance)[:80])} does not match {error.validator_value}"
+    return error.message[:200]

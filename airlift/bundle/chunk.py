@@ -1,0 +1,131 @@
+"""The chunk: a block table and the coded blocks it describes (SPEC 6.3).
+
+A chunk is read into memory once, verified, and decoded from those bytes. Little-endian throughout::
+
+    magic "ALCHUNK1"   u32 blocks   u32 zero
+    per block:         u32 file   u8 codec   u8 element   u8 sources   u8 zero   u64 start   u64 length   u32 payload
+      per source:      u32 base   u64 start  u64 length
+    payloads, in the order of the blocks, with nothing between or after them
+
+``start`` and ``length`` are bytes: ``[start, start + length)`` of the target file or of a base. Which codec ran is
+the codec's business; nothing here looks into a payload. A block longer than ``MAX_BLOCK_BYTES`` has no payload and
+one source of its own length, and is decoded piece by piece.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle
+from airlift.errors import MalformedError
+
+MAGIC = b"ALCHUNK1"
+HEADER = struct.Struct("<8sII")
+BLOCK = struct.Struct("<IBBBBQQI")
+SOURCE = struct.Struct("<IQQ")
+MAX_SOURCES = 4
+MAX_BLOCK_BYTES = 16 << 20
+MAX_FILE_BYTES = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes ``[start, start + length)`` of base number ``base`` of the bundle manifest."""
+
+    base: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Bytes ``[start, start + length)`` of file number ``file`` of the bundle manifest, coded."""
+
+    file: int
+    start: int
+    length: int
+    codec: int
+    element: int
+    sources: tuple[Source, ...]
+    payload: bytes | memoryview
+
+    @property
+    def table_bytes(self) -> int:
+        """How long this block's entry in the table is."""
+        return BLOCK.size + SOURCE.size * len(self.sources)
+
+
+def size(blocks: Sequence[Block]) -> int:
+    """Return the length in bytes of the chunk of these blocks."""
+    return HEADER.size + sum(block.table_bytes + len(block.payload) for block in blocks)
+
+
+def format(blocks: Sequence[Block]) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+    """Return the bytes of the chunk of these blocks."""
+    table = [HEADER.pack(MAGIC, len(blocks), 0)]
+    for b in blocks:
+        table.append(
+            BLOCK.pack(b.file, b.codec, b.element, len(b.sources), 0, b.start, b.length, len(b.payload))
+        )
+        table.extend(SOURCE.pack(s.base, s.start, s.length) for s in b.sources)
+    return b"".join([*table, *(block.payload for block in blocks)])
+
+
+def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
+    """Parse a verified chunk against its bundle's lists of files and bases; payloads are views into ``data``.
+
+    Raises:
+        MalformedError: the table is truncated, reaches outside a file, a base or the chunk, or has excess bytes.
+    """
+    if not HEADER.size <= len(data) <= MAX_CHUNK_BYTES:
+        raise MalformedError("a chunk is too short or too long", found=f"{len(data)} bytes")
+    magic, count, zero = HEADER.unpack_from(data)
+    if magic != MAGIC or zero or not 0 < count <= len(data) // BLOCK.size:
+        raise MalformedError("a chunk does not start with a block table")
+    entries, position = _parse_table(data, count)
+    view, blocks = memoryview(data), []
+    for (file, codec, element, _, _, start, length, payload), sources in entries:
+        block = Block(file, start, length, codec, element, sources, view[position : position + payload])
+        position += payload
+        _check(block, payload, bundle)
+        blocks.append(block)
+    if position != len(data):
+        raise MalformedError("a chunk's payloads do not fill it exactly")
+    return tuple(blocks)
+
+
+def _parse_table(data: bytes, count: int) -> tuple[list[tuple[tuple[int, ...], tuple[Source, ...]]], int]:
+    entries, position = [], HEADER.size
+    try:
+        for _ in range(count):
+            fixed = BLOCK.unpack_from(data, position)
+            sources, zero = fixed[3], fixed[4]
+            if sources > MAX_SOURCES or zero:
+                raise MalformedError("a block has too many sources or a reserved byte set")
+            position += BLOCK.size
+            found = tuple(Source(*SOURCE.unpack_from(data, position + n * SOURCE.size)) for n in range(sources))
+            position += SOURCE.size * sources
+            entries.append((fixed, found))
+    except struct.error as error:
+        raise MalformedError("a chunk's block table is truncated") from error
+    return entries, position
+
+
+def _check(block: Block, payload: int, bundle: Bundle) -> None:
+    if len(block.payload) != payload:
+        raise MalformedError("a block's payload is truncated")
+    if block.file >= len(bundle.files) or not _inside(block.start, block.length, bundle.files[block.file].size):
+        raise MalformedError("a block lies outside its file")
+    if block.length > MAX_BLOCK_BYTES and (payload or [s.length for s in block.sources] != [block.length]):
+        raise MalformedError("a block is too long", expected=f"at most {MAX_BLOCK_BYTES} bytes unless it is a copy")
+    for source in block.sources:
+        if source.base >= len(bundle.bases) or not _inside(
+            source.start, source.length, bundle.bases[source.base].size
+        ):
+            raise MalformedError("a block reads outside its base")
+        if source.length > max(2 * MAX_BLOCK_BYTES, block.length):
+            raise MalformedError("a block's source is too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes")
+
+
+def _inside(start: int, length: int, size: int) -> bool:
+    return 0 < length <= size and start <= size - length

@@ -1,0 +1,140 @@
+"""The small vocabulary that every document shares: digests, names, times, markings."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airlift import strict
+from airlift.errors import FormatTooNewError, MalformedError
+
+FORMAT = 1
+MAX_TEXT = 4096
+NAME_HEX = 64
+ENCLAVE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}\Z")
+COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}\Z")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+
+
+def is_hex(text: object, length: int) -> bool:
+    """Say whether ``text`` is exactly ``length`` lower-case hex digits."""
+    return isinstance(text, str) and len(text) == length and not set(text) - set("0123456789abcdef")
+
+
+def digest(document: Any, key: str, what: str, *, bits: int = 512) -> str:
+    """Return the hex digest under ``key``.
+
+    Raises:
+        MalformedError: it is not ``bits`` bits of lower-case hex.
+    """
+    value: str = strict.member(document, key, str, what)
+    if not is_hex(value, bits // 4):
+        raise MalformedError(f"{what}: {key!r} is not a digest of {bits} bits in lower-case hex")
+    return value
+
+
+def name(document: Any, key: str, what: str, pattern: re.Pattern[str]) -> str:
+    """Return the name under ``key`` after matching it with ``pattern``."""
+    value: str = strict.member(document, key, str, what)
+    if not pattern.match(value):
+        raise MalformedError(f"{what}: {key!r} is not a valid name", found=ascii(value[:80]))
+    return value
+
+
+def text(document: Any, key: str, what: str) -> str:
+    """Return the free text under ``key``: at most MAX_TEXT characters, no control characters but newline."""
+    value: str = strict.member(document, key, str, what)
+    if len(value) > MAX_TEXT or any(c != "\n" and not c.isprintable() for c in value):
+        raise MalformedError(f"{what}: {key!r} is too long or has control characters")
+    return value
+
+
+def count(document: Any, key: str, what: str, *, least: int = 0, most: int = 2**53 - 1) -> int:
+    """Return the integer under ``key``, within ``[least, most]``."""
+    value: int = strict.member(document, key, int, what)
+    if not least <= value <= most:
+        raise MalformedError(f"{what}: {key!r} is out of range", expected=f"{least} to {most}", found=str(value))
+    return value
+
+
+def time(document: Any, key: str, what: str) -> str:
+    """Return the RFC 3339 time under ``key``: UTC, whole seconds, ``Z``."""
+    value: str = strict.member(document, key, str, what)
+    try:
+        parse_time(value)
+    except ValueError as error:
+        raise MalformedError(f"{what}: {key!r} is not a time", expected="YYYY-MM-DDTHH:MM:SSZ") from error
+    return value
+
+
+def parse_time(value: str) -> datetime:
+    """Return the aware datetime of ``YYYY-MM-DDTHH:MM:SSZ``; ValueError if it is anything else."""
+    if not _TIME.match(value):
+        raise ValueError(value)
+    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """Return ``YYYY-MM-DDTHH:MM:SSZ`` of an aware datetime, whole seconds, rounded down."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def envelope(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
+    """Check format number and type of a document, and that it has no unknown keys; return it.
+
+    Raises:
+        FormatTooNewError: its format number is higher than this airlift's.
+        MalformedError: anything else is off.
+    """
+    number = strict.member(document, "airlift", int, what)
+    if number > FORMAT:
+        raise FormatTooNewError(f"{what} has a newer format", expected=str(FORMAT), found=str(number))
+    if number != FORMAT or strict.member(document, "type", str, what) != kind:
+        raise MalformedError(f"{what} is not a {kind} document of format {FORMAT}")
+    return strict.only(document, keys | {"airlift", "type"}, what)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileDigest:
+    """One content file: its SHA-512 (hex) and size (bytes)."""
+
+    sha512: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document form."""
+        return {"sha512": self.sha512, "size": self.size}
+
+    @classmethod
+    def from_json(cls, document: Any, what: str) -> "FileDigest":
+        """Parse the document form."""
+        strict.only(document, frozenset({"sha512", "size"}), what)
+        return cls(digest(document, "sha512", what), count(document, "size", what))
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """Classification level and caveats of a component set, volume or report."""
+
+    level: str
+    caveats: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "//".join((self.level, *self.caveats))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document form."""
+        return {"level": self.level, "caveats": list(self.caveats)}
+
+    @classmethod
+    def from_json(cls, document: Any, what: str) -> "Marking":
+        """Parse the document form: a level and sorted, distinct caveats of printable ASCII."""
+        strict.only(document, frozenset({"level", "caveats"}), what)
+        caveats = strict.member(document, "caveats", list, what)
+        words = [strict.member(document, "level", str, what), *caveats]
+        if len(words) > 64 or not all(isinstance(w, str) and re.match(r"[ -.0-~]{1,64}\Z", w) for w in words):
+            raise MalformedError(f"{what}: marking words must be short printable ASCII without '/'")
+        if caveats != sorted(set(caveats)):
+            raise MalformedError(f"{what}: caveats must be sorted and distinct")
+        return cls(words[0], tuple(caveats))

@@ -1,0 +1,174 @@
+"""The bundle manifest: which chunks rebuild which files from which bases, signed by the bundler (SPEC 6.2)."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from airlift import strict
+from airlift.bundle import fields
+from airlift.bundle.fields import COMPONENT_NAME, ENCLAVE_NAME, VERSION, FileDigest, Marking
+from airlift.errors import MalformedError
+
+MAX_BYTES = 64 << 20
+MAX_CHUNKS = 1 << 20
+MAX_CHUNK_BYTES = 64 << 20
+MIN_CHUNK_BYTES = 64 << 10
+MAX_SEQUENCE = 2**31 - 1
+ANY_ENCLAVE = "any"
+
+_KEYS = frozenset(
+    {"sequence", "issued", "enclave", "marking", "target", "baseline", "bases", "files", "chunks", "revocations"}
+)
+_ID = re.compile(r"([a-z0-9][a-z0-9-]{0,23})-([1-9][0-9]{0,9})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRef:
+    """A release by digest of its manifest, with the name that people use."""
+
+    digest: str
+    name: str
+    version: str
+
+    @property
+    def label(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document form."""
+        return {"digest": self.digest, "name": self.name, "version": self.version}
+
+    @classmethod
+    def from_json(cls, document: Any, what: str) -> "ReleaseRef":
+        """Parse the document form."""
+        strict.only(document, frozenset({"digest", "name", "version"}), what)
+        return cls(
+            fields.digest(document, "digest", what),
+            fields.name(document, "name", what, COMPONENT_NAME),
+            fields.name(document, "version", what, VERSION),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All of one transfer. A bundle without target carries fresh metadata only (``low renew``).
+
+    ``files`` are the distinct contents that the chunks rebuild, in the order in which their blocks follow each other;
+    ``bases`` are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle
+    that any enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it.
+    """
+
+    sequence: int
+    issued: str
+    enclave: str | None
+    marking: Marking
+    target: ReleaseRef | None
+    baseline: ReleaseRef | None
+    bases: tuple[FileDigest, ...]
+    files: tuple[FileDigest, ...]
+    chunks: tuple[FileDigest, ...]
+    revocations: str
+
+    @property
+    def id(self) -> str:
+        """The name that people use: ``<enclave>-<sequence>``."""
+        return f"{self.enclave or ANY_ENCLAVE}-{self.sequence}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-512 (hex) of the canonical manifest."""
+        return hashlib.sha512(format(self)).hexdigest()
+
+
+def is_id(text: str) -> bool:
+    """Say whether ``text`` has the form of a bundle id."""
+    return _ID.match(text) is not None
+
+
+def target_name(bundle_digest: str) -> str:
+    """Return the opaque TUF target path of a bundle."""
+    return f"bundle-{bundle_digest[: fields.NAME_HEX]}"
+
+
+def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+    """Return the canonical bytes of a bundle manifest."""
+    return strict.format(
+        {
+            "airlift": fields.FORMAT,
+            "type": "bundle",
+            "sequence": bundle.sequence,
+            "issued": bundle.issued,
+            "enclave": bundle.enclave,
+            "marking": bundle.marking.to_json(),
+            "target": bundle.target and bundle.target.to_json(),
+            "baseline": bundle.baseline and bundle.baseline.to_json(),
+            "bases": [item.to_json() for item in bundle.bases],
+            "files": [item.to_json() for item in bundle.files],
+            "chunks": [item.to_json() for item in bundle.chunks],
+            "revocations": bundle.revocations,
+        }
+    )
+
+
+def parse(data: bytes) -> Bundle:
+    """Parse and check a bundle manifest.
+
+    Raises:
+        FormatTooNewError: made by a newer airlift.
+        MalformedError: anything in it breaks SPEC 6.2.
+    """
+    what = "bundle manifest"
+    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "bundle", _KEYS, what)
+    bundle = Bundle(
+        sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
+        issued=fields.time(document, "issued", what),
+        enclave=(
+            fields.name(document, "enclave", what, ENCLAVE_NAME) if _optional(document, "enclave", what) else None
+        ),
+        marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
+        target=_reference(document, "target", what),
+        baseline=_reference(document, "baseline", what),
+        bases=_digests(document, "bases", what),
+        files=_digests(document, "files", what),
+        chunks=_digests(document, "chunks", what),
+        revocations=fields.digest(document, "revocations", what),
+    )
+    _check(bundle)
+    return bundle
+
+
+def _check(bundle: Bundle) -> None:
+    if bundle.enclave == ANY_ENCLAVE:
+        raise MalformedError(f"bundle manifest: no enclave may be named {ANY_ENCLAVE!r}")
+    if bundle.target is None and (bundle.baseline or bundle.bases or bundle.files or bundle.chunks):
+        raise MalformedError("bundle manifest: without a target there is nothing to rebuild")
+    if bundle.bases and bundle.baseline is None:
+        raise MalformedError("bundle manifest: bases without a baseline")
+    if bool(bundle.chunks) != any(item.size for item in bundle.files):
+        raise MalformedError("bundle manifest: chunks must be there exactly when there are bytes to rebuild")
+    if any(not 0 < chunk.size <= MAX_CHUNK_BYTES for chunk in bundle.chunks):
+        raise MalformedError("bundle manifest: a chunk is empty or too long", expected=f"1 to {MAX_CHUNK_BYTES}")
+
+
+def _optional(document: dict[str, Any], key: str, what: str) -> bool:
+    if key not in document:
+        raise MalformedError(f"{what} lacks {key!r}")
+    return document[key] is not None
+
+
+def _reference(document: dict[str, Any], key: str, what: str) -> ReleaseRef | None:
+    if not _optional(document, key, what):
+        return None
+    return ReleaseRef.from_json(document[key], f"{what}: {key}")
+
+
+def _digests(document: dict[str, Any], key: str, what: str) -> tuple[FileDigest, ...]:
+    items = strict.member(document, key, list, what)
+    if len(items) > MAX_CHUNKS:
+        raise MalformedError(f"{what}: {key!r} is too long", expected=f"at most {MAX_CHUNKS} items")
+    result = tuple(FileDigest.from_json(item, f"{what}: {key}") for item in items)
+    if len({item.sha512 for item in result}) != len(result):
+        raise MalformedError(f"{what}: {key!r} names one digest twice")
+    return result

@@ -1,0 +1,232 @@
+"""The release manifest: every component and file of a release, signed by the release authority (SPEC 4).
+
+>>> from airlift.bundle.fields import Marking
+>>> manifest = Release("assistant", "1", Marking("UNCLASSIFIED"), "", (), ())
+>>> parse(format(manifest)) == manifest
+True
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from airlift import strict
+from airlift.bundle import fields
+from airlift.bundle.fields import COMPONENT_NAME, VERSION, FileDigest, Marking
+from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.errors import MalformedError
+
+KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
+MAX_BYTES = 64 << 20
+MAX_COMPONENTS = 4096
+MAX_FILES = 200_000
+
+_KEYS = frozenset({"name", "version", "marking", "notes", "components", "requires"})
+_COMPONENT_KEYS = frozenset({"name", "kind", "version", "license", "source", "digest", "files"})
+_FILE_KEYS = frozenset({"path", "size", "sha512", "sha256"})
+_SOURCE_KEYS = {"path": frozenset({"kind", "path"}), "hub": frozenset({"kind", "repo", "revision", "include"})}
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of a component: relative path, size in bytes, both digests as lower-case hex."""
+
+    path: str
+    size: int
+    sha512: str
+    sha256: str
+
+    @property
+    def content(self) -> FileDigest:
+        """What identifies the bytes, whatever the path."""
+        return FileDigest(self.sha512, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One versioned, named thing of a release; ``source`` says where its files came from."""
+
+    name: str
+    kind: str
+    version: str
+    license: str
+    source: dict[str, Any] = field(hash=False)
+    files: tuple[FileEntry, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-512 (hex) of the canonical list of [path, size, sha512]: the tree's identity."""
+        return hashlib.sha512(strict.format([[f.path, f.size, f.sha512] for f in self.files])).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Component ``component`` may only be active beside ``needs`` (a name or a kind) within ``version``."""
+
+    component: str
+    needs: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An immutable set of components; named ``name@version``."""
+
+    name: str
+    version: str
+    marking: Marking
+    notes: str
+    components: tuple[Component, ...]
+    requires: tuple[Requirement, ...]
+
+    @property
+    def label(self) -> str:
+        """The name that people use."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-512 (hex) of the canonical manifest."""
+        return hashlib.sha512(format(self)).hexdigest()
+
+    def files(self) -> Iterator[tuple[Component, FileEntry]]:
+        """Every file with its component, in manifest order."""
+        return ((component, entry) for component in self.components for entry in component.files)
+
+    def contents(self) -> dict[str, int]:
+        """Map each distinct SHA-512 to its size in bytes, in manifest order."""
+        return {entry.sha512: entry.size for _, entry in self.files()}
+
+
+def target_name(release_digest: str) -> str:
+    """Return the opaque TUF target path of a release."""
+    return f"release-{release_digest[: fields.NAME_HEX]}"
+
+
+def format(release: Release) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+    """Return the canonical bytes of a release manifest."""
+    return strict.format(
+        {
+            "airlift": fields.FORMAT,
+            "type": "release",
+            "name": release.name,
+            "version": release.version,
+            "marking": release.marking.to_json(),
+            "notes": release.notes,
+            "components": [_component_to_json(component) for component in release.components],
+            "requires": [
+                {"component": r.component, "needs": r.needs, "version": r.version} for r in release.requires
+            ],
+        }
+    )
+
+
+def parse(data: bytes) -> Release:
+    """Parse and check a release manifest.
+
+    Raises:
+        FormatTooNewError: made by a newer airlift.
+        MalformedError: anything in it breaks SPEC 4.
+    """
+    what = "release manifest"
+    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)
+    components = strict.member(document, "components", list, what)
+    if len(components) > MAX_COMPONENTS:
+        raise MalformedError(f"{what} has too many components", expected=f"at most {MAX_COMPONENTS}")
+    release = Release(
+        name=fields.name(document, "name", what, COMPONENT_NAME),
+        version=fields.name(document, "version", what, VERSION),
+        marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
+        notes=fields.text(document, "notes", what),
+        components=tuple(_component_from_json(item) for item in components),
+        requires=tuple(_requirement_from_json(item) for item in strict.member(document, "requires", list, what)),
+    )
+    _check_set(release)
+    return release
+
+
+def _check_set(release: Release) -> None:
+    names = [component.name for component in release.components]
+    if names != sorted(set(names)):
+        raise MalformedError("release manifest: components must be sorted by name and distinct")
+    check_no_collision(names)
+    sizes: dict[str, tuple[int, str]] = {}
+    total = 0
+    for _, entry in release.files():
+        total += 1
+        if sizes.setdefault(entry.sha512, (entry.size, entry.sha256)) != (entry.size, entry.sha256):
+            raise MalformedError("release manifest: one SHA-512 stands with two sizes or SHA-256 digests")
+    if total > MAX_FILES:
+        raise MalformedError("release manifest has too many files", expected=f"at most {MAX_FILES}")
+
+
+def _component_to_json(component: Component) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "kind": component.kind,
+        "version": component.version,
+        "license": component.license,
+        "source": component.source,
+        "digest": component.digest,
+        "files": [
+            {"path": f.path, "size": f.size, "sha512": f.sha512, "sha256": f.sha256} for f in component.files
+        ],
+    }
+
+
+def _component_from_json(document: Any) -> Component:
+    what = "release manifest: component"
+    strict.only(document, _COMPONENT_KEYS, what)
+    component = Component(
+        name=fields.name(document, "name", what, COMPONENT_NAME),
+        kind=strict.member(document, "kind", str, what),
+        version=fields.name(document, "version", what, VERSION),
+        license=fields.text(document, "license", what),
+        source=_source_from_json(strict.member(document, "source", dict, what)),
+        files=tuple(_file_from_json(item) for item in strict.member(document, "files", list, what)),
+    )
+    if component.kind not in KINDS:
+        raise MalformedError(f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind))
+    paths = [entry.path for entry in component.files]
+    if not paths or paths != sorted(set(paths)):
+        raise MalformedError(f"{what}: files must be sorted by path, distinct and at least one")
+    check_no_collision(paths)
+    if fields.digest(document, "digest", what) != component.digest:
+        raise MalformedError(f"{what}: its digest does not match its files")
+    return component
+
+
+def _source_from_json(document: dict[str, Any]) -> dict[str, Any]:
+    what = "release manifest: source"
+    kind = strict.member(document, "kind", str, what)
+    if kind not in _SOURCE_KEYS:
+        raise MalformedError(f"{what} has an unknown kind", found=ascii(kind))
+    strict.only(document, _SOURCE_KEYS[kind], what)
+    for key in _SOURCE_KEYS[kind] - {"include"}:
+        fields.text(document, key, what)
+    if kind == "hub":
+        for pattern in strict.member(document, "include", list, what):
+            fields.text({"include": pattern}, "include", what)
+    return document
+
+
+def _file_from_json(document: Any) -> FileEntry:
+    what = "release manifest: file"
+    strict.only(document, _FILE_KEYS, what)
+    return FileEntry(
+        path=check_relative(strict.member(document, "path", str, what)),
+        size=fields.count(document, "size", what),
+        sha512=fields.digest(document, "sha512", what),
+        sha256=fields.digest(document, "sha256", what, bits=256),
+    )
+
+
+def _requirement_from_json(document: Any) -> Requirement:
+    what = "release manifest: requirement"
+    strict.only(document, frozenset({"component", "needs", "version"}), what)
+    return Requirement(
+        component=fields.name(document, "component", what, COMPONENT_NAME),
+        needs=fields.name(document, "needs", what, COMPONENT_NAME),
+        version=fields.text(document, "version", what),
+    )

@@ -1,0 +1,157 @@
+"""The volume: one plain folder per medium, its three text files, its names and its size (SPEC 6.4).
+
+``volume.json`` and ``SHA256SUMS`` are hints and conveniences: parsed strictly, never authoritative. ``LABEL.txt`` is
+for people, and must equal its re-rendering from signed data.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlift import strict
+from airlift.bundle import fields
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE, Bundle, is_id
+from airlift.errors import MalformedError
+
+LABEL, INDEX, SUMS = "LABEL.txt", "volume.json", "SHA256SUMS"
+METADATA, MANIFESTS, CHUNKS = "metadata", "manifests", "chunks"
+MAX_VOLUMES = 99
+MAX_SUMS_BYTES = 256 << 20
+MAX_INDEX_BYTES = 64 << 10
+MAX_LABEL_BYTES = 64 << 10
+
+_FOLDER = re.compile(r"airlift-([a-z0-9-]+)-([0-9]+)-vol([0-9]{2})of([0-9]{2})\Z")
+_INDEX_KEYS = frozenset({"bundle", "manifest", "volume", "volumes", "chunks", "chunk_bytes"})
+_SUM_LINE = re.compile(rb"([0-9a-f]{64})  ([ -~]{1,160})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What ``volume.json`` claims: bundle id, SHA-512 of the bundle manifest, place in the set, its share of chunks."""
+
+    bundle: str
+    manifest: str
+    volume: int
+    volumes: int
+    chunks: int
+    chunk_bytes: int
+
+
+def chunk_name(chunk: FileDigest) -> str:
+    """Return the file name of a chunk: the first 64 hex digits of its SHA-512."""
+    return chunk.sha512[: fields.NAME_HEX]
+
+
+def manifest_name(digest: str) -> str:
+    """Return the file name in ``manifests/`` of a document with this SHA-512."""
+    return f"{digest[: fields.NAME_HEX]}.json"
+
+
+def folder_name(bundle: Bundle, volume: int, volumes: int) -> str:
+    """Return the name of a volume's folder."""
+    return f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
+
+
+def is_folder_name(name: str) -> bool:
+    """Say whether ``name`` looks like a volume's folder."""
+    return _FOLDER.match(name) is not None
+
+
+def format_index(index: Index) -> bytes:
+    """Return the bytes of ``volume.json``."""
+    return strict.format(
+        {
+            "airlift": fields.FORMAT,
+            "type": "volume",
+            "bundle": index.bundle,
+            "manifest": index.manifest,
+            "volume": index.volume,
+            "volumes": index.volumes,
+            "chunks": index.chunks,
+            "chunk_bytes": index.chunk_bytes,
+        }
+    )
+
+
+def parse_index(data: bytes) -> Index:
+    """Parse ``volume.json``.
+
+    Raises:
+        FormatTooNewError: made by a newer airlift.
+        MalformedError: anything in it breaks SPEC 6.4.
+    """
+    what = INDEX
+    document = fields.envelope(strict.parse(data, limit=MAX_INDEX_BYTES, what=what), "volume", _INDEX_KEYS, what)
+    bundle: str = strict.member(document, "bundle", str, what)
+    if not is_id(bundle) or int(bundle.rsplit("-", 1)[1]) > MAX_SEQUENCE:
+        raise MalformedError(f"{what}: 'bundle' is not a bundle id")
+    volumes = fields.count(document, "volumes", what, least=1, most=MAX_VOLUMES)
+    return Index(
+        bundle=bundle,
+        manifest=fields.digest(document, "manifest", what),
+        volume=fields.count(document, "volume", what, least=1, most=volumes),
+        volumes=volumes,
+        chunks=fields.count(document, "chunks", what),
+        chunk_bytes=fields.count(document, "chunk_bytes", what),
+    )
+
+
+def format_sums(sums: Mapping[str, str]) -> bytes:
+    """Return the bytes of ``SHA256SUMS`` for ``sha256sum -c``: {relative path: SHA-256 hex}, sorted by path."""
+    return "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode("ascii")
+
+
+def parse_sums(data: bytes) -> dict[str, str]:
+    """Parse ``SHA256SUMS`` strictly; the inverse of :func:`format_sums`."""
+    if len(data) > MAX_SUMS_BYTES or not data.endswith(b"\n"):
+        raise MalformedError(f"{SUMS} is too long or truncated")
+    sums: dict[str, str] = {}
+    for line in data[:-1].split(b"\n"):
+        match = _SUM_LINE.match(line)
+        if not match:
+            raise MalformedError(f"{SUMS} has a line that is not a digest and a path")
+        sums[match[2].decode()] = match[1].decode()
+    if format_sums(sums) != data:
+        raise MalformedError(f"{SUMS} is not sorted or names a path twice")
+    return sums
+
+
+def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
+    """Return the bytes of ``LABEL.txt``: printable ASCII, one screen, marking first and last."""
+    marking = str(bundle.marking)
+    target = bundle.target.label if bundle.target else "none (fresh metadata and revocations only)"
+    lines = [
+        marking,
+        "",
+        f"airlift bundle {bundle.id}, volume {volume} of {volumes}",
+        "",
+        f"  for enclave   {bundle.enclave or 'any that pinned this root'}",
+        f"  sequence      {bundle.sequence}",
+        f"  issued        {bundle.issued}",
+        f"  target        {target}",
+        f"  baseline      {bundle.baseline.label if bundle.baseline else 'none (complete)'}",
+        f"  chunks        {len(bundle.chunks)} in the whole bundle, {sum(c.size for c in bundle.chunks)} bytes",
+        "",
+        "At the scanning station:   sha256sum -c SHA256SUMS",
+        "On the high side:          airlift high inspect VOLUME...",
+        "                           airlift high import VOLUME... --activate",
+        "",
+        "This text is for people; only the signed manifests count.",
+        "",
+        marking,
+    ]
+    return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def summary(bundle: Bundle) -> dict[str, Any]:
+    """Return the facts about a bundle that every command prints under the same keys."""
+    return {
+        "bundle": bundle.id,
+        "sequence": bundle.sequence,
+        "enclave": bundle.enclave,
+        "baseline": bundle.baseline and bundle.baseline.label,
+        "target": bundle.target and bundle.target.label,
+        "marking": bundle.marking.to_json(),
+    }

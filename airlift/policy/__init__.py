@@ -1,0 +1,5 @@
+"""What an enclave allows: markings, requirements, floors, quorum, staleness. Pure: judges plain values.
+
+Every judgement is a list of objections (errors with exit code 6 that nobody has raised yet), so that ``high plan``
+can show them all and an import can raise the first.
+"""

@@ -1,0 +1,77 @@
+"""The policy of an enclave as a value, with a safe default for every key (SPEC 8)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlift.bundle.fields import Marking
+from airlift.errors import ManifestError
+
+DEFAULT_LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+
+
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """At least ``threshold`` attestations of one type by distinct keys of ``keys`` (files named in the policy)."""
+
+    threshold: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Every component of ``kind`` needs a component named, or of the kind, ``needs`` within ``version``."""
+
+    kind: str
+    needs: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the enclave's owners decided. ``levels`` are low to high; days are whole days; ``keep`` counts releases."""
+
+    enclave: str
+    levels: tuple[str, ...] = DEFAULT_LEVELS
+    ceiling: Marking = Marking(DEFAULT_LEVELS[0])
+    attestations: tuple[tuple[str, Quorum], ...] = ()
+    requires: tuple[Rule, ...] = ()
+    floors: tuple[tuple[str, str], ...] = ()
+    warn_after_days: int = 90
+    refuse_new_after_days: int | None = None
+    digest: str = "sha512"
+    keep: int = 2
+
+
+def from_document(document: Mapping[str, Any]) -> Policy:
+    """Return the policy of a document that is valid under ``manifests/policy.schema.json``.
+
+    Raises:
+        ManifestError: its keys contradict each other.
+    """
+    marking = document.get("marking", {})
+    levels = tuple(marking.get("levels", DEFAULT_LEVELS))
+    ceiling = marking.get("ceiling", {"level": levels[0]})
+    if ceiling["level"] not in levels:
+        raise ManifestError("policy: the ceiling is not one of the levels", found=ceiling["level"])
+    staleness = document.get("staleness", {})
+    return Policy(
+        enclave=document["enclave"],
+        levels=levels,
+        ceiling=Marking(ceiling["level"], tuple(sorted(ceiling.get("caveats", [])))),
+        attestations=tuple(
+            (kind, _quorum(kind, item)) for kind, item in sorted(document.get("attestations", {}).items())
+        ),
+        requires=tuple(Rule(r["kind"], r["needs"], r["version"]) for r in document.get("requires", [])),
+        floors=tuple(sorted(document.get("floors", {}).items())),
+        warn_after_days=staleness.get("warn_after_days", 90),
+        refuse_new_after_days=staleness.get("refuse_new_after_days"),
+        digest=document.get("digest", "sha512"),
+        keep=document.get("keep", 2),
+    )
+
+
+def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:
+    if item["threshold"] > len(item["keys"]):
+        raise ManifestError(f"policy: {kind} asks for more attestations than it has keys")
+    return Quorum(item["threshold"], tuple(item["keys"]))

@@ -1,0 +1,163 @@
+"""Judgements: what policy objects to in a bundle that would come in, or a release that would be activated.
+
+Times come in as arguments; errors are returned, not raised. ``held`` attestations are counted by the caller.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from airlift.bundle.fields import Marking, parse_time
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Component, Release
+from airlift.errors import (
+    ExpiredError,
+    FloorError,
+    ManifestError,
+    MarkingError,
+    QuorumError,
+    RefusedError,
+    RequirementError,
+    RevokedError,
+    WrongEnclaveError,
+)
+from airlift.policy.document import Policy
+from airlift.policy.versions import check_specifier, check_version, is_below, satisfies
+
+
+def import_objections(bundle: Bundle, policy: Policy, reference_time: datetime) -> list[RefusedError]:
+    """Return what policy has against letting this bundle in, beside its destination."""
+    return [*_marking(bundle.marking, policy), *_staleness(bundle, policy, reference_time)]
+
+
+def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | None:
+    """Return the error if the bundle is addressed to another enclave."""
+    if bundle.enclave in {None, enclave}:
+        return None
+    return WrongEnclaveError(
+        "the bundle is for another enclave", expected=enclave, found=ascii(bundle.enclave).strip("'")
+    )
+
+
+def activation_objections(
+    release: Release, policy: Policy, attested: Mapping[str, int], revoked: frozenset[str]
+) -> list[RefusedError]:
+    """Return what policy has against running this release.
+
+    ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` are the digests of
+    revoked releases and components.
+    """
+    return [
+        *_marking(release.marking, policy),
+        *_revocation(release, revoked),
+        *requirement_objections(release),
+        *_rules(release, policy),
+        *_floors(release, policy),
+        *_quorum(policy, attested),
+    ]
+
+
+def requirement_objections(release: Release) -> list[RefusedError]:
+    """Return the release's own requirements that it does not meet."""
+    objections: list[RefusedError] = []
+    for requirement in release.requires:
+        if any(component.name == requirement.component for component in release.components):
+            objections += _needs(release, requirement.component, requirement.needs, requirement.version)
+    return objections
+
+
+def check_comparable(release: Release) -> None:
+    """Check on the low side that every requirement names components and can be evaluated.
+
+    Raises:
+        ManifestError: an unknown component, a version that cannot be compared, or a bad range.
+    """
+    names = {component.name for component in release.components}
+    for requirement in release.requires:
+        check_specifier(requirement.version)
+        if requirement.component not in names:
+            raise ManifestError(f"requires: there is no component {requirement.component!r}")
+        for component in _matching(release, requirement.needs):
+            check_version(component.version)
+
+
+def _marking(marking: Marking, policy: Policy) -> Iterator[RefusedError]:
+    if marking.level not in policy.levels:
+        yield MarkingError(
+            "the marking's level is unknown here", expected=" < ".join(policy.levels), found=str(marking)
+        )
+    elif policy.levels.index(marking.level) > policy.levels.index(policy.ceiling.level):
+        yield MarkingError("the marking is above the ceiling", expected=str(policy.ceiling), found=str(marking))
+    elif set(marking.caveats) - set(policy.ceiling.caveats):
+        yield MarkingError("the marking has caveats beyond the ceiling's", expected=str(policy.ceiling), found=str(marking))
+
+
+def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:
+    if policy.refuse_new_after_days is None:
+        return
+    age = reference_time - parse_time(bundle.issued)
+    if age > timedelta(days=policy.refuse_new_after_days):
+        yield ExpiredError(
+            "the bundle was issued too long ago for this policy",
+            expected=f"at most {policy.refuse_new_after_days} days",
+            found=f"{age.days} days (issued {bundle.issued})",
+        )
+
+
+def _revocation(release: Release, revoked: frozenset[str]) -> Iterator[RefusedError]:
+    if release.digest in revoked:
+        yield RevokedError(f"release {release.label} is revoked")
+    for component in release.components:
+        if component.digest in revoked:
+            yield RevokedError(f"component {component.name} {component.version} is revoked")
+
+
+def _rules(release: Release, policy: Policy) -> Iterator[RefusedError]:
+    for rule in policy.requires:
+        for component in release.components:
+            if component.kind == rule.kind:
+                yield from _needs(release, component.name, rule.needs, rule.version)
+
+
+def _needs(release: Release, component: str, needs: str, version: str) -> Iterator[RefusedError]:
+    found = _matching(release, needs)
+    try:
+        met = any(satisfies(candidate.version, version) for candidate in found)
+    except ManifestError as error:
+        yield RequirementError(f"component {component} needs {needs} {version}: {error.message}")
+        return
+    if not met:
+        yield RequirementError(
+            f"component {component} needs {needs} {version}",
+            expected=f"{needs} {version}",
+            found=", ".join(f"{c.name} {c.version}" for c in found) or "none",
+        )
+
+
+def _matching(release: Release, needs: str) -> list[Component]:
+    return [component for component in release.components if needs in {component.name, component.kind}]
+
+
+def _floors(release: Release, policy: Policy) -> Iterator[RefusedError]:
+    floors = dict(policy.floors)
+    for component in release.components:
+        floor = floors.get(component.name)
+        if floor is None:
+            continue
+        try:
+            below = is_below(component.version, floor)
+        except ManifestError as error:
+            yield FloorError(f"component {component.name} has a floor: {error.message}", expected=floor)
+            continue
+        if below:
+            yield FloorError(
+                f"component {component.name} is below its floor", expected=f">= {floor}", found=component.version
+            )
+
+
+def _quorum(policy: Policy, attested: Mapping[str, int]) -> Iterator[RefusedError]:
+    for kind, quorum in policy.attestations:
+        count = attested.get(kind, 0)
+        if count < quorum.threshold:
+            yield QuorumError(
+                f"the release lacks {kind} attestations", expected=f"{quorum.threshold}", found=f"{count}"
+            )
