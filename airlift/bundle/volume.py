@@ -23,13 +23,17 @@ MAX_INDEX_BYTES = 64 << 10
 MAX_LABEL_BYTES = 64 << 10
 
 _FOLDER = re.compile(r"airlift-([a-z0-9-]+)-([0-9]+)-vol([0-9]{2})of([0-9]{2})\Z")
-_INDEX_KEYS = frozenset({"bundle", "manifest", "volume", "volumes", "chunks", "chunk_bytes"})
+_INDEX_KEYS = frozenset({"bundle", "manifest", "volume", "volumes", "chunks", "chunk_bytes", "sums"})
 _SUM_LINE = re.compile(rb"([0-9a-f]{64})  ([ -~]{1,160})\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What ``volume.json`` claims: bundle id, SHA-512 of the bundle manifest, place in the set, its share of chunks."""
+    """What ``volume.json`` claims: bundle id, SHA-512 of the bundle manifest, place in the set, its share of chunks.
+
+    ``sums`` is the SHA-512 of ``SHA256SUMS``, which lists every file of the volume but itself and ``volume.json``.
+    Together with the label, which repeats the numbers, no byte of a volume can flip unnoticed.
+    """
 
     bundle: str
     manifest: str
@@ -37,6 +41,7 @@ class Index:
     volumes: int
     chunks: int
     chunk_bytes: int
+    sums: str
 
 
 def chunk_name(chunk: FileDigest) -> str:
@@ -71,6 +76,7 @@ def format_index(index: Index) -> bytes:
             "volumes": index.volumes,
             "chunks": index.chunks,
             "chunk_bytes": index.chunk_bytes,
+            "sums": index.sums,
         }
     )
 
@@ -95,6 +101,7 @@ def parse_index(data: bytes) -> Index:
         volumes=volumes,
         chunks=fields.count(document, "chunks", what),
         chunk_bytes=fields.count(document, "chunk_bytes", what),
+        sums=fields.digest(document, "sums", what),
     )
 
 
