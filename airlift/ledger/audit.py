@@ -1,0 +1,122 @@
+"""The full verification of a ledger: every entry, node and checkpoint is recomputed (SPEC 9.5).
+
+All checkpoints are checked against the one tree that the entries give, hence against each other: that is their
+consistency. What this cannot see is a history that was rewritten and signed anew with the ledger's own key; only a
+checkpoint kept elsewhere shows that (:meth:`airlift.ledger.log.Log.check_kept`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from airlift.errors import LedgerError
+from airlift.ledger import checkpoint, entry, note, tree
+from airlift.ledger.log import BATCH, Log
+from airlift.trust.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was proven: entries, their root (48 bytes), and how many checkpoint notes agree with them."""
+
+    size: int
+    root: bytes
+    checkpoints: int
+
+
+def verify(log: Log, key: PublicKey | None = None) -> Audit:
+    """Verify a whole ledger against ``key``, or against the key that it names for itself.
+
+    Entries that are appended meanwhile are left out.
+
+    Raises:
+        LedgerError: an entry, node or checkpoint contradicts another.
+        MalformedError: an entry or checkpoint is not in its format.
+        SignatureError: a checkpoint is not signed by the key.
+    """
+    log.check_key(key or log.public)
+    size, newest = _extent(log)
+    roots = _entries(log, size)
+    return Audit(size, roots[size], _checkpoints(log, roots, size, newest))
+
+
+def _extent(log: Log) -> tuple[int, int]:
+    """Return the number of entries and the newest checkpoint's id, of one moment; nothing may lie beyond them."""
+    size, entries, nodes, newest = log.query(
+        "SELECT (SELECT COALESCE(MAX(idx) + 1, 0) FROM entries), (SELECT COUNT(*) FROM entries),"
+        " (SELECT COUNT(*) FROM nodes), (SELECT COALESCE(MAX(id), 0) FROM checkpoints)"
+    )[0]
+    if entries != size or nodes != tree.stored_nodes(size):
+        raise LedgerError(f"{log.path} lacks rows, or holds some that belong to no entry")
+    return size, newest
+
+
+def _entries(log: Log, size: int) -> dict[int, bytes]:
+    """Recompute the tree of ``[0, size)`` and compare it with the stored nodes; return the checkpointed roots."""
+    wanted = {row[0] for row in log.query("SELECT DISTINCT size FROM checkpoints WHERE size <= ?", (size,))}
+    frontier: tree.Digests = ()
+    roots = {0: tree.EMPTY_ROOT, size: tree.EMPTY_ROOT}
+    for index, data in _leaves(log, size):
+        frontier, nodes = tree.grow(frontier, index, tree.leaf_digest(data))
+        for level, position, digest in nodes:
+            if log.node(level, position) != digest:
+                raise LedgerError(f"entry {index} of {log.path} is not the one in the tree")
+        if index + 1 in wanted or index + 1 == size:
+            roots[index + 1] = tree.fold(frontier)
+    return roots
+
+
+def _leaves(log: Log, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield index and canonical bytes of the entries ``[0, size)``, each checked against its columns."""
+    expected = 0
+    while expected < size:
+        rows = log.query(
+            "SELECT idx, type, time, release, bundle, data FROM entries WHERE idx >= ? AND idx < ?"
+            " ORDER BY idx LIMIT ?",
+            (expected, size, BATCH),
+        )
+        for row in rows:
+            if row[0] != expected or type(row[5]) is not bytes:
+                break
+            _check_row(log, row)
+            yield expected, row[5]
+            expected += 1
+        else:
+            if rows:
+                continue
+        raise LedgerError(f"{log.path} lacks entry {expected}")
+
+
+def _check_row(log: Log, row: tuple[Any, ...]) -> None:
+    found = entry.parse(row[5], f"entry {row[0]} of {log.path}")
+    columns = (found.index, found.type, found.time, found.release, found.bundle)
+    if row[:5] != tuple(value.encode() if isinstance(value, str) else value for value in columns):
+        raise LedgerError(f"entry {row[0]} of {log.path} is not what its columns say")
+
+
+def _checkpoints(log: Log, roots: dict[int, bytes], size: int, newest: int) -> int:
+    """Verify every checkpoint note up to id ``newest``; return how many there are."""
+    count, last, covered, before = 0, 0, -1, b""
+    while last < newest:
+        rows = log.query(
+            "SELECT id, size, note FROM checkpoints WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            (last, newest, BATCH),
+        )
+        for last, claimed, data in rows:
+            what = f"checkpoint {last} of {log.path}"
+            if type(data) is not bytes or type(claimed) is not int or not covered <= claimed <= size:
+                raise LedgerError(f"{what} is out of order")
+            found = checkpoint.verify(data, log.origin, log.public, what)
+            if found.size != claimed or roots[claimed] != found.root:
+                raise LedgerError(f"{what} contradicts the entries", found=f"size {found.size}")
+            if claimed == covered:
+                _check_superset(before, data, what)
+            count, covered, before = count + 1, claimed, data
+    if covered != size:
+        raise LedgerError(f"{log.path} does not end at its newest checkpoint", found=str(covered))
+    return count
+
+
+def _check_superset(older: bytes, newer: bytes, what: str) -> None:
+    if not set(note.parse(older).signatures) <= set(note.parse(newer).signatures):
+        raise LedgerError(f"{what} lost a signature")
