@@ -201,6 +201,34 @@ def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bo
         file.write(data)
 
 
+def append_durable(path: Path, line: bytes, *, mode: int = 0o644) -> None:
+    """Append one line, its newline included, and sync; a last line without newline (a torn write) is dropped first."""
+    with writing(path):
+        known = path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        try:
+            end = _whole_lines(descriptor)
+            os.ftruncate(descriptor, end)
+            Writer(descriptor).write_at(end, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not known:
+            sync_folder(path.parent)
+
+
+def _whole_lines(descriptor: int) -> int:
+    """Return the length in bytes of the file up to and with its last newline."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - COPY_BYTES)
+        found = read_at(descriptor, start, end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
 def rename_durable(source: Path, target: Path) -> None:
     """Rename within one file system and make both folders durable; replaces a file or an empty folder."""
     with writing(target):
