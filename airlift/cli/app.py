@@ -1,0 +1,61 @@
+"""The tree of commands: the root, and one group per room."""
+
+from typing import Annotated
+
+import typer
+
+from airlift import __version__
+
+_HELP = (
+    "Air-gapped distribution of AI models: signed, diff-based bundles and provable provenance.\n\n"
+    "The low side makes bundles, the high side checks and applies them, and provenance answers afterwards what ran, "
+    "where it came from and who allowed it.\n\n"
+    "exit codes: 0 done or already so, 1 a bug, 2 usage, 3 proven bad, 4 incomplete, 5 wrong baseline, "
+    "6 refused by policy, 7 could not check, 8 storage"
+)
+
+
+def _group(help_text: str, example: str) -> typer.Typer:
+    return typer.Typer(help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
+
+
+root = typer.Typer(
+    name="airlift",
+    help=_HELP,
+    epilog="example:\n$ airlift high import /media/disc --activate",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+keys = _group("Make and look at keys.", "airlift keys generate release-alice --out keys")
+low = _group(
+    "The connected side: make and send.", "airlift low release release.yaml --key keys/release-alice.key"
+)
+high = _group(
+    "The isolated side: check and apply.", "airlift high import /media/disc1 /media/disc2 --activate"
+)
+policy = _group("What the enclave's owners decided.", "airlift high policy show")
+provenance = _group(
+    "Ask what ran, where it came from and who allowed it.", "airlift provenance at 2026-03-03T12:00:00Z"
+)
+
+root.add_typer(keys, name="keys")
+root.add_typer(low, name="low")
+root.add_typer(high, name="high")
+root.add_typer(provenance, name="provenance")
+high.add_typer(policy, name="policy")
+
+
+def _version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        context.obj.out.write(f"airlift {__version__}\n")
+        raise typer.Exit
+
+
+@root.callback()
+def _root(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass

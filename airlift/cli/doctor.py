@@ -1,0 +1,193 @@
+"""``airlift doctor``: is this machine fit for the work? Everything that is claimed was tried just now."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+from cryptography.hazmat.backends.openssl import backend
+
+from airlift import __version__, files
+from airlift.cli import app, options
+from airlift.cli.command import Answer, command
+from airlift.cli.output import Page, size, to_data
+from airlift.cli.session import Run
+from airlift.errors import AirliftError, SignatureError, UncheckedError
+from airlift.trust import keys
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+LIBRARIES = (
+    "cryptography",
+    "tuf",
+    "securesystemslib",
+    "numpy",
+    "zstandard",
+    "jsonschema",
+    "pyyaml",
+    "typer",
+    "rich",
+)
+EXTRAS = {"low": "huggingface_hub", "hsm": "pkcs11", "cluster": "distributed"}
+DIGESTS = ("sha512", "sha384", "sha256")
+SAMPLE_BYTES = 16 << 20
+LOW_SPACE = 1 << 30  # bytes
+FIRST_YEAR, LAST_YEAR = 2026, 2099
+MESSAGE = b"airlift doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``status`` is ok, warn or fail."""
+
+    area: str
+    name: str
+    status: str
+    detail: str
+
+
+@command(app.root, "doctor", "airlift doctor", "airlift doctor --format json")
+def doctor(
+    run: Run, *, depot: options.Depot = options.DEPOT, enclave: options.Enclave = options.ENCLAVE
+) -> Answer:
+    """Check this machine: versions, algorithms, space, clock, permissions, optional parts.
+
+    Exit code 7 if something that airlift needs does not work; warnings do not change the exit code.
+    """
+    findings = [
+        *_versions(),
+        *_algorithms(),
+        *_codecs(),
+        *_extras(),
+        *_space({"depot": depot, "enclave": enclave}),
+        *_clock(run),
+        *_permissions({"depot": depot, "enclave": enclave}),
+    ]
+    data = {
+        "checks": to_data(findings),
+        "warnings": sum(finding.status == WARN for finding in findings),
+        "failures": sum(finding.status == FAIL for finding in findings),
+    }
+    if data["failures"]:
+        raise UncheckedError(
+            "this machine is not fit for airlift",
+            found="; ".join(f"{f.name}: {f.detail}" for f in findings if f.status == FAIL),
+            hint="install the locked versions of the libraries, then run `airlift doctor` again",
+            data=data,
+        )
+    return Answer(data, lambda page: _render(page, findings))
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("versions", "airlift", OK, __version__)
+    yield Finding("versions", "python", OK, platform.python_version())
+    yield Finding("versions", "kernel", OK, f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield Finding("versions", "openssl", OK, backend.openssl_version_text())
+    yield Finding("versions", "sqlite", OK, sqlite3.sqlite_version)
+    for name in LIBRARIES:
+        try:
+            yield Finding("versions", name, OK, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding("versions", name, WARN, "no version recorded")
+
+
+def _algorithms() -> Iterator[Finding]:
+    for scheme in keys.SCHEMES:
+        try:
+            yield Finding("algorithms", scheme, OK, _try_scheme(scheme))
+        except AirliftError as error:
+            yield Finding("algorithms", scheme, FAIL, error.message)
+    sample = bytes(SAMPLE_BYTES)
+    for name in DIGESTS:
+        start = time.perf_counter()
+        hashlib.new(name, sample).digest()
+        yield Finding(
+            "algorithms", name, OK, f"{SAMPLE_BYTES / (time.perf_counter() - start) / 1e6:.0f} MB/s"
+        )
+
+
+def _try_scheme(scheme: str) -> str:
+    """Sign, verify, and demand that a signature over something else is refused; return the times.
+
+    Raises:
+        AirliftError: any of it goes wrong.
+    """
+    signer = keys.generate(scheme)
+    start = time.perf_counter()
+    signature = signer.sign(MESSAGE)
+    signed = time.perf_counter()
+    signer.public.verify(signature, MESSAGE)
+    verified = time.perf_counter()
+    try:
+        signer.public.verify(signature, MESSAGE + b".")
+    except SignatureError:
+        return f"sign {1000 * (signed - start):.1f} ms, verify {1000 * (verified - signed):.1f} ms, forgery refused"
+    raise SignatureError("a forged signature was accepted")
+
+
+def _codecs() -> Iterator[Finding]:
+    sample = bytes(range(256)) * 64
+    packed = zstandard.ZstdCompressor().compress(sample)
+    same = zstandard.ZstdDecompressor().decompress(packed, max_output_size=len(sample)) == sample
+    version = ".".join(map(str, zstandard.ZSTD_VERSION))
+    yield Finding(
+        "codecs",
+        "zstd",
+        OK if same else FAIL,
+        f"library {version}, round trip {'same' if same else 'differs'}",
+    )
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, module in EXTRAS.items():
+        there = importlib.util.find_spec(module) is not None
+        yield Finding("optional", extra, OK, f"{module} is {'installed' if there else 'not installed'}")
+
+
+def _space(folders: dict[str, Path]) -> Iterator[Finding]:
+    for name, folder in folders.items():
+        free = files.free_bytes(_existing(folder))
+        yield Finding("space", name, OK if free >= LOW_SPACE else WARN, f"{size(free)} free at {folder}")
+
+
+def _existing(folder: Path) -> Path:
+    path = folder.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _clock(run: Run) -> Iterator[Finding]:
+    sane = FIRST_YEAR <= run.now.year <= LAST_YEAR
+    yield Finding("clock", "time", OK if sane else WARN, f"{run.now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _permissions(folders: dict[str, Path]) -> Iterator[Finding]:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    yield Finding("permissions", "umask", OK if mask & 0o022 == 0o022 else WARN, f"{mask:04o}")
+    user = os.geteuid()
+    yield Finding(
+        "permissions", "user", OK, f"uid {user}{' (root: permissions do not bind)' if user == 0 else ''}"
+    )
+    for name, folder in folders.items():
+        if not folder.is_dir():
+            continue
+        writable = os.access(folder, os.W_OK)
+        shared = folder.stat().st_mode & 0o022 != 0
+        detail = (
+            "others may write here" if shared else "writable" if writable else "not writable by this user"
+        )
+        yield Finding("permissions", name, WARN if shared or not writable else OK, detail)
+
+
+def _render(page: Page, findings: list[Finding]) -> None:
+    page.table(
+        ["area", "check", "status", "detail"], [(f.area, f.name, f.status, f.detail) for f in findings]
+    )

@@ -1,0 +1,166 @@
+"""Results for people and for scripts: the JSON envelope, tables, and the cleaning of text that others wrote.
+
+Names, notes and paths may come from a manifest or a medium, so nothing reaches a terminal before :func:`clean` made
+it printable, and rich never sees a plain string that it could take for markup.
+"""
+
+import dataclasses
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from airlift.bundle.fields import format_time
+
+ENVELOPE = 1
+MAX_TEXT = 4000
+LISTED = 20
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_WIDE = 100_000  # columns when nobody looks: lines are never folded in a pipe
+
+
+def clean(text: object) -> str:
+    """Return ``text`` on one line of MAX_TEXT at most, control, bidirectional and unassigned characters escaped."""
+    shown = str(text)
+    if len(shown) > MAX_TEXT:
+        shown = f"{shown[:MAX_TEXT]}..."
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in _UNPRINTABLE else c for c in shown)
+
+
+def to_data(value: Any) -> Any:
+    """Return ``value`` as plain JSON types: dataclasses as objects, paths and times as text, bytes as hex."""
+    if hasattr(value, "to_json"):
+        return to_data(value.to_json())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name.rstrip("_"): to_data(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_data(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return [to_data(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, PurePath):
+        return str(value)
+    return value
+
+
+def envelope(command: str, data: Mapping[str, Any], error: Mapping[str, Any] | None = None) -> str:
+    """Return the JSON answer of a command as one line of ASCII (CLI contract, "Habits")."""
+    document: dict[str, Any] = {"airlift": ENVELOPE, "command": command, "ok": error is None}
+    if error is not None:
+        document["error"] = dict(error)
+    document["data"] = to_data(data)
+    return json.dumps(document, ensure_ascii=True)
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes as people read it: ``1.5 GB (1500000000)``."""
+    if count is None:
+        return "-"
+    scaled, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if scaled < 1000:
+            break
+        scaled, unit = scaled / 1000, larger
+    return f"{count} bytes" if unit == "bytes" else f"{scaled:.1f} {unit} ({count})"
+
+
+def cell(value: Any) -> str:
+    """Return a JSON value as the text of one table cell."""
+    if value is None or value in ([], {}):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{clean(key)} {cell(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(cell(item) for item in value)
+    return clean(value)
+
+
+class Page:
+    """The answer for people: facts, tables, trees and lines, written to one stream as plain aligned text."""
+
+    __slots__ = ("console", "stream")
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        width = None if stream.isatty() else _WIDE
+        self.console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Write one line."""
+        self._print(Text(clean(text), style=style))
+
+    def facts(self, rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Write labels and their values, one pair a line."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, value in rows.items() if isinstance(rows, Mapping) else rows:
+            table.add_row(Text(clean(label).replace("_", " "), style="dim"), Text(cell(value)))
+        self._print(table)
+
+    def table(self, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Write a table with a line of headers; the cells of a row match them."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for header in headers:
+            table.add_column(Text(header.replace("_", " ")), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell(value)) for value in row))
+        self._print(table)
+
+    def tree(self, label: str, branches: Iterable[Any]) -> None:
+        """Write a tree; a branch is a pair of its label and its own branches."""
+        root = Tree(Text(clean(label)), guide_style="dim")
+        _grow(root, branches)
+        self._print(root)
+
+    def records(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Write objects of the same shape as a table under their own keys."""
+        if items:
+            self.table(list(items[0]), [list(item.values()) for item in items])
+
+    def show(self, data: Mapping[str, Any]) -> None:
+        """Write any answer: plain values as facts, then each list of objects as a table under its name."""
+        tables = {key: value for key, value in data.items() if _is_records(value)}
+        self.facts((key, value) for key, value in data.items() if key not in tables)
+        for key, value in tables.items():
+            self.line()
+            self.line(key.replace("_", " "), style="bold")
+            self.records(value)
+
+    def _print(self, what: RenderableType) -> None:
+        if self.stream.isatty():
+            self.console.print(what)
+            return
+        with self.console.capture() as capture:
+            self.console.print(what)
+        self.stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines() or [""]))
+
+
+def _grow(tree: Tree, branches: Iterable[Any]) -> None:
+    for label, below in branches:
+        _grow(tree.add(Text(clean(label))), below)
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
