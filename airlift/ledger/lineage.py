@@ -1,0 +1,223 @@
+"""Where things come from: trees of nodes for ``provenance show`` and ``trace`` (SPEC 9.9). Pure.
+
+The tree of a subject reads downwards to what it comes from: a component to its files and their source, to the
+releases that contain it, a release to the bundles that brought it, a bundle to its baseline, its signers and its
+ledger entry. The caller loads the manifests from history/ and has verified them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Component, FileEntry, Release
+from airlift.errors import NotHeldError
+from airlift.ledger.entry import Entry
+
+PREFIX_HEX = 8
+MAX_EXPANDED = 64
+"""How many releases one tree expands; further ones are named only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing in a lineage: ``relation`` says how the node above it comes from it.
+
+    ``kind`` is ``component``, ``file``, ``source``, ``release``, ``bundle``, ``key``, ``entry`` or ``attestation``.
+    """
+
+    kind: str
+    name: str
+    version: str | None
+    digest: str | None
+    relation: str
+    parents: tuple["Node", ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the node and, recursively, its parents as plain values."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "version": self.version,
+            "digest": self.digest,
+            "relation": self.relation,
+            "parents": [parent.to_json() for parent in self.parents],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the lineage is drawn from: manifests by digest (hex), and all entries of the ledger in order."""
+
+    releases: Mapping[str, Release]
+    bundles: Mapping[str, Bundle]
+    entries: Sequence[Entry]
+
+
+def trace(record: Record, subject: str) -> tuple[Node, ...]:
+    """Return the lineage of everything that ``subject`` names.
+
+    A subject is a component's or release's name, ``name@version``, a bundle id, or the digest (or 8 or more of its
+    first hex digits) of a component, release, bundle or file.
+
+    Raises:
+        NotHeldError: nothing has that name or digest.
+    """
+    found = tuple(_subjects(record, subject))
+    if not found:
+        raise NotHeldError("nothing in the record has this name or digest", found=ascii(subject[:140]))
+    return found
+
+
+def of_release(record: Record, digest: str, relation: str = "subject") -> Node:
+    """Return the lineage of a release: its components, the bundles that brought it, its attestations."""
+    return _release(record, digest, relation, set())
+
+
+def of_bundle(record: Record, digest: str, relation: str = "subject") -> Node:
+    """Return the lineage of a bundle: its target, baseline, signers and ledger entries."""
+    return _bundle(record, digest, relation, set())
+
+
+def of_component(record: Record, component: Component, relation: str = "subject") -> Node:
+    """Return the lineage of a component: its files, their source, and the releases that contain it."""
+    node = _component(component, relation)
+    return replace(node, parents=(*node.parents, *_containing(record, component)))
+
+
+# -- finding the subject -------------------------------------------------------------------------------------------
+
+
+def _subjects(record: Record, subject: str) -> Iterator[Node]:
+    for digest, release in record.releases.items():
+        if subject in {release.name, release.label} or _is(subject, digest):
+            yield of_release(record, digest)
+    for digest, bundle in record.bundles.items():
+        if subject == bundle.id or _is(subject, digest):
+            yield of_bundle(record, digest)
+    for component in _distinct(record):
+        label = f"{component.name}@{component.version}"
+        if subject in {component.name, label} or _is(subject, component.digest):
+            yield of_component(record, component)
+    yield from _files(record, subject)
+
+
+def _files(record: Record, subject: str) -> Iterator[Node]:
+    """Yield every file with this digest; its parents are the components that hold it."""
+    holders: dict[FileEntry, list[Component]] = {}
+    for component in _distinct(record):
+        for file in component.files:
+            if _is(subject, file.sha512) or _is(subject, file.sha256):
+                holders.setdefault(file, []).append(component)
+    for file, components in holders.items():
+        parents = (_holder(record, component) for component in components)
+        yield replace(_file(file, "subject"), parents=tuple(parents))
+
+
+def _holder(record: Record, component: Component) -> Node:
+    """Return a component as the parent of one of its files: its other files are left out."""
+    return _node(component, "part-of", (_source(component), *_containing(record, component)))
+
+
+def _distinct(record: Record) -> list[Component]:
+    """Return every component once, whatever number of releases contain it."""
+    found: dict[tuple[str, str, str], Component] = {}
+    for release in record.releases.values():
+        for component in release.components:
+            found.setdefault((component.name, component.version, component.digest), component)
+    return list(found.values())
+
+
+def _is(subject: str, digest: str) -> bool:
+    return len(subject) >= PREFIX_HEX and digest.startswith(subject.lower())
+
+
+# -- nodes ---------------------------------------------------------------------------------------------------------
+
+
+def _containing(record: Record, component: Component) -> Iterator[Node]:
+    seen: set[str] = set()
+    for digest, release in record.releases.items():
+        if any(_same(component, other) for other in release.components):
+            yield _release(record, digest, "part-of", seen, components=False)
+
+
+def _same(one: Component, other: Component) -> bool:
+    return (one.name, one.version, one.digest) == (other.name, other.version, other.digest)
+
+
+def _release(record: Record, digest: str, relation: str, seen: set[str], *, components: bool = True) -> Node:
+    """Return a release; each is expanded once in a tree, and named wherever it turns up again."""
+    release = record.releases.get(digest)
+    name, version = (release.name, release.version) if release is not None else ("unknown", None)
+    if digest in seen or len(seen) >= MAX_EXPANDED:
+        return Node("release", name, version, digest, relation)
+    seen.add(digest)
+    parents: list[Node] = []
+    if components and release is not None:
+        parents += (_component(component, "contains") for component in release.components)
+    for bundle_digest, bundle in record.bundles.items():
+        if bundle.target is not None and bundle.target.digest == digest:
+            parents.append(_bundle(record, bundle_digest, "carried-by", seen))
+    parents += (
+        _entry(e, "attested-by") for e in record.entries if e.type == "attestation" and e.release == digest
+    )
+    return Node("release", name, version, digest, relation, tuple(parents))
+
+
+def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:
+    bundle = record.bundles[digest]
+    entries = [entry for entry in record.entries if entry.detail.get("bundle_manifest") == digest]
+    parents: list[Node] = []
+    if relation == "subject" and bundle.target is not None:
+        parents.append(
+            _named_release("carries", bundle.target.digest, bundle.target.name, bundle.target.version)
+        )
+    if bundle.baseline is not None and bundle.baseline.digest in record.releases:
+        parents.append(_release(record, bundle.baseline.digest, "delta-from", seen, components=False))
+    elif bundle.baseline is not None:
+        base = bundle.baseline
+        parents.append(_named_release("delta-from", base.digest, base.name, base.version))
+    commits = [entry for entry in entries if entry.type == "import-commit"]
+    parents += (node for entry in commits for node in _signers(entry))
+    parents += (_entry(entry, "recorded-in") for entry in entries)
+    return Node("bundle", bundle.id, str(bundle.sequence), digest, relation, tuple(parents))
+
+
+def _signers(entry: Entry) -> Iterator[Node]:
+    """Yield the keys that signed what an import committed: by role, with the holder that root names."""
+    signers, holders = entry.detail.get("signers"), entry.detail.get("holders")
+    for role, keys in sorted(signers.items()) if isinstance(signers, dict) else ():
+        for key in keys if isinstance(keys, list) else ():
+            holder = holders.get(key) if isinstance(holders, dict) else None
+            yield Node("key", holder or "unnamed holder", None, key, f"signed-by {role}")
+
+
+def _named_release(relation: str, digest: str, name: str, version: str) -> Node:
+    return Node("release", name, version, digest, relation)
+
+
+def _component(component: Component, relation: str) -> Node:
+    source = _source(component)
+    files = (replace(_file(file, "consists-of"), parents=(source,)) for file in component.files)
+    return _node(component, relation, tuple(files))
+
+
+def _node(component: Component, relation: str, parents: tuple[Node, ...]) -> Node:
+    return Node("component", component.name, component.version, component.digest, relation, parents)
+
+
+def _file(file: FileEntry, relation: str) -> Node:
+    return Node("file", file.path, None, file.sha512, relation)
+
+
+def _source(component: Component) -> Node:
+    """Return where a component was gathered: a hub repository at a commit, or a path on the low side."""
+    source = component.source
+    if source.get("kind") == "hub":
+        return Node("source", f"hub:{source.get('repo')}", str(source.get("revision")), None, "gathered-from")
+    return Node("source", f"path:{source.get('path')}", None, None, "gathered-from")
+
+
+def _entry(entry: Entry, relation: str) -> Node:
+    return Node("entry", f"entry {entry.index} ({entry.type})", entry.time, None, relation)
