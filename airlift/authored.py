@@ -29,7 +29,9 @@ def load(name: str, data: bytes, schema: str) -> dict[str, Any]:
         ManifestError: anything is off; the message names the file, the line and the key.
     """
     if len(data) > MAX_BYTES:
-        raise ManifestError(f"{name}: too long", expected=f"at most {MAX_BYTES} bytes", found=f"{len(data)} bytes")
+        raise ManifestError(
+            f"{name}: too long", expected=f"at most {MAX_BYTES} bytes", found=f"{len(data)} bytes"
+        )
     lines: dict[_Path, int] = {}
     try:
         text = data.decode("utf-8")
@@ -39,9 +41,11 @@ def load(name: str, data: bytes, schema: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ManifestError(f"{name}: not UTF-8", found=f"byte {error.start}") from error
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise ManifestError(f"{where}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}") from error
+        mark: Any = getattr(error, "problem_mark", None)
+        where = name if mark is None else f"{name}:{mark.line + 1}"
+        raise ManifestError(
+            f"{where}: not YAML: {getattr(error, 'problem', None) or 'cannot be read'}"
+        ) from error
     _validate(name, document, schema, lines)
     result: dict[str, Any] = document
     return result
@@ -66,7 +70,9 @@ def _refuse_features(name: str, text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise ManifestError(f"{name}:{line}: nested too deeply", expected=f"at most {MAX_DEPTH} levels")
+                raise ManifestError(
+                    f"{name}:{line}: nested too deeply", expected=f"at most {MAX_DEPTH} levels"
+                )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -137,7 +143,7 @@ def _line(lines: dict[_Path, int], path: Iterable[str | int]) -> int:
     return lines.get(parts, 1)
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
+def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))
@@ -149,5 +155,5 @@ def _explain(error: jsonschema.ValidationError) -> str:
         found = "null" if error.instance is None else type(error.instance).__name__
         return f"must be of type {error.validator_value}, found {found}"
     if error.validator == "pattern":
-        return f"{ascii(str(error.instance)[:80])} does not match {error.validator_value}"
-    return error.message[:200]
+        return f"{str(error.instance)[:80]!a} does not match {error.validator_value}"
+    return str(error.message)[:200]

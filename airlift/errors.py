@@ -135,7 +135,9 @@ class LedgerError(ProvenBadError):
     """The ledger contradicts itself, its checkpoints, or the installation."""
 
     code = "ledger-inconsistent"
-    default_hint = "do not continue; compare with a kept checkpoint (`airlift provenance verify --checkpoint FILE`)"
+    default_hint = (
+        "do not continue; compare with a kept checkpoint (`airlift provenance verify --checkpoint FILE`)"
+    )
 
 
 class TrustStateError(ProvenBadError):

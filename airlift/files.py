@@ -53,8 +53,12 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
-            raise NoSpaceError(f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno)) from error
-        kind: type[StorageError | UncheckedError] = PermissionDeniedError if error.errno in _DENIED else StorageError
+            raise NoSpaceError(
+                f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno)
+            ) from error
+        kind: type[StorageError | UncheckedError] = (
+            PermissionDeniedError if error.errno in _DENIED else StorageError
+        )
         raise kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0)) from error
 
 
@@ -154,7 +158,9 @@ def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterat
     """
     temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(path):
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(
+            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             try:
                 yield Writer(descriptor)
@@ -202,7 +208,7 @@ def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bo
 
 
 def append_durable(path: Path, line: bytes, *, mode: int = 0o644) -> None:
-    """Append one line, its newline included, and sync; a last line without newline (a torn write) is dropped first."""
+    """Append one line, newline included, and sync; a last line without newline (a torn write) is dropped first."""
     with writing(path):
         known = path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
@@ -245,6 +251,18 @@ def link_durable(source: Path, target: Path) -> None:
             os.link(source, target, follow_symlinks=False)
         except FileExistsError:
             return
+
+
+def relink(source: Path, target: Path, scratch: Path) -> None:
+    """Replace ``target`` by a hard link to ``source`` in one durable rename, by way of the folder ``scratch``."""
+    temporary = scratch / f".tmp-{secrets.token_hex(8)}"
+    with writing(target):
+        os.link(source, temporary, follow_symlinks=False)
+        try:
+            os.rename(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(target.parent)
 
 
 def point(link: Path, target: str) -> None:

@@ -48,7 +48,9 @@ def parse_any(data: bytes, *, limit: int, what: str = "document") -> Any:
         MalformedError: as :func:`parse`, save for the canonical form.
     """
     if len(data) > limit:
-        raise MalformedError(f"{what} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes")
+        raise MalformedError(
+            f"{what} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes"
+        )
     try:
         value = json.loads(
             data.decode("utf-8"),

@@ -13,9 +13,10 @@ one source of its own length, and is decoded piece by piece.
 """
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle
 from airlift.errors import MalformedError
 
@@ -25,7 +26,7 @@ BLOCK = struct.Struct("<IBBBBQQI")
 SOURCE = struct.Struct("<IQQ")
 MAX_SOURCES = 4
 MAX_BLOCK_BYTES = 16 << 20
-MAX_FILE_BYTES = 2**53 - 1
+PIECE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,38 @@ def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def in_order(blocks: Iterable[Block], files: Sequence[FileDigest]) -> Iterator[Block]:
+    """Yield the blocks of all chunks of a bundle, checking that they tile every file once, in order.
+
+    Raises:
+        MalformedError: blocks overlap, are missing or out of order.
+    """
+    number = position = 0
+    for block in blocks:
+        while number < len(files) and position == files[number].size:
+            number, position = number + 1, 0
+        if (block.file, block.start) != (number, position):
+            raise MalformedError(
+                "blocks overlap, are missing or out of order", expected=f"file {number} at {position}"
+            )
+        position += block.length
+        yield block
+    if any(item.size != (position if n == number else 0) for n, item in enumerate(files) if n >= number):
+        raise MalformedError("the chunks end before the last file is complete")
+
+
+def pieces(block: Block) -> Iterator[Block]:
+    """Yield a block, or if it is a long copy, the short copies that it consists of."""
+    if block.length <= MAX_BLOCK_BYTES:
+        yield block
+        return
+    (source,) = block.sources
+    for offset in range(0, block.length, PIECE_BYTES):
+        length = min(PIECE_BYTES, block.length - offset)
+        part = Source(source.base, source.start + offset, length)
+        yield replace(block, start=block.start + offset, length=length, sources=(part,))
+
+
 def _parse_table(data: bytes, count: int) -> tuple[list[tuple[tuple[int, ...], tuple[Source, ...]]], int]:
     entries, position = [], HEADER.size
     try:
@@ -103,7 +136,9 @@ def _parse_table(data: bytes, count: int) -> tuple[list[tuple[tuple[int, ...], t
             if sources > MAX_SOURCES or zero:
                 raise MalformedError("a block has too many sources or a reserved byte set")
             position += BLOCK.size
-            found = tuple(Source(*SOURCE.unpack_from(data, position + n * SOURCE.size)) for n in range(sources))
+            found = tuple(
+                Source(*SOURCE.unpack_from(data, position + n * SOURCE.size)) for n in range(sources)
+            )
             position += SOURCE.size * sources
             entries.append((fixed, found))
     except struct.error as error:
@@ -114,17 +149,23 @@ def _parse_table(data: bytes, count: int) -> tuple[list[tuple[tuple[int, ...], t
 def _check(block: Block, payload: int, bundle: Bundle) -> None:
     if len(block.payload) != payload:
         raise MalformedError("a block's payload is truncated")
-    if block.file >= len(bundle.files) or not _inside(block.start, block.length, bundle.files[block.file].size):
+    if block.file >= len(bundle.files) or not _inside(
+        block.start, block.length, bundle.files[block.file].size
+    ):
         raise MalformedError("a block lies outside its file")
     if block.length > MAX_BLOCK_BYTES and (payload or [s.length for s in block.sources] != [block.length]):
-        raise MalformedError("a block is too long", expected=f"at most {MAX_BLOCK_BYTES} bytes unless it is a copy")
+        raise MalformedError(
+            "a block is too long", expected=f"at most {MAX_BLOCK_BYTES} bytes unless it is a copy"
+        )
     for source in block.sources:
         if source.base >= len(bundle.bases) or not _inside(
             source.start, source.length, bundle.bases[source.base].size
         ):
             raise MalformedError("a block reads outside its base")
         if source.length > max(2 * MAX_BLOCK_BYTES, block.length):
-            raise MalformedError("a block's source is too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes")
+            raise MalformedError(
+                "a block's source is too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes"
+            )
 
 
 def _inside(start: int, length: int, size: int) -> bool:

@@ -54,7 +54,9 @@ def count(document: Any, key: str, what: str, *, least: int = 0, most: int = 2**
     """Return the integer under ``key``, within ``[least, most]``."""
     value: int = strict.member(document, key, int, what)
     if not least <= value <= most:
-        raise MalformedError(f"{what}: {key!r} is out of range", expected=f"{least} to {most}", found=str(value))
+        raise MalformedError(
+            f"{what}: {key!r} is out of range", expected=f"{least} to {most}", found=str(value)
+        )
     return value
 
 

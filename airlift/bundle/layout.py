@@ -72,7 +72,7 @@ def parse_size(text: str, presets: dict[str, int]) -> int:
             expected=f"a number with a unit (4.7GB, 25GiB) or one of {', '.join(sorted(presets))}",
         )
     fraction = match[2] or ""
-    size = int(match[1] + fraction) * _UNITS[match[3]] // 10 ** len(fraction)
+    size: int = int(match[1] + fraction) * _UNITS[match[3]] // 10 ** len(fraction)
     if not size:
         raise UsageError(f"not a size: {text!r}", expected="more than zero bytes")
     return size
@@ -83,7 +83,9 @@ def occupied(size: int, unit: int = SECTOR) -> int:
     return max(1, -(-size // unit)) * unit + 256
 
 
-def cut(chunks: Sequence[FileDigest], medium: Medium, fixed_sizes: Sequence[int]) -> list[tuple[FileDigest, ...]]:
+def cut(
+    chunks: Sequence[FileDigest], medium: Medium, fixed_sizes: Sequence[int]
+) -> list[tuple[FileDigest, ...]]:
     """Share the chunks out to volumes, in order; every volume also carries files of ``fixed_sizes`` bytes.
 
     Raises:
@@ -91,7 +93,9 @@ def cut(chunks: Sequence[FileDigest], medium: Medium, fixed_sizes: Sequence[int]
     """
     if medium.volume_bytes is None:
         return [tuple(chunks)]
-    overhead = RESERVE + FOLDER_SECTORS * medium.unit + sum(occupied(size, medium.unit) for size in fixed_sizes)
+    overhead = (
+        RESERVE + FOLDER_SECTORS * medium.unit + sum(occupied(size, medium.unit) for size in fixed_sizes)
+    )
     volumes: list[list[FileDigest]] = [[]]
     used = overhead
     for chunk in chunks:
@@ -111,5 +115,7 @@ def cut(chunks: Sequence[FileDigest], medium: Medium, fixed_sizes: Sequence[int]
             found=f"{medium.volume_bytes} bytes",
         )
     if len(volumes) > MAX_VOLUMES:
-        raise VolumeTooSmallError("too many volumes", expected=f"at most {MAX_VOLUMES}", found=str(len(volumes)))
+        raise VolumeTooSmallError(
+            "too many volumes", expected=f"at most {MAX_VOLUMES}", found=str(len(volumes))
+        )
     return [tuple(volume) for volume in volumes]

@@ -18,7 +18,18 @@ MAX_SEQUENCE = 2**31 - 1
 ANY_ENCLAVE = "any"
 
 _KEYS = frozenset(
-    {"sequence", "issued", "enclave", "marking", "target", "baseline", "bases", "files", "chunks", "revocations"}
+    {
+        "sequence",
+        "issued",
+        "enclave",
+        "marking",
+        "target",
+        "baseline",
+        "bases",
+        "files",
+        "chunks",
+        "revocations",
+    }
 )
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{0,23})-([1-9][0-9]{0,9})\Z")
 
@@ -55,9 +66,9 @@ class ReleaseRef:
 class Bundle:
     """All of one transfer. A bundle without target carries fresh metadata only (``low renew``).
 
-    ``files`` are the distinct contents that the chunks rebuild, in the order in which their blocks follow each other;
-    ``bases`` are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle
-    that any enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it.
+    ``files`` are the distinct contents that the chunks rebuild, in the order in which their blocks follow; ``bases``
+    are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle that any
+    enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it.
     """
 
     sequence: int
@@ -125,7 +136,9 @@ def parse(data: bytes) -> Bundle:
         sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
         issued=fields.time(document, "issued", what),
         enclave=(
-            fields.name(document, "enclave", what, ENCLAVE_NAME) if _optional(document, "enclave", what) else None
+            fields.name(document, "enclave", what, ENCLAVE_NAME)
+            if _optional(document, "enclave", what)
+            else None
         ),
         marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
         target=_reference(document, "target", what),
@@ -149,7 +162,9 @@ def _check(bundle: Bundle) -> None:
     if bool(bundle.chunks) != any(item.size for item in bundle.files):
         raise MalformedError("bundle manifest: chunks must be there exactly when there are bytes to rebuild")
     if any(not 0 < chunk.size <= MAX_CHUNK_BYTES for chunk in bundle.chunks):
-        raise MalformedError("bundle manifest: a chunk is empty or too long", expected=f"1 to {MAX_CHUNK_BYTES}")
+        raise MalformedError(
+            "bundle manifest: a chunk is empty or too long", expected=f"1 to {MAX_CHUNK_BYTES}"
+        )
 
 
 def _optional(document: dict[str, Any], key: str, what: str) -> bool:

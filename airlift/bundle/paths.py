@@ -7,7 +7,9 @@ from airlift.errors import MalformedError
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255
 
-_WINDOWS_RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+_WINDOWS_RESERVED = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
+}
 _FORBIDDEN = set('<>:"|?*\\')
 
 
@@ -38,7 +40,7 @@ def _bad_name(name: str) -> str | None:
         return "a name that is not in Unicode normal form C"
     if name[-1] in ". " or name[0] == " ":
         return "a name with a leading space or a trailing dot or space"
-    if name.split(".")[0].casefold() in _WINDOWS_RESERVED:
+    if name.split(".", maxsplit=1)[0].casefold() in _WINDOWS_RESERVED:
         return "a name that Windows reserves"
     return None
 
@@ -49,7 +51,7 @@ def check_no_collision(paths: list[str]) -> None:
     for path in paths:
         key = unicodedata.normalize("NFC", path.casefold())
         if key in folded:
-            raise MalformedError("two paths collide", found=f"{ascii(folded[key])} and {ascii(path)}")
+            raise MalformedError("two paths collide", found=f"{folded[key]!a} and {path!a}")
         folded[key] = path
     for key, path in folded.items():
         parts = key.split("/")

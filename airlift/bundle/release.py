@@ -19,13 +19,16 @@ from airlift.errors import MalformedError
 
 KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
 MAX_BYTES = 64 << 20
-MAX_COMPONENTS = 4096
+MAX_COMPONENTS = 1024
 MAX_FILES = 200_000
 
 _KEYS = frozenset({"name", "version", "marking", "notes", "components", "requires"})
 _COMPONENT_KEYS = frozenset({"name", "kind", "version", "license", "source", "digest", "files"})
 _FILE_KEYS = frozenset({"path", "size", "sha512", "sha256"})
-_SOURCE_KEYS = {"path": frozenset({"kind", "path"}), "hub": frozenset({"kind", "repo", "revision", "include"})}
+_SOURCE_KEYS = {
+    "path": frozenset({"kind", "path"}),
+    "hub": frozenset({"kind", "repo", "revision", "include"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,9 @@ def parse(data: bytes) -> Release:
         marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
         notes=fields.text(document, "notes", what),
         components=tuple(_component_from_json(item) for item in components),
-        requires=tuple(_requirement_from_json(item) for item in strict.member(document, "requires", list, what)),
+        requires=tuple(
+            _requirement_from_json(item) for item in strict.member(document, "requires", list, what)
+        ),
     )
     _check_set(release)
     return release
@@ -187,7 +192,9 @@ def _component_from_json(document: Any) -> Component:
         files=tuple(_file_from_json(item) for item in strict.member(document, "files", list, what)),
     )
     if component.kind not in KINDS:
-        raise MalformedError(f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind))
+        raise MalformedError(
+            f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind)
+        )
     paths = [entry.path for entry in component.files]
     if not paths or paths != sorted(set(paths)):
         raise MalformedError(f"{what}: files must be sorted by path, distinct and at least one")

@@ -11,7 +11,6 @@ from typing import Any
 
 from airlift import strict
 from airlift.bundle import fields
-from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE, Bundle, is_id
 from airlift.errors import MalformedError
 
@@ -44,9 +43,9 @@ class Index:
     sums: str
 
 
-def chunk_name(chunk: FileDigest) -> str:
+def chunk_name(sha512: str) -> str:
     """Return the file name of a chunk: the first 64 hex digits of its SHA-512."""
-    return chunk.sha512[: fields.NAME_HEX]
+    return sha512[: fields.NAME_HEX]
 
 
 def manifest_name(digest: str) -> str:
@@ -89,7 +88,9 @@ def parse_index(data: bytes) -> Index:
         MalformedError: anything in it breaks SPEC 6.4.
     """
     what = INDEX
-    document = fields.envelope(strict.parse(data, limit=MAX_INDEX_BYTES, what=what), "volume", _INDEX_KEYS, what)
+    document = fields.envelope(
+        strict.parse(data, limit=MAX_INDEX_BYTES, what=what), "volume", _INDEX_KEYS, what
+    )
     bundle: str = strict.member(document, "bundle", str, what)
     if not is_id(bundle) or int(bundle.rsplit("-", 1)[1]) > MAX_SEQUENCE:
         raise MalformedError(f"{what}: 'bundle' is not a bundle id")

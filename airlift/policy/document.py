@@ -8,6 +8,7 @@ from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
 
 DEFAULT_LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+LOWEST = Marking(DEFAULT_LEVELS[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the enclave's owners decided. ``levels`` are low to high; days are whole days; ``keep`` counts releases."""
+    """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases."""
 
     enclave: str
     levels: tuple[str, ...] = DEFAULT_LEVELS
-    ceiling: Marking = Marking(DEFAULT_LEVELS[0])
+    ceiling: Marking = LOWEST
     attestations: tuple[tuple[str, Quorum], ...] = ()
     requires: tuple[Rule, ...] = ()
     floors: tuple[tuple[str, str], ...] = ()

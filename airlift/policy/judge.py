@@ -86,9 +86,13 @@ def _marking(marking: Marking, policy: Policy) -> Iterator[RefusedError]:
             "the marking's level is unknown here", expected=" < ".join(policy.levels), found=str(marking)
         )
     elif policy.levels.index(marking.level) > policy.levels.index(policy.ceiling.level):
-        yield MarkingError("the marking is above the ceiling", expected=str(policy.ceiling), found=str(marking))
+        yield MarkingError(
+            "the marking is above the ceiling", expected=str(policy.ceiling), found=str(marking)
+        )
     elif set(marking.caveats) - set(policy.ceiling.caveats):
-        yield MarkingError("the marking has caveats beyond the ceiling's", expected=str(policy.ceiling), found=str(marking))
+        yield MarkingError(
+            "the marking has caveats beyond the ceiling's", expected=str(policy.ceiling), found=str(marking)
+        )
 
 
 def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:
@@ -150,7 +154,9 @@ def _floors(release: Release, policy: Policy) -> Iterator[RefusedError]:
             continue
         if below:
             yield FloorError(
-                f"component {component.name} is below its floor", expected=f">= {floor}", found=component.version
+                f"component {component.name} is below its floor",
+                expected=f">= {floor}",
+                found=component.version,
             )
 
 

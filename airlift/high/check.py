@@ -1,0 +1,141 @@
+"""Check: re-verify all content at rest, and repair it from volumes that are still at hand (SPEC 8.4)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.release import Release
+from airlift.errors import ContentDamagedError, NotHeldError
+from airlift.high.apply import digest_file, needed_bases, rebuild
+from airlift.high.enclave import Enclave, Operator
+from airlift.high.recover import recover
+from airlift.high.verify import verify
+from airlift.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How much was checked, what was damaged (SHA-512 of each content), and what was repaired."""
+
+    files: int
+    bytes: int
+    damaged: tuple[str, ...]
+    repaired: tuple[str, ...]
+
+
+def check(enclave: Enclave, progress: Progress = silent) -> CheckResult:
+    """Digest every file of every installed release, through the tree that model servers read.
+
+    Raises:
+        ContentDamagedError: something is damaged; ``data`` lists it.
+    """
+    result = _examine(enclave, progress)
+    if result.damaged:
+        raise ContentDamagedError(
+            f"{len(result.damaged)} of {result.files} files at rest are damaged",
+            found=result.damaged[0],
+            data={
+                "files": result.files,
+                "bytes": result.bytes,
+                "damaged": list(result.damaged),
+                "repaired": [],
+            },
+        )
+    return result
+
+
+def repair(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    *,
+    operator: Operator,
+    progress: Progress = silent,
+    workers: int = 2,
+    dry_run: bool = False,
+) -> CheckResult:
+    """Check, and rebuild what is damaged from the volumes of a bundle that this enclave committed.
+
+    Raises:
+        NotHeldError: the volumes are not of a committed bundle.
+        ContentDamagedError: something is damaged that the bundle does not hold.
+    """
+    with enclave.lock():
+        if not dry_run:
+            recover(enclave, operator)
+        result = _examine(enclave, progress)
+        verified = verify(enclave, paths, enclave.state(), operator.now)
+        if verified.trusted is not None:
+            raise NotHeldError(
+                "the volumes are not of a bundle that was imported here", found=verified.bundle.id
+            )
+        able = {item.sha512 for item in verified.bundle.files} & set(result.damaged)
+        if able and not dry_run:
+            folder = files.make_folder(enclave.staging_path(verified.digest) / "files")
+            needed_bases(enclave, verified)
+            rebuild(enclave, verified, folder, able, progress, workers=workers)
+            _replace(enclave, folder, able)
+            files.remove(enclave.staging_path(verified.digest))
+    left = sorted(set(result.damaged) - able)
+    if left:
+        raise ContentDamagedError(
+            f"{len(left)} files are damaged that this bundle does not hold",
+            found=left[0],
+            data={"files": result.files, "bytes": result.bytes, "damaged": left, "repaired": sorted(able)},
+        )
+    return CheckResult(result.files, result.bytes, result.damaged, tuple(sorted(able)))
+
+
+def _installed(enclave: Enclave) -> list[Release]:
+    return [enclave.load_release(digest) for digest in enclave.state().installed]
+
+
+def _places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
+    """Return for each content its size and every path it is installed at, content folder included."""
+    places: dict[str, tuple[int, list[Path]]] = {}
+    for release in _installed(enclave):
+        top = enclave.release_path(release.digest)
+        for component, entry in release.files():
+            known = places.setdefault(entry.sha512, (entry.size, [enclave.content_path(entry.sha512)]))
+            known[1].append(top / component.name / entry.path)
+    return places
+
+
+def _examine(enclave: Enclave, progress: Progress) -> CheckResult:
+    places = _places(enclave)
+    total, done, damaged = sum(size for size, _ in places.values()), 0, []
+    for sha512, (size, paths) in places.items():
+        if not all(_intact(group, sha512) for group in _by_inode(paths)):
+            damaged.append(sha512)
+        done += size
+        progress("checking", done, total)
+    return CheckResult(len(places), total, tuple(damaged), ())
+
+
+def _by_inode(paths: list[Path]) -> list[Path | None]:
+    """Return one path for each distinct file behind ``paths``; None stands for a missing one."""
+    found: dict[tuple[int, int] | None, Path | None] = {}
+    for path in paths:
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            found[None] = None
+        else:
+            found[status.st_dev, status.st_ino] = path
+    return list(found.values())
+
+
+def _intact(path: Path | None, sha512: str) -> bool:
+    return path is not None and path.is_file() and not path.is_symlink() and digest_file(path) == sha512
+
+
+def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
+    """Put repaired content in place and link it anew wherever it is installed."""
+    places = _places(enclave)
+    for sha512 in sorted(repaired):
+        content, *links = places[sha512][1]
+        files.make_folder(content.parent)
+        files.rename_durable(folder / sha512, content)
+        for link in links:
+            files.relink(content, link, enclave.staging)

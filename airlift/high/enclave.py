@@ -1,0 +1,278 @@
+"""The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airlift import authored, files
+from airlift.bundle import release as releases
+from airlift.bundle import revocations, volume
+from airlift.bundle.fields import NAME_HEX, format_time, parse_time
+from airlift.bundle.release import Release
+from airlift.bundle.revocations import Revocation
+from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
+from airlift.ledger.entry import Entry
+from airlift.ledger.log import Log, open_log
+from airlift.ledger.state import State, fold
+from airlift.trust import verifier
+from airlift.trust.keys import Signer
+
+CONFIG = "config.yaml"
+POLICY_TEXT = "policy.yaml"
+MAX_CONFIG_BYTES = 64 << 10
+MAX_METADATA_BYTES = 8 << 20
+MIN_HEX = 12
+STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs a state-changing command, with the ledger key in hand, and when (aware, UTC)."""
+
+    actor: str
+    signer: Signer
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Enclave:
+    """An enclave on disk. Paths only; every method reads the disk anew."""
+
+    folder: Path
+    name: str
+    ledger_key: str
+
+    @property
+    def trust(self) -> Path:
+        """``roots/N.root.json`` and one folder per committed TUF state."""
+        return self.folder / "trust"
+
+    @property
+    def roots(self) -> Path:
+        """Every verified root: ``N.root.json``."""
+        return self.trust / "roots"
+
+    @property
+    def history(self) -> Path:
+        """Documents of every import, by digest: what proves a signature later."""
+        return self.folder / "history"
+
+    @property
+    def content(self) -> Path:
+        """Files by digest, read-only."""
+        return self.folder / "content"
+
+    @property
+    def releases(self) -> Path:
+        """``<digest>/<component>/...``: hard links into content."""
+        return self.folder / "releases"
+
+    @property
+    def staging(self) -> Path:
+        """Private, resumable work of imports that have not committed."""
+        return self.folder / "staging"
+
+    @property
+    def active(self) -> Path:
+        """The symbolic link that model servers follow."""
+        return self.folder / "active"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The SQLite ledger."""
+        return self.folder / "ledger.db"
+
+    @property
+    def policies(self) -> Path:
+        """Every policy that was ever in force, by digest, with the keys that it names."""
+        return self.folder / "policies"
+
+    @property
+    def policy_link(self) -> Path:
+        """The symbolic link to the text of the policy in force."""
+        return self.folder / POLICY_TEXT
+
+    @property
+    def origin(self) -> str:
+        """The ledger's name in its checkpoints."""
+        return f"airlift/{self.name}"
+
+    def content_path(self, sha512: str) -> Path:
+        """Where the content with this digest lies."""
+        return self.content / sha512[:2] / sha512
+
+    def release_path(self, digest: str) -> Path:
+        """Where the tree of the release with this digest lies."""
+        return self.releases / digest[:NAME_HEX]
+
+    def active_target(self, digest: str) -> str:
+        """What ``active`` points at for the release with this digest."""
+        return f"{self.releases.name}/{digest[:NAME_HEX]}"
+
+    def policy_path(self, digest: str) -> Path:
+        """Where the policy with this digest lies."""
+        return self.policies / digest[:NAME_HEX]
+
+    def policy_target(self, digest: str) -> str:
+        """What ``policy.yaml`` points at for the policy with this digest."""
+        return f"{self.policies.name}/{digest[:NAME_HEX]}/{POLICY_TEXT}"
+
+    def staging_path(self, bundle_digest: str) -> Path:
+        """Where work on the bundle with this digest is kept."""
+        return self.staging / bundle_digest[:NAME_HEX]
+
+    def holds(self, sha512: str, size: int) -> bool:
+        """Say whether content of this digest and size (bytes) is installed; its bytes are not read."""
+        path = self.content_path(sha512)
+        return path.is_file() and path.stat().st_size == size
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the enclave's lock; one state-changing command at a time."""
+        with files.lock(self.folder / "lock"):
+            yield
+
+    @contextmanager
+    def ledger(self, *, writable: bool = False) -> Iterator[Log]:
+        """Open the ledger and close it again."""
+        with open_log(self.ledger_path, self.origin, writable=writable) as log:
+            yield log
+
+    def state(self) -> State:
+        """Return what the ledger says: the only truth about releases, trust and policy."""
+        with self.ledger() as log:
+            return fold(log.entries())
+
+    def record(
+        self,
+        operator: Operator,
+        kind: str,
+        detail: Mapping[str, Any],
+        *,
+        release: str | None = None,
+        bundle: str | None = None,
+    ) -> Entry:
+        """Append one entry to the ledger, durably."""
+        with self.ledger(writable=True) as log:
+            return log.append(
+                kind,
+                actor=operator.actor,
+                time=format_time(operator.now),
+                release=release,
+                bundle=bundle,
+                detail=detail,
+                signer=operator.signer,
+            )
+
+    def reference_time(self, state: State, now: datetime) -> datetime:
+        """Return the later of the clock and the issue time of the newest committed bundle (DESIGN: trap 6)."""
+        issued = [parse_time(bundle.issued) for bundle in state.bundles]
+        return max([now, *issued])
+
+    def load_roots(self) -> dict[int, bytes]:
+        """Return the verified roots by version.
+
+        Raises:
+            TrustStateError: the pinned root is missing.
+        """
+        found = {}
+        for path in self.roots.glob("*.root.json"):
+            version = path.name.split(".")[0]
+            if version.isdecimal():
+                found[int(version)] = files.read_bounded(path, MAX_METADATA_BYTES)
+        if not found:
+            raise TrustStateError("the pinned root is missing", expected=str(self.roots))
+        return found
+
+    def load_trust(self, state: State) -> Mapping[str, bytes]:
+        """Return the committed TUF state; empty only while nothing was ever committed (DESIGN: trap 7).
+
+        Raises:
+            TrustStateError: the files are missing, or are not those that the ledger committed.
+        """
+        if state.trust is None:
+            return {}
+        folder = self.trust / state.trust.folder
+        found = {
+            n: files.read_bounded(folder / n, MAX_METADATA_BYTES)
+            for n in STATE_FILES
+            if (folder / n).is_file()
+        }
+        if verifier.state_digest(found) != state.trust.digest:
+            raise TrustStateError(
+                "the trust state is not the one that the ledger committed", expected=str(folder)
+            )
+        return found
+
+    def keep(self, document: bytes, digest: str) -> None:
+        """Keep a document in history under its SHA-512, durably; once is enough."""
+        path = self.history / volume.manifest_name(digest)
+        if not path.exists():
+            files.write_durable(path, document)
+
+    def load_document(self, digest: str, limit: int) -> bytes:
+        """Return a kept document after checking its digest.
+
+        Raises:
+            LedgerError: it is missing or changed.
+        """
+        path = self.history / volume.manifest_name(digest)
+        if not path.is_file():
+            raise LedgerError(f"{path} is missing", expected="a document that the ledger names")
+        data = files.read_bounded(path, limit)
+        if hashlib.sha512(data).hexdigest() != digest:
+            raise LedgerError(f"{path} does not have the digest that the ledger names")
+        return data
+
+    def load_release(self, digest: str) -> Release:
+        """Return the manifest of a release that was imported."""
+        return releases.parse(self.load_document(digest, releases.MAX_BYTES))
+
+    def load_revocations(self) -> tuple[Revocation, ...]:
+        """Return the newest committed list of revocations."""
+        with self.ledger() as log:
+            commit = log.last("import-commit")
+        if commit is None:
+            return ()
+        return revocations.parse(self.load_document(commit.detail["revocations"], revocations.MAX_BYTES))
+
+    def find_release(self, reference: str, state: State) -> Release:
+        """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.
+
+        Raises:
+            NotHeldError: there is none, or more than one.
+        """
+        installed = [self.load_release(digest) for digest in state.installed]
+        matches = [
+            release
+            for release in installed
+            if reference == release.label
+            or (len(reference) >= MIN_HEX and release.digest.startswith(reference))
+        ]
+        if len(matches) != 1:
+            raise NotHeldError(
+                "the name is ambiguous" if matches else f"no installed release is named {reference!a}",
+                expected="one of " + (", ".join(release.label for release in installed) or "none"),
+            )
+        return matches[0]
+
+
+def open_enclave(folder: Path) -> Enclave:
+    """Open an enclave for reading its layout.
+
+    Raises:
+        UncheckedError: there is none in ``folder``.
+        ManifestError: its config.yaml is not valid.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UncheckedError(
+            f"there is no enclave in {folder}",
+            hint="give its folder with --enclave, or make one with `airlift high init`",
+        )
+    config = authored.load(str(path), files.read_bounded(path, MAX_CONFIG_BYTES), "enclave.schema.json")
+    return Enclave(folder.absolute(), config["enclave"], config["ledger_key"])

@@ -1,0 +1,219 @@
+"""Import: verify, rebuild, install, commit, and perhaps activate, in the order of SPEC 7.1.
+
+Nothing is installed before everything that can be decided was decided. The ledger's commit entry is the commit
+point; a failure before it leaves the old state, and in staging only what a repeated import can use. Failures with
+exit codes 3, 5 and 6 are themselves recorded, without any text from the medium.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from airlift import files
+from airlift.bundle import revocations, volume
+from airlift.bundle.revocations import Revocation
+from airlift.errors import (
+    BaselineError,
+    OvertakenError,
+    ProvenBadError,
+    RefusedError,
+)
+from airlift.high import permit
+from airlift.high.apply import apply
+from airlift.high.emergency import Emergency, check_emergency
+from airlift.high.enclave import Enclave, Operator
+from airlift.high.install import install
+from airlift.high.record import commit_detail, prepare_detail
+from airlift.high.recover import recover
+from airlift.high.switch import switch
+from airlift.high.verified import VerifiedBundle
+from airlift.high.verify import verify
+from airlift.ledger.state import State
+from airlift.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did, or would do; names as people use them."""
+
+    bundle: str
+    sequence: int
+    enclave: str | None
+    baseline: str | None
+    target: str | None
+    marking: Mapping[str, Any]
+    volumes_present: int
+    volumes_total: int
+    missing: tuple[str, ...] = ()
+    installed: bool = False
+    activated: bool = False
+    already: bool = False
+    overtaken: bool = False
+    components: tuple[Mapping[str, Any], ...] = ()
+    files_built: int = 0
+    bytes_built: int = 0
+    objections: tuple[Mapping[str, str], ...] = field(default=())
+    recovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The arguments of one import."""
+
+    enclave: Enclave
+    operator: Operator
+    activate: bool
+    emergency: Emergency | None
+    progress: Progress
+    workers: int
+
+
+def import_(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    *,
+    operator: Operator,
+    activate: bool = False,
+    emergency: Emergency | None = None,
+    progress: Progress = silent,
+    workers: int = 2,
+) -> ImportResult:
+    """Import the bundle on these volumes; with ``activate`` also make its release the active one.
+
+    Raises:
+        ProvenBadError: exit 3. BaselineError: exit 5. RefusedError: exit 6. All three are recorded in the ledger.
+        IncompleteError: exit 4; the chunks that are there were kept.
+        UncheckedError: exit 7. StorageError: exit 8.
+    """
+    run = _Run(enclave, operator, activate, emergency, progress, workers)
+    with enclave.lock():
+        recovered = recover(enclave, operator)
+        try:
+            result = _import(run, paths)
+        except (ProvenBadError, BaselineError, RefusedError) as error:
+            enclave.record(operator, "import-reject", {"code": error.code, "exit": error.exit_code})
+            raise
+    return replace(result, recovered=recovered)
+
+
+def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
+    enclave, operator = run.enclave, run.operator
+    state = enclave.state()
+    verified = verify(
+        enclave,
+        paths,
+        state,
+        operator.now,
+        keep_root=lambda version, data: keep_root(enclave, version, data),
+        expired_allowed=run.emergency is not None,
+    )
+    if verified.trusted is None:
+        return _again(run, verified, state)
+    statement = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
+    permit.insist(permit.import_refusals(enclave, verified.bundle, state, operator.now))
+    if run.activate:
+        permit.insist(activation_refusals(enclave, verified, state))
+    digest = verified.release.digest if verified.release else None
+    enclave.record(
+        operator, "import-prepare", prepare_detail(verified), release=digest, bundle=verified.bundle.id
+    )
+    result = _install(run, verified, state, statement)
+    files.remove(enclave.staging_path(verified.digest))
+    if run.activate and verified.release and state.active != verified.release.digest:
+        switch(enclave, verified.release, enclave.state(), operator, "activate")
+    return replace(result, activated=run.activate and verified.release is not None)
+
+
+def summarise(verified: VerifiedBundle) -> ImportResult:
+    """Return what a verified bundle is, before anything was done with it."""
+    return ImportResult(
+        **volume.summary(verified.bundle),
+        volumes_present=verified.volumes_present,
+        volumes_total=verified.volumes_total,
+        missing=verified.missing,
+        already=verified.trusted is None,
+        overtaken=verified.trusted is not None and verified.trusted.overtaken,
+        components=tuple(
+            {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
+            for c in (verified.release.components if verified.release else ())
+        ),
+    )
+
+
+def keep_root(enclave: Enclave, version: int, data: bytes) -> None:
+    """Keep a newly verified root at once, so that what it revokes stays revoked even if the import fails."""
+    path = enclave.roots / f"{version}.root.json"
+    if not path.exists():
+        files.write_durable(path, data)
+
+
+def activation_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+    """Return what stands against activating this bundle's release right after installing it."""
+    refusals: list[RefusedError] = []
+    if verified.trusted is not None and verified.trusted.overtaken:
+        refusals.append(
+            OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
+        )
+    if verified.release is not None:
+        refusals += permit.activation_refusals(
+            enclave, verified.release, state, current_revocations(enclave, verified)
+        )
+    return refusals
+
+
+def current_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Revocation, ...]:
+    """Return the newest signed list of revocations: the bundle's, unless the enclave already has a newer one."""
+    trusted = verified.trusted
+    listed = trusted.target(revocations.TARGET) if trusted else None
+    if listed is None or listed.sha512 not in verified.documents:
+        return enclave.load_revocations()
+    return revocations.parse(verified.documents[listed.sha512])
+
+
+def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
+    """A bundle that was committed before: nothing to import; activation is still what the operator asked for."""
+    enclave, release, result = run.enclave, verified.release, summarise(verified)
+    if release is None or release.digest not in state.installed or not run.activate:
+        return result
+    if state.active != release.digest:
+        permit.insist(permit.activation_refusals(enclave, release, state, enclave.load_revocations()))
+        switch(enclave, release, state, run.operator, "activate")
+    return replace(result, activated=True)
+
+
+def _install(
+    run: _Run, verified: VerifiedBundle, state: State, statement: Mapping[str, Any] | None
+) -> ImportResult:
+    """Do everything up to and including the commit entry."""
+    enclave, release = run.enclave, verified.release
+    built = size = 0
+    if release is not None and release.digest not in state.installed:
+        installed = install(enclave, apply(enclave, verified, run.progress, workers=run.workers))
+        built, size = installed.built, sum(item.size for item in installed.staged.built)
+    for name, document in verified.documents.items():
+        enclave.keep(document, name)
+    folder = save_trust(enclave, verified, state)
+    detail = commit_detail(verified, folder, built)
+    if statement is not None:
+        detail["insecure_expired"] = dict(statement)
+    digest = release.digest if release else None
+    enclave.record(run.operator, "import-commit", detail, release=digest, bundle=verified.bundle.id)
+    return replace(summarise(verified), installed=True, files_built=built, bytes_built=size, missing=())
+
+
+def save_trust(enclave: Enclave, verified: VerifiedBundle, state: State) -> str:
+    """Write the trust state that the commit entry will name; return its folder's name."""
+    if verified.trusted is None:
+        raise ValueError("a bundle that was committed before leaves no new trust state")
+    name = f"{state.size:08d}"
+    temporary, final = enclave.trust / f".tmp-{name}", enclave.trust / name
+    files.remove(temporary)
+    files.make_folder(temporary)
+    for file, data in verified.trusted.files.items():
+        files.write_durable(temporary / file, data)
+    files.rename_durable(temporary, final)
+    for data in (*verified.trusted.roots.values(), *verified.trusted.files.values()):
+        enclave.keep(data, hashlib.sha512(data).hexdigest())
+    return name

@@ -1,0 +1,42 @@
+"""Permit: may this bundle come in, may this release run? Gathers the facts that the policy room judges."""
+
+from datetime import datetime
+
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Release
+from airlift.bundle.revocations import Revocation
+from airlift.errors import RefusedError
+from airlift.high import policy
+from airlift.high.enclave import Enclave
+from airlift.ledger.state import State
+from airlift.policy.judge import activation_objections, import_objections
+
+
+def import_refusals(enclave: Enclave, bundle: Bundle, state: State, now: datetime) -> list[RefusedError]:
+    """Return what policy has against letting the bundle in."""
+    return import_objections(bundle, policy.load(enclave, state), enclave.reference_time(state, now))
+
+
+def activation_refusals(
+    enclave: Enclave, release: Release, state: State, revocations: tuple[Revocation, ...]
+) -> list[RefusedError]:
+    """Return what policy has against running the release, revocations included.
+
+    Attestations are not carried by bundles of this format yet, so none is counted: a policy that asks for some
+    refuses every activation.
+    """
+    revoked = frozenset(item.digest for item in revocations)
+    return activation_objections(release, policy.load(enclave, state), {}, revoked)
+
+
+def insist(objections: list[RefusedError]) -> None:
+    """Raise the first objection, telling of the others.
+
+    Raises:
+        RefusedError: there is one.
+    """
+    if not objections:
+        return
+    first = objections[0]
+    first.data["objections"] = [{"code": item.code, "message": item.message} for item in objections]
+    raise first

@@ -1,0 +1,43 @@
+"""Plan: what an import would do, and what policy says; nothing changes (SPEC 7.1)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from airlift.errors import RefusedError
+from airlift.high import permit
+from airlift.high.apply import needed_files
+from airlift.high.enclave import Enclave
+from airlift.high.import_ import ImportResult, activation_refusals, summarise
+from airlift.high.verify import verify
+
+
+def plan(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    now: datetime,
+    *,
+    expired_allowed: bool = False,
+    activate: bool = True,
+) -> ImportResult:
+    """Return what importing these volumes would do; ``objections`` lists all that policy has against it.
+
+    Raises:
+        AirliftError: verification fails, or the baseline is not held, as an import would.
+    """
+    state = enclave.state()
+    verified = verify(enclave, paths, state, now, expired_allowed=expired_allowed)
+    result = summarise(verified)
+    if verified.trusted is None:
+        return result
+    objections: list[RefusedError] = permit.import_refusals(enclave, verified.bundle, state, now)
+    if activate:
+        objections += activation_refusals(enclave, verified, state)
+    needed = needed_files(enclave, verified)
+    return replace(
+        result,
+        files_built=len(needed),
+        bytes_built=sum(item.size for item in needed),
+        objections=tuple({"code": item.code, "message": item.message} for item in objections),
+    )

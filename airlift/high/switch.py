@@ -1,0 +1,18 @@
+"""Switch the active release: intent, one atomic rename, commit; used by activate and by roll back (SPEC 7.5)."""
+
+from airlift import files
+from airlift.bundle.release import Release
+from airlift.high.enclave import Enclave, Operator
+from airlift.high.record import release_detail
+from airlift.ledger.state import State
+
+
+def switch(enclave: Enclave, release: Release, state: State, operator: Operator, kind: str) -> None:
+    """Make an installed release the active one; ``kind`` is ``activate`` or ``rollback``. The caller holds the lock.
+
+    The set moves at once: models, guards and policies are one folder behind one link.
+    """
+    detail = {"previous": state.active, "release": release_detail(release)}
+    enclave.record(operator, f"{kind}-prepare", detail, release=release.digest)
+    files.point(enclave.active, enclave.active_target(release.digest))
+    enclave.record(operator, f"{kind}-commit", detail, release=release.digest)

@@ -1,0 +1,234 @@
+"""Verify: everything that can be proven about a bundle without changing state (SPEC 7.2).
+
+In this order: committed before; trust; destination; replay; label and inventory. Nothing is parsed before its digest
+is known to be signed, save the few bytes of ``volume.json``, which only say where to look.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from airlift.bundle import manifest, revocations, volume
+from airlift.bundle import release as releases
+from airlift.bundle.fields import parse_time
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Release
+from airlift.errors import (
+    DigestError,
+    InventoryError,
+    MalformedError,
+    ReplayError,
+    SequenceReusedError,
+    SignatureError,
+    TrustStateError,
+)
+from airlift.high.enclave import Enclave
+from airlift.high.medium import Volume, read_volumes
+from airlift.high.verified import SEAL, VerifiedBundle
+from airlift.ledger.state import State
+from airlift.policy.judge import destination_objection
+from airlift.trust import root as root_metadata
+from airlift.trust import verifier
+from airlift.trust.verifier import TrustedMetadata
+
+KeepRoot = Callable[[int, bytes], None]
+
+
+def verify(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    state: State,
+    now: datetime,
+    *,
+    keep_root: KeepRoot = lambda _version, _data: None,
+    expired_allowed: bool = False,
+) -> VerifiedBundle:
+    """Verify the bundle on these volumes against the enclave's trust; nothing changes on disk but new roots kept.
+
+    ``keep_root`` is told of every newly verified root, even if the rest fails. With ``expired_allowed`` metadata is
+    judged at the time of the bundle's issue; signatures, versions and digests are checked as ever.
+
+    Raises:
+        ProvenBadError: signatures, digests, versions, inventory: exit 3.
+        RefusedError: expired, or addressed to another enclave: exit 6.
+        UncheckedError: unreadable, or a newer format: exit 7.
+    """
+    volumes = read_volumes(paths)
+    data = _manifest_bytes(volumes[0])
+    if state.committed(volumes[0].index.manifest):
+        return _committed(enclave, volumes, data)
+    moment = enclave.reference_time(state, now)
+    if expired_allowed:
+        moment = min(moment, parse_time(manifest.parse(data).issued))
+    trusted = refresh(enclave, volumes[0], state, moment, keep_root)
+    bundle = _listed(trusted, data, volumes[0].index.manifest)
+    _check_place(enclave, bundle, trusted, state)
+    documents, release = _documents(trusted, bundle, data, volumes[0].part(volume.MANIFESTS))
+    return _bundle(volumes, bundle, documents, release, trusted)
+
+
+def refresh(
+    enclave: Enclave, first: Volume, state: State, reference_time: datetime, keep_root: KeepRoot
+) -> TrustedMetadata:
+    """Return the TUF metadata that is trusted after seeing this volume's: the newer of the enclave's and its own."""
+    metadata = first.part(volume.METADATA)
+    roots = enclave.load_roots()
+    pinned = roots[min(roots)]
+    if root_metadata.fingerprint(pinned) != state.enrolment["root_fingerprint"]:
+        raise TrustStateError("the pinned root is not the one that was enrolled")
+
+    def read(name: str, limit: int) -> bytes | None:
+        data = metadata.get(name)
+        if data is not None and len(data) > limit:
+            raise DigestError(
+                f"{name} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes"
+            )
+        return data
+
+    with tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
+        return verifier.refresh(
+            pinned_root=pinned,
+            roots=roots,
+            state=enclave.load_trust(state),
+            read=read,
+            reference_time=reference_time,
+            workdir=Path(scratch),
+            keep_root=keep_root,
+        )
+
+
+def _manifest_bytes(first: Volume) -> bytes:
+    name = volume.manifest_name(first.index.manifest)
+    data = first.part(volume.MANIFESTS).get(name)
+    if data is None:
+        raise InventoryError(
+            f"{first.folder} lacks its bundle manifest", expected=f"{volume.MANIFESTS}/{name}"
+        )
+    if hashlib.sha512(data).hexdigest() != first.index.manifest:
+        raise DigestError(f"{first.folder}: the bundle manifest does not have the digest in volume.json")
+    return data
+
+
+def _listed(trusted: TrustedMetadata, data: bytes, digest: str) -> Bundle:
+    """Parse the bundle manifest after finding it listed by the bundler, and only then."""
+    name = manifest.target_name(digest)
+    if trusted.target(name) is None:
+        if trusted.overtaken:
+            raise ReplayError("the bundle was overtaken by a newer one and is no longer outstanding")
+        raise SignatureError("the bundle is not listed in the bundler's signed metadata")
+    trusted.verify_target(name, data)
+    return manifest.parse(data)
+
+
+def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, state: State) -> None:
+    objection = destination_objection(bundle, enclave.name)
+    if objection:
+        raise objection
+    least = state.enrolment["minimum_sequence"]
+    if bundle.sequence < least:
+        raise ReplayError(
+            "the bundle is older than this enclave accepts",
+            expected=f"sequence {least} or later",
+            found=str(bundle.sequence),
+        )
+    current = set(trusted.bundler_key_ids)
+    for known in state.at_sequence(bundle.sequence):
+        if current & set(known.bundler_keys):
+            raise SequenceReusedError(
+                f"sequence {bundle.sequence} was used before, by another bundle",
+                expected=f"digest {known.manifest[:16]}...",
+            )
+
+
+def _documents(
+    trusted: TrustedMetadata, bundle: Bundle, data: bytes, carried: Mapping[str, bytes]
+) -> tuple[dict[str, bytes], Release | None]:
+    """Verify every document on the volume; return them by SHA-512, and the release."""
+    documents = {bundle.digest: data}
+    listed = trusted.target(revocations.TARGET)
+    if listed is None or (listed.sha512 != bundle.revocations and not trusted.overtaken):
+        raise SignatureError("the list of revocations is not the one that the release authority signed")
+    named = {bundle.revocations: revocations.TARGET}
+    if bundle.target:
+        named[bundle.target.digest] = releases.target_name(bundle.target.digest)
+    for digest, target in named.items():
+        document = carried.get(volume.manifest_name(digest))
+        if document is None:
+            raise InventoryError(
+                "a manifest is missing from the volume", expected=volume.manifest_name(digest)
+            )
+        if hashlib.sha512(document).hexdigest() != digest:
+            raise DigestError(
+                f"{volume.manifest_name(digest)} does not have the digest in the bundle manifest"
+            )
+        if target != revocations.TARGET:
+            trusted.verify_target(target, document)
+        documents[digest] = document
+    odd = sorted(set(carried) - {volume.manifest_name(digest) for digest in documents})
+    if odd:
+        raise InventoryError("the volume carries a manifest that nothing names", found=ascii(odd[0]))
+    revocations.parse(documents[bundle.revocations])
+    return documents, _release(bundle, documents)
+
+
+def _release(bundle: Bundle, documents: Mapping[str, bytes]) -> Release | None:
+    if bundle.target is None:
+        return None
+    release = releases.parse(documents[bundle.target.digest])
+    if (release.name, release.version, release.marking) != (
+        bundle.target.name,
+        bundle.target.version,
+        bundle.marking,
+    ):
+        raise MalformedError("bundle manifest: its target or marking is not the release's")
+    contents = release.contents()
+    if any(contents.get(item.sha512) != item.size for item in bundle.files):
+        raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
+    return release
+
+
+def _committed(enclave: Enclave, volumes: Sequence[Volume], data: bytes) -> VerifiedBundle:
+    """A bundle that this enclave committed: verified then, recognised now by its digest."""
+    bundle = manifest.parse(data)
+    documents = {bundle.digest: data}
+    release = enclave.load_release(bundle.target.digest) if bundle.target else None
+    return _bundle(volumes, bundle, documents, release, None)
+
+
+def _bundle(
+    volumes: Sequence[Volume],
+    bundle: Bundle,
+    documents: Mapping[str, bytes],
+    release: Release | None,
+    trusted: TrustedMetadata | None,
+) -> VerifiedBundle:
+    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    for item in volumes:
+        label = volume.render_label(bundle, item.index.volume, item.index.volumes)
+        if item.index.bundle != bundle.id or item.small[volume.LABEL] != label:
+            raise InventoryError(
+                f"{item.folder}: {volume.LABEL} or {volume.INDEX} says something else than the signed data"
+            )
+        odd = sorted(set(item.chunks) - names)
+        if odd:
+            raise InventoryError(f"{item.folder} holds a chunk that is not listed", found=ascii(odd[0]))
+    return VerifiedBundle(
+        bundle=bundle,
+        digest=bundle.digest,
+        release=release,
+        documents=documents,
+        trusted=trusted,
+        chunk_paths={
+            chunk.sha512: tuple(
+                item.folder / volume.CHUNKS / volume.chunk_name(chunk.sha512)
+                for item in volumes
+                if volume.chunk_name(chunk.sha512) in item.chunks
+            )
+            for chunk in bundle.chunks
+        },
+        volumes_present=len({item.index.volume for item in volumes}),
+        volumes_total=max(item.index.volumes for item in volumes),
+        seal=SEAL,
+    )
