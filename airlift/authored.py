@@ -62,7 +62,7 @@ def _refuse_features(name: str, text: str) -> None:
     """Look at the events before anything is built from them."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ManifestError(f"{name}:{line}: anchors and aliases are not allowed")
         if getattr(event, "tag", None) is not None:
