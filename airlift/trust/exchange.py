@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift import strict
-from airlift.errors import MalformedError, PendingError, UsageError
+from airlift.errors import MalformedError, UsageError
 from airlift.trust import change, metadata, repository, roles
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import ROOT, TARGETS
@@ -98,14 +98,7 @@ def merge_change(store: Store, data: bytes) -> SigningStatus:
         MalformedError: it is no acceptable change file.
     """
     parsed = parse(data)
-    repository.settle(store)
-    pending = store.pending(parsed.role)
-    if pending is None or pending["signed"] != parsed.pending["signed"]:
-        raise PendingError(
-            f"the file does not hold the change of {parsed.role} metadata that is pending here",
-            hint="export the pending change again and have that one signed",
-        )
-    return repository.add_signatures(store, parsed.role, parsed.pending["signatures"])
+    return repository.merge(store, parsed.role, parsed.pending)
 
 
 def parse(data: bytes) -> Change:

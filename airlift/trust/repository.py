@@ -12,6 +12,7 @@ from datetime import datetime
 from airlift.errors import (
     ExpiredError,
     KeyUnavailableError,
+    PendingError,
     SignatureError,
     UsageError,
 )
@@ -50,7 +51,8 @@ def sign(
 ) -> SigningStatus:
     """Sign the pending change of root or targets; it is published when its thresholds are met.
 
-    With ``documents`` (by target name) each changed target is checked against its document first.
+    With ``documents`` (by target name) each changed target is checked against its document first. If nothing is
+    pending because an interrupted command had all signatures already, that counts as done.
 
     Raises:
         DigestError: a document is missing or is not what would be signed.
@@ -58,6 +60,10 @@ def sign(
         KeyUnavailableError: a key is no member of the role; nothing was signed.
         UsageError: no change of the role is pending.
     """
+    settle(store)
+    done = _done(store, role, {signer.public.key_id for signer in signers})
+    if done is not None:
+        return done
     pending = _pending(store, role)
     if metadata.expiry_of(pending) <= now:
         raise ExpiredError(
@@ -73,16 +79,23 @@ def sign(
     return _status(store, role, pending)
 
 
-def add_signatures(store: Store, role: str, signatures: Sequence[Mapping[str, str]]) -> SigningStatus:
-    """Add signatures that were made elsewhere over the pending change; all of them must be good.
+def merge(store: Store, role: str, other: Document) -> SigningStatus:
+    """Add the signatures of ``other``, a copy of the pending change that was signed elsewhere; all must be good.
 
     Raises:
-        SignatureError: one is by no member, or does not verify; nothing was added.
-        UsageError: no change of the role is pending.
+        PendingError: ``other`` is not the change that is pending here, nor the one that was published last.
+        SignatureError: a signature is by no member, or does not verify; nothing was added.
     """
-    pending = _pending(store, role)
-    known = {entry["keyid"]: entry for entry in pending["signatures"]}
-    known.update({entry["keyid"]: dict(entry) for entry in signatures})
+    settle(store)
+    pending, published = store.pending(role), store.newest(role)
+    if published is not None and published["signed"] == other["signed"]:
+        return _status(store, role, published)
+    if pending is None or pending["signed"] != other["signed"]:
+        raise PendingError(
+            f"the file does not hold the change of {role} metadata that is pending here",
+            hint="export the pending change again and have that one signed",
+        )
+    known = {entry["keyid"]: entry for document in (pending, other) for entry in document["signatures"]}
     merged = {"signatures": [known[key_id] for key_id in sorted(known)], "signed": pending["signed"]}
     bad = set(known) - set(change.signers_of(_quorums(store, role, pending), merged))
     if bad:
@@ -152,6 +165,15 @@ def _pending(store: Store, role: str) -> Document:
     if pending is None:
         raise UsageError(f"no change of {role} metadata is pending", hint="see `airlift low status`")
     return pending
+
+
+def _done(store: Store, role: str, key_ids: set[str]) -> SigningStatus | None:
+    """Return the status of the newest published metadata if nothing is pending and all of ``key_ids`` signed it."""
+    published = store.newest(role)
+    if store.pending(role) is not None or published is None or not key_ids:
+        return None
+    signed = {entry["keyid"] for entry in published["signatures"]}
+    return _status(store, role, published) if key_ids <= signed else None
 
 
 def _without_published(store: Store) -> dict[str, Document]:

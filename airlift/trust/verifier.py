@@ -110,7 +110,7 @@ def refresh(
         updater = Updater(str(workdir), BASE_URL, fetcher=fetcher, config=_config(), bootstrap=pinned_root)
     trusted = _set_reference_time(updater, reference_time)
     try:
-        with _expiry(trusted, fetcher), _errors(workdir):
+        with _errors(workdir), _expiry(trusted, fetcher):
             updater.refresh()
             updater.get_targetinfo(f"{BUNDLE_PREFIX}{'0' * 64}")  # loads the bundler's metadata
     finally:

@@ -14,6 +14,7 @@ from airlift.errors import (
     ExistsError,
     KeyUnavailableError,
     MalformedError,
+    PermissionDeniedError,
     SignatureError,
     StorageError,
     UsageError,
@@ -126,11 +127,36 @@ def test_a_huge_public_key_file_is_not_parsed(signer: keys.FileSigner) -> None:
         PublicKey.from_pem(signer.public.pem() + b"\n" * keys.MAX_KEY_FILE_BYTES)
 
 
-def test_an_unknown_algorithm_identifier_is_unavailable() -> None:
-    spki = bytes.fromhex("300d300706052b0e03020503020001")
-    pem = b"-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n" % base64.b64encode(spki)
-    with pytest.raises((KeyUnavailableError, MalformedError)):
-        PublicKey.from_pem(pem)
+def test_a_curve_that_nobody_knows_is_unavailable(tmp_path: Path) -> None:
+    """THREATS: unknown, weak or downgraded algorithms (a curve that the library does not implement)."""
+    handle = ec.generate_private_key(ec.SECP384R1())
+    der = serialization.Encoding.DER
+    private = handle.private_bytes(der, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = handle.public_key().public_bytes(der, SPKI)
+    p384, secp112r1 = bytes.fromhex("2b81040022"), bytes.fromhex("2b81040006")
+    with pytest.raises(KeyUnavailableError, match="does not accept"):
+        PublicKey.from_pem(pem("PUBLIC", public.replace(p384, secp112r1)))
+    path = tmp_path / "odd.key"
+    path.write_bytes(pem("PRIVATE", private.replace(p384, secp112r1)))
+    with pytest.raises(KeyUnavailableError, match="does not accept"):
+        keys.load_signer(str(path))
+
+
+def pem(kind: str, der: bytes) -> bytes:
+    return b"-----BEGIN %b KEY-----\n%b\n-----END %b KEY-----\n" % (
+        kind.encode(),
+        base64.b64encode(der),
+        kind.encode(),
+    )
+
+
+def test_a_key_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_path: object, _limit: int) -> bytes:
+        raise PermissionDeniedError("denied")
+
+    monkeypatch.setattr(files, "read_bounded", denied)
+    with pytest.raises(PermissionDeniedError):
+        keys.load_public(tmp_path / "x.pub")
 
 
 def test_key_pair_on_disk(signer: keys.FileSigner, tmp_path: Path) -> None:
