@@ -1,0 +1,36 @@
+"""Two byte ranges to one coded block and back. Pure: bytes in, bytes out.
+
+A codec is an id, an encoder and a decoder over byte ranges; nothing else in airlift knows which one ran. The target
+bytes of a block are coded against 0 to 4 sources (byte ranges of base files, today none or one)::
+
+    coded = codec.encode(target, [source], Element.BF16, row=384)
+    assert codec.decode(coded.codec, coded.payload, [source], len(target), Element.BF16) == target
+
+Promise: what was encoded decodes to the same bytes, always. A payload is never longer than the target. The same
+inputs, effort and library versions give the same payload. The decoder bounds every size before it allocates, and
+whatever bytes it is given it returns exactly the length that was asked for or raises an AirliftError.
+
+| id | codec | payload |
+|---|---|---|
+| 0 | raw | the target |
+| 1 | equal | empty: the target is the first source |
+| 2 | zstd | one zstd frame, with the first source as its prefix |
+| 3 | planes | the bytes of each place of the elements together, XORed with the first source or not, each under zstd |
+"""
+
+from airlift.codec.block import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Buffer, Codec, Coded, Effort
+from airlift.codec.choose import encode
+from airlift.codec.registry import decode, names
+
+__all__ = [
+    "MAX_LENGTH",
+    "MAX_SOURCES",
+    "MAX_SOURCE_LENGTH",
+    "Buffer",
+    "Codec",
+    "Coded",
+    "Effort",
+    "decode",
+    "encode",
+    "names",
+]

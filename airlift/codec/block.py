@@ -1,0 +1,83 @@
+"""What a codec is, and the limits of a block (SPEC C1)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from airlift.errors import MalformedError
+from airlift.tensors.element import Element
+
+MAX_LENGTH = 16 << 20
+MAX_SOURCE_LENGTH = 32 << 20
+MAX_SOURCES = 4
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Effort(IntEnum):
+    """How much time encoding may take; decoding is equally fast."""
+
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A coded block: which codec, and what it wrote."""
+
+    codec: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What both sides know of a block beside its bytes; ``row`` (elements per row, 0 unknown) only the encoder."""
+
+    sources: Sequence[memoryview]
+    element: Element
+    row: int = 0
+
+    def parallel(self, length: int) -> memoryview | None:
+        """Return the first source if it has the block's own length."""
+        return self.sources[0] if self.sources and len(self.sources[0]) == length else None
+
+
+Encoder = Callable[[memoryview, Context, Effort], bytes | None]
+"""Returns the payload of a target, or None if the codec cannot code it."""
+
+Decoder = Callable[[memoryview, Context, int], memoryview]
+"""Returns the target of a payload and a length in bytes; it may be a view of the payload or of a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One way to code a block. Ids are stored in block tables and never reused."""
+
+    id: int
+    name: str
+    encode: Encoder
+    decode: Decoder
+
+
+def view(data: Buffer) -> memoryview:
+    """Return ``data`` as a flat view of bytes, without a copy."""
+    return memoryview(data).cast("B")
+
+
+def check_limits(length: int, sources: Sequence[memoryview]) -> None:
+    """Check the sizes of a block, in bytes.
+
+    Raises:
+        MalformedError: the block, a source or the number of sources is over its limit.
+    """
+    if not 0 <= length <= MAX_LENGTH:
+        raise MalformedError(
+            "a block is too long", expected=f"at most {MAX_LENGTH} bytes", found=f"{length} bytes"
+        )
+    if len(sources) > MAX_SOURCES:
+        raise MalformedError(
+            "a block has too many sources", expected=f"at most {MAX_SOURCES}", found=str(len(sources))
+        )
+    if any(len(source) > MAX_SOURCE_LENGTH for source in sources):
+        raise MalformedError("a block's source is too long", expected=f"at most {MAX_SOURCE_LENGTH} bytes")

@@ -1,0 +1,49 @@
+"""The codecs by id, and how a block is decoded (SPEC C2)."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from airlift.codec.block import Buffer, Codec, Context, check_limits, view
+from airlift.codec.plain import EQUAL, RAW
+from airlift.codec.planes import PLANES
+from airlift.codec.zstd import ZSTD
+from airlift.errors import FormatTooNewError, MalformedError
+from airlift.tensors.element import from_code
+
+CODECS: Mapping[int, Codec] = MappingProxyType({codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES)})
+
+
+def names() -> Mapping[int, str]:
+    """Return the names of the codecs by id."""
+    return {number: codec.name for number, codec in CODECS.items()}
+
+
+def decode(codec: int, payload: Buffer, sources: Sequence[Buffer], length: int, element: int) -> memoryview:
+    """Return the ``length`` target bytes of a block; ``element`` is an Element or its stored code.
+
+    The result may be a view of the payload or of a source. Threads may decode at once: the work is done outside the
+    interpreter lock.
+
+    Raises:
+        FormatTooNewError: the codec or the element is unknown.
+        MalformedError: a size is over its limit, or the payload is not of this codec, these sources and this length.
+    """
+    if codec not in CODECS:
+        raise FormatTooNewError(
+            "a block has an unknown codec", expected=f"one of {sorted(CODECS)}", found=str(codec)
+        )
+    context = Context([view(source) for source in sources], from_code(element))
+    check_limits(length, context.sources)
+    return run(CODECS[codec], view(payload), context, length)
+
+
+def run(codec: Codec, payload: memoryview, context: Context, length: int) -> memoryview:
+    """Decode with one codec, and trust it for nothing: the payload is bounded before, the result after."""
+    if len(payload) > length:
+        raise MalformedError("a payload is longer than its block", expected=f"at most {length} bytes")
+    target = codec.decode(payload, context, length)
+    if len(target) != length:
+        raise MalformedError(
+            "a block has the wrong length", expected=f"{length} bytes", found=f"{len(target)} bytes"
+        )
+    return target

@@ -1,0 +1,102 @@
+"""Segments: runs of a target file and the base bytes to code them against, cut into blocks."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from airlift.tensors.element import Element
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes ``[start, end)`` of base file number ``file``."""
+
+    file: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes ``[start, end)`` of a target file, a whole number of ``element``; ``row`` elements a row, 0 if unknown.
+
+    A source of the segment's own length is parallel to it: byte for byte the counterpart. A source of another length
+    is only similar (an opaque file that grew).
+    """
+
+    start: int
+    end: int
+    element: Element
+    row: int
+    source: Source | None
+
+    @property
+    def length(self) -> int:
+        """The length in bytes."""
+        return self.end - self.start
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the source is the counterpart byte for byte."""
+        return self.source is not None and self.source.end - self.source.start == self.length
+
+
+def merge(segments: Iterable[Segment]) -> list[Segment]:
+    """Join neighbours whose target and source both continue, and that have the same element.
+
+    ``row`` is kept if it is the same in both, else it becomes 0.
+    """
+    merged: list[Segment] = []
+    for segment in segments:
+        if merged and _continues(merged[-1], segment):
+            merged[-1] = _join(merged[-1], segment)
+        else:
+            merged.append(segment)
+    return merged
+
+
+def _continues(before: Segment, after: Segment) -> bool:
+    if before.end != after.start or before.element != after.element:
+        return False
+    if before.source is None or after.source is None:
+        return before.source is after.source
+    if before.source.file != after.source.file or before.source.end != after.source.start:
+        return False
+    return before.parallel and after.parallel
+
+
+def _join(before: Segment, after: Segment) -> Segment:
+    source = before.source
+    if source is not None and after.source is not None:
+        source = Source(source.file, source.start, after.source.end)
+    row = before.row if before.row == after.row else 0
+    return Segment(before.start, after.end, before.element, row, source)
+
+
+def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
+    """Cut a segment into blocks of at most ``limit`` bytes, each with its part of the source.
+
+    Cuts lie between rows if a row is known and fits ``limit``, else between elements. The source of the block
+    ``[a, b)`` (relative to the segment) is ``[a, b)`` of a parallel source; of another it is ``[a - limit // 2,
+    b + limit // 2)``, clipped to the source, so that bytes which moved by less than half a block are still in reach
+    and no source is longer than ``2 * limit``. A block for which that leaves nothing has no source.
+    """
+    unit = segment.row * segment.element.size
+    if not 0 < unit <= limit:
+        unit = segment.element.size
+    step = max(limit - limit % unit, unit)
+    for start in range(segment.start, segment.end, step):
+        end = min(start + step, segment.end)
+        source = _window(segment, start - segment.start, end - segment.start, limit // 2)
+        yield Segment(start, end, segment.element, segment.row, source)
+
+
+def _window(segment: Segment, start: int, end: int, slack: int) -> Source | None:
+    """Return the part of the source for bytes ``[start, end)`` of the segment."""
+    source = segment.source
+    if source is None:
+        return None
+    if segment.parallel:
+        return Source(source.file, source.start + start, source.start + end)
+    first = max(source.start, source.start + start - slack)
+    last = min(source.end, source.start + end + slack)
+    return Source(source.file, first, last) if first < last else None

@@ -1,0 +1,38 @@
+"""Any file as spans that tile it."""
+
+import os
+
+from airlift import files
+from airlift.errors import MalformedError
+from airlift.tensors.safetensors import read_spans
+from airlift.tensors.span import TensorSpan, tile
+
+SUFFIX = ".safetensors"
+
+
+def spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
+    """Return spans that tile all bytes of a file; an empty file has none.
+
+    A file whose name does not end in ``.safetensors``, or whose header is malformed, is one opaque span: whether to
+    carry such a file is for the caller to decide (:func:`airlift.tensors.safetensors.read_spans` says what is wrong).
+
+    Raises:
+        InventoryError: it is a link or a special file.
+        UncheckedError: it cannot be read.
+    """
+    size = _size(path)
+    if os.fspath(path).lower().endswith(SUFFIX):
+        try:
+            return tile(read_spans(path), size)
+        except MalformedError:
+            pass
+    return tile((), size)
+
+
+def _size(path: str | os.PathLike[str]) -> int:
+    descriptor = files.open_regular(path)
+    try:
+        with files.reading(path):
+            return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
