@@ -1,4 +1,4 @@
-"""Portable relative paths: what a manifest may name on any file system (SPEC 4.2)."""
+"""Portable relative paths: what a manifest may name on any file system (SPEC 5.2)."""
 
 import unicodedata
 

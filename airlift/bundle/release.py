@@ -1,4 +1,4 @@
-"""The release manifest: every component and file of a release, signed by the release authority (SPEC 4).
+"""The release manifest: every component and file of a release, signed by the release authority (SPEC 5.1).
 
 >>> from airlift.bundle.fields import Marking
 >>> manifest = Release("assistant", "1", Marking("UNCLASSIFIED"), "", (), ())
@@ -130,7 +130,7 @@ def parse(data: bytes) -> Release:
 
     Raises:
         FormatTooNewError: made by a newer airlift.
-        MalformedError: anything in it breaks SPEC 4.
+        MalformedError: anything in it breaks SPEC 5.1.
     """
     what = "release manifest"
     document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)

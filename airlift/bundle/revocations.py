@@ -1,4 +1,4 @@
-"""The signed list of revocations: a target of the release authority, in every bundle (SPEC 4.5)."""
+"""The signed list of revocations: a target of the release authority, in every bundle (SPEC 5.4)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ def parse(data: bytes) -> tuple[Revocation, ...]:
     """Parse and check the list: sorted, each digest once.
 
     Raises:
-        MalformedError: anything in it breaks SPEC 4.5.
+        MalformedError: anything in it breaks SPEC 5.4.
     """
     what = "revocations"
     document = fields.envelope(

@@ -165,7 +165,7 @@ def _blocks(enclave: Enclave, verified: VerifiedBundle) -> Iterator[Block]:
         yield from parse(verified.read_chunk(item, kept), verified.bundle)
 
 
-def _decode(enclave: Enclave, bundle: Bundle, block: Block) -> bytes:
+def _decode(enclave: Enclave, bundle: Bundle, block: Block) -> memoryview:
     """Return the target bytes of a block; runs on a worker thread."""
     sources = [_read_source(enclave, bundle, source) for source in block.sources]
     try:
@@ -189,10 +189,10 @@ def _read_source(enclave: Enclave, bundle: Bundle, source: Source) -> bytes:
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, blocks: Iterator[Block], work: Callable[[Block], bytes], window: int
-) -> Iterator[tuple[Block, bytes]]:
+    pool: ThreadPoolExecutor, blocks: Iterator[Block], work: Callable[[Block], memoryview], window: int
+) -> Iterator[tuple[Block, memoryview]]:
     """Yield each block with its decoded bytes, in order, while up to ``window`` further ones are being decoded."""
-    queue: deque[tuple[Block, Future[bytes]]] = deque()
+    queue: deque[tuple[Block, Future[memoryview]]] = deque()
     try:
         for block in blocks:
             queue.append((block, pool.submit(work, block)))
@@ -212,7 +212,7 @@ def _write_file(
     verified: VerifiedBundle,
     folder: Path,
     item: FileDigest,
-    parts: Iterable[tuple[Block, bytes]],
+    parts: Iterable[tuple[Block, memoryview]],
 ) -> Iterator[int]:
     """Write one file from its decoded blocks, yielding the bytes that each brought; kept only if it is right."""
     running = hashlib.sha512()

@@ -21,7 +21,7 @@ from airlift.errors import (
     RefusedError,
 )
 from airlift.high import permit
-from airlift.high.apply import apply
+from airlift.high.apply import apply, needed_files
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.install import install
@@ -111,15 +111,12 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     )
     if verified.trusted is None:
         return _again(run, verified, state)
+    needed_files(enclave, verified)
     statement = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
     permit.insist(permit.import_refusals(enclave, verified.bundle, state, operator.now))
     if run.activate:
         permit.insist(activation_refusals(enclave, verified, state))
-    digest = verified.release.digest if verified.release else None
-    enclave.record(
-        operator, "import-prepare", prepare_detail(verified), release=digest, bundle=verified.bundle.id
-    )
-    result = _install(run, verified, state, statement)
+    result = _commit(run, verified, state, statement)
     files.remove(enclave.staging_path(verified.digest))
     if run.activate and verified.release and state.active != verified.release.digest:
         switch(enclave, verified.release, enclave.state(), operator, "activate")
@@ -183,24 +180,32 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
     return replace(result, activated=True)
 
 
-def _install(
+def _commit(
     run: _Run, verified: VerifiedBundle, state: State, statement: Mapping[str, Any] | None
 ) -> ImportResult:
-    """Do everything up to and including the commit entry."""
+    """Rebuild, declare the intent, install, and append the commit entry: the commit point."""
     enclave, release = run.enclave, verified.release
-    built = size = 0
+    staged = None
     if release is not None and release.digest not in state.installed:
-        installed = install(enclave, apply(enclave, verified, run.progress, workers=run.workers))
-        built, size = installed.built, sum(item.size for item in installed.staged.built)
+        staged = apply(enclave, verified, run.progress, workers=run.workers)
+    names = {"release": release.digest if release else None, "bundle": verified.bundle.id}
+    enclave.record(run.operator, "import-prepare", prepare_detail(verified), **names)
+    built = staged.built if staged else ()
+    if staged is not None:
+        install(enclave, staged)
     for name, document in verified.documents.items():
         enclave.keep(document, name)
-    folder = save_trust(enclave, verified, state)
-    detail = commit_detail(verified, folder, built)
+    detail = commit_detail(verified, save_trust(enclave, verified, state), len(built))
     if statement is not None:
         detail["insecure_expired"] = dict(statement)
-    digest = release.digest if release else None
-    enclave.record(run.operator, "import-commit", detail, release=digest, bundle=verified.bundle.id)
-    return replace(summarise(verified), installed=True, files_built=built, bytes_built=size, missing=())
+    enclave.record(run.operator, "import-commit", detail, **names)
+    return replace(
+        summarise(verified),
+        installed=True,
+        files_built=len(built),
+        bytes_built=sum(item.size for item in built),
+        missing=(),
+    )
 
 
 def save_trust(enclave: Enclave, verified: VerifiedBundle, state: State) -> str:

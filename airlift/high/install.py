@@ -17,11 +17,10 @@ from airlift.high.enclave import Enclave
 
 @dataclass(frozen=True, slots=True)
 class InstalledRelease:
-    """A release whose tree stands under ``releases/``; ``built`` counts the files that were new."""
+    """A release whose tree stands complete at ``path``; it counts once the ledger says so."""
 
-    staged: StagedRelease
+    release: Release
     path: Path
-    built: int
 
 
 def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
@@ -36,11 +35,10 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         if source.exists():
             files.make_folder(target.parent)
             files.rename_durable(source, target)
-    path = lay_out(enclave, staged.release)
-    return InstalledRelease(staged, path, len(staged.built))
+    return InstalledRelease(staged.release, _lay_out(enclave, staged.release))
 
 
-def lay_out(enclave: Enclave, release: Release) -> Path:
+def _lay_out(enclave: Enclave, release: Release) -> Path:
     """Build ``releases/<digest>/<component>/...`` from content; the tree must not exist yet."""
     final = enclave.release_path(release.digest)
     temporary = final.with_name(f".tmp-{final.name}")
