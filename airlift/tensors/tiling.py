@@ -10,10 +10,10 @@ from airlift.tensors.span import TensorSpan, tile
 SUFFIX = ".safetensors"
 
 
-def spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
+def spans(path: str | os.PathLike[str], name: str | None = None) -> tuple[TensorSpan, ...]:
     """Return spans that tile all bytes of a file; an empty file has none.
 
-    A file whose name does not end in ``.safetensors``, or whose header is malformed, is one opaque span: whether to
+    ``name`` is what people call the file if ``path`` is named by its digest. A file whose name does not end in ``.safetensors``, or whose header is malformed, is one opaque span: whether to
     carry such a file is for the caller to decide (:func:`airlift.tensors.safetensors.read_spans` says what is wrong).
 
     Raises:
@@ -21,7 +21,7 @@ def spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
         UncheckedError: it cannot be read.
     """
     size = _size(path)
-    if os.fspath(path).lower().endswith(SUFFIX):
+    if (name or os.fspath(path)).lower().endswith(SUFFIX):
         try:
             return tile(read_spans(path), size)
         except MalformedError:
