@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,7 +83,7 @@ class PublicKey:
     @property
     def key_id(self) -> str:
         """The TUF key id: 64 hex digits."""
-        return hashlib.sha256(canonical(self.tuf())).hexdigest()
+        return _key_id(self)
 
     def tuf(self) -> dict[str, Any]:
         """Return the key as TUF metadata spells it (TUF 4.2, TAP 21)."""
@@ -144,10 +145,7 @@ class PublicKey:
         return cls(*described)
 
     def _handle(self) -> _PublicHandle:
-        try:
-            handle = serialization.load_der_public_key(self.spki)
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise MalformedError("a public key is not a DER SubjectPublicKeyInfo") from error
+        handle = _load_spki(self.spki)
         if not isinstance(handle, MLDSA87PublicKey | EllipticCurvePublicKey):
             raise MalformedError("a public key has another algorithm", expected=self.scheme)
         return handle
@@ -267,6 +265,19 @@ def canonical(value: Any) -> bytes:
 
 
 # -- inside --------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)  # the same few keys are parsed again and again
+def _load_spki(spki: bytes) -> object:
+    try:
+        return serialization.load_der_public_key(spki)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedError("a public key is not a DER SubjectPublicKeyInfo") from error
+
+
+@lru_cache(maxsize=256)
+def _key_id(key: PublicKey) -> str:
+    return hashlib.sha256(canonical(key.tuf())).hexdigest()
 
 
 def _describe(handle: object) -> tuple[str, bytes] | None:

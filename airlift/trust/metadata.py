@@ -32,7 +32,7 @@ SEQUENCE = "x-airlift-sequence"
 ROOT_VERSION = "x-airlift-root-version"
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
-_HEX = re.compile(r"(?:[0-9a-f]{2})+")
+_HEX = re.compile(r"[0-9a-f]+")
 _SPEC = re.compile(r"1\.0\.[0-9]{1,3}")
 _TARGET_NAMES = {
     TARGETS: re.compile(r"release-[0-9a-f]{64}|revocations"),
@@ -91,7 +91,11 @@ def _check_signatures(signatures: list[Any], what: str) -> None:
         strict.only(entry, frozenset({"keyid", "sig"}), f"a signature of {what}")
         _hex(entry, "keyid", 64, what)
         signature = strict.member(entry, "sig", str, what)
-        if len(signature) > 2 * max(MAX_SIGNATURE_BYTES.values()) or not _HEX.fullmatch(signature):
+        if (
+            len(signature) > 2 * max(MAX_SIGNATURE_BYTES.values())
+            or len(signature) % 2
+            or not _HEX.fullmatch(signature)
+        ):
             raise SignatureError(f"a signature of {what} is not in lower-case hex or is too long")
     _unique([entry["keyid"] for entry in signatures], f"{what} has two signatures under one key id")
 

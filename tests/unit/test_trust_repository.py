@@ -1,5 +1,6 @@
 """The depot's repository: propose, sign (here or elsewhere), publish, bundle; and an enclave that follows it."""
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -79,11 +80,17 @@ def fresh(tmp_path: Path) -> Store:
     return create(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    store = create(tmp_path_factory.mktemp("first"))
+    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
+    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    return store
+
+
 @pytest.fixture
-def depot(fresh: Store) -> Store:
-    repository.sign(fresh, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
-    return fresh
+def depot(first: Store, tmp_path: Path) -> Store:
+    return Store(shutil.copytree(first.folder, tmp_path / "depot"))
 
 
 def published_release(store: Store, target: Target | None = None) -> None:
@@ -599,7 +606,7 @@ def test_sizes_are_planned_at_their_largest(scheme: str, tmp_path: Path) -> None
     store = create(tmp_path, bundler=RoleKeys((Member(key.public, "size"),), 1))
     repository.sign(store, "root", signers("root-1", "root-2"), NOW)
     repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
-    for sequence in range(1, 12):
+    for sequence in (1, 2, 9, 10, 11):
         planned = bundling.planned_sizes(store, bundle(digit=f"{sequence:x}"), sequence, key.public, NOW)
         bundling.publish_bundle(store, bundle(digit=f"{sequence:x}"), sequence, key, NOW)
         actual = {name: len(data) for name, data in bundling.volume_files(store).items()}

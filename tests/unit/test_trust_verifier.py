@@ -44,9 +44,14 @@ from tests.unit.trust_simulator import (
 )
 
 
-@pytest.fixture
-def medium() -> Simulator:
+@pytest.fixture(scope="module")
+def published() -> Simulator:
     return Simulator().publish()
+
+
+@pytest.fixture
+def medium(published: Simulator) -> Simulator:
+    return published.copy()
 
 
 @pytest.fixture
