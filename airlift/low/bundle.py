@@ -1,0 +1,92 @@
+"""Bundle: pack what an enclave lacks of a release into volumes (SPEC 6.6)."""
+
+from datetime import datetime
+from pathlib import Path
+
+from airlift import progress as progress_module
+from airlift.bundle import volume
+from airlift.bundle.layout import Medium
+from airlift.bundle.release import Release
+from airlift.errors import UnpublishedError
+from airlift.low import chunks, known
+from airlift.low.chunks import Numbering
+from airlift.low.content import Tally
+from airlift.low.depot import Depot
+from airlift.low.encode import check_contents, encode
+from airlift.low.plan import Plan, plan
+from airlift.low.publish import BundleResult, Coded, Job, check_bundler, describe, publish, staging
+from airlift.progress import Progress
+from airlift.trust.keys import Signer
+
+OPERATOR, NONE = "operator", "none"
+
+
+def bundle(
+    depot: Depot,
+    release: str,
+    *,
+    from_: str | None = None,
+    for_: str | None = None,
+    output: Path,
+    signer: Signer,
+    medium: Medium | None = None,
+    workers: int = 2,
+    check: bool = True,
+    now: datetime,
+    dry_run: bool = False,
+    progress: Progress = progress_module.silent,
+) -> BundleResult:
+    """Pack ``release`` for whoever holds ``from_`` (a release, ``none``, or None: what ``for_`` acknowledged).
+
+    Raises:
+        UnpublishedError: the release still lacks signatures.
+        NotHeldError: the depot does not know a release.
+        KeyUnavailableError: the key is no bundler's.
+        ExistsError: a volume of that name stands in ``output``.
+        VolumeTooSmallError: it does not fit.
+        DigestError: content of the depot has changed.
+    """
+    target = _published(depot, release)
+    baseline, known_by = _baseline(depot, from_, for_)
+    job = Job(target, baseline, known_by, for_ and known.check_name(for_), target.marking, output,
+              medium or Medium(), signer, now)  # fmt: skip
+    check_bundler(depot, job)
+    found = plan(depot, target, baseline)
+    if dry_run:
+        return describe(depot, job, Coded(found))
+    check_contents(depot, found, workers, progress)
+    with staging(output) as folder:
+        coded = _code(depot, found, folder, job, workers, check, progress)
+        return publish(depot, job, coded, folder)
+
+
+def _published(depot: Depot, name: str) -> Release:
+    reference = depot.find_release(name)
+    if not depot.is_published(reference.digest):
+        raise UnpublishedError(f"release {reference.label} is not published: it lacks signatures")
+    return depot.load_release(reference.digest)
+
+
+def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Release | None, str]:
+    """Return the release to start from, and who says that it is held."""
+    if from_ is not None and from_ != NONE:
+        return _published(depot, from_), OPERATOR
+    acknowledged = known.newest(depot, for_) if from_ is None and for_ is not None else None
+    if acknowledged is None:
+        return None, NONE
+    return depot.load_release(acknowledged.release), acknowledged.known_by
+
+
+def _code(
+    depot: Depot, found: Plan, folder: Path, job: Job, workers: int, check: bool, progress: Progress
+) -> Coded:
+    """Code every block and write the chunks into staging."""
+    limit = job.medium.chunk_bytes
+    numbering = Numbering(found)
+    tally = Tally("encoding", found.target_bytes, progress)
+    encoded = encode(
+        depot, found, block_bytes=chunks.block_limit(limit), workers=workers, check=check, read=tally.add
+    )
+    blocks = chunks.merge(numbering.number(item) for item in encoded)
+    written = chunks.write_chunks(chunks.pack(blocks, limit), folder / volume.CHUNKS)
+    return Coded(found, written, numbering)

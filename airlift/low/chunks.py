@@ -1,0 +1,104 @@
+"""Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, 6.6)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from airlift import codec, files
+from airlift.bundle import chunk, volume
+from airlift.bundle.chunk import Block, Source
+from airlift.bundle.fields import FileDigest
+from airlift.low.encode import BLOCK_BYTES, Encoded
+from airlift.low.plan import Plan
+from airlift.tensors.element import Element
+
+TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + chunk.SOURCE.size
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS."""
+
+    digest: FileDigest
+    sha256: str
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Gives each base that a block refers to its number in the bundle manifest, in the order of first use.
+
+    ``codecs`` sums the target bytes by the name of the codec that coded them.
+    """
+
+    plan: Plan
+    bases: dict[FileDigest, int] = field(default_factory=dict)
+    codecs: dict[str, int] = field(default_factory=dict)
+
+    def number(self, item: Encoded) -> Block:
+        """Return the block of the bundle for a coded block of the plan."""
+        name, segment = codec.names()[item.codec], item.segment
+        self.codecs[name] = self.codecs.get(name, 0) + segment.length
+        sources: tuple[Source, ...] = ()
+        if segment.source is not None and item.needs_source:
+            base = self.bases.setdefault(self.plan.bases[segment.source.file].content, len(self.bases))
+            sources = (Source(base, segment.source.start, segment.source.end - segment.source.start),)
+        return Block(
+            item.file, segment.start, segment.length, item.codec, segment.element, sources, item.payload
+        )
+
+
+def block_limit(chunk_bytes: int) -> int:
+    """Return the most target bytes in a block such that one block always fits a chunk of ``chunk_bytes``."""
+    return min(BLOCK_BYTES, chunk.MAX_BLOCK_BYTES, (chunk_bytes - TABLE_BYTES) // 4096 * 4096)
+
+
+def merge(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Join neighbouring copies whose target and source both continue into one copy of any length."""
+    held: Block | None = None
+    for block in blocks:
+        joined = None if held is None else _joined(held, block)
+        if held is not None and joined is None:
+            yield held
+        held = joined or block
+    if held is not None:
+        yield held
+
+
+def pack(blocks: Iterable[Block], limit: int) -> Iterator[bytes]:
+    """Yield the bytes of chunks of at most ``limit`` bytes that hold the blocks, in order."""
+    held: list[Block] = []
+    used = chunk.HEADER.size
+    for block in blocks:
+        need = block.table_bytes + len(block.payload)
+        if held and used + need > limit:
+            yield chunk.format(held)
+            held, used = [], chunk.HEADER.size
+        held.append(block)
+        used += need
+    if held:
+        yield chunk.format(held)
+
+
+def write_chunks(packed: Iterable[bytes], folder: Path) -> tuple[Chunk, ...]:
+    """Write chunks durably into ``folder`` under their names; return them in order."""
+    written = []
+    for data in packed:
+        digest = FileDigest(hashlib.sha512(data).hexdigest(), len(data))
+        files.write_durable(folder / volume.chunk_name(digest.sha512), data)
+        written.append(Chunk(digest, hashlib.sha256(data).hexdigest()))
+    return tuple(written)
+
+
+def _joined(first: Block, second: Block) -> Block | None:
+    """Return both as one copy, or None if they are no copies or do not continue each other."""
+    if {codec.names()[first.codec], codec.names()[second.codec]} != {"equal"}:
+        return None
+    (a,), (b,) = first.sources, second.sources
+    if (first.file, first.start + first.length) != (second.file, second.start):
+        return None
+    if (a.base, a.start + a.length) != (b.base, b.start):
+        return None
+    element = first.element if first.element == second.element else Element.BYTES
+    length = first.length + second.length
+    return replace(first, length=length, element=element, sources=(Source(a.base, a.start, length),))

@@ -1,0 +1,143 @@
+"""Take files into a depot's content: read once, digested twice (SHA-512, SHA-256), copied, kept by digest (SPEC 5.2)."""
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.errors import UncheckedError
+from airlift.low.depot import Depot
+from airlift.progress import Progress
+
+Read = Callable[[int], None]
+"""Told how many bytes were read, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a file is: size in bytes, both digests in hex, and whether the depot did not have it before."""
+
+    size: int
+    sha512: str
+    sha256: str
+    new: bool
+
+
+class Tally:
+    """Counts the bytes that threads have read, and tells a progress callable of them one at a time."""
+
+    __slots__ = ("_done", "_lock", "_progress", "_stage", "_total")
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self._stage, self._total, self._progress = stage, total, progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count ``count`` more bytes."""
+        with self._lock:
+            self._done += count
+            self._progress(self._stage, self._done, self._total)
+
+
+def digest(descriptor: int, path: Path, read: Read) -> Taken:
+    """Digest an open file without keeping it; ``new`` is True.
+
+    Raises:
+        UncheckedError: it cannot be read, or changes meanwhile.
+    """
+    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
+    size = 0
+    for piece in _pieces(descriptor, path, read):
+        sha512.update(piece)
+        sha256.update(piece)
+        size += len(piece)
+    return Taken(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
+
+
+def take(depot: Depot, descriptor: int, path: Path, read: Read, *, sizes: Container[int]) -> Taken:
+    """Keep the bytes of an open file in the depot, and return what they are.
+
+    ``sizes`` are those of files that the depot holds: one of such a size is digested before anything is written, so
+    that a component which did not change costs no writes.
+
+    Raises:
+        UncheckedError: the file cannot be read, or changes meanwhile.
+        StorageError: the depot cannot be written.
+    """
+    with files.reading(path):
+        size = os.fstat(descriptor).st_size
+    if size in sizes:
+        taken = digest(descriptor, path, lambda _count: None)
+        if depot.content_path(taken.sha512).exists():
+            read(taken.size)
+            return Taken(taken.size, taken.sha512, taken.sha256, new=False)
+    return _copy(depot, descriptor, path, read)
+
+
+def forget(depot: Depot, sha512: str) -> None:
+    """Remove content that no release came to name."""
+    files.remove(depot.content_path(sha512))
+
+
+def verify(depot: Depot, sha512: str, read: Read, sha256: str | None = None) -> bool:
+    """Say whether the depot holds this content and its bytes still have the digest: SHA-256 if it is given (faster)."""
+    path = depot.content_path(sha512)
+    if not path.exists():
+        return False
+    running = hashlib.sha512() if sha256 is None else hashlib.sha256()
+    descriptor = files.open_regular(path)
+    try:
+        for piece in _pieces(descriptor, path, read):
+            running.update(piece)
+    finally:
+        os.close(descriptor)
+    return running.hexdigest() == (sha256 or sha512)
+
+
+def _copy(depot: Depot, descriptor: int, path: Path, read: Read) -> Taken:
+    """Copy under a name that :meth:`Depot.lock` sweeps after a crash, then rename to the digest."""
+    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
+    size = 0
+    temporary = depot.content / f".tmp-{secrets.token_hex(8)}"
+    with files.writer(temporary) as out:
+        for piece in _pieces(descriptor, path, read):
+            sha512.update(piece)
+            sha256.update(piece)
+            size += len(piece)
+            out.write(piece)
+    kept = depot.content_path(sha512.hexdigest())
+    new = not kept.exists()
+    if new:
+        files.make_folder(kept.parent)
+        files.rename_durable(temporary, kept)
+    else:
+        files.remove(temporary)
+    return Taken(size, sha512.hexdigest(), sha256.hexdigest(), new)
+
+
+def _pieces(descriptor: int, path: Path, read: Read) -> Iterator[memoryview]:
+    """Yield an open file's bytes in order, each piece valid until the next one; the file must hold still."""
+    with files.reading(path):
+        before = os.fstat(descriptor)
+    buffer = bytearray(files.COPY_BYTES)
+    offset = 0
+    while True:
+        with files.reading(path):
+            count = os.preadv(descriptor, [buffer], offset)
+        if not count:
+            break
+        yield memoryview(buffer)[:count]
+        offset += count
+        read(count)
+    with files.reading(path):
+        after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (offset, after.st_mtime_ns) or after.st_size != offset:
+        raise UncheckedError(
+            f"{path} changed while it was read",
+            hint="wait until nobody writes to it, then run the same command again",
+        )

@@ -1,0 +1,216 @@
+"""The depot: the low side's working repository on disk (SPEC 5.1).
+
+::
+
+    depot.json          format marker
+    lock                held by the one command that changes the depot
+    root.json           the newest published root: what an enclave pins
+    metadata/ pending/  TUF metadata, and changes that still collect signatures (airlift.trust)
+    releases.json       names of releases and the digests of their manifests
+    documents/<64 hex>.json           release manifests, bundle manifests, revocation lists, by digest
+    content/<2 hex>/<128 hex>         files of components, read-only, by digest
+    enclaves/<name>.json              whose receipts are believed, and what they acknowledged
+    log.jsonl           what was done, one JSON object per line
+
+Everything here is derived from files at the moment it is asked for; nothing is cached.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files, strict
+from airlift.bundle import fields, manifest, release, volume
+from airlift.bundle.manifest import ReleaseRef
+from airlift.bundle.release import Release
+from airlift.errors import DigestError, ExistsError, NotHeldError, UncheckedError, UsageError
+from airlift.trust import targets
+from airlift.trust.metadata import TARGETS
+from airlift.trust.store import Store
+
+MARKER = "depot.json"
+MAX_RELEASES = 1 << 20
+MAX_INDEX_BYTES = 256 << 20
+MIN_PREFIX = 12
+
+_MARKER_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """A depot's folder and the places in it."""
+
+    folder: Path
+
+    @property
+    def store(self) -> Store:
+        """The TUF metadata, published and pending."""
+        return Store(self.folder)
+
+    @property
+    def content(self) -> Path:
+        """The folder of files by digest."""
+        return self.folder / "content"
+
+    @property
+    def enclaves(self) -> Path:
+        """The folder of what is known about enclaves."""
+        return self.folder / "enclaves"
+
+    @property
+    def root(self) -> Path:
+        """The newest published root."""
+        return self.folder / "root.json"
+
+    @property
+    def log(self) -> Path:
+        """What was done."""
+        return self.folder / "log.jsonl"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the depot for one command that changes it, and sweep what an interrupted one left behind.
+
+        Raises:
+            BusyError: another command holds it.
+        """
+        with files.lock(self.folder / "lock"):
+            for folder in (self.folder, self.content, self.folder / "documents", self.enclaves):
+                files.remove_temporary(folder)
+            yield
+
+    # -- content and documents -------------------------------------------------------------------------------------
+
+    def content_path(self, sha512: str) -> Path:
+        """Return where the file with this SHA-512 (hex) lies, whether it is there or not."""
+        return self.content / sha512[:2] / sha512
+
+    def write_document(self, data: bytes) -> str:
+        """Keep a document under its digest, which is returned (SHA-512, hex)."""
+        digest = hashlib.sha512(data).hexdigest()
+        path = self._document_path(digest)
+        if not path.exists():
+            files.write_durable(path, data)
+        return digest
+
+    def read_document(self, digest: str, limit: int = release.MAX_BYTES) -> bytes:
+        """Return the document with this SHA-512 (hex), verified.
+
+        Raises:
+            DigestError: its bytes have changed.
+            UncheckedError: it cannot be read.
+        """
+        data = files.read_bounded(self._document_path(digest), limit)
+        if hashlib.sha512(data).hexdigest() != digest:
+            raise DigestError(
+                f"document {volume.manifest_name(digest)} of the depot has changed",
+                hint="restore the depot from a backup",
+            )
+        return data
+
+    def _document_path(self, digest: str) -> Path:
+        return self.folder / "documents" / volume.manifest_name(digest)
+
+    # -- releases --------------------------------------------------------------------------------------------------
+
+    def releases(self) -> tuple[ReleaseRef, ...]:
+        """Return every release that was gathered here, oldest first, published or not."""
+        what = "releases.json"
+        data = files.read_bounded(self.folder / what, MAX_INDEX_BYTES)
+        document = fields.envelope(
+            strict.parse(data, limit=MAX_INDEX_BYTES, what=what),
+            "depot-releases",
+            frozenset({"releases"}),
+            what,
+        )
+        return tuple(
+            ReleaseRef.from_json(item, what) for item in strict.member(document, "releases", list, what)
+        )
+
+    def write_releases(self, releases: tuple[ReleaseRef, ...]) -> None:
+        """Write the index of releases."""
+        if len(releases) > MAX_RELEASES:
+            raise UsageError("the depot has too many releases", expected=f"at most {MAX_RELEASES}")
+        document = {
+            "airlift": fields.FORMAT,
+            "type": "depot-releases",
+            "releases": [r.to_json() for r in releases],
+        }
+        files.write_durable(self.folder / "releases.json", strict.format(document), mode=0o644)
+
+    def find_release(self, name: str) -> ReleaseRef:
+        """Return the release that ``name@version``, a digest, or a prefix of one (12 hex digits or more) names.
+
+        Raises:
+            NotHeldError: there is none.
+            UsageError: the prefix fits several.
+        """
+        is_prefix = len(name) >= MIN_PREFIX and fields.is_hex(name, len(name))
+        found = [r for r in self.releases() if r.label == name or (is_prefix and r.digest.startswith(name))]
+        if len(found) > 1:
+            raise UsageError(f"{name} fits several releases", found=", ".join(r.label for r in found[:4]))
+        if not found:
+            raise NotHeldError(
+                f"the depot has no release {name!a}",
+                expected="name@version, or at least 12 hex digits of its digest",
+                hint="see what there is: `airlift low list`",
+            )
+        return found[0]
+
+    def load_release(self, name: str) -> Release:
+        """Return the manifest of the release that ``name`` names; see :meth:`find_release`."""
+        return release.parse(self.read_document(self.find_release(name).digest, release.MAX_BYTES))
+
+    def is_published(self, digest: str) -> bool:
+        """Say whether the release authority has signed this release."""
+        published = self.store.newest(TARGETS)
+        return published is not None and release.target_name(digest) in targets.listed(published, TARGETS)
+
+
+def create_depot(folder: Path) -> Depot:
+    """Make the folders and files of an empty depot; the caller has checked that ``folder`` is empty or missing."""
+    depot = Depot(folder)
+    for place in (depot.content, depot.enclaves, folder / "documents"):
+        files.make_folder(place)
+    depot.write_releases(())
+    return depot
+
+
+def mark_depot(depot: Depot) -> None:
+    """Write the marker, last of all: a folder without it is no depot."""
+    files.write_durable(depot.folder / MARKER, strict.format({"airlift": fields.FORMAT, "type": "depot"}))
+
+
+def open_depot(folder: Path) -> Depot:
+    """Return the depot in ``folder``.
+
+    Raises:
+        UncheckedError: there is none.
+        FormatTooNewError: a newer airlift made it.
+    """
+    path = folder / MARKER
+    if not path.is_file():
+        raise UncheckedError(
+            f"{folder} is not a depot",
+            expected=f"a folder with {MARKER}",
+            hint="make one with `airlift low init`, or say where it is with --depot DIR",
+        )
+    data = files.read_bounded(path, _MARKER_BYTES)
+    what = f"{folder.name}/{MARKER}"
+    fields.envelope(strict.parse(data, limit=_MARKER_BYTES, what=what), "depot", frozenset(), what)
+    return Depot(folder)
+
+
+def check_new(folder: Path) -> None:
+    """Check that a depot can be made in ``folder``.
+
+    Raises:
+        ExistsError: there is one, or anything else.
+    """
+    with files.reading(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ExistsError(
+                f"{folder} is not empty", hint="choose a folder that is empty or does not exist"
+            )

@@ -1,0 +1,142 @@
+"""Fetch a model from a Hugging Face endpoint, pinned to a commit: the only module of airlift that opens sockets.
+
+``huggingface_hub`` is imported inside the function that needs it (extra ``low``). Which files there are, and the
+SHA-256 of those in LFS, is what the endpoint says of that commit, whatever else the local cache holds; the endpoint is
+the one in ``HF_ENDPOINT``.
+"""
+
+import fnmatch
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from airlift import progress as progress_module
+from airlift.errors import ManifestError, NotHeldError, UncheckedError, UsageError
+from airlift.progress import Progress
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Files of one commit in the local cache: path by relative path, sorted; SHA-256 (hex) of those in LFS; bytes."""
+
+    repo: str
+    revision: str
+    paths: Mapping[str, Path]
+    sha256: Mapping[str, str]
+    bytes: int
+
+
+def fetch(
+    repo: str,
+    revision: str,
+    include: Sequence[str] = (),
+    folder: Path | None = None,
+    progress: Progress = progress_module.silent,
+) -> Fetched:
+    """Bring the files of ``repo`` at the commit ``revision`` into the local cache; those there already are kept.
+
+    ``include`` are glob patterns on the relative path (none: everything); ``folder`` is the cache (none: the usual).
+
+    Raises:
+        UsageError: huggingface_hub is not installed.
+        ManifestError: ``revision`` is no commit.
+        NotHeldError: the endpoint does not have the repository, the commit, or any file that ``include`` fits.
+        UncheckedError: the endpoint cannot be reached, or breaks off.
+    """
+    if not _COMMIT.fullmatch(revision):
+        raise ManifestError(
+            "a revision must be a whole commit",
+            expected="40 lower-case hex digits",
+            found=ascii(revision[:80]),
+        )
+    library = _library()
+    endpoint = os.environ.get("HF_ENDPOINT")
+    wanted = _list(library, endpoint, repo, revision, include)
+    total, done = sum(item.size or 0 for item in wanted), 0
+    paths = {}
+    for item in wanted:
+        progress(f"fetching {repo}", done, total)
+        paths[item.rfilename] = _download(library, endpoint, repo, revision, item.rfilename, folder)
+        done += item.size or 0
+    progress(f"fetching {repo}", done, total)
+    sha256 = {item.rfilename: str(item.lfs.sha256) for item in wanted if item.lfs is not None}
+    return Fetched(repo, revision, paths, sha256, done)
+
+
+def _library() -> ModuleType:
+    try:
+        import huggingface_hub
+        import huggingface_hub.errors
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+    except ImportError as error:
+        raise UsageError(
+            "huggingface_hub is not installed", hint="install it on the low side: pip install 'airlift[low]'"
+        ) from error
+    disable_progress_bars()
+    return huggingface_hub
+
+
+def _list(
+    library: ModuleType, endpoint: str | None, repo: str, revision: str, include: Sequence[str]
+) -> list[Any]:
+    """Return what the endpoint says of each wanted file of the commit (``RepoSibling``), sorted by path."""
+    what = f"{repo} at {revision}"
+    try:
+        info = library.HfApi(endpoint=endpoint).model_info(repo, revision=revision, files_metadata=True)
+    except _failures(library) as error:
+        raise _translated(library, what, error) from error
+    if info.sha != revision:
+        raise UncheckedError(
+            f"the endpoint answered with another commit of {repo}", expected=revision, found=info.sha
+        )
+    wanted = [item for item in info.siblings or () if not include or _fits(item.rfilename, include)]
+    if not wanted:
+        raise NotHeldError(
+            f"{what} has no such files", expected=", ".join(include) or "any", hint="see `include`"
+        )
+    return sorted(wanted, key=lambda item: str(item.rfilename))
+
+
+def _fits(name: str, include: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in include)
+
+
+def _download(
+    library: ModuleType, endpoint: str | None, repo: str, revision: str, name: str, folder: Path | None
+) -> Path:
+    try:
+        path = library.hf_hub_download(repo, name, revision=revision, endpoint=endpoint, cache_dir=folder)
+    except _failures(library) as error:
+        raise _translated(library, f"{name} of {repo}", error) from error
+    return Path(path).resolve()
+
+
+def _failures(library: ModuleType) -> tuple[type[Exception], ...]:
+    """Return what the library raises when an endpoint cannot be used; its own errors of HTTP are OSErrors."""
+    http = getattr(
+        library.errors, "HTTPError", OSError
+    )  # of the HTTP library underneath, which has changed before
+    return (OSError, ValueError, http)
+
+
+def _translated(library: ModuleType, what: str, error: Exception) -> UncheckedError | NotHeldError:
+    absent = (
+        library.errors.RepositoryNotFoundError,
+        library.errors.RevisionNotFoundError,
+        library.errors.RemoteEntryNotFoundError,
+    )
+    if isinstance(error, absent):
+        return NotHeldError(
+            f"the endpoint does not have {what}", hint="check name, revision and access rights"
+        )
+    return UncheckedError(
+        f"cannot fetch {what}",
+        found=f"{type(error).__name__}: {str(error)[:200]}",
+        hint="check the network and HF_ENDPOINT, then run the same command again; what was fetched is kept",
+    )

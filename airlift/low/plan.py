@@ -1,0 +1,104 @@
+"""Plan a bundle: which files to rebuild, and which baseline bytes each of their blocks is coded against (SPEC 6.6)."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from airlift import files
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.release import FileEntry, Release
+from airlift.low.depot import Depot
+from airlift.tensors.match import FileSpans, Segment, Side, match
+from airlift.tensors.segment import blocks as cut_blocks
+from airlift.tensors.span import TensorSpan
+from airlift.tensors.tiling import spans
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file of a release: its entry, and the component that it belongs to."""
+
+    component: str
+    entry: FileEntry
+
+    @property
+    def content(self) -> FileDigest:
+        """What identifies the bytes."""
+        return self.entry.content
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
+
+    The sources of segments are numbers of ``bases``, every file of the baseline in manifest order.
+    """
+
+    files: tuple[Placed, ...]
+    bases: tuple[Placed, ...]
+    segments: tuple[tuple[Segment, ...], ...]
+
+    def contents(self) -> tuple[Placed, ...]:
+        """Return the files that will be read, each content once: those to rebuild, and the bases they refer to."""
+        used = {part.source.file for parts in self.segments for part in parts if part.source is not None}
+        wanted = [*self.files, *(self.bases[number] for number in sorted(used))]
+        return tuple({item.entry.sha512: item for item in wanted}.values())
+
+    @property
+    def target_bytes(self) -> int:
+        """How many bytes will be rebuilt."""
+        return sum(item.entry.size for item in self.files)
+
+
+def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
+    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers, and tensors that may be renamed."""
+    held = baseline.contents() if baseline else {}
+    wanted = _placed(target)
+    lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
+    bases = _placed(baseline) if baseline else ()
+    target_spans = [_spans(depot, item) for item in lacking]
+    base_spans = [_spans(depot, item) for item in bases]
+
+    def digest(side: Side, number: int, span: TensorSpan) -> bytes:
+        item = (lacking if side == "target" else bases)[number]
+        return _digest_range(depot, item.entry.sha512, span.start, span.end)
+
+    found = match(target_spans, base_spans, digest)
+    return Plan(lacking, bases, tuple(tuple(parts) for parts in found))
+
+
+def blocks(found: Plan, limit: int) -> Iterator[tuple[int, Segment]]:
+    """Yield the number of each file with each of its blocks of at most ``limit`` bytes, in order."""
+    for number, parts in enumerate(found.segments):
+        for part in parts:
+            for block in cut_blocks(part, limit):
+                yield number, block
+
+
+def _placed(release: Release) -> tuple[Placed, ...]:
+    return tuple(Placed(component.name, entry) for component, entry in release.files())
+
+
+def _spans(depot: Depot, item: Placed) -> FileSpans:
+    entry = item.entry
+    return FileSpans(
+        entry.path, item.component, entry.size, spans(depot.content_path(entry.sha512), entry.path)
+    )
+
+
+def _digest_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
+    path = depot.content_path(sha512)
+    running = hashlib.sha256()
+    descriptor = files.open_regular(path)
+    try:
+        with files.reading(path):
+            while start < end:
+                piece = files.read_at(descriptor, start, min(files.COPY_BYTES, end - start))
+                if not piece:
+                    break
+                running.update(piece)
+                start += len(piece)
+    finally:
+        os.close(descriptor)
+    return running.digest()

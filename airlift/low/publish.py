@@ -1,0 +1,245 @@
+"""Publish a bundle whose chunks stand in staging, and write its volumes (SPEC 6.6).
+
+Order of writes: under the depot's lock the bundle manifest and the bundler's metadata (the sequence number is used
+from here on), then the volumes in staging, then their final names. Whatever fails, nothing is left in the output
+folder.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle import manifest, revocations, volume
+from airlift.bundle.fields import Marking, format_time
+from airlift.bundle.layout import Medium
+from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.release import Release
+from airlift.errors import AirliftError
+from airlift.low import signing, volumes
+from airlift.low.chunks import Chunk, Numbering
+from airlift.low.depot import Depot
+from airlift.low.log import record
+from airlift.low.plan import Plan
+from airlift.low.volumes import Carried, VolumeInfo
+from airlift.trust import bundling, repository, roles, targets
+from airlift.trust.keys import Signer
+from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
+from airlift.trust.roles import BUNDLER
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentChange:
+    """What a bundle does to a component: ``change`` is new, changed or unchanged; ``bytes`` are to be rebuilt."""
+
+    name: str
+    version: str
+    change: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundleResult:
+    """What was bundled. ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``,
+    or a typed code), receipt, or none.
+
+    ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
+    of the codec that coded them. ``volumes`` is empty in a dry run.
+    """
+
+    bundle: str
+    digest: str
+    sequence: int
+    enclave: str | None
+    baseline: str | None
+    baseline_known_by: str
+    target: str | None
+    marking: Marking
+    volumes: tuple[VolumeInfo, ...]
+    chunks: int
+    chunk_bytes: int
+    target_bytes: int
+    files: int
+    codecs: Mapping[str, int]
+    components: tuple[ComponentChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a bundle is to be: from where to where, for whom, on what, signed by whom, and when."""
+
+    target: Release | None
+    baseline: Release | None
+    known_by: str
+    enclave: str | None
+    marking: Marking
+    output: Path
+    medium: Medium
+    signer: Signer
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """The chunks of a bundle in staging, and what they are about."""
+
+    plan: Plan = Plan((), (), ())
+    chunks: tuple[Chunk, ...] = ()
+    numbering: Numbering = field(default_factory=lambda: Numbering(Plan((), (), ())))
+
+
+def check_bundler(depot: Depot, job: Job) -> None:
+    """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
+    repository.settle(depot.store)
+    repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
+    probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
+    bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
+
+
+def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
+    """Return what the bundle would be, without writing anything."""
+    return _result(job, _manifest(depot, job, coded), coded, ())
+
+
+@contextmanager
+def staging(output: Path) -> Iterator[Path]:
+    """Give a private folder in ``output``, which is gone afterwards, and with it ``output`` if it was made for this."""
+    made = not output.exists()
+    folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
+    try:
+        files.make_folder(folder / volume.CHUNKS)
+        yield folder
+    except BaseException:
+        files.remove(folder)
+        if made and not any(output.iterdir()):
+            files.remove(output)
+        raise
+    files.remove(folder)
+
+
+def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
+    """List the bundle under the next sequence number, and write its volumes.
+
+    Raises:
+        AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
+    """
+    with depot.lock():
+        made = _manifest(depot, job, coded)
+        documents = _documents(depot, made)
+        shares = _cut(depot, job, made, documents)
+        volumes.check_free(made, len(shares), job.output)
+        for data in documents.values():
+            depot.write_document(data)
+        target = targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), {})
+        bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
+        signing.refresh_root(depot)
+        try:
+            carried = Carried(bundling.volume_files(depot.store), documents)
+            written = volumes.write_volumes(made, shares, carried, coded.chunks, folder)
+            volumes.check_sizes(written, job.medium)
+            placed = volumes.place(written, job.output)
+        except AirliftError as error:
+            error.data["sequence_used"] = made.sequence
+            error.hint = (
+                f"{error.hint}; sequence number {made.sequence} is used up, the next bundle gets another"
+            )
+            raise
+        _record(depot, job, made, len(placed))
+    return _result(job, made, coded, placed)
+
+
+def next_sequence(depot: Depot) -> int:
+    """Return the sequence number of the next bundle."""
+    return bundling.sequence_of(depot.store) + 1
+
+
+def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
+    listed = targets.listed(depot.store.published(TARGETS), TARGETS)
+    return Bundle(
+        sequence=next_sequence(depot),
+        issued=format_time(job.now),
+        enclave=job.enclave,
+        marking=job.marking,
+        target=_reference(job.target),
+        baseline=_reference(job.baseline),
+        bases=tuple(coded.numbering.bases),
+        files=tuple(item.content for item in coded.plan.files),
+        chunks=tuple(item.digest for item in coded.chunks),
+        revocations=listed[revocations.TARGET].sha512,
+    )
+
+
+def _reference(release: Release | None) -> ReleaseRef | None:
+    return None if release is None else ReleaseRef(release.digest, release.name, release.version)
+
+
+def _documents(depot: Depot, made: Bundle) -> dict[str, bytes]:
+    """Return what goes into manifests/: the bundle manifest, checked as the high side will, its release, revocations."""
+    data = manifest.format(made)
+    manifest.parse(data)
+    found = {
+        made.digest: data,
+        made.revocations: depot.read_document(made.revocations, revocations.MAX_BYTES),
+    }
+    if made.target is not None:
+        found[made.target.digest] = depot.read_document(made.target.digest)
+    return {volume.manifest_name(digest): document for digest, document in found.items()}
+
+
+def _cut(depot: Depot, job: Job, made: Bundle, documents: Mapping[str, bytes]) -> list[frozenset[str]]:
+    target = targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), {})
+    sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
+    return volumes.cut(made, job.medium, sizes, documents)
+
+
+def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
+    record(
+        depot,
+        job.now,
+        "bundle",
+        bundle=made.id,
+        digest=made.digest,
+        target=made.target and made.target.label,
+        baseline=made.baseline and made.baseline.label,
+        baseline_known_by=job.known_by,
+        volumes=count,
+        bytes=sum(item.size for item in made.chunks),
+    )
+
+
+def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]) -> BundleResult:
+    return BundleResult(
+        bundle=made.id,
+        digest=made.digest,
+        sequence=made.sequence,
+        enclave=made.enclave,
+        baseline=job.baseline.label if job.baseline else None,
+        baseline_known_by=job.known_by,
+        target=job.target.label if job.target else None,
+        marking=made.marking,
+        volumes=placed,
+        chunks=len(made.chunks),
+        chunk_bytes=sum(item.size for item in made.chunks),
+        target_bytes=coded.plan.target_bytes,
+        files=len(made.files),
+        codecs=dict(sorted(coded.numbering.codecs.items())),
+        components=tuple(_changes(job, coded.plan)),
+    )
+
+
+def _changes(job: Job, found: Plan) -> Iterator[ComponentChange]:
+    before = {item.name: item.digest for item in job.baseline.components} if job.baseline else {}
+    lacking = {item.entry.sha512 for item in found.files}
+    for item in job.target.components if job.target else ():
+        change = (
+            "new"
+            if item.name not in before
+            else "unchanged"
+            if before[item.name] == item.digest
+            else "changed"
+        )
+        contents = {entry.sha512: entry.size for entry in item.files if entry.sha512 in lacking}
+        yield ComponentChange(item.name, item.version, change, sum(contents.values()))

@@ -1,0 +1,1 @@
+"""What several rooms' tests build on: tiny tensors, throw-away keys, a depot."""

@@ -1,0 +1,102 @@
+"""A depot with its keys, and releases in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from airlift.bundle.layout import Medium
+from airlift.low.bundle import bundle
+from airlift.low.depot import Depot, open_depot
+from airlift.low.init import init
+from airlift.low.publish import BundleResult
+from airlift.low.release import ReleaseResult, release
+from tests.support import keys, weights
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+ROOTS = ("alice", "bob", "carol")
+RELEASERS = ("dan", "erin", "frank")
+BUNDLER = "machine"
+
+Components = Mapping[str, Mapping[str, bytes]]
+"""Files of components by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A low side in a temporary folder: a depot, the keys of its people, and a workspace for sources."""
+
+    folder: Path
+
+    @property
+    def depot(self) -> Depot:
+        """The depot."""
+        return open_depot(self.folder / "depot")
+
+    @property
+    def keys(self) -> Path:
+        """The folder of key files."""
+        return self.folder / "keys"
+
+    def manifest(
+        self, components: Components, version: str = "1", *, versions: Mapping[str, str] | None = None, **more: Any
+    ) -> Path:
+        """Write sources and an authored manifest; a component's version is the release's unless given."""
+        folder = self.folder / f"source-{version}"
+        items = []
+        for name, files in components.items():
+            weights.component(folder / name, files)
+            items.append(
+                {
+                    "name": name,
+                    "kind": more.get("kinds", {}).get(name, "model"),
+                    "version": (versions or {}).get(name, version),
+                    "source": {"path": name},
+                }
+            )
+        document = {
+            "airlift": 1,
+            "release": "assistant",
+            "version": version,
+            "marking": {"level": "UNCLASSIFIED"},
+            "components": items,
+        }
+        document |= {key: value for key, value in more.items() if key != "kinds"}
+        path = folder / "release.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        return path
+
+    def release(
+        self, components: Components, version: str = "1", *, names: tuple[str, ...] = RELEASERS[:2], **more: Any
+    ) -> ReleaseResult:
+        """Release these components, signed by ``names``."""
+        path = self.manifest(components, version, **more)
+        return release(self.depot, path, signers=[keys.signer(name) for name in names], now=NOW)
+
+    def bundle(self, reference: str = "assistant@1", output: str = "out", **more: Any) -> BundleResult:
+        """Bundle a release into the folder ``output``."""
+        more.setdefault("medium", Medium())
+        more.setdefault("now", NOW)
+        return bundle(
+            self.depot, reference, output=self.folder / output, signer=keys.signer(BUNDLER), **more
+        )
+
+
+def make_site(folder: Path, *, signed: bool = True) -> Site:
+    """Make a depot with 2 of 3 roots and 2 of 3 release keys; unsigned if only public keys are to be named."""
+    site = Site(folder)
+    keys.write(site.keys, *ROOTS, *RELEASERS, BUNDLER)
+    ending = [".key", ".key", ".pub"] if signed else [".pub"] * 3
+    init(
+        folder / "depot",
+        root=[site.keys / f"{name}{end}" for name, end in zip(ROOTS, ending, strict=True)],
+        root_threshold=2,
+        release=[site.keys / f"{name}{end}" for name, end in zip(RELEASERS, ending, strict=True)],
+        release_threshold=2,
+        bundler=site.keys / f"{BUNDLER}.pub",
+        now=NOW,
+    )
+    return site

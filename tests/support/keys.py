@@ -1,0 +1,23 @@
+"""Throw-away keys, made once per test session."""
+
+from functools import cache
+from pathlib import Path
+
+from airlift.trust import keys
+from airlift.trust.keys import FileSigner
+
+
+@cache
+def signer(name: str, scheme: str = "ml-dsa-87") -> FileSigner:
+    """Return the key that belongs to ``name`` in this session."""
+    return keys.generate(scheme)
+
+
+def write(folder: Path, *names: str) -> None:
+    """Write the key pairs of these people into ``folder``, unencrypted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        private = folder / f"{name}.key"
+        private.write_bytes(signer(name).private_pem(None))
+        private.chmod(0o600)
+        (folder / f"{name}.pub").write_bytes(signer(name).public.pem())
