@@ -11,13 +11,23 @@ from typing import NoReturn
 
 import typer
 
-from airlift.cli import doctor, keys
+from airlift.cli import (
+    doctor,
+    high_import,
+    high_run,
+    high_setup,
+    keys,
+    low_release,
+    low_send,
+    low_setup,
+    provenance,
+)
 from airlift.cli.app import root
 from airlift.cli.command import Answer, write
 from airlift.cli.session import Format, Run
 from airlift.errors import AirliftError, NoSpaceError, StorageError, UncheckedError, UsageError
 
-_COMMANDS = (doctor, keys)  # importing a module declares its commands
+_COMMANDS = (doctor, high_import, high_run, high_setup, keys, low_release, low_send, low_setup, provenance)
 READER_LEFT = 141  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -74,11 +84,15 @@ def _outcome(run: Run, arguments: Sequence[str]) -> Answer | AirliftError | int:
     except AirliftError as error:
         return _traced(error)
     except typer.TyperException as error:
-        return _usage(run, error)
+        return _usage(run, error, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
     except BrokenPipeError:
         return READER_LEFT
+    except SystemExit as error:  # typer's way to end when the reader of its help has left
+        if isinstance(error.__context__, BrokenPipeError):
+            return READER_LEFT
+        raise
     except OSError as error:
         return _traced(_from_system(error))
     except Exception as error:  # noqa: BLE001 - the one place where a bug surfaces
@@ -104,16 +118,28 @@ def _traced(error: AirliftError) -> AirliftError:
     return error
 
 
-def _usage(run: Run, error: typer.TyperException) -> AirliftError | int:
+def _usage(run: Run, error: typer.TyperException, arguments: Sequence[str]) -> AirliftError | int:
     """Say what typer found wrong with the arguments in our own style."""
     message = error.format_message().strip()
     if not message:  # no arguments at all: the help was printed instead
         return UsageError.exit_code
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "airlift"
+    path = context.command_path if context is not None else _named_command(arguments)
     run.command = path.partition(" ")[2]
     text = " ".join(message.replace("Value error, ", "").rstrip(".").split())
     return UsageError(text[:1].lower() + text[1:], hint=f"see `{path} --help`")
+
+
+def _named_command(arguments: Sequence[str]) -> str:
+    """Return the command that the first arguments name, for errors that do not say where they arose."""
+    command: object = typer.main.get_command(root)
+    path = ["airlift"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        path.append(word)
+    return " ".join(path)
 
 
 def _interrupted() -> AirliftError:

@@ -13,6 +13,7 @@ from airlift.trust.keys import Passphrase, Signer, load_signer
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
+USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 Depot = Annotated[
     Path,
@@ -72,6 +73,7 @@ def medium(volume_size: str | None, max_file_size: str | None) -> Medium:
     return Medium(
         volume_bytes=None if volume_size is None else layout.parse_size(volume_size, layout.PRESETS),
         file_bytes=None if max_file_size is None else layout.parse_size(max_file_size, layout.FILE_PRESETS),
+        unit=layout.CLUSTER if max_file_size == USB else layout.SECTOR,
     )
 
 

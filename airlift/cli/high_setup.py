@@ -1,0 +1,120 @@
+"""``airlift high``: enrol an enclave, and keep its policy."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from airlift.cli import app, operator, options
+from airlift.cli.command import Answer, command
+from airlift.cli.keys import grouped
+from airlift.cli.output import to_data
+from airlift.cli.session import Run
+from airlift.high.enclave import Operator, open_enclave
+from airlift.high.enrol import enrol, root_fingerprint
+from airlift.high.policy import PolicyDocument, load_document, set_policy
+from airlift.trust.keys import load_signer
+
+URI = "pkcs11:"
+
+
+@command(
+    app.high,
+    "init",
+    "airlift high init --root root.json --name alpha --ledger-key ledger.key --policy policy.yaml",
+)
+def init(
+    run: Run,
+    *,
+    root: Annotated[Path, typer.Option(metavar="ROOT.json", help="The low side's root.json.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The enclave's name; its folder's by default.")
+    ] = None,
+    ledger_key: Annotated[str, typer.Option(metavar="KEY", help="The private key that signs checkpoints.")],
+    expect_fingerprint: Annotated[
+        str | None, typer.Option(metavar="F", help="The root's fingerprint as it came by another channel.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="POLICY.yaml", help="Safe defaults without it.")
+    ] = None,
+    minimum_sequence: Annotated[int, typer.Option(metavar="N", help="Accept no bundle before it.")] = 1,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
+    expected = expect_fingerprint
+    if expected is None:
+        expected = root_fingerprint(root)
+        run.say(f"the fingerprint of {root} is:")
+        run.say(f"  {grouped(expected)}")
+        run.confirm(
+            "is it the one that the low side told you over another channel?",
+            yes=yes,
+            flag="--expect-fingerprint F, or --yes once it was compared",
+        )
+    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
+    result = enrol(
+        enclave,
+        root=root,
+        expected=expected,
+        name=name or enclave.absolute().name,
+        ledger_key=source,
+        operator=Operator(operator.actor(), load_signer(source, ask), run.now),
+        policy=policy,
+        minimum_sequence=minimum_sequence,
+        dry_run=dry_run,
+    )
+    data = {**to_data(result), "dry_run": dry_run}
+    shown = {
+        key: grouped(value) if key in {"fingerprint", "ledger_key"} else value for key, value in data.items()
+    }
+    return Answer(data, lambda page: page.facts(shown))
+
+
+@command(app.policy, "show", "airlift high policy show")
+def show(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+    """Show the policy in force, as the ledger recorded it."""
+    del run
+    opened = open_enclave(enclave)
+    document = load_document(opened, opened.state())
+    return _policy(document)
+
+
+@command(app.policy, "set", "airlift high policy set policy.yaml")
+def set_(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new policy; its keys lie beside it.")],
+    *,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Put a policy in force; the change is an entry in the ledger."""
+    opened = open_enclave(enclave)
+    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    document = set_policy(opened, file, operator=operator.of_enclave(run, opened, ask), dry_run=dry_run)
+    return _policy(document, dry_run=dry_run)
+
+
+def _policy(document: PolicyDocument, **more: Any) -> Answer:
+    text = document.data.decode()
+    data = {
+        "digest": document.digest,
+        "policy": to_data(document.policy),
+        "keys": {name: key.fingerprint for name, key in document.keys.items()},
+        "text": text,
+        **more,
+    }
+
+    def render(page: Any) -> None:
+        page.facts({"digest": document.digest, "keys": sorted(data["keys"]), **more})
+        page.line()
+        for line in text.splitlines():
+            page.line(line)
+
+    return Answer(data, render)

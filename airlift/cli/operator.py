@@ -1,0 +1,29 @@
+"""Who runs a command that changes an enclave, with the ledger key in hand."""
+
+import getpass
+import os
+
+from airlift.cli.session import Run
+from airlift.high.enclave import Enclave, Operator
+from airlift.trust.keys import Passphrase, load_signer
+
+MAX_ACTOR = 64
+
+
+def actor() -> str:
+    """Return the login name in printable ASCII, or the user id of somebody without one."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    shown = "".join(c for c in name if c.isascii() and c.isprintable())[:MAX_ACTOR]
+    return shown or f"uid {os.getuid()}"
+
+
+def of_enclave(run: Run, enclave: Enclave, ask: Passphrase) -> Operator:
+    """Return the operator of an enclave that exists.
+
+    Raises:
+        KeyUnavailableError: its ledger key cannot be used.
+    """
+    return Operator(actor(), load_signer(enclave.ledger_key, ask), run.now)
