@@ -35,9 +35,16 @@ def verify(log: Log, key: PublicKey | None = None) -> Audit:
         SignatureError: a checkpoint is not signed by the key.
     """
     log.check_key(key or log.public)
+    _check_file(log)
     size, newest = _extent(log)
     roots = _entries(log, size)
     return Audit(size, roots[size], _checkpoints(log, roots, size, newest))
+
+
+def _check_file(log: Log) -> None:
+    """Let SQLite check its pages, and that every index names exactly the rows of its table."""
+    if log.query("PRAGMA integrity_check(1)") != [(b"ok",)]:
+        raise LedgerError(f"{log.path} is damaged")
 
 
 def _extent(log: Log) -> tuple[int, int]:

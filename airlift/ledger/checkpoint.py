@@ -65,7 +65,7 @@ def parse(text: str, what: str = "checkpoint") -> Checkpoint:
     if len(lines) != 4 or lines[3] or not _SIZE.fullmatch(lines[1]):
         raise MalformedError(f"{what} is not three lines of origin, size and root")
     try:
-        root = base64.b64decode(lines[2], validate=True)
+        root = base64.b64decode(lines[2])
     except ValueError as error:
         raise MalformedError(f"{what} has a root that is not base64") from error
     checkpoint = Checkpoint(lines[0], int(lines[1]), root)

@@ -79,6 +79,8 @@ def guarded(path: Path, *, writing: bool) -> Iterator[None]:
         if not hasattr(error, "sqlite_errorcode"):
             raise
         raise _translated(error, path, writing=writing) from error
+    except UnicodeDecodeError as error:  # sqlite3 could not even decode SQLite's message about the damage
+        raise LedgerError(f"{path} is damaged, or is no ledger") from error
 
 
 def _translated(error: sqlite3.DatabaseError, path: Path, *, writing: bool) -> AirliftError:
