@@ -23,7 +23,7 @@ MAX_EXPANDED = 64
 class Node:
     """One thing in a lineage: ``relation`` says how the node above it comes from it.
 
-    ``kind`` is ``component``, ``file``, ``source``, ``release``, ``bundle``, ``key``, ``entry`` or ``attestation``.
+    ``kind`` is ``component``, ``file``, ``source``, ``release``, ``bundle``, ``key`` or ``entry``.
     """
 
     kind: str
