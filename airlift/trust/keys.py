@@ -204,12 +204,19 @@ def generate(scheme: str = ML_DSA_87) -> FileSigner:
 
 
 def load_signer(source: str, passphrase: Passphrase | None = None) -> Signer:
-    """Load a private key from a PKCS#8 PEM file; ``passphrase`` is asked only if it is encrypted.
+    """Load a private key from a PKCS#8 PEM file, or from the token that a ``pkcs11:`` URI names.
+
+    ``passphrase`` is asked if the file is encrypted, or for the token's PIN.
 
     Raises:
-        KeyUnavailableError: the file is missing, no private key of :data:`SCHEMES`, or does not open.
+        KeyUnavailableError: the key is missing, not of :data:`SCHEMES`, or does not open.
         PermissionDeniedError: the file may not be read.
+        UsageError: a ``pkcs11:`` URI makes no sense.
     """
+    if source.startswith("pkcs11:"):
+        from airlift.trust.token import load_token  # noqa: PLC0415 - it builds on this module
+
+        return load_token(source, passphrase)
     data = _read(Path(source))
     if b"-----BEGIN PUBLIC KEY-----" in data:
         raise KeyUnavailableError(f"{source} is a public key", expected="a private key (.key)")

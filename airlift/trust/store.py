@@ -32,8 +32,8 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether a depot's metadata was ever created here."""
-        return self.metadata.is_dir() or self._pending(TARGETS).exists() or self._pending(ROOT).exists()
+        """Whether a depot's metadata was created here: root is the last file to be written."""
+        return self.metadata.is_dir() or self._pending(ROOT).exists()
 
     # -- published -------------------------------------------------------------------------------------------------
 

@@ -682,6 +682,14 @@ def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
         assert refresh(enclave_of(depot, tmp_path / "end"), depot).versions["root"] == 2
 
 
+def test_an_interrupted_start_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for after in range(2):
+        assert not finishes(lambda: create(tmp_path), after, monkeypatch)
+    store = create(tmp_path)
+    assert repository.sign(store, "root", signers("root-1", "root-2"), NOW).published
+    assert repository.sign(store, "targets", signers("release-1", "release-2"), NOW).published
+
+
 def test_a_full_disk_while_proposing_changes_nothing(depot: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_args: object, **_named: object) -> None:
         raise StorageError("full")

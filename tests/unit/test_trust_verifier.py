@@ -340,7 +340,7 @@ def test_a_new_root_needs_the_old_and_the_new_threshold(
     assert enclave.roots == {}
 
 
-def test_a_valid_root_is_kept_although_the_rest_fails(enclave: Enclave, medium: Simulator) -> None:
+def test_trap_2_a_valid_root_is_kept_although_the_rest_fails(enclave: Enclave, medium: Simulator) -> None:
     """Trap 2: a revocation survives a failed import, while timestamp and snapshot of that medium do not."""
     enclave.refresh(medium)
     bad = medium.copy().rotate().bump()
@@ -351,7 +351,7 @@ def test_a_valid_root_is_kept_although_the_rest_fails(enclave: Enclave, medium: 
     assert trusted.versions == {"root": 2, "targets": 1, "bundler": 1, "snapshot": 1, "timestamp": 1}
 
 
-def test_a_failed_import_does_not_poison_the_next_one(enclave: Enclave, medium: Simulator) -> None:
+def test_trap_2_a_failed_import_does_not_poison_the_next_one(enclave: Enclave, medium: Simulator) -> None:
     """Trap 2: a timestamp that led to bad targets is forgotten, so that the good one of that version is accepted."""
     enclave.refresh(medium)
     bad = medium.copy().bump()
