@@ -14,11 +14,11 @@ from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.encode import check_contents, encode
 from airlift.low.plan import Plan, plan
-from airlift.low.publish import BundleResult, Coded, Job, check_bundler, describe, publish, staging
+from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish, staging
 from airlift.progress import Progress
 from airlift.trust.keys import Signer
 
-OPERATOR, NONE = "operator", "none"
+OPERATOR = "operator"
 
 
 def bundle(
@@ -46,6 +46,9 @@ def bundle(
         VolumeTooSmallError: it does not fit.
         DigestError: content of the depot has changed.
     """
+    if not dry_run:
+        with depot.lock():
+            pass  # finishes what an interrupted command began; coding takes long and needs no lock
     target = _published(depot, release)
     baseline, known_by = _baseline(depot, from_, for_)
     job = Job(target, baseline, known_by, for_ and known.check_name(for_), target.marking, output,
@@ -56,7 +59,7 @@ def bundle(
         return describe(depot, job, Coded(found))
     check_contents(depot, found, workers, progress)
     with staging(output) as folder:
-        coded = _code(depot, found, folder, job, workers, check, progress)
+        coded = _code(depot, found, folder, job, progress, workers=workers, check=check)
         return publish(depot, job, coded, folder)
 
 
@@ -78,7 +81,7 @@ def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Releas
 
 
 def _code(
-    depot: Depot, found: Plan, folder: Path, job: Job, workers: int, check: bool, progress: Progress
+    depot: Depot, found: Plan, folder: Path, job: Job, progress: Progress, *, workers: int, check: bool
 ) -> Coded:
     """Code every block and write the chunks into staging."""
     limit = job.medium.chunk_bytes
@@ -89,4 +92,4 @@ def _code(
     )
     blocks = chunks.merge(numbering.number(item) for item in encoded)
     written = chunks.write_chunks(chunks.pack(blocks, limit), folder / volume.CHUNKS)
-    return Coded(found, written, numbering)
+    return Coded(found, written, tuple(numbering.bases), numbering.codecs)

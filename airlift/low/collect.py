@@ -17,8 +17,10 @@ from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
-from airlift.low import content, forbidden
+from airlift.low import forbidden
 from airlift.low.content import Read, Taken
+from airlift.tensors.safetensors import read_spans
+from airlift.tensors.tiling import SUFFIX
 
 SKIPPED = frozenset({".git", ".cache/huggingface"})
 MAX_DEPTH = 64
@@ -104,9 +106,25 @@ def _collect_file(kind: str, found: Survey, take: Take, read: Read, relative: st
     descriptor = files.open_regular(path)
     try:
         forbidden.check_content(kind, relative, descriptor, frozenset(found.paths))
+        _check_header(relative, path)
         return take(descriptor, path, read)
     finally:
         os.close(descriptor)
+
+
+def _check_header(relative: str, path: Path) -> None:
+    """Refuse weights that no library would load: on the high side it would be too late to say so."""
+    if not relative.lower().endswith(SUFFIX):
+        return
+    try:
+        read_spans(path)
+    except MalformedError as error:
+        raise ForbiddenFileError(
+            f"{relative} is not a valid safetensors file: {error.message}",
+            expected=error.expected,
+            found=error.found,
+            hint="save or download it again",
+        ) from error
 
 
 def _named(component: str, error: MalformedError | ForbiddenFileError) -> ForbiddenFileError:

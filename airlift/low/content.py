@@ -1,4 +1,4 @@
-"""Take files into a depot's content: read once, digested twice (SHA-512, SHA-256), copied, kept by digest (SPEC 5.2)."""
+"""Take files into a depot's content: read once, digested twice (SHA-512, SHA-256), kept by digest (SPEC 5.2)."""
 
 import hashlib
 import os
@@ -85,7 +85,7 @@ def forget(depot: Depot, sha512: str) -> None:
 
 
 def verify(depot: Depot, sha512: str, read: Read, sha256: str | None = None) -> bool:
-    """Say whether the depot holds this content and its bytes still have the digest: SHA-256 if it is given (faster)."""
+    """Say whether the depot holds this content, its bytes unchanged; by SHA-256 if that is given (faster)."""
     path = depot.content_path(sha512)
     if not path.exists():
         return False

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files, strict
-from airlift.bundle import fields, manifest, release, volume
+from airlift.bundle import fields, release, volume
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import DigestError, ExistsError, NotHeldError, UncheckedError, UsageError
-from airlift.trust import targets
-from airlift.trust.metadata import TARGETS
+from airlift.trust import repository, targets
+from airlift.trust.metadata import MAX_BYTES, ROOT, TARGETS, version_of
 from airlift.trust.store import Store
 
 MARKER = "depot.json"
@@ -71,7 +71,7 @@ class Depot:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the depot for one command that changes it, and sweep what an interrupted one left behind.
+        """Hold the depot for one command that changes it; sweep and finish first what an interrupted one left behind.
 
         Raises:
             BusyError: another command holds it.
@@ -79,7 +79,18 @@ class Depot:
         with files.lock(self.folder / "lock"):
             for folder in (self.folder, self.content, self.folder / "documents", self.enclaves):
                 files.remove_temporary(folder)
+            repository.settle(self.store)
+            self.refresh_root()
             yield
+
+    def refresh_root(self) -> None:
+        """Make root.json the newest published root."""
+        newest = self.store.newest(ROOT)
+        if newest is None:
+            return
+        data = self.store.raw(ROOT, version_of(newest))
+        if not self.root.exists() or files.read_bounded(self.root, MAX_BYTES[ROOT]) != data:
+            files.write_durable(self.root, data, mode=0o644)
 
     # -- content and documents -------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Encode the blocks of a plan on threads, in order and in bounded memory (SPEC 6.6).
 
-Each block is read (its target bytes and its sources), coded, and, unless checking is off, decoded again and compared.
-At most ``2 * workers`` blocks are in flight, so memory does not depend on the size of a model, and what comes out does
-not depend on the number of workers.
+Each block is read (its target bytes and its sources), coded, and, unless checking is off, decoded again and
+compared. At most ``2 * workers`` blocks are in flight, so memory does not depend on the size of a model, and what
+comes out does not depend on the number of workers.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Fetch a model from a Hugging Face endpoint, pinned to a commit: the only module of airlift that opens sockets.
 
 ``huggingface_hub`` is imported inside the function that needs it (extra ``low``). Which files there are, and the
-SHA-256 of those in LFS, is what the endpoint says of that commit, whatever else the local cache holds; the endpoint is
-the one in ``HF_ENDPOINT``.
+SHA-256 of those in LFS, is what the endpoint (``HF_ENDPOINT``) says of that commit, whatever else the local cache
+holds.
 """
 
 import fnmatch
@@ -56,17 +56,25 @@ def fetch(
             found=ascii(revision[:80]),
         )
     library = _library()
-    endpoint = os.environ.get("HF_ENDPOINT")
-    wanted = _list(library, endpoint, repo, revision, include)
+    origin = _Origin(library, os.environ.get("HF_ENDPOINT"), repo, revision)
+    wanted = _list(origin, include)
     total, done = sum(item.size or 0 for item in wanted), 0
     paths = {}
     for item in wanted:
         progress(f"fetching {repo}", done, total)
-        paths[item.rfilename] = _download(library, endpoint, repo, revision, item.rfilename, folder)
+        paths[item.rfilename] = _download(origin, item.rfilename, folder)
         done += item.size or 0
     progress(f"fetching {repo}", done, total)
     sha256 = {item.rfilename: str(item.lfs.sha256) for item in wanted if item.lfs is not None}
     return Fetched(repo, revision, paths, sha256, done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    library: ModuleType
+    endpoint: str | None
+    repo: str
+    revision: str
 
 
 def _library() -> ModuleType:
@@ -82,24 +90,23 @@ def _library() -> ModuleType:
     return huggingface_hub
 
 
-def _list(
-    library: ModuleType, endpoint: str | None, repo: str, revision: str, include: Sequence[str]
-) -> list[Any]:
+def _list(origin: _Origin, include: Sequence[str]) -> list[Any]:
     """Return what the endpoint says of each wanted file of the commit (``RepoSibling``), sorted by path."""
-    what = f"{repo} at {revision}"
+    what = f"{origin.repo} at {origin.revision}"
     try:
-        info = library.HfApi(endpoint=endpoint).model_info(repo, revision=revision, files_metadata=True)
-    except _failures(library) as error:
-        raise _translated(library, what, error) from error
-    if info.sha != revision:
+        api = origin.library.HfApi(endpoint=origin.endpoint)
+        info = api.model_info(origin.repo, revision=origin.revision, files_metadata=True)
+    except _failures(origin.library) as error:
+        raise _translated(origin.library, what, error) from error
+    if info.sha != origin.revision:
         raise UncheckedError(
-            f"the endpoint answered with another commit of {repo}", expected=revision, found=info.sha
+            f"the endpoint answered with another commit of {origin.repo}",
+            expected=origin.revision,
+            found=ascii(info.sha),
         )
     wanted = [item for item in info.siblings or () if not include or _fits(item.rfilename, include)]
     if not wanted:
-        raise NotHeldError(
-            f"{what} has no such files", expected=", ".join(include) or "any", hint="see `include`"
-        )
+        raise NotHeldError(f"{what} has no such files", expected=", ".join(include) or "any file")
     return sorted(wanted, key=lambda item: str(item.rfilename))
 
 
@@ -107,22 +114,22 @@ def _fits(name: str, include: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in include)
 
 
-def _download(
-    library: ModuleType, endpoint: str | None, repo: str, revision: str, name: str, folder: Path | None
-) -> Path:
+def _download(origin: _Origin, name: str, folder: Path | None) -> Path:
     try:
-        path = library.hf_hub_download(repo, name, revision=revision, endpoint=endpoint, cache_dir=folder)
-    except _failures(library) as error:
-        raise _translated(library, f"{name} of {repo}", error) from error
+        path = origin.library.hf_hub_download(
+            origin.repo, name, revision=origin.revision, endpoint=origin.endpoint, cache_dir=folder
+        )
+    except _failures(origin.library) as error:
+        raise _translated(origin.library, f"{name} of {origin.repo}", error) from error
     return Path(path).resolve()
 
 
 def _failures(library: ModuleType) -> tuple[type[Exception], ...]:
-    """Return what the library raises when an endpoint cannot be used; its own errors of HTTP are OSErrors."""
-    http = getattr(
-        library.errors, "HTTPError", OSError
-    )  # of the HTTP library underneath, which has changed before
-    return (OSError, ValueError, http)
+    """Return what the library raises when an endpoint cannot be used.
+
+    Its own errors are OSErrors or ValueErrors; ``HTTPError`` is that of the HTTP library underneath, whichever it is.
+    """
+    return (OSError, ValueError, getattr(library.errors, "HTTPError", OSError))
 
 
 def _translated(library: ModuleType, what: str, error: Exception) -> UncheckedError | NotHeldError:

@@ -18,7 +18,7 @@ KNOWN_BY = ("receipt", "operator")
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A release (digest, hex) that the enclave said it holds; ``known_by`` is receipt (signed) or operator (typed)."""
+    """A release (digest, hex) that an enclave says it holds; ``known_by`` is receipt (signed) or operator."""
 
     release: str
     sequence: int

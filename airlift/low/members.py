@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from airlift.trust.keys import Passphrase, Signer, load_public, load_signer
 from airlift.trust.roles import Member, RoleKeys
 
-TOKEN = "pkcs11:"
+URI = "pkcs11:"
 _OBJECT = re.compile(r"[:;]object=([^;?]+)")
 
 
@@ -46,7 +46,7 @@ def signers(sources: Sequence[str | Path], holders: Mapping[str, Holder]) -> tup
 
 
 def _holder(source: str, passphrase: Passphrase | None) -> Holder:
-    if source.startswith(TOKEN):
+    if source.startswith(URI):
         signer = load_signer(source, passphrase)
         named = _OBJECT.search(source)
         return Holder(

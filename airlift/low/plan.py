@@ -1,4 +1,4 @@
-"""Plan a bundle: which files to rebuild, and which baseline bytes each of their blocks is coded against (SPEC 6.6)."""
+"""Plan a bundle: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC 6.6)."""
 
 import hashlib
 import os
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
-    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers, and tensors that may be renamed."""
+    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers and moved tensors."""
     held = baseline.contents() if baseline else {}
     wanted = _placed(target)
     lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle import manifest, revocations, volume
-from airlift.bundle.fields import Marking, format_time
+from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.layout import Medium
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
-from airlift.low import signing, volumes
-from airlift.low.chunks import Chunk, Numbering
+from airlift.low import volumes
+from airlift.low.chunks import Chunk
 from airlift.low.depot import Depot
 from airlift.low.log import record
 from airlift.low.plan import Plan
@@ -29,6 +29,9 @@ from airlift.trust import bundling, repository, roles, targets
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
+
+NONE = "none"
+"""The baseline of a complete bundle, and who knows that it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,10 @@ class ComponentChange:
 
 @dataclass(frozen=True, slots=True)
 class BundleResult:
-    """What was bundled. ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``,
-    or a typed code), receipt, or none.
+    """What was bundled.
 
+    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``, or a typed code),
+    receipt, or none.
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run.
     """
@@ -86,14 +90,14 @@ class Job:
 class Coded:
     """The chunks of a bundle in staging, and what they are about."""
 
-    plan: Plan = Plan((), (), ())
+    plan: Plan
     chunks: tuple[Chunk, ...] = ()
-    numbering: Numbering = field(default_factory=lambda: Numbering(Plan((), (), ())))
+    bases: tuple[FileDigest, ...] = ()
+    codecs: Mapping[str, int] = field(default_factory=dict)
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
     """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
-    repository.settle(depot.store)
     repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
     probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
     bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
@@ -106,7 +110,7 @@ def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
 
 @contextmanager
 def staging(output: Path) -> Iterator[Path]:
-    """Give a private folder in ``output``, which is gone afterwards, and with it ``output`` if it was made for this."""
+    """Give a private folder in ``output``, gone afterwards; so is an ``output`` made for a bundle that failed."""
     made = not output.exists()
     folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
     try:
@@ -135,7 +139,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
             depot.write_document(data)
         target = targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), {})
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
-        signing.refresh_root(depot)
+        depot.refresh_root()
         try:
             carried = Carried(bundling.volume_files(depot.store), documents)
             written = volumes.write_volumes(made, shares, carried, coded.chunks, folder)
@@ -165,7 +169,7 @@ def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
         marking=job.marking,
         target=_reference(job.target),
         baseline=_reference(job.baseline),
-        bases=tuple(coded.numbering.bases),
+        bases=coded.bases,
         files=tuple(item.content for item in coded.plan.files),
         chunks=tuple(item.digest for item in coded.chunks),
         revocations=listed[revocations.TARGET].sha512,
@@ -177,7 +181,7 @@ def _reference(release: Release | None) -> ReleaseRef | None:
 
 
 def _documents(depot: Depot, made: Bundle) -> dict[str, bytes]:
-    """Return what goes into manifests/: the bundle manifest, checked as the high side will, its release, revocations."""
+    """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations."""
     data = manifest.format(made)
     manifest.parse(data)
     found = {
@@ -225,7 +229,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
         chunk_bytes=sum(item.size for item in made.chunks),
         target_bytes=coded.plan.target_bytes,
         files=len(made.files),
-        codecs=dict(sorted(coded.numbering.codecs.items())),
+        codecs=dict(sorted(coded.codecs.items())),
         components=tuple(_changes(job, coded.plan)),
     )
 

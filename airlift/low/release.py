@@ -20,8 +20,8 @@ from airlift.bundle.release import Component, Release, Requirement
 from airlift.errors import (
     DigestError,
     ExistsError,
-    ManifestError,
     MalformedError,
+    ManifestError,
     PendingError,
 )
 from airlift.low import content, hub, signing

@@ -12,7 +12,7 @@ from airlift.low import members, signing
 from airlift.low.depot import Depot
 from airlift.low.log import record
 from airlift.low.signing import Change
-from airlift.trust import proposal, repository, roles
+from airlift.trust import proposal, roles
 from airlift.trust.keys import Passphrase, Signer, load_public
 from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import RoleKeys
@@ -23,7 +23,7 @@ _TUF = {"root": ROOT, "release": TARGETS, "bundler": TIMESTAMP}
 
 @dataclass(frozen=True, slots=True)
 class RotateResult:
-    """The members that were added and removed (by holder), the new threshold, and the changes that need signatures."""
+    """Members added and removed (by holder), the new threshold, and the changes that need signatures."""
 
     role: str
     added: tuple[str, ...]
@@ -60,7 +60,6 @@ def rotate(
     if not (add or remove or threshold):
         raise UsageError("nothing to change", expected="--add, --remove or a threshold")
     with nullcontext() if dry_run else depot.lock():
-        repository.settle(depot.store)
         current = roles.of(depot.store.published(ROOT), _TUF[role])
         holders = members.load(add, passphrase)
         gone = [_find(text, current) for text in remove]

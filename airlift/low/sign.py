@@ -116,7 +116,7 @@ def _sign(
 
 def _merge(depot: Depot, path: Path, now: datetime) -> None:
     status = exchange.merge_change(depot.store, files.read_bounded(path, exchange.MAX_BYTES))
-    signing.refresh_root(depot)
+    depot.refresh_root()
     record(depot, now, "merge", role=status.role, version=status.version, published=status.published)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from airlift import files
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.errors import DigestError
@@ -36,8 +35,7 @@ class Change:
 
 
 def pending_roles(depot: Depot) -> tuple[str, ...]:
-    """Return the TUF roles (targets, root) of which a change is pending, after finishing interrupted work."""
-    repository.settle(depot.store)
+    """Return the TUF roles (targets, root) of which a change is pending."""
     return tuple(role for role in ROLES if depot.store.pending(role) is not None)
 
 
@@ -71,7 +69,7 @@ def sign_roles(
             found[role] = repository.sign(depot.store, role, mine, now, documents(depot, role))
         elif status is not None:
             found[role] = status
-    refresh_root(depot)
+    depot.refresh_root()
     return tuple(to_change(settled(depot, status), lines[role]) for role, status in found.items())
 
 
@@ -120,10 +118,12 @@ def to_change(status: SigningStatus, lines: tuple[str, ...]) -> Change:
 
 def differences(depot: Depot, role: str) -> list[str]:
     """Return what the pending change of a role does: to the metadata, and to the releases."""
-    lines = repository.differences(depot.store, role)
-    for release in pending_releases(depot):
-        if role == TARGETS:
-            lines += describe(release, previous(depot, release))
+    pending = depot.store.pending(role)
+    if pending is None:
+        return []
+    lines = change.differences(role, depot.store.newest(role), pending)
+    for release in pending_releases(depot) if role == TARGETS else ():
+        lines += describe(release, previous(depot, release))
     return lines
 
 
@@ -186,13 +186,3 @@ def published_quorum(depot: Depot) -> tuple[int, int]:
         return 0, 0
     quorum = roles.of(root, TARGETS)
     return (0 if published is None else len(quorum.signers(published))), quorum.threshold
-
-
-def refresh_root(depot: Depot) -> None:
-    """Make root.json the newest published root."""
-    newest = depot.store.newest(ROOT)
-    if newest is None:
-        return
-    data = depot.store.raw(ROOT, newest["signed"]["version"])
-    if not depot.root.exists() or files.read_bounded(depot.root, 1 << 20) != data:
-        files.write_durable(depot.root, data, mode=0o644)

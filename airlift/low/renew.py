@@ -1,0 +1,43 @@
+"""Renew: a bundle without chunks, for fresh metadata, roots and revocations (SPEC 6.6)."""
+
+from datetime import datetime
+from pathlib import Path
+
+from airlift.bundle.fields import Marking
+from airlift.bundle.layout import Medium
+from airlift.low import known
+from airlift.low.depot import Depot
+from airlift.low.plan import Plan
+from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish, staging
+from airlift.trust.keys import Signer
+
+LOWEST = Marking("UNCLASSIFIED")
+
+
+def renew(
+    depot: Depot,
+    *,
+    output: Path,
+    signer: Signer,
+    medium: Medium | None = None,
+    for_: str | None = None,
+    marking: Marking = LOWEST,
+    now: datetime,
+    dry_run: bool = False,
+) -> BundleResult:
+    """Write one volume of fresh metadata into ``output``, for any enclave or for ``for_`` alone.
+
+    Raises:
+        KeyUnavailableError: the key is no bundler's.
+        UnpublishedError, ExpiredError: root or targets metadata lack signatures, or have expired.
+        ExistsError: a volume of that name stands in ``output``.
+        VolumeTooSmallError: it does not fit.
+    """
+    enclave = None if for_ is None else known.check_name(for_)
+    job = Job(None, None, NONE, enclave, marking, output, medium or Medium(), signer, now)
+    check_bundler(depot, job)
+    nothing = Coded(Plan((), (), ()))
+    if dry_run:
+        return describe(depot, job, nothing)
+    with staging(output) as folder:
+        return publish(depot, job, nothing, folder)
