@@ -14,7 +14,7 @@ NAME_HEX = 64
 ENCLAVE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}\Z")
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}\Z")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 
 
 def is_hex(text: object, length: int) -> bool:

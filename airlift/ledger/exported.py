@@ -1,6 +1,6 @@
 """The full verification of an export: the same proof as of a ledger, from one file (SPEC 9.7)."""
 
-from airlift.errors import LedgerError
+from airlift.errors import LedgerError, SignatureError
 from airlift.ledger import checkpoint, entry, tree
 from airlift.ledger.audit import Audit
 from airlift.ledger.checkpoint import Checkpoint
@@ -17,18 +17,28 @@ def verify(export: Export, key: PublicKey | None = None, kept: bytes | None = No
         LedgerError: a checkpoint contradicts the entries, or the kept one does.
         SignatureError: a checkpoint is not signed by the key.
     """
-    public = key or export.header.public
-    roots = _roots(export)
-    notes = [*export.checkpoints, *([kept] if kept is not None else [])]
-    newest: Checkpoint | None = None
-    for number, data in enumerate(notes):
-        found = checkpoint.verify(data, export.header.origin, public, f"checkpoint {number}")
-        if found.size >= len(roots) or roots[found.size] != found.root:
-            raise LedgerError(f"checkpoint {number} covers another history", found=f"{found.size} entries")
-        newest = found if newest is None or found.size > newest.size else newest
+    public = export.header.public
+    if key is not None and key != public:
+        raise SignatureError(
+            "the export names another ledger key",
+            expected=key.fingerprint[:16],
+            found=public.fingerprint[:16],
+        )
+    roots, newest = _roots(export), None
+    for number, data in enumerate(export.checkpoints):
+        newest = _agree(export, roots, data, f"checkpoint {number}")
+    if kept is not None:
+        _agree(export, roots, kept, "the kept checkpoint")
     if newest is None or newest.size != len(roots) - 1:
         raise LedgerError("the export does not end at a signed checkpoint")
     return Audit(newest.size, newest.root, len(export.checkpoints))
+
+
+def _agree(export: Export, roots: list[bytes], data: bytes, what: str) -> Checkpoint:
+    found = checkpoint.verify(data, export.header.origin, export.header.public, what)
+    if found.size >= len(roots) or roots[found.size] != found.root:
+        raise LedgerError(f"{what} covers another history", found=f"{found.size} entries")
+    return found
 
 
 def _roots(export: Export) -> list[bytes]:
