@@ -45,7 +45,7 @@ def _roots(export: Export) -> list[bytes]:
     """Return the root of every prefix of the entries, the empty one first."""
     frontier: tree.Digests = ()
     roots = [tree.EMPTY_ROOT]
-    for item in export.entries:
-        frontier, _ = tree.grow(frontier, item.index, tree.leaf_digest(entry.format(item)))
+    for index, item in enumerate(export.entries):
+        frontier, _ = tree.grow(frontier, index, tree.leaf_digest(entry.format(item)))
         roots.append(tree.fold(frontier))
     return roots
