@@ -162,9 +162,8 @@ def _next(
 
     def add(role: str, days: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         previous = 0 if committed is None else metadata.version_of(committed[role])
-        version = max(
-            previous + 1, sequence
-        )  # a receipt that raises the sequence raises a restored depot's versions
+        # at least the sequence: a receipt that raises it raises the versions of a depot restored from an old copy
+        version = max(previous + 1, sequence)
         if version > metadata.MAX_VERSION or sequence > metadata.MAX_VERSION:
             raise UsageError("no version or sequence number is left", found=str(max(version, sequence)))
         data = encode(role, roles.sign(change.signed(role, version, days, now, fields), signer))

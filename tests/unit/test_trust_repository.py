@@ -330,6 +330,20 @@ def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path)
     assert refresh(enclave, depot).versions["root"] == 2
 
 
+def test_new_members_alone_cannot_take_over(depot: Store) -> None:
+    """THREATS: arbitrary install (a root that its own new members would sign, and the old ones did not)."""
+    proposal.propose_rotation(
+        depot,
+        "root",
+        add=[member("root-4"), member("extra")],
+        remove=[key_id("root-1"), key_id("root-2")],
+        threshold=None,
+        now=NOW,
+    )
+    status = repository.sign(depot, "root", signers("root-3", "root-4", "extra"), NOW)
+    assert (status.signatures, status.missing, status.published) == (3, 1, False)
+
+
 def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: Store) -> None:
     assert rotate(depot, "release", "release-4", "release-3") == ("root",)
     assert repository.sign(depot, "root", signers("root-1", "root-2"), NOW).published
