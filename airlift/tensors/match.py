@@ -72,10 +72,11 @@ def _index(base: Sequence[FileSpans], digest: Digest) -> _Index:
         index.opaque.append([span for span in file.spans if span.opaque])
         for key in _path_keys(file):
             index.by_path.setdefault(key, number)
+        scopes = file.scopes
         for span in _tensors(file):
             place = (number, span)
             index.by_length.setdefault(span.length, []).append(place)
-            for scope in file.scopes:
+            for scope in scopes:
                 index.exact.setdefault(_exact(scope, span), place)
                 if (rows := _rows(scope, span)) is not None:
                     index.rows.setdefault(rows, place)

@@ -13,8 +13,9 @@ SUFFIX = ".safetensors"
 def spans(path: str | os.PathLike[str], name: str | None = None) -> tuple[TensorSpan, ...]:
     """Return spans that tile all bytes of a file; an empty file has none.
 
-    ``name`` is what people call the file if ``path`` is named by its digest. A file whose name does not end in ``.safetensors``, or whose header is malformed, is one opaque span: whether to
-    carry such a file is for the caller to decide (:func:`airlift.tensors.safetensors.read_spans` says what is wrong).
+    ``name`` is what people call the file if ``path`` is named by its digest. A file whose name does not end in
+    ``.safetensors``, or whose header is malformed, is one opaque span: whether to carry such a file is for the
+    caller to decide (:func:`airlift.tensors.safetensors.read_spans` says what is wrong).
 
     Raises:
         InventoryError: it is a link or a special file.

@@ -1,0 +1,105 @@
+"""Whatever is encoded decodes; whatever is damaged raises an AirliftError or has the right length."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airlift import codec
+from airlift.codec import Effort
+from airlift.codec.block import Context
+from airlift.codec.registry import CODECS
+from airlift.errors import AirliftError, FormatTooNewError, MalformedError
+from airlift.tensors.element import Element
+
+RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
+RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
+ELEMENTS = st.sampled_from(Element)
+EFFORTS = st.sampled_from(Effort)
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
+    """Draw a target and sources: related or not, of the same length or not."""
+    target = draw(RANGES)
+    sources = draw(st.lists(RANGES, max_size=3))
+    if draw(st.booleans()):
+        near = bytearray(target)
+        for place in draw(st.lists(st.integers(0, max(0, len(near) - 1)), max_size=5)):
+            near[place : place + 1] = draw(st.binary(max_size=2))
+        sources.insert(
+            0, bytes(near[: len(target)].ljust(len(target), b"\0")) if draw(st.booleans()) else bytes(near)
+        )
+    return target, sources
+
+
+@given(blocks(), ELEMENTS, st.integers(0, 50), EFFORTS)
+def test_every_block_comes_back(
+    drawn: tuple[bytes, list[bytes]], element: Element, row: int, effort: Effort
+) -> None:
+    target, sources = drawn
+    coded = codec.encode(target, sources, element, row, effort=effort)
+    assert len(coded.payload) <= len(target)
+    assert coded == codec.encode(target, sources, element, row, effort=effort)
+    assert codec.decode(coded.codec, coded.payload, sources, len(target), element) == target
+
+
+@given(blocks(), ELEMENTS, EFFORTS, st.data())
+def test_every_codec_brings_back_what_it_codes(
+    drawn: tuple[bytes, list[bytes]], element: Element, effort: Effort, data: st.DataObject
+) -> None:
+    target, sources = drawn
+    payload = payload_of(data.draw(st.sampled_from(sorted(CODECS))), target, sources, element, effort)
+    if payload is not None and len(payload[1]) <= len(target):
+        assert codec.decode(*payload, sources, len(target), element) == target
+
+
+def payload_of(
+    number: int, target: bytes, sources: list[bytes], element: Element, effort: Effort
+) -> tuple[int, bytes] | None:
+    context = Context([memoryview(source) for source in sources], element)
+    payload = CODECS[number].encode(memoryview(target), context, effort)
+    return None if payload is None else (number, payload)
+
+
+@given(blocks(), ELEMENTS, st.data())
+def test_a_damaged_block_raises_an_airlift_error_or_keeps_its_length(
+    drawn: tuple[bytes, list[bytes]], element: Element, data: st.DataObject
+) -> None:
+    """Threat: truncated, grown, bit-flipped and swapped bytes; a base of the wrong length, dtype or content."""
+    target, sources = drawn
+    coded = codec.encode(target, sources, element)
+    number, payload, length = coded.codec, damaged(coded.payload, data), len(target)
+    match data.draw(st.sampled_from(["payload", "codec", "length", "element", "sources"])):
+        case "codec":
+            number = data.draw(st.integers(0, 5))
+        case "length":
+            length = data.draw(st.integers(0, 2 * length + 1))
+        case "element":
+            element = data.draw(ELEMENTS)
+        case "sources":
+            sources = data.draw(st.lists(RANGES, max_size=2))
+    check(number, payload, sources, length, element)
+
+
+def damaged(payload: bytes, data: st.DataObject) -> bytes:
+    """Return the payload with bytes flipped, cut out, swapped or added."""
+    changed = bytearray(payload)
+    for place in data.draw(st.lists(st.integers(0, max(0, len(changed) - 1)), max_size=3)):
+        changed[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    return bytes(changed)
+
+
+@given(st.sampled_from(sorted(CODECS)), st.binary(max_size=100), st.lists(RANGES, max_size=2), ELEMENTS)
+def test_garbage_raises_an_airlift_error_or_has_the_right_length(
+    number: int, payload: bytes, sources: list[bytes], element: Element
+) -> None:
+    for length in (0, 1, len(payload), 8 * len(payload), codec.MAX_LENGTH):
+        check(number, payload, sources, length, element)
+
+
+def check(number: int, payload: bytes, sources: list[bytes], length: int, element: Element) -> None:
+    try:
+        decoded = codec.decode(number, payload, sources, length, element)
+    except AirliftError as error:
+        assert type(error) in {MalformedError, FormatTooNewError}  # noqa: PT017 - either is right
+    else:
+        assert len(decoded) == length

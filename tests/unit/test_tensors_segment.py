@@ -1,0 +1,94 @@
+"""Segments join where both sides continue, and are cut into blocks with their part of the source."""
+
+import pytest
+
+from airlift.tensors.element import Element
+from airlift.tensors.segment import Segment, Source, blocks, merge
+
+
+def segment(start: int, end: int, source: Source | None = None, *, row: int = 0) -> Segment:
+    return Segment(start, end, Element.U16, row, source)
+
+
+def test_neighbours_join_if_their_sources_do() -> None:
+    parts = [
+        segment(0, 4, Source(1, 10, 14)),
+        segment(4, 8, Source(1, 14, 18)),
+        segment(8, 10, Source(1, 18, 20)),
+    ]
+    assert merge(parts) == [segment(0, 10, Source(1, 10, 20))]
+
+
+def test_neighbours_without_a_source_join() -> None:
+    assert merge([segment(0, 4), segment(4, 8)]) == [segment(0, 8)]
+
+
+def test_a_row_survives_only_if_it_is_the_same() -> None:
+    assert merge([segment(0, 4, row=2), segment(4, 8, row=2)]) == [segment(0, 8, row=2)]
+    assert merge([segment(0, 4, row=2), segment(4, 8, row=1)]) == [segment(0, 8)]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        segment(4, 8),
+        segment(4, 8, Source(2, 14, 18)),
+        segment(4, 8, Source(1, 15, 19)),
+        segment(4, 8, Source(1, 14, 19)),
+        segment(5, 9, Source(1, 14, 18)),
+        Segment(4, 8, Element.F16, 0, Source(1, 14, 18)),
+    ],
+)
+def test_what_does_not_continue_stays_apart(after: Segment) -> None:
+    parts = [segment(0, 4, Source(1, 10, 14)), after]
+    assert merge(parts) == parts
+
+
+def test_a_source_of_another_length_stays_apart() -> None:
+    parts = [segment(0, 4, Source(1, 10, 15)), segment(4, 8, Source(1, 15, 19))]
+    assert merge(parts) == parts
+
+
+def test_blocks_of_a_parallel_source_are_parallel() -> None:
+    assert list(blocks(segment(100, 110, Source(3, 20, 30)), 5)) == [
+        segment(100, 104, Source(3, 20, 24)),
+        segment(104, 108, Source(3, 24, 28)),
+        segment(108, 110, Source(3, 28, 30)),
+    ]
+
+
+def test_blocks_without_a_source_have_none() -> None:
+    assert list(blocks(segment(0, 6), 4)) == [segment(0, 4), segment(4, 6)]
+
+
+def test_a_short_segment_is_one_block() -> None:
+    assert list(blocks(segment(2, 6), 100)) == [segment(2, 6)]
+
+
+@pytest.mark.parametrize(("row", "step"), [(3, 6), (4, 8), (5, 10), (6, 10), (0, 10)])
+def test_cuts_lie_between_rows_that_fit_and_else_between_elements(row: int, step: int) -> None:
+    cut = [block.end - block.start for block in blocks(segment(0, 60, row=row), 11)]
+    assert cut == [step] * (60 // step) + ([60 % step] if 60 % step else [])
+
+
+def test_a_block_has_at_least_one_element() -> None:
+    assert [block.length for block in blocks(segment(0, 4), 1)] == [2, 2]
+
+
+def test_blocks_of_opaque_bytes_see_half_a_block_around_them() -> None:
+    whole = Segment(0, 30, Element.BYTES, 0, Source(0, 5, 37))
+    assert [block.source for block in blocks(whole, 10)] == [
+        Source(0, 5, 20),
+        Source(0, 10, 30),
+        Source(0, 20, 37),
+    ]
+
+
+def test_blocks_far_beyond_a_short_source_have_none() -> None:
+    whole = Segment(0, 40, Element.BYTES, 0, Source(0, 0, 12))
+    assert [block.source for block in blocks(whole, 10)] == [Source(0, 0, 12), Source(0, 5, 12), None, None]
+
+
+def test_no_source_is_longer_than_two_blocks() -> None:
+    whole = Segment(0, 1000, Element.BYTES, 0, Source(0, 0, 100_000))
+    assert max(block.source.end - block.source.start for block in blocks(whole, 64) if block.source) == 128

@@ -1,0 +1,222 @@
+"""Writes codec/good.json and codec/bad.json: coded blocks and what must become of them.
+
+A case has a codec id, an element code, sources, a length and a payload (bytes in base64), and its outcome: ``ok``
+with the target, or the code of the error. In a case with ``encode`` the encoder, left to choose, must give this very
+codec and payload; with another zstd library than the one named in ``zstd`` its frames may differ, the targets never.
+Run it with ``python -m tests.vectors.make_codec``.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from airlift import codec
+from airlift.codec import Coded, Effort
+from airlift.codec.block import Context
+from airlift.codec.registry import CODECS
+from airlift.tensors.element import Element
+from tests.support import zstd_frames as made
+
+FOLDER = Path(__file__).parent / "codec"
+RAW, EQUAL, ZSTD, PLANES = 0, 1, 2, 3
+MALFORMED, TOO_NEW = "malformed", "format-too-new"
+
+NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
+TEXT = b"".join(b"weights.%d.bias %d\n" % (n, n * n % 101) for n in range(60))
+BASE = b"".join(bytes([n * n * 37 % 256, 0x3C + n % 3]) for n in range(600))
+NEW = bytes(byte ^ (n % 7 == 0) for n, byte in enumerate(BASE))
+_SOURCES: list[list[bytes]] = [[], [BASE], [BASE, TEXT]]
+ZEROS = made.block(made.RLE, 96, b"\0")
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def case(
+    name: str, coded: Coded, sources: Sequence[bytes], length: int, element: int, **more: Any
+) -> dict[str, Any]:
+    """Return one case."""
+    return {
+        "name": name,
+        "codec": coded.codec,
+        "element": element,
+        "sources": [text(source) for source in sources],
+        "length": length,
+        "payload": text(coded.payload),
+    } | more
+
+
+# -- good ----------------------------------------------------------------------------------------------------------
+
+
+def good() -> Iterator[dict[str, Any]]:
+    """Yield the cases that decode."""
+    yield from _chosen()
+    yield from _given()
+    yield from _by_hand()
+
+
+def _chosen() -> Iterator[dict[str, Any]]:
+    """Yield what the encoder makes when it may choose."""
+    chosen: list[tuple[str, bytes, list[bytes], Element]] = [
+        ("nothing", b"", [], Element.BYTES),
+        ("noise", NOISE, [], Element.BYTES),
+        ("noise, odd length", NOISE[:95], [NOISE], Element.BF16),
+        ("the base again", NEW, [NEW], Element.BF16),
+        ("text", TEXT, [], Element.BYTES),
+        ("text that grew", b"{}\n" + TEXT + b"more", [TEXT], Element.BYTES),
+        ("weights", BASE, [], Element.BF16),
+        ("weights that changed", NEW, [BASE], Element.BF16),
+    ]
+    for name, target, sources, element in chosen:
+        coded = codec.encode(target, sources, element)
+        yield _ok(f"chosen: {name}", coded, sources, target, element, encode=True)
+
+
+def _given() -> Iterator[dict[str, Any]]:
+    """Yield what each codec makes, chosen or not."""
+    for number, element in ((ZSTD, Element.BYTES), *((PLANES, element) for element in Element)):
+        for sources in _SOURCES:
+            context = Context([memoryview(source) for source in sources], element)
+            payload = CODECS[number].encode(memoryview(NEW), context, Effort.NORMAL)
+            if payload is not None:
+                name = f"{CODECS[number].name}: {element.name}, {len(sources)} sources"
+                yield _ok(name, Coded(number, payload), sources, NEW, element)
+
+
+def _by_hand() -> Iterator[dict[str, Any]]:
+    """Yield what no encoder here makes, and every decoder must read."""
+    yield _ok("equal: the first of two", Coded(EQUAL, b""), [NOISE, TEXT], NOISE, Element.F32)
+    yield _ok("zstd: a block of one byte repeated", Coded(ZSTD, made.frame(96, ZEROS)), [], bytes(96), 0)
+    windowed = made.frame(96, ZEROS, flags=0, window=made.window(24))
+    yield _ok("zstd: the largest window", Coded(ZSTD, windowed), [], bytes(96), 0)
+    raw = _planes(0, (1, NOISE), (0, b""))
+    yield _ok("planes: raw and zero", Coded(PLANES, raw), [], _spread(NOISE), Element.I16)
+    xored = _planes(1, (1, bytes(96)), (0, b""))
+    yield _ok("planes: XOR with zero", Coded(PLANES, xored), [_spread(NOISE)], _spread(NOISE), Element.F16)
+
+
+def _ok(
+    name: str, coded: Coded, sources: Sequence[bytes], target: bytes, element: int, **more: Any
+) -> dict[str, Any]:
+    return case(name, coded, sources, len(target), element, outcome="ok", target=text(target)) | more
+
+
+def _planes(predictor: int, *planes: tuple[int, bytes]) -> bytes:
+    table = b"".join(bytes([mode]) + len(body).to_bytes(4, "little") for mode, body in planes)
+    return bytes([predictor]) + table + b"".join(body for _, body in planes)
+
+
+def _spread(data: bytes) -> bytes:
+    return bytes(value for byte in data for value in (byte, 0))
+
+
+# -- bad -----------------------------------------------------------------------------------------------------------
+
+
+def bad() -> Iterator[dict[str, Any]]:
+    """Yield the cases that must be refused."""
+    for name, number, code in (
+        ("codec: unknown", 4, 0),
+        ("codec: the last", 255, 0),
+        ("element: unknown", RAW, 20),
+    ):
+        yield case(name, Coded(number, b""), [], 0, code, outcome=TOO_NEW)
+    for name, number, payload, sources, length in (*_bad_plain(), *_bad_frames(), *_bad_planes()):
+        element = Element.BF16 if number == PLANES else Element.BYTES
+        yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
+
+
+Bad = tuple[str, int, bytes, Sequence[bytes], int]
+
+
+def _bad_plain() -> Iterator[Bad]:
+    yield "raw: too short", RAW, b"ab", [], 3
+    yield "raw: too long", RAW, b"abc", [], 2
+    yield "equal: no source", EQUAL, b"", [], 3
+    yield "equal: a short source", EQUAL, b"", [b"ab"], 3
+    yield "equal: a long source", EQUAL, b"", [b"abcd"], 3
+    yield "equal: a payload", EQUAL, b"a", [b"abc"], 3
+    yield "any: five sources", EQUAL, b"", [b""] * 5, 0
+    yield (
+        "any: a block over the limit",
+        ZSTD,
+        made.frame(codec.MAX_LENGTH + 1, ZEROS),
+        [],
+        codec.MAX_LENGTH + 1,
+    )
+
+
+def _bad_frames() -> Iterator[Bad]:
+    frame = made.frame(96, ZEROS)
+    for name, payload in {
+        "nothing": b"",
+        "another magic number": b"\x29" + frame[1:],
+        "truncated": frame[:-1],
+        "a byte after the end": frame + b"\0",
+        "two frames": frame + frame,
+        "a skippable frame before": made.skippable(b"") + frame,
+        "a skippable frame after": frame + made.skippable(b""),
+        "no declared length": made.unsized(ZEROS),
+        "declares less": made.frame(95, made.block(made.RLE, 95, b"\0")),
+        "declares more": made.frame(97, made.block(made.RLE, 97, b"\0")),
+        "holds less": made.frame(96, made.block(made.RLE, 95, b"\0")),
+        "holds more": made.frame(96, made.block(made.RLE, 97, b"\0")),
+        "a bomb": made.frame(96, *[made.block(made.RLE, 1 << 17, b"\0", last=False)] * 3, ZEROS),
+        "declares 2^62": made.frame(1 << 62, ZEROS),
+        "a dictionary id": made.frame(96, ZEROS, dictionary=b"\x07"),
+        "a digest of its own": made.frame(96, ZEROS + bytes(4), flags=made.SINGLE | made.DIGEST),
+        "a reserved bit": made.frame(96, ZEROS, flags=made.SINGLE | made.RESERVED),
+        "a window over the limit": made.frame(96, ZEROS, flags=0, window=made.window(25)),
+        "a reserved block": made.frame(96, made.block(3, 96, b"\0")),
+    }.items():
+        yield f"zstd: {name}", ZSTD, payload, [], 96
+    yield "zstd: an empty frame", ZSTD, b"", [], 0
+
+
+def _bad_planes() -> Iterator[Bad]:
+    half = NOISE[:48]
+    for name, payload in {
+        "nothing": b"",
+        "a truncated table": b"\0\0\0\0\0\0\0\0\0\0",
+        "an unknown predictor": _planes(2, (1, half), (0, b"")),
+        "an unknown mode": _planes(0, (3, half), (0, b"")),
+        "a zero plane with a body": _planes(0, (1, half), (0, b"\0")),
+        "a short raw plane": _planes(0, (1, half[:47]), (0, b"")),
+        "a long raw plane": _planes(0, (1, half + b"\0"), (0, b"")),
+        "an empty frame": _planes(0, (2, b""), (0, b"")),
+        "no frame": _planes(0, (2, half[:47]), (0, b"")),
+        "a frame of another length": _planes(0, (2, made.frame(96, ZEROS)), (0, b"")),
+        "a byte after the bodies": _planes(0, (1, half), (0, b"")) + b"\0",
+        "a truncated body": _planes(0, (1, half), (0, b""))[:-1],
+    }.items():
+        yield f"planes: {name}", PLANES, payload, [bytes(96)], 96
+    delta = _planes(1, (1, half), (0, b""))
+    yield "planes: XOR with nothing", PLANES, delta, [], 96
+    yield "planes: XOR with a short source", PLANES, delta, [bytes(95)], 96
+    yield "planes: an odd length", PLANES, delta, [bytes(95)], 95
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return the two documents by file name."""
+    version = ".".join(map(str, zstandard.ZSTD_VERSION))
+    return {
+        "good.json": {"zstd": version, "cases": list(good())},
+        "bad.json": {"zstd": version, "cases": list(bad())},
+    }
+
+
+def main() -> None:
+    """Write the files."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, document in documents().items():
+        (FOLDER / name).write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
