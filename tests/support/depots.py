@@ -1,8 +1,11 @@
 """A depot with its keys, and releases in it."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,12 @@ class Site:
         return self.folder / "keys"
 
     def manifest(
-        self, components: Components, version: str = "1", *, versions: Mapping[str, str] | None = None, **more: Any
+        self,
+        components: Components,
+        version: str = "1",
+        *,
+        versions: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> Path:
         """Write sources and an authored manifest; a component's version is the release's unless given."""
         folder = self.folder / f"source-{version}"
@@ -70,7 +78,12 @@ class Site:
         return path
 
     def release(
-        self, components: Components, version: str = "1", *, names: tuple[str, ...] = RELEASERS[:2], **more: Any
+        self,
+        components: Components,
+        version: str = "1",
+        *,
+        names: tuple[str, ...] = RELEASERS[:2],
+        **more: Any,
     ) -> ReleaseResult:
         """Release these components, signed by ``names``."""
         path = self.manifest(components, version, **more)
@@ -80,9 +93,21 @@ class Site:
         """Bundle a release into the folder ``output``."""
         more.setdefault("medium", Medium())
         more.setdefault("now", NOW)
-        return bundle(
-            self.depot, reference, output=self.folder / output, signer=keys.signer(BUNDLER), **more
-        )
+        return bundle(self.depot, reference, output=self.folder / output, signer=keys.signer(BUNDLER), **more)
+
+
+@cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder with a signed, empty depot, made once per session."""
+    place = tempfile.TemporaryDirectory(prefix="airlift-tests-")
+    make_site(Path(place.name) / "site")
+    return place
+
+
+def signed_site(folder: Path) -> Site:
+    """Return a low side whose depot is published and empty: a copy, which is quicker than to make one."""
+    shutil.copytree(Path(_template().name) / "site", folder / "site")
+    return Site(folder / "site")
 
 
 def make_site(folder: Path, *, signed: bool = True) -> Site:
