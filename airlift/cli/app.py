@@ -1,5 +1,7 @@
 """The tree of commands: the root, and one group per room."""
 
+import importlib
+import os
 from typing import Annotated
 
 import typer
@@ -44,6 +46,34 @@ root.add_typer(low, name="low")
 root.add_typer(high, name="high")
 root.add_typer(provenance, name="provenance")
 high.add_typer(policy, name="policy")
+
+
+COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completions
+
+MODULES = {
+    "doctor": ("doctor",),
+    "keys": ("keys",),
+    "low": ("low_setup", "low_release", "low_send", "low_look"),
+    "high": ("high_setup", "high_import", "high_run"),
+    "provenance": ("provenance",),
+}
+"""Where the commands of each group are declared: importing a module declares them."""
+
+
+def declare(word: str | None = None) -> None:
+    """Declare the commands of the group that the first word of a command line names; all commands without a word.
+
+    So a command of one side never loads the other side, and starts faster.
+    """
+    for group in _wanted(word):
+        for module in MODULES[group]:
+            importlib.import_module(f"airlift.cli.{module}")
+
+
+def _wanted(word: str | None) -> list[str]:
+    if word is None or COMPLETION in os.environ:
+        return list(MODULES)
+    return [word] if word in MODULES else ["doctor"]
 
 
 def _version(context: typer.Context, wanted: bool) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from airlift.cli import app, operator, options
 from airlift.cli.command import Answer, command
-from airlift.cli.output import Page, size, to_data
+from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
 from airlift.high.emergency import Emergency
@@ -106,8 +106,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
     facts = dict(data)
     tables = {key: facts.pop(key) for key in ("components", "volumes", "objections") if key in facts}
     missing = facts.pop("missing")
-    level, caveats = facts["marking"]["level"], facts["marking"]["caveats"]
-    facts["marking"] = "//".join([level, *caveats])
+    facts["marking"] = marking(facts["marking"])
     facts["missing"] = f"{len(missing)} chunks" if missing else "nothing"
     for key in ("bytes_built", "chunk_bytes"):
         if key in facts:

@@ -67,8 +67,10 @@ def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     data = to_data(enclave_status(open_enclave(enclave), run.now))
 
     def render(page: Page) -> None:
-        page.facts((key, data[key]) for key in ("enclave", "active", "previous", "installed", "staged"))
-        page.facts({"ledger": f"{data['ledger']['size']} entries", "root": data["ledger"]["root"]})
+        plain = {key: data[key] for key in ("enclave", "active", "previous", "installed", "staged")}
+        page.facts(
+            {**plain, "ledger": f"{data['ledger']['size']} entries", "ledger root": data["ledger"]["root"]}
+        )
         page.line()
         page.table(
             ["role", "version", "expires"],
@@ -146,7 +148,7 @@ def gc(
     opened = open_enclave(enclave)
     acting = operator.of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
     result = collect(opened, keep, operator=acting, dry_run=True)
-    if not dry_run:
+    if not dry_run and (result.removed or result.files or result.staged_bytes):
         names = ", ".join(result.removed) or "no release"
         run.confirm(f"remove {names}, and {result.files} files of {size(result.bytes)}?", yes=yes)
         result = collect(opened, keep, operator=acting)

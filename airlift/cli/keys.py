@@ -75,7 +75,7 @@ def generate(
 @command(app.keys, "show", "airlift keys show keys/root-alice.pub keys/root-bob.pub")
 def show(
     run: Run,
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Public or private keys.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Public or private keys.")],
     *,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,

@@ -91,7 +91,7 @@ def sign(
     run: Run,
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[RELEASE|root]", help="What to sign; everything pending by default."),
+        typer.Argument(metavar="RELEASE|root", help="What to sign; everything pending by default."),
     ] = None,
     *,
     key: options.Key,

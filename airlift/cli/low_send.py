@@ -1,16 +1,20 @@
-"""``airlift low``: pack a release into volumes."""
+"""``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from airlift.cli import app, options
-from airlift.cli.command import Answer, command
-from airlift.cli.output import Page, size, to_data
+from airlift.cli.command import Answer, answer, command
+from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
 from airlift.low.bundle import bundle as make_bundle
+from airlift.low.check import check as check_volumes
 from airlift.low.depot import open_depot
+from airlift.low.renew import renew as make_renewal
+from airlift.low.withdraw import withdraw as withdraw_bundle
 from airlift.trust.keys import load_signer
 
 MAX_WORKERS = 8
@@ -74,11 +78,89 @@ def bundle(
     )
     if for_ is not None and from_ is None:
         run.say(f"baseline for {for_}: {result.baseline or 'none'} (known by: {result.baseline_known_by})")
-    return bundled(result, dry_run=dry_run)
+    return _bundled(result, dry_run=dry_run)
 
 
-def bundled(result: Any, *, dry_run: bool) -> Answer:
-    """Return the answer for a bundle that was made."""
+@command(
+    app.low,
+    "renew",
+    "airlift low renew --output out --bundler-key bundler.key",
+    "airlift low renew --for alpha --output out --bundler-key bundler.key",
+)
+def renew(
+    run: Run,
+    *,
+    output: options.Output,
+    bundler_key: BundlerKey,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="ENCLAVE", help="Address it: no other enclave imports it.")
+    ] = None,
+    volume_size: options.VolumeSize = None,
+    max_file_size: options.MaxFileSize = None,
+    depot: options.Depot = options.DEPOT,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Write a bundle without chunks: fresh metadata, roots and revocations."""
+    result = make_renewal(
+        open_depot(depot),
+        output=output,
+        signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        medium=options.medium(volume_size, max_file_size),
+        for_=for_,
+        now=run.now,
+        dry_run=dry_run,
+    )
+    return _bundled(result, dry_run=dry_run)
+
+
+@command(app.low, "withdraw", "airlift low withdraw alpha-7 --bundler-key bundler.key")
+def withdraw(
+    run: Run,
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, for example alpha-7.")],
+    *,
+    bundler_key: BundlerKey,
+    depot: options.Depot = options.DEPOT,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Take a bundle off the list of those that may still be imported.
+
+    Enclaves learn of it with the next bundle or renewal.
+    """
+    signer = load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd))
+    result = withdraw_bundle(open_depot(depot), bundle, signer=signer, now=run.now, dry_run=dry_run)
+    return answer({**to_data(result), "dry_run": dry_run})
+
+
+@command(app.low, "check", "airlift low check /media/disc1 /media/disc2")
+def check(
+    run: Run,
+    volumes: options.Volumes,
+    *,
+    depot: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AIRLIFT_DEPOT", metavar="DIR", help="Also ask whether this depot published the bundle."
+        ),
+    ] = None,
+) -> Answer:
+    """Read again what was written or burnt, before it leaves: every byte against its digest."""
+    opened = open_depot(depot) if depot is not None else None
+    result = check_volumes(volumes, depot=opened, progress=run.progress)
+    if result.missing:
+        run.warn(f"{len(result.missing)} chunks lie on volumes that were not given")
+    data = to_data(result)
+
+    def render(page: Page) -> None:
+        page.facts({**data, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
+
+    return Answer(data, render)
+
+
+def _bundled(result: Any, *, dry_run: bool) -> Answer:
     data = {**to_data(result), "dry_run": dry_run}
     return Answer(data, lambda page: _render(page, data))
 
@@ -89,7 +171,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
     }
     for key in ("chunk_bytes", "target_bytes"):
         facts[key] = size(data[key])
-    facts["marking"] = "//".join([data["marking"]["level"], *data["marking"]["caveats"]])
+    facts["marking"] = marking(data["marking"])
     page.facts(facts)
     for key in ("components", "volumes"):
         if data[key]:

@@ -11,23 +11,11 @@ from typing import NoReturn
 
 import typer
 
-from airlift.cli import (
-    doctor,
-    high_import,
-    high_run,
-    high_setup,
-    keys,
-    low_release,
-    low_send,
-    low_setup,
-    provenance,
-)
-from airlift.cli.app import root
+from airlift.cli.app import declare, root
 from airlift.cli.command import Answer, write
 from airlift.cli.session import Format, Run
 from airlift.errors import AirliftError, NoSpaceError, StorageError, UncheckedError, UsageError
 
-_COMMANDS = (doctor, high_import, high_run, high_setup, keys, low_release, low_send, low_setup, provenance)
 READER_LEFT = 141  # what a shell reports for a program that SIGPIPE ended
 
 
@@ -48,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command, write its answer or error, and return its exit code (SPEC 10)."""
     _prepare_streams()
     run = Run(format=_wanted_format(arguments))
+    declare(arguments[0] if arguments else "")
     outcome = _outcome(run, arguments)
     try:
         code = _tell(run, outcome)

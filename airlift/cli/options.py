@@ -26,7 +26,7 @@ Enclave = Annotated[
 Volumes = Annotated[
     list[Path],
     typer.Argument(
-        metavar="VOLUME...", help="Folders of one bundle, or a folder that holds them; in any order."
+        metavar="VOLUME", help="Folders of one bundle, or a folder that holds them; in any order."
     ),
 ]
 Key = Annotated[

@@ -83,6 +83,11 @@ def size(count: int | None) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{scaled:.1f} {unit} ({count})"
 
 
+def marking(document: Mapping[str, Any]) -> str:
+    """Return a marking as people write it: ``SECRET//NOFORN``."""
+    return "//".join([document["level"], *document["caveats"]])
+
+
 def cell(value: Any) -> str:
     """Return a JSON value as the text of one table cell."""
     if value is None or value in ([], {}):
@@ -116,6 +121,8 @@ class Page:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for label, value in rows.items() if isinstance(rows, Mapping) else rows:
+            if (label, value) == ("dry_run", False):
+                continue  # only a dry run needs saying
             table.add_row(Text(clean(label).replace("_", " "), style="dim"), Text(cell(value)))
         self._print(table)
 

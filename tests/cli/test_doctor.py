@@ -1,0 +1,59 @@
+"""``airlift doctor`` tries what it claims."""
+
+import os
+from pathlib import Path
+
+from tests.cli.transcript import airlift
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_doctor_reports_every_area(tmp_path: Path) -> None:
+    said = airlift("doctor", "--format", "json", cwd=tmp_path).expect(0)
+    data = said.data
+    assert set(data) == {"checks", "warnings", "failures"}
+    assert data["failures"] == 0
+    assert {check["area"] for check in data["checks"]} == {
+        "versions", "algorithms", "codecs", "optional", "space", "clock", "permissions",
+    }  # fmt: skip
+    found = {check["name"]: check for check in data["checks"]}
+    for scheme in ("ml-dsa-87", "ecdsa-p384"):
+        assert found[scheme]["status"] == "ok"
+        assert "forgery refused" in found[scheme]["detail"]
+    assert found["sha512"]["detail"].endswith("MB/s")
+    assert {"openssl", "python", "tuf", "zstd", "umask"} <= set(found)
+
+
+def test_doctor_changes_nothing(tmp_path: Path) -> None:
+    airlift("doctor", cwd=tmp_path).expect(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_warns_about_a_shared_folder_and_an_open_umask(tmp_path: Path) -> None:
+    (tmp_path / "enclave").mkdir()
+    (tmp_path / "enclave").chmod(0o777)
+    script = ("/bin/sh", "-c", 'umask 000; exec "$@"', "sh")
+    said = airlift("doctor", "--format", "json", cwd=tmp_path, wrapper=script).expect(0)
+    checks = {check["name"]: check for check in said.data["checks"] if check["area"] == "permissions"}
+    assert checks["enclave"]["status"] == "warn"
+    assert checks["umask"]["status"] == "warn"
+    assert said.data["warnings"] >= 2
+
+
+def test_doctor_fails_on_a_library_that_accepts_forgeries(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import airlift.trust.keys as keys\nkeys.PublicKey.verify = lambda *_: None\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)
+    assert said.data["failures"] == 2
+    assert "a forged signature was accepted" in said.error["found"]
+
+
+def test_doctor_doubts_a_clock_at_1970(tmp_path: Path, require_tool: object) -> None:
+    assert callable(require_tool)
+    faketime = require_tool("faketime")
+    wrapper = (faketime, "-f", "1970-01-02 00:00:00")
+    said = airlift("doctor", "--format", "json", cwd=tmp_path, wrapper=wrapper).expect(0)
+    clock = next(check for check in said.data["checks"] if check["area"] == "clock")
+    assert (clock["status"], clock["detail"][:10]) == ("warn", "1970-01-02")
