@@ -13,7 +13,7 @@ from airlift.errors import MalformedError
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 
-type_names = {dict: "an object", list: "a list", str: "a string", int: "an integer", bool: "a boolean"}
+_TYPE_NAMES = {dict: "an object", list: "a list", str: "a string", int: "an integer", bool: "a boolean"}
 
 
 def format(value: Any) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here
@@ -23,10 +23,7 @@ def format(value: Any) -> bytes:  # noqa: A001 - parse and format are the pair o
         MalformedError: the value has a float, a huge integer, a lone surrogate, or is nested too deeply.
     """
     _check(value, 0)
-    try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    except (UnicodeEncodeError, TypeError) as error:
-        raise MalformedError(f"not expressible as strict JSON: {type(error).__name__}") from error
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def parse(data: bytes, *, limit: int, what: str = "document") -> Any:
@@ -59,11 +56,11 @@ def parse_any(data: bytes, *, limit: int, what: str = "document") -> Any:
             parse_constant=_no_float,
             parse_int=_integer,
         )
+        _check(value, 0)
     except MalformedError as error:
         raise MalformedError(f"{what} is not strict JSON: {error.message}") from error
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"{what} is not JSON", found=type(error).__name__) from error
-    _check(value, 0)
     return value
 
 
@@ -77,7 +74,7 @@ def member(document: Any, key: str, kind: type, what: str = "document") -> Any:
         raise MalformedError(f"{what} lacks {key!r}")
     value = document[key]
     if type(value) is not kind:
-        raise MalformedError(f"{what}: {key!r} must be {type_names[kind]}")
+        raise MalformedError(f"{what}: {key!r} must be {_TYPE_NAMES[kind]}")
     return value
 
 
@@ -109,8 +106,8 @@ def _integer(text: str) -> int:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise MalformedError("nested too deeply", expected=f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict | list | tuple) and depth == MAX_DEPTH:
+        raise MalformedError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, str):
         _check_text(value)
     elif isinstance(value, bool) or value is None:
