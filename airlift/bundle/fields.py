@@ -79,7 +79,7 @@ def parse_time(value: str) -> datetime:
 
 def format_time(moment: datetime) -> str:
     """Return ``YYYY-MM-DDTHH:MM:SSZ`` of an aware datetime, whole seconds, rounded down."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def envelope(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
