@@ -1,15 +1,15 @@
 """Portable relative paths: what a manifest may name on any file system (SPEC 5.2)."""
 
 import unicodedata
+from collections.abc import Iterator
 
 from airlift.errors import MalformedError
 
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255
 
-_WINDOWS_RESERVED = {"con", "prn", "aux", "nul"} | {
-    f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
-}
+_WINDOWS_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"}
+_WINDOWS_RESERVED |= {port + n for port in ("com", "lpt") for n in "0123456789\u00b9\u00b2\u00b3"}
 _FORBIDDEN = set('<>:"|?*\\')
 
 
@@ -18,7 +18,8 @@ def check_relative(text: str) -> str:
 
     Raises:
         MalformedError: absolute, ``..``, empty parts, backslash, drive letter, control or bidirectional characters,
-            names reserved by Windows, leading or trailing spaces, trailing dots, not NFC, or too long.
+            blanks other than the space, names reserved by Windows, leading or trailing spaces, trailing dots, not
+            NFC, or too long.
     """
     if not text or len(text.encode(errors="surrogatepass")) > MAX_PATH_BYTES:
         raise MalformedError("a path is empty or too long", found=ascii(text[:80]))
@@ -34,27 +35,40 @@ def _bad_name(name: str) -> str | None:
         return "an empty, '.' or '..' part"
     if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
         return "a name that is too long"
-    if any(unicodedata.category(c)[0] == "C" or c in _FORBIDDEN for c in name):
-        return "a control, bidirectional or reserved character"
+    if any(not c.isprintable() or c in _FORBIDDEN for c in name):
+        return "a control, bidirectional, blank or reserved character"
     if unicodedata.normalize("NFC", name) != name:
         return "a name that is not in Unicode normal form C"
     if name[-1] in ". " or name[0] == " ":
         return "a name with a leading space or a trailing dot or space"
-    if name.split(".", maxsplit=1)[0].casefold() in _WINDOWS_RESERVED:
+    if name.split(".", maxsplit=1)[0].rstrip(" ").lower() in _WINDOWS_RESERVED:
         return "a name that Windows reserves"
     return None
 
 
 def check_no_collision(paths: list[str]) -> None:
-    """Raise MalformedError if two paths are one under case folding, or one is a folder of another."""
-    folded: dict[str, str] = {}
+    """Raise MalformedError if two files or folders are one under case folding, or one path is both."""
+    files: set[str] = set()
+    spelled: dict[str, str] = {}
     for path in paths:
-        key = unicodedata.normalize("NFC", path.casefold())
-        if key in folded:
-            raise MalformedError("two paths collide", found=f"{folded[key]!a} and {path!a}")
-        folded[key] = path
-    for key, path in folded.items():
-        parts = key.split("/")
-        for depth in range(1, len(parts)):
-            if "/".join(parts[:depth]) in folded:
-                raise MalformedError("a path is both a file and a folder", found=ascii(path))
+        if _fold(path) in files:
+            raise MalformedError("two paths collide", found=ascii(path))
+        files.add(_fold(path))
+        for folder in _folders(path):
+            if spelled.setdefault(_fold(folder), folder) != folder:
+                raise MalformedError("two folders collide", found=ascii(folder))
+    for folder in files & set(spelled):
+        raise MalformedError("a path is both a file and a folder", found=ascii(spelled[folder]))
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield every folder that ``path`` lies in, the outermost last."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _fold(text: str) -> str:
+    """Return what all spellings of ``text`` that differ in case or normal form have in common (Unicode D145)."""
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return unicodedata.normalize("NFC", folded)
