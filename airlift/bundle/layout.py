@@ -15,11 +15,11 @@ RESERVE = 1 << 20
 FOLDER_SECTORS = 16
 SUMS_LINE = 64 + 2 + len("chunks/") + 64 + 1
 
-# capacities of recordable media as their standards give them, in bytes
+# capacities of recordable media as their standards give them, in bytes; of + and -, the smaller
 PRESETS = {
     "cd": 333_000 * SECTOR,
     "dvd": 2_295_104 * SECTOR,
-    "dvd-dl": 4_173_824 * SECTOR,
+    "dvd-dl": 4_171_712 * SECTOR,
     "bd25": 12_219_392 * SECTOR,
     "bd50": 24_438_784 * SECTOR,
     "bd100": 48_878_592 * SECTOR,
@@ -28,7 +28,7 @@ FILE_PRESETS = {"fat32": 2**32 - 1}
 _UNITS = {"": 1, "b": 1}
 _UNITS |= {f"{letter}b": 1000**n for n, letter in enumerate("kmgt", 1)}
 _UNITS |= {f"{letter}ib": 1024**n for n, letter in enumerate("kmgt", 1)}
-_SIZE = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s*([a-z]*)\Z")
+_SIZE = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s*([a-z]*)\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Medium:
         Raises:
             VolumeTooSmallError: not even the smallest chunk fits.
         """
-        limit = min(MAX_CHUNK_BYTES, self.file_bytes or MAX_CHUNK_BYTES)
+        limit = MAX_CHUNK_BYTES if self.file_bytes is None else min(MAX_CHUNK_BYTES, self.file_bytes)
         if self.volume_bytes is not None:
             limit = min(limit, max(self.volume_bytes // 4, MIN_CHUNK_BYTES))
         if limit < MIN_CHUNK_BYTES:
@@ -88,14 +88,15 @@ def cut(
 ) -> list[tuple[FileDigest, ...]]:
     """Share the chunks out to volumes, in order; every volume also carries files of ``fixed_sizes`` bytes.
 
+    SHA256SUMS is one of these, without its lines for the chunks: they are added here, and one unit for their end.
+
     Raises:
         VolumeTooSmallError: a volume cannot hold what every volume carries and one chunk, or there would be over 99.
     """
     if medium.volume_bytes is None:
         return [tuple(chunks)]
-    overhead = (
-        RESERVE + FOLDER_SECTORS * medium.unit + sum(occupied(size, medium.unit) for size in fixed_sizes)
-    )
+    fixed = sum(occupied(size, medium.unit) for size in fixed_sizes)
+    overhead = RESERVE + (FOLDER_SECTORS + 1) * medium.unit + fixed
     volumes: list[list[FileDigest]] = [[]]
     used = overhead
     for chunk in chunks:
