@@ -21,6 +21,7 @@ KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenize
 MAX_BYTES = 64 << 20
 MAX_COMPONENTS = 1024
 MAX_FILES = 200_000
+MAX_REQUIREMENTS = 4096
 
 _KEYS = frozenset({"name", "version", "marking", "notes", "components", "requires"})
 _COMPONENT_KEYS = frozenset({"name", "kind", "version", "license", "source", "digest", "files"})
@@ -65,7 +66,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Component ``component`` may only be active beside ``needs`` (a name or a kind) within ``version``."""
+    """Component ``component`` may only be active beside ``needs`` (a kind, or else a name) within ``version``."""
 
     component: str
     needs: str
@@ -135,17 +136,18 @@ def parse(data: bytes) -> Release:
     what = "release manifest"
     document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)
     components = strict.member(document, "components", list, what)
+    requires = strict.member(document, "requires", list, what)
     if len(components) > MAX_COMPONENTS:
         raise MalformedError(f"{what} has too many components", expected=f"at most {MAX_COMPONENTS}")
+    if len(requires) > MAX_REQUIREMENTS:
+        raise MalformedError(f"{what} has too many requirements", expected=f"at most {MAX_REQUIREMENTS}")
     release = Release(
         name=fields.name(document, "name", what, COMPONENT_NAME),
         version=fields.name(document, "version", what, VERSION),
         marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
         notes=fields.text(document, "notes", what),
         components=tuple(_component_from_json(item) for item in components),
-        requires=tuple(
-            _requirement_from_json(item) for item in strict.member(document, "requires", list, what)
-        ),
+        requires=tuple(_requirement_from_json(item) for item in requires),
     )
     _check_set(release)
     return release
@@ -155,7 +157,7 @@ def _check_set(release: Release) -> None:
     names = [component.name for component in release.components]
     if names != sorted(set(names)):
         raise MalformedError("release manifest: components must be sorted by name and distinct")
-    check_no_collision(names)
+    check_no_collision([check_relative(name) for name in names])
     sizes: dict[str, tuple[int, str]] = {}
     total = 0
     for _, entry in release.files():
