@@ -105,7 +105,7 @@ def in_order(blocks: Iterable[Block], files: Sequence[FileDigest]) -> Iterator[B
     for block in blocks:
         while number < len(files) and position == files[number].size:
             number, position = number + 1, 0
-        if (block.file, block.start) != (number, position):
+        if number == len(files) or (block.file, block.start) != (number, position):
             raise MalformedError(
                 "blocks overlap, are missing or out of order", expected=f"file {number} at {position}"
             )
