@@ -7,7 +7,9 @@ twice, bounded in size and depth (a YAML document must not be able to grow in me
 
 import importlib.resources
 import json
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jsonschema
@@ -17,8 +19,12 @@ from airlift.errors import ManifestError
 
 MAX_BYTES = 256 << 10
 MAX_DEPTH = 16
+MAX_DIGITS = 20
 
-_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "bool", "null", "float", "timestamp")}
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {f"{_TAG}{kind}" for kind in ("str", "int", "bool", "null")}
+_UNQUOTED = {f"{_TAG}float": "a number with a point", f"{_TAG}timestamp": "a date"}
+_HINT = "quote versions and revisions ('1.10'), and see manifests/ for the schema and samples"
 _Path = tuple[str | int, ...]
 
 
@@ -85,28 +91,32 @@ def _value(name: str, node: yaml.Node | None, path: _Path, lines: dict[_Path, in
         return _mapping(name, node, path, lines)
     if isinstance(node, yaml.SequenceNode):
         return [_value(name, item, (*path, index), lines) for index, item in enumerate(node.value)]
+    where = f"{name}:{lines[path]}: {_dotted(path)}"
+    if node.tag in _UNQUOTED:
+        raise ManifestError(f"{where}: {_UNQUOTED[node.tag]} must be quoted", hint=_HINT)
     if node.tag not in _SCALARS:
-        raise ManifestError(f"{name}:{lines[path]}: not a plain value")
-    return _scalar(name, node)
+        raise ManifestError(f"{where}: not a plain value")
+    return _scalar(where, node)
 
 
-def _scalar(name: str, node: yaml.Node) -> Any:
+def _scalar(where: str, node: yaml.Node) -> Any:
+    if node.tag == f"{_TAG}int" and len(node.value) > MAX_DIGITS:
+        raise ManifestError(f"{where}: not a valid value", expected=f"at most {MAX_DIGITS} digits")
     loader = yaml.SafeLoader("")
     try:
-        value = loader.construct_object(node)
+        return loader.construct_object(node)
     except ValueError as error:
-        raise ManifestError(f"{name}:{node.start_mark.line + 1}: not a valid value") from error
+        raise ManifestError(f"{where}: not a valid value") from error
     finally:
         loader.dispose()
-    return value
 
 
 def _mapping(name: str, node: yaml.MappingNode, path: _Path, lines: dict[_Path, int]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
-        if key_node.tag != "tag:yaml.org,2002:str":
-            raise ManifestError(f"{name}:{line}: a key must be text", found=ascii(key_node.value))
+        if key_node.tag != f"{_TAG}str":
+            raise ManifestError(f"{name}:{line}: a key must be text", found=ascii(key_node.value)[:80])
         key = key_node.value
         if key in result:
             raise ManifestError(f"{name}:{line}: key {key!r} stands twice")
@@ -116,24 +126,38 @@ def _mapping(name: str, node: yaml.MappingNode, path: _Path, lines: dict[_Path, 
 
 
 def _validate(name: str, document: Any, schema: str, lines: dict[_Path, int]) -> None:
-    validator = jsonschema.Draft202012Validator(load_schema(schema))
+    validator = _Validator(load_schema(schema))
     errors = sorted(validator.iter_errors(document), key=lambda e: (_line(lines, e.absolute_path), e.message))
     if not errors:
         return
-    error = _deepest(errors[0])
+    error = _closest(errors[0])
     path = tuple(error.absolute_path)
-    key = ".".join(str(part) for part in path) or "document"
-    raise ManifestError(
-        f"{name}:{_line(lines, path)}: {key}: {_explain(error)}",
-        hint="quote versions and revisions ('1.10'), and see manifests/ for the schema and samples",
-    )
+    raise ManifestError(f"{name}:{_line(lines, path)}: {_dotted(path)}: {_explain(error)}", hint=_HINT)
 
 
-def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Descend into the alternative that came closest, so that the message names the key that is off."""
+def _whole_pattern(
+    _validator: Any, pattern: str, instance: Any, _schema: Any
+) -> Iterator[jsonschema.ValidationError]:
+    """Match the whole text: for Python, ``$`` also stands before a last newline."""
+    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+        yield jsonschema.ValidationError(f"{instance!a} does not match {pattern}")
+
+
+_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]  # its stubs say nothing
+    jsonschema.Draft202012Validator, {"pattern": _whole_pattern}
+)
+
+
+def _closest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Descend into the alternative with the fewest errors, so that the message names the key that is off."""
     while error.context:
-        error = max(error.context, key=lambda e: len(e.absolute_path))
+        count = Counter(e.relative_schema_path[0] for e in error.context)
+        error = min(error.context, key=lambda e: count[e.relative_schema_path[0]])
     return error
+
+
+def _dotted(path: _Path) -> str:
+    return ".".join(str(part) for part in path) or "document"
 
 
 def _line(lines: dict[_Path, int], path: Iterable[str | int]) -> int:
