@@ -6,6 +6,7 @@ from typing import Any
 
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
+from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
 LOWEST = Marking(DEFAULT_LEVELS[0])
@@ -21,7 +22,7 @@ class Quorum:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Every component of ``kind`` needs a component named, or of the kind, ``needs`` within ``version``."""
+    """Every component of ``kind`` needs a component of the kind, or else named, ``needs`` within ``version``."""
 
     kind: str
     needs: str
@@ -48,7 +49,7 @@ def from_document(document: Mapping[str, Any]) -> Policy:
     """Return the policy of a document that is valid under ``manifests/policy.schema.json``.
 
     Raises:
-        ManifestError: its keys contradict each other.
+        ManifestError: its keys contradict each other, or a floor or range cannot be compared.
     """
     marking = document.get("marking", {})
     levels = tuple(marking.get("levels", DEFAULT_LEVELS))
@@ -63,8 +64,8 @@ def from_document(document: Mapping[str, Any]) -> Policy:
         attestations=tuple(
             (kind, _quorum(kind, item)) for kind, item in sorted(document.get("attestations", {}).items())
         ),
-        requires=tuple(Rule(r["kind"], r["needs"], r["version"]) for r in document.get("requires", [])),
-        floors=tuple(sorted(document.get("floors", {}).items())),
+        requires=tuple(_rule(item) for item in document.get("requires", [])),
+        floors=tuple((name, _floor(text)) for name, text in sorted(document.get("floors", {}).items())),
         warn_after_days=staleness.get("warn_after_days", 90),
         refuse_new_after_days=staleness.get("refuse_new_after_days"),
         digest=document.get("digest", "sha512"),
@@ -76,3 +77,13 @@ def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:
     if item["threshold"] > len(item["keys"]):
         raise ManifestError(f"policy: {kind} asks for more attestations than it has keys")
     return Quorum(item["threshold"], tuple(item["keys"]))
+
+
+def _rule(item: Mapping[str, Any]) -> Rule:
+    check_specifier(item["version"])
+    return Rule(item["kind"], item["needs"], item["version"])
+
+
+def _floor(version: str) -> str:
+    check_version(version)
+    return version

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import Component, Release
+from airlift.bundle.release import KINDS, Component, Release
 from airlift.errors import (
     ExpiredError,
     FloorError,
@@ -138,7 +138,9 @@ def _needs(release: Release, component: str, needs: str, version: str) -> Iterat
 
 
 def _matching(release: Release, needs: str) -> list[Component]:
-    return [component for component in release.components if needs in {component.name, component.kind}]
+    """Return the components of the kind ``needs``; named so if it is no kind: data called guard is no guard."""
+    by_kind = needs in KINDS
+    return [c for c in release.components if needs == (c.kind if by_kind else c.name)]
 
 
 def _floors(release: Release, policy: Policy) -> Iterator[RefusedError]:
