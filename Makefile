@@ -11,7 +11,7 @@ CODE   := airlift tests $(wildcard examples)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test lint format bench fuzz lock clean
+.PHONY: help venv demo test lint format bench fuzz wheels lock clean
 
 help:
 	@echo "make demo    the story from low to high and back, on the example stack"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench   measurements, with their peers"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
+	@echo "make wheels  a folder to install the high side from, without a network"
 	@echo "make lock    resolve the dependencies anew (needs network)"
 	@echo "make clean   remove what the targets made, .venv included"
 
@@ -66,8 +67,18 @@ lock:
 	.venv-lock/bin/uv --no-config pip compile pyproject.toml --output-file requirements.lock $(LOCK) \
 	  --universal --python-version 3.11 --extra dev --extra low --extra hsm --generate-hashes \
 	  --no-header --no-annotate --quiet
+	.venv-lock/bin/uv --no-config pip compile pyproject.toml --output-file requirements-high.lock $(LOCK) \
+	  --universal --python-version 3.11 --constraint requirements.lock --generate-hashes \
+	  --no-header --no-annotate --quiet
+
+# What a high side of this platform installs without a network: airlift and what it needs at run time, as wheels.
+wheels: $(STAMP)
+	rm -rf wheels
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .
+	$(BIN)/python -m pip download --quiet --require-hashes --only-binary :all: --dest wheels \
+	  -r requirements-high.lock
 
 clean:
-	rm -rf $(VENV) .venv-lock build dist airlift.egg-info htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .venv-lock build dist wheels airlift.egg-info htmlcov .coverage .coverage.* \
 	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find airlift tests manifests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -17,6 +17,7 @@ from airlift.low.depot import Depot, open_depot
 from airlift.low.init import init
 from airlift.low.publish import BundleResult
 from airlift.low.release import ReleaseResult, release
+from airlift.trust import root as root_metadata
 from tests.support import keys, weights
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -125,3 +126,8 @@ def make_site(folder: Path, *, signed: bool = True) -> Site:
         now=NOW,
     )
     return site
+
+
+def fingerprint(root: Path) -> str:
+    """Return what people compare out of band."""
+    return root_metadata.fingerprint(root.read_bytes())
