@@ -111,11 +111,12 @@ def _copy(depot: Depot, descriptor: int, path: Path, read: Read) -> Taken:
             size += len(piece)
             out.write(piece)
     kept = depot.content_path(sha512.hexdigest())
-    new = not kept.exists()
-    if new:
-        files.make_folder(kept.parent)
-        files.rename_durable(temporary, kept)
-    else:
+    try:
+        new = not kept.exists()
+        if new:
+            files.make_folder(kept.parent)
+            files.rename_durable(temporary, kept)
+    finally:
         files.remove(temporary)
     return Taken(size, sha512.hexdigest(), sha256.hexdigest(), new)
 

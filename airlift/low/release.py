@@ -89,11 +89,13 @@ def release(
         ManifestError, ForbiddenFileError: the manifest or a file cannot be released: exit 2.
         ExistsError: the release, or a version of a component, was published with other content.
         PendingError: another change is pending.
+        UnpublishedError: the depot itself still lacks signatures.
         RequirementError: the release does not meet its own requirements.
         UncheckedError: a source cannot be read, or changes meanwhile.
     """
     document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
     with nullcontext() if dry_run else depot.lock():
+        depot.store.published(TARGETS)
         if not replace:
             _check_not_pending(depot, f"{document['release']}@{document['version']}")
         with _gathered(depot, document, manifest.parent, progress, keep=not dry_run) as draft:
