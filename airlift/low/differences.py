@@ -21,7 +21,7 @@ def _components(new: Release, old: Release | None) -> Iterator[str]:
         elif known.digest != component.digest:
             yield f"component changed: {known.version} -> {_shown(component)}"
         elif (known.kind, known.version) != (component.kind, component.version):
-            yield f"component renamed: {known.kind} {known.version} -> {_shown(component)}"
+            yield f"component relabelled: {known.kind} {known.version} -> {_shown(component)}"
         else:
             yield f"component unchanged: {component.name} {component.version}"
     for component in before.values():

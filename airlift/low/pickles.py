@@ -33,7 +33,9 @@ def is_pickle(head: bytes, tail: bytes = b"") -> bool:
     if head.startswith(_NUMPY):
         return b"'O'" in head[:4096] or b"|O" in head[:4096]
     unpacked = _unpack(head)
-    return is_pickle(unpacked) if unpacked else _judge(_walk(head), like_safetensors=head[4:9] == _SAFETENSORS)
+    return (
+        is_pickle(unpacked) if unpacked else _judge(_walk(head), like_safetensors=head[4:9] == _SAFETENSORS)
+    )
 
 
 def _unpack(head: bytes) -> bytes:

@@ -61,33 +61,22 @@ def rotate(
         raise UsageError("nothing to change", expected="--add, --remove or a threshold")
     with nullcontext() if dry_run else depot.lock():
         current = roles.of(depot.store.published(ROOT), _TUF[role])
-        holders = members.load(add, passphrase)
+        new = [item.member for item in members.load(add, passphrase).values()]
         gone = [_find(text, current) for text in remove]
-        changed = current.change([item.member for item in holders.values()], gone, threshold)
-        result = _result(role, current, changed, ())
+        changed = current.change(new, gone, threshold)
         if dry_run:
-            return result
+            return _result(role, current, changed, ())
         proposed = proposal.propose_rotation(
-            depot.store,
-            role,
-            add=[item.member for item in holders.values()],
-            remove=gone,
-            threshold=threshold,
-            now=now,
-            replace=replace,
+            depot.store, role, add=new, remove=gone, threshold=threshold, now=now, replace=replace
         )
-        changes = signing.sign_roles(depot, proposed, signers, now)
-        result = _result(role, current, changed, changes)
-        record(
-            depot,
-            now,
-            "rotate",
-            role=role,
-            added=list(result.added),
-            removed=list(result.removed),
-            published=result.published,
-        )
+        result = _result(role, current, changed, signing.sign_roles(depot, proposed, signers, now))
+        _record(depot, now, result)
         return result
+
+
+def _record(depot: Depot, now: datetime, result: RotateResult) -> None:
+    added, removed = list(result.added), list(result.removed)
+    record(depot, now, "rotate", role=result.role, added=added, removed=removed, published=result.published)
 
 
 def _result(role: str, old: RoleKeys, new: RoleKeys, changes: tuple[Change, ...]) -> RotateResult:

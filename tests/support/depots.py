@@ -107,7 +107,12 @@ def _template() -> tempfile.TemporaryDirectory[str]:
 
 def signed_site(folder: Path) -> Site:
     """Return a low side whose depot is published and empty: a copy, which is quicker than to make one."""
-    shutil.copytree(Path(_template().name) / "site", folder / "site")
+    return copy_site(Site(Path(_template().name) / "site"), folder)
+
+
+def copy_site(site: Site, folder: Path) -> Site:
+    """Return a copy of a low side that a test may change."""
+    shutil.copytree(site.folder, folder / "site")
     return Site(folder / "site")
 
 

@@ -18,7 +18,7 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def rebuild(folders: Sequence[Path], base: Callable[[str], bytes]) -> dict[str, bytes]:
-    """Return every file of the bundle by SHA-512, decoded and checked; ``base`` gives the bytes of a baseline file."""
+    """Return every file of the bundle by SHA-512, decoded and checked; ``base`` gives a baseline file's bytes."""
     bundle = load_bundle(folders[0])
     chunks = {path.name: path for folder in folders for path in (folder / volume.CHUNKS).iterdir()}
     parts = [bytearray() for _ in bundle.files]

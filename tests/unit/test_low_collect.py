@@ -51,7 +51,13 @@ def test_one_file_is_a_component(tmp_path: Path) -> None:
 def test_dotfiles_stay_and_bookkeeping_goes(tmp_path: Path) -> None:
     component(
         tmp_path,
-        {".gitattributes": b"x", ".git/HEAD": b"x", ".cache/huggingface/a.lock": b"", ".cache/other": b"", "a/.git/b": b""},
+        {
+            ".gitattributes": b"x",
+            ".git/HEAD": b"x",
+            ".cache/huggingface/a.lock": b"",
+            ".cache/other": b"",
+            "a/.git/b": b"",
+        },
     )
     found = survey("base", "model", tmp_path)
     assert list(found.paths) == [".cache/other", ".gitattributes", "a/.git/b"]
@@ -86,7 +92,17 @@ def test_special_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["CON.txt", "a:b", "trailing.", "tab\there", "e\u0301", "right\u202eleft", "back\\slash", "bad\udcffname"]
+    "name",
+    [
+        "CON.txt",
+        "a:b",
+        "trailing.",
+        "tab\there",
+        "e\u0301",
+        "right\u202eleft",
+        "back\\slash",
+        "bad\udcffname",
+    ],
 )
 def test_names_must_be_portable(tmp_path: Path, name: str) -> None:
     """THREATS, file system: control and bidirectional characters, reserved names, names that are not NFC."""
@@ -163,7 +179,10 @@ def test_remote_code_in_a_configuration(tmp_path: Path, document: str, name: str
 
 
 def test_configurations_with_floats_are_fine(tmp_path: Path) -> None:
-    component(tmp_path, {"config.json": b'{"dropout": 0.1, "list": [{"x": 1e-5}]}', "other.json": b'{"auto_map": 1}'})
+    component(
+        tmp_path,
+        {"config.json": b'{"dropout": 0.1, "list": [{"x": 1e-5}]}', "other.json": b'{"auto_map": 1}'},
+    )
     assert len(gather(tmp_path).files) == 2
 
 
@@ -180,7 +199,10 @@ def index(**names: object) -> bytes:
 def test_index_of_its_own_folder(tmp_path: Path) -> None:
     component(
         tmp_path,
-        {"sub/model.safetensors.index.json": index(a="x.safetensors", b="x.safetensors"), "sub/x.safetensors": weights(1)},
+        {
+            "sub/model.safetensors.index.json": index(a="x.safetensors", b="x.safetensors"),
+            "sub/x.safetensors": weights(1),
+        },
     )
     assert len(gather(tmp_path).files) == 2
 

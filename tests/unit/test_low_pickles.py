@@ -126,7 +126,7 @@ def test_no_safetensors_file_passes_for_a_pickle() -> None:
     assert not judge(weights(1))
     for length in (0x280, 0x380, 0x480, 0x580, 0x85_0280, 0x8A_0280, 0x58_0480):
         assert not judge(length.to_bytes(8, "little") + b'{"a":' + b" " * 1000)
-    assert not judge(safetensors({"a": ("U8", (4,), b"\x80\x04.." )}))
+    assert not judge(safetensors({"a": ("U8", (4,), b"\x80\x04..")}))
 
 
 def test_noise_is_no_pickle() -> None:

@@ -42,8 +42,17 @@ def contents(depot: Depot) -> set[str]:
 
 def test_signed_by_enough(site: Site) -> None:
     result = site.release(STACK, notes="First.", marking={"level": "CUI", "caveats": ["REL", "NOFORN"]})
-    assert (result.release, result.signatures, result.threshold, result.published) == ("assistant@1", 2, 2, True)
-    assert (result.files, result.bytes, result.new_bytes) == (3, 2 * len(weights(1)) + 2, 2 * len(weights(1)) + 2)
+    assert (result.release, result.signatures, result.threshold, result.published) == (
+        "assistant@1",
+        2,
+        2,
+        True,
+    )
+    assert (result.files, result.bytes, result.new_bytes) == (
+        3,
+        2 * len(weights(1)) + 2,
+        2 * len(weights(1)) + 2,
+    )
     assert not result.already
     kept = site.depot.load_release(result.digest)
     assert kept.marking.caveats == ("NOFORN", "REL")
@@ -127,7 +136,13 @@ def test_replace_gives_an_unsigned_name_other_content(site: Site) -> None:
 
 def test_a_dropped_release_can_come_back(site: Site) -> None:
     first = site.release(BASE, names=RELEASERS[:1])
-    release(site.depot, site.manifest(STACK, "2"), signers=[keys.signer(name) for name in RELEASERS], now=NOW, replace=True)
+    release(
+        site.depot,
+        site.manifest(STACK, "2"),
+        signers=[keys.signer(name) for name in RELEASERS],
+        now=NOW,
+        replace=True,
+    )
     result = site.release(BASE)
     assert (result.digest, result.already, result.published) == (first.digest, True, True)
 
@@ -257,7 +272,9 @@ def test_progress_ends_at_the_total(site: Site) -> None:
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def from_hub(site: Site, monkeypatch: pytest.MonkeyPatch, sha256: str, name: str = "model.safetensors") -> ReleaseResult:
+def from_hub(
+    site: Site, monkeypatch: pytest.MonkeyPatch, sha256: str, name: str = "model.safetensors"
+) -> ReleaseResult:
     blob = site.folder / "blob"
     blob.write_bytes(weights(1))
 
@@ -287,7 +304,12 @@ def test_a_component_from_the_hub(site: Site, monkeypatch: pytest.MonkeyPatch) -
     result = from_hub(site, monkeypatch, hashlib.sha256(weights(1)).hexdigest())
     (component,) = site.depot.load_release(result.digest).components
     assert component.license == "Apache-2.0"
-    assert component.source == {"kind": "hub", "repo": "org/name", "revision": COMMIT, "include": ["*.safetensors"]}
+    assert component.source == {
+        "kind": "hub",
+        "repo": "org/name",
+        "revision": COMMIT,
+        "include": ["*.safetensors"],
+    }
 
 
 def test_a_cache_that_was_tampered_with(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
