@@ -1,7 +1,7 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,11 +168,6 @@ class Enclave:
                 signer=operator.signer,
             )
 
-    def reference_time(self, state: State, now: datetime) -> datetime:
-        """Return the later of the clock and the issue time of the newest committed bundle (DESIGN: trap 6)."""
-        issued = [parse_time(bundle.issued) for bundle in state.bundles]
-        return max([now, *issued])
-
     def load_roots(self) -> dict[int, bytes]:
         """Return the verified roots by version.
 
@@ -259,6 +254,16 @@ class Enclave:
                 expected="one of " + (", ".join(release.label for release in installed) or "none"),
             )
         return matches[0]
+
+
+def reference_time(state: State, now: datetime, bundler_keys: Collection[str]) -> datetime:
+    """Return the later of the clock and the newest issue time that a bundler key that is still trusted signed.
+
+    What a removed key signed no longer counts, so that a stolen one cannot make everything expire for ever.
+    """
+    trusted = set(bundler_keys)
+    issued = [parse_time(b.issued) for b in state.bundles if trusted & set(b.bundler_keys)]
+    return max([now, *issued])
 
 
 def open_enclave(folder: Path) -> Enclave:

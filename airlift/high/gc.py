@@ -1,5 +1,6 @@
 """Garbage collection: the only thing that deletes releases and content (SPEC 8.5)."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from airlift import files
 from airlift.errors import UsageError
 from airlift.high import policy
 from airlift.high.enclave import Enclave, Operator
-from airlift.high.recover import recover
+from airlift.high.recover import children, recover
 from airlift.ledger.state import State
 
 
@@ -32,7 +33,7 @@ def gc(enclave: Enclave, keep: int | None = None, *, operator: Operator, dry_run
     Raises:
         UsageError: ``keep`` is less than 1.
     """
-    with enclave.lock():
+    with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         count = policy.load(enclave, state).keep if keep is None else keep
@@ -42,7 +43,7 @@ def gc(enclave: Enclave, keep: int | None = None, *, operator: Operator, dry_run
         labels = {digest: enclave.load_release(digest).label for digest in state.installed}
         kept = [digest for digest in state.installed if digest not in doomed]
         garbage = _unreferenced(enclave, kept)
-        staged = list(enclave.staging.iterdir())
+        staged = children(enclave.staging)
         result = GcResult(
             removed=tuple(labels[digest] for digest in doomed),
             kept=tuple(labels[digest] for digest in kept),

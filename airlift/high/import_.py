@@ -16,6 +16,7 @@ from airlift.bundle import revocations, volume
 from airlift.bundle.revocations import Revocation
 from airlift.errors import (
     BaselineError,
+    NotHeldError,
     OvertakenError,
     ProvenBadError,
     RefusedError,
@@ -113,11 +114,11 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
         return _again(run, verified, state)
     needed_files(enclave, verified)
     statement = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
-    permit.insist(permit.import_refusals(enclave, verified.bundle, state, operator.now))
+    permit.insist(permit.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
         permit.insist(activation_refusals(enclave, verified, state))
     result = _commit(run, verified, state, statement)
-    files.remove(enclave.staging_path(verified.digest))
+    _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
         switch(enclave, verified.release, enclave.state(), operator, "activate")
     return replace(result, activated=run.activate and verified.release is not None)
@@ -170,14 +171,43 @@ def current_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Rev
 
 
 def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
-    """A bundle that was committed before: nothing to import; activation is still what the operator asked for."""
+    """A bundle that was committed before: nothing to import; activation is still what the operator asked for.
+
+    Raises:
+        NotHeldError: it is to be activated, and its release was collected since.
+        OvertakenError: it is to be activated, and a newer bundle was committed: a replay is no roll back.
+    """
     enclave, release, result = run.enclave, verified.release, summarise(verified)
-    if release is None or release.digest not in state.installed or not run.activate:
+    if release is None or not run.activate:
         return result
     if state.active != release.digest:
-        permit.insist(permit.activation_refusals(enclave, release, state, enclave.load_revocations()))
+        if release.digest not in state.installed:
+            raise NotHeldError(
+                f"release {release.label} was removed since", hint="ask the low side for a new bundle"
+            )
+        permit.insist(replay_refusals(enclave, verified, state))
         switch(enclave, release, state, run.operator, "activate")
     return replace(result, activated=True)
+
+
+def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+    """Return what stands against activating the release of a bundle that was committed before."""
+    known, release = state.committed(verified.digest), verified.release
+    if known is None or release is None or state.active == release.digest:
+        return []
+    refusals: list[RefusedError] = []
+    if known.overtaken or any(b.index > known.index and b.release and not b.overtaken for b in state.bundles):
+        refusals.append(
+            OvertakenError("a newer bundle was imported since: this one is not activated by itself")
+        )
+    return refusals + permit.activation_refusals(enclave, release, state, enclave.load_revocations())
+
+
+def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
+    """Remove what the commit has made superfluous; recovery does the same after a crash."""
+    files.remove(enclave.staging_path(verified.digest))
+    if state.trust is not None:
+        files.remove(enclave.trust / state.trust.folder)
 
 
 def _commit(

@@ -9,7 +9,7 @@ from typing import Any
 from airlift.bundle import manifest, volume
 from airlift.bundle import release as releases
 from airlift.errors import InventoryError
-from airlift.high.medium import read_volumes
+from airlift.high.medium import check_claims, read_volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def inspect(paths: Sequence[Path]) -> InspectResult:
     if data is None or hashlib.sha512(data).hexdigest() != first.index.manifest:
         raise InventoryError(f"{first.folder} lacks the bundle manifest that it names")
     bundle = manifest.parse(data)
+    check_claims(volumes, bundle)
     target = bundle.target and manifests.get(volume.manifest_name(bundle.target.digest))
     present = {name for item in volumes for name in item.chunks}
     return InspectResult(

@@ -9,12 +9,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
+from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 
@@ -23,6 +24,7 @@ MAX_MANIFEST_FILES = 1024
 MAX_CHUNK_FILES = 1 << 20
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256
+MAX_SMALL_BYTES = 512 << 20
 _LIMITS = {
     LABEL: volume.MAX_LABEL_BYTES,
     INDEX: volume.MAX_INDEX_BYTES,
@@ -61,19 +63,43 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
         raise UncheckedError(
             "too many volumes", expected=f"at most {MAX_VOLUMES_GIVEN}", found=str(len(folders))
         )
-    volumes = tuple(_read(folder) for folder in dict.fromkeys(folders))
-    first = volumes[0]
-    for other in volumes[1:]:
-        if other.index.manifest != first.index.manifest:
-            raise MixedVolumesError(
-                "the volumes belong to different bundles",
-                expected=first.index.bundle,
-                found=other.index.bundle,
-            )
-        for part in (METADATA, MANIFESTS):
-            if other.part(part) != first.part(part):
-                raise InventoryError(f"{other.folder} and {first.folder} differ in {part}/")
-    return volumes
+    if not folders:
+        raise UncheckedError("no volume was given")
+    first, *others = dict.fromkeys(folders)
+    volumes = [_read(first)]
+    for folder in others:
+        volumes.append(_same_bundle(_read(folder), volumes[0]))
+    return tuple(volumes)
+
+
+def _same_bundle(other: Volume, first: Volume) -> Volume:
+    """Check that two volumes belong together; what both carry is kept in memory once."""
+    if other.index.manifest != first.index.manifest:
+        raise MixedVolumesError(
+            "the volumes belong to different bundles", expected=first.index.bundle, found=other.index.bundle
+        )
+    for part in (METADATA, MANIFESTS):
+        if other.part(part) != first.part(part):
+            raise InventoryError(f"{other.folder} and {first.folder} differ in {part}/")
+    own = {LABEL, INDEX, SUMS}
+    shared = {path: data for path, data in first.small.items() if path not in own}
+    return replace(other, small=shared | {path: other.small[path] for path in own})
+
+
+def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
+    """Check that the volumes claim what the bundle manifest says: their labels, ids and chunks.
+
+    Raises:
+        InventoryError: one says something else, or holds a chunk that is not listed.
+    """
+    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    for item in volumes:
+        label = volume.render_label(bundle, item.index.volume, item.index.volumes)
+        if item.index.bundle != bundle.id or item.small[LABEL] != label:
+            raise InventoryError(f"{item.folder}: {LABEL} or {INDEX} says something else than the manifest")
+        odd = sorted(set(item.chunks) - names)
+        if odd:
+            raise InventoryError(f"{item.folder} holds a chunk that is not listed", found=ascii(odd[0]))
 
 
 def _find(path: Path) -> list[Path]:
@@ -85,6 +111,8 @@ def _find(path: Path) -> list[Path]:
         if (path / INDEX).exists():
             return [path]
         found = sorted(child for child in path.iterdir() if child.is_dir() and (child / INDEX).exists())
+        if any(child.is_symlink() for child in found):
+            raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
         raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
     return found
@@ -92,6 +120,11 @@ def _find(path: Path) -> list[Path]:
 
 def _read(folder: Path) -> Volume:
     listing = _inventory(folder)
+    held = sum(size for path, size in listing.items() if not path.startswith(f"{CHUNKS}/"))
+    if held > MAX_SMALL_BYTES:
+        raise InventoryError(
+            f"{folder} carries too much beside its chunks", expected=f"at most {MAX_SMALL_BYTES} bytes"
+        )
     small = {path: _small(folder, path) for path in listing if not path.startswith(f"{CHUNKS}/")}
     index = volume.parse_index(small[INDEX])
     chunks = {path.split("/")[1]: size for path, size in listing.items() if path.startswith(f"{CHUNKS}/")}
@@ -106,18 +139,18 @@ def _small(folder: Path, path: str) -> bytes:
 def _inventory(folder: Path) -> dict[str, int]:
     """Return {relative path: size} of exactly the files that a volume has."""
     listing: dict[str, int] = {}
-    device = folder.lstat().st_dev
+    with files.reading(folder):
+        device = folder.stat().st_dev
     for entry in _entries(folder, len(_LIMITS) + 1):
         if entry.name in {LABEL, INDEX, SUMS}:
-            listing[entry.name] = _regular(entry, device)
+            listing[entry.name] = _plain(entry, device, stat.S_IFREG, "a regular file")
         elif entry.name in {METADATA, MANIFESTS, CHUNKS}:
-            if not entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_dev != device:
-                raise InventoryError(f"{entry.path!a} is not a plain folder")
+            _plain(entry, device, stat.S_IFDIR, "a plain folder")
             most = {METADATA: MAX_METADATA_FILES, MANIFESTS: MAX_MANIFEST_FILES}.get(
                 entry.name, MAX_CHUNK_FILES
             )
             for child in _entries(Path(entry.path), most):
-                listing[f"{entry.name}/{child.name}"] = _regular(child, device)
+                listing[f"{entry.name}/{child.name}"] = _plain(child, device, stat.S_IFREG, "a regular file")
         else:
             raise InventoryError(
                 f"{entry.path!a} does not belong to a volume", hint="remove nothing yourself; report it"
@@ -138,11 +171,12 @@ def _entries(folder: Path, most: int) -> list[os.DirEntry[str]]:
         return found
 
 
-def _regular(entry: os.DirEntry[str], device: int) -> int:
+def _plain(entry: os.DirEntry[str], device: int, kind: int, expected: str) -> int:
+    """Return the size of an entry after checking that it is of this kind, and no link or mount point."""
     with files.reading(entry.path):
         status = entry.stat(follow_symlinks=False)
-    if not stat.S_ISREG(status.st_mode) or status.st_dev != device:
-        raise InventoryError(f"{entry.path!a} is a link or a special file", expected="a regular file")
+    if stat.S_IFMT(status.st_mode) != kind or status.st_dev != device:
+        raise InventoryError(f"{entry.path!a} is a link, a special file or a mount point", expected=expected)
     return status.st_size
 
 

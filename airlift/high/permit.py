@@ -2,19 +2,22 @@
 
 from datetime import datetime
 
-from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import RefusedError
 from airlift.high import policy
-from airlift.high.enclave import Enclave
+from airlift.high.enclave import Enclave, reference_time
+from airlift.high.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.judge import activation_objections, import_objections
 
 
-def import_refusals(enclave: Enclave, bundle: Bundle, state: State, now: datetime) -> list[RefusedError]:
+def import_refusals(
+    enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
+) -> list[RefusedError]:
     """Return what policy has against letting the bundle in."""
-    return import_objections(bundle, policy.load(enclave, state), enclave.reference_time(state, now))
+    keys = verified.trusted.bundler_key_ids if verified.trusted else ()
+    return import_objections(verified.bundle, policy.load(enclave, state), reference_time(state, now, keys))
 
 
 def activation_refusals(

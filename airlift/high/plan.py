@@ -9,7 +9,7 @@ from airlift.errors import RefusedError
 from airlift.high import permit
 from airlift.high.apply import needed_files
 from airlift.high.enclave import Enclave
-from airlift.high.import_ import ImportResult, activation_refusals, summarise
+from airlift.high.import_ import ImportResult, activation_refusals, replay_refusals, summarise
 from airlift.high.verify import verify
 
 
@@ -30,8 +30,9 @@ def plan(
     verified = verify(enclave, paths, state, now, expired_allowed=expired_allowed)
     result = summarise(verified)
     if verified.trusted is None:
-        return result
-    objections: list[RefusedError] = permit.import_refusals(enclave, verified.bundle, state, now)
+        objections = replay_refusals(enclave, verified, state) if activate else []
+        return replace(result, objections=_told(objections))
+    objections = permit.import_refusals(enclave, verified, state, now)
     if activate:
         objections += activation_refusals(enclave, verified, state)
     needed = needed_files(enclave, verified)
@@ -39,5 +40,9 @@ def plan(
         result,
         files_built=len(needed),
         bytes_built=sum(item.size for item in needed),
-        objections=tuple({"code": item.code, "message": item.message} for item in objections),
+        objections=_told(objections),
     )
+
+
+def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
+    return tuple({"code": item.code, "message": item.message} for item in objections)

@@ -6,6 +6,7 @@ from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
 from airlift.high.verified import VerifiedBundle
 from airlift.trust import verifier
+from airlift.trust.roles import BUNDLER
 
 
 def prepare_detail(verified: VerifiedBundle) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, built: int) -> di
         "baseline": bundle.baseline and bundle.baseline.to_json(),
         "marking": bundle.marking.to_json(),
         "overtaken": trusted.overtaken,
-        "bundler_keys": list(trusted.bundler_key_ids),
+        "bundler_keys": list(trusted.signers[BUNDLER]),
         "trust": {"folder": trust_folder, "digest": verifier.state_digest(trusted.files)},
         "metadata": dict(trusted.versions),
         "signers": {role: list(keys) for role, keys in trusted.signers.items()},

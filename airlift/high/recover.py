@@ -111,9 +111,9 @@ def _strays(enclave: Enclave, state: State) -> list[Step]:
     committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
     current = {"roots", *([state.trust.folder] if state.trust else [])}
     strays = [
-        *(path for path in _children(enclave.releases) if path.name not in known),
-        *(path for path in _children(enclave.trust) if path.name not in current),
-        *(path for path in _children(enclave.staging) if path.name in committed),
+        *(path for path in children(enclave.releases) if path.name not in known),
+        *(path for path in children(enclave.trust) if path.name not in current),
+        *(path for path in children(enclave.staging) if path.name in committed),
         *(path for folder in _folders(enclave) for path in folder.glob(".tmp-*")),
     ]
     return [
@@ -128,21 +128,20 @@ def _removal(path: Path) -> Callable[[Operator], object]:
 
 def _folders(enclave: Enclave) -> list[Path]:
     """Return every folder that durable writes use temporary names in."""
-    staged = [
-        part for path in _children(enclave.staging) for part in (path, *_children(path)) if part.is_dir()
-    ]
+    staged = [part for path in children(enclave.staging) for part in (path, *children(path)) if part.is_dir()]
     return [
         enclave.folder,
         enclave.roots,
         enclave.history,
-        *_children(enclave.policies),
+        *children(enclave.policies),
         enclave.staging,
         *staged,
-        *_children(enclave.content),
+        *children(enclave.content),
     ]
 
 
-def _children(folder: Path) -> list[Path]:
+def children(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing if it is missing."""
     with files.reading(folder):
         return sorted(folder.iterdir()) if folder.is_dir() else []
 

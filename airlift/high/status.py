@@ -43,7 +43,7 @@ def status(enclave: Enclave, now: datetime) -> Status:
         active=labels.get(state.active or ""),
         previous=labels.get(state.previous or ""),
         installed=tuple(labels[digest] for digest in state.installed),
-        staged=tuple(sorted(path.name for path in enclave.staging.iterdir())),
+        staged=tuple(path.name for path in recover.children(enclave.staging)),
         trust=_trust(enclave, state),
         ledger=ledger,
         policy={"digest": state.policy},

@@ -5,18 +5,22 @@ is known to be signed, save the few bytes of ``volume.json``, which only say whe
 """
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from airlift import files
 from airlift.bundle import manifest, revocations, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
+from airlift.bundle.volume import Index
 from airlift.errors import (
     DigestError,
+    ExpiredError,
     InventoryError,
     MalformedError,
     ReplayError,
@@ -24,16 +28,19 @@ from airlift.errors import (
     SignatureError,
     TrustStateError,
 )
-from airlift.high.enclave import Enclave
-from airlift.high.medium import Volume, read_volumes
+from airlift.high.enclave import Enclave, reference_time
+from airlift.high.medium import Volume, check_claims, read_volumes
 from airlift.high.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.judge import destination_objection
+from airlift.trust import metadata, roles, verifier
 from airlift.trust import root as root_metadata
-from airlift.trust import verifier
 from airlift.trust.verifier import TrustedMetadata
 
 KeepRoot = Callable[[int, bytes], None]
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_METADATA_NAME = re.compile(r"(?:[1-9][0-9]{0,9}\.(snapshot|targets|bundler)|timestamp)\.json")
 
 
 def verify(
@@ -56,47 +63,103 @@ def verify(
         UncheckedError: unreadable, or a newer format: exit 7.
     """
     volumes = read_volumes(paths)
-    data = _manifest_bytes(volumes[0])
-    if state.committed(volumes[0].index.manifest):
+    first = volumes[0]
+    data = _manifest_bytes(first)
+    if state.committed(first.index.manifest):
         return _committed(enclave, volumes, data)
-    moment = enclave.reference_time(state, now)
-    if expired_allowed:
-        moment = min(moment, parse_time(manifest.parse(data).issued))
-    trusted = refresh(enclave, volumes[0], state, moment, keep_root)
-    bundle = _listed(trusted, data, volumes[0].index.manifest)
+    limit = _issued(enclave, first, state, data, keep_root) if expired_allowed else None
+    trusted = _trusted(enclave, first, state, now, limit=limit, keep_root=keep_root)
+    _check_metadata(first, trusted)
+    bundle = _listed(trusted, data, first.index, state)
     _check_place(enclave, bundle, trusted, state)
-    documents, release = _documents(trusted, bundle, data, volumes[0].part(volume.MANIFESTS))
+    documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS))
     return _bundle(volumes, bundle, documents, release, trusted)
 
 
+def _issued(enclave: Enclave, first: Volume, state: State, data: bytes, keep_root: KeepRoot) -> datetime:
+    """Return when a bundle was issued, parsed only after its signatures were verified without regard to expiry."""
+    trusted = refresh(enclave, first, state, _BEGINNING, keep_root)
+    return parse_time(_listed(trusted, data, first.index, state).issued)
+
+
+def _trusted(
+    enclave: Enclave,
+    first: Volume,
+    state: State,
+    now: datetime,
+    *,
+    limit: datetime | None,
+    keep_root: KeepRoot,
+) -> TrustedMetadata:
+    """Return what is trusted at the reference time, or at ``limit`` if that is earlier.
+
+    A root that takes a bundler key away takes with it what that key said about time, and it may come on this medium.
+    """
+    roots = enclave.load_roots()
+
+    def keep(version: int, data: bytes) -> None:
+        roots[version] = data
+        keep_root(version, data)
+
+    moment = _moment(roots, state, now, limit)
+    try:
+        return refresh(enclave, first, state, moment, keep)
+    except ExpiredError:
+        again = _moment(roots, state, now, limit)
+        if again >= moment:
+            raise
+        return refresh(enclave, first, state, again, keep)
+
+
+def _moment(roots: Mapping[int, bytes], state: State, now: datetime, limit: datetime | None) -> datetime:
+    """Return the time that expiry is judged by."""
+    try:
+        newest = metadata.check(metadata.ROOT, roots[max(roots)])
+    except MalformedError as error:
+        raise TrustStateError("the newest kept root is damaged", found=error.message) from error
+    moment = reference_time(state, now, roles.of(newest, metadata.TIMESTAMP).by_id())
+    return moment if limit is None else min(moment, limit)
+
+
 def refresh(
-    enclave: Enclave, first: Volume, state: State, reference_time: datetime, keep_root: KeepRoot
+    enclave: Enclave, first: Volume, state: State, moment: datetime, keep_root: KeepRoot
 ) -> TrustedMetadata:
     """Return the TUF metadata that is trusted after seeing this volume's: the newer of the enclave's and its own."""
-    metadata = first.part(volume.METADATA)
+    carried = first.part(volume.METADATA)
     roots = enclave.load_roots()
     pinned = roots[min(roots)]
     if root_metadata.fingerprint(pinned) != state.enrolment["root_fingerprint"]:
         raise TrustStateError("the pinned root is not the one that was enrolled")
 
     def read(name: str, limit: int) -> bytes | None:
-        data = metadata.get(name)
+        data = carried.get(name)
         if data is not None and len(data) > limit:
             raise DigestError(
                 f"{name} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes"
             )
         return data
 
-    with tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
+    with files.writing(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
         return verifier.refresh(
             pinned_root=pinned,
             roots=roots,
             state=enclave.load_trust(state),
             read=read,
-            reference_time=reference_time,
+            reference_time=moment,
             workdir=Path(scratch),
             keep_root=keep_root,
         )
+
+
+def _check_metadata(first: Volume, trusted: TrustedMetadata) -> None:
+    """Refuse metadata files that nothing needs: roots beyond the newest, a second file of a role, any other name."""
+    roots = {f"{version}.root.json" for version in range(1, max(trusted.roots) + 1)}
+    seen = set()
+    for name in sorted(set(first.part(volume.METADATA)) - roots):
+        match = _METADATA_NAME.fullmatch(name)
+        if match is None or match[1] in seen:
+            raise InventoryError("the volume carries metadata that nothing needs", found=ascii(name))
+        seen.add(match[1])
 
 
 def _manifest_bytes(first: Volume) -> bytes:
@@ -111,10 +174,15 @@ def _manifest_bytes(first: Volume) -> bytes:
     return data
 
 
-def _listed(trusted: TrustedMetadata, data: bytes, digest: str) -> Bundle:
-    """Parse the bundle manifest after finding it listed by the bundler, and only then."""
-    name = manifest.target_name(digest)
+def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -> Bundle:
+    """Parse the bundle manifest after finding it listed by the bundler, and only then.
+
+    A depot that was restored from an old copy signs other metadata under versions that are known here, so its
+    bundle is not listed, as far as this enclave can tell; the number that the volume claims gives it away.
+    """
+    name = manifest.target_name(index.manifest)
     if trusted.target(name) is None:
+        _check_sequence(int(index.bundle.rpartition("-")[2]), trusted, state)
         if trusted.overtaken:
             raise ReplayError("the bundle was overtaken by a newer one and is no longer outstanding")
         raise SignatureError("the bundle is not listed in the bundler's signed metadata")
@@ -133,11 +201,16 @@ def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, sta
             expected=f"sequence {least} or later",
             found=str(bundle.sequence),
         )
+    _check_sequence(bundle.sequence, trusted, state)
+
+
+def _check_sequence(sequence: int, trusted: TrustedMetadata, state: State) -> None:
+    """Raise SequenceReusedError if a bundler key that is still trusted gave this number to another bundle."""
     current = set(trusted.bundler_key_ids)
-    for known in state.at_sequence(bundle.sequence):
+    for known in state.at_sequence(sequence):
         if current & set(known.bundler_keys):
             raise SequenceReusedError(
-                f"sequence {bundle.sequence} was used before, by another bundle",
+                f"sequence {sequence} was used before, by another bundle",
                 expected=f"digest {known.manifest[:16]}...",
             )
 
@@ -204,16 +277,7 @@ def _bundle(
     release: Release | None,
     trusted: TrustedMetadata | None,
 ) -> VerifiedBundle:
-    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
-    for item in volumes:
-        label = volume.render_label(bundle, item.index.volume, item.index.volumes)
-        if item.index.bundle != bundle.id or item.small[volume.LABEL] != label:
-            raise InventoryError(
-                f"{item.folder}: {volume.LABEL} or {volume.INDEX} says something else than the signed data"
-            )
-        odd = sorted(set(item.chunks) - names)
-        if odd:
-            raise InventoryError(f"{item.folder} holds a chunk that is not listed", found=ascii(odd[0]))
+    check_claims(volumes, bundle)
     return VerifiedBundle(
         bundle=bundle,
         digest=bundle.digest,
