@@ -28,7 +28,10 @@ class EnrolResult:
 
 def root_fingerprint(root: Path) -> str:
     """Return the fingerprint of a root.json that signs itself: what people compare before pinning it."""
-    data = files.read_bounded(root, MAX_METADATA_BYTES)
+    return _fingerprint(files.read_bounded(root, MAX_METADATA_BYTES))
+
+
+def _fingerprint(data: bytes) -> str:
     root_metadata.verify_self_signed(data)
     return root_metadata.fingerprint(data)
 
@@ -61,9 +64,11 @@ def enrol(
         raise UsageError(f"not an enclave name: {name!a}", expected="a-z, 0-9 and '-', at most 24, not 'any'")
     if not 1 <= minimum_sequence <= MAX_SEQUENCE:
         raise UsageError("the minimum sequence is out of range", expected=f"1 to {MAX_SEQUENCE}")
-    if folder.exists() and any(folder.iterdir()):
-        raise ExistsError(f"{folder} is not empty", hint="choose another folder with --enclave")
-    fingerprint = root_fingerprint(root)
+    with files.reading(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ExistsError(f"{folder} is not empty", hint="choose another folder with --enclave")
+    data = files.read_bounded(root, MAX_METADATA_BYTES)
+    fingerprint = _fingerprint(data)
     if normalise(expected) != fingerprint:
         raise SignatureError(
             "the root has another fingerprint than the one that was compared",
@@ -71,7 +76,6 @@ def enrol(
             found=fingerprint,
             hint="do not use this root.json; compare it with the low side again",
         )
-    data = files.read_bounded(root, MAX_METADATA_BYTES)
     version = root_metadata.inspect_root(data).version
     enclave = Enclave(folder.absolute(), name, ledger_key)
     text = files.read_bounded(policy, MAX_CONFIG_BYTES) if policy else policies.default_document(name)
@@ -89,19 +93,36 @@ def _create(
     minimum_sequence: int,
 ) -> None:
     """Build the enclave beside its place and rename it there: it exists whole or not at all."""
-    final, version = enclave.folder, root_metadata.inspect_root(root).version
-    files.make_folder(final.parent)
-    temporary = final.with_name(f".tmp-{final.name}")
+    files.make_folder(enclave.folder.parent)
+    temporary = enclave.folder.with_name(f".tmp-{enclave.folder.name}")
     files.remove(temporary)
     building = Enclave(temporary, enclave.name, enclave.ledger_key)
+    try:
+        files.make_folder(temporary)
+        with building.lock():
+            _build(building, root, document, operator, minimum_sequence)
+            files.rename_durable(temporary, enclave.folder)
+    except BaseException:
+        files.remove(temporary)
+        raise
+
+
+def _build(
+    building: Enclave,
+    root: bytes,
+    document: policies.PolicyDocument,
+    operator: Operator,
+    minimum_sequence: int,
+) -> None:
+    version = root_metadata.inspect_root(root).version
     for folder in (building.roots, building.history, building.content, building.releases, building.staging):
         files.make_folder(folder)
     files.write_durable(building.roots / f"{version}.root.json", root)
     policies.write(building, document)
     files.point(building.policy_link, building.policy_target(document.digest))
-    log.create(building.ledger_path, enclave.origin, operator.signer)
+    log.create(building.ledger_path, building.origin, operator.signer)
     detail = {
-        "enclave": enclave.name,
+        "enclave": building.name,
         "root_fingerprint": root_metadata.fingerprint(root),
         "root_version": version,
         "ledger_key": operator.signer.public.fingerprint,
@@ -109,6 +130,6 @@ def _create(
         "minimum_sequence": minimum_sequence,
     }
     building.record(operator, "enroll", detail)
-    config = {"airlift": 1, "enclave": enclave.name, "ledger_key": enclave.ledger_key}
-    files.write_durable(temporary / CONFIG, yaml.safe_dump(config, sort_keys=False).encode(), mode=0o644)
-    files.rename_durable(temporary, final)
+    config = {"airlift": 1, "enclave": building.name, "ledger_key": building.ledger_key}
+    text = yaml.safe_dump(config, sort_keys=False).encode()
+    files.write_durable(building.folder / CONFIG, text, mode=0o644)
