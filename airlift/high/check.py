@@ -1,8 +1,9 @@
 """Check: re-verify all content at rest, and repair it from volumes that are still at hand (SPEC 8.4)."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from airlift import files
@@ -17,33 +18,25 @@ from airlift.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How much was checked, what was damaged (SHA-512 of each content), and what was repaired."""
+    """How much was checked, what was damaged (SHA-512 of each content), what was repaired.
+
+    ``unlisted`` are paths in releases' trees that no manifest lists.
+    """
 
     files: int
     bytes: int
     damaged: tuple[str, ...]
-    repaired: tuple[str, ...]
+    repaired: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 def check(enclave: Enclave, progress: Progress = silent) -> CheckResult:
     """Digest every file of every installed release, through the tree that model servers read.
 
     Raises:
-        ContentDamagedError: something is damaged; ``data`` lists it.
+        ContentDamagedError: something is damaged, or lies there unlisted; ``data`` lists it.
     """
-    result = _examine(enclave, progress)
-    if result.damaged:
-        raise ContentDamagedError(
-            f"{len(result.damaged)} of {result.files} files at rest are damaged",
-            found=result.damaged[0],
-            data={
-                "files": result.files,
-                "bytes": result.bytes,
-                "damaged": list(result.damaged),
-                "repaired": [],
-            },
-        )
-    return result
+    return _judge(_examine(enclave, progress))
 
 
 def repair(
@@ -61,30 +54,40 @@ def repair(
         NotHeldError: the volumes are not of a committed bundle.
         ContentDamagedError: something is damaged that the bundle does not hold.
     """
-    with enclave.lock():
+    with nullcontext() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
-        result = _examine(enclave, progress)
+        found = _examine(enclave, progress)
         verified = verify(enclave, paths, enclave.state(), operator.now)
         if verified.trusted is not None:
             raise NotHeldError(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id
             )
-        able = {item.sha512 for item in verified.bundle.files} & set(result.damaged)
+        able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
         if able and not dry_run:
             folder = files.make_folder(enclave.staging_path(verified.digest) / "files")
             needed_bases(enclave, verified)
             rebuild(enclave, verified, folder, able, progress, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
-    left = sorted(set(result.damaged) - able)
-    if left:
+    left = tuple(digest for digest in found.damaged if digest not in able)
+    _judge(replace(found, damaged=left, repaired=tuple(sorted(able))))
+    return replace(found, repaired=tuple(sorted(able)))
+
+
+def _judge(result: CheckResult) -> CheckResult:
+    """Return the result if all is well; ``damaged`` is what is left to repair."""
+    if result.damaged:
+        message = f"{len(result.damaged)} of {result.files} files at rest are damaged"
+        raise ContentDamagedError(message, found=result.damaged[0], data=asdict(result))
+    if result.unlisted:
         raise ContentDamagedError(
-            f"{len(left)} files are damaged that this bundle does not hold",
-            found=left[0],
-            data={"files": result.files, "bytes": result.bytes, "damaged": left, "repaired": sorted(able)},
+            f"{len(result.unlisted)} files lie in releases that do not list them",
+            found=ascii(result.unlisted[0]),
+            data=asdict(result),
+            hint="find out who put them there, and remove them",
         )
-    return CheckResult(result.files, result.bytes, result.damaged, tuple(sorted(able)))
+    return result
 
 
 def _installed(enclave: Enclave) -> list[Release]:
@@ -110,7 +113,18 @@ def _examine(enclave: Enclave, progress: Progress) -> CheckResult:
             damaged.append(sha512)
         done += size
         progress("checking", done, total)
-    return CheckResult(len(places), total, tuple(damaged), ())
+    return CheckResult(len(places), total, tuple(damaged), unlisted=tuple(_unlisted(enclave)))
+
+
+def _unlisted(enclave: Enclave) -> Iterator[str]:
+    """Yield the files and links in the trees of releases that their manifests do not list."""
+    for release in _installed(enclave):
+        top = enclave.release_path(release.digest)
+        listed = {top / component.name / entry.path for component, entry in release.files()}
+        with files.reading(top):
+            for path in sorted(top.rglob("*")):
+                if path not in listed and (path.is_symlink() or not path.is_dir()):
+                    yield str(path.relative_to(enclave.folder))
 
 
 def _by_inode(paths: list[Path]) -> list[Path | None]:
@@ -138,4 +152,5 @@ def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
         files.make_folder(content.parent)
         files.rename_durable(folder / sha512, content)
         for link in links:
+            files.make_folder(link.parent)
             files.relink(content, link, enclave.staging)
