@@ -16,6 +16,8 @@ from airlift.trust.keys import PublicKey, load_public
 
 SCHEMA = "policy.schema.json"
 
+_PUT_BACK = "put the recorded file back with `airlift high policy set FILE`, which also records a change"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
@@ -52,8 +54,8 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
         )
     named = sorted({key for _, quorum in policy.attestations for key in quorum.keys})
-    if len({Path(key).name for key in named}) != len(named):
-        raise ManifestError(f"{name}: two keys have the same file name")
+    if len({TEXT, *(Path(key).name for key in named)}) != len(named) + 1:
+        raise ManifestError(f"{name}: two keys have the same file name, or a key that of the policy")
     return PolicyDocument(data, policy, {Path(key).name: load_public(keys / key) for key in named})
 
 
@@ -70,13 +72,16 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
     """Return the policy in force with its text and keys; errors as :func:`load`."""
     folder = enclave.policy_path(state.policy or "")
     data = files.read_bounded(folder / TEXT, MAX_CONFIG_BYTES)
-    policy = from_document(authored.load(str(folder / TEXT), data, SCHEMA))
+    try:
+        policy = from_document(authored.load(str(folder / TEXT), data, SCHEMA))
+    except ManifestError as error:
+        raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
     named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
     document = PolicyDocument(data, policy, {name: load_public(folder / name) for name in named})
     if document.digest != state.policy:
         raise LedgerError(
             f"{folder / TEXT} is not the policy that the ledger recorded",
-            hint="put the recorded file back, then record a change with `airlift high policy set FILE`",
+            hint=_PUT_BACK,
         )
     return document
 
