@@ -1,5 +1,6 @@
 """Activate: make an installed release the active one, if policy allows it (SPEC 7.5)."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from airlift.high import permit
@@ -26,7 +27,7 @@ def activate(enclave: Enclave, reference: str, *, operator: Operator, dry_run: b
         NotHeldError: it is not installed.
         RefusedError: requirements, floors, marking, revocations or quorum are against it.
     """
-    with enclave.lock():
+    with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         return to_release(enclave, reference, operator, "activate", dry_run=dry_run, recovered=recovered)
 

@@ -1,5 +1,7 @@
 """Roll back: return to the release that was active before, or to a named one; policy is asked again (SPEC 7.5)."""
 
+from contextlib import nullcontext
+
 from airlift.errors import NotHeldError
 from airlift.high.activate import SwitchResult, to_release
 from airlift.high.enclave import Enclave, Operator
@@ -15,7 +17,7 @@ def rollback(
         NotHeldError: there is none.
         RefusedError: floors and requirements hold for a roll back as for any activation.
     """
-    with enclave.lock():
+    with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         previous = enclave.state().previous
         reference = to or previous
