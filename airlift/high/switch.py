@@ -2,6 +2,7 @@
 
 from airlift import files
 from airlift.bundle.release import Release
+from airlift.errors import ContentDamagedError
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.record import release_detail
 from airlift.ledger.state import State
@@ -11,7 +12,15 @@ def switch(enclave: Enclave, release: Release, state: State, operator: Operator,
     """Make an installed release the active one; ``kind`` is ``activate`` or ``rollback``. The caller holds the lock.
 
     The set moves at once: models, guards and policies are one folder behind one link.
+
+    Raises:
+        ContentDamagedError: the release's tree has vanished.
     """
+    if not enclave.release_path(release.digest).is_dir():
+        raise ContentDamagedError(
+            f"the tree of release {release.label} has vanished",
+            expected=str(enclave.release_path(release.digest)),
+        )
     detail = {"previous": state.active, "release": release_detail(release)}
     enclave.record(operator, f"{kind}-prepare", detail, release=release.digest)
     files.point(enclave.active, enclave.active_target(release.digest))
