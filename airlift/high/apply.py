@@ -148,6 +148,7 @@ def rebuild(
     total, done = sum(item.size for item in bundle.files if item.sha512 in todo), 0
     for item in bundle.files:
         if item.sha512 in todo and not item.size:
+            _check_digest(hashlib.sha512().hexdigest(), item)
             files.write_durable(folder / item.sha512, b"")
     blocks = in_order(_blocks(enclave, verified), bundle.files)
     wanted = (piece for block in blocks if bundle.files[block.file].sha512 in todo for piece in pieces(block))

@@ -32,9 +32,8 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
     """
     for item in staged.built:
         source, target = staged.folder / "files" / item.sha512, enclave.content_path(item.sha512)
-        if source.exists():
-            files.make_folder(target.parent)
-            files.rename_durable(source, target)
+        files.make_folder(target.parent)
+        files.rename_durable(source, target)
     return InstalledRelease(staged.release, _lay_out(enclave, staged.release))
 
 
