@@ -57,7 +57,9 @@ def check_emergency(
             found=str(len(accepted)),
             hint="list their keys in the policy, or ask the low side for fresh metadata (`airlift low renew`)",
         )
-    statement = strict.format({"accept_expired": verified.digest, "reason": emergency.reason})
+    statement = strict.format(
+        {"accept_expired": verified.digest, "enclave": enclave.name, "reason": emergency.reason}
+    )
     return {
         "reason": emergency.reason,
         "signatures": {signer.public.key_id: signer.sign(statement).hex() for signer in accepted},
