@@ -161,10 +161,7 @@ def _dotted(path: _Path) -> str:
 
 
 def _line(lines: dict[_Path, int], path: Iterable[str | int]) -> int:
-    parts = tuple(path)
-    while parts and parts not in lines:
-        parts = parts[:-1]
-    return lines.get(parts, 1)
+    return lines.get(tuple(path), 1)
 
 
 def _explain(error: Any) -> str:
