@@ -1,0 +1,107 @@
+"""Small, valid values of the bundle room for tests to start from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from airlift.bundle.chunk import Block, Source
+from airlift.bundle.fields import FileDigest, Marking
+from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.release import Component, FileEntry, Release, Requirement
+from airlift.bundle.revocations import Revocation
+from airlift.bundle.volume import Index
+
+LOW = Marking("UNCLASSIFIED")
+ISSUED = "2026-03-01T12:00:00Z"
+
+
+def sha512(text: str) -> str:
+    return hashlib.sha512(text.encode()).hexdigest()
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content(text: str, size: int | None = None) -> FileDigest:
+    return FileDigest(sha512(text), len(text) if size is None else size)
+
+
+def entry(path: str, text: str = "x") -> FileEntry:
+    return FileEntry(path, len(text), sha512(text), sha256(text))
+
+
+def component(name: str, version: str = "1.0", kind: str = "model", *paths: str) -> Component:
+    files = tuple(entry(path, f"{name} {version} {path}") for path in paths or ("config.json",))
+    source = {"kind": "path", "path": f"../{name}"}
+    return Component(name, kind, version, "Apache-2.0", source, files)
+
+
+BASE = component("base", "1.0", "model", "config.json", "weights/model.safetensors")
+GUARD = component("guard", "2.0", "guard")
+HUB = {"kind": "hub", "repo": "org/name", "revision": "0" * 40, "include": ["*.json", "*.safetensors"]}
+
+RELEASE = Release(
+    name="assistant",
+    version="2026.11.0",
+    marking=Marking("SECRET", ("NOFORN", "ORCON")),
+    notes="First release.\nWith a guard.",
+    components=(BASE, replace(GUARD, source=HUB)),
+    requires=(Requirement("base", "guard", ">=2.0"),),
+)
+
+TARGET = ReleaseRef(sha512("target"), "assistant", "2026.11.1")
+BASELINE = ReleaseRef(sha512("baseline"), "assistant", "2026.11.0")
+
+BUNDLE = Bundle(
+    sequence=7,
+    issued=ISSUED,
+    enclave="alpha",
+    marking=Marking("SECRET", ("NOFORN",)),
+    target=TARGET,
+    baseline=BASELINE,
+    bases=(content("base", 1000), content("other base", 500)),
+    files=(content("first", 300), content("empty", 0), content("second", 200)),
+    chunks=(content("chunk one", 400), content("chunk two", 900)),
+    revocations=sha512("revocations"),
+)
+RENEWAL = replace(
+    BUNDLE, enclave=None, target=None, baseline=None, bases=(), files=(), chunks=(), sequence=2**31 - 1
+)
+
+BLOCKS = (
+    Block(0, 0, 100, 2, 4, (), b"payload"),
+    Block(0, 100, 200, 1, 4, (Source(0, 800, 200),), b""),
+    Block(2, 0, 200, 3, 9, (Source(0, 0, 200), Source(1, 300, 200)), b"\0" * 30),
+)
+
+REVOCATIONS = (
+    Revocation("component", sha512("component"), "the guard lets everything through"),
+    Revocation("release", sha512("release"), ""),
+)
+
+INDEX = Index("alpha-7", BUNDLE.digest, 2, 3, 2, 1300, sha512("sums"))
+
+SUMS = {
+    "LABEL.txt": sha256("label"),
+    "chunks/" + "0" * 64: sha256("chunk"),
+    "metadata/root.json": sha256("root"),
+}
+
+
+def changed(document: Mapping[str, Any], path: str, new: Any) -> dict[str, Any]:
+    """Return a copy of a JSON document with ``new`` as the value at ``a.0.b``."""
+    key, _, rest = path.partition(".")
+    result: dict[str, Any] = dict(document)
+    if not rest:
+        result[key] = new
+    elif rest.partition(".")[0].isdigit():
+        index, _, deeper = rest.partition(".")
+        items = list(document[key])
+        position = int(index)
+        items[position] = changed(items[position], deeper, new) if deeper else new
+        result[key] = items
+    else:
+        result[key] = changed(document[key], rest, new)
+    return result

@@ -1,0 +1,474 @@
+"""Writes bundle/*.json: documents, sums and chunks of the transfer format, and what must become of them.
+
+A case has its bytes (``text``, or ``base64`` if they are no UTF-8) and an outcome: ``ok``, which also means that what
+was parsed is written back as it was, or the code of the error. Chunks are parsed against ``bundle``.
+Run it with ``python -m tests.vectors.make_bundle``.
+"""
+
+import base64
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from airlift.bundle import chunk, manifest, release, revocations, volume
+from tests.unit import bundle_values as values
+from tests.unit.bundle_values import changed
+
+FOLDER = Path(__file__).parent / "bundle"
+OK, MALFORMED, TOO_NEW = "ok", "malformed", "format-too-new"
+
+Case = tuple[str, bytes, str]
+
+
+def canonical(value: Any) -> bytes:
+    """Return canonical JSON by Python's own means, lone surrogates included."""
+    written = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return written.encode(errors="surrogatepass")
+
+
+def described(cases: Iterator[Case]) -> list[dict[str, str]]:
+    """Return the cases as they stand in a file."""
+    return [{"name": name} | _bytes(data) | {"outcome": outcome} for name, data, outcome in cases]
+
+
+def _bytes(data: bytes) -> dict[str, str]:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def to_bytes(case: dict[str, str]) -> bytes:
+    """Return the bytes of a case."""
+    return case["text"].encode() if "text" in case else base64.b64decode(case["base64"])
+
+
+# -- what breaks every document ------------------------------------------------------------------------------------
+
+
+def _documents(good: bytes) -> Iterator[Case]:
+    """Yield what no parser of a JSON document accepts."""
+    document = json.loads(good)
+    yield "empty", b"", MALFORMED
+    yield "cut", good[:-1], MALFORMED
+    yield "grown", good + b"\n", MALFORMED
+    yield "byte order mark", b"\xef\xbb\xbf" + good, MALFORMED
+    yield "UTF-16", good.decode().encode("utf-16-le"), MALFORMED
+    yield "not UTF-8", good.replace(b'"airlift"', b'"airlift\xff"', 1), MALFORMED
+    yield "a space", good.replace(b":", b": ", 1), MALFORMED
+    yield "an escape that is not needed", good.replace(b'"type"', b'"t\\u0079pe"', 1), MALFORMED
+    yield "keys out of order", _reversed(document), MALFORMED
+    yield "a key twice", good.replace(b'{"airlift":1,', b'{"airlift":1,"airlift":1,', 1), MALFORMED
+    yield "a float", good.replace(b'"airlift":1', b'"airlift":1.0', 1), MALFORMED
+    yield "an exponent", good.replace(b'"airlift":1', b'"airlift":1e0', 1), MALFORMED
+    yield "not a number", good.replace(b'"airlift":1', b'"airlift":NaN', 1), MALFORMED
+    yield "infinity", good.replace(b'"airlift":1', b'"airlift":-Infinity', 1), MALFORMED
+    yield "minus zero", good.replace(b'"airlift":1', b'"airlift":-0', 1), MALFORMED
+    yield "a huge integer", good.replace(b'"airlift":1', b'"airlift":' + b"9" * 5000, 1), MALFORMED
+    yield "2 to the 53", good.replace(b'"airlift":1', b'"airlift":%d' % 2**53, 1), MALFORMED
+    yield "format as text", canonical(document | {"airlift": "1"}), MALFORMED
+    yield "format true", canonical(document | {"airlift": True}), MALFORMED
+    yield "format 0", canonical(document | {"airlift": 0}), MALFORMED
+    yield "format 2", canonical(document | {"airlift": 2}), TOO_NEW
+    yield "format 2 with keys of its own", canonical({"airlift": 2, "zzz": 1}), TOO_NEW
+    yield "another type", canonical(document | {"type": "receipt"}), MALFORMED
+    yield "an unknown key", canonical(document | {"zzz": 1}), MALFORMED
+    yield "a lone surrogate", canonical(document | {"zzz": "\ud800"}), MALFORMED
+    yield "an escaped lone surrogate", good.replace(b'"type"', b'"t\\ud800"', 1), MALFORMED
+    yield "deep nesting", good.replace(b"1", b"[" * 100_000 + b"]" * 100_000, 1)[:2000], MALFORMED
+    yield "33 levels", canonical(document | {"zzz": json.loads("[" * 32 + "]" * 32)}), MALFORMED
+    yield "a list", b"[]", MALFORMED
+    yield "null", b"null", MALFORMED
+    for key in sorted(document):
+        lacking = {name: value for name, value in document.items() if name != key}
+        yield f"without {key}", canonical(lacking), MALFORMED
+        yield f"{key} of another type", canonical(document | {key: {"x": False}}), MALFORMED
+
+
+def _reversed(document: dict[str, Any]) -> bytes:
+    return json.dumps(dict(sorted(document.items(), reverse=True)), separators=(",", ":")).encode()
+
+
+def _set(document: dict[str, Any], *edits: tuple[str, Any]) -> Iterator[Case]:
+    """Yield a malformed case for each (path, value)."""
+    for path, value in edits:
+        shown = ascii(value) if len(ascii(value)) <= 40 else ascii(value)[:37] + "..."
+        yield f"{path} = {shown}", canonical(changed(document, path, value)), MALFORMED
+
+
+# -- the documents -------------------------------------------------------------------------------------------------
+
+
+def releases() -> Iterator[Case]:
+    """Yield release manifests."""
+    good = release.format(values.RELEASE)
+    document = json.loads(good)
+    yield "good", good, OK
+    yield "good: no component", canonical(document | {"components": [], "requires": []}), OK
+    yield from _documents(good)
+    yield from _set(
+        document,
+        *(("name", text) for text in ("", "Base", "base\n", "-a", "a" * 65, "a/b", "\u00e4")),
+        *(("version", text) for text in ("", "1 0", "1.0\n", "1/0", "v" * 65)),
+        *(("notes", text) for text in ("bell\a", "\u202ereverse", "tab\t", "\x1b[2J", "n" * 4097)),
+        *_markings(),
+        ("components.0.kind", "virus"),
+        ("components.0.license", "\x00"),
+        ("components.0.source", {"kind": "ftp", "path": "x"}),
+        ("components.0.source", {"kind": "path", "path": "x", "repo": "y"}),
+        ("components.0.source", {"kind": "path"}),
+        ("components.1.source.include", ["\u202e"]),
+        ("components.1.source.include", [1]),
+        ("components.1.source.include", "*"),
+        ("components.0.files", []),
+        ("components.0.files", ["config.json"]),
+        ("components.0.files.0.size", -1),
+        ("components.0.files.0.size", 1),
+        ("components.0.files.0.sha512", "0" * 128),
+        ("components.0.files.0.sha512", values.sha512("x").upper()),
+        ("components.0.files.0.sha256", "0" * 63),
+        ("components.0.files.0.sha256", "g" * 64),
+        ("components.0.digest", "0" * 128),
+        ("components.1.name", "base"),
+        ("components.1.name", "aaa"),
+        ("components.1.name", "nul"),
+        ("components.1.name", "guard."),
+        ("requires.0.component", "Base"),
+        ("requires.0.needs", ""),
+        ("requires.0.version", "\n\x00"),
+        ("requires.0", {"component": "base", "needs": "guard"}),
+    )
+    yield from _paths(document)
+
+
+def _markings() -> Iterator[tuple[str, Any]]:
+    yield "marking.level", ""
+    yield "marking.level", "A//B"
+    yield "marking.level", "SECRET\n"
+    yield "marking.level", "S\u00c9CRET"
+    yield "marking.level", "x" * 65
+    yield "marking.caveats", ["B", "A"]
+    yield "marking.caveats", ["A", "A"]
+    yield "marking.caveats", [1]
+    yield "marking.caveats", [f"{n:02}" for n in range(64)]
+    yield "marking", {"level": "SECRET"}
+    yield "marking", {"level": "SECRET", "caveats": [], "more": 1}
+
+
+BAD_PATHS = (
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/../b",
+    "/etc/passwd",
+    "a//b",
+    "a/",
+    "./a",
+    "C:/x",
+    "C:",
+    "a\\b",
+    "\\\\server\\x",
+    "a\0b",
+    "a\nb",
+    "\x7f",
+    "a\u0085b",
+    "a\u202eb",
+    "a\u2066b",
+    "\u200fa",
+    "a\u00adb",
+    "\ufeffa",
+    "a\u2028b",
+    "a\u00a0b",
+    "\ud800",
+    "\ue000",
+    "\U000e0041",
+    "nul",
+    "NUL.txt",
+    "a/con/b",
+    "Com1",
+    "lpt9.x.y",
+    "com\u00b9",
+    "aux .h",
+    "conin$",
+    "a.",
+    "a ",
+    "a. /b",
+    " a",
+    "...",
+    'a"b',
+    "a|b",
+    "a?b",
+    "a*b",
+    "<a>",
+    "a:b",
+    "e\u0301",
+    "\u212b",
+    "n" * 256,
+    "\u00e4" * 128,
+    "/".join(["n" * 250] * 5),
+)
+GOOD_PATHS = (
+    "a",
+    ".gitattributes",
+    "a/b/c.txt",
+    "\u00e9/\u65e5\u672c.json",
+    "n" * 255,
+    "/".join(["n" * 255] * 4),
+    "nulls",
+    "a b",
+    "~a",
+)
+
+
+def _paths(document: dict[str, Any]) -> Iterator[Case]:
+    """Yield a release of one file for every path, and releases of files that collide."""
+    for text in BAD_PATHS:
+        yield f"path {ascii(text)[:60]}", _of_paths(document, text), MALFORMED
+    for text in GOOD_PATHS:
+        yield f"good: path {ascii(text)[:60]}", _of_paths(document, text), OK
+    for first, second in (
+        ("A", "a"),
+        ("a", "a"),
+        ("b", "a"),
+        ("STRASSE", "stra\u00dfe"),
+        ("\u03a3", "\u03c2"),
+        ("i\u0307", "\u0130"),
+        ("a", "a/b"),
+        ("A", "a/b"),
+        ("Dir/x", "dir/y"),
+        ("\u00c9/x", "\u00e9/y"),
+    ):
+        yield f"paths {first!a} and {second!a}", _of_paths(document, first, second), MALFORMED
+
+
+def _of_paths(document: dict[str, Any], *paths: str) -> bytes:
+    """Return a release whose only component has these files; its digest is right wherever it can be."""
+    files = [values.entry(path, str(number)) for number, path in enumerate(paths)]
+    listed = [{"path": f.path, "size": f.size, "sha512": f.sha512, "sha256": f.sha256} for f in files]
+    tree = canonical([[f.path, f.size, f.sha512] for f in files])
+    digest = hashlib.sha512(tree).hexdigest()
+    component = document["components"][0] | {"files": listed, "digest": digest}
+    return canonical(document | {"components": [component]})
+
+
+def bundles() -> Iterator[Case]:
+    """Yield bundle manifests."""
+    good = manifest.format(values.BUNDLE)
+    document = json.loads(good)
+    yield "good", good, OK
+    yield "good: for any enclave, without target", manifest.format(values.RENEWAL), OK
+    complete = document | {"baseline": None, "bases": []}
+    yield "good: without baseline", canonical(complete), OK
+    yield "good: nothing to rebuild", canonical(document | {"chunks": [], "files": []}), OK
+    for size in (2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1, 2**32, 2**32 + 1, 2**53 - 1):
+        yield (
+            f"good: a file of {size} bytes",
+            canonical(changed(document, "files.0.size", size)),
+            OK,
+        )
+    yield from _documents(good)
+    times = (
+        "2026-03-01T12:00:00+00:00",
+        "2026-02-30T12:00:00Z",
+        "2026-3-1T12:00:00Z",
+        "2026-03-01 12:00:00Z",
+    )
+    yield from _set(
+        document,
+        *(("sequence", number) for number in (0, -1, 2**31, 2**53 - 1)),
+        *(("issued", text) for text in (*times, "2026-03-01T24:00:00Z", "2026-03-01T12:00:60Z", "")),
+        ("issued", "\u0662026-03-01T12:00:00Z"),
+        ("issued", "2026-03-01T12:00:00Z\n"),
+        *(("enclave", text) for text in ("any", "", "Alpha", "-a", "a" * 25, "a.b", "alpha\n")),
+        *_markings(),
+        ("target", None),
+        ("target.digest", "0" * 127),
+        ("target.name", "../x"),
+        ("target.version", ""),
+        ("baseline", None),
+        ("baseline", {"digest": "0" * 128}),
+        ("bases.1", document["bases"][0]),
+        ("files.0.size", 2**53),
+        ("files.0.size", True),
+        ("files.1", document["files"][0]),
+        ("files", [document["files"][1]]),
+        ("chunks", []),
+        ("chunks.0.size", 0),
+        ("chunks.0.size", (64 << 20) + 1),
+        ("chunks.1", document["chunks"][0] | {"size": 5}),
+        ("chunks.0.sha512", document["chunks"][0]["sha512"].upper()),
+        ("revocations", None),
+        ("revocations", "0" * 64),
+    )
+
+
+def revoked() -> Iterator[Case]:
+    """Yield lists of revocations."""
+    good = revocations.format(values.REVOCATIONS)
+    document = json.loads(good)
+    yield "good", good, OK
+    yield "good: none", revocations.format(()), OK
+    yield from _documents(good)
+    twice = [document["entries"][0], document["entries"][0] | {"reason": "z"}]
+    yield from _set(
+        document,
+        ("entries.0.kind", "bundle"),
+        ("entries.0.digest", "0" * 64),
+        ("entries.0.reason", "\x1b"),
+        ("entries.0", {"kind": "release"}),
+        ("entries", document["entries"][::-1]),
+        ("entries", twice),
+    )
+
+
+def indexes() -> Iterator[Case]:
+    """Yield volume.json."""
+    good = volume.format_index(values.INDEX)
+    document = json.loads(good)
+    yield "good", good, OK
+    yield "good: any", canonical(document | {"bundle": f"any-{2**31 - 1}"}), OK
+    yield "good: a name with a number", canonical(document | {"bundle": "alpha-1-2"}), OK
+    yield from _documents(good)
+    ids = ("alpha", "alpha-0", "alpha-01", "-1", "alpha-7\n", "../x-1", f"alpha-{2**31}", "alpha-12345678901")
+    yield from _set(
+        document,
+        *(("bundle", text) for text in ids),
+        ("manifest", "0" * 64),
+        ("volume", 0),
+        ("volume", 4),
+        ("volumes", 0),
+        ("volumes", 1),
+        ("volumes", 100),
+        ("chunks", -1),
+        ("chunk_bytes", -1),
+        ("sums", values.INDEX.sums.upper()),
+    )
+
+
+def sums() -> Iterator[Case]:
+    """Yield SHA256SUMS."""
+    good = volume.format_sums(values.SUMS)
+    first, second, third = good.splitlines(keepends=True)
+    yield "good", good, OK
+    yield "good: one line", first, OK
+    yield "empty", b"", MALFORMED
+    yield "cut", good[:-1], MALFORMED
+    yield "an empty line", good + b"\n", MALFORMED
+    yield "out of order", second + first + third, MALFORMED
+    yield "a line twice", first + first, MALFORMED
+    yield "a path twice", first + b"0" * 64 + first[64:], MALFORMED
+    yield "upper case", b"A" + first[1:], MALFORMED
+    yield "a short digest", first[1:], MALFORMED
+    yield "one space", first.replace(b"  ", b" "), MALFORMED
+    yield "binary mode", first.replace(b"  ", b" *"), MALFORMED
+    yield "no path", first[:66] + b"\n", MALFORMED
+    yield "a long path", first[:66] + b"n" * 161 + b"\n", MALFORMED
+    yield "a carriage return", first[:-1] + b"\r\n", MALFORMED
+    yield "an escape", first[:66] + b"\x1b[2J\n", MALFORMED
+    yield "not ASCII", first[:66] + "\u00e4\n".encode(), MALFORMED
+    yield "a byte order mark", b"\xef\xbb\xbf" + first, MALFORMED
+
+
+def chunks() -> Iterator[Case]:
+    """Yield chunks of the bundle of ``bundle_values``: files of 300, 0 and 200 bytes, bases of 1,000 and 500."""
+    good = chunk.format(values.BLOCKS)
+    yield "good", good, OK
+    yield "good: one block", _chunk(_block()), OK
+    yield "empty", b"", MALFORMED
+    yield "cut by one", good[:-1], MALFORMED
+    yield "cut in the table", good[:50], MALFORMED
+    yield "cut in the sources", good[: 16 + 28 + 28 + 10], MALFORMED
+    yield "cut in the header", good[:15], MALFORMED
+    yield "the header only", good[:16], MALFORMED
+    yield "grown", good + b"\0", MALFORMED
+    yield "another magic", b"ALCHUNK2" + good[8:], MALFORMED
+    yield "reserved word", good[:12] + b"\1" + good[13:], MALFORMED
+    for count in (0, 2, 4, 2**16, 2**31, 2**32 - 1):
+        yield f"{count} blocks claimed", good[:8] + struct.pack("<I", count) + good[12:], MALFORMED
+    for name, changes in _bad_blocks():
+        yield name, _chunk(_block(**changes)), MALFORMED
+    for name, source in _bad_sources():
+        yield name, _chunk(_block(sources=(source,))), MALFORMED
+
+
+def _block(
+    *,
+    file: int = 0,
+    start: int = 0,
+    length: int = 100,
+    reserved: int = 0,
+    claimed: int = 0,
+    count: int | None = None,
+    sources: tuple[tuple[int, int, int], ...] = ((0, 0, 100),),
+) -> bytes:
+    fixed = chunk.BLOCK.pack(
+        file, 1, 0, len(sources) if count is None else count, reserved, start, length, claimed
+    )
+    return fixed + b"".join(chunk.SOURCE.pack(*source) for source in sources)
+
+
+def _chunk(block: bytes) -> bytes:
+    return chunk.HEADER.pack(chunk.MAGIC, 1, 0) + block
+
+
+EDGES = (2**31 - 1, 2**31, 2**31 + 1, 2**32 - 1, 2**32, 2**32 + 1, 2**63 - 1, 2**63, 2**64 - 1)
+
+
+def _bad_blocks() -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "file 3 of 3", {"file": 3}
+    yield "the last file number", {"file": 2**32 - 1}
+    yield "nothing", {"length": 0}
+    yield "nothing of an empty file", {"file": 1, "length": 0}
+    yield "one byte beyond its file", {"start": 201}
+    yield "starts at the end of its file", {"start": 300}
+    yield "longer than its file", {"length": 301}
+    yield "reserved byte", {"reserved": 1}
+    yield "a payload that is not there", {"claimed": 1}
+    yield "a payload of 4 GiB", {"claimed": 2**32 - 1}
+    yield "more sources than are there", {"count": 2}
+    yield "five sources", {"sources": ((0, 0, 100),) * 5}
+    yield "255 sources", {"count": 255}
+    for edge in EDGES:
+        yield f"starts at {edge}", {"start": edge}
+        yield f"{edge} bytes long", {"length": edge}
+
+
+def _bad_sources() -> Iterator[tuple[str, tuple[int, int, int]]]:
+    yield "base 2 of 2", (2, 0, 100)
+    yield "the last base number", (2**32 - 1, 0, 100)
+    yield "no byte of a base", (0, 0, 0)
+    yield "one byte beyond its base", (0, 901, 100)
+    yield "starts at the end of its base", (1, 500, 1)
+    for edge in EDGES:
+        yield f"a source that starts at {edge}", (0, edge, 100)
+        yield f"a source of {edge} bytes", (0, 0, edge)
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+MAKERS: dict[str, Callable[[], Iterator[Case]]] = {
+    "release": releases,
+    "bundle": bundles,
+    "revocations": revoked,
+    "volume": indexes,
+    "sums": sums,
+    "chunk": chunks,
+}
+
+
+def made() -> dict[str, str]:
+    """Return the text of every file by its name."""
+    return {
+        f"{name}.json": json.dumps(described(maker()), indent=0, ensure_ascii=True) + "\n"
+        for name, maker in MAKERS.items()
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, written in made().items():
+        (FOLDER / name).write_text(written, encoding="ascii")
