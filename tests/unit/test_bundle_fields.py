@@ -1,0 +1,124 @@
+"""The vocabulary of all documents: digests, names, times, counts, markings."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airlift.bundle import fields
+from airlift.bundle.fields import FileDigest, Marking
+from airlift.errors import FormatTooNewError, MalformedError
+
+
+@pytest.mark.parametrize("text", ["0" * 8, "deadbeef", "01234567"])
+def test_hex_is_lower_case_and_of_one_length(text: str) -> None:
+    assert fields.is_hex(text, 8)
+    assert not fields.is_hex(text, 9)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "DEADBEEF", "0x000000", "0000000g", " 0000000", "\u0660" * 8, 12345678, None]
+)
+def test_other_text_is_no_hex(text: object) -> None:
+    """Chunk digests in another case are not digests."""
+    assert not fields.is_hex(text, 8)
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z", "2026-03-01T12:00:00Z", "9999-12-31T23:59:59Z"]
+)
+def test_times_round_trip(text: str) -> None:
+    assert fields.format_time(fields.parse_time(text)) == text
+    assert fields.parse_time(text).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-03-01",
+        "2026-03-01T12:00:00",
+        "2026-03-01T12:00:00.0Z",
+        "2026-03-01t12:00:00z",
+        "2026-02-29T12:00:00Z",
+        "2026-00-01T12:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2026-03-01T24:00:00Z",
+        "2026-03-01T12:00:60Z",
+        "2026-03-01T12:00:61Z",
+        " 2026-03-01T12:00:00Z",
+        "2026-03-01T12:00:00Z\n",
+        "\u0662026-03-01T12:00:00Z",
+        "\uff12026-03-01T12:00:00Z",
+    ],
+)
+def test_other_times_are_malformed(text: str) -> None:
+    with pytest.raises(MalformedError, match="is not a time"):
+        fields.time({"t": text}, "t", "thing")
+
+
+def test_times_are_rounded_down_and_in_utc() -> None:
+    moment = datetime(2026, 3, 1, 12, 0, 0, 999999, timezone(timedelta(hours=2)))
+    assert fields.format_time(moment) == "2026-03-01T10:00:00Z"
+    assert fields.parse_time("2026-03-01T10:00:00Z") == datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "two\nlines", "caf\u00e9", "x" * fields.MAX_TEXT])
+def test_text_is_printable(text: str) -> None:
+    assert fields.text({"t": text}, "t", "thing") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x00", "\t", "\r\n", "\x1b[31m", "\x7f", "\u0085", "\u2028", "\u202e", "\u2066", "\ufeff", "x" * 4097],
+)
+def test_control_and_bidirectional_characters_are_no_text(text: str) -> None:
+    with pytest.raises(MalformedError, match="control characters"):
+        fields.text({"t": text}, "t", "thing")
+
+
+def test_counts_keep_their_bounds() -> None:
+    document = {"n": 5}
+    assert fields.count(document, "n", "thing", least=5, most=5) == 5
+    for least, most in ((6, 9), (0, 4)):
+        with pytest.raises(MalformedError, match="out of range") as caught:
+            fields.count(document, "n", "thing", least=least, most=most)
+        assert (caught.value.expected, caught.value.found) == (f"{least} to {most}", "5")
+
+
+def test_names_are_matched_whole() -> None:
+    assert fields.name({"n": "alpha-1"}, "n", "thing", fields.ENCLAVE_NAME) == "alpha-1"
+    for text in ("", "alpha\n", "alpha/..", "\u0430lpha"):
+        with pytest.raises(MalformedError, match="not a valid name"):
+            fields.name({"n": text}, "n", "thing", fields.ENCLAVE_NAME)
+
+
+def test_an_envelope_from_the_future_is_too_new_rather_than_malformed() -> None:
+    with pytest.raises(FormatTooNewError) as caught:
+        fields.envelope({"airlift": 2, "novel": 1}, "bundle", frozenset(), "thing")
+    assert (caught.value.exit_code, caught.value.expected, caught.value.found) == (7, "1", "2")
+    good = {"airlift": 1, "type": "bundle", "a": 1}
+    assert fields.envelope(good, "bundle", frozenset("a"), "thing") is good
+
+
+def test_a_file_digest_round_trips() -> None:
+    item = FileDigest("0" * 128, 2**53 - 1)
+    assert FileDigest.from_json(item.to_json(), "thing") == item
+
+
+def test_markings_read_like_portion_marks() -> None:
+    assert str(Marking("SECRET", ("NOFORN", "ORCON"))) == "SECRET//NOFORN//ORCON"
+    assert str(Marking("UNCLASSIFIED")) == "UNCLASSIFIED"
+
+
+@pytest.mark.parametrize("marking", [Marking("A"), Marking("TOP SECRET", ("B", "C")), Marking("~!" * 32)])
+def test_markings_round_trip(marking: Marking) -> None:
+    assert Marking.from_json(marking.to_json(), "thing") == marking
+
+
+@pytest.mark.parametrize(
+    "words", [["B", "A"], ["A", "A"], [1], [["A"]], [None], ["A/B"], ["A\n"], [""], ["x" * 65]]
+)
+def test_caveats_are_sorted_distinct_printable_words(words: list[Any]) -> None:
+    with pytest.raises(MalformedError):
+        Marking.from_json({"level": "A", "caveats": words}, "thing")
