@@ -99,6 +99,12 @@ def verify(depot: Depot, sha512: str, read: Read, sha256: str | None = None) -> 
     return running.hexdigest() == (sha256 or sha512)
 
 
+def repair_hint(depot: Depot, sha512: str) -> str:
+    """Return what to do about content that is missing or has changed."""
+    path = depot.content_path(sha512)
+    return f"remove {path} and release again from good files, or restore the depot from a backup"
+
+
 def _copy(depot: Depot, descriptor: int, path: Path, read: Read) -> Taken:
     """Copy under a name that :meth:`Depot.lock` sweeps after a crash, then rename to the digest."""
     sha512, sha256 = hashlib.sha512(), hashlib.sha256()

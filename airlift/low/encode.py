@@ -56,7 +56,7 @@ def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -
                 raise DigestError(
                     f"{item.component}/{item.entry.path} is missing from the depot or has changed",
                     expected=f"SHA-512 {item.entry.sha512}",
-                    hint="restore the depot from a backup, or release again from good files",
+                    hint=content.repair_hint(depot, item.entry.sha512),
                 )
 
 

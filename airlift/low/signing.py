@@ -175,7 +175,7 @@ def recheck_content(depot: Depot, progress: Progress) -> None:
         if not content.verify(depot, digest, tally.add):
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",
-                hint="restore the depot from a backup, or release again from good files",
+                hint=content.repair_hint(depot, digest),
             )
 
 
