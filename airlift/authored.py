@@ -132,7 +132,8 @@ def _validate(name: str, document: Any, schema: str, lines: dict[_Path, int]) ->
         return
     error = _closest(errors[0])
     path = tuple(error.absolute_path)
-    raise ManifestError(f"{name}:{_line(lines, path)}: {_dotted(path)}: {_explain(error)}", hint=_HINT)
+    line = _line(lines, (*path, *_unknown(error)[:1]))
+    raise ManifestError(f"{name}:{line}: {_dotted(path)}: {_explain(error)}", hint=_HINT)
 
 
 def _whole_pattern(
@@ -164,11 +165,17 @@ def _line(lines: dict[_Path, int], path: Iterable[str | int]) -> int:
     return lines.get(tuple(path), 1)
 
 
+def _unknown(error: Any) -> list[str]:
+    """Return the keys that should not be there, if that is what is wrong."""
+    if error.validator != "additionalProperties":
+        return []
+    return sorted(set(error.instance) - set(error.schema.get("properties", {})))
+
+
 def _explain(error: Any) -> str:
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
-        return f"unknown key {', '.join(map(repr, unknown))} (known: {', '.join(known)})"
+        return f"unknown key {', '.join(map(repr, _unknown(error)))} (known: {', '.join(known)})"
     if error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         return f"missing key {', '.join(map(repr, missing))}"
