@@ -103,20 +103,20 @@ def _planned(run: Run, result: Any, **more: Any) -> Answer:
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
-    facts = dict(data)
-    tables = {key: facts.pop(key) for key in ("components", "volumes", "objections") if key in facts}
-    missing = facts.pop("missing")
+    hidden = {"components", "volumes", "objections", "missing", "recovered", "verified"}
+    if "verified" in data:  # inspect knows nothing of any enclave
+        hidden |= {"installed", "activated", "already"}
+    facts = {key: value for key, value in data.items() if key not in hidden}
     facts["marking"] = marking(facts["marking"])
-    facts["missing"] = f"{len(missing)} chunks" if missing else "nothing"
-    for key in ("bytes_built", "chunk_bytes"):
-        if key in facts:
-            facts[key] = size(facts[key])
-    page.facts(facts)
-    for name, rows in tables.items():
-        if rows:
+    for key in {"bytes_built", "chunk_bytes"} & facts.keys():
+        facts[key] = size(facts[key])
+    missing = data["missing"]
+    page.facts({**facts, "missing": f"{len(missing)} chunks" if missing else "nothing"})
+    for name in ("components", "volumes", "objections"):
+        if data.get(name):
             page.line()
             page.line(name, style="bold")
-            page.records([{key: str(value)[:32] for key, value in row.items()} for row in rows])
+            page.records(data[name])
     for digest in missing[:SHOWN_MISSING]:
         page.line(f"missing chunk {digest}")
     if len(missing) > SHOWN_MISSING:

@@ -94,9 +94,7 @@ def list_(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
                 page.line()
             state = "active" if item["active"] else "previous" if item["previous"] else "installed"
             page.line(f"{item['release']} ({state})", style="bold")
-            page.records(
-                [{**component, "digest": component["digest"][:32]} for component in item["components"]]
-            )
+            page.records(item["components"])
 
     return Answer({"releases": releases}, render)
 

@@ -48,15 +48,9 @@ def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
     data = to_data(listing(open_depot(depot)))
 
     def render(page: Page) -> None:
-        releases = [
-            {**item, "digest": item["digest"][:32], "bytes": size(item["bytes"])} for item in data["releases"]
-        ]
-        bundles = [
-            {**item, "digest": item["digest"][:32], "chunk_bytes": size(item["chunk_bytes"])}
-            for item in data["bundles"]
-        ]
-        enclaves = [{**item, "fingerprint": item["fingerprint"][:32]} for item in data["enclaves"]]
-        for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", enclaves)):
+        releases = [{**item, "bytes": size(item["bytes"])} for item in data["releases"]]
+        bundles = [{**item, "chunk_bytes": size(item["chunk_bytes"])} for item in data["bundles"]]
+        for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", data["enclaves"])):
             page.line(title, style="bold")
             page.records(items)
             page.line("" if items else "none")

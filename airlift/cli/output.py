@@ -23,6 +23,7 @@ from airlift.bundle.fields import format_time
 ENVELOPE = 1
 MAX_TEXT = 4000
 LISTED = 20
+DIGITS = 32  # of a digest in a table; JSON has all of them
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _WIDE = 100_000  # columns when nobody looks: lines are never folded in a pipe
 
@@ -142,9 +143,9 @@ class Page:
         self._print(root)
 
     def records(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Write objects of the same shape as a table under their own keys."""
+        """Write objects of the same shape as a table under their own keys, digests cut to DIGITS."""
         if items:
-            self.table(list(items[0]), [list(item.values()) for item in items])
+            self.table(list(items[0]), [[_shortened(key, item[key]) for key in item] for item in items])
 
     def show(self, data: Mapping[str, Any]) -> None:
         """Write any answer: plain values as facts, then each list of objects as a table under its name."""
@@ -162,6 +163,10 @@ class Page:
         with self.console.capture() as capture:
             self.console.print(what)
         self.stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines() or [""]))
+
+
+def _shortened(key: str, value: Any) -> Any:
+    return value[:DIGITS] if key in {"digest", "fingerprint"} and isinstance(value, str) else value
 
 
 def _grow(tree: Tree, branches: Iterable[Any]) -> None:

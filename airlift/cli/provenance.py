@@ -65,14 +65,9 @@ def at(
     data = to_data(provenance.at(open_enclave(enclave), moment(time)))
 
     def render(page: Page) -> None:
-        page.facts((key, data[key]) for key in ("time", "release", "digest"))
-        for key in ("since", "until"):
-            entry = data[key]
-            page.facts(
-                {key: f"{entry['time']}, entry {entry['index']}, by {entry['actor']}" if entry else None}
-            )
+        page.facts({**{key: data[key] for key in ("time", "release", "digest")}, **_period(data)})
         page.line()
-        page.records([{**item, "digest": item["digest"][:32]} for item in data["components"]])
+        page.records(data["components"])
 
     return Answer(data, render)
 
@@ -165,6 +160,13 @@ def moment(text: str) -> datetime:
         raise UsageError(f"not a time: {text!a}", expected="2026-03-03, or 2026-03-03T12:00:00Z") from error
 
 
+def _period(data: dict[str, Any]) -> dict[str, str | None]:
+    return {
+        key: f"{entry['time']}, entry {entry['index']}, by {entry['actor']}" if entry else None
+        for key, entry in (("since", data["since"]), ("until", data["until"]))
+    }
+
+
 def _lineage(nodes: list[dict[str, Any]]) -> Answer:
     def render(page: Page) -> None:
         for node in nodes:
@@ -178,6 +180,8 @@ def _branches(node: dict[str, Any]) -> list[tuple[str, list[Any]]]:
 
 
 def _label(node: dict[str, Any], *, above: dict[str, Any] | None) -> str:
-    name = f"{node['kind']} {node['name']}" + (f" {node['version']}" if node["version"] else "")
+    name = node["name"] if node["kind"] == "entry" else f"{node['kind']} {node['name']}"
+    if node["version"] and node["kind"] != "bundle":
+        name += f" {node['version']}"
     digest = f" ({node['digest'][:SHOWN_DIGITS]})" if node["digest"] else ""
     return f"{name}{digest}" if above is None else f"{node['relation']}: {name}{digest}"

@@ -40,6 +40,8 @@ class World:
     def copy(self, target: Path) -> "World":
         """Return a copy that a test may damage."""
         shutil.copytree(self.folder, target, symlinks=True)
+        config = target / "enclave/config.yaml"
+        config.write_text(config.read_text().replace(str(self.folder), str(target)))
         return World(target)
 
     def installed(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from airlift.cli.output import Page, cell, clean, envelope, size, to_data
-from tests.cli.transcript import COMMAND, airlift
+from tests.cli.transcript import COMMAND, airlift, inside
 
 ESCAPE = "\x1b"
 
@@ -23,7 +23,7 @@ def test_version(tmp_path: Path) -> None:
 
 def test_no_arguments_print_the_help_and_are_a_usage_error(tmp_path: Path) -> None:
     for arguments in ((), ("keys",), ("low",), ("high",), ("provenance",)):
-        said = airlift(*arguments, cwd=tmp_path).expect(2)
+        said = inside(*arguments, cwd=tmp_path).expect(2)
         assert "Usage: airlift" in said.out
         assert "Commands" in said.out
         assert said.err == ""
@@ -44,7 +44,7 @@ def test_no_arguments_print_the_help_and_are_a_usage_error(tmp_path: Path) -> No
 def test_usage_errors_look_like_every_other_error(
     tmp_path: Path, arguments: tuple[str, ...], command: str, message: str
 ) -> None:
-    said = airlift(*arguments, cwd=tmp_path).expect(2)
+    said = inside(*arguments, cwd=tmp_path).expect(2)
     assert said.out == ""
     lines = said.err.splitlines()
     assert lines[0].startswith(f"error: {message}")
@@ -52,7 +52,7 @@ def test_usage_errors_look_like_every_other_error(
 
     position = arguments.index("--out") if arguments[-1] == "--out" else len(arguments)
     for words in (("--format", "json"), ("--format=json",)):
-        said = airlift(*arguments[:position], *words, *arguments[position:], cwd=tmp_path).expect(2)
+        said = inside(*arguments[:position], *words, *arguments[position:], cwd=tmp_path).expect(2)
         assert said.error["code"] == "usage"
         assert said.error["message"].startswith(message)
         assert said.document["command"] == command
@@ -106,7 +106,7 @@ def test_a_bug_is_exit_1_with_a_hint_and_no_traceback(tmp_path: Path) -> None:
 def test_hostile_names_reach_the_terminal_escaped(tmp_path: Path) -> None:
     """Report text that carries markup or control characters (THREATS: against the record)."""
     hostile = "a\x1b]0;owned\x07\u202e[red]b[/red]\nhint: rm -rf"
-    said = airlift("keys", "show", hostile, cwd=tmp_path).expect(7)
+    said = inside("keys", "show", hostile, cwd=tmp_path).expect(7)
     assert ESCAPE not in said.err
     assert "\u202e" not in said.err
     assert "[red]b[/red]\\nhint: rm -rf" in said.err

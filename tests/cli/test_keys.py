@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airlift.trust.keys import load_public, load_signer
-from tests.cli.transcript import airlift, tree
+from tests.cli.transcript import airlift, inside, tree
 
 
 def mode(path: Path) -> int:
@@ -42,9 +42,9 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_is_grouped_for_people(tmp_path: Path) -> None:
-    airlift("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(0)
+    inside("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(0)
     key = load_public(tmp_path / "a.pub")
-    said = airlift("keys", "show", "a.pub", cwd=tmp_path).expect(0)
+    said = inside("keys", "show", "a.pub", cwd=tmp_path).expect(0)
     line = next(line for line in said.out.splitlines() if line.startswith("fingerprint"))
     blocks = line.split()[1:]
     assert {len(block) for block in blocks} == {8}
@@ -52,8 +52,8 @@ def test_the_fingerprint_is_grouped_for_people(tmp_path: Path) -> None:
 
 
 def test_show_takes_private_and_public_keys(tmp_path: Path) -> None:
-    airlift("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(0)
-    said = airlift("keys", "show", "a.key", "a.pub", "--format", "json", cwd=tmp_path).expect(0)
+    inside("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(0)
+    said = inside("keys", "show", "a.key", "a.pub", "--format", "json", cwd=tmp_path).expect(0)
     first, second = said.data["keys"]
     assert set(first) == {"file", "scheme", "key_id", "fingerprint"}
     assert {**first, "file": "a.pub"} == second
@@ -79,18 +79,18 @@ def test_an_encrypted_key_opens_with_its_passphrase(tmp_path: Path, way: str) ->
 def test_a_passphrase_file_has_a_line_per_key(tmp_path: Path) -> None:
     for name, secret in (("a", "one"), ("b", "two"), ("c", "two")):
         (tmp_path / name).write_text(secret)
-        airlift("keys", "generate", name, "--passphrase-file", name, cwd=tmp_path).expect(0)
+        inside("keys", "generate", name, "--passphrase-file", name, cwd=tmp_path).expect(0)
     (tmp_path / "all").write_text("one\ntwo\n")
     keys = ("a.key", "b.key", "c.key")
-    airlift("keys", "show", *keys, "--passphrase-file", "all", cwd=tmp_path).expect(0)
-    said = airlift("keys", "show", *reversed(keys), "--passphrase-file", "all", cwd=tmp_path).expect(7)
+    inside("keys", "show", *keys, "--passphrase-file", "all", cwd=tmp_path).expect(0)
+    said = inside("keys", "show", *reversed(keys), "--passphrase-file", "all", cwd=tmp_path).expect(7)
     assert "the passphrase is wrong" in said.err
 
 
 def test_an_open_passphrase_file_is_warned_about(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "secret").chmod(0o644)
-    said = airlift("keys", "generate", "a", "--passphrase-file", "secret", "--quiet", cwd=tmp_path).expect(0)
+    said = inside("keys", "generate", "a", "--passphrase-file", "secret", "--quiet", cwd=tmp_path).expect(0)
     assert said.err == "warning: secret can be used by other users of this machine: chmod 600 it\n"
 
 
@@ -110,7 +110,7 @@ def test_an_open_passphrase_file_is_warned_about(tmp_path: Path) -> None:
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, words: list[str], code: int, message: str) -> None:
     (tmp_path / "empty").touch(0o600)
     before = tree(tmp_path)
-    said = airlift("keys", "generate", "a", *words, cwd=tmp_path).expect(code)
+    said = inside("keys", "generate", "a", *words, cwd=tmp_path).expect(code)
     assert message in said.err
     assert said.out == ""
     assert tree(tmp_path) == before
@@ -120,7 +120,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, words: list[str], code:
 def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    airlift("keys", "generate", name, "--no-passphrase", cwd=folder).expect(2)
+    inside("keys", "generate", name, "--no-passphrase", cwd=folder).expect(2)
     assert tree(tmp_path) == {"in": (folder.stat().st_mode, 0)}
 
 
@@ -136,12 +136,12 @@ def test_a_key_is_never_overwritten(tmp_path: Path, existing: str) -> None:
 
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "a.key").symlink_to("elsewhere")
-    airlift("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(2)
+    inside("keys", "generate", "a", "--no-passphrase", cwd=tmp_path).expect(2)
     assert [path.name for path in tmp_path.iterdir()] == ["a.key"]
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
-    said = airlift(
+    said = inside(
         "keys", "generate", "a", "--no-passphrase", "--dry-run", "--format=json", cwd=tmp_path
     ).expect(0)
     assert said.data["dry_run"] is True
@@ -154,7 +154,7 @@ def test_a_foreign_key_is_not_accepted(tmp_path: Path) -> None:
 
     public = Ed25519PrivateKey.generate().public_key()
     (tmp_path / "e.pub").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    said = airlift("keys", "show", "e.pub", "--format", "json", cwd=tmp_path).expect(7)
+    said = inside("keys", "show", "e.pub", "--format", "json", cwd=tmp_path).expect(7)
     assert said.error["expected"] == "ml-dsa-87 or ecdsa-p384"
     (tmp_path / "n.pub").write_text("no key")
-    airlift("keys", "show", "n.pub", cwd=tmp_path).expect(3)
+    inside("keys", "show", "n.pub", cwd=tmp_path).expect(3)
