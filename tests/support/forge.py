@@ -1,0 +1,112 @@
+"""What somebody with the bundler's key can make: bundles that say anything, listed and signed as they should be."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airlift.bundle import chunk, manifest, revocations, volume
+from airlift.bundle.chunk import Block
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.revocations import Revocation
+from airlift.low import volumes
+from airlift.low.chunks import write_chunks
+from airlift.low.signing import sign_roles
+from airlift.low.volumes import Carried
+from airlift.trust import bundling, proposal, targets
+from airlift.trust.metadata import TARGETS
+from airlift.trust.roles import BUNDLER
+from tests.support import keys
+from tests.support.depots import BUNDLER as MACHINE
+from tests.support.depots import NOW, RELEASERS, Site
+
+
+def describe(
+    site: Site, label: str, files: Sequence[bytes] = (), bases: Sequence[bytes] = (), **more: Any
+) -> Bundle:
+    """Return the manifest of the next bundle of a release that rebuilds these files; keywords override."""
+    found = {reference.label: reference for reference in site.depot.releases()}
+    release = site.depot.load_release(label)
+    listed = targets.listed(site.depot.store.published(TARGETS), TARGETS)
+    made = Bundle(
+        sequence=bundling.sequence_of(site.depot.store) + 1,
+        issued="2026-11-21T12:00:00Z",
+        enclave=None,
+        marking=release.marking,
+        target=found[label],
+        baseline=found["assistant@1"] if bases else None,
+        bases=tuple(digest(data) for data in bases),
+        files=tuple(digest(data) for data in files),
+        chunks=(),
+        revocations=listed[revocations.TARGET].sha512,
+    )
+    return replace(made, **more)
+
+
+def digest(data: bytes) -> FileDigest:
+    """Return SHA-512 and size."""
+    return FileDigest(hashlib.sha512(data).hexdigest(), len(data))
+
+
+def publish(
+    site: Site,
+    made: Bundle,
+    packed: Sequence[bytes],
+    folder: Path,
+    *,
+    now: datetime = NOW,
+    documents: Sequence[bytes] | None = None,
+    listed_as: int | None = None,
+) -> list[Path]:
+    """List and sign ``made`` with the chunks ``packed``, and write it as one volume; return its folder."""
+    depot = site.depot
+    written = write_chunks(packed, folder / volume.CHUNKS) if _folder(folder / volume.CHUNKS) else ()
+    made = replace(made, chunks=made.chunks or tuple(item.digest for item in written))
+    data = manifest.format(made)
+    signer = keys.signer(MACHINE)
+    bundling.publish_bundle(
+        depot.store,
+        targets.describe(manifest.target_name(made.digest), BUNDLER, data, {}),
+        listed_as or made.sequence,
+        signer,
+        now,
+    )
+    if documents is None:
+        documents = [depot.read_document(made.revocations)]
+        documents += [depot.read_document(made.target.digest)] if made.target else []
+    named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
+    carried = Carried(bundling.volume_files(depot.store), named)
+    share = frozenset(item.digest.sha512 for item in written)
+    return volumes.write_volumes(made, [share], carried, written, folder)
+
+
+def relist(site: Site, made: Bundle, sequence: int, folder: Path) -> list[Path]:
+    """Publish a bundle whose manifest says an old sequence number, in metadata that says a new one."""
+    return publish(site, replace(made, sequence=sequence), (), folder, listed_as=made.sequence + 1)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def packed(*blocks: Block) -> list[bytes]:
+    """Return one chunk of these blocks."""
+    return [chunk.format(blocks)]
+
+
+def raw(file: int, start: int, data: bytes) -> Block:
+    """Return a block that carries its bytes."""
+    return Block(file, start, len(data), 0, 0, (), data)
+
+
+def revoke(site: Site, *entries: Revocation) -> None:
+    """Publish a list of revocations, signed by the release authority."""
+    data = revocations.format(tuple(sorted(entries)))
+    site.depot.write_document(data)
+    target = targets.describe(revocations.TARGET, TARGETS, data, {})
+    proposal.propose_target(site.depot.store, target, NOW)
+    sign_roles(site.depot, (TARGETS,), [keys.signer(name) for name in RELEASERS[:2]], NOW)
