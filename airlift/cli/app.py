@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -50,14 +51,28 @@ high.add_typer(policy, name="policy")
 
 COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completions
 
-MODULES = {
-    "doctor": ("doctor",),
-    "keys": ("keys",),
-    "low": ("low_setup", "low_release", "low_send", "low_look"),
-    "high": ("high_setup", "high_import", "high_run"),
-    "provenance": ("provenance",),
+
+def _low() -> None:
+    importlib.import_module("airlift.cli.low_setup")
+    importlib.import_module("airlift.cli.low_release")
+    importlib.import_module("airlift.cli.low_send")
+    importlib.import_module("airlift.cli.low_look")
+
+
+def _high() -> None:
+    importlib.import_module("airlift.cli.high_setup")
+    importlib.import_module("airlift.cli.high_import")
+    importlib.import_module("airlift.cli.high_run")
+
+
+GROUPS: dict[str, Callable[[], object]] = {
+    "doctor": lambda: importlib.import_module("airlift.cli.doctor"),
+    "keys": lambda: importlib.import_module("airlift.cli.keys"),
+    "low": _low,
+    "high": _high,
+    "provenance": lambda: importlib.import_module("airlift.cli.provenance"),
 }
-"""Where the commands of each group are declared: importing a module declares them."""
+"""How the commands of each group are declared: by importing the modules that hold them."""
 
 
 def declare(word: str | None = None) -> None:
@@ -66,14 +81,13 @@ def declare(word: str | None = None) -> None:
     So a command of one side never loads the other side, and starts faster.
     """
     for group in _wanted(word):
-        for module in MODULES[group]:
-            importlib.import_module(f"airlift.cli.{module}")
+        GROUPS[group]()
 
 
 def _wanted(word: str | None) -> list[str]:
     if word is None or COMPLETION in os.environ:
-        return list(MODULES)
-    return [word] if word in MODULES else ["doctor"]
+        return list(GROUPS)
+    return [word] if word in GROUPS else ["doctor"]
 
 
 def _version(context: typer.Context, wanted: bool) -> None:

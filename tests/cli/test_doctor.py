@@ -21,7 +21,7 @@ def test_doctor_reports_every_area(tmp_path: Path) -> None:
         assert found[scheme]["status"] == "ok"
         assert "forgery refused" in found[scheme]["detail"]
     assert found["sha512"]["detail"].endswith("MB/s")
-    assert {"openssl", "python", "tuf", "zstd", "umask"} <= set(found)
+    assert {"openssl", "python", "tuf", "raw", "equal", "zstd", "planes", "umask"} <= set(found)
 
 
 def test_doctor_changes_nothing(tmp_path: Path) -> None:

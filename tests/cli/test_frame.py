@@ -1,7 +1,7 @@
 """The frame that every command shares: streams, exit codes, the JSON envelope, errors."""
 
+import io
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from airlift.cli import progress
 from airlift.cli.output import Page, cell, clean, envelope, size, to_data
-from tests.cli.transcript import COMMAND, airlift, inside
+from airlift.cli.session import Run, Verbosity
+from airlift.progress import silent
+from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
 
 ESCAPE = "\x1b"
 
@@ -162,35 +165,6 @@ def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
     assert err.splitlines()[-1].startswith("hint: run the same command again")
 
 
-def on_a_terminal(
-    arguments: list[str], cwd: Path, dialogue: tuple[tuple[str, str], ...] = (), **environment: str
-) -> tuple[int, str]:
-    """Run the command on a pseudo-terminal; ``dialogue`` is (question to wait for, what to type).
-
-    Returns its exit code and everything it wrote.
-    """
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover - replaced at once
-        os.chdir(cwd)
-        os.execve(COMMAND[0], [*COMMAND, *arguments], {**os.environ, "TERM": "xterm", **environment})  # noqa: S606
-    said, seen = b"", 0
-    while part := _read(terminal):
-        said += part
-        if dialogue and dialogue[0][0].encode() in said[seen:]:
-            time.sleep(0.2)  # getpass throws away what was typed before it asked
-            os.write(terminal, f"{dialogue[0][1]}\n".encode())
-            dialogue, seen = dialogue[1:], len(said)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # the other end is closed
-        return b""
-
-
 def test_colours_on_a_terminal_unless_no_color(tmp_path: Path) -> None:
     code, said = on_a_terminal(["keys", "show", "gone"], tmp_path)
     assert code == 7
@@ -244,3 +218,53 @@ def test_a_page_is_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> N
     assert lines[0] == f"digest  {'f' * 128}"
     assert lines[2] == f"[bold]x  {'y' * 200}"
     assert lines[3:] == ["root", "└── a\\n", "    └── b"]
+
+
+def test_lines_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress elsewhere than on a terminal: the first line after two seconds, then one every ten."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    lines = progress.Lines(stream)
+    for second in range(30):
+        now[0] = 100.0 + second
+        lines("reading\x1b", second, 30)
+    lines.close()
+    assert stream.getvalue().splitlines() == [f"reading\\x1b: {share} %" for share in (6, 40, 73)]
+
+
+def test_bars_are_drawn_and_taken_away() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    bars = progress.Bars(stream)
+    bars("[red]reading", 1, 2)
+    bars("[red]reading", 2, 2)
+    bars.close()
+    bars("writing", 1, 2)
+    bars.close()
+    assert "[red]reading" in stream.getvalue()
+    assert "writing" in stream.getvalue()
+
+
+def test_quiet_and_no_progress_say_nothing() -> None:
+    assert Run(verbosity=Verbosity.quiet).progress is silent
+    assert Run(show_progress=False).progress is silent
+    assert isinstance(Run(err=io.StringIO()).progress, progress.Lines)
+
+
+def test_how_much_is_said() -> None:
+    said = {}
+    for verbosity in Verbosity:
+        run = Run(verbosity=verbosity, err=io.StringIO())
+        run.say("a")
+        run.detail("b")
+        run.warn("c")
+        said[verbosity.value] = run.err.getvalue().split("\n")[:-1]  # type: ignore[attr-defined]
+    assert said == {
+        "quiet": ["warning: c"],
+        "normal": ["a", "warning: c"],
+        "verbose": ["a", "b", "warning: c"],
+    }

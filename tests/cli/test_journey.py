@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import World, make_enclave, write_manifest
-from tests.cli.transcript import inside
+from tests.cli.transcript import inside, on_a_terminal
 
 COMPONENTS = {"corpus", "guard"}
 IMPORT_KEYS = {
@@ -259,6 +259,24 @@ def test_enrolment_asks_for_the_fingerprint(world: World) -> None:
     done = world.quick(*words, "--expect-fingerprint", spaced, "--format", "json").expect(0)
     assert done.data["enclave"] == "new"
     assert world.quick(*words, "--yes", "--format", "json").expect(2).error["code"] == "exists"
+
+
+@pytest.mark.parametrize(("typed", "code"), [("", 2), ("no", 2), ("y", 0), ("YES", 0)])
+def test_a_person_compares_the_fingerprint(world: World, typed: str, code: int) -> None:
+    words = [
+        "high",
+        "init",
+        "--enclave",
+        "new",
+        "--root",
+        "depot/root.json",
+        "--ledger-key",
+        "keys/ledger.key",
+    ]
+    ended, said = on_a_terminal(words, world.folder, (("[y/N] ", typed),))
+    assert ended == code
+    assert re.search(r"(?:[0-9a-f]{8} ){11}[0-9a-f]{8}", said)
+    assert (world.folder / "new").exists() == (code == 0)
 
 
 def test_the_ledger_key_is_found_from_any_folder(world: World, tmp_path: Path) -> None:

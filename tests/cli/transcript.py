@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +94,35 @@ def inside(*arguments: str | Path, cwd: Path) -> Transcript:
     with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(map(str, arguments)))
     return Transcript(tuple(map(str, arguments)), code, out.getvalue(), err.getvalue())
+
+
+def on_a_terminal(
+    arguments: list[str], cwd: Path, dialogue: tuple[tuple[str, str], ...] = (), **environment: str
+) -> tuple[int, str]:
+    """Run the command on a pseudo-terminal; ``dialogue`` is (question to wait for, what to type).
+
+    Returns its exit code and everything it wrote.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:  # pragma: no cover - replaced at once
+        os.chdir(cwd)
+        os.execve(COMMAND[0], [*COMMAND, *arguments], {**os.environ, "TERM": "xterm", **environment})  # noqa: S606
+    said, seen = b"", 0
+    while part := _read(terminal):
+        said += part
+        if dialogue and dialogue[0][0].encode() in said[seen:]:
+            time.sleep(0.2)  # getpass throws away what was typed before it asked
+            os.write(terminal, f"{dialogue[0][1]}\n".encode())
+            dialogue, seen = dialogue[1:], len(said)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        return b""
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
