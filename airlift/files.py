@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airlift.errors import (
@@ -133,6 +133,19 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make the names in ``folder`` and in every folder below it durable, and its own name if that is permitted."""
+    with writing(folder):
+        for path, _, _ in os.walk(folder, onerror=_raise):
+            sync_folder(Path(path))
+    with suppress(PermissionDeniedError):  # a folder above that may be passed through, but not read
+        sync_folder(folder.parent)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def make_folder(path: Path, mode: int = FOLDER_MODE) -> Path:
@@ -303,6 +316,9 @@ def remove_temporary(folder: Path) -> None:
 def lock(path: Path) -> Iterator[None]:
     """Hold the exclusive lock file ``path`` (one command at a time per depot or enclave).
 
+    The file is one byte long while it is held, and stays so if the holder is killed or fails. Whoever takes it next
+    syncs every folder around it first: a name that the dead one wrote can be seen, but may not be durable yet.
+
     Raises:
         BusyError: another process holds it.
     """
@@ -314,7 +330,12 @@ def lock(path: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise BusyError(f"{path.parent} is in use by another airlift command") from error
+            if os.fstat(descriptor).st_size:
+                sync_tree(path.parent)
+            os.ftruncate(descriptor, 1)
         yield
+        with writing(path):
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 
