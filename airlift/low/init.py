@@ -3,7 +3,6 @@
 Built beside the place where it will stand, and renamed there: a failure leaves nothing behind.
 """
 
-import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,10 +79,13 @@ def init(
             _create(Depot(Path(scratch)), roles, now)
         return InitResult(folder, folder / "root.json", None, ())
     files.make_folder(folder.absolute().parent)
-    temporary = folder.absolute().parent / f".tmp-{secrets.token_hex(8)}"
+    temporary = folder.absolute().with_name(f".tmp-{folder.absolute().name}")
+    files.remove(temporary)
     try:
-        fingerprint, pending = _build(temporary, roles, {"root": root, "release": release}, holders, now)
-        files.rename_durable(temporary, folder.absolute())
+        files.make_folder(temporary)
+        with files.lock(temporary / "lock"):
+            fingerprint, pending = _build(temporary, roles, {"root": root, "release": release}, holders, now)
+            files.rename_durable(temporary, folder.absolute())
     except BaseException:
         files.remove(temporary)
         raise
