@@ -25,6 +25,7 @@ HEADER = struct.Struct("<8sII")
 BLOCK = struct.Struct("<IBBBBQQI")
 SOURCE = struct.Struct("<IQQ")
 MAX_SOURCES = 4
+MAX_BLOCKS = 1 << 16
 MAX_BLOCK_BYTES = 16 << 20
 PIECE_BYTES = 4 << 20
 
@@ -81,8 +82,10 @@ def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     if not HEADER.size <= len(data) <= MAX_CHUNK_BYTES:
         raise MalformedError("a chunk is too short or too long", found=f"{len(data)} bytes")
     magic, count, zero = HEADER.unpack_from(data)
-    if magic != MAGIC or zero or not 0 < count <= len(data) // BLOCK.size:
-        raise MalformedError("a chunk does not start with a block table")
+    if magic != MAGIC or zero or not 0 < count <= min(MAX_BLOCKS, len(data) // BLOCK.size):
+        raise MalformedError(
+            "a chunk does not start with a block table", expected=f"1 to {MAX_BLOCKS} blocks"
+        )
     entries, position = _parse_table(data, count)
     view, blocks = memoryview(data), []
     for (file, codec, element, _, _, start, length, payload), sources in entries:

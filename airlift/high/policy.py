@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from airlift import authored, files, strict
 from airlift.errors import LedgerError, ManifestError
 from airlift.high.enclave import MAX_CONFIG_BYTES, Enclave, Operator
@@ -38,7 +40,7 @@ class PolicyDocument:
 
 def default_document(enclave: str) -> bytes:
     """Return the policy text of an enclave whose owners gave none: every key at its safe default."""
-    return f"airlift: 1\nenclave: {enclave}\n".encode()
+    return yaml.safe_dump({"airlift": 1, "enclave": enclave}, sort_keys=False).encode()
 
 
 def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:

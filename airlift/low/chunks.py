@@ -66,12 +66,12 @@ def merge(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 def pack(blocks: Iterable[Block], limit: int) -> Iterator[bytes]:
-    """Yield the bytes of chunks of at most ``limit`` bytes that hold the blocks, in order."""
+    """Yield the bytes of chunks of at most ``limit`` bytes and MAX_BLOCKS blocks that hold the blocks, in order."""
     held: list[Block] = []
     used = chunk.HEADER.size
     for block in blocks:
         need = block.table_bytes + len(block.payload)
-        if held and used + need > limit:
+        if held and (used + need > limit or len(held) == chunk.MAX_BLOCKS):
             yield chunk.format(held)
             held, used = [], chunk.HEADER.size
         held.append(block)

@@ -205,3 +205,10 @@ def test_a_long_copy_is_taken_apart_exactly(length: int) -> None:
 
 def test_table_entries_are_measured() -> None:
     assert [block.table_bytes for block in BLOCKS] == [BLOCK.size + n * SOURCE.size for n in (0, 1, 2)]
+
+
+def test_a_table_of_too_many_blocks_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunk, "MAX_BLOCKS", 1)
+    blocks = [Block(0, 0, 1, 0, 0, (), b"x"), Block(0, 1, 1, 0, 0, (), b"x")]
+    with pytest.raises(MalformedError, match="does not start with a block table"):
+        chunk.parse(chunk.format(blocks), BUNDLE)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airlift import codec, files
-from airlift.bundle import layout, volume
+from airlift.bundle import chunk, layout, volume
 from airlift.bundle.layout import Medium
 from airlift.errors import (
     AirliftError,
@@ -523,3 +523,11 @@ def test_renew_on_a_small_medium(stocked: Site) -> None:
             now=NOW,
         )
     shutil.rmtree(stocked.folder / "out", ignore_errors=True)
+
+
+def test_a_chunk_never_has_more_blocks_than_a_reader_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of millions of copies would cost a reader gigabytes: writer and reader share the limit."""
+    monkeypatch.setattr(chunk, "MAX_BLOCKS", 3)
+    block = chunk.Block(0, 0, 1, 0, 0, (), b"x")
+    counts = [chunk.HEADER.unpack_from(data)[1] for data in chunks.pack([block] * 7, chunk.MAX_BLOCK_BYTES)]
+    assert counts == [3, 3, 1]
