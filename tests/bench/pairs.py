@@ -31,8 +31,8 @@ def pairs() -> Iterator[Pair]:
     ):
         yield Pair(name, STACK / f"{base}.safetensors", STACK / f"{target}.safetensors")
     folder = os.environ.get(FOLDER_VARIABLE)
-    for target in sorted(Path(folder).glob("*.*.safetensors")) if folder else []:
-        name, dtype = target.name.split(".")[:2]
-        base = target.with_name(f"base.{dtype}.safetensors")
-        if name != "base" and base.is_file():
-            yield Pair(f"{name} {dtype}", base, target)
+    for path in sorted(Path(folder).glob("*.*.safetensors")) if folder else []:
+        name, dtype = path.name.split(".")[:2]
+        origin = path.with_name(f"base.{dtype}.safetensors")
+        if name != "base" and origin.is_file():
+            yield Pair(f"{name} {dtype}", origin, path)
