@@ -36,7 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command, write its answer or error, and return its exit code (SPEC 10)."""
     _prepare_streams()
     run = Run(format=_wanted_format(arguments))
-    declare(arguments[0] if arguments else "")
     outcome = _outcome(run, arguments)
     try:
         code = _tell(run, outcome)
@@ -67,6 +66,7 @@ def _prepare_streams() -> None:
 def _outcome(run: Run, arguments: Sequence[str]) -> Answer | AirliftError | int:
     """Run one command; return its answer, its error, or the exit code of what typer did by itself (help)."""
     try:
+        declare(arguments[0] if arguments else "")
         result: Answer | int | None = typer.main.get_command(root).main(
             list(arguments), prog_name="airlift", standalone_mode=False, obj=run
         )

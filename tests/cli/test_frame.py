@@ -147,6 +147,16 @@ def test_closed_streams_are_survived(tmp_path: Path) -> None:
     assert subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, check=False).returncode == 0
 
 
+def _writer_of(fifo: Path) -> int:
+    """Open a fifo for writing once somebody reads it."""
+    for _ in range(600):
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(fifo)
+
+
 def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     process = subprocess.Popen(
@@ -156,9 +166,10 @@ def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(1.0)  # it waits for a writer of the fifo
+    writer = _writer_of(tmp_path / "fifo")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
+    os.close(writer)
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[0] == "error: interrupted; nothing half-done is in effect"
