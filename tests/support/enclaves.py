@@ -99,6 +99,7 @@ def _make(folder: Path) -> World:
         "bravo": site.bundle("assistant@1", "bravo", for_="bravo", from_="none"),
         "uncut": site.bundle("assistant@1", "uncut"),
         "step": site.bundle("assistant@3", "step", from_="assistant@2"),
+        "last": site.bundle("assistant@2", "last", from_="assistant@1"),
     }
     withdraw(site.depot, made["delta"].bundle, signer=keys.signer(BUNDLER), now=NOW)
     made["renewal"] = renew(site.depot, output=folder / "renewal", signer=keys.signer(BUNDLER), now=NOW)

@@ -63,7 +63,8 @@ def publish(
 ) -> list[Path]:
     """List and sign ``made`` with the chunks ``packed``, and write it as one volume; return its folder."""
     depot = site.depot
-    written = write_chunks(packed, folder / volume.CHUNKS) if _folder(folder / volume.CHUNKS) else ()
+    (folder / volume.CHUNKS).mkdir(parents=True, exist_ok=True)
+    written = write_chunks(packed, folder / volume.CHUNKS)
     made = replace(made, chunks=made.chunks or tuple(item.digest for item in written))
     data = manifest.format(made)
     signer = keys.signer(MACHINE)
@@ -86,11 +87,6 @@ def publish(
 def relist(site: Site, made: Bundle, sequence: int, folder: Path) -> list[Path]:
     """Publish a bundle whose manifest says an old sequence number, in metadata that says a new one."""
     return publish(site, replace(made, sequence=sequence), (), folder, listed_as=made.sequence + 1)
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def packed(*blocks: Block) -> list[bytes]:

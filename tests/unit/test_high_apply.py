@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,9 @@ from airlift.errors import (
     NoSpaceError,
     StorageError,
 )
+from airlift.high import install as install_module
 from airlift.high.apply import apply
+from airlift.high.enclave import Enclave
 from airlift.high.import_ import import_, save_trust
 from airlift.high.record import commit_detail
 from airlift.high.verified import VerifiedBundle
@@ -35,7 +38,6 @@ from tests.support.depots import NOW
 from tests.support.enclaves import (
     V1,
     V2,
-    Enclave,
     attempt,
     copy,
     enclave,
@@ -93,9 +95,7 @@ def test_a_rotten_baseline_that_does_not_even_decode(tmp_path: Path) -> None:
 
 def test_a_baseline_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("one", tmp_path)
-    from airlift.high import apply as module
-
-    real = module.files.read_at
+    real = files.read_at
 
     def read_at(descriptor: int, offset: int, length: int) -> bytes:
         data = real(descriptor, offset, length)
@@ -304,11 +304,9 @@ def test_content_that_vanishes_at_the_last_moment(tmp_path: Path, monkeypatch: p
     place = enclave("one", tmp_path)
     from airlift.high import import_ as module
 
-    real = module.install
-
-    def install(*args: object) -> object:
+    def install(*args: Any) -> object:
         at_rest(place, V1["guard"]["guard.safetensors"]).rename(tmp_path / "taken")
-        return real(*args)  # type: ignore[arg-type]
+        return install_module.install(*args)
 
     monkeypatch.setattr(module, "install", install)
     with pytest.raises(ContentDamagedError):

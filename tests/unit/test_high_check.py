@@ -1,6 +1,7 @@
 """Content at rest: check finds what rotted, repair rebuilds it, gc removes only what nobody needs."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,15 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.high.check import check, repair
+from airlift.high.enclave import Enclave
 from airlift.high.gc import gc
 from airlift.high.policy import set_policy
 from airlift.high.provenance import load_record
 from tests.support import forge
-from tests.support.depots import NOW
 from tests.support.enclaves import (
     V1,
     V2,
     V3,
-    Enclave,
     attempt,
     enclave,
     flip,
@@ -153,10 +153,11 @@ def test_files_that_somebody_added(tmp_path: Path) -> None:
     top = place.active.resolve()
     (top / "base" / "modeling.py").write_text("import os\n")
     (top / "link").symlink_to("/")
-    for look in (
+    looks: list[Callable[[], object]] = [
         lambda: check(place),
         lambda: repair(place, world().bundles["full"], operator=operator()),
-    ):
+    ]
+    for look in looks:
         with pytest.raises(ContentDamagedError) as caught:
             look()
         found = [path.split("/", 2)[2] for path in caught.value.data["unlisted"]]
@@ -237,4 +238,3 @@ def test_repair_from_a_damaged_medium(tmp_path: Path) -> None:
     with pytest.raises(ProvenBadError):
         repair(place, paths, operator=operator())
     assert damaged(place) == [DIGEST]
-    assert NOW

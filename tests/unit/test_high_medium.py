@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from airlift.errors import (
     UncheckedError,
 )
 from airlift.high import medium
+from airlift.high.apply import apply
 from airlift.high.import_ import import_
 from airlift.high.inspect import inspect
 from airlift.high.plan import plan
@@ -509,11 +511,9 @@ def test_a_chunk_replaced_after_it_was_listed(tmp_path: Path, monkeypatch: pytes
     paths = volumes("full", tmp_path)
     from airlift.high import import_ as module
 
-    real = module.apply
-
-    def later(*args: object, **more: object) -> object:
+    def later(*args: Any, **more: Any) -> object:
         flip(first_chunk(paths[2]), 77)
-        return real(*args, **more)  # type: ignore[arg-type]
+        return apply(*args, **more)
 
     monkeypatch.setattr(module, "apply", later)
     attempt(enclave("fresh", tmp_path), paths, DigestError, 3)
@@ -528,14 +528,12 @@ def test_a_chunk_taken_away_after_it_was_listed(
     paths = volumes("full", tmp_path)
     from airlift.high import import_ as module
 
-    real = module.apply
-
-    def later(*args: object, **more: object) -> object:
+    def later(*args: Any, **more: Any) -> object:
         target = first_chunk(paths[0])
         shutil.move(target, tmp_path / "taken")
         if swap == "link":
             target.symlink_to(tmp_path / "taken")
-        return real(*args, **more)  # type: ignore[arg-type]
+        return apply(*args, **more)
 
     monkeypatch.setattr(module, "apply", later)
     attempt(enclave("fresh", tmp_path), paths, error, code)

@@ -17,6 +17,7 @@ from airlift.errors import (
 )
 from airlift.high.activate import activate
 from airlift.high.check import check, repair
+from airlift.high.enclave import Enclave
 from airlift.high.enrol import enrol
 from airlift.high.gc import gc
 from airlift.high.inspect import inspect
@@ -32,7 +33,6 @@ from tests.support.enclaves import (
     V1,
     V2,
     V3,
-    Enclave,
     attempt,
     enclave,
     forget,
@@ -98,11 +98,12 @@ def test_policy_holds_for_a_roll_back(tmp_path: Path, rule: str) -> None:
     take(place, "step", activate=True)
     keys.write(tmp_path / "policy", "scanner")
     policy(place, tmp_path / "policy", text)
-    for switch in (
+    switches: list[Callable[[], object]] = [
         lambda: rollback(place, operator=operator()),
         lambda: activate(place, "assistant@1", operator=operator()),
         lambda: rollback(place, dry_run=True, operator=operator()),
-    ):
+    ]
+    for switch in switches:
         with pytest.raises(error) as caught:
             switch()
         assert caught.value.exit_code == 6

@@ -26,6 +26,7 @@ from airlift.errors import (
 )
 from airlift.high.activate import activate
 from airlift.high.emergency import Emergency
+from airlift.high.enclave import Enclave
 from airlift.high.import_ import import_
 from airlift.high.plan import plan
 from airlift.high.policy import set_policy
@@ -38,7 +39,6 @@ from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
 from tests.support.enclaves import (
     V1,
     V3,
-    Enclave,
     attempt,
     enclave,
     flip,
@@ -437,3 +437,13 @@ def test_rejects_do_not_pile_up_in_the_way(tmp_path: Path) -> None:
             take(place, "bravo")
     assert take(place, "full", activate=True).activated
     assert holds_release(place, V1)
+
+
+def test_a_kept_root_that_is_damaged(tmp_path: Path) -> None:
+    """A damaged root at rest is the enclave's trouble, not the medium's."""
+    place = enclave("one", tmp_path)
+    (place.roots / "notes.root.json").write_bytes(b"not ours to read")
+    (place.roots / "2.root.json").write_bytes(b"{}")
+    attempt(place, world().bundles["delta"], TrustStateError, 3)
+    (place.roots / "2.root.json").unlink()
+    assert take(place, "delta").installed

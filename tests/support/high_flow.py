@@ -1,0 +1,73 @@
+"""The whole high-side flow in a process of its own: ``python high_flow.py GUARD FOLDER ROOT KEY BUNDLE...``.
+
+Nothing of airlift is imported before the guard stands, so that import-time sockets count as well. Prints the audit
+events of sockets that were seen.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SEEN: list[str] = []
+
+
+def guard(event: str, args: tuple[Any, ...]) -> None:
+    """Record and refuse everything that a socket does."""
+    if event.startswith("socket."):
+        SEEN.append(f"{event} {args[1:]}")
+        raise RuntimeError(f"{event}: there is no network here")
+
+
+class Absent:
+    """Makes modules impossible to import."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Refuse the extras of the low side and of the command line."""
+        if name.split(".", maxsplit=1)[0] in {"huggingface_hub", "typer", "rich", "requests", "httpx"}:
+            raise ModuleNotFoundError(f"{name} is not installed here", name=name)
+
+
+def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
+    """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
+    from airlift.high import check, enrol, gc, import_, inspect, plan, provenance, rollback, status
+    from airlift.high.enclave import Operator, open_enclave
+    from airlift.trust.keys import load_signer
+
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    operator = Operator("isolated", load_signer(key), now)
+    enrol.enrol(
+        folder,
+        root=root,
+        expected=enrol.root_fingerprint(root),
+        name="alpha",
+        ledger_key=key,
+        operator=operator,
+    )
+    place = open_enclave(folder)
+    for bundle in bundles:
+        inspect.inspect([bundle])
+        plan.plan(place, [bundle], now)
+        import_.import_(place, [bundle], operator=operator, activate=True)
+    rollback.rollback(place, operator=operator)
+    check.check(place)
+    gc.gc(place, operator=operator)
+    provenance.verify(place, public_key=None, checkpoint=None)
+    provenance.trace(place, "base")
+    return str(status.status(place, now).active)
+
+
+def main() -> None:
+    """Run the flow under the guard that the first argument names."""
+    kind, folder, root, key, *bundles = sys.argv[1:]
+    if kind == "audit":
+        sys.addaudithook(guard)
+    if kind != "plain":
+        sys.meta_path.insert(0, Absent())
+    active = flow(Path(folder), Path(root), key, [Path(item) for item in bundles])
+    sys.stdout.write(json.dumps({"active": active, "seen": SEEN}))
+
+
+if __name__ == "__main__":
+    main()
