@@ -165,10 +165,10 @@ def _check(block: Block, payload: int, bundle: Bundle) -> None:
             source.start, source.length, bundle.bases[source.base].size
         ):
             raise MalformedError("a block reads outside its base")
-        if source.length > max(2 * MAX_BLOCK_BYTES, block.length):
-            raise MalformedError(
-                "a block's source is too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes"
-            )
+    if sum(source.length for source in block.sources) > max(2 * MAX_BLOCK_BYTES, block.length):
+        raise MalformedError(
+            "a block's sources are too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes together"
+        )
 
 
 def _inside(start: int, length: int, size: int) -> bool:

@@ -125,9 +125,9 @@ def test_only_a_plain_copy_may_be_long() -> None:
 
 def test_what_a_block_reads_is_bounded() -> None:
     longest = 2 * MAX_BLOCK_BYTES
-    assert parse_one(Block(0, 0, 1, 3, 0, (Source(0, 0, longest),) * 4, b""))
-    with pytest.raises(MalformedError, match="source is too long"):
-        parse_one(Block(0, 0, 1, 3, 0, (Source(0, 0, longest + 1),), b""))
+    assert parse_one(Block(0, 0, 1, 3, 0, (Source(0, 0, longest // 4),) * 4, b""))
+    with pytest.raises(MalformedError, match="sources are too long"):
+        parse_one(Block(0, 0, 1, 3, 0, (Source(0, 0, longest), Source(0, 0, 1)), b""))
 
 
 # -- the order of blocks -------------------------------------------------------------------------------------------
