@@ -55,7 +55,9 @@ def size(count: int) -> str:
 
 def make_keys(story: Story) -> None:
     """Six people and machines get keys."""
-    story.tell("Keys: two root holders, two release holders, the build machine, the enclave's ledger (ML-DSA-87)")
+    story.tell(
+        "Keys: two root holders, two release holders, the build machine, the enclave's ledger (ML-DSA-87)"
+    )
     for name in ("root-ada", "root-bo", "release-cy", "release-di", "build-machine", "ledger"):
         story.run("keys", "generate", name, "--out", "keys", "--no-passphrase")
 
@@ -64,9 +66,10 @@ def make_sides(story: Story) -> None:
     """A depot on the low side, an enclave on the high side, joined by a fingerprint read over the telephone."""
     story.tell("Low side: a depot. Two of two must sign a root, two of two a release")
     depot = story.run(
-        *("low", "init", "--root-key", "keys/root-ada.key", "--root-key", "keys/root-bo.key", "--root-threshold", "2"),
-        *("--release-key", "keys/release-cy.key", "--release-key", "keys/release-di.pub", "--release-threshold", "2"),
-        *("--bundler-key", "keys/build-machine.key"),
+        *("low", "init", "--bundler-key", "keys/build-machine.key"),
+        *("--root-key", "keys/root-ada.key", "--root-key", "keys/root-bo.key", "--root-threshold", "2"),
+        *("--release-key", "keys/release-cy.key", "--release-key", "keys/release-di.pub"),
+        *("--release-threshold", "2"),
     )["data"]
     story.note(f"root fingerprint {depot['fingerprint'][:32]}..., to be compared out of band")
     story.note("one release holder gave only a public key: the first targets wait for that signature")
@@ -81,10 +84,15 @@ def make_sides(story: Story) -> None:
 def publish(story: Story, version: str) -> None:
     """One holder releases, the other one looks and signs."""
     release = f"assistant@{version}"
-    first = story.run("low", "release", MANIFESTS / f"assistant-{version}.yaml", "--key", "keys/release-cy.key")["data"]
-    story.note(f"{release}: {first['signatures']} of {first['threshold']} signatures, published: {first['published']}")
-    second = story.run("low", "sign", release, "--key", "keys/release-di.key")["data"]
-    story.note(f"{release}: {second['signatures']} of {second['threshold']} signatures, published: {second['published']}")
+    manifest = MANIFESTS / f"assistant-{version}.yaml"
+    for words in (
+        ("release", manifest, "--key", "keys/release-cy.key"),
+        ("sign", release, "--key", "keys/release-di.key"),
+    ):
+        done = story.run("low", *words)["data"]
+        story.note(
+            f"{release}: {done['signatures']} of {done['threshold']} signatures, published: {done['published']}"
+        )
 
 
 def bundle(story: Story, version: str, output: str, *options: str) -> list[Path]:
@@ -172,7 +180,9 @@ def _path(node: dict[str, Any]) -> list[str]:
     nodes = node.get("nodes", [node.get("node", node)])
     while nodes:
         chosen = next((n for n in nodes if n["kind"] in {"release", "bundle"}), nodes[0])
-        names.append(f"{chosen['kind']} {chosen['name']}" + (f"@{chosen['version']}" if chosen["version"] else ""))
+        names.append(
+            f"{chosen['kind']} {chosen['name']}" + (f"@{chosen['version']}" if chosen["version"] else "")
+        )
         nodes = [n for n in chosen["parents"] if n["kind"] in {"release", "bundle", "key"}]
     return names
 
