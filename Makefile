@@ -11,7 +11,7 @@ CODE   := airlift tests $(wildcard examples)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test lint format bench fuzz wheels lock clean
+.PHONY: help venv demo test lint format bench fuzz crash wheels lock clean
 
 help:
 	@echo "make demo    the story from low to high and back, on the example stack"
@@ -20,6 +20,7 @@ help:
 	@echo "make format  rewrite the code as ruff formats it"
 	@echo "make bench   measurements, with their peers"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
+	@echo "make crash   kill, fail and cut the power at every single step (an hour or so)"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
 	@echo "make wheels  a folder to install the high side from, without a network"
 	@echo "make lock    resolve the dependencies anew (needs network)"
@@ -59,6 +60,9 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property
+
+crash: $(STAMP)
+	AIRLIFT_CRASH=full $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/crash
 
 # The versions of dev, low and hsm for every platform and Python that airlift supports, without any address:
 # where they are downloaded from is the business of whoever installs.

@@ -1,0 +1,196 @@
+"""The low side's commands that are interrupted, and what must be true of a depot afterwards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift.bundle.layout import Medium
+from airlift.errors import ExistsError
+from airlift.low import check as checking
+from airlift.low import outstanding
+from airlift.low.bundle import bundle
+from airlift.low.content import verify
+from airlift.low.depot import Depot, open_depot
+from airlift.low.enrol import enrol
+from airlift.low.init import init
+from airlift.low.release import release
+from airlift.low.renew import renew
+from airlift.low.sign import sign
+from airlift.low.status import status
+from airlift.low.withdraw import withdraw
+from airlift.trust import repository
+from tests.crash.scenes import Run, Scene, copy
+from tests.support import keys, weights
+from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
+
+SCENES = ("init", "release", "sign", "export", "bundle", "renew", "withdraw", "enrol enclave")
+SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a depot says that can be compared between runs."""
+
+    published: frozenset[str]
+    pending: int
+    enclaves: tuple[str, ...]
+    outstanding: int
+
+
+def facts(top: Path) -> Facts | None:
+    """Return what the depot of a scene says, or None if there is none."""
+    if not (top / "depot").exists():
+        return None
+    depot, now = _depot(top), status(_depot(top), NOW)
+    digests = (item.digest for item in depot.releases())
+    published = frozenset(digest for digest in digests if depot.is_published(digest))
+    return Facts(published, len(now.pending), now.enclaves, now.outstanding)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedDepot:
+    """How an undisturbed run of a scene begins and ends."""
+
+    scene: Scene
+    before: Facts | None
+    final: Facts
+
+    def judge(self, top: Path) -> None:
+        """Assert that an interrupted run left the old or the new state, and that running it again finishes."""
+        if (top / "depot").exists():
+            with _depot(top).lock():
+                repository.settle(_depot(top).store)
+            self._check_between(top)
+        self.scene.run(top)
+        self.finished(top)
+
+    def finished(self, top: Path) -> None:
+        """Assert that the depot is as after an undisturbed run; a sequence number may have been used in vain."""
+        found = facts(top)
+        assert found is not None
+        assert (found.published, found.pending) == (self.final.published, self.final.pending)
+        assert found.enclaves == self.final.enclaves
+        assert found.outstanding >= self.final.outstanding
+        _check(top)
+        if self.scene.name in {"bundle", "renew"}:
+            newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
+            volumes = sorted((top / "out").glob(f"airlift-{newest}-*"))
+            assert volumes
+            done = checking.check(volumes, depot=_depot(top))
+            assert (done.missing, done.volumes_present) == ((), done.volumes_total)
+            assert done.volumes_total > 1 or self.scene.name == "renew"
+        if self.scene.name == "export":
+            assert (top / "change.json").stat().st_size > 0
+
+    def _check_between(self, top: Path) -> None:
+        """A release may be proposed and not yet signed, and every attempt may have listed one bundle more."""
+        found = facts(top)
+        known = [item for item in (self.before, self.final) if item is not None]
+        assert found is not None
+        assert found.published in {item.published for item in known}
+        assert found.enclaves in {item.enclaves for item in known}
+        assert found.pending <= max(item.pending for item in known) + (self.scene.name == "release")
+        assert found.outstanding >= min(item.outstanding for item in known)
+        _check(top)
+
+
+def _check(top: Path) -> None:
+    """Every release that the depot lists is whole, its log and metadata can be read, every volume is complete."""
+    depot = _depot(top)
+    for item in depot.releases():
+        for digest in depot.load_release(item.digest).contents():
+            assert verify(depot, digest, lambda _count: None)
+    assert depot.root.read_bytes() == depot.store.raw("root", 1)
+    for volume in sorted((top / "out").glob("airlift-*")):
+        assert checking.check([volume]).volumes_present == 1
+
+
+def _depot(top: Path) -> Depot:
+    return open_depot(top / "depot")
+
+
+# -- the commands --------------------------------------------------------------------------------------------------
+
+
+def scenes(folder: Path) -> dict[str, Scene]:
+    """Make the depots that the commands start from, and return the scenes by name."""
+    starts = folder / "depots"
+    (starts / "none").mkdir(parents=True)
+    keys.write(folder / "people", *ROOTS, *RELEASERS, BUNDLER, "ledger")
+    manifest = Site(folder).manifest(
+        {"base": {"model.safetensors": weights.weights(1, rows=768, columns=64)}, "list": {"a.txt": b"a\n"}},
+        kinds={"list": "blocklist"},
+    )
+    _init(folder / "people", copy(starts / "none", starts / "fresh"))
+    _release(copy(starts / "fresh", starts / "proposed"), manifest, RELEASERS[:1])
+    _release(copy(starts / "fresh", starts / "released"), manifest, RELEASERS[:2])
+    _bundle(copy(starts / "released", starts / "bundled"))
+    return _scenes(folder, starts, manifest)
+
+
+def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
+    named: dict[str, tuple[str, Run]] = {
+        "init": ("none", lambda top: _init(folder / "people", top)),
+        "release": ("fresh", lambda top: _release(top, manifest, RELEASERS[:2])),
+        "sign": (
+            "proposed",
+            _sign,
+        ),
+        "export": ("proposed", _export),
+        "bundle": ("released", _bundle),
+        "renew": ("released", _renew),
+        "withdraw": ("bundled", _withdraw),
+        "enrol enclave": (
+            "fresh",
+            lambda top: enrol(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
+        ),
+    }
+    return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}
+
+
+def _init(people: Path, top: Path) -> object:
+    try:
+        return init(
+            top / "depot",
+            root=[people / f"{name}.key" for name in ROOTS],
+            root_threshold=2,
+            release=[people / f"{name}.key" for name in RELEASERS],
+            release_threshold=2,
+            bundler=people / f"{BUNDLER}.pub",
+            now=NOW,
+        )
+    except ExistsError:
+        with _depot(top).lock():
+            return None
+
+
+def _release(top: Path, manifest: Path, names: tuple[str, ...]) -> object:
+    return release(_depot(top), manifest, signers=[keys.signer(name) for name in names], now=NOW)
+
+
+def _sign(top: Path) -> object:
+    return sign(_depot(top), "assistant@1", signers=[keys.signer(RELEASERS[1])], now=NOW)
+
+
+def _export(top: Path) -> object:
+    try:
+        return sign(_depot(top), None, export=top / "change.json", now=NOW)
+    except ExistsError:
+        return None
+
+
+def _bundle(top: Path) -> object:
+    signer = keys.signer(BUNDLER)
+    return bundle(
+        _depot(top), "assistant@1", from_="none", output=top / "out", signer=signer, medium=SMALL, now=NOW
+    )
+
+
+def _renew(top: Path) -> object:
+    return renew(_depot(top), output=top / "out", signer=keys.signer(BUNDLER), now=NOW)
+
+
+def _withdraw(top: Path) -> object:
+    for item in outstanding.load(_depot(top)):
+        return withdraw(_depot(top), item.bundle.id, signer=keys.signer(BUNDLER), now=NOW)
+    with _depot(top).lock():
+        return None

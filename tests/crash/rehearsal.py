@@ -1,0 +1,172 @@
+"""Run a scene undisturbed, to know its steps and its outcome; then disturb it."""
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from airlift.high.recover import points_at
+from tests.crash import depot_scenes
+from tests.crash.depot_scenes import ExpectedDepot
+from tests.crash.recorder import Call, KilledError, Recorder
+from tests.crash.scenes import Run, Scene, copy, enclave_in
+from tests.crash.verdict import Expected, contents, facts, passed_through
+
+FULL = os.environ.get("AIRLIFT_CRASH") == "full"
+"""Whether every step is disturbed, or a sample."""
+
+HIGH = (
+    "enrol",
+    "import-full",
+    "import-delta",
+    "import-resumed",
+    "import-part",
+    "activate",
+    "rollback",
+    "gc",
+    "policy",
+    "repair",
+    "recover",
+)
+_DECIDING = re.compile(r"commit |rename \S+ (enclave/active|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z")
+SCENES = (*HIGH, *depot_scenes.SCENES)
+
+
+class Verdict(Protocol):
+    """What is expected of a scene; both methods raise AssertionError if it is not so."""
+
+    def judge(self, top: Path) -> None:
+        """Judge what an interrupted run left, and run the command again."""
+
+    def finished(self, top: Path) -> None:
+        """Judge what a run to the end left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A scene, steps and calls of its undisturbed run, what to expect of the disturbed ones, and room for them."""
+
+    scene: Scene
+    steps: Sequence[str]
+    calls: AbstractSet[Call]
+    expected: Verdict
+    room: Path = field(repr=False)
+
+    @contextmanager
+    def fresh(self, start: Path | None = None) -> Iterator[Path]:
+        """Give a copy of what the scene starts from (or of ``start``), and remove it afterwards."""
+        top = Path(tempfile.mkdtemp(prefix="run-", dir=self.room)) / "top"
+        try:
+            yield copy(start or self.scene.start, top)
+        finally:
+            shutil.rmtree(top.parent)
+
+
+def rehearse(scene: Scene, room: Path) -> Rehearsal:
+    """Run a scene of an enclave undisturbed."""
+    top = copy(scene.start, Path(tempfile.mkdtemp(prefix="rehearsal-", dir=room)) / "top")
+    size, link = 0, points_at(top / "enclave" / "active")
+    if (top / "enclave").exists():
+        size = enclave_in(top).state().size
+    with Recorder(top) as disk:
+        scene.run(top)
+    enclave = enclave_in(top)
+    expected = Expected(
+        scene=scene,
+        allowed=passed_through(top, size),
+        final=facts(enclave.state()),
+        contents=contents(top),
+        active={link, points_at(enclave.active)},
+    )
+    return Rehearsal(scene, tuple(disk.steps), disk.calls, expected, room)
+
+
+def rehearse_depot(scene: Scene, room: Path) -> Rehearsal:
+    """Run a scene of a depot undisturbed."""
+    top = copy(scene.start, Path(tempfile.mkdtemp(prefix="rehearsal-", dir=room)) / "top")
+    before = depot_scenes.facts(top)
+    with Recorder(top) as disk:
+        scene.run(top)
+    final = depot_scenes.facts(top)
+    assert final is not None
+    return Rehearsal(scene, tuple(disk.steps), disk.calls, ExpectedDepot(scene, before, final), room)
+
+
+def sample(
+    steps: Sequence[str], stride: int, *, full: int = 1, offset: int = 0, deciding: bool = True
+) -> list[int]:
+    """Return step numbers to disturb: every ``stride``-th, or every ``full``-th when everything is asked for.
+
+    With ``deciding`` the steps at a commit of the ledger, at the switch of ``active`` and at whatever is published,
+    and the ones after these, are among them.
+    """
+    every = full if FULL else stride
+    numbers = range(1, len(steps) + 1)
+    chosen = {n for n in numbers if n % every == offset % every}
+    if deciding:
+        decisive = {n for n in numbers if _DECIDING.match(steps[n - 1])}
+        chosen |= decisive | {n + 1 for n in decisive if n < len(steps)}
+    return sorted(chosen)
+
+
+@contextmanager
+def told(text: str) -> Iterator[None]:
+    """Add to whatever the body raises how it came about."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(text)
+        raise
+
+
+def run_dead(rehearsal: Rehearsal, top: Path, step: int) -> Recorder:
+    """Run a scene whose disk does nothing any more from ``step`` on; return what still knows what is durable."""
+    disk = Recorder(top)
+
+    def kill(number: int, _text: str) -> None:
+        if number == step:
+            disk.kill()
+
+    disk.on_step = kill
+    with disk, pytest.raises(KilledError):
+        rehearsal.scene.run(top)
+    disk.on_step = lambda _number, _text: None
+    return disk
+
+
+def run_killed(run: Run, top: Path, step: int) -> None:
+    """Run a command in a process of its own that is killed (SIGKILL) right before the given step.
+
+    Raises:
+        AssertionError: it ended in another way.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads, here idle ones
+        child = os.fork()
+    if not child:
+        _die_at(run, top, step)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"step {step} was never reached"
+    assert os.WTERMSIG(status) == signal.SIGKILL, f"it ended by itself before step {step}"
+
+
+def _die_at(run: Run, top: Path, step: int) -> None:
+    def kill(number: int, _text: str) -> None:
+        if number == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        with Recorder(top, on_step=kill):
+            run(top)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,248 @@
+"""The commands that are interrupted, and the enclaves that they start from."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift.bundle.layout import Medium
+from airlift.bundle.volume import CHUNKS
+from airlift.errors import AirliftError, ExistsError, IncompleteError
+from airlift.high.activate import activate
+from airlift.high.check import repair
+from airlift.high.enclave import Enclave, Operator, open_enclave
+from airlift.high.enrol import enrol, root_fingerprint
+from airlift.high.gc import gc
+from airlift.high.import_ import import_
+from airlift.high.policy import set_policy
+from airlift.high.recover import recover
+from airlift.high.rollback import rollback
+from tests.support import keys, weights
+from tests.support.depots import NOW, Site, make_site
+
+VERSIONS = ("1", "2", "3")
+SMALL = Medium(file_bytes=64 << 10)
+POLICY = """\
+airlift: 1
+enclave: alpha
+keep: 5
+attestations:
+  approval:
+    keys: [carol.pub]
+    threshold: 1
+"""
+
+Run = Callable[[Path], object]
+"""Runs a command on the enclave in the folder ``enclave`` of the folder that it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A command, and the folder (holding ``enclave``, if there is one) that it starts from."""
+
+    name: str
+    start: Path
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A depot with three releases and their bundles, and enclaves in the states that commands start from."""
+
+    folder: Path
+    site: Site
+    releases: Mapping[str, str]
+
+    def volumes(self, version: str) -> list[Path]:
+        """Return the volumes of the bundle that brings a version."""
+        return [self.folder / f"out{version}"]
+
+    def start(self, name: str) -> Path:
+        """Return the folder that a scene starts from."""
+        return self.folder / "starts" / name
+
+
+def operator() -> Operator:
+    """Return who runs every command here."""
+    return Operator("crash", keys.signer("ledger"), NOW)
+
+
+def enclave_in(folder: Path) -> Enclave:
+    """Return the enclave of a scene."""
+    return open_enclave(folder / "enclave")
+
+
+def make_world(folder: Path) -> World:
+    """Build everything that the scenes need, once."""
+    site = make_site(folder / "low")
+    releases = {}
+    for version, changed in zip(VERSIONS, (0, 40, 80), strict=True):
+        releases[version] = site.release(
+            _components(version, changed), version, kinds={"list": "blocklist"}
+        ).digest
+        site.bundle(
+            f"assistant@{version}",
+            output=f"../out{version}",
+            from_=f"assistant@{int(version) - 1}" if version != "1" else "none",
+            medium=SMALL,
+        )
+    keys.write(folder / "keys", "ledger", "carol")
+    (folder / "keys" / "policy.yaml").write_text(POLICY)
+    world = World(folder, site, releases)
+    _make_starts(world)
+    return world
+
+
+def _components(version: str, changed: int) -> dict[str, dict[str, bytes]]:
+    return {
+        "base": {
+            "model.safetensors": weights.weights(1, rows=512, columns=64, changed=changed),
+            "config.json": b'{"version": %s}' % version.encode(),
+            "empty.txt": b"",
+            "same/notes.txt": b"the same in every version\n" * 50,
+        },
+        "list": {"words.txt": b"word %s\n" % version.encode() * (9 - int(version))},
+    }
+
+
+def _make_starts(world: World) -> None:
+    none = world.start("none")
+    none.mkdir(parents=True)
+    _make(world, "enrolled", "none", _enrol(world))
+    _make(world, "one", "enrolled", lambda top: _import(world, top, "1"))
+    _make(world, "partial", "enrolled", lambda top: _import_part(world, top))
+    _make(world, "installed", "one", lambda top: _import(world, top, "2", active=False))
+    _make(world, "two", "one", lambda top: _import(world, top, "2"))
+    _make(world, "three", "two", lambda top: _import(world, top, "3"))
+    _make(world, "damaged", "two", _damage)
+    _make(world, "reverted", "two", lambda top: _revert(world, top))
+
+
+def _make(world: World, name: str, base: str, run: Run) -> None:
+    copy(world.start(base), world.start(name))
+    run(world.start(name))
+
+
+def scenes(world: World) -> dict[str, Scene]:
+    """Return every scene by name."""
+    two = f"assistant@{VERSIONS[1]}"
+    made = [
+        Scene("enrol", world.start("none"), _enrol(world)),
+        Scene("import-full", world.start("enrolled"), lambda top: _import(world, top, "1")),
+        Scene("import-delta", world.start("one"), lambda top: _import(world, top, "2")),
+        Scene("import-resumed", world.start("partial"), lambda top: _import(world, top, "1")),
+        Scene("import-part", world.start("enrolled"), lambda top: _import_part(world, top)),
+        Scene(
+            "activate",
+            world.start("installed"),
+            lambda top: activate(enclave_in(top), two, operator=operator()),
+        ),
+        Scene("rollback", world.start("two"), _rollback),
+        Scene("gc", world.start("three"), lambda top: gc(enclave_in(top), 1, operator=operator())),
+        Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
+        Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
+        Scene("recover", world.start("reverted"), _recover),
+    ]
+    return {scene.name: scene for scene in made}
+
+
+def copy(source: Path, target: Path) -> Path:
+    """Copy a tree with its links, hard links included."""
+    known: dict[tuple[int, int], Path] = {}
+
+    def copy_file(old: str, new: str) -> str:
+        status = Path(old).lstat()
+        first = known.setdefault((status.st_dev, status.st_ino), Path(new))
+        if first == Path(new) or Path(old).is_symlink():
+            shutil.copy2(old, new, follow_symlinks=False)
+        else:
+            Path(new).hardlink_to(first)
+        return new
+
+    shutil.copytree(source, target, symlinks=True, copy_function=copy_file)
+    return target
+
+
+# -- the commands --------------------------------------------------------------------------------------------------
+
+
+def _enrol(world: World) -> Run:
+    root = world.site.depot.root
+
+    def run(top: Path) -> object:
+        try:
+            return enrol(
+                top / "enclave",
+                root=root,
+                expected=root_fingerprint(root),
+                name="alpha",
+                ledger_key=str(world.folder / "keys" / "ledger.key"),
+                operator=operator(),
+            )
+        except ExistsError:
+            return _recover(top)
+
+    return run
+
+
+def _recover(top: Path) -> object:
+    with enclave_in(top).lock():
+        return recover(enclave_in(top), operator())
+
+
+def _import(world: World, top: Path, version: str, *, active: bool = True) -> object:
+    return import_(enclave_in(top), world.volumes(version), operator=operator(), activate=active)
+
+
+def _import_part(world: World, top: Path) -> object:
+    """Import a medium that lacks a chunk: the others are kept for the next run."""
+    medium = world.folder / "part"
+    if not medium.exists():
+        volume = next((world.folder / "out1").iterdir())
+        copy(volume, medium)
+        min((medium / CHUNKS).iterdir()).unlink()
+    try:
+        return import_(enclave_in(top), [medium], operator=operator(), activate=True)
+    except IncompleteError as error:
+        return error
+
+
+def _rollback(top: Path) -> object:
+    return rollback(enclave_in(top), "assistant@1", operator=operator())
+
+
+def _set_policy(world: World, top: Path) -> object:
+    return set_policy(enclave_in(top), world.folder / "keys" / "policy.yaml", operator=operator())
+
+
+def _damage(top: Path) -> None:
+    """Flip a byte of the newest weights at rest, in content and hence in the tree."""
+    enclave = enclave_in(top)
+    path = max(enclave.active.rglob("*.safetensors"))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(0o444)
+
+
+def _revert(world: World, top: Path) -> None:
+    """Leave links that are older than the ledger, as a disk does that lies about what it has synced."""
+    link = (top / "enclave" / "policy.yaml").readlink()
+    _set_policy(world, top)
+    (top / "enclave" / "policy.yaml").unlink()
+    (top / "enclave" / "policy.yaml").symlink_to(link)
+    (top / "enclave" / "active").unlink()
+
+
+def _repair(world: World, top: Path) -> object:
+    return repair(enclave_in(top), world.volumes("2"), operator=operator())
+
+
+def code_of(run: Run, top: Path) -> int | None:
+    """Run a command; return the exit code of its AirliftError, or None if there was none."""
+    try:
+        run(top)
+    except AirliftError as error:
+        return error.exit_code
+    return None

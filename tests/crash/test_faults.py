@@ -1,0 +1,50 @@
+"""EIO, ENOSPC and short writes at every step (THREATS: faults); SQLite's own calls are in test_ledger.py."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from airlift.errors import AirliftError, NoSpaceError, StorageError
+from tests.crash.recorder import Recorder
+from tests.crash.rehearsal import SCENES, Rehearsal, sample, told
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
+@pytest.mark.parametrize("name", SCENES)
+def test_failing_calls(name: str, code: int, lasting: bool, rehearsals: dict[str, Rehearsal]) -> None:
+    """EIO or ENOSPC at a call, or from it on: exit 8, the old state or the new one, and then it works."""
+    rehearsal = rehearsals[name]
+    for step in sample(rehearsal.steps, 41, offset=9 * code + lasting, deciding=False):
+        with rehearsal.fresh() as top, told(f"failed at {step}, {rehearsal.steps[step - 1]}"):
+            error = _run_failing(rehearsal, top, step, code, lasting=lasting)
+            assert isinstance(error, StorageError)
+            assert isinstance(error, NoSpaceError) == (code == errno.ENOSPC)
+            rehearsal.expected.judge(top)
+
+
+def _run_failing(
+    rehearsal: Rehearsal, top: Path, step: int, code: int, *, lasting: bool
+) -> AirliftError | None:
+    def fail(number: int, text: str) -> None:
+        if number == step or (lasting and number > step):
+            raise OSError(code, os.strerror(code))
+
+    try:
+        with Recorder(top, on_step=fail):
+            rehearsal.scene.run(top)
+    except AirliftError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_short_writes(name: str, rehearsals: dict[str, Rehearsal]) -> None:
+    """Every write writes less than it was given: the outcome is the same."""
+    rehearsal = rehearsals[name]
+    with rehearsal.fresh() as top:
+        with Recorder(top, shorten=True):
+            rehearsal.scene.run(top)
+        rehearsal.expected.finished(top)

@@ -1,0 +1,89 @@
+"""Loss of everything that was not synced, and the rules that make it harmless (THREATS: faults)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash import model
+from tests.crash.model import Folder, Image
+from tests.crash.recorder import Recorder
+from tests.crash.rehearsal import SCENES, Rehearsal, run_dead, sample, told
+
+STRIDE = 37
+
+
+def after_power_cut(root: Folder) -> Iterator[tuple[str, Image]]:
+    """Yield what a power cut may leave now: the extremes, and each pending change lost, or kept, on its own."""
+    changes = model.pending(root)
+    yield "nothing unsynced kept", model.image(root)
+    yield "names kept, bytes lost", model.image(root, changes)
+    yield "names kept, bytes torn", model.image(root, changes, data="half")
+    for change in changes:
+        yield f"only kept: {change.text}", model.image(root, [change])
+        rest = [other for other in changes if other is not change]
+        yield f"only lost: {change.text}", model.image(root, rest, data="all")
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_power_cut_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> None:
+    """Loss of everything not fsynced, and of any part of it: old or new, never else."""
+    rehearsal = rehearsals[name]
+    found: dict[Image, str] = {}
+    wanted = set(sample(rehearsal.steps, STRIDE))
+
+    def cut(number: int, text: str) -> None:
+        if number in wanted:
+            for what, image in after_power_cut(disk.root):
+                found.setdefault(image, f"{name}: power cut at {number}, {text}: {what}")
+
+    with rehearsal.fresh() as top:
+        disk = Recorder(top, on_step=cut)
+        with disk:
+            rehearsal.scene.run(top)
+        found.setdefault(model.image(disk.root), "power cut at the end")
+    for image, text in found.items():
+        with rehearsal.fresh(_nowhere(rehearsal)) as top, told(text):
+            image.write(top)
+            rehearsal.expected.judge(top)
+
+
+def _nowhere(rehearsal: Rehearsal) -> Path:
+    empty = rehearsal.room / "empty"
+    empty.mkdir(exist_ok=True)
+    return empty
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_model_saw_every_change(name: str, rehearsals: dict[str, Rehearsal]) -> None:
+    """If a change went past the recorder, the other tests here would show nothing."""
+    rehearsal = rehearsals[name]
+    with rehearsal.fresh() as top:
+        with Recorder(top) as disk:
+            rehearsal.scene.run(top)
+        assert model.image(disk.root, None, data="all") == model.image(model.load(top))
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_nothing_relies_on_what_is_not_synced(name: str, rehearsals: dict[str, Rehearsal]) -> None:
+    """Before the ledger says something, before a file gets its name, and at the end: all of it is durable."""
+    rehearsal = rehearsals[name]
+    with rehearsal.fresh() as top, Recorder(top) as disk:
+        rehearsal.scene.run(top)
+    assert disk.broken == []
+    assert model.unsynced(disk.root) == []
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_run_after_a_kill_syncs_what_the_killed_one_did_not(
+    name: str, rehearsals: dict[str, Rehearsal]
+) -> None:
+    """SIGKILL, the next run, then a power cut: names that were there already may not have been durable."""
+    rehearsal = rehearsals[name]
+    for step in sample(rehearsal.steps, 23):
+        with rehearsal.fresh() as top, told(f"killed at {step}, {rehearsal.steps[step - 1]}"):
+            disk = run_dead(rehearsal, top, step)
+            with disk:
+                rehearsal.scene.run(top)
+            assert disk.broken == []
+            assert model.unsynced(disk.root) == []

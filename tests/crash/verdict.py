@@ -1,0 +1,121 @@
+"""Is this enclave in the old state or in the new one, and does the next command finish?"""
+
+import os
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift.high import check as checking
+from airlift.high import provenance, recover
+from airlift.high.apply import digest_file
+from airlift.high.enclave import Enclave
+from airlift.high.status import status
+from airlift.ledger.state import State, fold
+from tests.crash.scenes import Scene, enclave_in, operator
+from tests.support.depots import NOW
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the ledger says that can be compared between runs."""
+
+    installed: tuple[str, ...]
+    active: str | None
+    previous: str | None
+    policy: str | None
+    trust: str | None
+    bundles: tuple[str, ...]
+
+
+def facts(state: State) -> Facts:
+    """Return what a state says."""
+    return Facts(
+        state.installed,
+        state.active,
+        state.previous,
+        state.policy,
+        state.trust.digest if state.trust else None,
+        tuple(item.manifest for item in state.bundles),
+    )
+
+
+def passed_through(top: Path, since: int) -> frozenset[Facts]:
+    """Return every state that an enclave has been in since its ledger had ``since`` entries."""
+    with enclave_in(top).ledger() as log:
+        entries = list(log.entries())
+    return frozenset(facts(fold(entries[:end])) for end in range(max(1, since), len(entries) + 1))
+
+
+def contents(top: Path) -> dict[str, bytes | str]:
+    """Return every file and link of an enclave but the ledger's, and those whose name depends on its length."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted((top / "enclave").rglob("*")):
+        name = str(path.relative_to(top / "enclave"))
+        if path.is_symlink():
+            found[name] = str(path.readlink())
+        elif path.is_file() and name not in {"ledger.db", "lock"} and not name.startswith("trust/0"):
+            found[name] = path.read_bytes()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How an undisturbed run of a scene begins, what it passes through, and how it ends."""
+
+    scene: Scene
+    allowed: frozenset[Facts]
+    final: Facts
+    contents: dict[str, bytes | str]
+    active: AbstractSet[str | None]
+
+    def judge(self, top: Path) -> None:
+        """Assert that an interrupted run left the old or the new state, and that running it again finishes."""
+        if (top / "enclave").exists():
+            enclave = enclave_in(top)
+            self._check_served(enclave)
+            with enclave.lock():
+                recover.recover(enclave, operator())
+            self._check(enclave, self.allowed, whole=self.scene.name != "repair")
+        self.scene.run(top)
+        self.finished(top)
+
+    def finished(self, top: Path) -> None:
+        """Assert that the enclave is as after an undisturbed run."""
+        self._check(enclave_in(top), frozenset({self.final}), whole=True)
+        found = contents(top)
+        assert set(found) == set(self.contents)
+        assert [path for path, data in found.items() if data != self.contents[path]] == []
+
+    def _check_served(self, enclave: Enclave) -> None:
+        """What model servers see before anything was recovered: the old or the new set, every file of it."""
+        target = recover.points_at(enclave.active)
+        assert target in self.active
+        if target is None:
+            return
+        switched = {item.active for item in self.allowed if item.active}
+        digest = next(item for item in switched if enclave.active_target(item) == target)
+        release = enclave.load_release(digest)
+        wanted = {f"{component.name}/{entry.path}": entry.sha512 for component, entry in release.files()}
+        found = {str(p.relative_to(enclave.active)): digest_file(p) for p in _files(enclave.active)}
+        assert set(found) == set(wanted)
+        assert found == wanted or self.scene.name == "repair"
+
+    def _check(self, enclave: Enclave, allowed: AbstractSet[Facts], *, whole: bool) -> None:
+        state = enclave.state()
+        assert facts(state) in allowed
+        assert state.open == ()
+        assert provenance.verify(enclave, public_key=operator().signer.public, checkpoint=None).ok
+        provenance.load_record(enclave)
+        assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
+        if whole:
+            checking.check(enclave)
+        expected = enclave.active_target(state.active) if state.active else None
+        assert recover.points_at(enclave.active) == expected
+        assert [str(path) for path in enclave.folder.rglob(".tmp-*")] == []
+        assert {path.name for path in enclave.releases.iterdir()} == {
+            enclave.release_path(digest).name for digest in state.installed
+        }
+
+
+def _files(top: Path) -> list[Path]:
+    return [Path(folder) / name for folder, _, names in os.walk(top) for name in names]
