@@ -1,5 +1,6 @@
 """The frame that every command shares: streams, exit codes, the JSON envelope, errors."""
 
+import contextlib
 import io
 import os
 import re
@@ -159,21 +160,30 @@ def _writer_of(fifo: Path) -> int:
 
 def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, "keys", "show", "x.key", "--passphrase-file", "fifo"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    writer = _writer_of(tmp_path / "fifo")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    os.close(writer)
+    ) as process:
+        writer = _writer_of(tmp_path / "fifo")
+        out, err = _interrupt(process)
+        os.close(writer)
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[0] == "error: interrupted; nothing half-done is in effect"
     assert err.splitlines()[-1].startswith("hint: run the same command again")
+
+
+def _interrupt(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Interrupt a process until it ends: a signal just before a blocking read starts is noticed only after it."""
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=5)
+    process.kill()
+    raise AssertionError("the command does not heed an interruption")
 
 
 def test_colours_on_a_terminal_unless_no_color(tmp_path: Path) -> None:
