@@ -59,7 +59,7 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 fuzz: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property
 
 crash: $(STAMP)
 	AIRLIFT_CRASH=full $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/crash

@@ -3,7 +3,7 @@
 A codec is an id, an encoder and a decoder over byte ranges; nothing else in airlift knows which one ran. The target
 bytes of a block are coded against 0 to 4 sources (byte ranges of base files, today none or one)::
 
-    coded = codec.encode(target, [source], Element.BF16, row=384)
+    coded = codec.encode(target, [source], Element.BF16, rows=[(384, 147456)])
     assert codec.decode(coded.codec, coded.payload, [source], len(target), Element.BF16) == target
 
 Promise: what was encoded decodes to the same bytes, always. A payload is never longer than the target. The same
@@ -16,6 +16,9 @@ whatever bytes it is given it returns exactly the length that was asked for or r
 | 1 | equal | empty: the target is the first source |
 | 2 | zstd | one zstd frame, with the first source as its prefix |
 | 3 | planes | the bytes of each place of the elements together, XORed with the first source or not, each under zstd |
+| 4 | ulp | differences in units in the last place, each coded by what its size must be about |
+
+The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in NumPy: the same bytes, slower.
 """
 
 from airlift.codec.block import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Buffer, Codec, Coded, Effort

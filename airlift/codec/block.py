@@ -12,6 +12,8 @@ MAX_SOURCE_LENGTH = 32 << 20
 MAX_SOURCES = 4
 
 Buffer = bytes | bytearray | memoryview
+Rows = tuple[int, int]
+"""Elements a row (0 if unknown), and elements."""
 
 
 class Effort(IntEnum):
@@ -32,11 +34,11 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What both sides know of a block beside its bytes; ``row`` (elements per row, 0 unknown) only the encoder."""
+    """What both sides know of a block beside its bytes; ``rows`` (elements a row, elements) only the encoder."""
 
     sources: Sequence[memoryview]
     element: Element
-    row: int = 0
+    rows: Sequence[Rows] = ()
 
     def parallel(self, length: int) -> memoryview | None:
         """Return the first source if it has the block's own length."""

@@ -1,10 +1,16 @@
-"""Which codec codes a block: the one that makes it smallest, found by trying (SPEC C8)."""
+"""Which codec codes a block: the one that makes it smallest, found by measuring (SPEC C8).
+
+What ``ulp`` would take follows from its counts, without writing anything. Of the others a sample is coded.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 
-from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, check_limits, view
+from airlift.codec import ulp
+from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
+from airlift.codec.ulp import ULP, Plan
+from airlift.codec.unit import unit_of
 from airlift.codec.zstd import ZSTD
 from airlift.tensors.element import Element
 
@@ -14,25 +20,30 @@ WINDOWS = 4
 MARGIN = 1.02
 """A codec whose sample costs this much more than the best one's is not tried on the whole block."""
 
+GOOD = 0.5
+NARROW = 16
+"""Floats of so many bits that ``ulp`` brings below this share of a long block are not tried any other way. Wider ones
+may be narrow ones in disguise, with whole planes of zeros."""
+
 
 def encode(
     target: Buffer,
     sources: Sequence[Buffer],
     element: Element,
-    row: int = 0,
+    rows: Sequence[Rows] = (),
     *,
     effort: Effort = Effort.NORMAL,
 ) -> Coded:
     """Code the bytes of a block against its sources; the payload is never longer than ``target``.
 
-    ``row`` is the number of elements in a row of the tensor, 0 if unknown: a hint. Deterministic for the same inputs
-    and library versions; safe to call from several threads, and most of the work is outside the interpreter lock.
+    ``rows`` are (elements a row, elements) from the start on: a hint. Deterministic for the same inputs and library
+    versions; safe to call from several threads, and most of the work is outside the interpreter lock.
 
     Raises:
         MalformedError: the block or a source is over its limit.
     """
     block = view(target)
-    context = Context([view(source) for source in sources], element, row)
+    context = Context([view(source) for source in sources], element, rows)
     check_limits(len(block), context.sources)
     if not block:
         return Coded(RAW.id, b"")
@@ -44,29 +55,47 @@ def encode(
 def _smallest(target: memoryview, context: Context, effort: Effort) -> Coded | None:
     """Return the shortest of what the candidates make, None if nothing is shorter than raw."""
     best, size = None, len(target)
-    for codec in _candidates(target, context, effort):
+    plan = _plan(target, context)
+    for codec in _candidates(target, context, effort, len(target) if plan is None else plan.bits / 8):
         payload = codec.encode(target, context, effort)
         if payload is not None and len(payload) < size:
             best, size = Coded(codec.id, payload), len(payload)
+    if plan is not None and plan.bits / 8 < MARGIN * size:
+        payload = ulp.write(plan)
+        if len(payload) < size:
+            return Coded(ULP.id, payload)
     return best
 
 
-def _candidates(target: memoryview, context: Context, effort: Effort) -> Iterable[Codec]:
-    """Return the codecs worth trying. Only sources as long as the target can be sampled with it."""
+def _plan(target: memoryview, context: Context) -> Plan | None:
+    """Return how ``ulp`` would code the block; None for opaque bytes without a counterpart."""
+    source = context.parallel(len(target))
+    if context.element is Element.BYTES and source is None:
+        return None
+    return ulp.plan(target, source, context.element, context.rows)
+
+
+def _candidates(target: memoryview, context: Context, effort: Effort, cost: float) -> Iterable[Codec]:
+    """Return the codecs worth trying where ``ulp`` would take ``cost`` bytes.
+
+    Only sources as long as the target can be sampled with it.
+    """
     parallel = all(len(source) == len(target) for source in context.sources)
     if effort is Effort.HIGH or not parallel or len(target) <= 2 * WINDOW * WINDOWS:
         return TRIED
-    return _promising(target, context, effort)
+    unit = unit_of(context.element)
+    good = unit.floating and unit.bits == NARROW and cost < GOOD * len(target)
+    return () if good else _promising(target, context, effort, cost)
 
 
-def _promising(target: memoryview, context: Context, effort: Effort) -> list[Codec]:
+def _promising(target: memoryview, context: Context, effort: Effort, cost: float) -> list[Codec]:
     """Return the codecs that do well on a sample."""
     sample = _sampler(len(target), context.element.size)
     sampled = sample(target)
-    around = Context([sample(source) for source in context.sources], context.element, context.row)
+    around = Context([sample(source) for source in context.sources], context.element)
     payloads = [(codec, codec.encode(sampled, around, effort)) for codec in TRIED]
     costs = {codec.id: len(payload) for codec, payload in payloads if payload is not None}
-    limit = min(MARGIN * min(costs.values()), len(sampled))
+    limit = MARGIN * min(*costs.values(), len(sampled), cost * len(sampled) / len(target))
     return [codec for codec in TRIED if codec.id in costs and costs[codec.id] <= limit]
 
 

@@ -6,11 +6,12 @@ from types import MappingProxyType
 from airlift.codec.block import Buffer, Codec, Context, check_limits, view
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
+from airlift.codec.ulp import ULP
 from airlift.codec.zstd import ZSTD
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 
-CODECS: Mapping[int, Codec] = MappingProxyType({codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES)})
+CODECS: Mapping[int, Codec] = MappingProxyType({codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP)})
 
 
 def names() -> Mapping[int, str]:

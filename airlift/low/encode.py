@@ -102,7 +102,7 @@ def _encode_block(depot: Depot, plan: Plan, check: bool, number: int, segment: S
     if segment.source is not None:
         base = plan.bases[segment.source.file].entry.sha512
         sources.append(_read(depot, base, segment.source.start, segment.source.end))
-    coded = codec.encode(target, sources, segment.element, segment.row)
+    coded = codec.encode(target, sources, segment.element, segment.rows)
     item = Encoded(number, segment, coded.codec, coded.payload)
     if check:
         again = codec.decode(

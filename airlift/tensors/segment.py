@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from airlift.tensors.element import Element
 
 
+Rows = tuple[int, int]
+"""Elements a row (0 if unknown), and elements."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Bytes ``[start, end)`` of base file number ``file``."""
@@ -19,6 +23,7 @@ class Source:
 class Segment:
     """Bytes ``[start, end)`` of a target file, a whole number of ``element``; ``row`` elements a row, 0 if unknown.
 
+    If tensors with different rows were joined, ``row`` is 0 and ``parts`` says (elements a row, elements) for each.
     A source of the segment's own length is parallel to it: byte for byte the counterpart. A source of another length
     is only similar (an opaque file that grew).
     """
@@ -28,6 +33,12 @@ class Segment:
     element: Element
     row: int
     source: Source | None
+    parts: tuple[Rows, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Rows, ...]:
+        """What the rows are: (elements a row, elements) from the start to the end."""
+        return self.parts or ((self.row, self.length // self.element.size),)
 
     @property
     def length(self) -> int:
@@ -43,7 +54,7 @@ class Segment:
 def merge(segments: Iterable[Segment]) -> list[Segment]:
     """Join neighbours whose target and source both continue, and that have the same element.
 
-    ``row`` is kept if it is the same in both, else it becomes 0.
+    ``row`` is kept if it is the same in both, else it becomes 0 and the parts remember.
     """
     merged: list[Segment] = []
     for segment in segments:
@@ -68,8 +79,9 @@ def _join(before: Segment, after: Segment) -> Segment:
     source = before.source
     if source is not None and after.source is not None:
         source = Source(source.file, source.start, after.source.end)
-    row = before.row if before.row == after.row else 0
-    return Segment(before.start, after.end, before.element, row, source)
+    same = before.row == after.row and not before.parts and not after.parts
+    row, parts = (before.row, ()) if same else (0, (*before.rows, *after.rows))
+    return Segment(before.start, after.end, before.element, row, source, parts)
 
 
 def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
@@ -87,7 +99,20 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     for start in range(segment.start, segment.end, step):
         end = min(start + step, segment.end)
         source = _window(segment, start - segment.start, end - segment.start, limit // 2)
-        yield Segment(start, end, segment.element, segment.row, source)
+        yield Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
+
+
+def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:
+    """Return the parts between two bytes of the file; a row that the start cuts is a part of its own."""
+    found: list[Rows] = []
+    size, position = segment.element.size, segment.start
+    for row, elements in segment.parts:
+        first = max(start - position, 0) // size
+        count = min(end - position, elements * size) // size - first
+        position += elements * size
+        lead = min(-first % row, count) if row and count > 0 else 0
+        found.extend(part for part in ((lead, lead), (row, count - lead)) if part[1] > 0)
+    return tuple(found)
 
 
 def _window(segment: Segment, start: int, end: int, slack: int) -> Source | None:

@@ -13,6 +13,7 @@ from airlift.tensors.element import Element
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
 RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
 ELEMENTS = st.sampled_from(Element)
+ROWS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 300)), max_size=4)
 EFFORTS = st.sampled_from(Effort)
 
 
@@ -31,14 +32,14 @@ def blocks(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
     return target, sources
 
 
-@given(blocks(), ELEMENTS, st.integers(0, 50), EFFORTS)
+@given(blocks(), ELEMENTS, ROWS, EFFORTS)
 def test_every_block_comes_back(
-    drawn: tuple[bytes, list[bytes]], element: Element, row: int, effort: Effort
+    drawn: tuple[bytes, list[bytes]], element: Element, rows: list[tuple[int, int]], effort: Effort
 ) -> None:
     target, sources = drawn
-    coded = codec.encode(target, sources, element, row, effort=effort)
+    coded = codec.encode(target, sources, element, rows, effort=effort)
     assert len(coded.payload) <= len(target)
-    assert coded == codec.encode(target, sources, element, row, effort=effort)
+    assert coded == codec.encode(target, sources, element, rows, effort=effort)
     assert codec.decode(coded.codec, coded.payload, sources, len(target), element) == target
 
 

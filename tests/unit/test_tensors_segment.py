@@ -25,7 +25,19 @@ def test_neighbours_without_a_source_join() -> None:
 
 def test_a_row_survives_only_if_it_is_the_same() -> None:
     assert merge([segment(0, 4, row=2), segment(4, 8, row=2)]) == [segment(0, 8, row=2)]
-    assert merge([segment(0, 4, row=2), segment(4, 8, row=1)]) == [segment(0, 8)]
+    joined = Segment(0, 8, Element.U16, 0, None, ((2, 2), (1, 2)))
+    assert merge([segment(0, 4, row=2), segment(4, 8, row=1)]) == [joined]
+    assert merge([joined, segment(8, 10, row=1)]) == [Segment(0, 10, Element.U16, 0, None, (*joined.parts, (1, 1)))]
+
+
+def test_blocks_know_the_rows_of_all_that_was_joined() -> None:
+    whole = Segment(10, 50, Element.U16, 0, None, ((4, 8), (0, 5), (3, 7)))
+    assert [block.rows for block in blocks(whole, 14)] == [
+        ((4, 7),),
+        ((1, 1), (0, 5), (3, 1)),
+        ((2, 2), (3, 4)),
+    ]
+    assert segment(0, 8, row=2).rows == ((2, 4),)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from airlift.codec.block import Context
 from airlift.codec.registry import CODECS
 from airlift.tensors.element import Element
 from tests.support import zstd_frames as made
+from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES = 0, 1, 2, 3
+RAW, EQUAL, ZSTD, PLANES, ULP = 0, 1, 2, 3, 4
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -31,6 +32,8 @@ BASE = b"".join(bytes([n * n * 37 % 256, 0x3C + n % 3]) for n in range(600))
 NEW = bytes(byte ^ (n % 7 == 0) for n, byte in enumerate(BASE))
 _SOURCES: list[list[bytes]] = [[], [BASE], [BASE, TEXT]]
 ZEROS = made.block(made.RLE, 96, b"\0")
+UNITS = 201
+_RAW = b"\x10" + bytes(16) + b"\x80\x20"  # the symbol of 16 to 19
 
 
 def text(data: bytes) -> str:
@@ -80,13 +83,19 @@ def _chosen() -> Iterator[dict[str, Any]]:
 
 def _given() -> Iterator[dict[str, Any]]:
     """Yield what each codec makes, chosen or not."""
-    for number, element in ((ZSTD, Element.BYTES), *((PLANES, element) for element in Element)):
+    both = [(number, element) for number in (PLANES, ULP) for element in Element]
+    for number, element in ((ZSTD, Element.BYTES), *both):
         for sources in _SOURCES:
             context = Context([memoryview(source) for source in sources], element)
             payload = CODECS[number].encode(memoryview(NEW), context, Effort.NORMAL)
-            if payload is not None:
+            if payload is not None and len(payload) <= len(NEW):
                 name = f"{CODECS[number].name}: {element.name}, {len(sources)} sources"
                 yield _ok(name, Coded(number, payload), sources, NEW, element)
+    for element in (Element.BF16, Element.F16, Element.F32, Element.F64, Element.F8_E4M3, Element.I8, Element.I32):
+        new, old = weights(element, step=0.02, rows=6), weights(element, rows=6)
+        new = new[: len(new) // 2] + old[len(old) // 2 :]
+        payload = CODECS[ULP].encode(memoryview(new), Context([memoryview(old)], element, [(96, 576)]), Effort.NORMAL)
+        yield _ok(f"ulp: rows of {element.name}, half of them still", Coded(ULP, payload or b""), [old], new, element)
 
 
 def _by_hand() -> Iterator[dict[str, Any]]:
@@ -98,6 +107,8 @@ def _by_hand() -> Iterator[dict[str, Any]]:
     raw = _planes(0, (1, NOISE), (0, b""))
     yield _ok("planes: raw and zero", Coded(PLANES, raw), [], _spread(NOISE), Element.I16)
     xored = _planes(1, (1, bytes(96)), (0, b""))
+    for name, payload, target in _ulp_by_hand():
+        yield _ok(f"ulp: {name}", Coded(ULP, payload), [bytes(2 * UNITS)], target, Element.BF16)
     yield _ok("planes: XOR with zero", Coded(PLANES, xored), [_spread(NOISE)], _spread(NOISE), Element.F16)
 
 
@@ -105,6 +116,40 @@ def _ok(
     name: str, coded: Coded, sources: Sequence[bytes], target: bytes, element: int, **more: Any
 ) -> dict[str, Any]:
     return case(name, coded, sources, len(target), element, outcome="ok", target=text(target)) | more
+
+
+def _ulp_by_hand() -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield payloads of 201 bf16 units against +0."""
+    yield "one symbol takes no words", _ulp(), b"\x01\0" * UNITS
+    four = b"\x08\0\x08\x80\x09\0\x09\x80"  # z = 16, 17, 18, 19
+    yield "raw bits", _ulp(table=_RAW, raw=b"\xe4" * 50 + b"\0"), four * 50 + b"\x08\0"
+    yield "a map to a second table", _ulp(tables=2, map_=b"\x01", table=b"\0\x80\x20" * 2), bytes(2 * UNITS)
+    yield "64 lanes", _ulp(lanes=6, states=b"\0\0\1\0" * 64), b"\x01\0" * UNITS
+    run = UNITS.to_bytes(4, "little") + b"\x01\0\0\0"
+    yield "still units", _ulp(context=1, runs=run, scales=b"\0", map_=bytes(64)), bytes(2 * UNITS)
+
+
+def _ulp(
+    *,
+    flags: int = 1,
+    context: int = 0,
+    lanes: int = 0,
+    tables: int = 1,
+    shift: int = 0,
+    offset: int = 0,
+    runs: bytes = b"",
+    scales: bytes = b"",
+    map_: bytes = b"\0",
+    table: bytes = b"\x02\x00\x00\x80\x20",
+    states: bytes = b"\0\0\1\0",
+    words: bytes = b"",
+    raw: bytes = b"",
+) -> bytes:
+    """Return a payload of the codec ulp; by default of units that all have the symbol 2."""
+    header = bytes([flags, context, lanes, tables, shift, 0]) + offset.to_bytes(2, "little", signed=True)
+    counts = (len(runs) // 8, len(scales), len(words) // 2, len(raw))
+    header += b"".join(count.to_bytes(4, "little") for count in counts)
+    return b"".join([header, runs, scales, map_, table, states, words, raw])
 
 
 def _planes(predictor: int, *planes: tuple[int, bytes]) -> bytes:
@@ -122,13 +167,13 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 4, 0),
+        ("codec: unknown", 5, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
         yield case(name, Coded(number, b""), [], 0, code, outcome=TOO_NEW)
-    for name, number, payload, sources, length in (*_bad_plain(), *_bad_frames(), *_bad_planes()):
-        element = Element.BF16 if number == PLANES else Element.BYTES
+    for name, number, payload, sources, length in (*_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp()):
+        element = Element.BF16 if number in {PLANES, ULP} else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
 
 
@@ -200,6 +245,53 @@ def _bad_planes() -> Iterator[Bad]:
     yield "planes: XOR with nothing", PLANES, delta, [], 96
     yield "planes: XOR with a short source", PLANES, delta, [bytes(95)], 96
     yield "planes: an odd length", PLANES, delta, [bytes(95)], 95
+
+
+def _bad_ulp() -> Iterator[Bad]:
+    run, three = b"\xc9\0\0\0\x01\0\0\0", b"\x43\0\0\0\x03\0\0\0"
+    scaled = {"context": 1, "runs": run, "scales": b"\x01", "map_": bytes(64)}
+    for name, payload in {
+        "nothing": b"",
+        "a byte after the end": _ulp() + b"\0",
+        "cut": _ulp()[:-1],
+        "unknown flags": _ulp(flags=5),
+        "floats of four bits": _ulp(flags=3),
+        "an unknown context": _ulp(context=3),
+        "contexts from wide units": _ulp(context=2, map_=bytes(256)),
+        "4096 lanes": _ulp(lanes=12),
+        "states cut": _ulp(lanes=1),
+        "no tables": _ulp(tables=0, table=b""),
+        "33 tables": _ulp(tables=33, table=b"\x00\x80\x20" * 33),
+        "a shift without a use": _ulp(shift=1),
+        "an offset without a use": _ulp(offset=1),
+        "scales without a use": _ulp(scales=b"\x01"),
+        "runs without a use": _ulp(runs=run),
+        "no scales": _ulp(context=1, runs=run, map_=bytes(64)),
+        "a shift of four": _ulp(**scaled, shift=4),
+        "groups that cover less": _ulp(**scaled | {"runs": b"\xc8" + run[1:]}),
+        "groups that cover more": _ulp(**scaled | {"runs": b"\xca" + run[1:]}),
+        "a group of nothing": _ulp(**scaled | {"runs": run + bytes(8)}),
+        "more scales than groups": _ulp(**scaled | {"scales": b"\x01\x01"}),
+        "fewer scales than groups": _ulp(**scaled | {"runs": three}),
+        "a map beyond the tables": _ulp(map_=b"\x01"),
+        "a table that sums to 4095": _ulp(table=b"\x00\xff\x1f"),
+        "a table that sums to 4097": _ulp(table=b"\x01\x01\x80\x20"),
+        "a table that ends with nothing": _ulp(table=b"\x01\x80\x20\x00"),
+        "a frequency written in two bytes": _ulp(table=b"\x01\x80\x00\x80\x20"),
+        "a symbol beyond bf16": _ulp(table=b"\x40" + bytes(64) + b"\x80\x20"),
+        "a state too low": _ulp(states=b"\xff\xff\0\0"),
+        "a state that does not end": _ulp(states=b"\1\0\1\0"),
+        "a word too many": _ulp(words=b"\0\0"),
+        "a word too few": _ulp(states=b"\0\0\1\0", table=b"\x01\x80\x10\x80\x10"),
+        "raw bits without a use": _ulp(raw=b"\0"),
+        "raw bits cut": _ulp(table=_RAW, raw=bytes(50)),
+        "unused bits that are set": _ulp(table=_RAW, raw=bytes(50) + b"\x04"),
+        "still units without a source": _ulp(**scaled | {"flags": 0, "scales": b"\0"}),
+    }.items():
+        yield f"ulp: {name}", ULP, payload, [bytes(2 * UNITS)], 2 * UNITS
+    yield "ulp: no source", ULP, _ulp(), [], 2 * UNITS
+    yield "ulp: a short source", ULP, _ulp(), [bytes(2 * UNITS - 1)], 2 * UNITS
+    yield "ulp: an odd length", ULP, _ulp(), [bytes(2 * UNITS - 1)], 2 * UNITS - 1
 
 
 def documents() -> dict[str, dict[str, Any]]:

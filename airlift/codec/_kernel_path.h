@@ -1,0 +1,266 @@
+/* One path: all widths, and the loops of whole blocks. Included once for each path, which defines NAME and TARGET, and
+ * VECTOR if it has its own rans_read, rans_write, look_up, find_large and scaled_16.
+ */
+
+#define ON(name) JOIN2(name, NAME)
+#ifndef VECTOR
+/* Table numbers of contexts. */
+TARGET static void ON(look_up)(const uint8_t *map, int contexts, uint8_t *places, size_t n)
+{
+    (void)contexts;
+    for (size_t i = 0; i < n; i++)
+        places[i] = map[places[i]];
+}
+
+/* Decode n symbols, the first of lane 0. words has n readable words. */
+TARGET static const uint16_t *ON(rans_read)(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+{
+    return rans_read_plain(looked, states, lanes, words, tables, n, out, 0);
+}
+
+/* Code n symbols, the first of lane 0, from the last to the first; words grow downwards and have n free before. */
+TARGET static uint16_t *ON(rans_write)(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+{
+    return rans_write_plain(entries, states, lanes, words, tables, symbols, n, 0);
+}
+/* The places of bytes that are at least DIRECT; large has n + 1 places. */
+TARGET static size_t ON(find_large)(const uint8_t *symbols, size_t n, uint16_t *large)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        large[count] = (uint16_t)i;
+        count += symbols[i] >= DIRECT;
+    }
+    return count;
+}
+#endif
+
+
+#define PATH(name) JOIN3(name, _8, NAME)
+#define U uint8_t
+#define S int8_t
+#define SUM uint32_t
+#define UNIT_BYTES 1
+#include "_kernel_width.h"
+#undef PATH
+#undef U
+#undef S
+#undef SUM
+#undef UNIT_BYTES
+
+#define PATH(name) JOIN3(name, _16, NAME)
+#define U Unit16
+#define S Int16
+#define SUM uint32_t
+#define UNIT_BYTES 2
+#include "_kernel_width.h"
+#undef PATH
+#undef U
+#undef S
+#undef SUM
+#undef UNIT_BYTES
+
+#define PATH(name) JOIN3(name, _32, NAME)
+#define U Unit32
+#define S Int32
+#define SUM uint64_t
+#define UNIT_BYTES 4
+#include "_kernel_width.h"
+#undef PATH
+#undef U
+#undef S
+#undef SUM
+#undef UNIT_BYTES
+
+#define PATH(name) JOIN3(name, _64, NAME)
+#define U Unit64
+#define S Int64
+#define SUM uint64_t
+#define UNIT_BYTES 8
+#include "_kernel_width.h"
+#undef PATH
+#undef U
+#undef S
+#undef SUM
+#undef UNIT_BYTES
+
+#define BY_SIZE(size, call8, call16, call32, call64) \
+    do {                                             \
+        switch (size) {                              \
+        case 1: call8; break;                        \
+        case 2: call16; break;                       \
+        case 4: call32; break;                       \
+        default: call64;                             \
+        }                                            \
+    } while (0)
+#define AT(type, pointer) ((type *)(pointer))
+#define WIDE(name, width) JOIN3(name, width, NAME)
+
+/* Take the next count coded units: where they are, and their contexts. If out is given, still units before them are
+ * copied to it from base. Sizes were checked: they last.
+ */
+TARGET static void ON(take)(const Model *m, Groups *groups, const uint8_t *base, size_t count, Tile *tile, uint8_t *places, uint8_t *out)
+{
+    const size_t size = (size_t)m->size;
+    tile->count = count;
+    tile->pieces = 0;
+    while (count) {
+        while (!groups->left) {
+            size_t units = groups->sizes[groups->next];
+            int scale = groups->scales[groups->next++];
+            groups->level = m->offset + scale > 32767 ? 32767 : m->offset + scale;
+            if (scale) {
+                groups->left = units;
+            } else {
+                if (out)
+                    memcpy(out + groups->position * size, base + groups->position * size, units * size);
+                groups->position += units;
+            }
+        }
+        size_t step = count < groups->left ? count : groups->left;
+        const uint8_t *with = base ? base + groups->position * size : NULL;
+        if (m->context == PLAIN)
+            memset(places, 0, step);
+        else if (m->context == SYMBOL)
+            memcpy(places, with, step);
+        else
+            BY_SIZE(m->size, WIDE(scaled, _8)(m, with, groups->level, step, places),
+                    WIDE(scaled, _16)(m, AT(const Unit16, with), groups->level, step, places),
+                    WIDE(scaled, _32)(m, AT(const Unit32, with), groups->level, step, places),
+                    WIDE(scaled, _64)(m, AT(const Unit64, with), groups->level, step, places));
+        Piece *last = tile->piece + tile->pieces;
+        if (tile->pieces && last[-1].start + last[-1].count == groups->position)
+            last[-1].count += step;
+        else
+            tile->piece[tile->pieces++] = (Piece){groups->position, step};
+        groups->left -= step;
+        groups->position += step;
+        places += step;
+        count -= step;
+    }
+}
+
+/* The units of a tile as one run: in place, or gathered into room. */
+static const uint8_t *ON(gathered)(const Tile *tile, size_t size, const uint8_t *from, uint8_t *room)
+{
+    if (!from || tile->pieces == 1)
+        return from ? from + tile->piece[0].start * size : NULL;
+    for (size_t k = 0, done = 0; k < tile->pieces; done += tile->piece[k++].count)
+        memcpy(room + done * size, from + tile->piece[k].start * size, tile->piece[k].count * size);
+    return room;
+}
+
+/* Have the bytes that follow ready when they are needed. */
+static inline void ON(prefetch)(const Tile *tile, size_t size, const uint8_t *from, size_t end)
+{
+    size_t next = (tile->piece[tile->pieces - 1].start + tile->piece[tile->pieces - 1].count) * size;
+    for (size_t k = next; from && k < next + TILE * size && k < end; k += 64)
+        __builtin_prefetch(from + k);
+}
+
+TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t *base, const uint32_t *sizes, size_t groups, uint64_t *sums, uint16_t *tops, uint8_t *moved)
+{
+    for (size_t g = 0; g < groups; g++) {
+        Measure found;
+        size_t n = sizes[g], bytes = n * (size_t)m->size;
+        BY_SIZE(m->size, found = WIDE(measure, _8)(m, new, base, n),
+                found = WIDE(measure, _16)(m, AT(const Unit16, new), AT(const Unit16, base), n),
+                found = WIDE(measure, _32)(m, AT(const Unit32, new), AT(const Unit32, base), n),
+                found = WIDE(measure, _64)(m, AT(const Unit64, new), AT(const Unit64, base), n));
+        sums[g] = found.sum;
+        tops[g] = found.top;
+        moved[g] = found.moved;
+        new += bytes;
+        base += base ? bytes : 0;
+    }
+}
+
+/* Contexts, symbols and counts of the coded units; returns how many bytes of raw bits were written. */
+TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *new, const uint8_t *base, size_t live, uint8_t *places, uint8_t *symbols, uint32_t *counts, uint8_t *raw)
+{
+    Scratch scratch;
+    BitWriter bits = {raw, 0, 0};
+    const size_t size = (size_t)m->size;
+    for (size_t first = 0; first < live; first += TILE) {
+        size_t n = live - first < TILE ? live - first : TILE;
+        uint8_t *context = places + first, *symbol = symbols + first;
+        ON(take)(m, &groups, base, n, &scratch.tile, context, NULL);
+        const uint8_t *from = ON(gathered)(&scratch.tile, size, new, scratch.new.w8);
+        const uint8_t *with = ON(gathered)(&scratch.tile, size, base, scratch.base.w8);
+        if (m->codes) {
+            BY_SIZE(size, WIDE(differ, _8)(m, from, with, n, symbol),
+                    WIDE(differ, _16)(m, AT(const Unit16, from), AT(const Unit16, with), n, scratch.codes.w16);
+                    WIDE(symbols, _16)(scratch.codes.w16, n, symbol, scratch.large, &bits),
+                    WIDE(differ, _32)(m, AT(const Unit32, from), AT(const Unit32, with), n, scratch.codes.w32);
+                    WIDE(symbols, _32)(scratch.codes.w32, n, symbol, scratch.large, &bits),
+                    WIDE(differ, _64)(m, AT(const Unit64, from), AT(const Unit64, with), n, scratch.codes.w64);
+                    WIDE(symbols, _64)(scratch.codes.w64, n, symbol, scratch.large, &bits));
+        } else {
+            uint8_t *rest = raw + first * (size - 1);
+            BY_SIZE(size, WIDE(turn, _8)(from, n, symbol, rest),
+                    WIDE(turn, _16)(AT(const Unit16, from), n, symbol, rest),
+                    WIDE(turn, _32)(AT(const Unit32, from), n, symbol, rest),
+                    WIDE(turn, _64)(AT(const Unit64, from), n, symbol, rest));
+        }
+        count(counts, context, symbol, n);
+    }
+    return m->codes ? (size_t)(end_bits(&bits) - raw) : live * (size - 1);
+}
+
+/* Decode n symbols into units; whether the raw bits were enough. */
+TARGET static int ON(resolve)(const Model *m, Scratch *scratch, const uint8_t *base, size_t n, uint8_t *out, BitReader *bits)
+{
+    int good = 1;
+    if (m->codes)
+        BY_SIZE(m->size, WIDE(restore, _8)(m, scratch->symbols, base, n, out),
+                good = WIDE(codes, _16)(scratch->symbols, n, scratch->codes.w16, scratch->large, bits);
+                WIDE(restore, _16)(m, scratch->codes.w16, AT(const Unit16, base), n, AT(Unit16, out)),
+                good = WIDE(codes, _32)(scratch->symbols, n, scratch->codes.w32, scratch->large, bits);
+                WIDE(restore, _32)(m, scratch->codes.w32, AT(const Unit32, base), n, AT(Unit32, out)),
+                good = WIDE(codes, _64)(scratch->symbols, n, scratch->codes.w64, scratch->large, bits);
+                WIDE(restore, _64)(m, scratch->codes.w64, AT(const Unit64, base), n, AT(Unit64, out)));
+    else {
+        const uint8_t *rest = bits->data + bits->position / 8; /* its length was checked */
+        bits->position += 8 * n * (size_t)(m->size - 1);
+        BY_SIZE(m->size, WIDE(unturn, _8)(scratch->symbols, rest, n, out),
+                WIDE(unturn, _16)(scratch->symbols, rest, n, AT(Unit16, out)),
+                WIDE(unturn, _32)(scratch->symbols, rest, n, AT(Unit32, out)),
+                WIDE(unturn, _64)(scratch->symbols, rest, n, AT(Unit64, out)));
+    }
+    return good;
+}
+
+/* Decode all units into out; NULL, or what is wrong. words is followed by TILE readable words. */
+TARGET static const char *ON(read)(const Model *m, Groups groups, const uint32_t *looked, const uint8_t *map, uint32_t *states, size_t lanes, const uint16_t *words, size_t word_count, BitReader bits, const uint8_t *base, size_t live, uint8_t *out, size_t length)
+{
+    Scratch scratch;
+    const uint16_t *end = words + word_count;
+    const Tile *tile = &scratch.tile;
+    const size_t size = (size_t)m->size;
+    for (size_t first = 0; first < live; first += TILE) {
+        size_t n = live - first < TILE ? live - first : TILE;
+        ON(take)(m, &groups, base, n, &scratch.tile, scratch.places, out);
+        ON(prefetch)(tile, size, base, length);
+        ON(look_up)(map, m->contexts, scratch.places, n);
+        words = ON(rans_read)(looked, states, lanes, words, scratch.places, n, scratch.symbols);
+        if (words > end)
+            return "an ulp block has too few words";
+        const uint8_t *with = ON(gathered)(tile, size, base, scratch.base.w8);
+        uint8_t *to = tile->pieces == 1 ? out + tile->piece[0].start * size : scratch.new.w8;
+        if (!ON(resolve)(m, &scratch, with, n, to, &bits))
+            return "an ulp block's raw bits do not end where they should";
+        for (size_t k = 0, done = 0; tile->pieces > 1 && k < tile->pieces; done += tile->piece[k++].count)
+            memcpy(out + tile->piece[k].start * size, to + done * size, tile->piece[k].count * size);
+    }
+    if (base && groups.position * size + groups.left * size < length) /* what is still at the end */
+        memcpy(out + groups.position * size, base + groups.position * size, length - groups.position * size);
+    if (m->codes && !at_end(&bits))
+        return "an ulp block's raw bits do not end where they should";
+    return words == end ? NULL : "an ulp block's words do not end where they should";
+}
+
+#undef ON
+#undef BY_SIZE
+#undef AT
+#undef WIDE
+#undef PATH

@@ -1,0 +1,178 @@
+/* Loops over units of one width (SPEC U4, U6). Included once for each path and width; defines nothing twice.
+ *
+ * PATH(name) names a function of this path and width, U and S are the unsigned and signed type of a unit, and TARGET
+ * is the attribute that lets the compiler use the path's instructions. The compiler vectorises most of these loops.
+ */
+
+#define WIDTH ((int)(8 * sizeof(U)))
+#define LOW_BITS ((U)(((U)1 << (WIDTH - 1)) - 1))
+
+/* ord(x): its own inverse. */
+TARGET static inline U PATH(order)(U x, int floating)
+{
+    U flip = (U)((U)(0 - (U)(x >> (WIDTH - 1))) & LOW_BITS);
+    return floating ? (U)(x ^ flip) : x;
+}
+
+#if !defined(VECTOR) || UNIT_BYTES != 2
+/* Contexts of n units of one group; level is offset + scale. */
+TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int level, size_t n, uint8_t *restrict out)
+{
+    if (!m->delta || m->mantissa < 0) {
+        memset(out, level < 0 ? 0 : level > CONTEXTS - 1 ? CONTEXTS - 1 : level, n);
+        return;
+    }
+    const int mantissa = m->mantissa, shift = m->shift;
+#if UNIT_BYTES <= 2
+    /* Exponents are below 2^8, so levels outside [-1, 2104] mean no more than these do, and 16 bits suffice. */
+    const int16_t top = (int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level);
+    for (size_t i = 0; i < n; i++) {
+        int16_t e = (int16_t)((U)(base[i] & LOW_BITS) >> mantissa);
+        e = (int16_t)((e > 1 ? e : 1) << shift);
+        int16_t c = (int16_t)(top - e);
+        c = c < 0 ? 0 : c;
+        out[i] = (uint8_t)(c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
+    }
+#else
+    for (size_t i = 0; i < n; i++) {
+        int32_t e = (int32_t)((U)(base[i] & LOW_BITS) >> mantissa);
+        int32_t c = level - ((e > 1 ? e : 1) << shift);
+        c = c < 0 ? 0 : c;
+        out[i] = (uint8_t)(c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
+    }
+#endif
+}
+#endif
+
+/* Zigzagged differences. base may be NULL: zero. */
+TARGET static void PATH(differ)(const Model *m, const U *restrict new, const U *restrict base, size_t n, U *restrict out)
+{
+    const int floating = m->mantissa >= 0, spare = WIDTH - (m->bits < 8 ? m->bits : WIDTH);
+    for (size_t i = 0; i < n; i++) {
+        U d = (U)(PATH(order)(new[i], floating) - (base ? PATH(order)(base[i], floating) : 0));
+        d = (U)((S)(U)(d << spare) >> spare);
+        out[i] = (U)((U)(d << 1) ^ (U)((S)d >> (WIDTH - 1)));
+    }
+}
+
+/* Units from zigzagged differences; the inverse of differ. */
+TARGET static void PATH(restore)(const Model *m, const U *restrict codes, const U *restrict base, size_t n, U *restrict out)
+{
+    const int floating = m->mantissa >= 0;
+    const U keep = (U)(m->bits < 8 ? 15 : ~(U)0);
+    for (size_t i = 0; i < n; i++) {
+        U d = (U)((U)(codes[i] >> 1) ^ (U)(0 - (U)(codes[i] & 1)));
+        U x = (U)((base ? PATH(order)(base[i], floating) : 0) + d);
+        out[i] = (U)(PATH(order)(x, floating) & keep);
+    }
+}
+
+/* What the scale of one group follows from; see reference.survey. */
+TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const U *restrict base, size_t n)
+{
+    Measure found = {0, 0, 0};
+    const U *powers = base ? base : new;
+    const int floating = m->mantissa >= 0, mantissa = floating ? m->mantissa : 0;
+    const int spare = WIDTH - (m->bits < 8 ? m->bits : WIDTH);
+    U top = (U)floating;
+    if (floating)
+        for (size_t i = 0; i < n; i++) {
+            U e = (U)((U)(powers[i] & LOW_BITS) >> mantissa);
+            top = e > top ? e : top;
+        }
+    found.top = (uint16_t)top;
+    U moved = base ? 0 : 1;
+    for (size_t first = 0; first < n; first += 128) { /* 128 terms of 24 bits fit a narrow sum */
+        size_t end = n - first < 128 ? n : first + 128;
+        SUM sum = 0;
+        for (size_t i = first; i < end; i++) {
+            U e = (U)((U)(powers[i] & LOW_BITS) >> mantissa);
+            SUM below = floating ? (SUM)(U)(top - (e > 1 ? e : 1)) : 0;
+            SUM steps = 1;
+            if (base) {
+                U d = (U)(PATH(order)(new[i], floating) - PATH(order)(base[i], floating));
+                d = (U)((S)(U)(d << spare) >> spare);
+                U sign = (U)((S)d >> (WIDTH - 1));
+                U size = (U)((U)(d ^ sign) - sign);
+                moved |= size;
+                steps = size;
+#if UNIT_BYTES == 8
+                steps = steps > 0xffffffffu ? 0xffffffffu : steps;
+#endif
+            }
+            const SUM most = 8 * sizeof(SUM) - 1;
+            sum += (SUM)((SUM)(steps << 8) >> (below > most ? most : below));
+        }
+        found.sum += sum;
+    }
+    found.moved = moved != 0;
+    return found;
+}
+
+#if UNIT_BYTES == 8
+#define PUT_BITS put_bits
+#else
+#define PUT_BITS put_few_bits
+#endif
+
+#if UNIT_BYTES > 1
+/* Symbols of zigzagged differences; the raw bits go to the writer. large is scratch for n places. */
+TARGET static void PATH(symbols)(const U *restrict codes, size_t n, uint8_t *restrict out, uint16_t *restrict large, BitWriter *bits)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint8_t)(codes[i] < 255 ? codes[i] : 255);
+    size_t count = JOIN2(find_large, NAME)(out, n, large);
+    for (size_t k = 0; k < count; k++) {
+        uint64_t z = codes[large[k]];
+        int length = 61 - __builtin_clzll(z); /* floor(log2 z) - 2 */
+        out[large[k]] = (uint8_t)(DIRECT + 4 * (length - 2) + ((z >> length) & 3));
+        PUT_BITS(bits, z & (((uint64_t)1 << length) - 1), length);
+    }
+}
+
+/* Zigzagged differences of symbols; false if the raw bits end too early. */
+TARGET static int PATH(codes)(const uint8_t *restrict symbols, size_t n, U *restrict out, uint16_t *restrict large, BitReader *bits)
+{
+    size_t count = JOIN2(find_large, NAME)(symbols, n, large);
+    for (size_t i = 0; i < n; i++)
+        out[i] = symbols[i];
+    size_t k = 0;
+#if UNIT_BYTES < 8
+    if (bits->position / 8 + 4 * n + 8 <= bits->size) /* enough, whatever the lengths are */
+        for (; k < count; k++) {
+            int token = symbols[large[k]] - DIRECT, length = (token >> 2) + 2;
+            out[large[k]] = (U)(((uint64_t)(4 | (token & 3)) << length) | get_few_bits(bits, length));
+        }
+#endif
+    for (; k < count; k++) {
+        int token = symbols[large[k]] - DIRECT, length = (token >> 2) + 2;
+        out[large[k]] = (U)(((uint64_t)(4 | (token & 3)) << length) | get_bits(bits, length));
+    }
+    return bits->position <= 8 * (uint64_t)bits->size;
+}
+#endif
+
+/* Floats as they are: the eight bits after the sign, and the rest with the sign as raw bytes. */
+TARGET static void PATH(turn)(const U *restrict units, size_t n, uint8_t *restrict symbols, uint8_t *restrict raw)
+{
+    for (size_t i = 0; i < n; i++) {
+        U turned = (U)((U)(units[i] << 1) | (U)(units[i] >> (WIDTH - 1)));
+        symbols[i] = (uint8_t)(turned >> (WIDTH - 8));
+        for (int k = 0; k < UNIT_BYTES - 1; k++)
+            raw[i * (UNIT_BYTES - 1) + (size_t)k] = (uint8_t)(turned >> (8 * k));
+    }
+}
+
+TARGET static void PATH(unturn)(const uint8_t *restrict symbols, const uint8_t *restrict raw, size_t n, U *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        U turned = (U)((U)symbols[i] << (WIDTH - 8));
+        for (int k = 0; k < UNIT_BYTES - 1; k++)
+            turned |= (U)((U)raw[i * (UNIT_BYTES - 1) + (size_t)k] << (8 * k));
+        out[i] = (U)((U)(turned >> 1) | (U)(turned << (WIDTH - 1)));
+    }
+}
+
+#undef PUT_BITS
+#undef WIDTH
+#undef LOW_BITS

@@ -1,0 +1,320 @@
+/* The entropy coder with x86 vectors: the same arithmetic as rans_read_plain and rans_write_plain, many lanes at once.
+ *
+ * A step handles one unit of each of 8 or 16 neighbouring lanes: gather the table entries, advance the states, and let
+ * the lanes that run low take the next words in order. Lanes below a whole vector go the plain way.
+ */
+
+#include <immintrin.h>
+
+/* Permutations that move what a mask selects: for each mask of 8 lanes, to_lanes spreads the first words over the
+ * selected lanes, to_words packs the selected lanes at the end.
+ */
+static uint8_t to_lanes[256][8], to_words[256][8];
+
+enum { STEP = 128 }; /* units that go through each stage together */
+
+static void fill_permutations(void)
+{
+    for (int mask = 0; mask < 256; mask++) {
+        uint8_t next = 0, place = (uint8_t)(8 - __builtin_popcount((unsigned)mask));
+        for (uint8_t lane = 0; lane < 8; lane++) {
+            to_lanes[mask][lane] = next;
+            if (mask >> lane & 1) {
+                to_words[mask][place++] = lane;
+                next++;
+            }
+        }
+    }
+}
+
+/* -- AVX2 ------------------------------------------------------------------------------------------------------ */
+
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+
+AVX2 static void look_up_avx2(const uint8_t *map, int contexts, uint8_t *places, size_t n)
+{
+    size_t i = 0;
+    if (contexts == CONTEXTS) {
+        __m256i part[4];
+        for (int k = 0; k < 4; k++)
+            part[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(map + 16 * k)));
+        for (; i + 32 <= n; i += 32) {
+            __m256i c = _mm256_loadu_si256((const __m256i *)(places + i)), found = _mm256_setzero_si256();
+            for (int k = 0; k < 4; k++) { /* pshufb gives 0 where the top bit is set: 0x70 sets it outside part k */
+                __m256i index = _mm256_sub_epi8(c, _mm256_set1_epi8((char)(16 * k)));
+                found = _mm256_or_si256(found, _mm256_shuffle_epi8(part[k], _mm256_adds_epu8(index, _mm256_set1_epi8(0x70))));
+            }
+            _mm256_storeu_si256((__m256i *)(places + i), found);
+        }
+    }
+    for (; i < n; i++)
+        places[i] = map[places[i]];
+}
+
+/* Contexts of n 16-bit units of one group; see _kernel_width.h. */
+AVX2 static void scaled_16_avx2(const Model *m, const Unit16 *base, int level, size_t n, uint8_t *out)
+{
+    const int still = !m->delta || m->mantissa < 0;
+    const __m256i top = _mm256_set1_epi16((int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level));
+    const __m256i sign = _mm256_set1_epi16(0x7fff), one = _mm256_set1_epi16(1);
+    const __m128i right = _mm_cvtsi32_si128(m->mantissa), left = _mm_cvtsi32_si128(m->shift);
+    size_t i = 0;
+    for (; !still && i + 32 <= n; i += 32) {
+        __m256i part[2];
+        for (int k = 0; k < 2; k++) {
+            __m256i b = _mm256_loadu_si256((const __m256i *)(base + i + 16 * k));
+            __m256i e = _mm256_srl_epi16(_mm256_and_si256(b, sign), right);
+            e = _mm256_sll_epi16(_mm256_max_epi16(e, one), left);
+            part[k] = _mm256_min_epi16(_mm256_sub_epi16(top, e), _mm256_set1_epi16(CONTEXTS - 1));
+        }
+        __m256i c = _mm256_packus_epi16(part[0], part[1]); /* below 0 becomes 0 */
+        _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute4x64_epi64(c, 0xd8));
+    }
+    for (; i < n; i++) {
+        int e = still ? 0 : (base[i] & 0x7fff) >> m->mantissa;
+        int c = still ? level : level - ((e > 1 ? e : 1) << m->shift);
+        out[i] = (uint8_t)(c < 0 ? 0 : c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
+    }
+}
+
+/* Write the places of the bits of mask, from first on, eight at a time; up to eight too many are overwritten later. */
+AVX2 static inline size_t spread(uint64_t mask, size_t first, uint16_t *out)
+{
+    size_t count = (size_t)__builtin_popcountll(mask), done = 0;
+    do {
+        for (int k = 0; k < 8; k++) {
+            out[done + (size_t)k] = (uint16_t)(first + _tzcnt_u64(mask));
+            mask = _blsr_u64(mask);
+        }
+        done += 8;
+    } while (done < count);
+    return count;
+}
+
+AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, uint16_t *large)
+{
+    const __m256i direct = _mm256_set1_epi8(DIRECT);
+    size_t count = 0, i = 0;
+    for (; i + 64 <= n; i += 64) {
+        uint64_t mask = 0;
+        for (int k = 0; k < 2; k++) {
+            __m256i s = _mm256_loadu_si256((const __m256i *)(symbols + i + 32 * k));
+            uint32_t half = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(s, direct), s));
+            mask |= (uint64_t)half << (32 * k);
+        }
+        if (mask)
+            count += spread(mask, i, large + count);
+    }
+    for (; i < n; i++) {
+        large[count] = (uint16_t)i;
+        count += symbols[i] >= DIRECT;
+    }
+    return count;
+}
+
+/* Replace n indices (even) by what they look up, two at a time. Plain loads: gathers are slow where microcode had to
+ * close their leaks.
+ */
+static inline void fetch(const uint32_t *from, uint32_t *index, size_t n)
+{
+    for (size_t i = 0; i < n; i += 2) {
+        uint64_t both;
+        memcpy(&both, index + i, 8);
+        both = from[(uint32_t)both] | (uint64_t)from[both >> 32] << 32;
+        memcpy(index + i, &both, 8);
+    }
+}
+
+AVX2 static const uint16_t *rans_read_avx2(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+{
+    const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1);
+    const __m128i pick = _mm_setr_epi8(3, 7, 11, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const size_t step = lanes < STEP ? lanes : STEP;
+    uint32_t entries[STEP];
+    size_t first = 0;
+    for (; lanes >= 8 && first + step <= n; first += step) {
+        uint32_t *at = states + (first & (lanes - 1));
+        for (size_t i = 0; i < step; i += 8) {
+            __m256i x = _mm256_loadu_si256((const __m256i *)(at + i));
+            __m256i table = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(tables + first + i)));
+            x = _mm256_or_si256(_mm256_slli_epi32(table, TABLE_BITS), _mm256_and_si256(x, low));
+            _mm256_storeu_si256((__m256i *)(entries + i), x);
+        }
+        fetch(looked, entries, step);
+        for (size_t i = 0; i < step; i += 8) {
+            __m256i x = _mm256_loadu_si256((const __m256i *)(at + i));
+            __m256i entry = _mm256_loadu_si256((const __m256i *)(entries + i));
+            __m256i f = _mm256_add_epi32(_mm256_and_si256(_mm256_srli_epi32(entry, TABLE_BITS), low), one);
+            x = _mm256_add_epi32(_mm256_mullo_epi32(f, _mm256_srli_epi32(x, TABLE_BITS)), _mm256_and_si256(entry, low));
+            __m256i need = _mm256_cmpeq_epi32(_mm256_srli_epi32(x, 16), _mm256_setzero_si256());
+            unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(need));
+            __m256i next = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)words));
+            next = _mm256_permutevar8x32_epi32(next, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)to_lanes[mask])));
+            x = _mm256_blendv_epi8(x, _mm256_or_si256(_mm256_slli_epi32(x, 16), next), need);
+            words += __builtin_popcount(mask);
+            _mm256_storeu_si256((__m256i *)(at + i), x);
+            __m128i front = _mm_shuffle_epi8(_mm256_castsi256_si128(entry), pick);
+            __m128i back = _mm_shuffle_epi8(_mm256_extracti128_si256(entry, 1), pick);
+            _mm_storel_epi64((__m128i *)(out + first + i), _mm_unpacklo_epi32(front, back));
+        }
+    }
+    return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
+}
+
+AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+{
+    const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1), total = _mm256_set1_epi32(TOTAL);
+    const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 8 ? n / step * step : 0;
+    uint32_t found[STEP];
+    words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
+    for (size_t first = whole; first;) {
+        first -= step;
+        for (size_t i = 0; i < step; i++)
+            found[i] = entries[(size_t)tables[first + i] << 8 | symbols[first + i]];
+        for (size_t i = step; i;) {
+            i -= 8;
+            uint32_t *at = states + ((first + i) & (lanes - 1));
+            __m256i x = _mm256_loadu_si256((const __m256i *)at);
+            __m256i entry = _mm256_loadu_si256((const __m256i *)(found + i));
+            __m256i f = _mm256_add_epi32(_mm256_and_si256(entry, low), one), start = _mm256_srli_epi32(entry, TABLE_BITS);
+            __m256i need = _mm256_cmpgt_epi32(_mm256_add_epi32(_mm256_srli_epi32(x, 20), one), f);
+            unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(need));
+            __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)to_words[mask]));
+            __m256i packed = _mm256_blend_epi16(_mm256_permutevar8x32_epi32(x, order), _mm256_setzero_si256(), 0xaa);
+            __m128i tail = _mm_packus_epi32(_mm256_castsi256_si128(packed), _mm256_extracti128_si256(packed, 1));
+            _mm_storeu_si128((__m128i *)(words - 8), tail);
+            words -= __builtin_popcount(mask);
+            x = _mm256_blendv_epi8(x, _mm256_srli_epi32(x, 16), need);
+            /* x / f is below 2^20, and single precision is wrong by at most 1: halves are converted, for x has 32 bits. */
+            __m256 halves = _mm256_cvtepi32_ps(_mm256_srli_epi32(x, 1));
+            __m256i q = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_add_ps(halves, halves), _mm256_cvtepi32_ps(f)));
+            __m256i rest = _mm256_sub_epi32(x, _mm256_mullo_epi32(q, f)), under = _mm256_srai_epi32(rest, 31);
+            q = _mm256_add_epi32(q, under);
+            rest = _mm256_add_epi32(rest, _mm256_and_si256(under, f));
+            q = _mm256_sub_epi32(q, _mm256_cmpgt_epi32(rest, _mm256_sub_epi32(f, one)));
+            x = _mm256_add_epi32(_mm256_add_epi32(x, start), _mm256_mullo_epi32(q, _mm256_sub_epi32(total, f)));
+            _mm256_storeu_si256((__m256i *)at, x);
+        }
+    }
+    return words;
+}
+
+#define VECTOR
+#define NAME _avx2
+#define TARGET AVX2
+#include "_kernel_path.h"
+#undef NAME
+#undef TARGET
+
+/* -- AVX-512 --------------------------------------------------------------------------------------------------- */
+
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt")))
+
+AVX512 static void look_up_avx512(const uint8_t *map, int contexts, uint8_t *places, size_t n)
+{
+    look_up_avx2(map, contexts, places, n);
+}
+
+AVX512 static void scaled_16_avx512(const Model *m, const Unit16 *base, int level, size_t n, uint8_t *out)
+{
+    if (!m->delta || m->mantissa < 0) {
+        scaled_16_avx2(m, base, level, n, out);
+        return;
+    }
+    const __m512i top = _mm512_set1_epi16((int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level));
+    const __m512i sign = _mm512_set1_epi16(0x7fff), one = _mm512_set1_epi16(1), most = _mm512_set1_epi16(CONTEXTS - 1);
+    const __m128i right = _mm_cvtsi32_si128(m->mantissa), left = _mm_cvtsi32_si128(m->shift);
+    for (size_t i = 0; i < n; i += 32) {
+        __mmask32 here = n - i >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << (n - i)) - 1;
+        __m512i e = _mm512_srl_epi16(_mm512_and_si512(_mm512_maskz_loadu_epi16(here, base + i), sign), right);
+        e = _mm512_sll_epi16(_mm512_max_epi16(e, one), left);
+        __m512i c = _mm512_max_epi16(_mm512_sub_epi16(top, e), _mm512_setzero_si512());
+        _mm512_mask_cvtepi16_storeu_epi8(out + i, here, _mm512_min_epi16(c, most));
+    }
+}
+
+AVX512 static size_t find_large_avx512(const uint8_t *symbols, size_t n, uint16_t *large)
+{
+    const __m512i direct = _mm512_set1_epi8(DIRECT);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i += 64) {
+        __mmask64 here = n - i >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (n - i)) - 1;
+        __mmask64 mask = _mm512_cmpge_epu8_mask(_mm512_maskz_loadu_epi8(here, symbols + i), direct);
+        if (mask)
+            count += spread(mask, i, large + count);
+    }
+    return count;
+}
+
+AVX512 static const uint16_t *rans_read_avx512(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+{
+    const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), full = _mm512_set1_epi32(LOW);
+    const size_t step = lanes < STEP ? lanes : STEP;
+    uint32_t entries[STEP] __attribute__((aligned(64)));
+    size_t first = 0;
+    for (; lanes >= 16 && first + step <= n; first += step) {
+        uint32_t *at = states + (first & (lanes - 1));
+        for (size_t i = 0; i < step; i += 16) {
+            __m512i x = _mm512_loadu_si512(at + i);
+            __m512i table = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(tables + first + i)));
+            x = _mm512_ternarylogic_epi32(x, low, _mm512_slli_epi32(table, TABLE_BITS), 0xea); /* (x & low) | table */
+            _mm512_store_si512(entries + i, x);
+        }
+        fetch(looked, entries, step);
+        for (size_t i = 0; i < step; i += 16) {
+            __m512i x = _mm512_loadu_si512(at + i), entry = _mm512_load_si512(entries + i);
+            __m512i f = _mm512_add_epi32(_mm512_and_si512(_mm512_srli_epi32(entry, TABLE_BITS), low), one);
+            x = _mm512_add_epi32(_mm512_mullo_epi32(f, _mm512_srli_epi32(x, TABLE_BITS)), _mm512_and_si512(entry, low));
+            __mmask16 need = _mm512_cmplt_epu32_mask(x, full);
+            __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)words));
+            next = _mm512_maskz_expand_epi32(need, next);
+            x = _mm512_mask_or_epi32(x, need, _mm512_slli_epi32(x, 16), next);
+            words += __builtin_popcount(need);
+            _mm512_storeu_si512(at + i, x);
+            _mm_storeu_si128((__m128i *)(out + first + i), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, 24)));
+        }
+    }
+    return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
+}
+
+AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+{
+    const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), total = _mm512_set1_epi32(TOTAL);
+    const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 16 ? n / step * step : 0;
+    uint32_t found[STEP] __attribute__((aligned(64)));
+    words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
+    for (size_t first = whole; first;) {
+        first -= step;
+        for (size_t i = 0; i < step; i++)
+            found[i] = entries[(size_t)tables[first + i] << 8 | symbols[first + i]];
+        for (size_t i = step; i;) {
+            i -= 16;
+            uint32_t *at = states + ((first + i) & (lanes - 1));
+            __m512i x = _mm512_loadu_si512(at), entry = _mm512_load_si512(found + i);
+            __m512i f = _mm512_add_epi32(_mm512_and_si512(entry, low), one), start = _mm512_srli_epi32(entry, TABLE_BITS);
+            __mmask16 need = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 20), f);
+            __m256i packed = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(need, x));
+            int count = __builtin_popcount(need);
+            words -= count;
+            _mm256_mask_storeu_epi16(words, (__mmask16)((1u << count) - 1), packed);
+            x = _mm512_mask_srli_epi32(x, need, x, 16);
+            /* x / f is below 2^20, and single precision is wrong by at most 1. */
+            __m512i q = _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepu32_ps(x), _mm512_cvtepi32_ps(f)));
+            __m512i rest = _mm512_sub_epi32(x, _mm512_mullo_epi32(q, f));
+            __mmask16 under = _mm512_movepi32_mask(rest);
+            q = _mm512_mask_sub_epi32(q, under, q, one);
+            rest = _mm512_mask_add_epi32(rest, under, rest, f);
+            q = _mm512_mask_add_epi32(q, _mm512_cmpge_epi32_mask(rest, f), q, one);
+            x = _mm512_add_epi32(_mm512_add_epi32(x, start), _mm512_mullo_epi32(q, _mm512_sub_epi32(total, f)));
+            _mm512_storeu_si512(at, x);
+        }
+    }
+    return words;
+}
+
+#define NAME _avx512
+#define TARGET AVX512
+#include "_kernel_path.h"
+#undef NAME
+#undef TARGET
+#undef VECTOR

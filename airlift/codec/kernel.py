@@ -1,0 +1,157 @@
+"""Which implementation of the coder runs: the compiled kernel, by vector path, or the NumPy reference.
+
+All of them write the same bytes and refuse the same bytes. The fastest that runs here is the default; the environment
+variable ``AIRLIFT_KERNEL`` (numpy, scalar, avx2, avx512), read by the compiled module, chooses another.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from airlift.codec import reference
+from airlift.codec.group import Groups, Model
+from airlift.codec.rans import SYMBOLS
+from airlift.codec.table import Tables
+from airlift.codec.unit import Array, Unit
+from airlift.errors import MalformedError, UsageError
+
+try:
+    from airlift.codec import _kernel
+except ImportError:  # installed without a compiler
+    _compiled: ModuleType | None = None
+else:
+    _compiled = _kernel
+
+NUMPY = "numpy"
+Body = bytes | memoryview
+
+
+class Kernel(Protocol):
+    """What an implementation does: see :mod:`airlift.codec.reference`."""
+
+    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
+        """Return of each group what its scale follows from."""
+
+    def analyse(
+        self, new: Array, base: Array | None, groups: Groups, model: Model
+    ) -> tuple[Array, Array, Array, Body]:
+        """Return contexts and symbols of all units, their counts, and the raw bits."""
+
+    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
+        """Return the states and words of symbols in their contexts."""
+
+    def read(
+        self,
+        coded: tuple[Body, Body, Body],
+        base: Array | None,
+        groups: Groups,
+        model: Model,
+        tables: Tables,
+    ) -> Array:
+        """Return the units of (states, words, raw bits)."""
+
+
+class Reference:
+    """The NumPy implementation."""
+
+    name = NUMPY
+    survey = staticmethod(reference.survey)
+    analyse = staticmethod(reference.analyse)
+    write = staticmethod(reference.write)
+    read = staticmethod(reference.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One path of the compiled kernel."""
+
+    module: ModuleType
+    name: str
+
+    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
+        """See :func:`airlift.codec.reference.survey`."""
+        sums, tops = np.empty(len(sizes), np.uint64), np.empty(len(sizes), np.uint16)
+        moved = np.empty(len(sizes), np.bool_)
+        sizes = np.ascontiguousarray(sizes, "<u4")
+        self.module.survey(self.name, new, base, sizes, (unit.bits, unit.mantissa), sums, tops, moved)
+        return sums, tops, moved
+
+    def analyse(
+        self, new: Array, base: Array | None, groups: Groups, model: Model
+    ) -> tuple[Array, Array, Array, Body]:
+        """See :func:`airlift.codec.reference.analyse`."""
+        live = int(groups.live().sizes.sum(dtype=np.int64))
+        places, symbols = np.empty(live, np.uint8), np.empty(live, np.uint8)
+        counts = np.empty((model.contexts, SYMBOLS), np.uint32)
+        raw = np.empty(new.nbytes + 16, np.uint8)
+        length = self.module.analyse(
+            self.name, new, base, *_groups(groups), _model(model), places, symbols, counts, raw
+        )
+        return places, symbols, counts, raw.data[:length]
+
+    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
+        """See :func:`airlift.codec.reference.write`."""
+        states, words = np.empty(lanes, np.uint32), np.empty(len(symbols) + 8, np.uint16)
+        count = self.module.write(self.name, symbols, places, tables.map, tables.frequencies, states, words)
+        return states.data.cast("B"), words[len(words) - count :].data.cast("B")
+
+    def read(
+        self,
+        coded: tuple[Body, Body, Body],
+        base: Array | None,
+        groups: Groups,
+        model: Model,
+        tables: Tables,
+    ) -> Array:
+        """See :func:`airlift.codec.reference.read`.
+
+        Raises:
+            MalformedError: the coded parts are not what an encoder makes.
+        """
+        units = np.empty(int(groups.sizes.sum(dtype=np.int64)), model.unit.dtype)
+        try:
+            self.module.read(
+                self.name, *coded, base, *_groups(groups), _model(model), tables.map, tables.frequencies, units
+            )
+        except ValueError as error:
+            raise MalformedError(str(error)) from error
+        return units
+
+
+def _groups(groups: Groups) -> tuple[Array, Array]:
+    return np.ascontiguousarray(groups.sizes, "<u4"), np.ascontiguousarray(groups.scales)
+
+
+def _model(model: Model) -> tuple[int, int, bool, int, int, int]:
+    return model.unit.bits, model.unit.mantissa, model.delta, model.context, model.shift, model.offset
+
+
+def names() -> list[str]:
+    """Return the names of the implementations that run here, the fastest first."""
+    return [*(_compiled.paths() if _compiled is not None else ()), NUMPY]
+
+
+def get(name: str) -> Any:
+    """Return an implementation by name.
+
+    Raises:
+        UsageError: it does not run here.
+    """
+    if name not in names():
+        raise UsageError(f"the codec has no kernel {name!a} here", expected=" or ".join(names()))
+    return Reference if _compiled is None or name == NUMPY else Compiled(_compiled, name)
+
+
+def name() -> str:
+    """Return the name of the implementation that is in use."""
+    return str(DEFAULT.name)
+
+
+def _choose() -> Any:
+    wanted = _compiled.wanted() if _compiled is not None else ""
+    return get(wanted if wanted in names() else names()[0])
+
+
+DEFAULT = _choose()

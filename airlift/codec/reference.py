@@ -1,0 +1,75 @@
+"""The coder in NumPy: what the compiled kernel does too, byte for byte, to be read and to fall back on (SPEC U4 to U7).
+
+``new`` and ``base`` are whole blocks; contexts and symbols are those of coded units, without what is still.
+"""
+
+import numpy as np
+
+from airlift.codec import rans, symbol
+from airlift.codec.group import FRACTION_BITS, Groups, Model, contexts
+from airlift.codec.rans import SYMBOLS
+from airlift.codec.table import Tables
+from airlift.codec.unit import Array, Unit, difference, exponent, restore, zigzag
+
+
+def survey(new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
+    """Return of each group what its scale follows from: sums (u64), tops (u16) and whether anything moved (bool).
+
+    The mean of ``|d| * 2**(exponent + 8)`` over the group is ``sums / size * 2**tops``; without a base it is that of
+    ``2**(exponent + 8)``. What one term has beyond 8 bits after the point is cut off.
+    """
+    starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)[:-1]])
+    powers = exponent(new if base is None else base, unit)
+    tops = np.maximum.reduceat(powers, starts)
+    steps = np.ones(len(new), np.uint64) if base is None else _steps(difference(new, base, unit))
+    below = np.minimum(np.repeat(tops, sizes) - powers, 63).astype(np.uint64)
+    sums = np.add.reduceat((steps << np.uint64(FRACTION_BITS)) >> below, starts)
+    moved = np.logical_or.reduceat(steps != 0, starts)
+    return sums, tops.astype(np.uint16), moved
+
+
+def _steps(delta: Array) -> Array:
+    """Return |d|, at most 2^32 - 1, so that sums of 2^24 of them fit; what moved at all is at least 1."""
+    sign = delta >> (8 * delta.itemsize - 1)
+    steps = ((delta ^ sign) - sign).view(f"<u{delta.itemsize}").astype(np.uint64)
+    return np.minimum(steps, np.uint64(0xFFFFFFFF))
+
+
+def analyse(new: Array, base: Array | None, groups: Groups, model: Model) -> tuple[Array, Array, Array, bytes]:
+    """Return contexts (u8) and symbols (u8) of coded units, counts[context, symbol] (i64), and the raw bits."""
+    new, base = groups.take(new), None if base is None else groups.take(base)
+    if model.codes:
+        codes = zigzag(difference(new, np.zeros_like(new) if base is None else base, model.unit))
+        symbols, raw = symbol.of_codes(codes, model.unit)
+    else:
+        symbols, raw = symbol.of_floats(new, model.unit)
+    places = contexts(base, groups.live(), model) if model.context else np.zeros(len(new), np.uint8)
+    index = (places.astype(np.uint16) << np.uint16(8)) | symbols
+    counts = np.bincount(index, minlength=model.contexts * SYMBOLS).reshape(model.contexts, SYMBOLS)
+    return places, symbols, counts, raw
+
+
+def write(symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[bytes, bytes]:
+    """Return the states and words of ``symbols`` in the contexts ``places``."""
+    return rans.encode(symbols, tables.map[places], tables.frequencies, lanes)
+
+
+def read(
+    coded: tuple[memoryview, memoryview, memoryview], base: Array | None, groups: Groups, model: Model, tables: Tables
+) -> Array:
+    """Return the units of (states, words, raw bits).
+
+    Raises:
+        MalformedError: they are not what an encoder makes.
+    """
+    states, words, raw = coded
+    count = int(groups.live().sizes.sum(dtype=np.int64))
+    known = None if base is None else groups.take(base)
+    places = contexts(known, groups.live(), model) if model.context else np.zeros(count, np.uint8)
+    symbols = rans.decode(states, words, tables.map[places], rans.lookup(tables.frequencies))
+    if not model.codes:
+        return symbol.to_floats(symbols, raw, model.unit)
+    codes = symbol.to_codes(symbols, raw, model.unit)
+    if base is None or known is None:
+        return restore(codes, np.zeros_like(codes), model.unit)
+    return groups.put(restore(codes, known, model.unit), base)

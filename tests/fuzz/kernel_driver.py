@@ -1,0 +1,128 @@
+"""Feeds the compiled kernel with damaged blocks; runs in a process with sanitizers, which end it at the first fault.
+
+``python kernel_driver.py KERNEL.so SECONDS SEED``: prints how many blocks were fed, refused and decoded.
+Two ways in: whole payloads with bytes changed, and the kernel's own arguments, changed past what a parser would let by.
+"""
+
+import importlib.util
+import random
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import airlift.codec
+from airlift.codec import payload, ulp
+from airlift.codec.group import Groups
+from airlift.codec.unit import split
+from airlift.errors import MalformedError
+from airlift.tensors.element import Element
+from tests.support.tensors import weights
+
+
+def load(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location("airlift.codec._kernel", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pairs(random_: random.Random) -> tuple[Element, bytes, bytes | None]:
+    element, seed = random_.choice(list(Element)), random_.randrange(10)
+    rows = random_.choice([1, 3, 40])
+    new = weights(element, seed, step=random_.choice([0.001, 0.1, 3.0]), rows=rows)
+    return element, new, weights(element, seed, rows=rows) if random_.random() < 0.8 else None
+
+
+def damaged(data: bytes, random_: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(random_.choice([1, 1, 2, 8])):
+        place = random_.randrange(1 + min(len(changed), random_.choice([32, 200, 1 << 20])))
+        if place < len(changed) and random_.random() < 0.8:
+            changed[place] = random_.choice([0, 1, 0x7F, 0x80, 0xFF, random_.randrange(256)])
+        else:
+            changed[place : place + random_.randrange(4)] = random_.randbytes(random_.randrange(4))
+    return bytes(changed)
+
+
+def twisted(arguments: list[Any], random_: random.Random) -> list[Any]:
+    """Return the arguments of a read with one of them changed."""
+    (states, words, raw), base, groups, model, tables = arguments
+    n = random_.randrange(1 << 16)
+    which = random_.randrange(9)
+    if which == 0:
+        states = damaged(bytes(states), random_)
+    elif which == 1:
+        words = bytes(words)[: n % (len(words) + 1)]
+    elif which == 2:
+        raw = damaged(bytes(raw) or b"\0", random_)
+    elif which == 3 and base is not None:
+        base = base[: n % (len(base) + 1)] if n & 1 else np.full_like(base, n % 256)
+    elif which == 4:
+        sizes = groups.sizes.astype(np.uint32)
+        sizes[n % len(sizes)] = n
+        groups = Groups(sizes, groups.scales)
+    elif which == 5:
+        field = random_.choice(["context", "shift", "offset", "delta"])
+        model = replace(model, **{field: random_.choice([-40000, -1, 0, 1, 2, 3, 5, 40000])})
+    elif which == 6:
+        unit = replace(model.unit, bits=random_.choice([4, 8, 16, 32, 64, 0, -8]), mantissa=n % 70 - 2)
+        model = replace(model, unit=unit)
+    elif which == 7:
+        tables = replace(tables, map=np.frombuffer(damaged(tables.map.tobytes(), random_), np.uint8))
+    else:
+        f = tables.frequencies.copy()
+        f[n % len(f), n % 256], f[n % len(f), n // 256] = f[n % len(f), n // 256], f[n % len(f), n % 256]
+        tables = replace(tables, frequencies=f)
+    return [(states, words, raw), base, groups, model, tables]
+
+
+class Feeder:
+    """Keeps count."""
+
+    def __init__(self, kernels: list[Any], random_: random.Random) -> None:
+        self.kernels, self.random = kernels, random_
+        self.fed = self.refused = 0
+
+    def feed(self) -> None:
+        element, new, base = pairs(self.random)
+        view = None if base is None else memoryview(base)
+        plan = ulp.plan(memoryview(new), view, element, [(96, len(new))], using=self.random.choice(self.kernels))
+        assert plan is not None
+        data = ulp.write(plan, using=self.random.choice(self.kernels))
+        parsed = payload.parse(memoryview(data), element, len(new))
+        source = split(memoryview(base), parsed.model.unit) if base is not None and parsed.model.delta else None
+        good = [(parsed.states, parsed.words, parsed.raw), source, parsed.groups, parsed.model, parsed.tables]
+        for _ in range(60):
+            using = self.random.choice(self.kernels)
+            changed = memoryview(damaged(data, self.random))
+            self.count(lambda: ulp.read(changed, view, element, len(new), using=using))  # noqa: B023 - called at once
+            self.count(lambda: using.read(*twisted(good, self.random)))  # noqa: B023
+
+    def count(self, read: Any) -> None:
+        self.fed += 1
+        try:
+            read()
+        except (MalformedError, OverflowError):
+            self.refused += 1
+
+
+def main() -> None:
+    """Feed until the time is up."""
+    module = load(sys.argv[1])
+    sys.modules["airlift.codec._kernel"] = airlift.codec._kernel = module
+    from airlift.codec import kernel
+
+    kernels = [kernel.Compiled(module, name) for name in module.paths()]
+    feeder, end = Feeder(kernels, random.Random(int(sys.argv[3]))), time.monotonic() + float(sys.argv[2])
+    while time.monotonic() < end:
+        feeder.feed()
+    print(f"{feeder.fed} fed, {feeder.refused} refused, {feeder.fed - feeder.refused} decoded")
+
+
+if __name__ == "__main__":
+    main()

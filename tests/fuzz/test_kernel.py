@@ -1,0 +1,55 @@
+"""The compiled kernel under AddressSanitizer and UndefinedBehaviorSanitizer, fed with damaged blocks."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "airlift" / "codec" / "_kernel.c"
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
+FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1", "-shared", "-fPIC", "-w"]
+
+
+def built(folder: Path) -> tuple[Path, str]:
+    """Return the kernel with sanitizers, and the library that must be loaded before it."""
+    compiler = shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        pytest.skip("no C compiler: the kernel is not fuzzed here")
+    target = folder / "_kernel.abi3.so"
+    include = sysconfig.get_path("include")
+    done = subprocess.run(
+        [compiler, *FLAGS, f"-I{include}", str(SOURCE), "-o", str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"the kernel cannot be built with sanitizers here: {done.stderr.strip().splitlines()[-1:]}")
+    name = "libasan.so" if "gcc" in compiler else "libclang_rt.asan-x86_64.so"
+    found = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    return target, found.stdout.strip()
+
+
+def test_no_damaged_block_makes_the_kernel_touch_what_it_should_not(tmp_path: Path) -> None:
+    """Threat: a decoder that trusts what it decodes."""
+    target, library = built(tmp_path)
+    seed = int.from_bytes(os.urandom(4), "big") if "FUZZ_SECONDS" in os.environ else 1
+    driver = [sys.executable, "-m", "tests.fuzz.kernel_driver", str(target), str(SECONDS), str(seed)]
+    environment = os.environ | {
+        "LD_PRELOAD": library,
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONPATH": str(ROOT),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        driver, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS + 120
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    counted = re.fullmatch(r"(\d+) fed, (\d+) refused, (\d+) decoded\n", done.stdout)
+    assert counted is not None
+    assert int(counted[1]) > 100
+    print(done.stdout, f"seed {seed}")
