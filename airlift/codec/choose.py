@@ -18,7 +18,10 @@ TRIED = (PLANES, ZSTD)
 WINDOW = 64 << 10
 WINDOWS = 4
 MARGIN = 1.02
-"""A codec whose sample costs this much more than the best one's is not tried on the whole block."""
+MARGIN_BYTES = 64
+"""A codec whose sample costs this much more than the best one's is not tried on the whole block: a share of the cost,
+or so many bytes if the sample hardly cost anything, which says little about the rest.
+"""
 
 GOOD = 0.5
 NARROW = 16
@@ -95,12 +98,13 @@ def _promising(target: memoryview, context: Context, effort: Effort, cost: float
     around = Context([sample(source) for source in context.sources], context.element)
     payloads = [(codec, codec.encode(sampled, around, effort)) for codec in TRIED]
     costs = {codec.id: len(payload) for codec, payload in payloads if payload is not None}
-    limit = MARGIN * min(*costs.values(), len(sampled), cost * len(sampled) / len(target))
+    best = min(*costs.values(), len(sampled), cost * len(sampled) / len(target))
+    limit = max(MARGIN * best, best + MARGIN_BYTES)
     return [codec for codec in TRIED if codec.id in costs and costs[codec.id] <= limit]
 
 
 def _sampler(length: int, size: int) -> Callable[[memoryview], memoryview]:
     """Return what takes the same evenly spread windows, on element boundaries, from ranges of ``length`` bytes."""
-    last = length - WINDOW
-    starts = [last * number // (WINDOWS - 1) // size * size for number in range(WINDOWS)]
-    return lambda data: memoryview(b"".join(data[start : start + WINDOW] for start in starts))
+    window = WINDOW - WINDOW % size
+    starts = [(length - window) * number // (WINDOWS - 1) // size * size for number in range(WINDOWS)]
+    return lambda data: memoryview(b"".join(data[start : start + window] for start in starts))

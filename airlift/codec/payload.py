@@ -64,8 +64,8 @@ def parse(payload: memoryview, element: Element, length: int) -> Payload:
     Raises:
         MalformedError: it is not of the one accepted form.
     """
-    if len(payload) < HEADER.size:
-        raise MalformedError("an ulp block has no header")
+    if len(payload) < HEADER.size or (element.record and length % element.size):
+        raise MalformedError("an ulp block has no header, or is not a whole number of records")
     flags, context, lanes, tables, shift, zero, offset, runs, scales, words, raw = HEADER.unpack_from(payload)
     model = _model(element, flags, context, shift, offset)
     if zero or lanes > MAX_LANES_LOG or not 0 < tables <= MAX_TABLES or words > MAX_WORDS or raw > MAX_BITS:

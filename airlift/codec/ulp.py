@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from airlift.codec import group, kernel, payload
+from airlift.codec import fields, group, kernel, payload
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.group import PLAIN, SCALED, SYMBOL, Groups, Model, Run
 from airlift.codec.kernel import Kernel
@@ -55,11 +55,15 @@ def plan(
 ) -> Plan | None:
     """Return the cheapest way to code ``new``, None if it is no whole number of elements.
 
-    ``base`` has the length of ``new``; ``rows`` says how many elements a row has, and for how many elements.
+    ``base`` has the length of ``new``; ``rows`` says how many elements a row has, and for how many elements. Of
+    records the fields are coded apart, each byte a unit.
     """
     unit = unit_of(element)
-    if not new or len(new) % unit.size:
+    if not new or len(new) % (element.size if element.record else unit.size):
         return None
+    if element.record:
+        rows = [(0, len(new) // element.size * width) for width in element.fields]
+        new, base = fields.apart(new, element), None if base is None else fields.apart(base, element)
     plans = (_plan(new, base, model, rows, using) for model in _models(unit, base is not None))
     return min(plans, key=lambda plan: plan.bits)
 
@@ -120,9 +124,10 @@ def read(
     model = parsed.model
     if model.delta and base is None:
         raise MalformedError("an ulp block needs a source of its own length")
-    source = split(base, model.unit) if model.delta and base is not None else None
+    source = split(fields.apart(base, element), model.unit) if model.delta and base is not None else None
     coded = (parsed.states, parsed.words, parsed.raw)
-    return join(using.read(coded, source, parsed.groups, model, parsed.tables), model.unit)
+    units = using.read(coded, source, parsed.groups, model, parsed.tables)
+    return fields.together(join(units, model.unit), element)
 
 
 # -- as a codec ----------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ _FLOATS = {
 
 def unit_of(element: Element) -> Unit:
     """Return the unit of an element type."""
-    return _FLOATS.get(element) or Unit(8 * element.size)
+    return _FLOATS.get(element) or Unit(8 if element.record else 8 * element.size)
 
 
 def split(data: memoryview, unit: Unit) -> Array:

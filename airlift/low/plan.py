@@ -10,6 +10,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
 from airlift.low.depot import Depot
 from airlift.tensors.match import FileSpans, Segment, Side, match
+from airlift.tensors.moved import realign
 from airlift.tensors.segment import blocks as cut_blocks
 from airlift.tensors.span import TensorSpan
 from airlift.tensors.tiling import spans
@@ -52,7 +53,7 @@ class Plan:
 
 
 def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
-    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers and moved tensors."""
+    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers, and what may have moved."""
     held = baseline.contents() if baseline else {}
     wanted = _placed(target)
     lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
@@ -64,7 +65,11 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
         item = (lacking if side == "target" else bases)[number]
         return _digest_range(depot, item.entry.sha512, span.start, span.end)
 
-    found = match(target_spans, base_spans, digest)
+    def read(side: Side, number: int, start: int, end: int) -> bytes:
+        item = (lacking if side == "target" else bases)[number]
+        return _read_range(depot, item.entry.sha512, start, end)
+
+    found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
     return Plan(lacking, bases, tuple(tuple(parts) for parts in found))
 
 
@@ -102,3 +107,13 @@ def _digest_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
     finally:
         os.close(descriptor)
     return running.digest()
+
+
+def _read_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
+    path = depot.content_path(sha512)
+    descriptor = files.open_regular(path)
+    try:
+        with files.reading(path):
+            return files.read_at(descriptor, start, end - start)
+    finally:
+        os.close(descriptor)

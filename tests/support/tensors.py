@@ -29,6 +29,9 @@ def _as_element(values: NDArray[Any], element: Element) -> bytes:
     kinds = {Element.F16: "<f2", Element.F32: "<f4", Element.C64: "<f4", Element.F64: "<f8"}
     if element in kinds:
         return values.astype(kinds[element]).tobytes()
+    if element.record:
+        octets = (values * 16).astype(np.int8).tobytes()
+        return octets[: len(octets) - len(octets) % element.size]
     return (values * 16).astype(f"<i{element.size}").tobytes()
 
 

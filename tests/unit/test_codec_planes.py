@@ -6,7 +6,7 @@ import pytest
 
 from airlift import codec
 from airlift.codec.block import Context, Effort
-from airlift.codec.planes import ALONE, FRAME, PLANES, RAW, XOR, ZERO
+from airlift.codec.planes import ALONE, DIFFERENCE, FRAME, PLANES, RAW, XOR, ZERO
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
@@ -53,6 +53,43 @@ def test_the_xor_is_with_the_first_source() -> None:
 def test_without_a_delta_the_source_is_ignored() -> None:
     data = payload(ALONE, (ZERO, b""), (RAW, NOISE))
     assert decode(data, [b"of any length"], 128) == decode(data, [], 128)
+
+
+def test_the_difference_is_from_the_first_source_modulo_256() -> None:
+    data = payload(DIFFERENCE, (RAW, NOISE[:40]), (ZERO, b""))
+    source = bytes(range(200, 240)) + bytes(40)
+    assert decode(data, [source], 80) == bytes(
+        (value + (0 if n % 2 else NOISE[n // 2])) % 256 for n, value in enumerate(source)
+    )
+
+
+def test_the_planes_of_a_record_are_its_fields() -> None:
+    records = [bytes([n, 100 + n]) + bytes(NOISE[n : n + 32]) for n in range(3)]
+    fields = [bytes(range(3)), bytes(range(100, 103)), b"".join(record[2:] for record in records)]
+    data = payload(ALONE, *((RAW, field) for field in fields))
+    assert PLANES.decode(memoryview(data), Context([], Element.Q8_0), 3 * 34) == b"".join(records)
+
+
+def test_numbers_that_crossed_zero_are_coded_by_their_difference() -> None:
+    source = b"".join(bytes([n % 7, 0x20]) + bytes(NOISE[:32]) for n in range(300))
+    steps = [0 if n % 34 < 2 else (0, 0, 1, 0, 255, 0)[n * n % 97 % 6] for n in range(len(source))]
+    target = bytes((value + step) % 256 for value, step in zip(source, steps, strict=True))
+    data = encode(target, [source], Element.Q8_0)
+    assert data is not None
+    assert data[0] == DIFFERENCE
+    assert decode(data, [source], len(target), Element.Q8_0) == target
+
+
+@pytest.mark.parametrize("element", [element for element in Element if element.record])
+@pytest.mark.parametrize("effort", Effort)
+def test_records_come_back(element: Element, effort: Effort) -> None:
+    source = bytes(n * n * 7 % 251 for n in range(element.size * 40))
+    target = bytes(value ^ (n % 11 == 0) for n, value in enumerate(source))
+    for sources in ([], [source], [source[1:]]):
+        data = encode(target, sources, element, effort)
+        assert data is not None
+        context = Context([memoryview(source) for source in sources], element)
+        assert PLANES.decode(memoryview(data), context, len(target)) == target
 
 
 def test_modes_are_chosen_by_what_they_cost() -> None:
@@ -116,7 +153,7 @@ GOOD = payload(XOR, (RAW, NOISE[:40]), (ZERO, b""))
 BAD = {
     "nothing": b"",
     "a truncated table": GOOD[:10],
-    "an unknown predictor": b"\2" + GOOD[1:],
+    "an unknown predictor": b"\3" + GOOD[1:],
     "a truncated body": GOOD[:-1],
     "bytes after the bodies": GOOD + b"!",
     "an unknown mode": payload(ALONE, (3, NOISE[:40]), (ZERO, b"")),
@@ -148,7 +185,8 @@ def test_a_base_of_the_wrong_length_is_refused(sources: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "element"), [(81, Element.BF16), (78, Element.BF16), (80, Element.F32), (0, 2)]
+    ("length", "element"),
+    [(81, Element.BF16), (78, Element.BF16), (80, Element.F32), (80, Element.Q4_1), (0, 2)],
 )
 def test_another_length_or_element_is_refused(length: int, element: Element) -> None:
     """Threat: a base of the wrong dtype."""

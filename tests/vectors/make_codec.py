@@ -110,6 +110,13 @@ def _by_hand() -> Iterator[dict[str, Any]]:
     for name, payload, target in _ulp_by_hand():
         yield _ok(f"ulp: {name}", Coded(ULP, payload), [bytes(2 * UNITS)], target, Element.BF16)
     yield _ok("planes: XOR with zero", Coded(PLANES, xored), [_spread(NOISE)], _spread(NOISE), Element.F16)
+    difference = _planes(2, (1, NOISE[:48]), (0, b""))
+    target = bytes((a + b) % 256 for a, b in zip(_spread(NOISE[:48]), NOISE, strict=True))
+    yield _ok("planes: the difference", Coded(PLANES, difference), [NOISE], target, Element.BF16)
+    numbers = made.frame(96, made.block(made.RLE, 96, b"\x11"))
+    fields = _planes(0, (1, b"abc"), (1, b"ABC"), (2, numbers))
+    target = b"".join(scale + b"\x11" * 32 for scale in (b"aA", b"bB", b"cC"))
+    yield _ok("planes: the fields of records", Coded(PLANES, fields), [], target, Element.Q8_0)
 
 
 def _ok(
@@ -229,7 +236,7 @@ def _bad_planes() -> Iterator[Bad]:
     for name, payload in {
         "nothing": b"",
         "a truncated table": b"\0\0\0\0\0\0\0\0\0\0",
-        "an unknown predictor": _planes(2, (1, half), (0, b"")),
+        "an unknown predictor": _planes(3, (1, half), (0, b"")),
         "an unknown mode": _planes(0, (3, half), (0, b"")),
         "a zero plane with a body": _planes(0, (1, half), (0, b"\0")),
         "a short raw plane": _planes(0, (1, half[:47]), (0, b"")),
@@ -245,6 +252,9 @@ def _bad_planes() -> Iterator[Bad]:
     yield "planes: XOR with nothing", PLANES, delta, [], 96
     yield "planes: XOR with a short source", PLANES, delta, [bytes(95)], 96
     yield "planes: an odd length", PLANES, delta, [bytes(95)], 95
+    difference = _planes(2, (1, half), (0, b""))
+    yield "planes: a difference from nothing", PLANES, difference, [], 96
+    yield "planes: a difference from a long source", PLANES, difference, [bytes(97)], 96
 
 
 def _bad_ulp() -> Iterator[Bad]:

@@ -1,0 +1,124 @@
+"""Anchors: places of a file that its content defines, found again wherever their bytes have moved. Pure.
+
+A place is an anchor if the four bytes there, multiplied by an odd constant modulo 2^32, give a number whose top six
+bits are 000001, and the sixteen bytes there, mixed, one whose top ``bits - 6`` are zero: about one place in
+``2^bits``, and never one in a run of zeros. Its digest covers the next ``WINDOW`` bytes. Equal digests are a hint,
+nothing more: what is made of them never decides whether a file is right.
+
+Source: the cut points of content-defined chunking (LBFS; FastCDC), as places instead of as ends of chunks.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Places = NDArray[np.int64]
+Digests = NDArray[Any]
+Bytes = NDArray[np.uint8]
+Read = Callable[[int, int], bytes]
+"""Returns bytes ``[start, end)`` of a file."""
+
+WINDOW = 64
+TILE_BYTES = 512 << 10
+MIN_BITS = 12
+MAX_ANCHORS = 1 << 20
+REPEATS = 4
+"""How often a digest may turn up in a tile, or twice as often in an index, before it says nothing about a place."""
+
+_WORD, _HALF = np.dtype("<u8"), np.dtype("<u4")
+_ODD, _ODD_HALF = np.uint64(0x9E3779B97F4A7C15), np.uint32(0x9E3779B1)
+_FIRST_BITS = 6
+
+
+def sparseness(size: int) -> int:
+    """Return ``bits`` such that ``size`` bytes have at most about ``MAX_ANCHORS`` anchors."""
+    return max(MIN_BITS, (max(size - 1, 0) // MAX_ANCHORS).bit_length())
+
+
+def scan(read: Read, size: int, bits: int) -> Iterator[tuple[Places, Digests]]:
+    """Yield the places of the anchors of a file of ``size`` bytes, ascending, with their digests; tile by tile."""
+    for start in range(0, size - WINDOW + 1, TILE_BYTES):
+        places, digests = anchors(read(start, min(start + TILE_BYTES + WINDOW - 1, size)), bits)
+        if places.size:
+            yield places + start, digests
+
+
+def anchors(tile: bytes, bits: int) -> tuple[Places, Digests]:
+    """Return the anchors whose window lies in ``tile``, without those that repeat more than ``REPEATS`` times."""
+    data: Bytes = np.frombuffer(tile, np.uint8)
+    count = data.size - WINDOW + 1
+    if count <= 0:
+        return np.empty(0, np.int64), np.empty(0, _WORD)
+    places = _chosen(data, count, bits)
+    digests = _mixed(data, places, WINDOW)
+    rare = _rare(digests, REPEATS)
+    limit = 64 + (4 * count >> bits)
+    return places[rare][:limit], digests[rare][:limit]
+
+
+def _chosen(data: Bytes, count: int, bits: int) -> Places:
+    """Return the anchors among the places ``[0, count)``."""
+    places = _likely(data, count)
+    mixed = _mixed(data, places, 16)
+    return np.sort(places[mixed < np.uint64(1 << (64 - (bits - _FIRST_BITS)))])
+
+
+def _likely(data: Bytes, count: int) -> Places:
+    """Return the places of which the first four bytes fit: of each of the four ways to read words at once."""
+    words = np.empty(-(-count // 4), _HALF)
+    raw, low = words.view(np.uint8), np.uint32(1 << (32 - _FIRST_BITS))
+    fits, found = np.empty(words.size, np.bool_), []
+    for phase in range(4):
+        raw[:] = data[phase : phase + raw.size]
+        np.multiply(words, _ODD_HALF, out=words)
+        np.subtract(words, low, out=words)
+        np.less(words, low, out=fits)
+        found.append(np.flatnonzero(fits) * 4 + phase)
+    places = np.concatenate(found)
+    return places[places < count]
+
+
+def _mixed(data: Bytes, places: Places, size: int) -> Digests:
+    """Return a digest of the ``size`` bytes at each place."""
+    windows = np.lib.stride_tricks.sliding_window_view(data, size)[places].view(_WORD)
+    mixed = np.zeros(len(places), _WORD)
+    for word in windows.T:
+        mixed = (mixed ^ word) * _ODD
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def _rare(digests: Digests, limit: int) -> NDArray[np.bool_]:
+    """Say of each digest whether it is there at most ``limit`` times."""
+    _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    return (counts <= limit)[inverse]
+
+
+# -- the index -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Anchors of several files by digest: ascending ``digests``, with the file and the place of each."""
+
+    digests: Digests
+    files: NDArray[np.int32]
+    places: Places
+
+    def find(self, digests: Digests) -> tuple[Places, Places]:
+        """Return for each digest the range ``[first, last)`` of its equals here."""
+        return np.searchsorted(self.digests, digests, "left"), np.searchsorted(self.digests, digests, "right")
+
+
+def index(scanned: Iterable[tuple[int, Places, Digests]]) -> Index:
+    """Return the index of (file, places, digests); equal digests stay in the order given."""
+    parts = [(np.full(len(places), file, np.int32), places, digests) for file, places, digests in scanned]
+    if not parts:
+        return Index(np.empty(0, _WORD), np.empty(0, np.int32), np.empty(0, np.int64))
+    files, places, digests = (np.concatenate(column) for column in zip(*parts, strict=True))
+    kept = np.flatnonzero(_rare(digests, 2 * REPEATS))
+    order = kept[np.argsort(digests[kept], kind="stable")]
+    return Index(digests[order], files[order], places[order])

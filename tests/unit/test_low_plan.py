@@ -1,0 +1,60 @@
+"""What a bundle is planned from: files whose bytes moved, and quantised tensors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from airlift.low.plan import plan
+from airlift.tensors.element import Element
+from tests.support.depots import Site, signed_site
+from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0
+from tests.support.rebuild import rebuild
+from tests.support.weights import noise
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return signed_site(tmp_path)
+
+
+def delta(site: Site, before: bytes, after: bytes, name: str) -> int:
+    """Release both, check that the second comes back from the first, and return the bytes of the chunks."""
+    site.release({"a": {name: before}}, "1")
+    site.release({"a": {name: after}}, "2")
+    result = site.bundle("assistant@2", from_="assistant@1")
+    rebuilt = rebuild(
+        [item.path for item in result.volumes], lambda sha512: site.depot.content_path(sha512).read_bytes()
+    )
+    assert list(rebuilt.values()) == [after]
+    return result.chunk_bytes
+
+
+def test_an_insertion_into_a_long_file_costs_what_was_inserted(site: Site) -> None:
+    data = noise(1, 8 << 20)
+    after = data[: 3 << 20] + noise(2, 1000) + data[3 << 20 :]
+    assert delta(site, data, after, "data.dat") < 1000 + 200
+
+
+def test_what_moved_to_another_file_is_found(site: Site) -> None:
+    data = noise(1, 6 << 20)
+    site.release({"a": {"old.dat": data}, "b": {"old.dat": data[::-1]}}, "1")
+    site.release({"a": {"new.dat": b"header" + data}}, "2")
+    found = plan(site.depot, site.depot.load_release("assistant@2"), site.depot.load_release("assistant@1"))
+    ((first, second),) = found.segments
+    assert (first.length, second.start, second.parallel) == (6, 6, True)
+    assert [item.component for item in found.contents()] == ["a", "a"]
+
+
+def test_quantised_tensors_are_blocks_of_records(site: Site) -> None:
+    weights = np.random.default_rng(1).normal(0, 0.02, (256, 512)).astype(np.float32)
+    changed = weights.copy()
+    changed[7] *= np.float32(1.01)
+
+    def model(values: Floats) -> bytes:
+        return gguf([Tensor("w", (512, 256), Q8_0, q8_0(values))], [number("general.version", 1)])
+
+    assert delta(site, model(weights), model(changed), "model.gguf") < 2000
+    target = site.depot.load_release("assistant@2")
+    (parts,) = plan(site.depot, target, site.depot.load_release("assistant@1")).segments
+    assert [(part.element, part.row) for part in parts if part.element.record] == [(Element.Q8_0, 16)]
