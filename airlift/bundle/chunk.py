@@ -7,9 +7,10 @@ A chunk is read into memory once, verified, and decoded from those bytes. Little
       per source:      u32 base   u64 start  u64 length
     payloads, in the order of the blocks, with nothing between or after them
 
-``start`` and ``length`` are bytes: ``[start, start + length)`` of the target file or of a base. Which codec ran is
-the codec's business; nothing here looks into a payload. A block longer than ``MAX_BLOCK_BYTES`` has no payload and
-one source of its own length, and is decoded piece by piece.
+``start`` and ``length`` are bytes: ``[start, start + length)`` of the target file or of a base. A ``base`` with its
+highest bit set is none of the baseline but a file of this bundle that comes before the block's own. Which codec ran
+is the codec's business; nothing here looks into a payload. A block longer than ``MAX_BLOCK_BYTES`` has no payload
+and one source of its own length, and is decoded piece by piece.
 """
 
 import struct
@@ -28,15 +29,21 @@ MAX_SOURCES = 4
 MAX_BLOCKS = 1 << 16
 MAX_BLOCK_BYTES = 16 << 20
 PIECE_BYTES = 4 << 20
+BUILT = 1 << 31
+"""Set in the base of a source that is a file of the same bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Bytes ``[start, start + length)`` of base number ``base`` of the bundle manifest."""
+    """Bytes ``[start, start + length)`` of base number ``base`` of the manifest, or of file ``base - BUILT``."""
 
     base: int
     start: int
     length: int
+
+    def content(self, bundle: Bundle) -> FileDigest:
+        """Return what the bytes are of."""
+        return bundle.files[self.base - BUILT] if self.base & BUILT else bundle.bases[self.base]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +168,9 @@ def _check(block: Block, payload: int, bundle: Bundle) -> None:
             "a block is too long", expected=f"at most {MAX_BLOCK_BYTES} bytes unless it is a copy"
         )
     for source in block.sources:
-        if source.base >= len(bundle.bases) or not _inside(
-            source.start, source.length, bundle.bases[source.base].size
-        ):
-            raise MalformedError("a block reads outside its base")
+        known = block.file + BUILT if source.base & BUILT else len(bundle.bases)
+        if source.base >= known or not _inside(source.start, source.length, source.content(bundle).size):
+            raise MalformedError("a block reads outside its base, or a file that is not complete before it")
     if sum(source.length for source in block.sources) > max(2 * MAX_BLOCK_BYTES, block.length):
         raise MalformedError(
             "a block's sources are too long", expected=f"at most {2 * MAX_BLOCK_BYTES} bytes together"

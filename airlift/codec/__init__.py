@@ -1,7 +1,7 @@
 """Two byte ranges to one coded block and back. Pure: bytes in, bytes out.
 
 A codec is an id, an encoder and a decoder over byte ranges; nothing else in airlift knows which one ran. The target
-bytes of a block are coded against 0 to 4 sources (byte ranges of base files, today none or one)::
+bytes of a block are coded against 0 to 4 sources (byte ranges of base files)::
 
     coded = codec.encode(target, [source], Element.BF16, rows=[(384, 147456)])
     assert codec.decode(coded.codec, coded.payload, [source], len(target), Element.BF16) == target
@@ -17,13 +17,15 @@ whatever bytes it is given it returns exactly the length that was asked for or r
 | 2 | zstd | one zstd frame, with the first source as its prefix |
 | 3 | planes | the bytes of each place of the elements together, XORed with the first source or not, each under zstd |
 | 4 | ulp | differences in units in the last place, each coded by what its size must be about |
+| 5 | lowrank | factors and an inner payload: coded against the first source plus their product |
+| 6 | adapter | a scale and an inner payload: coded against the first source plus the product of two others |
 
 The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in NumPy: the same bytes, slower.
 """
 
 from airlift.codec.block import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Buffer, Codec, Coded, Effort
 from airlift.codec.choose import encode
-from airlift.codec.registry import decode, names
+from airlift.codec.registry import decode, names, sources
 
 __all__ = [
     "MAX_LENGTH",
@@ -36,4 +38,5 @@ __all__ = [
     "decode",
     "encode",
     "names",
+    "sources",
 ]

@@ -7,11 +7,13 @@
 #define WIDTH ((int)(8 * sizeof(U)))
 #define LOW_BITS ((U)(((U)1 << (WIDTH - 1)) - 1))
 
+/* What ord(x) flips where the sign is set: nothing in an integer. */
+#define FLIP(m) ((U)((m)->mantissa < 0 ? 0 : LOW_BITS))
+
 /* ord(x): its own inverse. */
-TARGET static inline U PATH(order)(U x, int floating)
+TARGET static inline U PATH(order)(U x, U flip)
 {
-    U flip = (U)((U)(0 - (U)(x >> (WIDTH - 1))) & LOW_BITS);
-    return floating ? (U)(x ^ flip) : x;
+    return (U)(x ^ ((U)(0 - (U)(x >> (WIDTH - 1))) & flip));
 }
 
 #if !defined(VECTOR) || UNIT_BYTES != 2
@@ -47,23 +49,35 @@ TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int leve
 /* Zigzagged differences. base may be NULL: zero. */
 TARGET static void PATH(differ)(const Model *m, const U *restrict new, const U *restrict base, size_t n, U *restrict out)
 {
-    const int floating = m->mantissa >= 0, spare = WIDTH - (m->bits < 8 ? m->bits : WIDTH);
+    const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0), sign = (U)(m->bits < 8 ? 8 : 0);
+    if (!base) {
+        for (size_t i = 0; i < n; i++) {
+            U d = (U)((U)((U)(PATH(order)(new[i], flip) & keep) ^ sign) - sign);
+            out[i] = (U)((U)(d << 1) ^ (U)(0 - (U)(d >> (WIDTH - 1))));
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
-        U d = (U)(PATH(order)(new[i], floating) - (base ? PATH(order)(base[i], floating) : 0));
-        d = (U)((S)(U)(d << spare) >> spare);
-        out[i] = (U)((U)(d << 1) ^ (U)((S)d >> (WIDTH - 1)));
+        U d = (U)(PATH(order)(new[i], flip) - PATH(order)(base[i], flip));
+        d = (U)((U)((U)(d & keep) ^ sign) - sign); /* nibbles: extend the sign */
+        out[i] = (U)((U)(d << 1) ^ (U)(0 - (U)(d >> (WIDTH - 1))));
     }
 }
 
 /* Units from zigzagged differences; the inverse of differ. */
 TARGET static void PATH(restore)(const Model *m, const U *restrict codes, const U *restrict base, size_t n, U *restrict out)
 {
-    const int floating = m->mantissa >= 0;
-    const U keep = (U)(m->bits < 8 ? 15 : ~(U)0);
+    const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0);
+    if (!base) {
+        for (size_t i = 0; i < n; i++) {
+            U d = (U)((U)(codes[i] >> 1) ^ (U)(0 - (U)(codes[i] & 1)));
+            out[i] = (U)(PATH(order)(d, flip) & keep);
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         U d = (U)((U)(codes[i] >> 1) ^ (U)(0 - (U)(codes[i] & 1)));
-        U x = (U)((base ? PATH(order)(base[i], floating) : 0) + d);
-        out[i] = (U)(PATH(order)(x, floating) & keep);
+        out[i] = (U)(PATH(order)((U)(PATH(order)(base[i], flip) + d), flip) & keep);
     }
 }
 
@@ -73,7 +87,7 @@ TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const
     Measure found = {0, 0, 0};
     const U *powers = base ? base : new;
     const int floating = m->mantissa >= 0, mantissa = floating ? m->mantissa : 0;
-    const int spare = WIDTH - (m->bits < 8 ? m->bits : WIDTH);
+    const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0), half = (U)(m->bits < 8 ? 8 : 0);
     U top = (U)floating;
     if (floating)
         for (size_t i = 0; i < n; i++) {
@@ -90,8 +104,8 @@ TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const
             SUM below = floating ? (SUM)(U)(top - (e > 1 ? e : 1)) : 0;
             SUM steps = 1;
             if (base) {
-                U d = (U)(PATH(order)(new[i], floating) - PATH(order)(base[i], floating));
-                d = (U)((S)(U)(d << spare) >> spare);
+                U d = (U)(PATH(order)(new[i], flip) - PATH(order)(base[i], flip));
+                d = (U)((U)((U)(d & keep) ^ half) - half);
                 U sign = (U)((S)d >> (WIDTH - 1));
                 U size = (U)((U)(d ^ sign) - sign);
                 moved |= size;
@@ -174,5 +188,6 @@ TARGET static void PATH(unturn)(const uint8_t *restrict symbols, const uint8_t *
 }
 
 #undef PUT_BITS
+#undef FLIP
 #undef WIDTH
 #undef LOW_BITS

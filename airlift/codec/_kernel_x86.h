@@ -117,11 +117,23 @@ AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, uint16_t *l
  */
 static inline void fetch(const uint32_t *from, uint32_t *index, size_t n)
 {
+#pragma GCC unroll 8
     for (size_t i = 0; i < n; i += 2) {
         uint64_t both;
         memcpy(&both, index + i, 8);
         both = from[(uint32_t)both] | (uint64_t)from[both >> 32] << 32;
         memcpy(index + i, &both, 8);
+    }
+}
+
+/* The entries of n symbols (even), with plain loads as well. */
+static inline void find(const uint32_t *entries, const uint8_t *tables, const uint8_t *symbols, size_t n, uint32_t *out)
+{
+#pragma GCC unroll 8
+    for (size_t i = 0; i < n; i += 2) {
+        uint64_t both = entries[(size_t)tables[i] << 8 | symbols[i]];
+        both |= (uint64_t)entries[(size_t)tables[i + 1] << 8 | symbols[i + 1]] << 32;
+        memcpy(out + i, &both, 8);
     }
 }
 
@@ -169,8 +181,7 @@ AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states,
     words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
     for (size_t first = whole; first;) {
         first -= step;
-        for (size_t i = 0; i < step; i++)
-            found[i] = entries[(size_t)tables[first + i] << 8 | symbols[first + i]];
+        find(entries, tables + first, symbols + first, step, found);
         for (size_t i = step; i;) {
             i -= 8;
             uint32_t *at = states + ((first + i) & (lanes - 1));
@@ -285,8 +296,7 @@ AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *sta
     words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
     for (size_t first = whole; first;) {
         first -= step;
-        for (size_t i = 0; i < step; i++)
-            found[i] = entries[(size_t)tables[first + i] << 8 | symbols[first + i]];
+        find(entries, tables + first, symbols + first, step, found);
         for (size_t i = step; i;) {
             i -= 16;
             uint32_t *at = states + ((first + i) & (lanes - 1));

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
+from airlift.tensors.hint import Hint
 
 MAX_LENGTH = 16 << 20
 MAX_SOURCE_LENGTH = 32 << 20
@@ -34,11 +35,12 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What both sides know of a block beside its bytes; ``rows`` (elements a row, elements) only the encoder."""
+    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` help the encoder."""
 
     sources: Sequence[memoryview]
     element: Element
     rows: Sequence[Rows] = ()
+    hint: Hint = None
 
     def parallel(self, length: int) -> memoryview | None:
         """Return the first source if it has the block's own length."""
@@ -54,12 +56,13 @@ Decoder = Callable[[memoryview, Context, int], memoryview]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One way to code a block. Ids are stored in block tables and never reused."""
+    """One way to code a block, and how many sources it needs. Ids are stored in block tables and never reused."""
 
     id: int
     name: str
     encode: Encoder
     decode: Decoder
+    sources: int = 1
 
 
 def view(data: Buffer) -> memoryview:

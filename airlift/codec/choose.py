@@ -4,19 +4,25 @@ What ``ulp`` would take follows from its counts, without writing anything. Of th
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from airlift.codec import ulp
+from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
+from airlift.codec.lowrank import LOWRANK
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
 from airlift.codec.ulp import ULP, Plan
 from airlift.codec.unit import unit_of
 from airlift.codec.zstd import ZSTD
 from airlift.tensors.element import Element
+from airlift.tensors.hint import Adapter, Hint
 
 TRIED = (PLANES, ZSTD)
 WINDOW = 64 << 10
 WINDOWS = 4
+CHEAP = 0.05
+"""A prediction that leaves this share of a block leaves nothing to look for."""
 MARGIN = 1.02
 MARGIN_BYTES = 64
 """A codec whose sample costs this much more than the best one's is not tried on the whole block: a share of the cost,
@@ -36,17 +42,19 @@ def encode(
     rows: Sequence[Rows] = (),
     *,
     effort: Effort = Effort.NORMAL,
+    hint: Hint = None,
 ) -> Coded:
     """Code the bytes of a block against its sources; the payload is never longer than ``target``.
 
-    ``rows`` are (elements a row, elements) from the start on: a hint. Deterministic for the same inputs and library
-    versions; safe to call from several threads, and most of the work is outside the interpreter lock.
+    ``rows`` are (elements a row, elements) from the start on, and ``hint`` says how a matrix seems to have moved. An
+    adapter's factors are the second and third source, which no other codec reads. Deterministic for the same inputs
+    and library versions; safe to call from several threads, with most work outside the interpreter lock.
 
     Raises:
         MalformedError: the block or a source is over its limit.
     """
     block = view(target)
-    context = Context([view(source) for source in sources], element, rows)
+    context = Context([view(source) for source in sources], element, rows, hint)
     check_limits(len(block), context.sources)
     if not block:
         return Coded(RAW.id, b"")
@@ -57,10 +65,14 @@ def encode(
 
 def _smallest(target: memoryview, context: Context, effort: Effort) -> Coded | None:
     """Return the shortest of what the candidates make, None if nothing is shorter than raw."""
-    best, size = None, len(target)
-    plan = _plan(target, context)
-    for codec in _candidates(target, context, effort, len(target) if plan is None else plan.bits / 8):
-        payload = codec.encode(target, context, effort)
+    best = _predicted(target, context, effort)
+    if best is not None and len(best.payload) <= CHEAP * len(target):
+        return best
+    size = len(target) if best is None else len(best.payload)
+    plain = replace(context, sources=context.sources[:1], hint=None)
+    plan = _plan(target, plain)
+    for codec in _candidates(target, plain, effort, len(target) if plan is None else plan.bits / 8):
+        payload = codec.encode(target, plain, effort)
         if payload is not None and len(payload) < size:
             best, size = Coded(codec.id, payload), len(payload)
     if plan is not None and plan.bits / 8 < MARGIN * size:
@@ -68,6 +80,15 @@ def _smallest(target: memoryview, context: Context, effort: Effort) -> Coded | N
         if len(payload) < size:
             return Coded(ULP.id, payload)
     return best
+
+
+def _predicted(target: memoryview, context: Context, effort: Effort) -> Coded | None:
+    """Return what the codec that the hint speaks of makes, None if it is not shorter than raw."""
+    if context.hint is None:
+        return None
+    codec = ADAPTER if isinstance(context.hint, Adapter) else LOWRANK
+    payload = codec.encode(target, context, effort)
+    return None if payload is None or len(payload) >= len(target) else Coded(codec.id, payload)
 
 
 def _plan(target: memoryview, context: Context) -> Plan | None:

@@ -1,8 +1,8 @@
 """Groups of units and their scales (SPEC U3, U4).
 
-A training step moves the numbers of a row by about as much each, so the row's scale and the exponent of a base element
-tell how many units in the last place the difference will be. The scale is a logarithm, one byte a group; what a
-measured scale becomes is the encoder's affair, what a scale byte means is exact.
+A training step moves the numbers of a row by about as much each, so the row's scale and the exponent of a base
+element tell how many units in the last place the difference will be. The scale is a logarithm, one byte a group: what
+a measured scale becomes is the encoder's affair, what a scale byte means is exact.
 """
 
 from collections.abc import Iterator, Sequence
@@ -93,10 +93,10 @@ class Groups:
 
 
 def runs_of(rows: Sequence[Run], count: int) -> list[Run]:
-    """Return runs of groups for ``count`` units, of which ``rows`` says (units a row, units); the hint may be wrong."""
+    """Return runs of groups for ``count`` units; ``rows`` are (units a row, units), a hint that may be wrong."""
     runs: list[Run] = []
-    for row, units in [*rows, (0, count)]:
-        units = min(units, count)
+    for row, hinted in [*rows, (0, count)]:
+        units = min(hinted, count)
         size = min(_size(row), max(units, 1))
         for run in ((size, units // size), (units % size, 1)):
             if run[0] and run[1]:

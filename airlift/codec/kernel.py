@@ -5,8 +5,9 @@ variable ``AIRLIFT_KERNEL`` (numpy, scalar, avx2, avx512), read by the compiled 
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -18,11 +19,9 @@ from airlift.codec.unit import Array, Unit
 from airlift.errors import MalformedError, UsageError
 
 try:
-    from airlift.codec import _kernel
+    _compiled: ModuleType | None = import_module("airlift.codec._kernel")
 except ImportError:  # installed without a compiler
-    _compiled: ModuleType | None = None
-else:
-    _compiled = _kernel
+    _compiled = None
 
 NUMPY = "numpy"
 Body = bytes | memoryview
@@ -30,6 +29,10 @@ Body = bytes | memoryview
 
 class Kernel(Protocol):
     """What an implementation does: see :mod:`airlift.codec.reference`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
 
     def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
         """Return of each group what its scale follows from."""
@@ -53,14 +56,39 @@ class Kernel(Protocol):
         """Return the units of (states, words, raw bits)."""
 
 
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The NumPy implementation."""
 
-    name = NUMPY
-    survey = staticmethod(reference.survey)
-    analyse = staticmethod(reference.analyse)
-    write = staticmethod(reference.write)
-    read = staticmethod(reference.read)
+    name: str = NUMPY
+
+    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
+        """See :func:`airlift.codec.reference.survey`."""
+        return reference.survey(new, base, sizes, unit)
+
+    def analyse(
+        self, new: Array, base: Array | None, groups: Groups, model: Model
+    ) -> tuple[Array, Array, Array, Body]:
+        """See :func:`airlift.codec.reference.analyse`."""
+        return reference.analyse(new, base, groups, model)
+
+    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
+        """See :func:`airlift.codec.reference.write`."""
+        return reference.write(symbols, places, tables, lanes)
+
+    def read(
+        self,
+        coded: tuple[Body, Body, Body],
+        base: Array | None,
+        groups: Groups,
+        model: Model,
+        tables: Tables,
+    ) -> Array:
+        """See :func:`airlift.codec.reference.read`."""
+        states, words, raw = coded
+        return reference.read(
+            (memoryview(states), memoryview(words), memoryview(raw)), base, groups, model, tables
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +141,14 @@ class Compiled:
         units = np.empty(int(groups.sizes.sum(dtype=np.int64)), model.unit.dtype)
         try:
             self.module.read(
-                self.name, *coded, base, *_groups(groups), _model(model), tables.map, tables.frequencies, units
+                self.name,
+                *coded,
+                base,
+                *_groups(groups),
+                _model(model),
+                tables.map,
+                tables.frequencies,
+                units,
             )
         except ValueError as error:
             raise MalformedError(str(error)) from error
@@ -133,7 +168,7 @@ def names() -> list[str]:
     return [*(_compiled.paths() if _compiled is not None else ()), NUMPY]
 
 
-def get(name: str) -> Any:
+def get(name: str) -> Kernel:
     """Return an implementation by name.
 
     Raises:
@@ -141,17 +176,17 @@ def get(name: str) -> Any:
     """
     if name not in names():
         raise UsageError(f"the codec has no kernel {name!a} here", expected=" or ".join(names()))
-    return Reference if _compiled is None or name == NUMPY else Compiled(_compiled, name)
+    return Reference() if _compiled is None or name == NUMPY else Compiled(_compiled, name)
 
 
 def name() -> str:
     """Return the name of the implementation that is in use."""
-    return str(DEFAULT.name)
+    return DEFAULT.name
 
 
-def _choose() -> Any:
+def _choose() -> Kernel:
     wanted = _compiled.wanted() if _compiled is not None else ""
     return get(wanted if wanted in names() else names()[0])
 
 
-DEFAULT = _choose()
+DEFAULT: Kernel = _choose()

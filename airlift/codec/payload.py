@@ -6,7 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from airlift.codec import frame, symbol
-from airlift.codec.group import MAX_GROUPS, MAX_RUNS, PLAIN, SCALED, STILL, SYMBOL, Groups, Model, Run, check_runs, sizes_of
+from airlift.codec.group import (
+    MAX_GROUPS,
+    MAX_RUNS,
+    PLAIN,
+    SCALED,
+    STILL,
+    SYMBOL,
+    Groups,
+    Model,
+    Run,
+    check_runs,
+    sizes_of,
+)
 from airlift.codec.table import MAX_TABLES, Tables, format_tables, parse_tables
 from airlift.codec.unit import NIBBLE, Array, unit_of
 from airlift.errors import MalformedError
@@ -20,7 +32,14 @@ MAX_SHIFT = 3
 MAX_WORDS = 1 << 23
 MAX_BITS = 1 << 24
 
-_SCALES = {"hash_log": 12, "chain_log": 12, "search_log": 4, "min_match": 3, "target_length": 64, "strategy": 7}
+_SCALES = {
+    "hash_log": 12,
+    "chain_log": 12,
+    "search_log": 1,
+    "min_match": 5,
+    "target_length": 0,
+    "strategy": 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +128,9 @@ def _groups(data: memoryview, runs: int, scales: int, units: int, model: Model) 
         raise MalformedError("an ulp block is truncated")
     table = np.frombuffer(data[:end], "<u4").reshape(-1, 2)
     check_runs(table, units)
-    groups = Groups(sizes_of(table), _parse_scales(data[end : end + scales], int(table[:, 1].sum(dtype=np.int64))))
+    groups = Groups(
+        sizes_of(table), _parse_scales(data[end : end + scales], int(table[:, 1].sum(dtype=np.int64)))
+    )
     if not model.delta and (groups.scales == STILL).any():
         raise MalformedError("an ulp block has units that are equal to no source")
     return groups, data[end + scales :]

@@ -33,5 +33,5 @@ def _decode_equal(payload: memoryview, context: Context, length: int) -> memoryv
     return source
 
 
-RAW = Codec(0, "raw", _encode_raw, _decode_raw)
+RAW = Codec(0, "raw", _encode_raw, _decode_raw, sources=0)
 EQUAL = Codec(1, "equal", _encode_equal, _decode_equal)

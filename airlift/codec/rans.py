@@ -1,7 +1,7 @@
 """Entropy coding with static tables: interleaved rANS, the reference (SPEC U7).
 
-Unit ``i`` belongs to lane ``i mod L``. One step decodes one unit of every lane at once, which is what NumPy wants: with
-a thousand lanes its overhead is small. All lanes share one stream of 16-bit words.
+Unit ``i`` belongs to lane ``i mod L``. One step decodes one unit of every lane at once, which is what NumPy wants:
+with a thousand lanes its overhead is small. All lanes share one stream of 16-bit words.
 
 Source: J. Duda, "Asymmetric numeral systems" (arXiv 1311.2540); F. Giesen, "Interleaved entropy coders" (arXiv
 1402.3392).
@@ -17,20 +17,22 @@ TOTAL = 1 << TABLE_BITS
 LOW = 1 << 16
 SYMBOLS = 256
 
+STEPS = 64
 _STATE = np.int64  # what NumPy indexes with; the values are below 2^32
 
 
 def lookup(frequencies: Array) -> Array:
-    """Return what a decoder looks up for each table and slot: u32 of shape (tables * 4096).
+    """Return what a decoder looks up for each table and slot: of shape (tables * 4096).
 
-    Bits 0 to 11 are slot - start, bits 12 to 23 the frequency - 1, bits 24 to 31 the symbol.
+    Bits 0 to 11 are slot - start, bits 12 to 19 the symbol, bits 20 to 32 the frequency.
     """
     tables = len(frequencies)
     flat = frequencies.reshape(-1).astype(np.int64)
     starts = (np.cumsum(flat) - flat) % TOTAL  # every table sums to TOTAL
     slots = np.arange(tables * TOTAL) % TOTAL - np.repeat(starts, flat)
-    entry = (np.tile(np.arange(SYMBOLS), tables) << 24) | ((flat - 1) << TABLE_BITS)
-    return (np.repeat(entry, flat) + slots).astype("<u4")
+    entry = (np.tile(np.arange(SYMBOLS), tables) << TABLE_BITS) | (flat << 20)
+    looked: Array = np.repeat(entry, flat) + slots
+    return looked
 
 
 def encode(symbols: Array, tables: Array, frequencies: Array, lanes: int) -> tuple[bytes, bytes]:
@@ -61,7 +63,7 @@ def decode(states: memoryview, words: memoryview, tables: Array, looked: Array) 
     if len(state) and state.min() < LOW:
         raise MalformedError("an ulp block starts with an impossible state")
     symbols = np.empty(len(tables), np.uint8)
-    read = _run(state, stream, tables, looked.astype(_STATE), symbols)
+    read = _run(state, stream, tables, looked, symbols)
     if read != len(stream) or np.any(state != LOW):
         raise MalformedError("an ulp block's words do not end where they should")
     return symbols
@@ -69,28 +71,26 @@ def decode(states: memoryview, words: memoryview, tables: Array, looked: Array) 
 
 def _run(state: Array, stream: Array, tables: Array, looked: Array, symbols: Array) -> int:
     """Decode into ``symbols``; return how many words were read."""
-    lanes, read = len(state), 0
-    slot, entry = np.empty_like(state), np.empty_like(state)
-    base = np.empty_like(state)
-    for first in range(0, len(tables), lanes):
-        count = min(lanes, len(tables) - first)
-        x, s, e, b = state[:count], slot[:count], entry[:count], base[:count]
-        b[:] = tables[first : first + count]
-        np.bitwise_and(x, TOTAL - 1, out=s)
-        b <<= TABLE_BITS
-        s += b
-        looked.take(s, out=e, mode="clip")
-        np.right_shift(e, 24, out=symbols[first : first + count], casting="unsafe")
-        np.bitwise_and(e, TOTAL - 1, out=s)
-        e >>= TABLE_BITS
-        e &= TOTAL - 1
-        e += 1
-        x >>= TABLE_BITS
-        x *= e
-        x += s
-        low = np.flatnonzero(x < LOW)
-        if read + len(low) > len(stream):
-            raise MalformedError("an ulp block has too few words")
-        x[low] = (x[low] << 16) | stream[read : read + len(low)]
-        read += len(low)
+    lanes, read, many = len(state), 0, len(state) * STEPS
+    for start in range(0, len(tables), many):
+        entries = tables[start : start + many].astype(_STATE) << TABLE_BITS
+        for first in range(0, len(entries), lanes):
+            read = _step(state, stream, read, entries[first : first + lanes], looked)
+        symbols[start : start + many] = entries >> TABLE_BITS
     return read
+
+
+def _step(state: Array, stream: Array, read: int, entry: Array, looked: Array) -> int:
+    """Advance the lanes by a unit each; ``entry`` holds where their tables start and then what they looked up."""
+    x = state[: len(entry)]
+    entry |= x & (TOTAL - 1)
+    looked.take(entry, out=entry, mode="clip")
+    x >>= TABLE_BITS
+    x *= entry >> 20
+    x += entry & (TOTAL - 1)
+    low = (x < LOW).nonzero()[0]
+    end = read + len(low)
+    if end > len(stream):
+        raise MalformedError("an ulp block has too few words")
+    x[low] = (x[low] << 16) | stream[read:end]
+    return end

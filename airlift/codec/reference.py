@@ -1,4 +1,4 @@
-"""The coder in NumPy: what the compiled kernel does too, byte for byte, to be read and to fall back on (SPEC U4 to U7).
+"""The coder in NumPy: what the compiled kernel does too, byte for byte (SPEC U4 to U7). To read, and to fall back on.
 
 ``new`` and ``base`` are whole blocks; contexts and symbols are those of coded units, without what is still.
 """
@@ -29,13 +29,16 @@ def survey(new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Ar
 
 
 def _steps(delta: Array) -> Array:
-    """Return |d|, at most 2^32 - 1, so that sums of 2^24 of them fit; what moved at all is at least 1."""
+    """Return |d|, at most 2^32 - 1, so that sums of 2^24 of them fit."""
     sign = delta >> (8 * delta.itemsize - 1)
     steps = ((delta ^ sign) - sign).view(f"<u{delta.itemsize}").astype(np.uint64)
-    return np.minimum(steps, np.uint64(0xFFFFFFFF))
+    most: Array = np.minimum(steps, np.uint64(0xFFFFFFFF))
+    return most
 
 
-def analyse(new: Array, base: Array | None, groups: Groups, model: Model) -> tuple[Array, Array, Array, bytes]:
+def analyse(
+    new: Array, base: Array | None, groups: Groups, model: Model
+) -> tuple[Array, Array, Array, bytes]:
     """Return contexts (u8) and symbols (u8) of coded units, counts[context, symbol] (i64), and the raw bits."""
     new, base = groups.take(new), None if base is None else groups.take(base)
     if model.codes:
@@ -55,7 +58,11 @@ def write(symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[by
 
 
 def read(
-    coded: tuple[memoryview, memoryview, memoryview], base: Array | None, groups: Groups, model: Model, tables: Tables
+    coded: tuple[memoryview, memoryview, memoryview],
+    base: Array | None,
+    groups: Groups,
+    model: Model,
+    tables: Tables,
 ) -> Array:
     """Return the units of (states, words, raw bits).
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Context, check_limits, view
+from airlift.codec.lowrank import LOWRANK
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
 from airlift.codec.ulp import ULP
@@ -11,12 +13,19 @@ from airlift.codec.zstd import ZSTD
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 
-CODECS: Mapping[int, Codec] = MappingProxyType({codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP)})
+CODECS: Mapping[int, Codec] = MappingProxyType(
+    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER)}
+)
 
 
 def names() -> Mapping[int, str]:
     """Return the names of the codecs by id."""
     return {number: codec.name for number, codec in CODECS.items()}
+
+
+def sources(codec: int) -> int:
+    """Return how many sources a codec of this airlift needs at most: what comes after them can be left out."""
+    return CODECS[codec].sources
 
 
 def decode(codec: int, payload: Buffer, sources: Sequence[Buffer], length: int, element: int) -> memoryview:

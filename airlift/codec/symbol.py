@@ -30,7 +30,9 @@ def of_codes(codes: Array, unit: Unit) -> tuple[Array, bytes]:
     values = codes[large].astype(np.uint64)
     log = _log2(values)
     lengths = log - np.uint64(2)
-    symbols[large] = np.uint64(DIRECT) + ((log - np.uint64(4)) << np.uint64(2)) + ((values >> lengths) & np.uint64(3))
+    symbols[large] = (
+        np.uint64(DIRECT) + ((log - np.uint64(4)) << np.uint64(2)) + ((values >> lengths) & np.uint64(3))
+    )
     return symbols, _pack(values & _mask(lengths), lengths)
 
 
@@ -75,7 +77,8 @@ def to_floats(symbols: Array, raw: bytes | memoryview, unit: Unit) -> Array:
     octets[:, -1] = symbols
     turned = octets.reshape(-1).view(unit.dtype)
     one = turned.dtype.type(1)
-    return (turned >> one) | (turned << turned.dtype.type(unit.bits - 1))
+    units: Array = (turned >> one) | (turned << turned.dtype.type(unit.bits - 1))
+    return units
 
 
 # -- bits ----------------------------------------------------------------------------------------------------------
@@ -115,7 +118,8 @@ def _unpack(raw: bytes | memoryview, lengths: Array) -> Array:
     if lengths.size and lengths.max() > 57:  # these may reach into a ninth byte
         ninth = padded[places + 8].astype(np.uint64) << (np.uint64(63) - shifts)
         values |= ninth << np.uint64(1)
-    return values & _mask(lengths)
+    kept: Array = values & _mask(lengths)
+    return kept
 
 
 def _check_end(raw: bytes | memoryview, count: int) -> None:

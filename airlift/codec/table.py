@@ -36,7 +36,8 @@ class Tables:
 
 def fit(counts: Array, most: int = WRITTEN_TABLES) -> Tables:
     """Return tables for ``counts[context, symbol]``."""
-    groups = _merge(counts.astype(np.float64), most)
+    last = int(np.flatnonzero(counts.sum(axis=0)).max(initial=0))
+    groups = _merge(counts[:, : last + 1].astype(np.float64), most)
     mapped = np.zeros(len(counts), np.uint8)
     rows = []
     for number, (start, end) in enumerate(groups):
@@ -63,9 +64,8 @@ def normalise(counts: Array) -> Array:
 def _entropy(counts: Array) -> Array:
     """Return the bits of the symbols counted in each row, and of its table."""
     totals = counts.sum(axis=-1)
-    logs = np.log2(np.maximum(counts, 1.0))
-    own = totals * np.log2(np.maximum(totals, 1.0)) - (counts * logs).sum(axis=-1)
-    bits: Array = own + SYMBOL_BITS * np.count_nonzero(counts, axis=-1)
+    own = totals * np.log2(np.maximum(totals, 1.0)) - (counts * np.log2(np.maximum(counts, 1.0))).sum(axis=-1)
+    bits: Array = own + SYMBOL_BITS * (counts > 0).sum(axis=-1)
     return bits
 
 

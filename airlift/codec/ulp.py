@@ -26,7 +26,7 @@ from airlift.codec.unit import NIBBLE, Array, Unit, join, split, unit_of
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
-MAX_LANES = 1024
+MAX_LANES = 2048
 WORDS_A_LANE = 64
 """A lane costs about 24 bits; with this many words each that is about 2 %."""
 
@@ -40,7 +40,7 @@ class Plan:
     groups: Groups
     places: Array
     symbols: Array
-    raw: bytes
+    raw: bytes | memoryview
     tables: Tables
     bits: float
 
@@ -113,7 +113,12 @@ def _lanes(bits: float) -> int:
 
 
 def read(
-    data: memoryview, base: memoryview | None, element: Element, length: int, *, using: Kernel = kernel.DEFAULT
+    data: memoryview,
+    base: memoryview | None,
+    element: Element,
+    length: int,
+    *,
+    using: Kernel = kernel.DEFAULT,
 ) -> memoryview:
     """Return the ``length`` target bytes of a payload; ``base``, if any, has the same length.
 

@@ -1,4 +1,4 @@
-"""Units: what the codec ``ulp`` takes for one number, and the map from bits to integers in numeric order (SPEC U1, U6).
+"""Units: what the codec ``ulp`` takes for one number, and its bits as an integer in numeric order (SPEC U1, U6).
 
 ``order`` reads a float's bits as an integer such that a larger number has a larger integer: the bits of negative
 numbers are flipped below the sign. -0 is just below +0, infinities and NaN are ordinary, and nothing is lost::
@@ -72,9 +72,8 @@ def split(data: memoryview, unit: Unit) -> Array:
 
 def join(units: Array, unit: Unit) -> memoryview:
     """Return units as bytes."""
-    if unit.bits > 4:
-        return units.view(np.uint8).data
-    return (units[0::2] | (units[1::2] << 4)).data
+    octets: Any = units.view(np.uint8) if unit.bits > 4 else units[0::2] | (units[1::2] << 4)
+    return memoryview(octets)
 
 
 def order(units: Array, unit: Unit) -> Array:
@@ -82,7 +81,8 @@ def order(units: Array, unit: Unit) -> Array:
     if not unit.floating:
         return units
     sign = units.view(f"<i{unit.size}") >> (unit.bits - 1)
-    return units ^ (sign.view(units.dtype) & units.dtype.type((1 << (unit.bits - 1)) - 1))
+    mapped: Array = units ^ (sign.view(units.dtype) & units.dtype.type((1 << (unit.bits - 1)) - 1))
+    return mapped
 
 
 def difference(new: Array, base: Array, unit: Unit) -> Array:
@@ -112,4 +112,5 @@ def exponent(units: Array, unit: Unit) -> Array:
     if not unit.floating:
         return np.zeros(len(units), np.int32)
     low = units & units.dtype.type((1 << (unit.bits - 1)) - 1)
-    return np.maximum((low >> units.dtype.type(unit.mantissa)).astype(np.int32), 1)
+    biased: Array = np.maximum((low >> units.dtype.type(unit.mantissa)).astype(np.int32), 1)
+    return biased

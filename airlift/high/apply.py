@@ -18,7 +18,7 @@ from pathlib import Path
 
 from airlift import codec, files
 from airlift.bundle import volume
-from airlift.bundle.chunk import Block, Source, in_order, parse, pieces
+from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
@@ -152,12 +152,37 @@ def rebuild(
             files.write_durable(folder / item.sha512, b"")
     blocks = in_order(_blocks(enclave, verified), bundle.files)
     wanted = (piece for block in blocks if bundle.files[block.file].sha512 in todo for piece in pieces(block))
+    contents = _Contents(enclave, bundle, folder)
     with ThreadPoolExecutor(workers) as pool:
-        decoded = _ahead(pool, wanted, partial(_decode, enclave, bundle), 2 * workers)
-        for number, parts in groupby(decoded, key=lambda pair: pair[0].file):
-            for size in _write_file(enclave, verified, folder, bundle.files[number], parts):
+        for number, parts in groupby(wanted, key=lambda block: block.file):
+            decoded = _ahead(pool, parts, partial(_decode, contents), 2 * workers)
+            for size in _write_file(contents, bundle.files[number], decoded):
                 done += size
                 progress("rebuilding", done, total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """Where sources are read from: files of this bundle that were just rebuilt, else content at rest.
+
+    A file of the bundle is a source only of files after it, and decoding never runs ahead of the end of a file: what
+    stands in ``folder`` is complete and has its signed digest.
+    """
+
+    enclave: Enclave
+    bundle: Bundle
+    folder: Path
+
+    def path(self, source: Source) -> Path:
+        """Return the file that a source is of."""
+        digest = source.content(self.bundle).sha512
+        built = self.folder / digest
+        return built if source.base & BUILT and built.exists() else self.enclave.content_path(digest)
+
+    def at_rest(self, sources: Iterable[Source]) -> list[FileDigest]:
+        """Return the contents at rest among these, each once."""
+        found = {source.content(self.bundle): self.path(source) for source in sources}
+        return [content for content, path in found.items() if path.parent != self.folder]
 
 
 def _blocks(enclave: Enclave, verified: VerifiedBundle) -> Iterator[Block]:
@@ -166,26 +191,25 @@ def _blocks(enclave: Enclave, verified: VerifiedBundle) -> Iterator[Block]:
         yield from parse(verified.read_chunk(item, kept), verified.bundle)
 
 
-def _decode(enclave: Enclave, bundle: Bundle, block: Block) -> memoryview:
+def _decode(contents: _Contents, block: Block) -> memoryview:
     """Return the target bytes of a block; runs on a worker thread."""
-    sources = [_read_source(enclave, bundle, source) for source in block.sources]
+    sources = [_read_source(contents.path(source), source) for source in block.sources]
     try:
         return codec.decode(block.codec, block.payload, sources, block.length, block.element)
     except MalformedError as error:
-        _blame(enclave, [bundle.bases[source.base] for source in block.sources], error)
+        _blame(contents.enclave, contents.at_rest(block.sources), error)
         raise
 
 
-def _read_source(enclave: Enclave, bundle: Bundle, source: Source) -> bytes:
-    base = bundle.bases[source.base]
-    descriptor = files.open_regular(enclave.content_path(base.sha512))
+def _read_source(path: Path, source: Source) -> bytes:
+    descriptor = files.open_regular(path)
     try:
-        with files.reading(enclave.content_path(base.sha512)):
+        with files.reading(path):
             data = files.read_at(descriptor, source.start, source.length)
     finally:
         os.close(descriptor)
     if len(data) != source.length:
-        raise BaselineDamagedError("a base at rest is shorter than it was", found=base.sha512)
+        raise BaselineDamagedError("a base at rest is shorter than it was", found=path.name)
     return data
 
 
@@ -209,25 +233,21 @@ def _ahead(
 
 
 def _write_file(
-    enclave: Enclave,
-    verified: VerifiedBundle,
-    folder: Path,
-    item: FileDigest,
-    parts: Iterable[tuple[Block, memoryview]],
+    contents: _Contents, item: FileDigest, parts: Iterable[tuple[Block, memoryview]]
 ) -> Iterator[int]:
     """Write one file from its decoded blocks, yielding the bytes that each brought; kept only if it is right."""
     running = hashlib.sha512()
-    used: set[int] = set()
+    used: dict[int, Source] = {}
     try:
-        with files.writer(folder / item.sha512) as target:
+        with files.writer(contents.folder / item.sha512) as target:
             for block, data in parts:
-                used.update(source.base for source in block.sources)
+                used.update((source.base, source) for source in block.sources)
                 running.update(data)
                 target.write(data)
                 yield len(data)
             _check_digest(running.hexdigest(), item)
     except (DigestError, MalformedError) as error:
-        _blame(enclave, [verified.bundle.bases[number] for number in sorted(used)], error)
+        _blame(contents.enclave, contents.at_rest(used.values()), error)
         raise
 
 

@@ -88,7 +88,13 @@ def _code(
     numbering = Numbering(found)
     tally = Tally("encoding", found.target_bytes, progress)
     encoded = encode(
-        depot, found, block_bytes=chunks.block_limit(limit), workers=workers, check=check, read=tally.add
+        depot,
+        found,
+        block_bytes=chunks.block_limit(limit),
+        large_bytes=chunks.block_limit(limit, large=True),
+        workers=workers,
+        check=check,
+        read=tally.add,
     )
     blocks = chunks.merge(numbering.number(item) for item in encoded)
     written = chunks.write_chunks(chunks.pack(blocks, limit), folder / volume.CHUNKS)

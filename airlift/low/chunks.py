@@ -11,9 +11,10 @@ from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.low.encode import BLOCK_BYTES, Encoded
 from airlift.low.plan import Plan
+from airlift.tensors import segment
 from airlift.tensors.element import Element
 
-TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + chunk.SOURCE.size
+TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + 3 * chunk.SOURCE.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,24 @@ class Numbering:
 
     def number(self, item: Encoded) -> Block:
         """Return the block of the bundle for a coded block of the plan."""
-        name, segment = codec.names()[item.codec], item.segment
-        self.codecs[name] = self.codecs.get(name, 0) + segment.length
-        sources: tuple[Source, ...] = ()
-        if segment.source is not None and item.needs_source:
-            base = self.bases.setdefault(self.plan.bases[segment.source.file].content, len(self.bases))
-            sources = (Source(base, segment.source.start, segment.source.end - segment.source.start),)
-        return Block(
-            item.file, segment.start, segment.length, item.codec, segment.element, sources, item.payload
-        )
+        name, part = codec.names()[item.codec], item.segment
+        self.codecs[name] = self.codecs.get(name, 0) + part.length
+        sources = tuple(self._source(source) for source in item.sources)
+        return Block(item.file, part.start, part.length, item.codec, part.element, sources, item.payload)
+
+    def _source(self, source: segment.Source) -> Source:
+        built = source.file - len(self.plan.bases)
+        if built >= 0:
+            number = built + chunk.BUILT
+        else:
+            number = self.bases.setdefault(self.plan.bases[source.file].content, len(self.bases))
+        return Source(number, source.start, source.end - source.start)
 
 
-def block_limit(chunk_bytes: int) -> int:
+def block_limit(chunk_bytes: int, *, large: bool = False) -> int:
     """Return the most target bytes in a block such that one block always fits a chunk of ``chunk_bytes``."""
-    return min(BLOCK_BYTES, chunk.MAX_BLOCK_BYTES, (chunk_bytes - TABLE_BYTES) // 4096 * 4096)
+    most = chunk.MAX_BLOCK_BYTES if large else BLOCK_BYTES
+    return min(most, (chunk_bytes - TABLE_BYTES) // 4096 * 4096)
 
 
 def merge(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -19,14 +19,14 @@ from airlift.low.content import Read, Tally
 from airlift.low.depot import Depot
 from airlift.low.plan import Plan, blocks
 from airlift.progress import Progress
-from airlift.tensors.segment import Segment
+from airlift.tensors.segment import Segment, Source
 
 BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A coded block of file number ``file`` of the plan; ``source`` is its part of a base, None if it needs none."""
+    """A coded block of file number ``file`` of the plan."""
 
     file: int
     segment: Segment
@@ -34,9 +34,9 @@ class Encoded:
     payload: bytes
 
     @property
-    def needs_source(self) -> bool:
-        """Whether the decoder must be given the source."""
-        return self.segment.source is not None and codec.names()[self.codec] != "raw"
+    def sources(self) -> tuple[Source, ...]:
+        """What the decoder must be given."""
+        return self.segment.sources[: codec.sources(self.codec)]
 
 
 def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -> None:
@@ -61,7 +61,7 @@ def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -
 
 
 def encode(
-    depot: Depot, plan: Plan, *, block_bytes: int, workers: int, check: bool, read: Read
+    depot: Depot, plan: Plan, *, block_bytes: int, large_bytes: int, workers: int, check: bool, read: Read
 ) -> Iterator[Encoded]:
     """Yield every block of the plan, coded, in the order of the files.
 
@@ -71,7 +71,7 @@ def encode(
     """
     work = partial(_encode_block, depot, plan, check)
     with ThreadPoolExecutor(workers) as pool:
-        for item in _ahead(pool, blocks(plan, block_bytes), work, 2 * workers):
+        for item in _ahead(pool, blocks(plan, block_bytes, large_bytes), work, 2 * workers):
             read(item.segment.length)
             yield item
 
@@ -98,15 +98,15 @@ def _ahead(
 
 def _encode_block(depot: Depot, plan: Plan, check: bool, number: int, segment: Segment) -> Encoded:
     target = _read(depot, plan.files[number].entry.sha512, segment.start, segment.end)
-    sources = []
-    if segment.source is not None:
-        base = plan.bases[segment.source.file].entry.sha512
-        sources.append(_read(depot, base, segment.source.start, segment.source.end))
-    coded = codec.encode(target, sources, segment.element, segment.rows)
+    sources = [
+        _read(depot, plan.source(source.file).entry.sha512, source.start, source.end)
+        for source in segment.sources
+    ]
+    coded = codec.encode(target, sources, segment.element, segment.rows, hint=segment.hint)
     item = Encoded(number, segment, coded.codec, coded.payload)
     if check:
         again = codec.decode(
-            coded.codec, coded.payload, sources if item.needs_source else [], len(target), segment.element
+            coded.codec, coded.payload, sources[: len(item.sources)], len(target), segment.element
         )
         if again != target:
             raise DigestError(

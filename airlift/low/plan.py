@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from airlift import files
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
+from airlift.low import predict
 from airlift.low.depot import Depot
+from airlift.tensors.hint import LowRank
 from airlift.tensors.match import FileSpans, Segment, Side, match
 from airlift.tensors.moved import realign
 from airlift.tensors.segment import blocks as cut_blocks
@@ -33,7 +35,8 @@ class Placed:
 class Plan:
     """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
 
-    The sources of segments are numbers of ``bases``, every file of the baseline in manifest order.
+    The sources of segments are numbers of ``bases``, every file of the baseline in manifest order, and then of
+    ``files``: an adapter that explains a merge comes before it.
     """
 
     files: tuple[Placed, ...]
@@ -42,9 +45,14 @@ class Plan:
 
     def contents(self) -> tuple[Placed, ...]:
         """Return the files that will be read, each content once: those to rebuild, and the bases they refer to."""
-        used = {part.source.file for parts in self.segments for part in parts if part.source is not None}
-        wanted = [*self.files, *(self.bases[number] for number in sorted(used))]
+        used = {source.file for parts in self.segments for part in parts for source in part.sources}
+        wanted = [*self.files, *(self.source(number) for number in sorted(used))]
         return tuple({item.entry.sha512: item for item in wanted}.values())
+
+    def source(self, number: int) -> Placed:
+        """Return the file that a source refers to by number."""
+        built = number - len(self.bases)
+        return self.bases[number] if built < 0 else self.files[built]
 
     @property
     def target_bytes(self) -> int:
@@ -65,19 +73,24 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
         item = (lacking if side == "target" else bases)[number]
         return _digest_range(depot, item.entry.sha512, span.start, span.end)
 
+    numbered = predict.reader(depot, [item.entry.sha512 for item in (*bases, *lacking)])
+
     def read(side: Side, number: int, start: int, end: int) -> bytes:
-        item = (lacking if side == "target" else bases)[number]
-        return _read_range(depot, item.entry.sha512, start, end)
+        return numbered(number + (len(bases) if side == "target" else 0), start, end)
 
     found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
-    return Plan(lacking, bases, tuple(tuple(parts) for parts in found))
+    order, parts = predict.arrange(predict.predict(target_spans, base_spans, found, numbered), len(bases))
+    return Plan(tuple(lacking[number] for number in order), bases, tuple(map(tuple, parts)))
 
 
-def blocks(found: Plan, limit: int) -> Iterator[tuple[int, Segment]]:
-    """Yield the number of each file with each of its blocks of at most ``limit`` bytes, in order."""
+def blocks(found: Plan, limit: int, large: int) -> Iterator[tuple[int, Segment]]:
+    """Yield the number of each file with each of its blocks of at most ``limit`` bytes, in order.
+
+    Matrices of a low rank, whose factors each block repeats, are cut into blocks of at most ``large`` bytes.
+    """
     for number, parts in enumerate(found.segments):
         for part in parts:
-            for block in cut_blocks(part, limit):
+            for block in cut_blocks(part, large if isinstance(part.hint, LowRank) else limit):
                 yield number, block
 
 
@@ -107,13 +120,3 @@ def _digest_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
     finally:
         os.close(descriptor)
     return running.digest()
-
-
-def _read_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
-    path = depot.content_path(sha512)
-    descriptor = files.open_regular(path)
-    try:
-        with files.reading(path):
-            return files.read_at(descriptor, start, end - start)
-    finally:
-        os.close(descriptor)

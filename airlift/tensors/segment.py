@@ -1,10 +1,10 @@
 """Segments: runs of a target file and the base bytes to code them against, cut into blocks."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airlift.tensors.element import Element
-
+from airlift.tensors.hint import Adapter, Hint
 
 Rows = tuple[int, int]
 """Elements a row (0 if unknown), and elements."""
@@ -25,7 +25,8 @@ class Segment:
 
     If tensors with different rows were joined, ``row`` is 0 and ``parts`` says (elements a row, elements) for each.
     A source of the segment's own length is parallel to it: byte for byte the counterpart. A source of another length
-    is only similar (an opaque file that grew).
+    is only similar (an opaque file that grew). A hint says how whole rows of one matrix moved; ``factors`` are the
+    sources of an adapter's left and right.
     """
 
     start: int
@@ -34,11 +35,18 @@ class Segment:
     row: int
     source: Source | None
     parts: tuple[Rows, ...] = ()
+    hint: Hint = None
+    factors: tuple[Source, ...] = ()
 
     @property
     def rows(self) -> tuple[Rows, ...]:
         """What the rows are: (elements a row, elements) from the start to the end."""
         return self.parts or ((self.row, self.length // self.element.size),)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All sources, the base first."""
+        return (self.source, *self.factors) if self.source is not None else ()
 
     @property
     def length(self) -> int:
@@ -66,7 +74,7 @@ def merge(segments: Iterable[Segment]) -> list[Segment]:
 
 
 def _continues(before: Segment, after: Segment) -> bool:
-    if before.end != after.start or before.element != after.element:
+    if before.end != after.start or before.element != after.element or before.hint or after.hint:
         return False
     if before.source is None or after.source is None:
         return before.source is after.source
@@ -84,6 +92,45 @@ def _join(before: Segment, after: Segment) -> Segment:
     return Segment(before.start, after.end, before.element, row, source, parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """Bytes ``[start, end)`` of a target file are a matrix of ``columns``, of which something was found out."""
+
+    start: int
+    end: int
+    columns: int
+    hint: Hint
+    factors: tuple[Source, ...] = ()
+
+
+def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]:
+    """Cut hinted matrices (ascending, none overlapping) out of the parallel segments that hold them."""
+    marked, waiting = [], list(hinted)[::-1]
+    for segment in segments:
+        rest, source = segment, segment.source
+        while waiting and waiting[-1].end <= segment.end:
+            found = waiting.pop()
+            if found.start < rest.start or source is None or not segment.parallel:
+                continue
+            if rest.start < found.start:
+                marked.append(_part(segment, source, rest.start, found.start))
+            matrix = _part(segment, source, found.start, found.end)
+            marked.append(
+                replace(matrix, row=found.columns, parts=(), hint=found.hint, factors=found.factors)
+            )
+            rest = _part(segment, source, found.end, segment.end)
+        if rest.length:
+            marked.append(rest)
+    return marked
+
+
+def _part(segment: Segment, source: Source, start: int, end: int) -> Segment:
+    """Return the part ``[start, end)`` of a segment that is parallel to ``source``."""
+    offset = source.start - segment.start
+    within = Source(source.file, start + offset, end + offset)
+    return replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
+
+
 def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     """Cut a segment into blocks of at most ``limit`` bytes, each with its part of the source.
 
@@ -99,7 +146,8 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     for start in range(segment.start, segment.end, step):
         end = min(start + step, segment.end)
         source = _window(segment, start - segment.start, end - segment.start, limit // 2)
-        yield Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
+        block = Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
+        yield _hinted(segment, block)
 
 
 def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:
@@ -113,6 +161,22 @@ def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:
         lead = min(-first % row, count) if row and count > 0 else 0
         found.extend(part for part in ((lead, lead), (row, count - lead)) if part[1] > 0)
     return tuple(found)
+
+
+def _hinted(segment: Segment, block: Segment) -> Segment:
+    """Return the block with the segment's hint, if it is whole rows, and its part of the factors."""
+    unit = segment.row * segment.element.size
+    if segment.hint is None or not unit or block.length % unit:
+        return block
+    if not isinstance(segment.hint, Adapter):
+        return replace(block, hint=segment.hint)
+    left, right = segment.factors
+    first, rows = (block.start - segment.start) // unit, block.length // unit
+    if segment.hint.left_transposed:
+        return replace(block, hint=replace(segment.hint, first=first), factors=(left, right))
+    step = segment.hint.rank * segment.hint.left.size
+    left = Source(left.file, left.start + first * step, left.start + (first + rows) * step)
+    return replace(block, hint=segment.hint, factors=(left, right))
 
 
 def _window(segment: Segment, start: int, end: int, slack: int) -> Source | None:

@@ -43,7 +43,12 @@ def read_pair(new: Path, base: Path, limit: int) -> list[Block]:
     found = match(files[:1], files[1:], lambda *_: b"")[0]
     whole = [memoryview(path.read_bytes()) for path in (new, base)]
     return [
-        Block(part.element, part.rows, whole[0][part.start : part.end], whole[1][part.source.start : part.source.end])
+        Block(
+            part.element,
+            part.rows,
+            whole[0][part.start : part.end],
+            whole[1][part.source.start : part.source.end],
+        )
         for segment in found
         for part in blocks(segment, limit)
         if part.source is not None and part.element is not Element.BYTES
@@ -110,7 +115,9 @@ def report(name: str, parts: list[Block], size: int) -> None:
 
 def main() -> None:
     """Print the machine, then every pair."""
-    print(platform.platform(), platform.processor(), f"numpy {np.__version__}", f"load {os.getloadavg()[0]:.1f}")
+    print(
+        platform.platform(), platform.processor(), f"numpy {np.__version__}", f"load {os.getloadavg()[0]:.1f}"
+    )
     where = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("AIRLIFT_BENCH_DATA", "")
     limit = int(sys.argv[2]) << 20 if len(sys.argv) > 2 else 8 << 20
     for name, parts, size in pairs(Path(where), limit) if where else generated():

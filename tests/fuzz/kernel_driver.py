@@ -1,7 +1,7 @@
 """Feeds the compiled kernel with damaged blocks; runs in a process with sanitizers, which end it at the first fault.
 
 ``python kernel_driver.py KERNEL.so SECONDS SEED``: prints how many blocks were fed, refused and decoded.
-Two ways in: whole payloads with bytes changed, and the kernel's own arguments, changed past what a parser would let by.
+Two ways in: whole payloads with bytes changed, and the kernel's own arguments, changed past what a parser lets by.
 """
 
 import importlib.util
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-import airlift.codec
 from airlift.codec import payload, ulp
 from airlift.codec.group import Groups
 from airlift.codec.unit import split
@@ -91,11 +90,15 @@ class Feeder:
     def feed(self) -> None:
         element, new, base = pairs(self.random)
         view = None if base is None else memoryview(base)
-        plan = ulp.plan(memoryview(new), view, element, [(96, len(new))], using=self.random.choice(self.kernels))
+        plan = ulp.plan(
+            memoryview(new), view, element, [(96, len(new))], using=self.random.choice(self.kernels)
+        )
         assert plan is not None
         data = ulp.write(plan, using=self.random.choice(self.kernels))
         parsed = payload.parse(memoryview(data), element, len(new))
-        source = split(memoryview(base), parsed.model.unit) if base is not None and parsed.model.delta else None
+        source = (
+            split(memoryview(base), parsed.model.unit) if base is not None and parsed.model.delta else None
+        )
         good = [(parsed.states, parsed.words, parsed.raw), source, parsed.groups, parsed.model, parsed.tables]
         for _ in range(60):
             using = self.random.choice(self.kernels)
@@ -114,14 +117,14 @@ class Feeder:
 def main() -> None:
     """Feed until the time is up."""
     module = load(sys.argv[1])
-    sys.modules["airlift.codec._kernel"] = airlift.codec._kernel = module
+    sys.modules["airlift.codec._kernel"] = module
     from airlift.codec import kernel
 
     kernels = [kernel.Compiled(module, name) for name in module.paths()]
     feeder, end = Feeder(kernels, random.Random(int(sys.argv[3]))), time.monotonic() + float(sys.argv[2])
     while time.monotonic() < end:
         feeder.feed()
-    print(f"{feeder.fed} fed, {feeder.refused} refused, {feeder.fed - feeder.refused} decoded")
+    sys.stdout.write(f"{feeder.fed} fed, {feeder.refused} refused, {feeder.fed - feeder.refused} decoded\n")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,15 @@ def built(folder: Path) -> tuple[Path, str]:
     target = folder / "_kernel.abi3.so"
     include = sysconfig.get_path("include")
     done = subprocess.run(
-        [compiler, *FLAGS, f"-I{include}", str(SOURCE), "-o", str(target)], capture_output=True, text=True, check=False
+        [compiler, *FLAGS, f"-I{include}", str(SOURCE), "-o", str(target)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        pytest.skip(f"the kernel cannot be built with sanitizers here: {done.stderr.strip().splitlines()[-1:]}")
+        pytest.skip(
+            f"the kernel cannot be built with sanitizers here: {done.stderr.strip().splitlines()[-1:]}"
+        )
     name = "libasan.so" if "gcc" in compiler else "libclang_rt.asan-x86_64.so"
     found = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
     return target, found.stdout.strip()
@@ -52,4 +57,4 @@ def test_no_damaged_block_makes_the_kernel_touch_what_it_should_not(tmp_path: Pa
     counted = re.fullmatch(r"(\d+) fed, (\d+) refused, (\d+) decoded\n", done.stdout)
     assert counted is not None
     assert int(counted[1]) > 100
-    print(done.stdout, f"seed {seed}")
+    sys.stdout.write(f"seed {seed}: {done.stdout}")

@@ -9,6 +9,8 @@ from airlift.codec.block import Context
 from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
+from airlift.tensors.hint import Adapter, Hint, LowRank
+from tests.support.merges import merge
 
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
 RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
@@ -104,3 +106,37 @@ def check(number: int, payload: bytes, sources: list[bytes], length: int, elemen
         assert type(error) in {MalformedError, FormatTooNewError}  # noqa: PT017 - either is right
     else:
         assert len(decoded) == length
+
+
+MATRIX = merge(40, 48, 2)
+PREDICTED = (
+    ("lowrank", [MATRIX.base], LowRank(48)),
+    (
+        "adapter",
+        [MATRIX.base, MATRIX.b, MATRIX.a],
+        Adapter(left=Element.F32, right=Element.F32, columns=48, rank=2, scale=2.0),
+    ),
+)
+
+
+@given(st.sampled_from(PREDICTED), st.data())
+def test_a_damaged_prediction_raises_or_has_the_right_length(
+    case: tuple[str, list[bytes], Hint], data: st.DataObject
+) -> None:
+    name, sources, hint = case
+    coded = codec.encode(MATRIX.target, sources, Element.BF16, hint=hint)
+    assert codec.names()[coded.codec] == name
+    damaged = [bytearray(part) for part in (coded.payload, *sources)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        part = damaged[data.draw(st.integers(0, len(sources)))]
+        place = data.draw(st.integers(0, len(part) - 1))
+        if data.draw(st.booleans()):
+            part[place] ^= data.draw(st.integers(1, 255))
+        else:
+            del part[place : place + data.draw(st.integers(1, 9))]
+    payload, *rest = damaged
+    try:
+        found = codec.decode(coded.codec, payload, rest, len(MATRIX.target), Element.BF16)
+    except AirliftError:
+        return
+    assert len(found) == len(MATRIX.target)

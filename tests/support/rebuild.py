@@ -28,14 +28,20 @@ def rebuild(folders: Sequence[Path], base: Callable[[str], bytes]) -> dict[str, 
         for block in chunk.parse(data, bundle):
             assert block.start == len(parts[block.file]), "blocks are in order"
             assert not any(parts[block.file + 1 :]), "files are in order"
-            parts[block.file] += _decode(block, bundle, base)
+            parts[block.file] += _decode(block, bundle, base, parts)
     for entry, part in zip(bundle.files, parts, strict=True):
         assert (hashlib.sha512(part).hexdigest(), len(part)) == (entry.sha512, entry.size)
     return {entry.sha512: bytes(part) for entry, part in zip(bundle.files, parts, strict=True)}
 
 
-def _decode(block: chunk.Block, bundle: Bundle, base: Callable[[str], bytes]) -> bytes:
-    ranges = [base(bundle.bases[s.base].sha512)[s.start : s.start + s.length] for s in block.sources]
+def _decode(
+    block: chunk.Block, bundle: Bundle, base: Callable[[str], bytes], built: Sequence[bytearray]
+) -> bytes:
+    ranges = []
+    for source in block.sources:
+        number = source.base - chunk.BUILT
+        data = built[number] if number >= 0 else base(bundle.bases[source.base].sha512)
+        ranges.append(bytes(data[source.start : source.start + source.length]))
     if block.length > chunk.MAX_BLOCK_BYTES:
         assert not block.payload
         return ranges[0]

@@ -6,7 +6,17 @@ from dataclasses import replace
 import pytest
 
 from airlift.bundle import chunk
-from airlift.bundle.chunk import BLOCK, HEADER, MAGIC, MAX_BLOCK_BYTES, PIECE_BYTES, SOURCE, Block, Source
+from airlift.bundle.chunk import (
+    BLOCK,
+    BUILT,
+    HEADER,
+    MAGIC,
+    MAX_BLOCK_BYTES,
+    PIECE_BYTES,
+    SOURCE,
+    Block,
+    Source,
+)
 from airlift.bundle.manifest import MAX_CHUNK_BYTES
 from airlift.errors import MalformedError
 from tests.unit.bundle_values import BLOCKS, BUNDLE, content
@@ -56,6 +66,29 @@ def test_a_table_may_not_run_into_the_end() -> None:
     data = HEADER.pack(MAGIC, 2, 0) + BLOCK.pack(0, 1, 0, 4, 0, 0, 1, 0) + bytes(2 * BLOCK.size)
     with pytest.raises(MalformedError, match="truncated"):
         chunk.parse(data, BUNDLE)
+
+
+TWO = replace(BUNDLE, files=(content("first", 100), content("second", 100)), bases=(content("base", 10),))
+
+
+@pytest.mark.parametrize(
+    ("file", "base"), [(0, BUILT), (0, BUILT + 1), (1, BUILT + 1), (1, BUILT + 2), (1, 2**32 - 1)]
+)
+def test_a_source_in_this_bundle_comes_before_its_block(file: int, base: int) -> None:
+    """Threat: a block that reads what is not verified yet."""
+    good = Block(1, 0, 100, 1, 0, (Source(BUILT, 0, 100),), b"")
+    assert chunk.parse(chunk.format([good]), TWO) == (good,)
+    assert good.sources[0].content(TWO) == TWO.files[0]
+    assert Source(0, 0, 10).content(TWO) == TWO.bases[0]
+    with pytest.raises(MalformedError, match="not complete before it"):
+        chunk.parse(chunk.format([replace(good, file=file, sources=(Source(base, 0, 100),))]), TWO)
+
+
+@pytest.mark.parametrize("length", [0, 101])
+def test_a_source_in_this_bundle_lies_inside_its_file(length: int) -> None:
+    bad = Block(1, 0, 100, 1, 0, (Source(BUILT, 0, length),), b"")
+    with pytest.raises(MalformedError):
+        chunk.parse(chunk.format([bad]), TWO)
 
 
 def parse_one(block: Block) -> tuple[Block, ...]:

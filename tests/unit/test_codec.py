@@ -90,7 +90,9 @@ def test_the_same_inputs_give_the_same_payload_on_any_thread() -> None:
     target = nudged(source, 30)
     first = codec.encode(target, [source], Element.BF16, [(100, 400_000)])
     with ThreadPoolExecutor(4) as pool:
-        again = list(pool.map(lambda _: codec.encode(target, [source], Element.BF16, [(100, 400_000)]), range(8)))
+        again = list(
+            pool.map(lambda _: codec.encode(target, [source], Element.BF16, [(100, 400_000)]), range(8))
+        )
         decoded = list(
             pool.map(
                 lambda coded: codec.decode(coded.codec, coded.payload, [source], len(target), Element.BF16),
@@ -108,11 +110,13 @@ def test_any_buffer_will_do() -> None:
 
 
 def test_names_and_ids_are_those_of_the_specification() -> None:
-    assert codec.names() == {0: "raw", 1: "equal", 2: "zstd", 3: "planes", 4: "ulp"}
+    assert codec.names() == {
+        0: "raw", 1: "equal", 2: "zstd", 3: "planes", 4: "ulp", 5: "lowrank", 6: "adapter",
+    }  # fmt: skip
     assert all(number == item.id for number, item in CODECS.items())
 
 
-@pytest.mark.parametrize("unknown", [-1, 5, 255])
+@pytest.mark.parametrize("unknown", [-1, 7, 255])
 def test_an_unknown_codec_is_too_new(unknown: int) -> None:
     with pytest.raises(FormatTooNewError):
         codec.decode(unknown, b"", [], 0, Element.BYTES)

@@ -7,9 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airlift.codec import kernel, payload, rans, symbol, table, ulp
+from airlift.codec import fields, kernel, payload, rans, symbol, table, ulp
 from airlift.codec.group import MAX_RUNS, Groups, check_runs, runs_of
-from airlift.codec.unit import NIBBLE, Unit, difference, exponent, join, order, restore, split, unit_of, zigzag
+from airlift.codec.unit import (
+    NIBBLE,
+    Unit,
+    difference,
+    exponent,
+    join,
+    order,
+    restore,
+    split,
+    unit_of,
+    zigzag,
+)
 from airlift.errors import MalformedError, UsageError
 from airlift.tensors.element import Element
 from tests.support.tensors import COLUMNS, ROWS, weights
@@ -27,7 +38,9 @@ def written(new: bytes = NEW, base: bytes | None = OLD, element: Element = Eleme
     return ulp.write(found)
 
 
-def read(data: bytes, base: bytes | None = OLD, element: Element = Element.BF16, length: int = len(NEW)) -> bytes:
+def read(
+    data: bytes, base: bytes | None = OLD, element: Element = Element.BF16, length: int = len(NEW)
+) -> bytes:
     return bytes(ulp.read(memoryview(data), None if base is None else memoryview(base), element, length))
 
 
@@ -79,7 +92,9 @@ def test_nibbles_stand_low_half_first() -> None:
 @pytest.mark.parametrize("bits", [16, 32, 64])
 def test_raw_bits_of_all_lengths(bits: int) -> None:
     unit = Unit(bits)
-    values = [v for n in range(4, bits) for v in (1 << n, (1 << n) + 5, (1 << n) + (1 << (n - 1)), (2 << n) - 1)]
+    values = [
+        v for n in range(4, bits) for v in (1 << n, (1 << n) + 5, (1 << n) + (1 << (n - 1)), (2 << n) - 1)
+    ]
     codes = np.array([0, 15, *values, 3, *reversed(values)], unit.dtype)
     symbols, raw = symbol.of_codes(codes, unit)
     assert np.array_equal(symbol.to_codes(symbols, raw, unit), codes)
@@ -93,7 +108,15 @@ def test_raw_bits_of_all_lengths(bits: int) -> None:
 
 @pytest.mark.parametrize(
     "counts",
-    [[0] * 256, [5] + [0] * 255, [1] * 256, [10**6] + [1] * 255, list(range(256)), [0] * 255 + [7], [1, 10**7] * 128],
+    [
+        [0] * 256,
+        [5] + [0] * 255,
+        [1] * 256,
+        [10**6] + [1] * 255,
+        list(range(256)),
+        [0] * 255 + [7],
+        [1, 10**7] * 128,
+    ],
 )
 def test_frequencies_sum_to_4096_and_leave_nothing_out(counts: list[int]) -> None:
     frequencies = table.normalise(np.array(counts))
@@ -176,7 +199,9 @@ def test_rows_become_groups_whatever_the_hint_says(
     check_runs(np.array(made, np.uint32), count)
 
 
-@pytest.mark.parametrize("runs", [[], [(10, 0)], [(0, 10)], [(9, 1)], [(11, 1)], [(2**31, 2), (10, 1)], [(1, 2**20 + 1)]])
+@pytest.mark.parametrize(
+    "runs", [[], [(10, 0)], [(0, 10)], [(9, 1)], [(11, 1)], [(2**31, 2), (10, 1)], [(1, 2**20 + 1)]]
+)
 def test_groups_that_do_not_cover_the_block_are_refused(runs: list[tuple[int, int]]) -> None:
     with pytest.raises(MalformedError):
         check_runs(np.array(runs, np.uint32).reshape(-1, 2), 2**20 + 1 if runs == [(1, 2**20 + 1)] else 10)
@@ -211,6 +236,20 @@ def test_every_element_comes_back_from_every_kernel(element: Element, based: boo
     assert ulp.read(memoryview(data), base if based else None, element, len(new), using=using) == new
 
 
+def test_fields_of_records_are_coded_apart() -> None:
+    scales, numbers = bytes(range(64)), bytes(n * n % 251 for n in range(64 * 32))
+    target = b"".join(scales[n : n + 1] + b"\x28" + numbers[32 * n : 32 * n + 32] for n in range(64))
+    apart = fields.apart(memoryview(target), Element.Q8_0)
+    assert apart == scales + b"\x28" * 64 + numbers
+    assert fields.together(apart, Element.Q8_0) == target
+    data = memoryview(written(target, bytes(len(target)), Element.Q8_0))
+    found = payload.parse(data, Element.Q8_0, len(target))
+    assert found.model.unit in {unit_of(Element.U8), NIBBLE}
+    with pytest.raises(MalformedError):
+        payload.parse(data, Element.Q8_0, len(target) - 1)
+    assert ulp.plan(memoryview(target)[1:], None, Element.Q8_0) is None
+
+
 def test_sizes_are_what_the_codec_promises() -> None:
     assert len(written()) < 0.35 * len(NEW)
     assert len(written(base=None)) < 0.78 * len(NEW)
@@ -226,7 +265,19 @@ def test_numbers_that_are_no_numbers_come_back() -> None:
 
 def header(**changed: Any) -> bytes:
     """Return the payload of NEW with fields of its header changed."""
-    names = ("flags", "context", "lanes", "tables", "shift", "zero", "offset", "runs", "scales", "words", "bits")
+    names = (
+        "flags",
+        "context",
+        "lanes",
+        "tables",
+        "shift",
+        "zero",
+        "offset",
+        "runs",
+        "scales",
+        "words",
+        "bits",
+    )
     data = written()
     fields = dict(zip(names, payload.HEADER.unpack_from(data), strict=True)) | changed
     return payload.HEADER.pack(*fields.values()) + data[payload.HEADER.size :]
@@ -235,9 +286,11 @@ def header(**changed: Any) -> bytes:
 @pytest.mark.parametrize(
     "changed",
     [
-        {"flags": 0}, {"flags": 2}, {"flags": 3}, {"flags": 4}, {"flags": 5}, {"context": 0}, {"context": 2}, {"context": 3},
+        {"flags": 0}, {"flags": 2}, {"flags": 3}, {"flags": 4}, {"flags": 5}, {"context": 0},
+        {"context": 2}, {"context": 3},
         {"lanes": 0}, {"lanes": 12}, {"tables": 0}, {"tables": 1}, {"tables": 33}, {"shift": 4}, {"zero": 1},
-        {"runs": 0}, {"runs": 1}, {"runs": 3}, {"runs": MAX_RUNS + 1}, {"scales": 0}, {"scales": 1}, {"scales": 2**20 + 1},
+        {"runs": 0}, {"runs": 1}, {"runs": 3}, {"runs": MAX_RUNS + 1}, {"scales": 0}, {"scales": 1},
+        {"scales": 2**20 + 1},
         {"words": 0}, {"words": 2**23 + 1}, {"bits": 0}, {"bits": 2**24 + 1}, {"bits": 2**32 - 1},
     ],
     ids=str,

@@ -8,6 +8,7 @@ Run it with ``python -m tests.vectors.make_codec``.
 
 import base64
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.support import zstd_frames as made
 from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES, ULP = 0, 1, 2, 3, 4
+RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER = 0, 1, 2, 3, 4, 5, 6
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -31,6 +32,13 @@ TEXT = b"".join(b"weights.%d.bias %d\n" % (n, n * n % 101) for n in range(60))
 BASE = b"".join(bytes([n * n * 37 % 256, 0x3C + n % 3]) for n in range(600))
 NEW = bytes(byte ^ (n % 7 == 0) for n, byte in enumerate(BASE))
 _SOURCES: list[list[bytes]] = [[], [BASE], [BASE, TEXT]]
+SPECIAL = bytes.fromhex("00000080010001808000ff7f807f80ffc17f803f81bf7f7f00007b00ff7bff03003c01fc") * 8
+LEFT = b"".join(
+    struct.pack("<f", value) for n in range(12) for value in (n / 3 - 2, 2.0 ** (-5 * n))
+)  # (12, 2)
+RIGHT = b"".join(
+    struct.pack("<f", value) for value in (0.25, 1, -1, 3, 1e30, 1e-30, 0, -5, 1e-3, 7, 2, 1)
+)  # (2, 6)
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
 _RAW = b"\x10" + bytes(16) + b"\x80\x20"  # the symbol of 16 to 19
@@ -62,6 +70,7 @@ def good() -> Iterator[dict[str, Any]]:
     yield from _chosen()
     yield from _given()
     yield from _by_hand()
+    yield from _predicted()
 
 
 def _chosen() -> Iterator[dict[str, Any]]:
@@ -91,11 +100,15 @@ def _given() -> Iterator[dict[str, Any]]:
             if payload is not None and len(payload) <= len(NEW):
                 name = f"{CODECS[number].name}: {element.name}, {len(sources)} sources"
                 yield _ok(name, Coded(number, payload), sources, NEW, element)
-    for element in (Element.BF16, Element.F16, Element.F32, Element.F64, Element.F8_E4M3, Element.I8, Element.I32):
+    wide = (Element.BF16, Element.F16, Element.F32, Element.F64, Element.I32)
+    narrow = (Element.F8_E4M3, Element.I8, Element.Q4_0, Element.Q8_0, Element.Q4_K, Element.Q6_K)
+    for element in (*wide, *narrow):
         new, old = weights(element, step=0.02, rows=6), weights(element, rows=6)
         new = new[: len(new) // 2] + old[len(old) // 2 :]
-        payload = CODECS[ULP].encode(memoryview(new), Context([memoryview(old)], element, [(96, 576)]), Effort.NORMAL)
-        yield _ok(f"ulp: rows of {element.name}, half of them still", Coded(ULP, payload or b""), [old], new, element)
+        context = Context([memoryview(old)], element, [(96, 576)])
+        payload = CODECS[ULP].encode(memoryview(new), context, Effort.NORMAL) or b""
+        name = f"ulp: rows of {element.name}, half of them still"
+        yield _ok(name, Coded(ULP, payload), [old], new, element)
 
 
 def _by_hand() -> Iterator[dict[str, Any]]:
@@ -117,6 +130,49 @@ def _by_hand() -> Iterator[dict[str, Any]]:
     fields = _planes(0, (1, b"abc"), (1, b"ABC"), (2, numbers))
     target = b"".join(scale + b"\x11" * 32 for scale in (b"aA", b"bB", b"cC"))
     yield _ok("planes: the fields of records", Coded(PLANES, fields), [], target, Element.Q8_0)
+
+
+def _predicted() -> Iterator[dict[str, Any]]:
+    """Yield predictions from special numbers: where the inner codec is equal, the target is the prediction itself."""
+    for element in (Element.BF16, Element.F16, Element.F32):
+        base = SPECIAL[: 72 * element.size]
+        for flags in (0, 1):
+            yield _prediction(LOWRANK, lowrank(flags=flags), [base], element, f"flags {flags}")
+            yield _prediction(ADAPTER, adapter(flags=flags), [base, LEFT, RIGHT], element, f"flags {flags}")
+        turned = adapter(flags=6, first=2, columns=8)
+        yield _prediction(ADAPTER, turned, [base, LEFT, LEFT[:64]], element, "transposed")
+    rest = _planes(1, (1, NOISE[:72]), *[(0, b"")] * 3)
+    yield _prediction(LOWRANK, lowrank(inner=PLANES) + rest, [SPECIAL[:288]], Element.F32, "planes inside")
+    yield _prediction(
+        ADAPTER, adapter(inner=PLANES) + rest, [SPECIAL[:288], LEFT, RIGHT], Element.F32, "planes inside"
+    )
+
+
+def _prediction(
+    number: int, payload: bytes, sources: list[bytes], element: Element, name: str
+) -> dict[str, Any]:
+    """Return a case that pins what the decoder says; unit tests hold the arithmetic against fractions."""
+    target = bytes(codec.decode(number, payload, sources, len(sources[0]), element))
+    title = f"{CODECS[number].name}: {element.name}, {name}"
+    return _ok(title, Coded(number, payload), sources, target, element)
+
+
+def lowrank(
+    *, inner: int = EQUAL, flags: int = 0, zero: int = 0, columns: int = 6, rank: int = 1, exponent: int = -20,
+    shift: int = 4, more: int = 0,
+) -> bytes:  # fmt: skip
+    """Return header and factors of a matrix of twelve rows and six columns."""
+    body = _planes(0, (1, bytes(range(0, 250, 14))), (1, bytes([0, 255, 64, 1, 2, 127, 128, 0, 254] * 2)))
+    header = struct.pack("<BBHIhHI", inner, flags, zero, columns, exponent, rank, len(body) + more)
+    return header + bytes([shift]) * rank + body
+
+
+def adapter(
+    *, inner: int = EQUAL, flags: int = 0, element: int = Element.F32, columns: int = 6, rank: int = 2, zero: int = 0,
+    first: int = 0, scale: float = 0.75,
+) -> bytes:  # fmt: skip
+    """Return the header for the factors LEFT and RIGHT."""
+    return struct.pack("<BBBBIHHIf", inner, flags, element, element, columns, rank, zero, first, scale)
 
 
 def _ok(
@@ -174,13 +230,21 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 5, 0),
+        ("codec: unknown", 7, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
         yield case(name, Coded(number, b""), [], 0, code, outcome=TOO_NEW)
-    for name, number, payload, sources, length in (*_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp()):
-        element = Element.BF16 if number in {PLANES, ULP} else Element.BYTES
+    for inner in (RAW, ZSTD, LOWRANK, ADAPTER, 255):
+        for number, payload in ((LOWRANK, lowrank(inner=inner)), (ADAPTER, adapter(inner=inner))):
+            name = f"{CODECS[number].name}: {inner} inside"
+            yield case(
+                name, Coded(number, payload), [bytes(144), LEFT, RIGHT], 144, Element.BF16, outcome=TOO_NEW
+            )
+    for name, number, payload, sources, length in (
+        *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter()
+    ):  # fmt: skip
+        element = Element.BF16 if number >= PLANES else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
 
 
@@ -259,7 +323,7 @@ def _bad_planes() -> Iterator[Bad]:
 
 def _bad_ulp() -> Iterator[Bad]:
     run, three = b"\xc9\0\0\0\x01\0\0\0", b"\x43\0\0\0\x03\0\0\0"
-    scaled = {"context": 1, "runs": run, "scales": b"\x01", "map_": bytes(64)}
+    scaled: dict[str, Any] = {"context": 1, "runs": run, "scales": b"\x01", "map_": bytes(64)}
     for name, payload in {
         "nothing": b"",
         "a byte after the end": _ulp() + b"\0",
@@ -302,6 +366,51 @@ def _bad_ulp() -> Iterator[Bad]:
     yield "ulp: no source", ULP, _ulp(), [], 2 * UNITS
     yield "ulp: a short source", ULP, _ulp(), [bytes(2 * UNITS - 1)], 2 * UNITS
     yield "ulp: an odd length", ULP, _ulp(), [bytes(2 * UNITS - 1)], 2 * UNITS - 1
+
+
+def _bad_lowrank() -> Iterator[Bad]:
+    for name, payload in {
+        "a truncated header": lowrank()[:7],
+        "truncated factors": lowrank()[:-1],
+        "a byte after the end": lowrank() + b"\0",
+        "a flag too many": lowrank(flags=2),
+        "a reserved field": lowrank(zero=1),
+        "no columns": lowrank(columns=0),
+        "no whole rows": lowrank(columns=7),
+        "another shape": lowrank(columns=9),
+        "no rank": lowrank(rank=0),
+        "another rank": lowrank(rank=2),
+        "a rank over the limit": lowrank(rank=257),
+        "a shift over the limit": lowrank(shift=21),
+        "an exponent over the limit": lowrank(exponent=513),
+        "a longer body": lowrank(more=1),
+    }.items():
+        yield f"lowrank: {name}", LOWRANK, payload, [bytes(144)], 144
+    yield "lowrank: no source", LOWRANK, lowrank(), [], 144
+    yield "lowrank: a short source", LOWRANK, lowrank(), [bytes(142)], 144
+
+
+def _bad_adapter() -> Iterator[Bad]:
+    for name, payload in {
+        "a truncated header": adapter()[:-1],
+        "a byte after the end": adapter() + b"\0",
+        "a flag too many": adapter(flags=8),
+        "a reserved field": adapter(zero=1),
+        "no columns": adapter(columns=0),
+        "another shape": adapter(columns=12),
+        "no rank": adapter(rank=0),
+        "another rank": adapter(rank=3),
+        "a rank over the limit": adapter(rank=1025),
+        "a first row without need": adapter(first=1),
+        "rows beyond the end": adapter(flags=2, first=1),
+        "no scale": adapter(scale=0),
+        "an infinite scale": adapter(scale=float("inf")),
+    }.items():
+        yield f"adapter: {name}", ADAPTER, payload, [bytes(144), LEFT, RIGHT], 144
+    infinite = struct.pack("<f", float("-inf")) + RIGHT[4:]
+    yield "adapter: an infinite factor", ADAPTER, adapter(), [bytes(144), LEFT, infinite], 144
+    yield "adapter: two sources", ADAPTER, adapter(), [bytes(144), LEFT], 144
+    yield "adapter: a long factor", ADAPTER, adapter(), [bytes(144), LEFT + bytes(8), RIGHT], 144
 
 
 def documents() -> dict[str, dict[str, Any]]:
