@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import zstandard
 from cryptography.hazmat.backends.openssl import backend
 
@@ -20,11 +19,10 @@ from airlift.cli import app, options
 from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, size, to_data
 from airlift.cli.session import Run
-from airlift.codec import registry
-from airlift.codec.block import Codec, Context, Effort, view
-from airlift.codec.plain import EQUAL
+from airlift.cli.trial import trial
+from airlift.codec import kernel, registry
+from airlift.codec.block import Codec, Effort
 from airlift.errors import AirliftError, DigestError, SignatureError, UncheckedError
-from airlift.tensors.element import Element
 from airlift.trust import keys
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -138,31 +136,32 @@ def _try_scheme(scheme: str) -> str:
 
 def _codecs() -> Iterator[Finding]:
     yield Finding("codecs", "libzstd", OK, ".".join(map(str, zstandard.ZSTD_VERSION)))
-    base = np.arange(BLOCK_BYTES // 2, dtype=np.uint16).tobytes()
-    near = np.arange(1, BLOCK_BYTES // 2 + 1, dtype=np.uint16).tobytes()
+    yield Finding("codecs", "kernel", OK, f"{kernel.name()}, of {', '.join(kernel.names())}")
     for codec in registry.CODECS.values():
         try:
-            yield Finding("codecs", codec.name, OK, _try_codec(codec, base, base if codec is EQUAL else near))
+            yield Finding("codecs", codec.name, OK, _try_codec(codec))
         except AirliftError as error:
             yield Finding("codecs", codec.name, FAIL, error.message)
 
 
-def _try_codec(codec: Codec, base: bytes, target: bytes) -> str:
-    """Code a block against a base, decode it, and demand the same bytes; return the size and the speed.
+def _try_codec(codec: Codec) -> str:
+    """Code a block, decode it, and demand the same bytes; return the size and the speed.
 
     Raises:
         AirliftError: it is not coded, or comes back as something else.
     """
-    payload = codec.encode(view(target), Context([view(base)], Element.U16), Effort.NORMAL)
+    given = trial(codec, BLOCK_BYTES)
+    length = len(given.target)
+    payload = codec.encode(given.target, given.context, Effort.NORMAL)
     if payload is None:
         raise DigestError("a block was not coded")
     start = time.perf_counter()
-    decoded = registry.decode(codec.id, payload, [base], len(target), Element.U16)
+    decoded = registry.decode(codec.id, payload, given.sources, length, given.element)
     seconds = max(time.perf_counter() - start, 1e-9)
-    if decoded != target:
+    if decoded != given.target:
         raise DigestError("a block came back as something else")
-    speed = len(target) / seconds / 1e6
-    return f"round trip same, {len(payload)} for {len(target)} bytes, decoded at {speed:.0f} MB/s"
+    speed = length / seconds / 1e6
+    return f"round trip same, {len(payload)} for {length} bytes, decoded at {speed:.0f} MB/s"
 
 
 def _extras() -> Iterator[Finding]:

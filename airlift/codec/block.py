@@ -35,7 +35,7 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` help the encoder."""
+    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` aid the encoder."""
 
     sources: Sequence[memoryview]
     element: Element
