@@ -17,7 +17,7 @@ from tests.crash.rehearsal import SCENES, Rehearsal, sample, told
 def test_failing_calls(name: str, code: int, lasting: bool, rehearsals: dict[str, Rehearsal]) -> None:
     """EIO or ENOSPC at a call, or from it on: exit 8, the old state or the new one, and then it works."""
     rehearsal = rehearsals[name]
-    for step in sample(rehearsal.steps, 41, offset=9 * code + lasting, deciding=False):
+    for step in sample(rehearsal.steps, 97, offset=9 * code + lasting, deciding=False):
         with rehearsal.fresh() as top, told(f"failed at {step}, {rehearsal.steps[step - 1]}"):
             error = _run_failing(rehearsal, top, step, code, lasting=lasting)
             assert isinstance(error, StorageError)

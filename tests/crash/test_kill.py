@@ -23,7 +23,7 @@ def test_undisturbed(name: str, rehearsals: dict[str, Rehearsal]) -> None:
 def test_killed_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> None:
     """SIGKILL at every mutating system call: the old state or the new one, and the next run finishes."""
     rehearsal = rehearsals[name]
-    for step in sample(rehearsal.steps, 17):
+    for step in sample(rehearsal.steps, 37):
         with rehearsal.fresh() as top:
             run_killed(rehearsal.scene.run, top, step)
             with told(f"killed at {step}, {rehearsal.steps[step - 1]}"):
@@ -34,7 +34,7 @@ def test_killed_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> None
 def test_killed_again_during_recovery(name: str, rehearsals: dict[str, Rehearsal]) -> None:
     """SIGKILL again during recovery, at the steps of the next run of the command."""
     rehearsal = rehearsals[name]
-    for step in sample(rehearsal.steps, 61, full=5)[:: 1 if FULL else 5]:
+    for step in sample(rehearsal.steps, 127, full=5)[:: 1 if FULL else 5]:
         with rehearsal.fresh() as first:
             run_killed(rehearsal.scene.run, first, step)
             _kill_again(rehearsal, first, step)
@@ -44,7 +44,7 @@ def _kill_again(rehearsal: Rehearsal, first: Path, step: int) -> None:
     run = rehearsal.scene.run
     with rehearsal.fresh(first) as top, Recorder(top) as disk:
         run(top)
-    for second in sample(disk.steps, 61, full=7, offset=step)[:: 1 if FULL else 5]:
+    for second in sample(disk.steps, 127, full=7, offset=step)[:: 1 if FULL else 5]:
         with rehearsal.fresh(first) as top:
             run_killed(run, top, second)
             with told(

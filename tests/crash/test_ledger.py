@@ -60,7 +60,7 @@ def test_spoilt_calls(name: str, fault: str, rehearsals: dict[str, Rehearsal], r
         assert ended == DONE
     chosen = [call for call in calls if call.is_of_ledger or ".tmp-" in call.text]
     assert len(chosen) > 20
-    stride = 1 if FULL else 19
+    stride = 1 if FULL else 41
     for call in chosen[number_of(fault) % stride :: stride]:
         with rehearsal.fresh() as top, told(f"{fault} at {call.name} {call.ordinal}: {call.text}"):
             inject = f"{call.name}:{fault}:when={call.ordinal}"

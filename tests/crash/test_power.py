@@ -11,7 +11,7 @@ from tests.crash.model import Folder, Image
 from tests.crash.recorder import Recorder
 from tests.crash.rehearsal import SCENES, Rehearsal, run_dead, sample, told
 
-STRIDE = 37
+STRIDE = 79
 
 
 def after_power_cut(root: Folder) -> Iterator[tuple[str, Image]]:
@@ -90,7 +90,7 @@ def test_a_run_after_a_kill_syncs_what_the_killed_one_did_not(
     What broke: a second import took content for durable whose folder the killed one had not synced, and committed.
     """
     rehearsal = rehearsals[name]
-    for step in sample(rehearsal.steps, 23):
+    for step in sample(rehearsal.steps, 53):
         with rehearsal.fresh() as top, told(f"killed at {step}, {rehearsal.steps[step - 1]}"):
             disk = run_dead(rehearsal, top, step)
             with disk:

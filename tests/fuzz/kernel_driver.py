@@ -30,8 +30,12 @@ def load(path: str) -> Any:
     return module
 
 
+ELEMENTS = [element for element in Element if not element.record]
+"""The kernel sees records as the bytes of their fields: BYTES stands for them here."""
+
+
 def pairs(random_: random.Random) -> tuple[Element, bytes, bytes | None]:
-    element, seed = random_.choice(list(Element)), random_.randrange(10)
+    element, seed = random_.choice(ELEMENTS), random_.randrange(10)
     rows = random_.choice([1, 3, 40])
     new = weights(element, seed, step=random_.choice([0.001, 0.1, 3.0]), rows=rows)
     return element, new, weights(element, seed, rows=rows) if random_.random() < 0.8 else None
