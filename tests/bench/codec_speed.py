@@ -19,7 +19,8 @@ import numpy as np
 from airlift.codec import kernel, ulp
 from airlift.codec.block import Rows
 from airlift.tensors.element import Element
-from airlift.tensors.match import FileSpans, blocks, match
+from airlift.tensors.match import FileSpans, match
+from airlift.tensors.segment import blocks
 from airlift.tensors.tiling import spans
 from tests.support.tensors import weights
 
