@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.hint import Hint
@@ -35,23 +37,33 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` aid the encoder."""
+    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` aid the encoder.
+
+    A decoder may put the target into ``out``, which is writable, instead of fresh memory.
+    """
 
     sources: Sequence[memoryview]
     element: Element
     rows: Sequence[Rows] = ()
     hint: Hint = None
+    out: memoryview | None = None
 
     def parallel(self, length: int) -> memoryview | None:
         """Return the first source if it has the block's own length."""
         return self.sources[0] if self.sources and len(self.sources[0]) == length else None
+
+    def room(self, length: int) -> memoryview:
+        """Return where to put ``length`` bytes: in ``out`` if they fit."""
+        if self.out is None or len(self.out) < length:
+            return np.empty(length, np.uint8).data
+        return self.out[:length]
 
 
 Encoder = Callable[[memoryview, Context, Effort], bytes | None]
 """Returns the payload of a target, or None if the codec cannot code it."""
 
 Decoder = Callable[[memoryview, Context, int], memoryview]
-"""Returns the target of a payload and a length in bytes; it may be a view of the payload or of a source."""
+"""Returns the target of a payload and a length in bytes; it may be a view of the payload, a source or ``out``."""
 
 
 @dataclass(frozen=True, slots=True)

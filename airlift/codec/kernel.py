@@ -13,6 +13,7 @@ import numpy as np
 
 from airlift.codec import reference
 from airlift.codec.group import Groups, Model
+from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
 from airlift.codec.table import Tables
 from airlift.codec.unit import Array, Unit
@@ -23,12 +24,11 @@ try:
 except ImportError:  # installed without a compiler
     _compiled = None
 
-NUMPY = "numpy"
 Body = bytes | memoryview
 
 
 class Kernel(Protocol):
-    """What an implementation does: see :mod:`airlift.codec.reference`."""
+    """What an implementation does: see :mod:`airlift.codec.reference`, which is one."""
 
     @property
     def name(self) -> str:
@@ -45,50 +45,8 @@ class Kernel(Protocol):
     def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
         """Return the states and words of symbols in their contexts."""
 
-    def read(
-        self,
-        coded: tuple[Body, Body, Body],
-        base: Array | None,
-        groups: Groups,
-        model: Model,
-        tables: Tables,
-    ) -> Array:
-        """Return the units of (states, words, raw bits)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The NumPy implementation."""
-
-    name: str = NUMPY
-
-    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
-        """See :func:`airlift.codec.reference.survey`."""
-        return reference.survey(new, base, sizes, unit)
-
-    def analyse(
-        self, new: Array, base: Array | None, groups: Groups, model: Model
-    ) -> tuple[Array, Array, Array, Body]:
-        """See :func:`airlift.codec.reference.analyse`."""
-        return reference.analyse(new, base, groups, model)
-
-    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
-        """See :func:`airlift.codec.reference.write`."""
-        return reference.write(symbols, places, tables, lanes)
-
-    def read(
-        self,
-        coded: tuple[Body, Body, Body],
-        base: Array | None,
-        groups: Groups,
-        model: Model,
-        tables: Tables,
-    ) -> Array:
-        """See :func:`airlift.codec.reference.read`."""
-        states, words, raw = coded
-        return reference.read(
-            (memoryview(states), memoryview(words), memoryview(raw)), base, groups, model, tables
-        )
+    def read(self, payload: Payload, base: Array | None, out: Array) -> None:
+        """Fill ``out`` with the units of a payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,34 +83,18 @@ class Compiled:
         count = self.module.write(self.name, symbols, places, tables.map, tables.frequencies, states, words)
         return states.data.cast("B"), words[len(words) - count :].data.cast("B")
 
-    def read(
-        self,
-        coded: tuple[Body, Body, Body],
-        base: Array | None,
-        groups: Groups,
-        model: Model,
-        tables: Tables,
-    ) -> Array:
+    def read(self, payload: Payload, base: Array | None, out: Array) -> None:
         """See :func:`airlift.codec.reference.read`.
 
         Raises:
-            MalformedError: the coded parts are not what an encoder makes.
+            MalformedError: the payload is not what an encoder makes.
         """
-        units = np.empty(int(groups.sizes.sum(dtype=np.int64)), model.unit.dtype)
+        coded, tables = (payload.states, payload.words, payload.raw), payload.tables
+        known = (*_groups(payload.groups), _model(payload.model), tables.map, tables.frequencies)
         try:
-            self.module.read(
-                self.name,
-                *coded,
-                base,
-                *_groups(groups),
-                _model(model),
-                tables.map,
-                tables.frequencies,
-                units,
-            )
+            self.module.read(self.name, *coded, base, *known, out)
         except ValueError as error:
             raise MalformedError(str(error)) from error
-        return units
 
 
 def _groups(groups: Groups) -> tuple[Array, Array]:
@@ -165,7 +107,7 @@ def _model(model: Model) -> tuple[int, int, bool, int, int, int]:
 
 def names() -> list[str]:
     """Return the names of the implementations that run here, the fastest first."""
-    return [*(_compiled.paths() if _compiled is not None else ()), NUMPY]
+    return [*(_compiled.paths() if _compiled is not None else ()), reference.name]
 
 
 def get(name: str) -> Kernel:
@@ -176,7 +118,7 @@ def get(name: str) -> Kernel:
     """
     if name not in names():
         raise UsageError(f"the codec has no kernel {name!a} here", expected=" or ".join(names()))
-    return Reference() if _compiled is None or name == NUMPY else Compiled(_compiled, name)
+    return reference if _compiled is None or name == reference.name else Compiled(_compiled, name)
 
 
 def name() -> str:

@@ -7,9 +7,13 @@ import numpy as np
 
 from airlift.codec import rans, symbol
 from airlift.codec.group import FRACTION_BITS, Groups, Model, contexts
+from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
 from airlift.codec.table import Tables
 from airlift.codec.unit import Array, Unit, difference, exponent, restore, zigzag
+
+name = "numpy"
+"""Its name among the kernels."""
 
 
 def survey(new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
@@ -57,26 +61,23 @@ def write(symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[by
     return rans.encode(symbols, tables.map[places], tables.frequencies, lanes)
 
 
-def read(
-    coded: tuple[memoryview, memoryview, memoryview],
-    base: Array | None,
-    groups: Groups,
-    model: Model,
-    tables: Tables,
-) -> Array:
-    """Return the units of (states, words, raw bits).
+def read(payload: Payload, base: Array | None, out: Array) -> None:
+    """Fill ``out`` with the units of a payload.
 
     Raises:
-        MalformedError: they are not what an encoder makes.
+        MalformedError: the payload is not what an encoder makes.
     """
-    states, words, raw = coded
+    groups, model, tables = payload.groups, payload.model, payload.tables
     count = int(groups.live().sizes.sum(dtype=np.int64))
     known = None if base is None else groups.take(base)
     places = contexts(known, groups.live(), model) if model.context else np.zeros(count, np.uint8)
-    symbols = rans.decode(states, words, tables.map[places], rans.lookup(tables.frequencies))
+    looked = rans.lookup(tables.frequencies)
+    symbols = rans.decode(payload.states, payload.words, tables.map[places], looked)
     if not model.codes:
-        return symbol.to_floats(symbols, raw, model.unit)
-    codes = symbol.to_codes(symbols, raw, model.unit)
+        out[:] = symbol.to_floats(symbols, payload.raw, model.unit)
+        return
+    codes = symbol.to_codes(symbols, payload.raw, model.unit)
     if base is None or known is None:
-        return restore(codes, np.zeros_like(codes), model.unit)
-    return groups.put(restore(codes, known, model.unit), base)
+        out[:] = restore(codes, np.zeros_like(codes), model.unit)
+    else:
+        out[:] = groups.put(restore(codes, known, model.unit), base)

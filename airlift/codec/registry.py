@@ -28,11 +28,20 @@ def sources(codec: int) -> int:
     return CODECS[codec].sources
 
 
-def decode(codec: int, payload: Buffer, sources: Sequence[Buffer], length: int, element: int) -> memoryview:
+def decode(
+    codec: int,
+    payload: Buffer,
+    sources: Sequence[Buffer],
+    length: int,
+    element: int,
+    *,
+    out: bytearray | memoryview | None = None,
+) -> memoryview:
     """Return the ``length`` target bytes of a block; ``element`` is an Element or its stored code.
 
-    The result may be a view of the payload or of a source. Threads may decode at once: the work is done outside the
-    interpreter lock.
+    The result is fresh memory, or a view of the payload, of a source or of ``out``: writable memory to reuse, apart
+    from payload and sources, where codecs that need room decode to if ``length`` bytes fit. Threads may decode at
+    once: the work is done outside the interpreter lock.
 
     Raises:
         FormatTooNewError: the codec or the element is unknown.
@@ -42,7 +51,8 @@ def decode(codec: int, payload: Buffer, sources: Sequence[Buffer], length: int, 
         raise FormatTooNewError(
             "a block has an unknown codec", expected=f"one of {sorted(CODECS)}", found=str(codec)
         )
-    context = Context([view(source) for source in sources], from_code(element))
+    room = None if out is None else view(out)
+    context = Context([view(source) for source in sources], from_code(element), out=room)
     check_limits(length, context.sources)
     return run(CODECS[codec], view(payload), context, length)
 

@@ -118,9 +118,12 @@ def read(
     element: Element,
     length: int,
     *,
+    out: memoryview | None = None,
     using: Kernel = kernel.DEFAULT,
 ) -> memoryview:
-    """Return the ``length`` target bytes of a payload; ``base``, if any, has the same length.
+    """Return the ``length`` target bytes of a payload; ``base`` and ``out``, if any, have the same length.
+
+    The result is a view of ``out`` unless units or fields have to be put together.
 
     Raises:
         MalformedError: the payload is not of this codec, base and length.
@@ -130,8 +133,11 @@ def read(
     if model.delta and base is None:
         raise MalformedError("an ulp block needs a source of its own length")
     source = split(fields.apart(base, element), model.unit) if model.delta and base is not None else None
-    coded = (parsed.states, parsed.words, parsed.raw)
-    units = using.read(coded, source, parsed.groups, model, parsed.tables)
+    apart = element.record or model.unit == NIBBLE
+    if out is None or apart:
+        out = np.empty(8 * length // model.unit.bits, model.unit.dtype).data.cast("B")
+    units = np.frombuffer(out, model.unit.dtype)
+    using.read(parsed, source, units)
     return fields.together(join(units, model.unit), element)
 
 
@@ -144,7 +150,7 @@ def _encode(target: memoryview, context: Context, _effort: Effort) -> bytes | No
 
 
 def _decode(data: memoryview, context: Context, length: int) -> memoryview:
-    return read(data, context.parallel(length), context.element, length)
+    return read(data, context.parallel(length), context.element, length, out=context.room(length))
 
 
 ULP = Codec(4, "ulp", _encode, _decode)

@@ -15,6 +15,7 @@ import numpy as np
 
 from airlift.codec import payload, ulp
 from airlift.codec.group import Groups
+from airlift.codec.payload import Payload
 from airlift.codec.unit import split
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
@@ -52,36 +53,39 @@ def damaged(data: bytes, random_: random.Random) -> bytes:
     return bytes(changed)
 
 
-def twisted(arguments: list[Any], random_: random.Random) -> list[Any]:
-    """Return the arguments of a read with one of them changed."""
-    (states, words, raw), base, groups, model, tables = arguments
+def twisted(given: Payload, base: Any, random_: random.Random) -> tuple[Payload, Any]:
+    """Return what a read is given with one part changed."""
     n = random_.randrange(1 << 16)
     which = random_.randrange(9)
+    if which == 3 and base is not None:
+        return given, base[: n % (len(base) + 1)] if n & 1 else np.full_like(base, n % 256)
+    return replace(given, **_part(given, which, n, random_)), base
+
+
+def _part(given: Payload, which: int, n: int, random_: random.Random) -> dict[str, Any]:
     if which == 0:
-        states = damaged(bytes(states), random_)
-    elif which == 1:
-        words = bytes(words)[: n % (len(words) + 1)]
-    elif which == 2:
-        raw = damaged(bytes(raw) or b"\0", random_)
-    elif which == 3 and base is not None:
-        base = base[: n % (len(base) + 1)] if n & 1 else np.full_like(base, n % 256)
-    elif which == 4:
-        sizes = groups.sizes.astype(np.uint32)
+        return {"states": damaged(bytes(given.states), random_)}
+    if which == 1:
+        return {"words": bytes(given.words)[: n % (len(given.words) + 1)]}
+    if which == 2:
+        return {"raw": damaged(bytes(given.raw) or b"\0", random_)}
+    if which == 4:
+        sizes = given.groups.sizes.astype(np.uint32)
         sizes[n % len(sizes)] = n
-        groups = Groups(sizes, groups.scales)
-    elif which == 5:
+        return {"groups": Groups(sizes, given.groups.scales)}
+    if which == 5:
         field = random_.choice(["context", "shift", "offset", "delta"])
-        model = replace(model, **{field: random_.choice([-40000, -1, 0, 1, 2, 3, 5, 40000])})
-    elif which == 6:
-        unit = replace(model.unit, bits=random_.choice([4, 8, 16, 32, 64, 0, -8]), mantissa=n % 70 - 2)
-        model = replace(model, unit=unit)
-    elif which == 7:
-        tables = replace(tables, map=np.frombuffer(damaged(tables.map.tobytes(), random_), np.uint8))
-    else:
-        f = tables.frequencies.copy()
-        f[n % len(f), n % 256], f[n % len(f), n // 256] = f[n % len(f), n // 256], f[n % len(f), n % 256]
-        tables = replace(tables, frequencies=f)
-    return [(states, words, raw), base, groups, model, tables]
+        value: Any = random_.choice([-40000, -1, 0, 1, 2, 3, 5, 40000])
+        return {"model": replace(given.model, **{field: value})}
+    if which == 6:
+        bits = random_.choice([4, 8, 16, 32, 64, 0, -8])
+        return {"model": replace(given.model, unit=replace(given.model.unit, bits=bits, mantissa=n % 70 - 2))}
+    if which == 7:
+        map_ = np.frombuffer(damaged(given.tables.map.tobytes(), random_), np.uint8)
+        return {"tables": replace(given.tables, map=map_)}
+    f = given.tables.frequencies.copy()
+    f[n % len(f), n % 256], f[n % len(f), n // 256] = f[n % len(f), n // 256], f[n % len(f), n % 256]
+    return {"tables": replace(given.tables, frequencies=f)}
 
 
 class Feeder:
@@ -103,12 +107,12 @@ class Feeder:
         source = (
             split(memoryview(base), parsed.model.unit) if base is not None and parsed.model.delta else None
         )
-        good = [(parsed.states, parsed.words, parsed.raw), source, parsed.groups, parsed.model, parsed.tables]
+        room = np.empty(8 * len(new) // parsed.model.unit.bits, parsed.model.unit.dtype)
         for _ in range(60):
             using = self.random.choice(self.kernels)
             changed = memoryview(damaged(data, self.random))
             self.count(lambda: ulp.read(changed, view, element, len(new), using=using))  # noqa: B023 - called at once
-            self.count(lambda: using.read(*twisted(good, self.random)))  # noqa: B023
+            self.count(lambda: using.read(*twisted(parsed, source, self.random), room))  # noqa: B023
 
     def count(self, read: Any) -> None:
         self.fed += 1

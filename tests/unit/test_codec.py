@@ -10,6 +10,7 @@ from airlift.codec.block import Context
 from airlift.codec.registry import CODECS, run
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
+from tests.support.tensors import weights
 
 RAW, EQUAL, ZSTD, PLANES = 0, 1, 2, 3
 
@@ -107,6 +108,32 @@ def test_any_buffer_will_do() -> None:
     target, source = memoryview(bytearray(b"?" + nudged(WEIGHTS, 9)))[1:], bytearray(WEIGHTS)
     coded = codec.encode(target, [memoryview(source)], Element.BF16)
     assert codec.decode(coded.codec, bytearray(coded.payload), [source], len(target), Element.BF16) == target
+
+
+@pytest.mark.parametrize("slack", [-1, 0, 100])
+@pytest.mark.parametrize(
+    ("target", "sources", "element"),
+    [
+        (NOISE, [], Element.BYTES),
+        (NOISE, [NOISE], Element.BF16),
+        (TEXT, [], Element.BYTES),
+        (WEIGHTS, [], Element.BF16),
+        (nudged(WEIGHTS, 40), [WEIGHTS], Element.BF16),
+        (nudged(WEIGHTS, 2), [WEIGHTS], Element.U8),
+        (nudged(WEIGHTS, 2), [WEIGHTS], Element.Q8_0),
+        (weights(Element.BF16, step=0.01), [weights(Element.BF16)], Element.BF16),
+        (weights(Element.BF16), [], Element.BF16),
+    ],
+)
+def test_a_block_comes_back_in_memory_that_is_reused(
+    target: bytes, sources: list[bytes], element: Element, slack: int
+) -> None:
+    room, target = bytearray(b"\xa5" * (len(target) + slack)), target[: len(target) // 34 * 34]
+    sources = [source[: len(target)] for source in sources]
+    coded = codec.encode(target, sources, element)
+    for _ in range(2):
+        assert codec.decode(coded.codec, coded.payload, sources, len(target), element, out=room) == target
+    assert room[len(target) :] == b"\xa5" * (len(room) - len(target))
 
 
 def test_names_and_ids_are_those_of_the_specification() -> None:

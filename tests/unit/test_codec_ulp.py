@@ -334,30 +334,29 @@ def test_the_kernel_in_use_is_one_that_runs_here() -> None:
 def test_the_compiled_kernel_checks_what_it_is_given(name: str) -> None:
     """Threat: a decoder that trusts what it decodes."""
     parsed = payload.parse(memoryview(written()), Element.BF16, len(NEW))
-    base, good = split(memoryview(OLD), BF16), (parsed.states, parsed.words, parsed.raw)
-    using = kernel.get(name)
-    units = using.read(good, base, parsed.groups, parsed.model, parsed.tables)
+    base, using = split(memoryview(OLD), BF16), kernel.get(name)
+    units = np.empty_like(base)
+    using.read(parsed, base, units)
     assert units.tobytes() == NEW
-    tables, groups, model = parsed.tables, parsed.groups, parsed.model
-    wrong: list[tuple[Any, ...]] = [
-        ((good[0][:-1], *good[1:]), base, groups, model, tables),
-        ((good[0][:-4], *good[1:]), base, groups, model, tables),
-        ((good[0], good[1][:-1], good[2]), base, groups, model, tables),
-        ((b"\0" * len(good[0]), *good[1:]), base, groups, model, tables),
-        (good, base[:-1], groups, model, tables),
-        (good, None, groups, model, tables),
-        (good, base, replace(groups, scales=groups.scales[:-1]), model, tables),
-        (good, base, groups, replace(model, unit=Unit(12, 3)), tables),
-        (good, base, groups, replace(model, unit=Unit(16, 3)), tables),
-        (good, base, groups, replace(model, context=7), tables),
-        (good, base, groups, replace(model, context=2), tables),
-        (good, base, groups, replace(model, shift=9), tables),
-        (good, base, groups, model, replace(tables, map=tables.map[:-1])),
-        (good, base, groups, model, replace(tables, map=tables.map + 30)),
-        (good, base, groups, model, replace(tables, frequencies=tables.frequencies[:, ::-1].copy())),
-        (good, base, groups, model, replace(tables, frequencies=tables.frequencies // 2)),
-        (good, base, groups, model, replace(tables, frequencies=tables.frequencies[:0])),
+    tables, groups, model, states = parsed.tables, parsed.groups, parsed.model, parsed.states
+    wrong: list[dict[str, Any]] = [
+        {"states": states[:-1]},
+        {"states": states[:-4]},
+        {"words": parsed.words[:-1]},
+        {"states": b"\0" * len(states)},
+        {"groups": replace(groups, scales=groups.scales[:-1])},
+        {"model": replace(model, unit=Unit(12, 3))},
+        {"model": replace(model, unit=Unit(16, 3))},
+        {"model": replace(model, context=7)},
+        {"model": replace(model, context=2)},
+        {"model": replace(model, shift=9)},
+        {"tables": replace(tables, map=tables.map[:-1])},
+        {"tables": replace(tables, map=tables.map + 30)},
+        {"tables": replace(tables, frequencies=tables.frequencies[:, ::-1].copy())},
+        {"tables": replace(tables, frequencies=tables.frequencies // 2)},
+        {"tables": replace(tables, frequencies=tables.frequencies[:0])},
     ]
-    for arguments in wrong:
+    given = [(replace(parsed, **changed), base, units) for changed in wrong]
+    for arguments in [*given, (parsed, base[:-1], units), (parsed, None, units), (parsed, base, units[1:])]:
         with pytest.raises(MalformedError):
             using.read(*arguments)
