@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,15 @@ def _writer_of(fifo: Path) -> int:
     raise TimeoutError(fifo)
 
 
+@pytest.fixture
+def _heeded() -> Iterator[None]:
+    """Undo that a shell lets its background jobs, which may be what runs the tests, ignore interruptions."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeded")
 def test_an_interrupted_command_says_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with subprocess.Popen(

@@ -53,6 +53,7 @@ def test_examples_parse(path: tuple[str, ...]) -> None:
 
 
 def test_completion_is_offered(tmp_path: Path) -> None:
-    said = airlift("--show-completion", "bash", cwd=tmp_path, environment={"SHELL": "/bin/bash"})
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it must run below a shell
+    said = airlift("--show-completion", "bash", cwd=tmp_path, environment=named)
     assert said.code == 0
     assert "_airlift_completion" in said.out
