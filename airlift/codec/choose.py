@@ -24,6 +24,7 @@ WINDOWS = 4
 CHEAP = 0.05
 """A prediction that leaves this share of a block leaves nothing to look for."""
 MARGIN = 1.02
+MARGINS = {Effort.LOW: MARGIN, Effort.NORMAL: MARGIN, Effort.HIGH: 1.1}
 MARGIN_BYTES = 64
 """A codec whose sample costs this much more than the best one's is not tried on the whole block: a share of the cost,
 or so many bytes if the sample hardly cost anything, which says little about the rest.
@@ -105,11 +106,11 @@ def _candidates(target: memoryview, context: Context, effort: Effort, cost: floa
     Only sources as long as the target can be sampled with it.
     """
     parallel = all(len(source) == len(target) for source in context.sources)
-    if effort is Effort.HIGH or not parallel or len(target) <= 2 * WINDOW * WINDOWS:
+    if not parallel or len(target) <= 2 * WINDOW * WINDOWS:
         return TRIED
     unit = unit_of(context.element)
     good = unit.floating and unit.bits == NARROW and cost < GOOD * len(target)
-    return () if good else _promising(target, context, effort, cost)
+    return () if good and effort < Effort.HIGH else _promising(target, context, effort, cost)
 
 
 def _promising(target: memoryview, context: Context, effort: Effort, cost: float) -> list[Codec]:
@@ -120,7 +121,7 @@ def _promising(target: memoryview, context: Context, effort: Effort, cost: float
     payloads = [(codec, codec.encode(sampled, around, effort)) for codec in TRIED]
     costs = {codec.id: len(payload) for codec, payload in payloads if payload is not None}
     best = min(*costs.values(), len(sampled), cost * len(sampled) / len(target))
-    limit = max(MARGIN * best, best + MARGIN_BYTES)
+    limit = max(MARGINS[effort] * best, best + MARGIN_BYTES)
     return [codec for codec in TRIED if codec.id in costs and costs[codec.id] <= limit]
 
 
