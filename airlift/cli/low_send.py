@@ -1,12 +1,14 @@
 """``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from airlift.cli import app, options
+from airlift import codec
+from airlift.cli import app, explained, options
 from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
@@ -18,6 +20,14 @@ from airlift.low.withdraw import withdraw as withdraw_bundle
 from airlift.trust.keys import load_signer
 
 MAX_WORKERS = 8
+
+
+class Effort(StrEnum):
+    """How much time coding may take."""
+
+    normal = "normal"
+    high = "high"
+
 
 BundlerKey = Annotated[str, typer.Option(metavar="KEY", help="The bundler's private key.")]
 Workers = Annotated[
@@ -52,6 +62,15 @@ def bundle(
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")
     ] = True,
+    effort: Annotated[
+        Effort, typer.Option(help="high takes longer for a smaller bundle; the high side is as fast.")
+    ] = Effort.normal,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show what takes the bytes; with --dry-run too, which then codes everything."
+        ),
+    ] = False,
     depot: options.Depot = options.DEPOT,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
@@ -72,6 +91,8 @@ def bundle(
         medium=options.medium(volume_size, max_file_size),
         workers=workers or min(os.cpu_count() or 1, MAX_WORKERS),
         check=check,
+        effort=codec.Effort[effort.name.upper()],
+        explain=explain,
         now=run.now,
         dry_run=dry_run,
         progress=run.progress,
@@ -162,13 +183,14 @@ def check(
 
 def _bundled(result: Any, *, dry_run: bool) -> Answer:
     data = {**to_data(result), "dry_run": dry_run}
+    if data["explain"] is None:
+        del data["explain"]
     return Answer(data, lambda page: _render(page, data))
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
-    facts = {
-        key: value for key, value in data.items() if key not in {"volumes", "components", "marking", "codecs"}
-    }
+    apart = {"volumes", "components", "marking", "codecs", "explain"}
+    facts = {key: value for key, value in data.items() if key not in apart}
     for key in ("chunk_bytes", "target_bytes"):
         facts[key] = size(data[key])
     facts["marking"] = marking(data["marking"])
@@ -177,6 +199,8 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         if data[key]:
             page.line()
             page.records(data[key])
-    if data["codecs"]:
+    if "explain" in data:
+        explained.render(page, data["explain"])
+    elif data["codecs"]:
         page.line()
         page.table(["codec", "target bytes"], list(data["codecs"].items()))

@@ -1,18 +1,21 @@
 """Bundle: pack what an enclave lacks of a release into volumes (SPEC 6.6)."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from airlift import progress as progress_module
 from airlift.bundle import volume
 from airlift.bundle.layout import Medium
 from airlift.bundle.release import Release
+from airlift.codec import Effort
 from airlift.errors import UnpublishedError
 from airlift.low import chunks, known
 from airlift.low.chunks import Numbering
 from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.encode import check_contents, encode
+from airlift.low.explain import Account
 from airlift.low.plan import Plan, plan
 from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish, staging
 from airlift.progress import Progress
@@ -32,11 +35,15 @@ def bundle(
     medium: Medium | None = None,
     workers: int = 2,
     check: bool = True,
+    effort: Effort = Effort.NORMAL,
+    explain: bool = False,
     now: datetime,
     dry_run: bool = False,
     progress: Progress = progress_module.silent,
 ) -> BundleResult:
     """Pack ``release`` for whoever holds ``from_`` (a release, ``none``, or None: what ``for_`` acknowledged).
+
+    With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 
     Raises:
         UnpublishedError: the release still lacks signatures.
@@ -55,12 +62,16 @@ def bundle(
               medium or Medium(), signer, now)  # fmt: skip
     check_bundler(depot, job)
     found = plan(depot, target, baseline)
-    if dry_run:
+    if dry_run and not explain:
         return describe(depot, job, Coded(found))
     check_contents(depot, found, workers, progress)
+    code = partial(
+        _code, depot, found, job, progress, workers=workers, check=check, effort=effort, explain=explain
+    )
+    if dry_run:
+        return describe(depot, job, code(None))
     with staging(output) as folder:
-        coded = _code(depot, found, folder, job, progress, workers=workers, check=check)
-        return publish(depot, job, coded, folder)
+        return publish(depot, job, code(folder / volume.CHUNKS), folder)
 
 
 def _published(depot: Depot, name: str) -> Release:
@@ -81,9 +92,18 @@ def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Releas
 
 
 def _code(
-    depot: Depot, found: Plan, folder: Path, job: Job, progress: Progress, *, workers: int, check: bool
+    depot: Depot,
+    found: Plan,
+    job: Job,
+    progress: Progress,
+    folder: Path | None,
+    *,
+    workers: int,
+    check: bool,
+    effort: Effort,
+    explain: bool,
 ) -> Coded:
-    """Code every block and write the chunks into staging."""
+    """Code every block and write the chunks into a folder, None: nowhere."""
     limit = job.medium.chunk_bytes
     numbering = Numbering(found)
     tally = Tally("encoding", found.target_bytes, progress)
@@ -94,8 +114,12 @@ def _code(
         large_bytes=chunks.block_limit(limit, large=True),
         workers=workers,
         check=check,
+        effort=effort,
         read=tally.add,
     )
     blocks = chunks.merge(numbering.number(item) for item in encoded)
-    written = chunks.write_chunks(chunks.pack(blocks, limit), folder / volume.CHUNKS)
-    return Coded(found, written, tuple(numbering.bases), numbering.codecs)
+    account = Account(found.files, found.spans) if explain else None
+    watched = blocks if account is None else account.watch(blocks)
+    written = chunks.write_chunks(chunks.pack(watched, limit), folder)
+    costs = None if account is None else account.summary()
+    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs)

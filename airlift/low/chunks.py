@@ -85,12 +85,13 @@ def pack(blocks: Iterable[Block], limit: int) -> Iterator[bytes]:
         yield chunk.format(held)
 
 
-def write_chunks(packed: Iterable[bytes], folder: Path) -> tuple[Chunk, ...]:
-    """Write chunks durably into ``folder`` under their names; return them in order."""
+def write_chunks(packed: Iterable[bytes], folder: Path | None) -> tuple[Chunk, ...]:
+    """Write chunks durably into ``folder`` (None: nowhere) under their names; return them in order."""
     written = []
     for data in packed:
         digest = FileDigest(hashlib.sha512(data).hexdigest(), len(data))
-        files.write_durable(folder / volume.chunk_name(digest.sha512), data)
+        if folder is not None:
+            files.write_durable(folder / volume.chunk_name(digest.sha512), data)
         written.append(Chunk(digest, hashlib.sha256(data).hexdigest()))
     return tuple(written)
 

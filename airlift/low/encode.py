@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from airlift import codec, files
+from airlift.codec import Effort
 from airlift.errors import DigestError
 from airlift.low import content
 from airlift.low.content import Read, Tally
@@ -61,7 +62,15 @@ def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -
 
 
 def encode(
-    depot: Depot, plan: Plan, *, block_bytes: int, large_bytes: int, workers: int, check: bool, read: Read
+    depot: Depot,
+    plan: Plan,
+    *,
+    block_bytes: int,
+    large_bytes: int,
+    workers: int,
+    check: bool,
+    effort: Effort,
+    read: Read,
 ) -> Iterator[Encoded]:
     """Yield every block of the plan, coded, in the order of the files.
 
@@ -69,7 +78,7 @@ def encode(
         DigestError: with ``check``, a block does not decode to what it was made from (a bug, or broken memory).
         UncheckedError: the depot cannot be read.
     """
-    work = partial(_encode_block, depot, plan, check)
+    work = partial(_encode_block, depot, plan, check=check, effort=effort)
     with ThreadPoolExecutor(workers) as pool:
         for item in _ahead(pool, blocks(plan, block_bytes, large_bytes), work, 2 * workers):
             read(item.segment.length)
@@ -96,13 +105,15 @@ def _ahead(
             future.cancel()
 
 
-def _encode_block(depot: Depot, plan: Plan, check: bool, number: int, segment: Segment) -> Encoded:
+def _encode_block(
+    depot: Depot, plan: Plan, number: int, segment: Segment, *, check: bool, effort: Effort
+) -> Encoded:
     target = _read(depot, plan.files[number].entry.sha512, segment.start, segment.end)
     sources = [
         _read(depot, plan.source(source.file).entry.sha512, source.start, source.end)
         for source in segment.sources
     ]
-    coded = codec.encode(target, sources, segment.element, segment.rows, hint=segment.hint)
+    coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=segment.hint)
     item = Encoded(number, segment, coded.codec, coded.payload)
     if check:
         again = codec.decode(

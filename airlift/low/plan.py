@@ -36,12 +36,13 @@ class Plan:
     """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
 
     The sources of segments are numbers of ``bases``, every file of the baseline in manifest order, and then of
-    ``files``: an adapter that explains a merge comes before it.
+    ``files``: an adapter that explains a merge comes before it. ``spans`` tile the files.
     """
 
     files: tuple[Placed, ...]
     bases: tuple[Placed, ...]
     segments: tuple[tuple[Segment, ...], ...]
+    spans: tuple[tuple[TensorSpan, ...], ...]
 
     def contents(self) -> tuple[Placed, ...]:
         """Return the files that will be read, each content once: those to rebuild, and the bases they refer to."""
@@ -80,7 +81,12 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
 
     found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
     order, parts = predict.arrange(predict.predict(target_spans, base_spans, found, numbered), len(bases))
-    return Plan(tuple(lacking[number] for number in order), bases, tuple(map(tuple, parts)))
+    return Plan(
+        files=tuple(lacking[number] for number in order),
+        bases=bases,
+        segments=tuple(map(tuple, parts)),
+        spans=tuple(tuple(target_spans[number].spans) for number in order),
+    )
 
 
 def blocks(found: Plan, limit: int, large: int) -> Iterator[tuple[int, Segment]]:

@@ -22,6 +22,7 @@ from airlift.errors import AirliftError
 from airlift.low import volumes
 from airlift.low.chunks import Chunk
 from airlift.low.depot import Depot
+from airlift.low.explain import ComponentCost
 from airlift.low.log import record
 from airlift.low.plan import Plan
 from airlift.low.volumes import Carried, VolumeInfo
@@ -51,7 +52,7 @@ class BundleResult:
     ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``, or a typed code),
     receipt, or none.
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
-    of the codec that coded them. ``volumes`` is empty in a dry run.
+    of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     """
 
     bundle: str
@@ -69,6 +70,7 @@ class BundleResult:
     files: int
     codecs: Mapping[str, int]
     components: tuple[ComponentChange, ...]
+    explain: tuple[ComponentCost, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Coded:
     chunks: tuple[Chunk, ...] = ()
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
+    explain: tuple[ComponentCost, ...] | None = None
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -231,6 +234,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
         files=len(made.files),
         codecs=dict(sorted(coded.codecs.items())),
         components=tuple(_changes(job, coded.plan)),
+        explain=coded.explain,
     )
 
 

@@ -36,7 +36,7 @@ def renew(
     enclave = None if for_ is None else known.check_name(for_)
     job = Job(None, None, NONE, enclave, marking, output, medium or Medium(), signer, now)
     check_bundler(depot, job)
-    nothing = Coded(Plan((), (), ()))
+    nothing = Coded(Plan((), (), (), ()))
     if dry_run:
         return describe(depot, job, nothing)
     with staging(output) as folder:

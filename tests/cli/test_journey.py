@@ -78,6 +78,7 @@ def test_the_low_side(tmp_path: Path) -> None:
     assert said.data["chunk_bytes"] == sum(p.stat().st_size for p in (volume / "chunks").iterdir())
     assert sum(said.data["codecs"].values()) == said.data["target_bytes"]
 
+    explain_what_takes_the_bytes(world)
     checked = world.quick("low", "check", volume, "--depot", "depot", "--format", "json").expect(0)
     assert (checked.data["bundle"], checked.data["missing"], checked.data["published"]) == (
         "alpha-1",
@@ -99,6 +100,23 @@ def test_the_low_side(tmp_path: Path) -> None:
         "low", "renew", "--output", "out", "--bundler-key", "bundler.key", "--format", "json"
     ).expect(0)
     assert (renewed.data["bundle"], renewed.data["target"], renewed.data["chunk_bytes"]) == ("any-2", None, 0)
+
+
+def explain_what_takes_the_bytes(world: World) -> None:
+    words = ("low", "bundle", "demo@1", "--output", "no", "--bundler-key", "bundler.key", "--dry-run")
+    plain = world.quick(*words, "--format", "json").expect(0).data
+    assert (plain["chunk_bytes"], "explain" in plain) == (0, False)
+    data = world.quick(*words, "--explain", "--effort", "high", "--format", "json").expect(0).data
+    corpus, guard = data["explain"]
+    assert corpus["coded_bytes"] + guard["coded_bytes"] + 16 == data["chunk_bytes"]
+    assert (corpus["component"], corpus["elements"], corpus["target_bytes"]) == ("corpus", 5000, 5000)
+    assert {"path": "text.dat", "tensor": None, "codec": "zstd", "share": 1.0}.items() <= corpus["largest"][
+        0
+    ].items()
+    shown = world.quick(*words, "--explain").expect(0).out
+    assert "component corpus\n" in shown
+    assert "text.dat: outside tensors  zstd   100.00 %" in shown
+    assert not (world.folder / "no").exists()
 
 
 def test_the_high_side(world: World) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -468,11 +469,11 @@ def test_few_blocks_are_in_flight(stocked: Site, monkeypatch: pytest.MonkeyPatch
     lock = threading.Lock()
     real = encode._encode_block
 
-    def counted(*arguments: object) -> encode.Encoded:
+    def counted(*arguments: Any, **more: Any) -> encode.Encoded:
         nonlocal started
         with lock:
             started += 1
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(*arguments, **more)
 
     def seen(stage: str, _done: int, _total: int) -> None:
         nonlocal finished, most

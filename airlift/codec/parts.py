@@ -1,0 +1,47 @@
+"""What a payload consists of, for people who ask what takes its bytes. For the low side only: nothing is decoded."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from airlift.codec import adapter, factors, lowrank, payload
+from airlift.codec.adapter import ADAPTER
+from airlift.codec.block import Buffer, view
+from airlift.codec.lowrank import LOWRANK
+from airlift.codec.registry import names
+from airlift.codec.ulp import ULP
+
+Parts = dict[str, int]
+
+
+def parts(codec: int, data: Buffer) -> Parts:
+    """Return the bytes of each part of a payload that was just encoded; they sum to its length.
+
+    Of ``ulp``: ``words`` (rANS states and words), ``raw bits``, ``scales`` (groups and their scales) and
+    ``tables`` (header, map and tables). Of a predicted block: ``factors``, and the parts of what is inside. Another
+    payload is one part, named after its codec.
+    """
+    taken = _PARTS.get(codec)
+    if taken is not None:
+        return taken(view(data))
+    return {names()[codec]: len(data)} if len(data) else {}
+
+
+def _ulp(data: memoryview) -> Parts:
+    _, _, lanes, _, _, _, _, runs, scales, words, bits = payload.HEADER.unpack_from(data)
+    coded, scaled = (4 << lanes) + 2 * words, payload.RUN.size * runs + scales
+    return {"words": coded, "raw bits": bits, "scales": scaled, "tables": len(data) - coded - scaled - bits}
+
+
+def _lowrank(data: memoryview) -> Parts:
+    _, rank, body = factors.HEADER.unpack_from(data, lowrank.HEADER.size)
+    end = lowrank.HEADER.size + factors.HEADER.size + rank + body
+    return {"factors": end} | parts(data[0], data[end:])
+
+
+def _adapter(data: memoryview) -> Parts:
+    return {"factors": adapter.HEADER.size} | parts(data[0], data[adapter.HEADER.size :])
+
+
+_PARTS: Mapping[int, Callable[[memoryview], Parts]] = MappingProxyType(
+    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter}
+)
