@@ -122,6 +122,17 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def read_into(descriptor: int, offset: int, room: memoryview) -> int:
+    """Fill ``room`` with the bytes of an open file from ``offset`` on; return how many, fewer only at its end."""
+    done = 0
+    while done < len(room):
+        count = os.preadv(descriptor, [room[done:]], offset + done)
+        if not count:
+            break
+        done += count
+    return done
+
+
 # -- durable writes ------------------------------------------------------------------------------------------------
 
 

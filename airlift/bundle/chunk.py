@@ -71,13 +71,19 @@ def size(blocks: Sequence[Block]) -> int:
 
 def format(blocks: Sequence[Block]) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the bytes of the chunk of these blocks."""
+    return b"".join(parts(blocks))
+
+
+def parts(blocks: Sequence[Block]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of the chunk of these blocks: its table, then payload after payload, none copied."""
     table = [HEADER.pack(MAGIC, len(blocks), 0)]
     for b in blocks:
         table.append(
             BLOCK.pack(b.file, b.codec, b.element, len(b.sources), 0, b.start, b.length, len(b.payload))
         )
         table.extend(SOURCE.pack(s.base, s.start, s.length) for s in b.sources)
-    return b"".join([*table, *(block.payload for block in blocks)])
+    yield b"".join(table)
+    yield from (block.payload for block in blocks)
 
 
 def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:

@@ -1,5 +1,6 @@
 """Bundle: pack what an enclave lacks of a release into volumes (SPEC 6.6)."""
 
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -117,9 +118,10 @@ def _code(
         effort=effort,
         read=tally.add,
     )
-    blocks = chunks.merge(numbering.number(item) for item in encoded)
     account = Account(found.files, found.spans) if explain else None
-    watched = blocks if account is None else account.watch(blocks)
-    written = chunks.write_chunks(chunks.pack(watched, limit), folder)
+    with closing(encoded):  # its threads end here, also if the disk is full
+        blocks = chunks.merge(numbering.number(item) for item in encoded)
+        watched = blocks if account is None else account.watch(blocks)
+        written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
     return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from airlift.low.encode import BLOCK_BYTES, Encoded
 from airlift.low.plan import Plan
 from airlift.tensors import segment
 from airlift.tensors.element import Element
+
+Parts = tuple[bytes | memoryview, ...]
+"""The bytes of a chunk, in pieces that were never joined."""
 
 TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + 3 * chunk.SOURCE.size
 
@@ -70,30 +74,49 @@ def merge(blocks: Iterable[Block]) -> Iterator[Block]:
         yield held
 
 
-def pack(blocks: Iterable[Block], limit: int) -> Iterator[bytes]:
-    """Yield the bytes of chunks of at most ``limit`` bytes and MAX_BLOCKS blocks that hold the blocks, in order."""
+def pack(blocks: Iterable[Block], limit: int) -> Iterator[Parts]:
+    """Yield chunks of at most ``limit`` bytes and MAX_BLOCKS blocks that hold the blocks, in order."""
     held: list[Block] = []
     used = chunk.HEADER.size
     for block in blocks:
         need = block.table_bytes + len(block.payload)
         if held and (used + need > limit or len(held) == chunk.MAX_BLOCKS):
-            yield chunk.format(held)
+            yield tuple(chunk.parts(held))
             held, used = [], chunk.HEADER.size
         held.append(block)
         used += need
     if held:
-        yield chunk.format(held)
+        yield tuple(chunk.parts(held))
 
 
-def write_chunks(packed: Iterable[bytes], folder: Path | None) -> tuple[Chunk, ...]:
-    """Write chunks durably into ``folder`` (None: nowhere) under their names; return them in order."""
-    written = []
-    for data in packed:
-        digest = FileDigest(hashlib.sha512(data).hexdigest(), len(data))
-        if folder is not None:
-            files.write_durable(folder / volume.chunk_name(digest.sha512), data)
-        written.append(Chunk(digest, hashlib.sha256(data).hexdigest()))
+def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[Chunk, ...]:
+    """Write chunks durably into ``folder`` (None: nowhere) under their names; return them in order.
+
+    A chunk is digested and written on a thread of its own while the next one fills.
+    """
+    written: list[Chunk] = []
+    with ThreadPoolExecutor(1) as pool:
+        writing: Future[Chunk] | None = None
+        for parts in packed:
+            if writing is not None:
+                written.append(writing.result())
+            writing = pool.submit(_write_chunk, folder, parts)
+        if writing is not None:
+            written.append(writing.result())
     return tuple(written)
+
+
+def _write_chunk(folder: Path | None, parts: Parts) -> Chunk:
+    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
+    for part in parts:
+        sha512.update(part)
+        sha256.update(part)
+    digest = FileDigest(sha512.hexdigest(), sum(map(len, parts)))
+    if folder is not None:
+        with files.writer(folder / volume.chunk_name(digest.sha512)) as file:
+            for part in parts:
+                file.write(part)
+    return Chunk(digest, sha256.hexdigest())
 
 
 def _joined(first: Block, second: Block) -> Block | None:

@@ -1,24 +1,26 @@
 """Encode the blocks of a plan on threads, in order and in bounded memory (SPEC 6.6).
 
-Each block is read (its target bytes and its sources), coded, and, unless checking is off, decoded again and
-compared. At most ``2 * workers`` blocks are in flight, so memory does not depend on the size of a model, and what
-comes out does not depend on the number of workers.
+One thread reads the targets in order and digests them; others read the sources of each block, code it, and, unless
+checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so memory does not depend
+on the size of a model, and what comes out does not depend on the number of workers.
 """
 
-import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 
-from airlift import codec, files
+from airlift import codec
 from airlift.codec import Effort
+from airlift.codec.plain import same
 from airlift.errors import DigestError
 from airlift.low import content
 from airlift.low.content import Read, Tally
 from airlift.low.depot import Depot
 from airlift.low.plan import Plan, blocks
+from airlift.low.reader import Room, Targets, changed, read
 from airlift.progress import Progress
 from airlift.tensors.segment import Segment, Source
 
@@ -41,24 +43,22 @@ class Encoded:
 
 
 def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -> None:
-    """Digest every file that will be read: what has rotted in the depot must not go out.
+    """Digest every base that will be read, and look whether every target is there; targets are digested when coded.
 
     Raises:
         DigestError: a file is missing or has changed.
     """
-    wanted = plan.contents()
-    tally = Tally("checking", sum(item.entry.size for item in wanted), progress)
+    targets = {item.entry.sha512 for item in plan.files}
+    bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
+    tally = Tally("checking", sum(item.entry.size for item in bases), progress)
+    for item in plan.files:
+        if not depot.content_path(item.entry.sha512).exists():
+            raise changed(depot, item)
     with ThreadPoolExecutor(workers) as pool:
-        good = pool.map(
-            lambda item: content.verify(depot, item.entry.sha512, tally.add, item.entry.sha256), wanted
-        )
-        for item, is_good in zip(wanted, good, strict=True):
+        good = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)
+        for item, is_good in zip(bases, good, strict=True):
             if not is_good:
-                raise DigestError(
-                    f"{item.component}/{item.entry.path} is missing from the depot or has changed",
-                    expected=f"SHA-512 {item.entry.sha512}",
-                    hint=content.repair_hint(depot, item.entry.sha512),
-                )
+                raise changed(depot, item)
 
 
 def encode(
@@ -71,71 +71,96 @@ def encode(
     check: bool,
     effort: Effort,
     read: Read,
-) -> Iterator[Encoded]:
+) -> Generator[Encoded, None, None]:
     """Yield every block of the plan, coded, in the order of the files.
 
     Raises:
-        DigestError: with ``check``, a block does not decode to what it was made from (a bug, or broken memory).
+        DigestError: a target has changed; or, with ``check``, a block does not decode to what it was made from
+            (a bug, or broken memory).
         UncheckedError: the depot cannot be read.
     """
-    work = partial(_encode_block, depot, plan, check=check, effort=effort)
-    with ThreadPoolExecutor(workers) as pool:
-        for item in _ahead(pool, blocks(plan, block_bytes, large_bytes), work, 2 * workers):
-            read(item.segment.length)
-            yield item
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    items: Iterable[tuple[int, Segment]],
-    work: "partial[Encoded]",
-    window: int,
-) -> Iterator[Encoded]:
-    """Yield what ``work`` makes of each item, in order, while at most ``window`` are in flight."""
+    work = _Work(depot, plan, check, effort)
+    for _ in range(workers):
+        work.free.put(_Memory())
+    targets, rooms = Targets(depot, plan), [Room() for _ in range(2 * workers)]
     queue: deque[Future[Encoded]] = deque()
-    try:
-        for number, segment in items:
-            queue.append(pool.submit(work, number, segment))
-            if len(queue) >= window:
-                yield queue.popleft().result()
-        while queue:
-            yield queue.popleft().result()
-    finally:
-        for future in queue:
-            future.cancel()
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
+        try:
+            for turn, (number, segment) in enumerate(blocks(plan, block_bytes, large_bytes)):
+                if len(queue) == len(rooms):  # the one that comes out had the room that the next one gets
+                    yield _told(queue.popleft().result(), read)
+                target = first.submit(targets.read, number, segment, rooms[turn % len(rooms)])
+                queue.append(pool.submit(_encode_block, work, number, segment, target))
+            while queue:
+                yield _told(queue.popleft().result(), read)
+        finally:
+            first.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _encode_block(
-    depot: Depot, plan: Plan, number: int, segment: Segment, *, check: bool, effort: Effort
-) -> Encoded:
-    target = _read(depot, plan.files[number].entry.sha512, segment.start, segment.end)
-    sources = [
-        _read(depot, plan.source(source.file).entry.sha512, source.start, source.end)
-        for source in segment.sources
-    ]
-    coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=segment.hint)
-    item = Encoded(number, segment, coded.codec, coded.payload)
-    if check:
-        again = codec.decode(
-            coded.codec, coded.payload, sources[: len(item.sources)], len(target), segment.element
-        )
-        if again != target:
-            raise DigestError(
-                f"a block of {plan.files[number].entry.path} does not decode to what it was made from",
-                found=f"codec {codec.names()[coded.codec]}, bytes {segment.start} to {segment.end}",
-                hint="check this machine's memory; if it is sound this is a bug: report it",
-            )
+def _told(item: Encoded, read: Read) -> Encoded:
+    read(item.segment.length)
     return item
 
 
-def _read(depot: Depot, sha512: str, start: int, end: int) -> bytes:
-    path = depot.content_path(sha512)
-    descriptor = files.open_regular(path)
-    try:
-        with files.reading(path):
-            data = files.read_at(descriptor, start, end - start)
-    finally:
-        os.close(descriptor)
-    if len(data) != end - start:
-        raise DigestError(f"content {sha512[:16]} of the depot is shorter than it was")
-    return data
+@dataclass(slots=True)
+class _Memory:
+    """What one worker reads sources into, and decodes to."""
+
+    sources: tuple[Room, ...] = field(default_factory=lambda: tuple(Room() for _ in range(codec.MAX_SOURCES)))
+    out: Room = field(default_factory=Room)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the workers share; the memory goes from hand to hand."""
+
+    depot: Depot
+    plan: Plan
+    check: bool
+    effort: Effort
+    free: SimpleQueue[_Memory] = field(default_factory=SimpleQueue)
+
+    @contextmanager
+    def memory(self) -> Iterator[_Memory]:
+        """Give memory to one of the workers."""
+        mine = self.free.get()
+        try:
+            yield mine
+        finally:
+            self.free.put(mine)
+
+
+def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[memoryview]") -> Encoded:
+    target = reading.result()
+    with work.memory() as memory:
+        sources = [
+            read(
+                work.depot,
+                work.plan.source(source.file).entry.sha512,
+                source.start,
+                room.take(source.end - source.start),
+            )
+            for source, room in zip(segment.sources, memory.sources, strict=False)
+        ]
+        coded = codec.encode(
+            target, sources, segment.element, segment.rows, effort=work.effort, hint=segment.hint
+        )
+        item = Encoded(number, segment, coded.codec, coded.payload)
+        if work.check:
+            _check(work.plan, item, target, sources, memory.out)
+    return item
+
+
+def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], room: Room) -> None:
+    """Decode a block again and compare."""
+    segment, used = item.segment, sources[: len(item.sources)]
+    again = codec.decode(
+        item.codec, item.payload, used, len(target), segment.element, out=room.take(len(target))
+    )
+    if not same(again, target):
+        raise DigestError(
+            f"a block of {plan.files[item.file].entry.path} does not decode to what it was made from",
+            found=f"codec {codec.names()[item.codec]}, bytes {segment.start} to {segment.end}",
+            hint="check this machine's memory; if it is sound this is a bug: report it",
+        )

@@ -64,7 +64,7 @@ def publish(
     """List and sign ``made`` with the chunks ``packed``, and write it as one volume; return its folder."""
     depot = site.depot
     (folder / volume.CHUNKS).mkdir(parents=True, exist_ok=True)
-    written = write_chunks(packed, folder / volume.CHUNKS)
+    written = write_chunks(((data,) for data in packed), folder / volume.CHUNKS)
     made = replace(made, chunks=made.chunks or tuple(item.digest for item in written))
     data = manifest.format(made)
     signer = keys.signer(MACHINE)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airlift import codec
-from airlift.codec import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Codec, Coded, Effort
+from airlift.codec import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Codec, Coded, Effort, plain
 from airlift.codec.block import Context
 from airlift.codec.registry import CODECS, run
 from airlift.errors import FormatTooNewError, MalformedError
@@ -212,3 +212,14 @@ def test_a_base_of_other_content_is_not_noticed_here() -> None:
     wrong = codec.decode(coded.codec, coded.payload, [bytes(len(WEIGHTS))], len(WEIGHTS), Element.BF16)
     assert len(wrong) == len(WEIGHTS)
     assert wrong != WEIGHTS
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, plain.STRIPE, plain.STRIPE + 1, 2 * plain.STRIPE + 24])
+def test_views_are_the_same_or_not(length: int) -> None:
+    data = noise(length)
+    assert plain.same(memoryview(data), memoryview(bytes(data)))
+    assert not plain.same(memoryview(data), memoryview(data + b"x"))
+    for place in {0, length // 2, length - 1} if length else ():
+        other = bytearray(data)
+        other[place] ^= 128
+        assert not plain.same(memoryview(data), memoryview(other))

@@ -279,6 +279,9 @@ def test_positions_beyond_4_gib(tmp_path: Path) -> None:
     descriptor = files.open_regular(tmp_path / "f")
     try:
         assert files.read_at(descriptor, 2**32 - 1, 10) == b"\0x"
+        room = bytearray(b"?" * 4)
+        assert files.read_into(descriptor, 2**32 - 1, memoryview(room)) == 2
+        assert room == b"\0x??"
     finally:
         os.close(descriptor)
     with pytest.raises(DigestError, match="too long"):

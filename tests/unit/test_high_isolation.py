@@ -104,7 +104,9 @@ def test_memory_does_not_depend_on_the_size_of_a_model(tmp_path: Path) -> None:
 
     made = replace(made, target=found, files=(FileDigest(running.hexdigest(), LARGE),))
     blocks = (forge.raw(0, number * BLOCK, patterns[number % 3]) for number in range(LARGE // BLOCK))
-    paths = forge.publish(low, made, list(pack(blocks, 64 << 20)), tmp_path / "medium")
+    paths = forge.publish(
+        low, made, [b"".join(parts) for parts in pack(blocks, 64 << 20)], tmp_path / "medium"
+    )
     assert chunk.MAX_BLOCK_BYTES >= BLOCK
     command = [
         sys.executable,

@@ -19,6 +19,7 @@ from airlift.errors import (
     KeyUnavailableError,
     NoSpaceError,
     NotHeldError,
+    UncheckedError,
     UnpublishedError,
     UsageError,
     VolumeTooSmallError,
@@ -395,8 +396,8 @@ def test_content_that_has_rotted_does_not_go_out(stocked: Site, version: str) ->
 def test_a_codec_that_lies_is_caught(stocked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     real = codec.decode
 
-    def lie(*arguments: object) -> bytes:
-        data = bytearray(real(*arguments))  # type: ignore[arg-type]
+    def lie(*arguments: object, **more: object) -> bytes:
+        data = bytearray(real(*arguments, **more))  # type: ignore[arg-type]
         data[0] ^= 1
         return bytes(data)
 
@@ -488,6 +489,45 @@ def test_few_blocks_are_in_flight(stocked: Site, monkeypatch: pytest.MonkeyPatch
     assert most <= 2 * 2 + 1
 
 
+def test_no_target_is_read_twice(stocked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is digested is what is coded: the same bytes, read once."""
+    monkeypatch.setattr(chunks, "BLOCK_BYTES", 64 << 10)
+    real, count = files.read_into, 0
+
+    def counted(descriptor: int, offset: int, room: memoryview) -> int:
+        nonlocal count
+        count += len(room)
+        return real(descriptor, offset, room)
+
+    monkeypatch.setattr(files, "read_into", counted)
+    result = stocked.bundle("assistant@1")
+    assert count == result.target_bytes
+
+
+@pytest.mark.parametrize("thread", ["read", "code", "write"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UncheckedError])
+def test_whatever_fails_on_a_thread_ends_the_command(
+    stocked: Site, monkeypatch: pytest.MonkeyPatch, thread: str, error: type[BaseException]
+) -> None:
+    place = {"read": (files, "read_into"), "code": (codec, "encode"), "write": (chunks, "_write_chunk")}
+    monkeypatch.setattr(chunks, "BLOCK_BYTES", 4096)
+    real, count = getattr(*place[thread]), 0
+
+    def fail(*arguments: object, **more: object) -> object:
+        nonlocal count
+        count += 1
+        if count == 5:
+            raise error("now")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(*place[thread], fail)
+    threads = threading.active_count()
+    with pytest.raises(error):
+        stocked.bundle("assistant@1", medium=Medium(file_bytes=100_000))
+    assert threading.active_count() == threads
+    assert not (stocked.folder / "out").exists()
+
+
 # -- renew -----------------------------------------------------------------------------------------------------------
 
 
@@ -530,5 +570,5 @@ def test_a_chunk_never_has_more_blocks_than_a_reader_accepts(monkeypatch: pytest
     """A table of millions of copies would cost a reader gigabytes: writer and reader share the limit."""
     monkeypatch.setattr(chunk, "MAX_BLOCKS", 3)
     block = chunk.Block(0, 0, 1, 0, 0, (), b"x")
-    counts = [chunk.HEADER.unpack_from(data)[1] for data in chunks.pack([block] * 7, chunk.MAX_BLOCK_BYTES)]
-    assert counts == [3, 3, 1]
+    packed = chunks.pack([block] * 7, chunk.MAX_BLOCK_BYTES)
+    assert [chunk.HEADER.unpack_from(table)[1] for table, *_ in packed] == [3, 3, 1]
