@@ -16,11 +16,10 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.release import MAX_FILES, FileEntry
-from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
+from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
 from airlift.low import forbidden
 from airlift.low.content import Read, Taken
-from airlift.tensors.safetensors import read_spans
-from airlift.tensors.tiling import SUFFIX
+from airlift.tensors.tiling import reader
 
 SKIPPED = frozenset({".git", ".cache/huggingface"})
 MAX_DEPTH = 64
@@ -114,13 +113,15 @@ def _collect_file(kind: str, found: Survey, take: Take, read: Read, relative: st
 
 def _check_header(relative: str, path: Path) -> None:
     """Refuse weights that no library would load: on the high side it would be too late to say so."""
-    if not relative.lower().endswith(SUFFIX):
-        return
+    read = reader(relative)
     try:
-        read_spans(path)
+        if read is not None:
+            read(path)
+    except FormatTooNewError:
+        return  # carried as opaque bytes: another version is no damage
     except MalformedError as error:
         raise ForbiddenFileError(
-            f"{relative} is not a valid safetensors file: {error.message}",
+            f"{relative} is not a valid {relative.rpartition('.')[2].lower()} file: {error.message}",
             expected=error.expected,
             found=error.found,
             hint="save or download it again",

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift import files
-from airlift.errors import MalformedError
+from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.ggml import TYPES
 from airlift.tensors.span import TensorSpan
@@ -52,6 +52,7 @@ def read_spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
 
     Raises:
         MalformedError: it is not a valid GGUF file.
+        FormatTooNewError: it is one of another version, or big-endian.
         UncheckedError: it cannot be read.
     """
     descriptor = files.open_regular(path)
@@ -78,11 +79,16 @@ def parse_header(start: bytes, size: int) -> tuple[TensorSpan, ...]:
     Raises:
         MalformedError: the header is not valid or does not end within ``start``, or a tensor reaches outside the
             file.
+        FormatTooNewError: it is a header of another version, or big-endian.
     """
     cursor = _Cursor(start)
     magic, version, tensors, pairs = cursor.unpack(_COUNTS)
-    if magic != MAGIC or version not in VERSIONS:
-        raise MalformedError("a file does not start like GGUF version 2 or 3", found=f"version {version}")
+    if magic != MAGIC:
+        raise MalformedError("a file does not start like GGUF", expected=ascii(MAGIC), found=ascii(magic))
+    if version not in VERSIONS:
+        raise FormatTooNewError(
+            "a GGUF file is of another version or byte order", expected="version 2 or 3", found=str(version)
+        )
     if tensors > MAX_TENSORS or pairs > MAX_PAIRS:
         raise MalformedError(
             "a GGUF header has too many parts",

@@ -12,6 +12,7 @@ from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low import collect as collect_module
 from airlift.low import content, forbidden
 from airlift.low.collect import Collected, collect, survey
+from tests.support.gguf_files import gguf
 from tests.support.weights import component, noise, safetensors, weights
 
 
@@ -244,6 +245,21 @@ def test_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
     error = refuse(tmp_path)
     assert "model.safetensors is not a valid safetensors file" in error.message
     assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
+def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
+    """Threat, parser: what claims to be GGUF and is not would be of no use to any library on the high side."""
+    component(tmp_path, {"MODEL.GGUF": data})
+    error = refuse(tmp_path)
+    assert "MODEL.GGUF is not a valid gguf file" in error.message
+    assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_gguf_of_any_version_is_carried(tmp_path: Path, version: int) -> None:
+    component(tmp_path, {"model.gguf": gguf(version=version)})
+    assert [entry.path for entry in gather(tmp_path).files] == ["model.gguf"]
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
