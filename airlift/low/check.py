@@ -15,7 +15,14 @@ from airlift import progress as progress_module
 from airlift.bundle import manifest, volume
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
-from airlift.errors import DigestError, InventoryError, MixedVolumesError, NotHeldError, UncheckedError
+from airlift.errors import (
+    DigestError,
+    InventoryError,
+    MixedVolumesError,
+    NotHeldError,
+    UncheckedError,
+    UsageError,
+)
 from airlift.low import outstanding
 from airlift.low.content import Tally
 from airlift.low.depot import Depot
@@ -63,7 +70,10 @@ def check(
         MixedVolumesError: the volumes belong to different bundles.
         NotHeldError: the depot does not list the bundle.
         UncheckedError: there is no volume, or it cannot be read.
+        UsageError: no volume was named.
     """
+    if not paths:
+        raise UsageError("there is nothing to check", expected="at least one volume")
     found = [_open(folder) for path in paths for folder in _find(path)]
     first = found[0]
     for other in found[1:]:

@@ -16,6 +16,7 @@ from airlift.errors import (
     MixedVolumesError,
     NotHeldError,
     UncheckedError,
+    UsageError,
 )
 from airlift.low.check import check
 from airlift.low.withdraw import withdraw
@@ -48,6 +49,11 @@ def out(site: Site) -> Path:
 
 def first(out: Path, pattern: str) -> Path:
     return min(out.glob(pattern))
+
+
+def test_nothing_to_check() -> None:
+    with pytest.raises(UsageError, match="nothing to check"):
+        check([])
 
 
 def test_all_volumes_are_good(site: Site, out: Path) -> None:
