@@ -30,8 +30,7 @@ def activate(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Make an installed release the active one, as a whole and at once, if policy allows it."""
-    opened = open_enclave(enclave)
-    acting = operator.of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = activate_release(opened, release, operator=acting, dry_run=dry_run)
     return answer({**to_data(result), "dry_run": dry_run})
 
@@ -52,8 +51,7 @@ def rollback(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Return to the release that was active before, or to a named one; policy is asked again."""
-    opened = open_enclave(enclave)
-    acting = operator.of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     planned = roll_back(opened, to, operator=acting, dry_run=True)
     if dry_run or planned.already:
         return answer({**to_data(planned), "dry_run": dry_run})
@@ -116,10 +114,9 @@ def check(
     dry_run: options.DryRun = False,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
-    opened = open_enclave(enclave)
     if not repair_from:
-        return _checked(to_data(check_content(opened, run.progress)))
-    acting = operator.of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
+        return _checked(to_data(check_content(open_enclave(enclave), run.progress)))
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=dry_run)
     return _checked({**to_data(result), "dry_run": dry_run})
 
@@ -143,8 +140,7 @@ def gc(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Remove releases that are no longer kept for roll back: the only command that deletes."""
-    opened = open_enclave(enclave)
-    acting = operator.of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = collect(opened, keep, operator=acting, dry_run=True)
     if not dry_run and (result.removed or result.files or result.staged_bytes):
         names = ", ".join(result.removed) or "no release"

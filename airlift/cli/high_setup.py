@@ -45,16 +45,7 @@ def init(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
-    expected = expect_fingerprint
-    if expected is None:
-        expected = root_fingerprint(root)
-        run.say(f"the fingerprint of {root} is:")
-        run.say(f"  {grouped(expected)}")
-        run.confirm(
-            "is it the one that the low side told you over another channel?",
-            yes=yes,
-            flag="--expect-fingerprint F, or --yes once it was compared",
-        )
+    expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
     result = enrol(
@@ -69,10 +60,21 @@ def init(
         dry_run=dry_run,
     )
     data = {**to_data(result), "dry_run": dry_run}
-    shown = {
-        key: grouped(value) if key in {"fingerprint", "ledger_key"} else value for key, value in data.items()
-    }
+    shown = data | {key: grouped(data[key]) for key in ("fingerprint", "ledger_key")}
     return Answer(data, lambda page: page.facts(shown))
+
+
+def _compared(run: Run, root: Path, *, yes: bool) -> str:
+    """Return the fingerprint of a root that a person has compared."""
+    found = root_fingerprint(root)
+    run.say(f"the fingerprint of {root} is:")
+    run.say(f"  {grouped(found)}")
+    run.confirm(
+        "is it the one that the low side told you over another channel?",
+        yes=yes,
+        flag="--expect-fingerprint F, or --yes once it was compared",
+    )
+    return found
 
 
 @command(app.policy, "show", "airlift high policy show")
@@ -95,9 +97,8 @@ def set_(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Put a policy in force; the change is an entry in the ledger."""
-    opened = open_enclave(enclave)
-    ask = options.passphrase(run, passphrase_file, passphrase_fd)
-    document = set_policy(opened, file, operator=operator.of_enclave(run, opened, ask), dry_run=dry_run)
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    document = set_policy(opened, file, operator=acting, dry_run=dry_run)
     return _policy(document, dry_run=dry_run)
 
 

@@ -36,6 +36,24 @@ Workers = Annotated[
 ]
 
 
+From = Annotated[
+    str | None, typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds.")
+]
+For = Annotated[
+    str | None, typer.Option("--for", metavar="ENCLAVE", help="Address it: no other enclave imports it.")
+]
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")]
+HowMuch = Annotated[
+    Effort, typer.Option("--effort", help="high takes longer for a smaller bundle; the high side is as fast.")
+]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="Show what takes the bytes; with --dry-run too, which then codes everything."
+    ),
+]
+
+
 @command(
     app.low,
     "bundle",
@@ -48,29 +66,14 @@ def bundle(
     *,
     output: options.Output,
     bundler_key: BundlerKey,
-    from_: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds."),
-    ] = None,
-    for_: Annotated[
-        str | None,
-        typer.Option("--for", metavar="ENCLAVE", help="Address the bundle: no other enclave imports it."),
-    ] = None,
+    from_: From = None,
+    for_: For = None,
     volume_size: options.VolumeSize = None,
     max_file_size: options.MaxFileSize = None,
     workers: Workers = None,
-    check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")
-    ] = True,
-    effort: Annotated[
-        Effort, typer.Option(help="high takes longer for a smaller bundle; the high side is as fast.")
-    ] = Effort.normal,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="Show what takes the bytes; with --dry-run too, which then codes everything."
-        ),
-    ] = False,
+    check: Check = True,
+    effort: HowMuch = Effort.normal,
+    explain: Explain = False,
     depot: options.Depot = options.DEPOT,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
@@ -113,9 +116,7 @@ def renew(
     *,
     output: options.Output,
     bundler_key: BundlerKey,
-    for_: Annotated[
-        str | None, typer.Option("--for", metavar="ENCLAVE", help="Address it: no other enclave imports it.")
-    ] = None,
+    for_: For = None,
     volume_size: options.VolumeSize = None,
     max_file_size: options.MaxFileSize = None,
     depot: options.Depot = options.DEPOT,

@@ -2,9 +2,11 @@
 
 import getpass
 import os
+from pathlib import Path
 
+from airlift.cli import options
 from airlift.cli.session import Run
-from airlift.high.enclave import Enclave, Operator
+from airlift.high.enclave import Enclave, Operator, open_enclave
 from airlift.trust.keys import Passphrase, load_signer
 
 MAX_ACTOR = 64
@@ -18,6 +20,19 @@ def actor() -> str:
         name = ""
     shown = "".join(c for c in name if c.isascii() and c.isprintable())[:MAX_ACTOR]
     return shown or f"uid {os.getuid()}"
+
+
+def enter(
+    run: Run, enclave: Path, passphrase_file: Path | None, passphrase_fd: int | None
+) -> tuple[Enclave, Operator]:
+    """Return the enclave of a folder, and its operator.
+
+    Raises:
+        NotHeldError: there is no enclave.
+        KeyUnavailableError: its ledger key cannot be used.
+    """
+    opened = open_enclave(enclave)
+    return opened, of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
 
 
 def of_enclave(run: Run, enclave: Enclave, ask: Passphrase) -> Operator:
