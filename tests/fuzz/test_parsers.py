@@ -1,0 +1,213 @@
+"""Every parser and decoder, fed with damaged inputs: what is not refused is right in length, time and memory.
+
+Each target has its share of FUZZ_SECONDS, in a process of its own, so that memory is its own too.
+"""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from airlift import codec
+from airlift.bundle import chunk
+from airlift.bundle.chunk import Block, Source
+from airlift.codec.block import Context, Effort
+from airlift.codec.registry import CODECS
+from airlift.errors import AirliftError, FormatTooNewError, MalformedError
+from airlift.tensors import gguf, safetensors
+from airlift.tensors.element import Element
+from airlift.tensors.hint import Adapter, Hint, LowRank
+from airlift.tensors.span import tile
+from tests.fuzz.mutate import Case, Parts, run
+from tests.support import gguf_files, weights
+from tests.support.merges import merge
+from tests.support.tensors import weights as numbers
+from tests.unit.bundle_values import BUNDLE, content
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOWEST = 5.0
+"""CPU seconds for one input: machines differ, and a hang takes longer."""
+GROWN = 512 << 20
+ELEMENTS = (
+    Element.BYTES,
+    Element.I8,
+    Element.BF16,
+    Element.F16,
+    Element.F32,
+    Element.F64,
+    Element.Q4_0,
+    Element.Q6_K,
+)
+
+
+# -- codecs --------------------------------------------------------------------------------------------------------
+
+
+def decode(number: int, element: Element, length: int, parts: Parts, random_: random.Random) -> None:
+    payload, *sources = parts
+    if random_.random() < 0.1:
+        length = random_.choice(
+            [0, 1, length - 1, length + 1, 2 * length, codec.MAX_LENGTH, codec.MAX_LENGTH + 1]
+        )
+    if random_.random() < 0.05:
+        element, sources = random_.choice(list(Element)), sources[: random_.randrange(4)]
+    try:
+        found = codec.decode(number, payload, sources, length, element)
+    except AirliftError as error:
+        assert type(error) in {MalformedError, FormatTooNewError}  # noqa: PT017 - either is right
+        raise
+    assert len(found) == length
+
+
+def coded(
+    number: int, target: bytes, sources: list[bytes], element: Element, hint: Hint = None
+) -> Iterator[Case]:
+    """Yield what a codec makes of a block with each effort, if it can code it."""
+    context = Context([memoryview(source) for source in sources], element, hint=hint)
+    for effort in Effort:
+        payload = CODECS[number].encode(memoryview(target), context, effort)
+        if payload is not None and len(payload) <= len(target):
+            yield Case(partial(decode, number, element, len(target)), (bytes(payload), *sources))
+
+
+def plain(number: int) -> Iterator[Case]:
+    for element in ELEMENTS:
+        for step in (0.001, 0.1):
+            yield from coded(number, numbers(element, step=step), [numbers(element)], element)
+        yield from coded(number, numbers(element), [], element)
+    text = b"a line of text, again and again\n" * 40
+    yield from coded(number, text + b"end", [text], Element.BYTES)
+
+
+def predicted(number: int) -> Iterator[Case]:
+    for element in (Element.BF16, Element.F16, Element.F32):
+        for transposed in (False, True):
+            made = merge(48, 64, 2, element=element, transposed=transposed)
+            hint: Hint = LowRank(64)
+            if CODECS[number].name == "adapter":
+                hint = Adapter(
+                    left=Element.F32, right=Element.F32, columns=64, rank=2, scale=1.9,
+                    left_transposed=transposed, right_transposed=transposed,
+                )  # fmt: skip
+            yield from coded(number, made.target, [made.base, made.b, made.a], element, hint)
+
+
+# -- bundles and files ---------------------------------------------------------------------------------------------
+
+
+MADE = replace(
+    BUNDLE,
+    files=(content("a", 4096), content("b", 40 << 20)),
+    bases=(content("c", 5000), content("d", 40 << 20)),
+)
+
+
+def chunks() -> Iterator[Case]:
+    built = Source(chunk.BUILT, 0, 4096)
+    blocks = [
+        Block(0, 0, 4096, 0, 0, (), bytes(4096)),
+        Block(1, 0, 40 << 20, 1, 10, (Source(1, 0, 40 << 20),), b""),
+    ]
+    yield Case(parse_chunk, (chunk.format(blocks),))
+    yield Case(
+        parse_chunk, (chunk.format([Block(1, 0, 99, 6, 10, (Source(0, 7, 99), built, built), b"payload")]),)
+    )
+    several = [Block(0, n, 1, n % 7, n % 57, (Source(0, n, 9),) * (n % 5), b"payload"[:n]) for n in range(8)]
+    yield Case(parse_chunk, (chunk.format(several),))
+
+
+def parse_chunk(parts: Parts, _random: random.Random) -> None:
+    blocks = chunk.parse(parts[0], MADE)
+    assert chunk.format(blocks) == parts[0]
+    for block in blocks:
+        assert block.start + block.length <= MADE.files[block.file].size
+        assert sum(piece.length for piece in chunk.pieces(block)) == block.length
+    try:
+        list(chunk.in_order(blocks, MADE.files))
+    except MalformedError:
+        return
+
+
+def headers() -> Iterator[Case]:
+    tensors = {name: ("BF16", (4, n), bytes(8 * n)) for n, name in enumerate(("a", "b.é", "c"), 1)}
+    for file in (
+        weights.safetensors(tensors),
+        weights.safetensors({}),
+        weights.weights(1, rows=2, columns=2),
+    ):
+        length = int.from_bytes(file[:8], "little")
+        yield Case(partial(parse_safetensors, len(file)), (file[8 : 8 + length],))
+
+
+def parse_safetensors(size: int, parts: Parts, _random: random.Random) -> None:
+    whole = size if len(parts[0]) % 8 else len(parts[0]) + 8
+    for length in (size, whole):
+        try:
+            found = safetensors.parse_header(parts[0], length)
+        except MalformedError:
+            continue
+        assert sum(span.length for span in tile(found, length)) == length
+        return
+    raise MalformedError("refused at any size")
+
+
+def ggufs() -> Iterator[Case]:
+    values = np.random.default_rng(1).normal(0, 1, 512).astype(np.float32)
+    tensors = [
+        gguf_files.Tensor("w", (256, 2), gguf_files.Q8_0, gguf_files.q8_0(values)),
+        gguf_files.Tensor("b", (512,), gguf_files.F32, values.tobytes()),
+        gguf_files.Tensor("unknown", (3,), 99, bytes(64)),
+    ]
+    pairs = [
+        gguf_files.number("general.alignment", 64),
+        gguf_files.array("tokens", gguf_files.STRING, 3, gguf_files.string("x") * 3),
+        gguf_files.array("scores", 6, 4, bytes(16)),
+    ]
+    yield Case(parse_gguf, (gguf_files.gguf(tensors, pairs, alignment=64),))
+    yield Case(parse_gguf, (gguf_files.gguf(),))
+
+
+def parse_gguf(parts: Parts, _random: random.Random) -> None:
+    data = parts[0]
+    assert sum(span.length for span in tile(gguf.parse_header(data, len(data)), len(data))) == len(data)
+
+
+TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
+    **{CODECS[number].name: partial(plain, number) for number in (2, 3, 4)},
+    **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
+    "chunk": chunks,
+    "safetensors": headers,
+    "gguf": ggufs,
+}
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(TARGETS)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_damaged_input_is_taken_for_a_good_one(name: str) -> None:
+    """Threat: a parser that trusts what it parses; one input that costs all memory, or all day."""
+    seed = int.from_bytes(os.urandom(4), "big") if "FUZZ_SECONDS" in os.environ else 1
+    words = [sys.executable, "-W", "error", "-m", "tests.fuzz.test_parsers", name, str(SECONDS), str(seed)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS + 120)
+    assert done.returncode == 0, f"seed {seed}: {done.stderr[-4000:]}"
+    sys.stdout.write(f"{name}, seed {seed}: {done.stdout}")
+
+
+def main() -> None:
+    """Fuzz one target: NAME SECONDS SEED."""
+    name, seconds, seed = sys.argv[1:]
+    count = run(list(TARGETS[name]()), float(seconds), int(seed))
+    assert count.fed > 10
+    assert count.slowest < SLOWEST
+    assert count.grown < GROWN
+    sys.stdout.write(f"{count}\n")
+
+
+if __name__ == "__main__":
+    main()
