@@ -24,6 +24,8 @@ GAP = 1.1
 """How far above the largest singular value of rounding noise a singular value must lie."""
 MOST_LEFT = 2.0
 """The energy beneath the gap may be this many times that of rounding."""
+MOST_ALIKE = 0.8
+"""... and this many times what lies there when every element has a random sign."""
 FACTOR_BITS = 8
 MOST_COST = 0.5
 """What factors and residual may cost of what the difference from the base costs."""
@@ -72,15 +74,30 @@ def probe(new: Bits, old: Bits, element: Element, height: int = 0) -> int:
     some, other = some[moved], other[moved]
     if np.count_nonzero(moved) < LEAST_SIDE or np.count_nonzero(some == other) > MOST_UNCHANGED * some.size:
         return 0
-    found = fit.difference(some, other, element)
+    rank = _low(fit.difference(some, other, element))
+    shape = height or new.shape[0], new.shape[1]
+    return rank if rank and _pays(rank, shape, _entropy(_ordered(some) - _ordered(other))) else 0
+
+
+def _low(found: Difference) -> int:
+    """Return the rank of a sample if it is low, and more than the weight of single rows and columns; else 0.
+
+    Random signs destroy a low rank, and nothing else: rows that moved far by themselves stand out as before.
+    """
     delta = found.delta.astype(np.float64)
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(delta @ delta.T)[::-1], 0))
+    values = _singular(delta)
     rank = significant(found, values)
     beneath = float((values[rank:] ** 2).sum())
-    share = max(0.0, (1 - rank / some.shape[0]) * (1 - rank / some.shape[1]))
-    low = 0 < rank <= min(some.shape) // 4 and beneath < MOST_LEFT * found.noise() * some.size * share
-    shape = height or new.shape[0], new.shape[1]
-    return rank if low and _pays(rank, shape, _entropy(_ordered(some) - _ordered(other))) else 0
+    share = max(0.0, (1 - rank / delta.shape[0]) * (1 - rank / delta.shape[1]))
+    if not 0 < rank <= min(delta.shape) // 4 or beneath >= MOST_LEFT * found.noise() * delta.size * share:
+        return 0
+    signs = np.random.default_rng(fit.SEED).choice([-1.0, 1.0], delta.shape)
+    return rank if beneath < MOST_ALIKE * float((_singular(delta * signs)[rank:] ** 2).sum()) else 0
+
+
+def _singular(delta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the singular values, the largest first, one for each row (more rows than columns: some are zero)."""
+    return np.asarray(np.sqrt(np.maximum(np.linalg.eigvalsh(delta @ delta.T)[::-1], 0)))
 
 
 def _pays(rank: int, shape: tuple[int, int], plain: float) -> bool:

@@ -4,7 +4,8 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from airlift import files
 from airlift.errors import UncheckedError
 from airlift.low.depot import Depot
 from airlift.progress import Progress
+
+KEPT_OPEN = 8
 
 Read = Callable[[int], None]
 """Told how many bytes were read, from any thread."""
@@ -97,6 +100,31 @@ def verify(depot: Depot, sha512: str, read: Read, sha256: str | None = None) -> 
     finally:
         os.close(descriptor)
     return running.hexdigest() == (sha256 or sha512)
+
+
+@contextmanager
+def reader(depot: Depot, digests: Sequence[str]) -> Iterator[Callable[[int, int, int], bytes]]:
+    """Give what returns bytes ``[start, end)`` of contents by their number in ``digests``, for one thread.
+
+    A few files are kept open: whoever looks at rows of matrices comes back thousands of times.
+    """
+    kept: dict[int, int] = {}
+
+    def read(number: int, start: int, end: int) -> bytes:
+        descriptor = kept.pop(number, None)
+        if descriptor is None:
+            if len(kept) == KEPT_OPEN:
+                os.close(kept.pop(next(iter(kept))))
+            descriptor = files.open_regular(depot.content_path(digests[number]))
+        kept[number] = descriptor
+        with files.reading(digests[number]):
+            return files.read_at(descriptor, start, end - start)
+
+    try:
+        yield read
+    finally:
+        for descriptor in kept.values():
+            os.close(descriptor)
 
 
 def repair_hint(depot: Depot, sha512: str) -> str:

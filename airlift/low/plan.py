@@ -1,14 +1,13 @@
 """Plan a bundle: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC 6.6)."""
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from airlift import files
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low import predict
+from airlift.low import content, predict
 from airlift.low.depot import Depot
 from airlift.tensors.hint import LowRank
 from airlift.tensors.match import FileSpans, Segment, Side, match
@@ -16,6 +15,9 @@ from airlift.tensors.moved import realign
 from airlift.tensors.segment import blocks as cut_blocks
 from airlift.tensors.span import TensorSpan
 from airlift.tensors.tiling import spans
+
+SAMPLES = 64
+SAMPLE_BYTES = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,17 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
     target_spans = [_spans(depot, item) for item in lacking]
     base_spans = [_spans(depot, item) for item in bases]
 
-    def digest(side: Side, number: int, span: TensorSpan) -> bytes:
-        item = (lacking if side == "target" else bases)[number]
-        return _digest_range(depot, item.entry.sha512, span.start, span.end)
+    with content.reader(depot, [item.entry.sha512 for item in (*bases, *lacking)]) as numbered:
 
-    numbered = predict.reader(depot, [item.entry.sha512 for item in (*bases, *lacking)])
+        def read(side: Side, number: int, start: int, end: int) -> bytes:
+            return numbered(number + (len(bases) if side == "target" else 0), start, end)
 
-    def read(side: Side, number: int, start: int, end: int) -> bytes:
-        return numbered(number + (len(bases) if side == "target" else 0), start, end)
+        def digest(side: Side, number: int, span: TensorSpan) -> bytes:
+            return _digest(partial(read, side, number), span)
 
-    found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
-    order, parts = predict.arrange(predict.predict(target_spans, base_spans, found, numbered), len(bases))
+        found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
+        predicted = predict.predict(target_spans, base_spans, found, numbered)
+    order, parts = predict.arrange(predicted, len(bases))
     return Plan(
         files=tuple(lacking[number] for number in order),
         bases=bases,
@@ -111,18 +113,10 @@ def _spans(depot: Depot, item: Placed) -> FileSpans:
     )
 
 
-def _digest_range(depot: Depot, sha512: str, start: int, end: int) -> bytes:
-    path = depot.content_path(sha512)
+def _digest(read: Callable[[int, int], bytes], span: TensorSpan) -> bytes:
+    """Return what tells a tensor from others of its length: a digest of all of it, or of samples if it is long."""
     running = hashlib.sha256()
-    descriptor = files.open_regular(path)
-    try:
-        with files.reading(path):
-            while start < end:
-                piece = files.read_at(descriptor, start, min(files.COPY_BYTES, end - start))
-                if not piece:
-                    break
-                running.update(piece)
-                start += len(piece)
-    finally:
-        os.close(descriptor)
+    step = max(SAMPLE_BYTES, span.length // SAMPLES)
+    for start in range(span.start, span.end, step):
+        running.update(read(start, min(start + SAMPLE_BYTES, span.end)))
     return running.digest()

@@ -4,19 +4,17 @@ What is found is a hint for the encoder and decides how small a bundle becomes, 
 some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
 """
 
-import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
 import numpy as np
 
-from airlift import files
 from airlift.codec import adapter, estimate, exact
 from airlift.codec.exact import Array, Bits
 from airlift.codec.explain import explain
 from airlift.errors import MalformedError
-from airlift.low.depot import Depot
 from airlift.tensors.adapters import Candidate, Pair, find_adapters, pairs
 from airlift.tensors.element import Element
 from airlift.tensors.hint import Adapter, LowRank
@@ -31,25 +29,12 @@ MAX_ROW_BYTES = 1 << 20
 MAX_FACTOR_BYTES = 16 << 20
 """Of both factors: with the base of a block they stay within what a block may read."""
 
+NUMBER = re.compile(r"\d+")
+
 Pairs = Mapping[str, Sequence[Pair]]
 
 Read = Callable[[int, int, int], bytes]
 """Returns bytes ``[start, end)`` of file number ``int``: the bases first, then the targets."""
-
-
-def reader(depot: Depot, digests: Sequence[str]) -> Read:
-    """Return what reads from contents of the depot, given by SHA-512."""
-
-    def read(number: int, start: int, end: int) -> bytes:
-        path = depot.content_path(digests[number])
-        descriptor = files.open_regular(path)
-        try:
-            with files.reading(path):
-                return files.read_at(descriptor, start, end - start)
-        finally:
-            os.close(descriptor)
-
-    return read
 
 
 def predict(
@@ -94,18 +79,46 @@ def _file(
     number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
 ) -> Iterator[Hinted]:
     """Yield what is found out about the matrices of one target."""
+    families: dict[str, _Family] = {}
     for span in spans:
+        candidates = list(find_adapters(span, known))
+        family = families.setdefault(NUMBER.sub("", span.name), _Family())
+        if not candidates and not family.due():
+            continue
         matrix = _sample(number, span, segments, read)
         if matrix is None or np.array_equal(matrix.new, matrix.old):
             continue
-        hints = [_explained(matrix, item, read) for item in find_adapters(span, known)]
-        wrong, best = min(
-            (hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None)
-        )
-        if wrong > SURE and estimate.probe(matrix.new, matrix.old, span.element, span.shape[0]):
-            yield matrix.hinted(LowRank(span.shape[1]))
-        elif best is not None:
-            yield best
+        hint = _hint(matrix, candidates, read)
+        family.found = family.found or hint is not None
+        if hint is not None:
+            yield hint
+
+
+def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinted | None:
+    """Return what explains a matrix best, if anything does."""
+    hints = [_explained(matrix, item, read) for item in candidates]
+    wrong, best = min((hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None))
+    span = matrix.span
+    if wrong > SURE and estimate.probe(matrix.new, matrix.old, span.element, span.shape[0]):
+        return matrix.hinted(LowRank(span.shape[1]))
+    return best
+
+
+@dataclass(slots=True)
+class _Family:
+    """Matrices of one name but for its numbers: the same place of layer after layer.
+
+    A full fine-tune moves all of them alike, a merge all or the last ones: as long as nothing explains a family, only
+    its 1st, 2nd, 4th, 8th ... member is looked at.
+    """
+
+    seen: int = 0
+    found: bool = False
+
+    def due(self) -> bool:
+        """Count one more member, and return whether to look at it."""
+        self.seen += 1
+        return self.found or self.seen & (self.seen - 1) == 0
 
 
 def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Read) -> _Matrix | None:

@@ -78,6 +78,18 @@ def test_rows_that_did_not_move_do_not_make_a_low_rank() -> None:
     assert not estimate.probe(new, old, Element.BF16)
 
 
+def test_rows_that_moved_far_do_not_make_a_low_rank() -> None:
+    """The few rows of an embedding that training met stand out, one by one; there are more where they come from."""
+    rng = np.random.default_rng(5)
+    old = np.full((256, 320), 0x3C00, np.uint16) + rng.integers(0, 128, (256, 320)).astype(np.uint16)
+    reach = np.where(rng.random(256) < 0.1, 4, 0.3)[:, None]
+    new = (old + np.rint(rng.standard_normal((256, 320)) * reach).astype(np.int64)).astype(np.uint16)
+    assert not estimate.probe(new, old, Element.BF16, 30_000)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(estimate, "MOST_ALIKE", 2.0)
+        assert estimate.probe(new, old, Element.BF16, 30_000)
+
+
 def test_a_rank_that_does_not_pay_is_left_alone() -> None:
     made = merge(64, 64, 14, scale=0.05)
     old, new = (np.frombuffer(data, "<u2").reshape(64, 64) for data in (made.base, made.target))

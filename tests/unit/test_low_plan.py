@@ -10,7 +10,7 @@ from airlift.tensors.element import Element
 from tests.support.depots import Site, signed_site
 from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0
 from tests.support.rebuild import rebuild
-from tests.support.weights import noise
+from tests.support.weights import noise, safetensors
 
 
 @pytest.fixture
@@ -58,3 +58,12 @@ def test_quantised_tensors_are_blocks_of_records(site: Site) -> None:
     target = site.depot.load_release("assistant@2")
     (parts,) = plan(site.depot, target, site.depot.load_release("assistant@1")).segments
     assert [(part.element, part.row) for part in parts if part.element.record] == [(Element.Q8_0, 16)]
+
+
+def test_a_long_tensor_is_told_by_samples(site: Site) -> None:
+    """Renamed tensors of one length: each finds its own, without all of them being read."""
+    one, two = noise(1, 1 << 20), noise(2, 1 << 20)
+    shape = (1 << 20,)
+    before = safetensors({"a": ("U8", shape, one), "b": ("U8", shape, two)})
+    after = safetensors({"x": ("U8", shape, two), "y": ("U8", shape, one)})
+    assert delta(site, before, after, "model.safetensors") < 1000

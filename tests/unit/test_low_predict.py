@@ -141,6 +141,29 @@ def test_a_depot_that_lost_bytes_gives_no_hint() -> None:
     assert parts == [list(found[0])]
 
 
+def layered(merged: Sequence[bool]) -> list[bool]:
+    """Return which layers of a model have a hint, when these were merged and the others only nudged."""
+    count = len(merged)
+    nudged = bytes(byte ^ 1 if place % 2 == 0 else byte for place, byte in enumerate(MERGE.base))
+    names = [f"h.{layer}.q.weight" for layer in range(count)]
+    old = safetensors(dict.fromkeys(names, ("BF16", (128, 192), MERGE.base)))
+    data = [MERGE.target if made else nudged for made in merged]
+    new = safetensors({name: ("BF16", (128, 192), part) for name, part in zip(names, data, strict=True)})
+    (parts,) = predicted([new], [old])
+    starts = {part.start for part in parts if part.hint is not None}
+    first = len(new) - count * len(MERGE.base)
+    return [first + layer * len(MERGE.base) in starts for layer in range(count)]
+
+
+def test_layers_are_looked_at_ever_more_rarely_until_one_was_merged() -> None:
+    assert layered([True] * 5) == [True] * 5
+    assert layered([False] * 3 + [True] * 3) == [False] * 3 + [True] * 3
+    assert layered([False] * 4 + [True] * 5) == [False] * 7 + [True] * 2, (
+        "the 8th is the next to be looked at"
+    )
+    assert layered([False] * 9) == [False] * 9
+
+
 # -- all the way ---------------------------------------------------------------------------------------------------
 
 
