@@ -1,6 +1,9 @@
 """The codec lowrank, the estimate behind it, and the bytes of its factors."""
 
+import os
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +79,43 @@ def test_rows_that_did_not_move_do_not_make_a_low_rank() -> None:
     new[:] = old
     new[::9, ::11] ^= 1
     assert not estimate.probe(new, old, Element.BF16)
+
+
+ENTRY = """
+import hashlib, os, sys
+from airlift.cli import main
+
+def encode(_):
+    from airlift.codec.block import Context, Effort
+    from airlift.codec.lowrank import LOWRANK
+    from airlift.tensors.element import Element
+    from airlift.tensors.hint import LowRank
+    from tests.support.merges import merge
+    made = merge(1024, 1536, 4)
+    context = Context([memoryview(made.base)], Element.BF16, made.layout, LowRank(made.columns))
+    payload = LOWRANK.encode(memoryview(made.target), context, Effort.NORMAL)
+    print(hashlib.sha512(payload).hexdigest(), len(os.listdir("/proc/self/task")))
+    return 0
+
+main.main = encode
+main.run()
+"""
+
+
+def test_factors_do_not_depend_on_the_threads_of_a_library() -> None:
+    """SPEC 6.5-2: the command multiplies on the threads that ask for it, whatever the environment says."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", ENTRY],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for count in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert found[0][1] == "1"
 
 
 def test_rows_that_moved_far_do_not_make_a_low_rank() -> None:
