@@ -1,9 +1,11 @@
 # Needs make and Python >= 3.11, nothing else: no compiler, nothing installed beforehand.
 #   make test PYTHON=python3.12     picks the interpreter (remove .venv when changing it)
 #   make test JOBS=8                picks the number of test processes
+#   make bench BENCH=full           measures from 0.1 to 8 GB as well (hours, 52 GB of disk)
 
 PYTHON ?= python3
 JOBS   ?= 2
+BENCH  ?= pairs
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
@@ -18,7 +20,7 @@ help:
 	@echo "make test    lint, then all tests with branch coverage"
 	@echo "make lint    ruff, mypy --strict, import rules"
 	@echo "make format  rewrite the code as ruff formats it"
-	@echo "make bench   measurements, with their peers"
+	@echo "make bench   sizes and seconds beside those of peers, into docs/benchmarks"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
 	@echo "make crash   kill, fail and cut the power at every single step (an hour or so)"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
@@ -56,7 +58,7 @@ format: $(STAMP)
 	$(BIN)/ruff format
 
 bench: $(STAMP)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(BENCH)
 
 fuzz: $(STAMP)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property

@@ -1,93 +1,103 @@
-"""``make bench``: bytes and seconds of airlift's whole way beside its peers, on the same files in the same run.
+"""``make bench``: bytes, seconds and memory of airlift beside its peers, on the same files, in one run, alternating.
 
-airlift's seconds are those of ``low bundle`` and ``high import`` complete: decoding every block again as a check,
-signing, writing and syncing volumes; verifying, digesting, syncing, the ledger's entries. The peers' are those of one
-program on one file, unsigned and unsynced.
+    python -m tests.bench pairs      the example stack, generated pairs of 45 MB, real ones of AIRLIFT_BENCH_DATA
+    python -m tests.bench growth     generated pairs of 0.1 to 8 GB in four files (--sizes)
+    python -m tests.bench full       both
+
+Pages, plots and the figures as JSON go to docs/benchmarks (--output). --scratch and --high say where files lie; 8 GB
+need 52 GB. docs/benchmarks/README.md says what is measured.
 """
 
-import os
-import platform
+import argparse
 import shutil
 import tempfile
-import time
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-import zstandard
+from tests.bench import machine, peers, report
+from tests.bench.generate import Recipe, parse_size
+from tests.bench.measure import measure
+from tests.bench.model import Kind
+from tests.bench.pairs import Pair, generated, real, stack
+from tests.bench.results import Results, Row
 
-import airlift
-from airlift.high.enclave import Enclave, Operator
-from airlift.high.enrol import enrol
-from airlift.high.import_ import import_
-from tests.bench.pairs import FOLDER_VARIABLE, Pair, pairs
-from tests.bench.peers import Figure, peers, versions
-from tests.support import depots, keys
+DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
+SIZES = "0.1G,0.25G,0.5G,1G,2G,4G,8G"
+RECIPES = (Recipe(Kind.SFT), Recipe(Kind.RL), Recipe(Kind.LORA), Recipe(Kind.SFT, "f16"))
+PAIR_BYTES = 45_000_000
+FILES = 4
+SOURCES = "stack,real,generated"
+ROUNDS = 3
+REPEAT_BYTES = 250_000_000
 
 
-def measure(pair: Pair, folder: Path) -> Figure:
-    """Carry the base, then the target as a delta; return the delta's figures."""
-    site = depots.signed_site(folder)
-    operator = Operator("bench", keys.signer("ledger"), depots.NOW)
-    fingerprint = depots.fingerprint(site.folder / "depot" / "root.json")
-    enrolled = enrol(
-        folder / "enclave",
-        root=site.folder / "depot" / "root.json",
-        expected=fingerprint,
-        name="bench",
-        ledger_key="bench",
-        operator=operator,
+def small(scratch: Path, sources: Container[str]) -> Iterator[Pair]:
+    """Yield the pairs that show sizes: of the stack, real, generated."""
+    if "stack" in sources:
+        yield from stack()
+    if "real" in sources:
+        yield from real()
+    for recipe in RECIPES if "generated" in sources else ():
+        yield generated(scratch / "pair", PAIR_BYTES, 1, recipe)
+
+
+def growing(scratch: Path, sizes: list[int]) -> Iterator[Pair]:
+    """Yield pairs that show how cost grows."""
+    return (generated(scratch / "pair", size, FILES, Recipe()) for size in sizes)
+
+
+def collect(pairs: Iterable[Pair], names: Container[str], scratch: Path, high: Path) -> Iterator[Results]:
+    """Measure pairs one after the other, and yield what there is after each; a generated pair is removed then."""
+    results = Results(machine.describe() | {"files": _places(scratch, high)}, {}, [])
+    for pair in pairs:
+        rounds = ROUNDS if pair.size <= REPEAT_BYTES else 1
+        rates = results.rates[pair.name] = [machine.sha512_rate()]
+        print(f"\n{pair.name}, {pair.size / 1e6:,.1f} MB", flush=True)
+        for row in measure(pair, names, scratch, high, rounds):
+            results.rows.append(row)
+            print(_line(row), flush=True)
+        rates += [machine.sha512_rate(), machine.sha512_rate()]
+        shutil.rmtree(scratch / "pair", ignore_errors=True)
+        yield results
+
+
+def _places(scratch: Path, high: Path) -> str:
+    return f"pairs and depot on {machine.storage(scratch)}, enclave and deltas on {machine.storage(high)}"
+
+
+def _line(row: Row) -> str:
+    return (
+        f"  {row.program:22} {row.size:>14,} {row.share:>8.4f}"
+        f"  make {row.make.seconds:>8.2f} s  apply {row.apply.seconds:>8.2f} s"
     )
-    enclave = Enclave(Path(enrolled.folder), "bench", "bench")
-    for version, source in (("1", pair.base), ("2", pair.target)):
-        site.release({"base": {"model.safetensors": source.read_bytes()}}, version)
-    first = site.bundle("assistant@1", "full")
-    import_(enclave, [Path(volume.path) for volume in first.volumes], operator=operator, activate=True)
-    started = time.perf_counter()
-    made = site.bundle("assistant@2", "delta", from_="assistant@1")
-    encode = time.perf_counter() - started
-    started = time.perf_counter()
-    import_(enclave, [Path(volume.path) for volume in made.volumes], operator=operator, activate=True)
-    decode = time.perf_counter() - started
-    if (enclave.active / "base" / "model.safetensors").read_bytes() != pair.target.read_bytes():
-        raise SystemExit("airlift did not rebuild the target")
-    return Figure("airlift (whole way)", made.chunk_bytes, encode, decode)
-
-
-def describe_machine() -> None:
-    """Print what the figures were measured with."""
-    models = {line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")}
-    print(
-        f"airlift {airlift.__version__}, Python {platform.python_version()}, numpy {np.__version__}, ", end=""
-    )
-    print(f"zstandard {zstandard.__version__} (zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))})")
-    print(
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} x {', '.join(sorted(models)) or 'unknown CPU'}"
-    )
-    print("\n".join(versions()))
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def main() -> None:
-    """Measure every pair and print a table."""
-    describe_machine()
-    if FOLDER_VARIABLE not in os.environ:
-        print(f"({FOLDER_VARIABLE}=FOLDER adds pairs of larger models)")
-    print(f"\n{'pair':32} {'program':22} {'bytes':>12} {'of target':>9} {'make s':>8} {'apply s':>8}")
-    for pair in pairs():
-        total = pair.target.stat().st_size
-        with tempfile.TemporaryDirectory(prefix="airlift-bench-") as scratch:
-            folder = Path(scratch)
-            for figure in (measure(pair, folder), *peers(pair, folder)):
-                print(
-                    f"{pair.name:32} {figure.program:22} {figure.size:>12,} {figure.size / total:>9.4f}"
-                    f" {figure.encode:>8.2f} {figure.decode:>8.2f}",
-                    flush=True,
-                )
-            shutil.rmtree(folder / "enclave")
+    """Measure, and write pages and plots."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measure airlift beside its peers."
+    )
+    parser.add_argument("what", choices=("pairs", "growth", "full"), nargs="?", default="pairs")
+    parser.add_argument("--sources", default=SOURCES, help="of pairs")
+    parser.add_argument("--sizes", default=SIZES, help="of growth, decimal: 0.1G,1G,8G")
+    parser.add_argument("--scratch", type=Path, help="a folder for pairs and depot")
+    parser.add_argument("--high", type=Path, help="a folder for enclave and deltas, if not the same")
+    parser.add_argument("--output", type=Path, default=DOCS)
+    words = parser.parse_args()
+    for peer in filter(peers.missing, peers.PEERS):
+        print(f"{peer.name} is not measured: {peers.missing(peer)}")
+    with (
+        tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.scratch) as low,
+        tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.high or words.scratch) as high,
+    ):
+        scratch, sizes = Path(low), [parse_size(size) for size in words.sizes.split(",")]
+        for name, pairs, names in (
+            ("pairs", small(scratch, words.sources.split(",")), peers.ALL),
+            ("growth", growing(scratch, sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
+        ):
+            if words.what in {name, "full"}:
+                for results in collect(pairs, names, scratch, Path(high)):
+                    report.write(words.output, name, results)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,56 @@
-"""What is measured on: pairs of a base and a target file, of real models."""
+"""What is measured on: pairs of a base and a target, each of one or more safetensors files."""
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.generate import Recipe, generate
+
 STACK = Path(__file__).parents[2] / "examples" / "stack"
 FOLDER_VARIABLE = "AIRLIFT_BENCH_DATA"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """Two safetensors files of one architecture."""
+    """Files of one architecture: the target's, each beside that of the base which it came from."""
 
     name: str
-    base: Path
-    target: Path
+    bases: tuple[Path, ...]
+    targets: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the target."""
+        return sum(path.stat().st_size for path in self.targets)
 
 
-def pairs() -> Iterator[Pair]:
-    """Yield the pairs of the example stack, then those of the folder that AIRLIFT_BENCH_DATA names.
-
-    That folder holds ``base.<dtype>.safetensors`` and further ``<name>.<dtype>.safetensors`` of the same dtype.
-    """
+def stack() -> Iterator[Pair]:
+    """Yield the pairs of the example stack."""
     for name, base, target in (
-        ("base 1.0 to 1.0.1 (tiny step)", "base-1.0/model", "base-1.0.1/model"),
-        ("base 1.0 to 1.1 (fine-tune)", "base-1.0/model", "base-1.1/model"),
-        ("base 1.0 merged (LoRA)", "base-1.0/model", "base-1.0-merged/model"),
-        ("guard 2.0 to 2.1 (fp16)", "guard-2.0/guard", "guard-2.1/guard"),
+        ("stack tiny step", "base-1.0/model", "base-1.0.1/model"),
+        ("stack fine-tune", "base-1.0/model", "base-1.1/model"),
+        ("stack merge", "base-1.0/model", "base-1.0-merged/model"),
+        ("stack guard f16", "guard-2.0/guard", "guard-2.1/guard"),
     ):
-        yield Pair(name, STACK / f"{base}.safetensors", STACK / f"{target}.safetensors")
+        yield Pair(name, (STACK / f"{base}.safetensors",), (STACK / f"{target}.safetensors",))
+
+
+def real() -> Iterator[Pair]:
+    """Yield the pairs of the folder that AIRLIFT_BENCH_DATA names.
+
+    It holds ``base.<dtype>.safetensors`` and further ``<name>.<dtype>.safetensors`` of the same dtype.
+    """
     folder = os.environ.get(FOLDER_VARIABLE)
     for path in sorted(Path(folder).glob("*.*.safetensors")) if folder else []:
         name, dtype = path.name.split(".")[:2]
         origin = path.with_name(f"base.{dtype}.safetensors")
         if name != "base" and origin.is_file():
-            yield Pair(f"{name} {dtype}", origin, path)
+            yield Pair(f"real {name} {dtype}", (origin,), (path,))
+
+
+def generated(folder: Path, size: int, count: int, recipe: Recipe) -> Pair:
+    """Generate a pair in a folder that does not exist yet."""
+    generate(folder, size, count, recipe)
+    bases, targets = (tuple(sorted((folder / side).iterdir())) for side in ("base", "target"))
+    return Pair(f"generated {recipe.kind} {recipe.dtype} {size / 1e9:g} GB", bases, targets)

@@ -1,61 +1,166 @@
-"""The peers: published programs that make and apply a delta between two files, each run as a whole process."""
+"""The peers: published programs that make and apply a delta, file by file, unsigned and unsynced."""
 
+import json
+import os
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from tests.bench.pairs import Pair
+from tests.bench.process import NOTHING, Cost, run
+
+ZIPNN_VARIABLE = "AIRLIFT_BENCH_ZIPNN"
+ZIPNN = Path(__file__).with_name("zipnn_xor.py")
+THREADS = f"-T{os.cpu_count()}"
+Words = list[str | Path]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What one program made of one pair: bytes that cross, seconds to make and to apply."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A program: how it makes ``delta`` from (base, target), how it makes ``out`` from (base, delta).
 
+    Pairs over ``limit`` bytes are not for it: it would take many minutes, or all memory.
+    """
+
+    name: str
     program: str
-    size: int
-    encode: float
-    decode: float
+    make: Callable[[Path, Path, Path], Words]
+    apply: Callable[[Path, Path, Path], Words]
+    limit: int = sys.maxsize
 
 
-def timed(*command: str | Path) -> float:
-    """Run a command and return its seconds."""
-    started = time.perf_counter()
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
-    return time.perf_counter() - started
+def _zstd(level: int, limit: int = sys.maxsize) -> Peer:
+    return Peer(
+        f"zstd -{level} --patch-from",
+        "zstd",
+        lambda base, target, delta: [
+            *("zstd", "-q", "-f", f"-{level}", THREADS, f"--patch-from={base}", target, "-o", delta)
+        ],
+        lambda base, delta, out: [
+            "zstd",
+            "-q",
+            "-f",
+            "-d",
+            "--long=31",
+            f"--patch-from={base}",
+            delta,
+            "-o",
+            out,
+        ],
+        limit,
+    )
 
 
-def peers(pair: Pair, folder: Path) -> Iterator[Figure]:
-    """Yield a figure for each peer that is installed; each must rebuild the target to the byte."""
-    delta, out = folder / "peer.delta", folder / "peer.out"
-    if zstd := shutil.which("zstd"):
-        common = (zstd, "-q", "-f", "--long=30", f"--patch-from={pair.base}")
-        for level in ("3", "19"):
-            encode = timed(*common, f"-{level}", pair.target, "-o", delta)
-            decode = timed(*common, "-d", delta, "-o", out)
-            _check(pair, out)
-            yield Figure(f"zstd -{level} --patch-from", delta.stat().st_size, encode, decode)
-    if xdelta3 := shutil.which("xdelta3"):
-        encode = timed(xdelta3, "-e", "-f", "-S", "none", "-s", pair.base, pair.target, delta)
-        decode = timed(xdelta3, "-d", "-f", "-s", pair.base, delta, out)
-        _check(pair, out)
-        yield Figure("xdelta3", delta.stat().st_size, encode, decode)
+ZSTD, ZIPNN_XOR = "zstd -3 --patch-from", "ZipNN on XOR"
+PEERS = (
+    _zstd(3),
+    _zstd(19, 60_000_000),
+    Peer(
+        "zstd -3 alone",
+        "zstd",
+        lambda _base, target, delta: ["zstd", "-q", "-f", "-3", THREADS, target, "-o", delta],
+        lambda _base, delta, out: ["zstd", "-q", "-f", "-d", delta, "-o", out],
+    ),
+    Peer(
+        "xdelta3",
+        "xdelta3",
+        lambda base, target, delta: ["xdelta3", "-e", "-f", "-S", "none", "-s", base, target, delta],
+        lambda base, delta, out: ["xdelta3", "-d", "-f", "-s", base, delta, out],
+        300_000_000,
+    ),
+    Peer(
+        "bsdiff",
+        "bsdiff",
+        lambda base, target, delta: ["bsdiff", base, target, delta],
+        lambda base, delta, out: ["bspatch", base, out, delta],
+        4_000_000,
+    ),
+    Peer(
+        ZIPNN_XOR,
+        os.environ.get(ZIPNN_VARIABLE, sys.executable),
+        lambda base, target, delta: [_zipnn_python(), ZIPNN, "make", base, target, delta],
+        lambda base, delta, out: [_zipnn_python(), ZIPNN, "apply", base, delta, out],
+        4_500_000_000,
+    ),
+)
 
 
-def _check(pair: Pair, out: Path) -> None:
-    if out.read_bytes() != pair.target.read_bytes():
-        raise SystemExit(f"a peer did not rebuild {pair.target}")
+def _zipnn_python() -> str:
+    return os.environ.get(ZIPNN_VARIABLE, sys.executable)
 
 
-def versions() -> list[str]:
-    """Return the peers' own words about their versions."""
-    found = []
-    for words in (("zstd", "--version"), ("xdelta3", "-V")):
-        if shutil.which(words[0]):
-            done = subprocess.run(words, check=False, capture_output=True, text=True)
-            found.append((done.stdout + done.stderr).strip().splitlines()[0].strip("* "))
-        else:
-            found.append(f"{words[0]}: not installed, not measured")
-    return found
+ALL = frozenset(peer.name for peer in PEERS)
+
+
+@cache
+def missing(peer: Peer) -> str:
+    """Return why a peer cannot be measured here, or nothing."""
+    if shutil.which(peer.program) is None:
+        return f"{peer.program} is not installed"
+    if peer.name == ZIPNN_XOR:
+        probe = [
+            peer.program,
+            "-c",
+            "import sys; from importlib.util import find_spec as f; sys.exit(not f('zipnn'))",
+        ]
+        if subprocess.run(probe, check=False, capture_output=True).returncode != 0:
+            return (
+                f"{peer.program} cannot import zipnn: pip install zipnn, or name a Python by {ZIPNN_VARIABLE}"
+            )
+    return ""
+
+
+def fitting(pair: Pair, names: Container[str]) -> Iterator[Peer]:
+    """Yield the peers of these names that are here and can take a pair."""
+    return (peer for peer in PEERS if peer.name in names and pair.size <= peer.limit and not missing(peer))
+
+
+class PeerRun:
+    """A peer at work on a pair, with its files in a folder of its own."""
+
+    def __init__(self, peer: Peer, pair: Pair, folder: Path) -> None:
+        self.name, self.peer, self.pair, self.folder = peer.name, peer, pair, folder
+        self.deltas = [folder / f"{number}.delta" for number in range(len(pair.targets))]
+        folder.mkdir()
+
+    @property
+    def size(self) -> int:
+        """Bytes that cross."""
+        return sum(delta.stat().st_size for delta in self.deltas)
+
+    def make(self) -> Cost:
+        """Make the deltas."""
+        steps = zip(self.pair.bases, self.pair.targets, self.deltas, strict=True)
+        return sum((_cost(self.peer.make(*step)) for step in steps), NOTHING)
+
+    def apply(self) -> Cost:
+        """Rebuild the target's files, and compare each."""
+        return sum(
+            (
+                self._apply(*step)
+                for step in zip(self.pair.bases, self.deltas, self.pair.targets, strict=True)
+            ),
+            NOTHING,
+        )
+
+    def _apply(self, base: Path, delta: Path, target: Path) -> Cost:
+        out = self.folder / "out"
+        cost = _cost(self.peer.apply(base, delta, out))
+        compare(out, target)
+        out.unlink()
+        return cost
+
+
+def _cost(command: Words) -> Cost:
+    cost, answer = run(command)
+    return replace(cost, **json.loads(answer)) if ZIPNN in command else cost
+
+
+def compare(one: Path, other: Path) -> None:
+    """End the measurement unless two files are equal."""
+    if subprocess.run(["cmp", one, other], check=False).returncode != 0:
+        raise SystemExit(f"{other} was not rebuilt")

@@ -1,0 +1,93 @@
+"""Measures every program on a pair: in one run, alternating."""
+
+import os
+import shutil
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tests.bench.pairs import Pair
+from tests.bench.peers import PeerRun, fitting
+from tests.bench.process import NOTHING, Cost, run
+from tests.bench.results import Row, median
+from tests.bench.way import AirliftRun
+
+REPEAT_SECONDS = 10.0
+DIGEST = "sha512sum"
+
+
+class Program(Protocol):
+    """Something that makes a delta, and applies the last one that it made."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that cross."""
+
+    def make(self) -> Cost:
+        """Make the delta."""
+
+    def apply(self) -> Cost:
+        """Rebuild the target, and check it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRun:
+    """sha512sum of the target, which a peer needs besides to know what it rebuilt."""
+
+    pair: Pair
+    name: str = DIGEST
+    size: int = 0
+
+    def make(self) -> Cost:
+        """Nothing."""
+        return NOTHING
+
+    def apply(self) -> Cost:
+        """Digest every file."""
+        return run(["sha512sum", *self.pair.targets])[0]
+
+
+def measure(pair: Pair, names: Container[str], low: Path, high: Path, rounds: int) -> Iterator[Row]:
+    """Yield a row for airlift and for each peer of these names; what is rebuilt lies in ``high``."""
+    with _folders(low / "airlift", high / "airlift", high / "peers"):
+        (high / "peers").mkdir()
+        peers = [
+            PeerRun(peer, pair, high / "peers" / str(place))
+            for place, peer in enumerate(fitting(pair, names))
+        ]
+        ours = AirliftRun(pair, low / "airlift", high / "airlift", repeats=rounds > 1)
+        yield from _alternate(pair, [*peers, DigestRun(pair), ours], rounds)
+
+
+def _alternate(pair: Pair, programs: list[Program], rounds: int) -> Iterator[Row]:
+    costs: dict[str, list[tuple[Cost, Cost]]] = {program.name: [] for program in programs}
+    for _ in range(rounds):
+        for program in programs:
+            earlier = costs[program.name]
+            if not earlier or sum(cost.seconds for cost in earlier[0]) < REPEAT_SECONDS:
+                earlier.append((_settled(program.make), _settled(program.apply)))
+    for program in programs:
+        made, applied = zip(*costs[program.name], strict=True)
+        yield Row(pair.name, pair.size, program.name, program.size, median(made), median(applied), len(made))
+
+
+def _settled(work: Callable[[], Cost]) -> Cost:
+    """Do some work when all earlier writes have reached the disk."""
+    os.sync()
+    return work()
+
+
+@contextmanager
+def _folders(*folders: Path) -> Iterator[None]:
+    """Remove these afterwards."""
+    try:
+        yield
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)

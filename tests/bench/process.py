@@ -1,0 +1,90 @@
+"""Runs a program as a whole process, and says what it took."""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLE_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds on the clock, seconds of all cores, and peak resident bytes: without and with mapped files."""
+
+    seconds: float
+    cpu: float
+    anonymous: int
+    resident: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return the cost of both, one after the other."""
+        return Cost(
+            self.seconds + other.seconds,
+            self.cpu + other.cpu,
+            max(self.anonymous, other.anonymous),
+            max(self.resident, other.resident),
+        )
+
+
+NOTHING = Cost(0.0, 0.0, 0, 0)
+
+
+class _Memory(threading.Thread):
+    """Samples the memory of a process until it ends; its ru_maxrss starts at that of the process that forks."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.status = Path(f"/proc/{pid}/status")
+        self.anonymous = self.resident = 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(SAMPLE_SECONDS):
+            try:
+                lines = self.status.read_text().splitlines()
+            except OSError:
+                return
+            fields = dict(line.split(":", 1) for line in lines)
+            self.anonymous = max(self.anonymous, _bytes(fields.get("RssAnon")))
+            self.resident = max(self.resident, _bytes(fields.get("VmHWM")))
+
+
+def _bytes(field: str | None) -> int:
+    return int(field.split()[0]) * 1024 if field else 0
+
+
+def run(
+    command: Sequence[str | Path], folder: Path | None = None, env: Mapping[str, str] | None = None
+) -> tuple[Cost, str]:
+    """Run a command; return its cost and what it wrote to stdout.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    words = [str(word) for word in command]
+    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as trouble:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            words, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=answer, stderr=trouble
+        )
+        memory = _Memory(process.pid)
+        memory.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        memory.ended.set()
+        memory.join()
+        answer.seek(0)
+        if process.returncode != 0:
+            trouble.seek(0)
+            raise SystemExit(
+                f"{' '.join(words)}\nended with {process.returncode}:\n{answer.read()}{trouble.read()}"
+            )
+        return Cost(
+            seconds, usage.ru_utime + usage.ru_stime, memory.anonymous, memory.resident
+        ), answer.read()

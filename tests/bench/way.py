@@ -1,0 +1,114 @@
+"""airlift itself, by its own commands: a depot and an enclave that hold the base, then the target as a delta.
+
+What is measured is ``low bundle`` and ``high import`` complete: every block decoded again as a check, volumes signed
+and synced; every chunk verified, every file digested and synced, the ledger written, the release activated.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airlift.trust import keys
+from tests.bench.pairs import Pair
+from tests.bench.peers import compare
+from tests.bench.process import Cost, run
+
+KEYS = ("root", "release", "bundler", "ledger")
+MANIFEST = """\
+airlift: 1
+release: bench
+version: "{version}"
+marking: {{level: UNCLASSIFIED}}
+components:
+  - name: model
+    kind: model
+    version: "{version}"
+    source: {{path: "./{version}"}}
+"""
+
+
+class AirliftRun:
+    """airlift at work on a pair: its depot in one folder, its enclave and volumes in another."""
+
+    name = "airlift"
+
+    def __init__(self, pair: Pair, low: Path, high: Path, *, repeats: bool) -> None:
+        self.pair, self.low, self.high, self.repeats = pair, low, high, repeats
+        self.size = self.count = 0
+        self.volumes: list[str] = []
+        low.mkdir()
+        high.mkdir()
+        self._prepare()
+
+    def make(self) -> Cost:
+        """Bundle the target as a delta."""
+        self.count += 1
+        cost, made = self._bundle("2", "--from", "bench@1")
+        self.size = made["chunk_bytes"]
+        return cost
+
+    def apply(self) -> Cost:
+        """Import the delta, into a copy of the enclave if there are repetitions; compare every file."""
+        enclave = self.high / "enclave"
+        if self.repeats:
+            enclave = shutil.copytree(enclave, self.high / "copy", symlinks=True)
+        cost, _ = self._import(enclave)
+        for path in self.pair.targets:
+            compare(enclave / "active" / "model" / path.name, path)
+        if self.repeats:
+            shutil.rmtree(enclave)
+        return cost
+
+    def _prepare(self) -> None:
+        for key in KEYS:
+            keys.write_key_pair(keys.generate(), self.low / "keys", key, None)
+        _, depot = self._run(
+            *("low", "init", "--root-key", "keys/root.key", "--root-threshold", "1"),
+            *("--release-key", "keys/release.key", "--release-threshold", "1"),
+            *("--bundler-key", "keys/bundler.key"),
+        )
+        self._run(
+            *("high", "init", "--root", depot["root"], "--expect-fingerprint", depot["fingerprint"]),
+            *("--name", "bench", "--ledger-key", "keys/ledger.key", "--enclave", self.high / "enclave"),
+        )
+        for version, sources in (("1", self.pair.bases), ("2", self.pair.targets)):
+            self._release(version, sources)
+        self._bundle("1", "--from", "none")
+        self._import(self.high / "enclave")
+
+    def _release(self, version: str, sources: Sequence[Path]) -> None:
+        folder = self.low / version
+        folder.mkdir()
+        for source, target in zip(sources, self.pair.targets, strict=True):
+            _link(source, folder / target.name)
+        (self.low / f"{version}.yaml").write_text(MANIFEST.format(version=version))
+        self._run("low", "release", f"{version}.yaml", "--key", "keys/release.key")
+        shutil.rmtree(folder)
+
+    def _bundle(self, version: str, *options: str) -> tuple[Cost, Any]:
+        output = self.high / "volumes"
+        shutil.rmtree(output, ignore_errors=True)
+        words = ("low", "bundle", f"bench@{version}", "--bundler-key", "keys/bundler.key", "--output", output)
+        cost, made = self._run(*words, *options)
+        self.volumes = [volume["path"] for volume in made["volumes"]]
+        return cost, made
+
+    def _import(self, enclave: Path) -> tuple[Cost, Any]:
+        return self._run("high", "import", *self.volumes, "--activate", "--enclave", enclave)
+
+    def _run(self, *words: str | Path) -> tuple[Cost, Any]:
+        command = [sys.executable, "-m", "airlift", *words, "--format", "json"]
+        cost, answer = run(command, self.low, os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        return cost, json.loads(answer)["data"]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Name a file a second time, or copy it to another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
