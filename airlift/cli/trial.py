@@ -8,6 +8,7 @@ import numpy as np
 from airlift.codec.adapter import ADAPTER, prediction
 from airlift.codec.block import Codec, Context
 from airlift.codec.lowrank import LOWRANK
+from airlift.codec.narrow import NARROW
 from airlift.codec.plain import EQUAL
 from airlift.tensors.element import Element
 from airlift.tensors.hint import Adapter, Hint, LowRank
@@ -34,6 +35,9 @@ def trial(codec: Codec, length: int) -> Trial:
     """Return a block of ``length`` bytes, whole rows of 1024, for a codec."""
     if codec in {LOWRANK, ADAPTER}:
         return _merged(codec, length)
+    if codec is NARROW:
+        wide = np.arange(length // 4, dtype="<u4") << np.uint32(16)
+        return Trial((wide ^ np.uint32(1 << 16)).view(np.uint8).data, [wide.view(np.uint8).data], Element.F32)
     base = np.arange(length // 2, dtype="<u2")
     target = base if codec is EQUAL else base + np.uint16(1)
     return Trial(target.view(np.uint8).data, [base.view(np.uint8).data], Element.U16)

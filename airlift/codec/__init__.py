@@ -19,6 +19,7 @@ whatever bytes it is given it returns exactly the length that was asked for or r
 | 4 | ulp | differences in units in the last place, each coded by what its size must be about |
 | 5 | lowrank | factors and an inner payload: coded against the first source plus their product |
 | 6 | adapter | a scale and an inner payload: coded against the first source plus the product of two others |
+| 7 | narrow | a narrower type and an inner payload: coded as numbers of that type |
 
 The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in NumPy: the same bytes, slower.
 """

@@ -10,10 +10,11 @@ from airlift.codec import ulp
 from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
 from airlift.codec.lowrank import LOWRANK
+from airlift.codec.narrow import NARROW
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
 from airlift.codec.ulp import ULP, Plan
-from airlift.codec.unit import unit_of
+from airlift.codec.unit import NIBBLE, unit_of
 from airlift.codec.zstd import ZSTD
 from airlift.tensors.element import Element
 from airlift.tensors.hint import Adapter, Hint
@@ -31,9 +32,9 @@ or so many bytes if the sample hardly cost anything, which says little about the
 """
 
 GOOD = 0.5
-NARROW = 16
+FEW_BITS = 16
 """Floats of so many bits that ``ulp`` brings below this share of a long block are not tried any other way. Wider ones
-may be narrow ones in disguise, with whole planes of zeros."""
+may have whole planes of zeros."""
 
 
 def encode(
@@ -67,7 +68,7 @@ def encode(
 def _smallest(target: memoryview, context: Context, effort: Effort) -> Coded | None:
     """Return the shortest of what the candidates make, None if nothing is shorter than raw."""
     best = _predicted(target, context, effort)
-    if best is not None and len(best.payload) <= CHEAP * len(target):
+    if best is not None and (best.codec == NARROW.id or len(best.payload) <= CHEAP * len(target)):
         return best
     size = len(target) if best is None else len(best.payload)
     plain = replace(context, sources=context.sources[:1], hint=None)
@@ -84,12 +85,15 @@ def _smallest(target: memoryview, context: Context, effort: Effort) -> Coded | N
 
 
 def _predicted(target: memoryview, context: Context, effort: Effort) -> Coded | None:
-    """Return what the codec that the hint speaks of makes, None if it is not shorter than raw."""
-    if context.hint is None:
-        return None
-    codec = ADAPTER if isinstance(context.hint, Adapter) else LOWRANK
-    payload = codec.encode(target, context, effort)
-    return None if payload is None or len(payload) >= len(target) else Coded(codec.id, payload)
+    """Return what a codec with another inside makes, None if none is shorter than raw.
+
+    These are the codec that the hint speaks of, and the one for numbers in too wide a type.
+    """
+    hinted = () if context.hint is None else (ADAPTER if isinstance(context.hint, Adapter) else LOWRANK,)
+    payloads = ((codec.id, codec.encode(target, context, effort)) for codec in (*hinted, NARROW))
+    found = [Coded(number, payload) for number, payload in payloads if payload is not None]
+    best = min(found, key=lambda coded: len(coded.payload), default=None)
+    return None if best is None or len(best.payload) >= len(target) else best
 
 
 def _plan(target: memoryview, context: Context) -> Plan | None:
@@ -97,7 +101,12 @@ def _plan(target: memoryview, context: Context) -> Plan | None:
     source = context.parallel(len(target))
     if context.element is Element.BYTES and source is None:
         return None
-    return ulp.plan(target, source, context.element, context.rows)
+    plan = ulp.plan(target, source, context.element, context.rows)
+    unit = unit_of(context.element)
+    if plan is None or source is None or unit.floating or unit.bits == 8:
+        return plan
+    packed = ulp.plan(target, source, Element.U8)  # of nibbles the payload is the same for every integer
+    return packed if packed is not None and packed.model.unit == NIBBLE and packed.bits < plan.bits else plan
 
 
 def _candidates(target: memoryview, context: Context, effort: Effort, cost: float) -> Iterable[Codec]:
@@ -109,7 +118,7 @@ def _candidates(target: memoryview, context: Context, effort: Effort, cost: floa
     if not parallel or len(target) <= 2 * WINDOW * WINDOWS:
         return TRIED
     unit = unit_of(context.element)
-    good = unit.floating and unit.bits == NARROW and cost < GOOD * len(target)
+    good = unit.floating and unit.bits == FEW_BITS and cost < GOOD * len(target)
     return () if good and effort < Effort.HIGH else _promising(target, context, effort, cost)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from airlift.codec import adapter, factors, lowrank, payload
+from airlift.codec import adapter, factors, lowrank, narrow, payload
 from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, view
 from airlift.codec.lowrank import LOWRANK
+from airlift.codec.narrow import NARROW
 from airlift.codec.registry import names
 from airlift.codec.ulp import ULP
 
@@ -17,8 +18,8 @@ def parts(codec: int, data: Buffer) -> Parts:
     """Return the bytes of each part of a payload that was just encoded; they sum to its length.
 
     Of ``ulp``: ``words`` (rANS states and words), ``raw bits``, ``scales`` (groups and their scales) and
-    ``tables`` (header, map and tables). Of a predicted block: ``factors``, and the parts of what is inside. Another
-    payload is one part, named after its codec.
+    ``tables`` (header, map and tables). Of a block with another inside: ``factors`` or ``header``, and the parts of
+    that. Another payload is one part, named after its codec.
     """
     taken = _PARTS.get(codec)
     if taken is not None:
@@ -42,6 +43,10 @@ def _adapter(data: memoryview) -> Parts:
     return {"factors": adapter.HEADER.size} | parts(data[0], data[adapter.HEADER.size :])
 
 
+def _narrow(data: memoryview) -> Parts:
+    return {"header": narrow.HEADER.size} | parts(data[1], data[narrow.HEADER.size :])
+
+
 _PARTS: Mapping[int, Callable[[memoryview], Parts]] = MappingProxyType(
-    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter}
+    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter, NARROW.id: _narrow}
 )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Context, check_limits, view
 from airlift.codec.lowrank import LOWRANK
+from airlift.codec.narrow import NARROW
 from airlift.codec.plain import EQUAL, RAW
 from airlift.codec.planes import PLANES
 from airlift.codec.ulp import ULP
@@ -14,7 +15,7 @@ from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 
 CODECS: Mapping[int, Codec] = MappingProxyType(
-    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER)}
+    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW)}
 )
 
 

@@ -19,6 +19,7 @@ from airlift import codec
 from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
 from airlift.codec.block import Context, Effort
+from airlift.codec.narrow import NARROW
 from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors import gguf, safetensors
@@ -30,6 +31,7 @@ from tests.support import gguf_files, weights
 from tests.support.merges import merge
 from tests.support.tensors import weights as numbers
 from tests.unit.bundle_values import BUNDLE, content
+from tests.unit.test_codec_narrow import wide
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOWEST = 5.0
@@ -97,6 +99,18 @@ def predicted(number: int) -> Iterator[Case]:
                     left_transposed=transposed, right_transposed=transposed,
                 )  # fmt: skip
             yield from coded(number, made.target, [made.base, made.b, made.a], element, hint)
+
+
+def narrowed(number: int) -> Iterator[Case]:
+    for kind, element in (
+        (Element.BF16, Element.F32),
+        (Element.F16, Element.F32),
+        (Element.F32, Element.F64),
+    ):
+        old, new = (
+            wide(np.frombuffer(numbers(kind, step=step), f"<u{kind.size}"), kind) for step in (0, 0.01)
+        )
+        yield from coded(number, new, [old], element)
 
 
 # -- bundles and files ---------------------------------------------------------------------------------------------
@@ -182,6 +196,7 @@ def parse_gguf(parts: Parts, _random: random.Random) -> None:
 TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(plain, number) for number in (2, 3, 4)},
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
+    "narrow": partial(narrowed, NARROW.id),
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,

@@ -73,7 +73,7 @@ def test_a_damaged_block_raises_an_airlift_error_or_keeps_its_length(
     number, payload, length = coded.codec, damaged(coded.payload, data), len(target)
     match data.draw(st.sampled_from(["payload", "codec", "length", "element", "sources"])):
         case "codec":
-            number = data.draw(st.integers(0, 5))
+            number = data.draw(st.integers(0, 8))
         case "length":
             length = data.draw(st.integers(0, 2 * length + 1))
         case "element":

@@ -41,6 +41,16 @@ def test_of_an_adapter(scale: float) -> None:
     assert (name, found["factors"], "words" in found) == ("adapter", 20, scale != 2)
 
 
+def test_of_numbers_in_too_wide_a_type() -> None:
+    old, new = (
+        b"".join(b"\0\0" + data[n : n + 2] for n in range(0, 8000, 2)) for data in (MERGE.base, MERGE.target)
+    )
+    made = codec.encode(new, [old], Element.F32)
+    found = parts(made.codec, made.payload)
+    assert (codec.names()[made.codec], found["header"]) == ("narrow", 4)
+    assert sum(found.values()) == len(made.payload)
+
+
 @pytest.mark.parametrize(
     ("sources", "target", "expected"),
     [

@@ -24,7 +24,7 @@ from tests.support import zstd_frames as made
 from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER = 0, 1, 2, 3, 4, 5, 6
+RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW = range(8)
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -33,6 +33,11 @@ BASE = b"".join(bytes([n * n * 37 % 256, 0x3C + n % 3]) for n in range(600))
 NEW = bytes(byte ^ (n % 7 == 0) for n, byte in enumerate(BASE))
 _SOURCES: list[list[bytes]] = [[], [BASE], [BASE, TEXT]]
 SPECIAL = bytes.fromhex("00000080010001808000ff7f807f80ffc17f803f81bf7f7f00007b00ff7bff03003c01fc") * 8
+HALVES = bytes.fromhex("00000080010001800002ff0300040084007c003c00bcf87b00fcff3500355555")
+SINGLES = struct.pack(
+    "<16f", 0, 2.0**-126, -(2.0**-126) * 1.25, 2.0**-125, -0.0, -0.1, 1, -1.25, float("inf"), 2, -3e38, 1e-30,
+    float("-inf"), 7, -1e9, 0.5,
+)  # fmt: skip
 LEFT = b"".join(
     struct.pack("<f", value) for n in range(12) for value in (n / 3 - 2, 2.0 ** (-5 * n))
 )  # (12, 2)
@@ -71,6 +76,7 @@ def good() -> Iterator[dict[str, Any]]:
     yield from _given()
     yield from _by_hand()
     yield from _predicted()
+    yield from _narrow()
 
 
 def _chosen() -> Iterator[dict[str, Any]]:
@@ -146,6 +152,28 @@ def _predicted() -> Iterator[dict[str, Any]]:
     yield _prediction(
         ADAPTER, adapter(inner=PLANES) + rest, [SPECIAL[:288], LEFT, RIGHT], Element.F32, "planes inside"
     )
+
+
+def _narrow() -> Iterator[dict[str, Any]]:
+    """Yield numbers of one type in another, XORed with 0, 1, 2, 3, 0 ..., and equal."""
+    for kind, wide, base in (
+        (Element.BF16, Element.F32, _brains_as_singles(SPECIAL[:32])),
+        (Element.F16, Element.F32, struct.pack("<16f", *struct.unpack("<16e", HALVES))),
+        (Element.F32, Element.F64, struct.pack("<16d", *struct.unpack("<16f", SINGLES))),
+    ):
+        rest = _planes(1, (1, bytes(n & 3 for n in range(16))), *[(0, b"")] * (kind.size - 1))
+        title = f"{kind.name} in {wide.name}"
+        yield _prediction(NARROW, narrow(kind, PLANES) + rest, [base], wide, title)
+        yield _prediction(NARROW, narrow(kind, EQUAL), [base], wide, f"{title}, equal")
+
+
+def _brains_as_singles(data: bytes) -> bytes:
+    return b"".join(b"\0\0" + data[n : n + 2] for n in range(0, len(data), 2))
+
+
+def narrow(kind: int, inner: int, *, zero: int = 0) -> bytes:
+    """Return the header of a narrow block."""
+    return struct.pack("<BBH", kind, inner, zero)
 
 
 def _prediction(
@@ -230,7 +258,7 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 7, 0),
+        ("codec: unknown", 8, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
@@ -241,10 +269,16 @@ def bad() -> Iterator[dict[str, Any]]:
             yield case(
                 name, Coded(number, payload), [bytes(144), LEFT, RIGHT], 144, Element.BF16, outcome=TOO_NEW
             )
+    for kind, element in ((Element.F32, Element.F32), (Element.F16, Element.BF16), (255, Element.F32)):
+        name = f"narrow: {kind} in {element.name}"
+        coded = Coded(NARROW, narrow(kind, EQUAL))
+        yield case(name, coded, [bytes(144)], 144, element, outcome=TOO_NEW)
+    coded = Coded(NARROW, narrow(Element.BF16, NARROW))
+    yield case("narrow: 7 inside", coded, [bytes(144)], 144, Element.F32, outcome=TOO_NEW)
     for name, number, payload, sources, length in (
-        *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter()
+        *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow()
     ):  # fmt: skip
-        element = Element.BF16 if number >= PLANES else Element.BYTES
+        element = Element.F32 if number == NARROW else Element.BF16 if number >= PLANES else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
 
 
@@ -411,6 +445,22 @@ def _bad_adapter() -> Iterator[Bad]:
     yield "adapter: an infinite factor", ADAPTER, adapter(), [bytes(144), LEFT, infinite], 144
     yield "adapter: two sources", ADAPTER, adapter(), [bytes(144), LEFT], 144
     yield "adapter: a long factor", ADAPTER, adapter(), [bytes(144), LEFT + bytes(8), RIGHT], 144
+
+
+def _bad_narrow() -> Iterator[Bad]:
+    base = bytes(144)
+    nan = _planes(1, (0, b""), (1, b"\x7e" * 36))
+    for name, payload, sources in (
+        ("a truncated header", narrow(Element.BF16, EQUAL)[:3], [base]),
+        ("a reserved field", narrow(Element.BF16, EQUAL, zero=1), [base]),
+        ("no source", narrow(Element.BF16, EQUAL), []),
+        ("a short source", narrow(Element.BF16, EQUAL), [base[:140]]),
+        ("a byte after the end", narrow(Element.BF16, EQUAL) + b"\0", [base]),
+        ("a source that is not narrow", narrow(Element.BF16, EQUAL), [base[:140] + b"\1\0\0\0"]),
+        ("a source with a NaN", narrow(Element.F16, EQUAL), [base[:140] + b"\0\0\xc0\x7f"]),
+        ("a target with a NaN", narrow(Element.F16, PLANES) + nan, [base]),
+    ):
+        yield f"narrow: {name}", NARROW, payload, sources, 144
 
 
 def documents() -> dict[str, dict[str, Any]]:
