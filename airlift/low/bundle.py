@@ -19,6 +19,7 @@ from airlift.low.encode import check_contents, encode
 from airlift.low.explain import Account
 from airlift.low.plan import Plan, plan
 from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish, staging
+from airlift.low.verified import Verified, verified
 from airlift.progress import Progress
 from airlift.trust.keys import Signer
 
@@ -65,9 +66,10 @@ def bundle(
     found = plan(depot, target, baseline)
     if dry_run and not explain:
         return describe(depot, job, Coded(found))
-    check_contents(depot, found, workers, progress)
+    seen = verified(depot, now)
+    check_contents(depot, found, seen, workers, progress)
     code = partial(
-        _code, depot, found, job, progress, workers=workers, check=check, effort=effort, explain=explain
+        _code, found, seen, job, progress, workers=workers, check=check, effort=effort, explain=explain
     )
     if dry_run:
         return describe(depot, job, code(None))
@@ -93,8 +95,8 @@ def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Releas
 
 
 def _code(
-    depot: Depot,
     found: Plan,
+    seen: Verified,
     job: Job,
     progress: Progress,
     folder: Path | None,
@@ -109,8 +111,9 @@ def _code(
     numbering = Numbering(found)
     tally = Tally("encoding", found.target_bytes, progress)
     encoded = encode(
-        depot,
+        seen.depot,
         found,
+        seen,
         block_bytes=chunks.block_limit(limit),
         large_bytes=chunks.block_limit(limit, large=True),
         workers=workers,
@@ -124,4 +127,4 @@ def _code(
         watched = blocks if account is None else account.watch(blocks)
         written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
-    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs)
+    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs, seen)

@@ -12,6 +12,7 @@ from pathlib import Path
 from airlift import files
 from airlift.errors import UncheckedError
 from airlift.low.depot import Depot
+from airlift.low.verified import stamp
 from airlift.progress import Progress
 
 KEPT_OPEN = 8
@@ -87,19 +88,21 @@ def forget(depot: Depot, sha512: str) -> None:
     files.remove(depot.content_path(sha512))
 
 
-def verify(depot: Depot, sha512: str, read: Read, sha256: str | None = None) -> bool:
-    """Say whether the depot holds this content, its bytes unchanged; by SHA-256 if that is given (faster)."""
+def verify(depot: Depot, sha512: str, read: Read) -> str | None:
+    """Return what the file looks like (its stamp) if the depot holds this content, its bytes unchanged; else None."""
     path = depot.content_path(sha512)
     if not path.exists():
-        return False
-    running = hashlib.sha512() if sha256 is None else hashlib.sha256()
+        return None
+    running = hashlib.sha512()
     descriptor = files.open_regular(path)
     try:
+        with files.reading(path):
+            looks = stamp(os.fstat(descriptor))
         for piece in _pieces(descriptor, path, read):
             running.update(piece)
     finally:
         os.close(descriptor)
-    return running.hexdigest() == (sha256 or sha512)
+    return looks if running.hexdigest() == sha512 else None
 
 
 @contextmanager

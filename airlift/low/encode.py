@@ -21,6 +21,7 @@ from airlift.low.content import Read, Tally
 from airlift.low.depot import Depot
 from airlift.low.plan import Plan, blocks
 from airlift.low.reader import Room, Targets, changed, read
+from airlift.low.verified import Verified
 from airlift.progress import Progress
 from airlift.tensors.segment import Segment, Source
 
@@ -42,28 +43,33 @@ class Encoded:
         return self.segment.sources[: codec.sources(self.codec)]
 
 
-def check_contents(depot: Depot, plan: Plan, workers: int, progress: Progress) -> None:
-    """Digest every base that will be read, and look whether every target is there; targets are digested when coded.
+def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, progress: Progress) -> None:
+    """Digest the bases that will be read, unless they were not long ago; look whether every target is there.
+
+    Targets are digested when they are coded.
 
     Raises:
         DigestError: a file is missing or has changed.
     """
     targets = {item.entry.sha512 for item in plan.files}
     bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
+    bases = [item for item in bases if not verified.holds(item.entry.sha512)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     for item in plan.files:
         if not depot.content_path(item.entry.sha512).exists():
             raise changed(depot, item)
     with ThreadPoolExecutor(workers) as pool:
-        good = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)
-        for item, is_good in zip(bases, good, strict=True):
-            if not is_good:
+        looks = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)
+        for item, look in zip(bases, looks, strict=True):
+            if look is None:
                 raise changed(depot, item)
+            verified.note(item.entry.sha512, look)
 
 
 def encode(
     depot: Depot,
     plan: Plan,
+    verified: Verified,
     *,
     block_bytes: int,
     large_bytes: int,
@@ -82,7 +88,7 @@ def encode(
     work = _Work(depot, plan, check, effort)
     for _ in range(workers):
         work.free.put(_Memory())
-    targets, rooms = Targets(depot, plan), [Room() for _ in range(2 * workers)]
+    targets, rooms = Targets(depot, plan, verified), [Room() for _ in range(2 * workers)]
     queue: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
         try:

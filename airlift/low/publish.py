@@ -25,6 +25,7 @@ from airlift.low.depot import Depot
 from airlift.low.explain import ComponentCost
 from airlift.low.log import record
 from airlift.low.plan import Plan
+from airlift.low.verified import Verified
 from airlift.low.volumes import Carried, VolumeInfo
 from airlift.trust import bundling, repository, roles, targets
 from airlift.trust.keys import Signer
@@ -97,6 +98,7 @@ class Coded:
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
     explain: tuple[ComponentCost, ...] | None = None
+    seen: Verified | None = None
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -134,6 +136,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
     """
     with depot.lock():
+        if coded.seen is not None:
+            coded.seen.save()
         made = _manifest(depot, job, coded)
         documents = _documents(depot, made)
         shares = _cut(depot, job, made, documents)

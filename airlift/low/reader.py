@@ -14,6 +14,7 @@ from airlift.errors import DigestError
 from airlift.low import content
 from airlift.low.depot import Depot
 from airlift.low.plan import Placed, Plan
+from airlift.low.verified import Verified, stamp
 from airlift.tensors.segment import Segment
 
 
@@ -36,7 +37,9 @@ class Targets:
 
     depot: Depot
     plan: Plan
+    verified: Verified
     _running: "hashlib._Hash" = field(default_factory=hashlib.sha512)
+    _looks: str = ""
 
     def read(self, number: int, block: Segment, room: Room) -> memoryview:
         """Return the bytes of the next block of file ``number`` of the plan.
@@ -46,13 +49,22 @@ class Targets:
             UncheckedError: it cannot be read.
         """
         placed = self.plan.files[number]
+        sha512 = placed.entry.sha512
         if not block.start:
-            self._running = hashlib.sha512()
-        data = read(self.depot, placed.entry.sha512, block.start, room.take(block.length))
+            self._running, self._looks = hashlib.sha512(), self._look(sha512)
+        data = read(self.depot, sha512, block.start, room.take(block.length))
         self._running.update(data)
-        if block.end == placed.entry.size and self._running.hexdigest() != placed.entry.sha512:
-            raise changed(self.depot, placed)
+        if block.end == placed.entry.size:
+            if self._running.hexdigest() != sha512:
+                raise changed(self.depot, placed)
+            if self._look(sha512) == self._looks:
+                self.verified.note(sha512, self._looks)
         return data
+
+    def _look(self, sha512: str) -> str:
+        path = self.depot.content_path(sha512)
+        with files.reading(path):
+            return stamp(path.stat())
 
 
 def read(depot: Depot, sha512: str, start: int, room: memoryview) -> memoryview:

@@ -4,7 +4,7 @@ Order of writes: content, then the manifest, then the index of releases, then th
 Whatever fails, content that no release names is removed again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +31,7 @@ from airlift.low.depot import Depot
 from airlift.low.differences import describe
 from airlift.low.log import record
 from airlift.low.signing import Change
+from airlift.low.verified import verified
 from airlift.policy.judge import check_comparable, requirement_objections
 from airlift.progress import Progress
 from airlift.trust import proposal, targets
@@ -104,7 +105,16 @@ def release(
                 lines = tuple(describe(draft.release, signing.previous(depot, draft.release)))
                 return _result(depot, draft, (), lines, known=known)
             _keep(depot, draft.release)
+        _note(depot, draft.new, now)
         return _propose(depot, draft, signers, now, known=known, replace=replace)
+
+
+def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
+    """Remember that content which just came in has its digest."""
+    seen = verified(depot, now)
+    for sha512 in new:
+        seen.take(sha512)
+    seen.save()
 
 
 def _propose(

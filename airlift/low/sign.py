@@ -107,7 +107,7 @@ def _sign(
     depot: Depot, chosen: tuple[str, ...], signers: Sequence[Signer], now: datetime, progress: Progress
 ) -> tuple[Change, ...]:
     if signers and TARGETS in chosen:
-        signing.recheck_content(depot, progress)
+        signing.recheck_content(depot, now, progress)
     changes = signing.sign_roles(depot, chosen, signers, now)
     for item in changes if signers else ():
         record(depot, now, "sign", role=item.role, version=item.version, published=item.published)

@@ -11,6 +11,7 @@ from airlift.low import content
 from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.differences import describe
+from airlift.low.verified import verified
 from airlift.progress import Progress
 from airlift.trust import change, exchange, metadata, repository, roles, targets
 from airlift.trust.keys import Signer
@@ -161,7 +162,7 @@ def previous(depot: Depot, release: Release) -> Release | None:
     return None
 
 
-def recheck_content(depot: Depot, progress: Progress) -> None:
+def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
     """Read every file of the releases to be signed again and compare it with its manifest.
 
     Raises:
@@ -171,12 +172,16 @@ def recheck_content(depot: Depot, progress: Progress) -> None:
         digest: size for release in pending_releases(depot) for digest, size in release.contents().items()
     }
     tally = Tally("checking", sum(wanted.values()), progress)
+    seen = verified(depot, now)
     for digest in wanted:
-        if not content.verify(depot, digest, tally.add):
+        looks = content.verify(depot, digest, tally.add)
+        if looks is None:
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",
                 hint=content.repair_hint(depot, digest),
             )
+        seen.note(digest, looks)
+    seen.save()
 
 
 def published_quorum(depot: Depot) -> tuple[int, int]:
