@@ -44,7 +44,12 @@ For = Annotated[
 ]
 Check = Annotated[bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")]
 HowMuch = Annotated[
-    Effort, typer.Option("--effort", help="high takes longer for a smaller bundle; the high side is as fast.")
+    Effort,
+    typer.Option(
+        "--effort",
+        help="high: a merge of low rank becomes about an eighth smaller in twice the time, a fine-tune hardly so. "
+        "Importing takes as long.",
+    ),
 ]
 Explain = Annotated[
     bool,

@@ -119,7 +119,7 @@ def _candidates(target: memoryview, context: Context, effort: Effort, cost: floa
         return TRIED
     unit = unit_of(context.element)
     good = unit.floating and unit.bits == FEW_BITS and cost < GOOD * len(target)
-    return () if good and effort < Effort.HIGH else _promising(target, context, effort, cost)
+    return () if good else _promising(target, context, effort, cost)
 
 
 def _promising(target: memoryview, context: Context, effort: Effort, cost: float) -> list[Codec]:
