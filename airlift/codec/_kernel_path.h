@@ -13,23 +13,24 @@ TARGET static void ON(look_up)(const uint8_t *map, int contexts, uint8_t *places
 }
 
 /* Decode n symbols, the first of lane 0. words has n readable words. */
-TARGET static const uint16_t *ON(rans_read)(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+TARGET static const Unit16 *ON(rans_read)(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
 {
     return rans_read_plain(looked, states, lanes, words, tables, n, out, 0);
 }
 
 /* Code n symbols, the first of lane 0, from the last to the first; words grow downwards and have n free before. */
-TARGET static uint16_t *ON(rans_write)(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+TARGET static uint16_t *ON(rans_write)(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
-    return rans_write_plain(entries, states, lanes, words, tables, symbols, n, 0);
+    return rans_write_plain(entries, states, lanes, words, index, n, 0);
 }
-/* The places of bytes that are at least DIRECT; large has n + 1 places. */
-TARGET static size_t ON(find_large)(const uint8_t *symbols, size_t n, uint16_t *large)
+
+/* The places of bytes that are at least `from`; large has n + 72 places. */
+TARGET static size_t ON(find_large)(const uint8_t *symbols, size_t n, int from, uint16_t *large)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         large[count] = (uint16_t)i;
-        count += symbols[i] >= DIRECT;
+        count += symbols[i] >= from;
     }
     return count;
 }
@@ -96,10 +97,10 @@ TARGET static size_t ON(find_large)(const uint8_t *symbols, size_t n, uint16_t *
 #define AT(type, pointer) ((type *)(pointer))
 #define WIDE(name, width) JOIN3(name, width, NAME)
 
-/* Take the next count coded units: where they are, and their contexts. If out is given, still units before them are
+/* Take the next count coded units: where they are, and what map has for their contexts. If out is given, still units before them are
  * copied to it from base. Sizes were checked: they last.
  */
-TARGET static void ON(take)(const Model *m, Groups *groups, const uint8_t *base, size_t count, Tile *tile, uint8_t *places, uint8_t *out)
+TARGET static void ON(take)(const Model *m, Groups *groups, const uint8_t *map, const uint8_t *base, size_t count, Tile *tile, uint8_t *places, uint8_t *out)
 {
     const size_t size = (size_t)m->size;
     tile->count = count;
@@ -119,15 +120,17 @@ TARGET static void ON(take)(const Model *m, Groups *groups, const uint8_t *base,
         }
         size_t step = count < groups->left ? count : groups->left;
         const uint8_t *with = base ? base + groups->position * size : NULL;
-        if (m->context == PLAIN)
-            memset(places, 0, step);
-        else if (m->context == SYMBOL)
+        int level = groups->level;
+        if (m->context == SYMBOL) {
             memcpy(places, with, step);
+            ON(look_up)(map, m->contexts, places, step);
+        } else if (m->context == PLAIN || !m->delta || m->mantissa < 0)
+            memset(places, map[m->context == PLAIN || level < 0 ? 0 : level > CONTEXTS - 1 ? CONTEXTS - 1 : level], step);
         else
-            BY_SIZE(m->size, WIDE(scaled, _8)(m, with, groups->level, step, places),
-                    WIDE(scaled, _16)(m, AT(const Unit16, with), groups->level, step, places),
-                    WIDE(scaled, _32)(m, AT(const Unit32, with), groups->level, step, places),
-                    WIDE(scaled, _64)(m, AT(const Unit64, with), groups->level, step, places));
+            BY_SIZE(m->size, WIDE(scaled, _8)(m, with, level, map, step, places),
+                    WIDE(scaled, _16)(m, AT(const Unit16, with), level, map, step, places),
+                    WIDE(scaled, _32)(m, AT(const Unit32, with), level, map, step, places),
+                    WIDE(scaled, _64)(m, AT(const Unit64, with), level, map, step, places));
         Piece *last = tile->piece + tile->pieces;
         if (tile->pieces && last[-1].start + last[-1].count == groups->position)
             last[-1].count += step;
@@ -158,7 +161,7 @@ static inline void ON(prefetch)(const Tile *tile, size_t size, const uint8_t *fr
         __builtin_prefetch(from + k);
 }
 
-TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t *base, const uint32_t *sizes, size_t groups, uint64_t *sums, uint16_t *tops, uint8_t *moved)
+TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t *base, const Unit32 *sizes, size_t groups, uint64_t *sums, uint16_t *tops, uint8_t *moved)
 {
     for (size_t g = 0; g < groups; g++) {
         Measure found;
@@ -175,34 +178,38 @@ TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t 
     }
 }
 
-/* Contexts, symbols and counts of the coded units; returns how many bytes of raw bits were written. */
-TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *new, const uint8_t *base, size_t live, uint8_t *places, uint8_t *symbols, uint32_t *counts, uint8_t *raw)
+/* Contexts and symbols of the coded units, and their counts; returns how many bytes of raw bits were written. */
+TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *new, const uint8_t *base, size_t live, uint16_t *index, uint32_t *counts, uint8_t *raw)
 {
     Scratch scratch;
     BitWriter bits = {raw, 0, 0};
     const size_t size = (size_t)m->size;
+    uint8_t *symbols = scratch.symbols, contexts[SYMBOLS];
+    for (int c = 0; c < SYMBOLS; c++)
+        contexts[c] = (uint8_t)c;
     for (size_t first = 0; first < live; first += TILE) {
         size_t n = live - first < TILE ? live - first : TILE;
-        uint8_t *context = places + first, *symbol = symbols + first;
-        ON(take)(m, &groups, base, n, &scratch.tile, context, NULL);
+        ON(take)(m, &groups, contexts, base, n, &scratch.tile, scratch.places, NULL);
         const uint8_t *from = ON(gathered)(&scratch.tile, size, new, scratch.new.w8);
         const uint8_t *with = ON(gathered)(&scratch.tile, size, base, scratch.base.w8);
         if (m->codes) {
-            BY_SIZE(size, WIDE(differ, _8)(m, from, with, n, symbol),
+            BY_SIZE(size, WIDE(differ, _8)(m, from, with, n, symbols),
                     WIDE(differ, _16)(m, AT(const Unit16, from), AT(const Unit16, with), n, scratch.codes.w16);
-                    WIDE(symbols, _16)(scratch.codes.w16, n, symbol, scratch.large, &bits),
+                    WIDE(symbols, _16)(scratch.codes.w16, n, symbols, scratch.large, &bits),
                     WIDE(differ, _32)(m, AT(const Unit32, from), AT(const Unit32, with), n, scratch.codes.w32);
-                    WIDE(symbols, _32)(scratch.codes.w32, n, symbol, scratch.large, &bits),
+                    WIDE(symbols, _32)(scratch.codes.w32, n, symbols, scratch.large, &bits),
                     WIDE(differ, _64)(m, AT(const Unit64, from), AT(const Unit64, with), n, scratch.codes.w64);
-                    WIDE(symbols, _64)(scratch.codes.w64, n, symbol, scratch.large, &bits));
+                    WIDE(symbols, _64)(scratch.codes.w64, n, symbols, scratch.large, &bits));
         } else {
             uint8_t *rest = raw + first * (size - 1);
-            BY_SIZE(size, WIDE(turn, _8)(from, n, symbol, rest),
-                    WIDE(turn, _16)(AT(const Unit16, from), n, symbol, rest),
-                    WIDE(turn, _32)(AT(const Unit32, from), n, symbol, rest),
-                    WIDE(turn, _64)(AT(const Unit64, from), n, symbol, rest));
+            BY_SIZE(size, WIDE(turn, _8)(from, n, symbols, rest),
+                    WIDE(turn, _16)(AT(const Unit16, from), n, symbols, rest),
+                    WIDE(turn, _32)(AT(const Unit32, from), n, symbols, rest),
+                    WIDE(turn, _64)(AT(const Unit64, from), n, symbols, rest));
         }
-        count(counts, context, symbol, n);
+        for (size_t i = 0; i < n; i++)
+            index[first + i] = (uint16_t)(scratch.places[i] << 8 | symbols[i]);
+        count(counts, index + first, n);
     }
     return m->codes ? (size_t)(end_bits(&bits) - raw) : live * (size - 1);
 }
@@ -210,53 +217,66 @@ TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *n
 /* Decode n symbols into units; whether the raw bits were enough. */
 TARGET static int ON(resolve)(const Model *m, Scratch *scratch, const uint8_t *base, size_t n, uint8_t *out, BitReader *bits)
 {
-    int good = 1;
-    if (m->codes)
-        BY_SIZE(m->size, WIDE(restore, _8)(m, scratch->symbols, base, n, out),
-                good = WIDE(codes, _16)(scratch->symbols, n, scratch->codes.w16, scratch->large, bits);
-                WIDE(restore, _16)(m, scratch->codes.w16, AT(const Unit16, base), n, AT(Unit16, out)),
-                good = WIDE(codes, _32)(scratch->symbols, n, scratch->codes.w32, scratch->large, bits);
-                WIDE(restore, _32)(m, scratch->codes.w32, AT(const Unit32, base), n, AT(Unit32, out)),
-                good = WIDE(codes, _64)(scratch->symbols, n, scratch->codes.w64, scratch->large, bits);
-                WIDE(restore, _64)(m, scratch->codes.w64, AT(const Unit64, base), n, AT(Unit64, out)));
-    else {
+    const uint8_t *symbols = scratch->symbols;
+    if (!m->codes) {
         const uint8_t *rest = bits->data + bits->position / 8; /* its length was checked */
         bits->position += 8 * n * (size_t)(m->size - 1);
-        BY_SIZE(m->size, WIDE(unturn, _8)(scratch->symbols, rest, n, out),
-                WIDE(unturn, _16)(scratch->symbols, rest, n, AT(Unit16, out)),
-                WIDE(unturn, _32)(scratch->symbols, rest, n, AT(Unit32, out)),
-                WIDE(unturn, _64)(scratch->symbols, rest, n, AT(Unit64, out)));
+        BY_SIZE(m->size, WIDE(unturn, _8)(symbols, rest, n, out),
+                WIDE(unturn, _16)(symbols, rest, n, AT(Unit16, out)),
+                WIDE(unturn, _32)(symbols, rest, n, AT(Unit32, out)),
+                WIDE(unturn, _64)(symbols, rest, n, AT(Unit64, out)));
+        return 1;
     }
-    return good;
+    BY_SIZE(m->size, WIDE(restore, _8)(m, symbols, base, n, out),
+            WIDE(restore, _16)(m, symbols, AT(const Unit16, base), n, AT(Unit16, out));
+            WIDE(correct, _16)(m, scratch, AT(const Unit16, base), n, AT(Unit16, out), bits),
+            WIDE(restore, _32)(m, symbols, AT(const Unit32, base), n, AT(Unit32, out));
+            WIDE(correct, _32)(m, scratch, AT(const Unit32, base), n, AT(Unit32, out), bits),
+            WIDE(restore, _64)(m, symbols, AT(const Unit64, base), n, AT(Unit64, out));
+            WIDE(correct, _64)(m, scratch, AT(const Unit64, base), n, AT(Unit64, out), bits));
+    return bits->position <= 8 * (uint64_t)bits->size;
 }
 
-/* Decode all units into out; NULL, or what is wrong. words is followed by TILE readable words. */
-TARGET static const char *ON(read)(const Model *m, Groups groups, const uint32_t *looked, const uint8_t *map, uint32_t *states, size_t lanes, const uint16_t *words, size_t word_count, BitReader bits, const uint8_t *base, size_t live, uint8_t *out, size_t length)
+/* Where the next n units can take a word each: in place, or, near the end, in a padded copy. */
+static void ON(pad)(Coded *coded, size_t n, Unit16 *tail)
+{
+    size_t left = (size_t)(coded->end - coded->words);
+    if (left >= n + 32 || (coded->words >= tail && coded->words <= tail + 2 * TILE + 64))
+        return;
+    memcpy(tail, coded->words, 2 * left);
+    memset(tail + left, 0, 2 * (2 * TILE + 64 - left));
+    coded->words = tail;
+    coded->end = tail + left;
+}
+
+/* Decode all units; NULL, or what is wrong. */
+TARGET static const char *ON(read)(const Model *m, Coded coded, const uint32_t *looked, uint32_t *states)
 {
     Scratch scratch;
-    const uint16_t *end = words + word_count;
     const Tile *tile = &scratch.tile;
+    const uint8_t *base = coded.base;
     const size_t size = (size_t)m->size;
-    for (size_t first = 0; first < live; first += TILE) {
-        size_t n = live - first < TILE ? live - first : TILE;
-        ON(take)(m, &groups, base, n, &scratch.tile, scratch.places, out);
-        ON(prefetch)(tile, size, base, length);
-        ON(look_up)(map, m->contexts, scratch.places, n);
-        words = ON(rans_read)(looked, states, lanes, words, scratch.places, n, scratch.symbols);
-        if (words > end)
+    for (size_t first = 0; first < coded.live; first += TILE) {
+        size_t n = coded.live - first < TILE ? coded.live - first : TILE;
+        ON(take)(m, &coded.groups, coded.map, base, n, &scratch.tile, scratch.places, coded.out);
+        ON(prefetch)(tile, size, base, coded.length);
+        ON(pad)(&coded, n, scratch.tail);
+        coded.words = ON(rans_read)(looked, states, coded.lanes, coded.words, scratch.places, n, scratch.symbols);
+        if (coded.words > coded.end)
             return "an ulp block has too few words";
         const uint8_t *with = ON(gathered)(tile, size, base, scratch.base.w8);
-        uint8_t *to = tile->pieces == 1 ? out + tile->piece[0].start * size : scratch.new.w8;
-        if (!ON(resolve)(m, &scratch, with, n, to, &bits))
+        uint8_t *to = tile->pieces == 1 ? coded.out + tile->piece[0].start * size : scratch.new.w8;
+        if (!ON(resolve)(m, &scratch, with, n, to, &coded.bits))
             return "an ulp block's raw bits do not end where they should";
         for (size_t k = 0, done = 0; tile->pieces > 1 && k < tile->pieces; done += tile->piece[k++].count)
-            memcpy(out + tile->piece[k].start * size, to + done * size, tile->piece[k].count * size);
+            memcpy(coded.out + tile->piece[k].start * size, to + done * size, tile->piece[k].count * size);
     }
-    if (base && groups.position * size + groups.left * size < length) /* what is still at the end */
-        memcpy(out + groups.position * size, base + groups.position * size, length - groups.position * size);
-    if (m->codes && !at_end(&bits))
+    size_t end = coded.groups.position * size;
+    if (base && end < coded.length) /* what is still at the end */
+        memcpy(coded.out + end, base + end, coded.length - end);
+    if (m->codes && !at_end(&coded.bits))
         return "an ulp block's raw bits do not end where they should";
-    return words == end ? NULL : "an ulp block's words do not end where they should";
+    return coded.words == coded.end ? NULL : "an ulp block's words do not end where they should";
 }
 
 #undef ON

@@ -17,13 +17,9 @@ TARGET static inline U PATH(order)(U x, U flip)
 }
 
 #if !defined(VECTOR) || UNIT_BYTES != 2
-/* Contexts of n units of one group; level is offset + scale. */
-TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int level, size_t n, uint8_t *restrict out)
+/* What map has for the contexts of n units of one group; level is offset + scale. Only floats with a base get here. */
+TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int level, const uint8_t *map, size_t n, uint8_t *restrict out)
 {
-    if (!m->delta || m->mantissa < 0) {
-        memset(out, level < 0 ? 0 : level > CONTEXTS - 1 ? CONTEXTS - 1 : level, n);
-        return;
-    }
     const int mantissa = m->mantissa, shift = m->shift;
 #if UNIT_BYTES <= 2
     /* Exponents are below 2^8, so levels outside [-1, 2104] mean no more than these do, and 16 bits suffice. */
@@ -43,6 +39,7 @@ TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int leve
         out[i] = (uint8_t)(c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
     }
 #endif
+    JOIN2(look_up, NAME)(map, CONTEXTS, out, n);
 }
 #endif
 
@@ -64,21 +61,23 @@ TARGET static void PATH(differ)(const Model *m, const U *restrict new, const U *
     }
 }
 
-/* Units from zigzagged differences; the inverse of differ. */
-TARGET static void PATH(restore)(const Model *m, const U *restrict codes, const U *restrict base, size_t n, U *restrict out)
+/* A unit from a zigzagged difference. */
+TARGET static inline U PATH(apply)(U code, U base, U flip)
+{
+    U d = (U)((U)(code >> 1) ^ (U)(0 - (U)(code & 1)));
+    return PATH(order)((U)(PATH(order)(base, flip) + d), flip);
+}
+
+/* Units from symbols as if all were zigzagged differences; the inverse of differ. */
+TARGET static void PATH(restore)(const Model *m, const uint8_t *restrict symbols, const U *restrict base, size_t n, U *restrict out)
 {
     const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0);
-    if (!base) {
-        for (size_t i = 0; i < n; i++) {
-            U d = (U)((U)(codes[i] >> 1) ^ (U)(0 - (U)(codes[i] & 1)));
-            out[i] = (U)(PATH(order)(d, flip) & keep);
-        }
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        U d = (U)((U)(codes[i] >> 1) ^ (U)(0 - (U)(codes[i] & 1)));
-        out[i] = (U)(PATH(order)((U)(PATH(order)(base[i], flip) + d), flip) & keep);
-    }
+    if (base)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (U)(PATH(apply)(symbols[i], base[i], flip) & keep);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = (U)(PATH(apply)(symbols[i], 0, flip) & keep);
 }
 
 /* What the scale of one group follows from; see reference.survey. */
@@ -135,34 +134,32 @@ TARGET static void PATH(symbols)(const U *restrict codes, size_t n, uint8_t *res
 {
     for (size_t i = 0; i < n; i++)
         out[i] = (uint8_t)(codes[i] < 255 ? codes[i] : 255);
-    size_t count = JOIN2(find_large, NAME)(out, n, large);
+    const int from = direct(UNIT_BYTES), log = direct_log(UNIT_BYTES);
+    size_t count = JOIN2(find_large, NAME)(out, n, from, large);
     for (size_t k = 0; k < count; k++) {
         uint64_t z = codes[large[k]];
         int length = 61 - __builtin_clzll(z); /* floor(log2 z) - 2 */
-        out[large[k]] = (uint8_t)(DIRECT + 4 * (length - 2) + ((z >> length) & 3));
+        out[large[k]] = (uint8_t)(from + 4 * (length + 2 - log) + (int)((z >> length) & 3));
         PUT_BITS(bits, z & (((uint64_t)1 << length) - 1), length);
     }
 }
 
-/* Zigzagged differences of symbols; false if the raw bits end too early. */
-TARGET static int PATH(codes)(const uint8_t *restrict symbols, size_t n, U *restrict out, uint16_t *restrict large, BitReader *bits)
+/* Put the units right whose symbols have raw bits. */
+TARGET static void PATH(correct)(const Model *m, Scratch *scratch, const U *base, size_t n, U *out, BitReader *bits)
 {
-    size_t count = JOIN2(find_large, NAME)(symbols, n, large);
-    for (size_t i = 0; i < n; i++)
-        out[i] = symbols[i];
-    size_t k = 0;
-#if UNIT_BYTES < 8
-    if (bits->position / 8 + 4 * n + 8 <= bits->size) /* enough, whatever the lengths are */
-        for (; k < count; k++) {
-            int token = symbols[large[k]] - DIRECT, length = (token >> 2) + 2;
-            out[large[k]] = (U)(((uint64_t)(4 | (token & 3)) << length) | get_few_bits(bits, length));
-        }
-#endif
-    for (; k < count; k++) {
-        int token = symbols[large[k]] - DIRECT, length = (token >> 2) + 2;
-        out[large[k]] = (U)(((uint64_t)(4 | (token & 3)) << length) | get_bits(bits, length));
+    const U flip = FLIP(m);
+    const int from = direct(UNIT_BYTES), log = direct_log(UNIT_BYTES);
+    const uint16_t *large = scratch->large;
+    const int enough = UNIT_BYTES < 8 && bits->position / 8 + 4 * n + 8 <= bits->size; /* whatever the lengths are */
+    size_t count = JOIN2(find_large, NAME)(scratch->symbols, n, from, scratch->large);
+    BitReader reader = *bits; /* which no unit that is written can be thought to change */
+    for (size_t k = 0; k < count; k++) {
+        size_t i = large[k];
+        int token = scratch->symbols[i] - from, length = (token >> 2) + log - 2;
+        uint64_t low = enough ? get_few_bits(&reader, length) : get_bits(&reader, length);
+        out[i] = PATH(apply)((U)((uint64_t)(4 | (token & 3)) << length | low), base ? base[i] : 0, flip);
     }
-    return bits->position <= 8 * (uint64_t)bits->size;
+    bits->position = reader.position;
 }
 #endif
 

@@ -31,35 +31,59 @@ static void fill_permutations(void)
 
 #define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
 
+/* A map of CONTEXTS bytes in registers. */
+typedef struct {
+    __m256i part[4];
+} Map;
+
+AVX2 static inline Map load_map(const uint8_t *map)
+{
+    Map loaded;
+    for (int k = 0; k < 4; k++)
+        loaded.part[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(map + 16 * k)));
+    return loaded;
+}
+
+/* What it has for 32 contexts: pshufb gives 0 where the top bit is set, and adding 0x70 sets it outside part k. */
+AVX2 static inline __m256i look_up_32(const Map *map, __m256i c)
+{
+    __m256i found = _mm256_setzero_si256();
+    for (int k = 0; k < 4; k++) {
+        __m256i place = _mm256_adds_epu8(_mm256_sub_epi8(c, _mm256_set1_epi8((char)(16 * k))), _mm256_set1_epi8(0x70));
+        found = _mm256_or_si256(found, _mm256_shuffle_epi8(map->part[k], place));
+    }
+    return found;
+}
+
 AVX2 static void look_up_avx2(const uint8_t *map, int contexts, uint8_t *places, size_t n)
 {
     size_t i = 0;
     if (contexts == CONTEXTS) {
-        __m256i part[4];
-        for (int k = 0; k < 4; k++)
-            part[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(map + 16 * k)));
+        const Map loaded = load_map(map);
         for (; i + 32 <= n; i += 32) {
-            __m256i c = _mm256_loadu_si256((const __m256i *)(places + i)), found = _mm256_setzero_si256();
-            for (int k = 0; k < 4; k++) { /* pshufb gives 0 where the top bit is set: 0x70 sets it outside part k */
-                __m256i index = _mm256_sub_epi8(c, _mm256_set1_epi8((char)(16 * k)));
-                found = _mm256_or_si256(found, _mm256_shuffle_epi8(part[k], _mm256_adds_epu8(index, _mm256_set1_epi8(0x70))));
-            }
-            _mm256_storeu_si256((__m256i *)(places + i), found);
+            __m256i c = _mm256_loadu_si256((const __m256i *)(places + i));
+            _mm256_storeu_si256((__m256i *)(places + i), look_up_32(&loaded, c));
         }
     }
     for (; i < n; i++)
         places[i] = map[places[i]];
 }
 
-/* Contexts of n 16-bit units of one group; see _kernel_width.h. */
-AVX2 static void scaled_16_avx2(const Model *m, const Unit16 *base, int level, size_t n, uint8_t *out)
+static inline uint8_t scaled_one(const Model *m, uint16_t base, int level, const uint8_t *map)
 {
-    const int still = !m->delta || m->mantissa < 0;
+    int e = (base & 0x7fff) >> m->mantissa, c = level - ((e > 1 ? e : 1) << m->shift);
+    return map[c < 0 ? 0 : c > CONTEXTS - 1 ? CONTEXTS - 1 : c];
+}
+
+/* What map has for the contexts of n 16-bit units of one group; see _kernel_width.h. */
+AVX2 static void scaled_16_avx2(const Model *m, const Unit16 *base, int level, const uint8_t *map, size_t n, uint8_t *out)
+{
     const __m256i top = _mm256_set1_epi16((int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level));
     const __m256i sign = _mm256_set1_epi16(0x7fff), one = _mm256_set1_epi16(1);
     const __m128i right = _mm_cvtsi32_si128(m->mantissa), left = _mm_cvtsi32_si128(m->shift);
+    const Map loaded = load_map(map);
     size_t i = 0;
-    for (; !still && i + 32 <= n; i += 32) {
+    for (; i + 32 <= n; i += 32) {
         __m256i part[2];
         for (int k = 0; k < 2; k++) {
             __m256i b = _mm256_loadu_si256((const __m256i *)(base + i + 16 * k));
@@ -67,33 +91,30 @@ AVX2 static void scaled_16_avx2(const Model *m, const Unit16 *base, int level, s
             e = _mm256_sll_epi16(_mm256_max_epi16(e, one), left);
             part[k] = _mm256_min_epi16(_mm256_sub_epi16(top, e), _mm256_set1_epi16(CONTEXTS - 1));
         }
-        __m256i c = _mm256_packus_epi16(part[0], part[1]); /* below 0 becomes 0 */
-        _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute4x64_epi64(c, 0xd8));
+        __m256i c = _mm256_permute4x64_epi64(_mm256_packus_epi16(part[0], part[1]), 0xd8); /* below 0 becomes 0 */
+        _mm256_storeu_si256((__m256i *)(out + i), look_up_32(&loaded, c));
     }
-    for (; i < n; i++) {
-        int e = still ? 0 : (base[i] & 0x7fff) >> m->mantissa;
-        int c = still ? level : level - ((e > 1 ? e : 1) << m->shift);
-        out[i] = (uint8_t)(c < 0 ? 0 : c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
-    }
+    for (; i < n; i++)
+        out[i] = scaled_one(m, base[i], level, map);
 }
 
-/* Write the places of the bits of mask, from first on, eight at a time; up to eight too many are overwritten later. */
+/* Write the places of the bits of mask, from first on, four at a time; up to four too many are overwritten later. */
 AVX2 static inline size_t spread(uint64_t mask, size_t first, uint16_t *out)
 {
     size_t count = (size_t)__builtin_popcountll(mask), done = 0;
     do {
-        for (int k = 0; k < 8; k++) {
+        for (int k = 0; k < 4; k++) {
             out[done + (size_t)k] = (uint16_t)(first + _tzcnt_u64(mask));
             mask = _blsr_u64(mask);
         }
-        done += 8;
+        done += 4;
     } while (done < count);
     return count;
 }
 
-AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, uint16_t *large)
+AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, int from, uint16_t *large)
 {
-    const __m256i direct = _mm256_set1_epi8(DIRECT);
+    const __m256i direct = _mm256_set1_epi8((char)from);
     size_t count = 0, i = 0;
     for (; i + 64 <= n; i += 64) {
         uint64_t mask = 0;
@@ -102,45 +123,45 @@ AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, uint16_t *l
             uint32_t half = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(s, direct), s));
             mask |= (uint64_t)half << (32 * k);
         }
-        if (mask)
-            count += spread(mask, i, large + count);
+        count += spread(mask, i, large + count);
     }
     for (; i < n; i++) {
         large[count] = (uint16_t)i;
-        count += symbols[i] >= DIRECT;
+        count += symbols[i] >= from;
     }
     return count;
 }
 
-/* Replace n indices (even) by what they look up, two at a time. Plain loads: gathers are slow where microcode had to
- * close their leaks.
+/* Replace n indices (a multiple of 8) by what they look up, two at a time. Plain loads: gathers are slow where microcode
+ * had to close their leaks.
  */
 static inline void fetch(const uint32_t *from, uint32_t *index, size_t n)
 {
-#pragma GCC unroll 8
-    for (size_t i = 0; i < n; i += 2) {
-        uint64_t both;
-        memcpy(&both, index + i, 8);
-        both = from[(uint32_t)both] | (uint64_t)from[both >> 32] << 32;
-        memcpy(index + i, &both, 8);
-    }
+    for (const uint32_t *end = index + n; index < end; index += 8)
+#pragma GCC unroll 4
+        for (int i = 0; i < 8; i += 2) {
+            uint64_t both;
+            memcpy(&both, index + i, 8);
+            both = from[(uint32_t)both] | (uint64_t)from[both >> 32] << 32;
+            memcpy(index + i, &both, 8);
+        }
 }
 
-/* The entries of n symbols (even), with plain loads as well. */
-static inline void find(const uint32_t *entries, const uint8_t *tables, const uint8_t *symbols, size_t n, uint32_t *out)
+/* The entries of n units (a multiple of 8), with plain loads as well. */
+static inline void find(const uint32_t *entries, const uint16_t *index, size_t n, uint32_t *out)
 {
-#pragma GCC unroll 8
-    for (size_t i = 0; i < n; i += 2) {
-        uint64_t both = entries[(size_t)tables[i] << 8 | symbols[i]];
-        both |= (uint64_t)entries[(size_t)tables[i + 1] << 8 | symbols[i + 1]] << 32;
-        memcpy(out + i, &both, 8);
-    }
+    for (const uint16_t *end = index + n; index < end; index += 8, out += 8)
+#pragma GCC unroll 4
+        for (int i = 0; i < 8; i += 2) {
+            uint64_t both = entries[index[i]] | (uint64_t)entries[index[i + 1]] << 32;
+            memcpy(out + i, &both, 8);
+        }
 }
 
-AVX2 static const uint16_t *rans_read_avx2(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+AVX2 static const Unit16 *rans_read_avx2(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
 {
     const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1);
-    const __m128i pick = _mm_setr_epi8(3, 7, 11, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i pick = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     const size_t step = lanes < STEP ? lanes : STEP;
     uint32_t entries[STEP];
     size_t first = 0;
@@ -156,7 +177,7 @@ AVX2 static const uint16_t *rans_read_avx2(const uint32_t *looked, uint32_t *sta
         for (size_t i = 0; i < step; i += 8) {
             __m256i x = _mm256_loadu_si256((const __m256i *)(at + i));
             __m256i entry = _mm256_loadu_si256((const __m256i *)(entries + i));
-            __m256i f = _mm256_add_epi32(_mm256_and_si256(_mm256_srli_epi32(entry, TABLE_BITS), low), one);
+            __m256i f = _mm256_add_epi32(_mm256_srli_epi32(entry, 20), one);
             x = _mm256_add_epi32(_mm256_mullo_epi32(f, _mm256_srli_epi32(x, TABLE_BITS)), _mm256_and_si256(entry, low));
             __m256i need = _mm256_cmpeq_epi32(_mm256_srli_epi32(x, 16), _mm256_setzero_si256());
             unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(need));
@@ -165,23 +186,24 @@ AVX2 static const uint16_t *rans_read_avx2(const uint32_t *looked, uint32_t *sta
             x = _mm256_blendv_epi8(x, _mm256_or_si256(_mm256_slli_epi32(x, 16), next), need);
             words += __builtin_popcount(mask);
             _mm256_storeu_si256((__m256i *)(at + i), x);
-            __m128i front = _mm_shuffle_epi8(_mm256_castsi256_si128(entry), pick);
-            __m128i back = _mm_shuffle_epi8(_mm256_extracti128_si256(entry, 1), pick);
+            __m256i found = _mm256_srli_epi32(entry, TABLE_BITS);
+            __m128i front = _mm_shuffle_epi8(_mm256_castsi256_si128(found), pick);
+            __m128i back = _mm_shuffle_epi8(_mm256_extracti128_si256(found, 1), pick);
             _mm_storel_epi64((__m128i *)(out + first + i), _mm_unpacklo_epi32(front, back));
         }
     }
     return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
 }
 
-AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
     const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1), total = _mm256_set1_epi32(TOTAL);
     const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 8 ? n / step * step : 0;
     uint32_t found[STEP];
-    words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
+    words = rans_write_plain(entries, states, lanes, words, index, n, whole);
     for (size_t first = whole; first;) {
         first -= step;
-        find(entries, tables + first, symbols + first, step, found);
+        find(entries, index + first, step, found);
         for (size_t i = step; i;) {
             i -= 8;
             uint32_t *at = states + ((first + i) & (lanes - 1));
@@ -226,38 +248,38 @@ AVX512 static void look_up_avx512(const uint8_t *map, int contexts, uint8_t *pla
     look_up_avx2(map, contexts, places, n);
 }
 
-AVX512 static void scaled_16_avx512(const Model *m, const Unit16 *base, int level, size_t n, uint8_t *out)
+AVX512 static void scaled_16_avx512(const Model *m, const Unit16 *base, int level, const uint8_t *map, size_t n, uint8_t *out)
 {
-    if (!m->delta || m->mantissa < 0) {
-        scaled_16_avx2(m, base, level, n, out);
-        return;
-    }
     const __m512i top = _mm512_set1_epi16((int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level));
     const __m512i sign = _mm512_set1_epi16(0x7fff), one = _mm512_set1_epi16(1), most = _mm512_set1_epi16(CONTEXTS - 1);
+    const __m512i low = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)map));
+    const __m512i high = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(map + 32)));
     const __m128i right = _mm_cvtsi32_si128(m->mantissa), left = _mm_cvtsi32_si128(m->shift);
-    for (size_t i = 0; i < n; i += 32) {
-        __mmask32 here = n - i >= 32 ? ~(__mmask32)0 : ((__mmask32)1 << (n - i)) - 1;
-        __m512i e = _mm512_srl_epi16(_mm512_and_si512(_mm512_maskz_loadu_epi16(here, base + i), sign), right);
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        __m512i e = _mm512_srl_epi16(_mm512_and_si512(_mm512_loadu_si512(base + i), sign), right);
         e = _mm512_sll_epi16(_mm512_max_epi16(e, one), left);
-        __m512i c = _mm512_max_epi16(_mm512_sub_epi16(top, e), _mm512_setzero_si512());
-        _mm512_mask_cvtepi16_storeu_epi8(out + i, here, _mm512_min_epi16(c, most));
+        __m512i c = _mm512_min_epi16(_mm512_max_epi16(_mm512_sub_epi16(top, e), _mm512_setzero_si512()), most);
+        c = _mm512_permutex2var_epi16(low, c, high);
+        _mm256_storeu_si256((__m256i *)(out + i), _mm512_cvtepi16_epi8(c));
     }
+    for (; i < n; i++)
+        out[i] = scaled_one(m, base[i], level, map);
 }
 
-AVX512 static size_t find_large_avx512(const uint8_t *symbols, size_t n, uint16_t *large)
+AVX512 static size_t find_large_avx512(const uint8_t *symbols, size_t n, int from, uint16_t *large)
 {
-    const __m512i direct = _mm512_set1_epi8(DIRECT);
+    const __m512i direct = _mm512_set1_epi8((char)from);
     size_t count = 0;
     for (size_t i = 0; i < n; i += 64) {
         __mmask64 here = n - i >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (n - i)) - 1;
         __mmask64 mask = _mm512_cmpge_epu8_mask(_mm512_maskz_loadu_epi8(here, symbols + i), direct);
-        if (mask)
-            count += spread(mask, i, large + count);
+        count += spread(mask, i, large + count);
     }
     return count;
 }
 
-AVX512 static const uint16_t *rans_read_avx512(const uint32_t *looked, uint32_t *states, size_t lanes, const uint16_t *words, const uint8_t *tables, size_t n, uint8_t *out)
+AVX512 static const Unit16 *rans_read_avx512(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
 {
     const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), full = _mm512_set1_epi32(LOW);
     const size_t step = lanes < STEP ? lanes : STEP;
@@ -274,7 +296,7 @@ AVX512 static const uint16_t *rans_read_avx512(const uint32_t *looked, uint32_t 
         fetch(looked, entries, step);
         for (size_t i = 0; i < step; i += 16) {
             __m512i x = _mm512_loadu_si512(at + i), entry = _mm512_load_si512(entries + i);
-            __m512i f = _mm512_add_epi32(_mm512_and_si512(_mm512_srli_epi32(entry, TABLE_BITS), low), one);
+            __m512i f = _mm512_add_epi32(_mm512_srli_epi32(entry, 20), one);
             x = _mm512_add_epi32(_mm512_mullo_epi32(f, _mm512_srli_epi32(x, TABLE_BITS)), _mm512_and_si512(entry, low));
             __mmask16 need = _mm512_cmplt_epu32_mask(x, full);
             __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)words));
@@ -282,21 +304,21 @@ AVX512 static const uint16_t *rans_read_avx512(const uint32_t *looked, uint32_t 
             x = _mm512_mask_or_epi32(x, need, _mm512_slli_epi32(x, 16), next);
             words += __builtin_popcount(need);
             _mm512_storeu_si512(at + i, x);
-            _mm_storeu_si128((__m128i *)(out + first + i), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, 24)));
+            _mm_storeu_si128((__m128i *)(out + first + i), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, TABLE_BITS)));
         }
     }
     return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
 }
 
-AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint8_t *tables, const uint8_t *symbols, size_t n)
+AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
     const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), total = _mm512_set1_epi32(TOTAL);
     const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 16 ? n / step * step : 0;
     uint32_t found[STEP] __attribute__((aligned(64)));
-    words = rans_write_plain(entries, states, lanes, words, tables, symbols, n, whole);
+    words = rans_write_plain(entries, states, lanes, words, index, n, whole);
     for (size_t first = whole; first;) {
         first -= step;
-        find(entries, tables + first, symbols + first, step, found);
+        find(entries, index + first, step, found);
         for (size_t i = step; i;) {
             i -= 16;
             uint32_t *at = states + ((first + i) & (lanes - 1));

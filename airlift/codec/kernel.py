@@ -39,11 +39,11 @@ class Kernel(Protocol):
 
     def analyse(
         self, new: Array, base: Array | None, groups: Groups, model: Model
-    ) -> tuple[Array, Array, Array, Body]:
-        """Return contexts and symbols of all units, their counts, and the raw bits."""
+    ) -> tuple[Array, Array, Body]:
+        """Return contexts and symbols of coded units, their counts, and the raw bits."""
 
-    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
-        """Return the states and words of symbols in their contexts."""
+    def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
+        """Return the states and words of coded units."""
 
     def read(self, payload: Payload, base: Array | None, out: Array) -> None:
         """Fill ``out`` with the units of a payload."""
@@ -66,21 +66,19 @@ class Compiled:
 
     def analyse(
         self, new: Array, base: Array | None, groups: Groups, model: Model
-    ) -> tuple[Array, Array, Array, Body]:
+    ) -> tuple[Array, Array, Body]:
         """See :func:`airlift.codec.reference.analyse`."""
-        live = int(groups.live().sizes.sum(dtype=np.int64))
-        places, symbols = np.empty(live, np.uint8), np.empty(live, np.uint8)
+        index = np.empty(int(groups.live().sizes.sum(dtype=np.int64)), np.uint16)
         counts = np.empty((model.contexts, SYMBOLS), np.uint32)
         raw = np.empty(new.nbytes + 16, np.uint8)
-        length = self.module.analyse(
-            self.name, new, base, *_groups(groups), _model(model), places, symbols, counts, raw
-        )
-        return places, symbols, counts, raw.data[:length]
+        known = (*_groups(groups), _model(model))
+        length = self.module.analyse(self.name, new, base, *known, index, counts, raw)
+        return index, counts, raw.data[:length]
 
-    def write(self, symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
+    def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
         """See :func:`airlift.codec.reference.write`."""
-        states, words = np.empty(lanes, np.uint32), np.empty(len(symbols) + 8, np.uint16)
-        count = self.module.write(self.name, symbols, places, tables.map, tables.frequencies, states, words)
+        states, words = np.empty(lanes, np.uint32), np.empty(len(index) + 8, np.uint16)
+        count = self.module.write(self.name, index, tables.map, tables.frequencies, states, words)
         return states.data.cast("B"), words[len(words) - count :].data.cast("B")
 
     def read(self, payload: Payload, base: Array | None, out: Array) -> None:

@@ -35,14 +35,14 @@ def lookup(frequencies: Array) -> Array:
     return looked
 
 
-def encode(symbols: Array, tables: Array, frequencies: Array, lanes: int) -> tuple[bytes, bytes]:
-    """Return the states and the words of ``symbols``, each coded with the table of its number in ``tables``."""
+def encode(units: Array, frequencies: Array, lanes: int) -> tuple[bytes, bytes]:
+    """Return the states and the words of units, each the number of its table (a row) << 8 | symbol."""
     flat = frequencies.reshape(-1).astype(_STATE)
     starts = (np.cumsum(flat) - flat) % TOTAL
     state = np.full(lanes, LOW, _STATE)
     words: list[Array] = []
-    for first in range((len(symbols) - 1) // lanes * lanes, -1, -lanes):
-        index = (tables[first : first + lanes].astype(_STATE) << 8) | symbols[first : first + lanes]
+    for first in range((len(units) - 1) // lanes * lanes, -1, -lanes):
+        index = units[first : first + lanes].astype(_STATE)
         x, frequency = state[: len(index)], flat[index]
         full = np.flatnonzero((x >> 20) >= frequency)
         words.append((x[full] & (LOW - 1)).astype("<u2"))

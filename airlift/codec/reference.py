@@ -40,10 +40,8 @@ def _steps(delta: Array) -> Array:
     return most
 
 
-def analyse(
-    new: Array, base: Array | None, groups: Groups, model: Model
-) -> tuple[Array, Array, Array, bytes]:
-    """Return contexts (u8) and symbols (u8) of coded units, counts[context, symbol] (i64), and the raw bits."""
+def analyse(new: Array, base: Array | None, groups: Groups, model: Model) -> tuple[Array, Array, bytes]:
+    """Return context << 8 | symbol of coded units (u16), counts[context, symbol] (i64), and the raw bits."""
     new, base = groups.take(new), None if base is None else groups.take(base)
     if model.codes:
         codes = zigzag(difference(new, np.zeros_like(new) if base is None else base, model.unit))
@@ -53,12 +51,12 @@ def analyse(
     places = contexts(base, groups.live(), model) if model.context else np.zeros(len(new), np.uint8)
     index = (places.astype(np.uint16) << np.uint16(8)) | symbols
     counts = np.bincount(index, minlength=model.contexts * SYMBOLS).reshape(model.contexts, SYMBOLS)
-    return places, symbols, counts, raw
+    return index, counts, raw
 
 
-def write(symbols: Array, places: Array, tables: Tables, lanes: int) -> tuple[bytes, bytes]:
-    """Return the states and words of ``symbols`` in the contexts ``places``."""
-    return rans.encode(symbols, tables.map[places], tables.frequencies, lanes)
+def write(index: Array, tables: Tables, lanes: int) -> tuple[bytes, bytes]:
+    """Return the states and words of coded units, each context << 8 | symbol."""
+    return rans.encode(index, tables.frequencies[tables.map], lanes)
 
 
 def read(payload: Payload, base: Array | None, out: Array) -> None:

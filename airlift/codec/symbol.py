@@ -9,30 +9,31 @@ import numpy as np
 from airlift.codec.unit import Array, Unit
 from airlift.errors import MalformedError
 
-DIRECT = 16
+
+def direct(unit: Unit) -> int:
+    """Return the logarithm of the number of differences that are symbols of their own."""
+    return 6 if unit.bits < 64 else 4
 
 
 def last(unit: Unit, *, codes: bool) -> int:
     """Return the largest symbol there can be: of differences with ``codes``, else of floats."""
     if unit.bits == 8 or not codes:
         return 255
-    return 15 if unit.bits < 8 else 4 * unit.bits - 1
+    return 15 if unit.bits < 8 else (1 << direct(unit)) + 4 * (unit.bits - direct(unit)) - 1
 
 
 def of_codes(codes: Array, unit: Unit) -> tuple[Array, bytes]:
     """Return the symbol of each zigzagged difference, and all raw bits."""
     if unit.bits <= 8:
         return codes, b""
-    symbols = codes.astype(np.uint8)
-    large = np.flatnonzero(codes >= DIRECT)
+    symbols, least = codes.astype(np.uint8), direct(unit)
+    large = np.flatnonzero(codes >= 1 << least)
     if not large.size:
         return symbols, b""
     values = codes[large].astype(np.uint64)
     log = _log2(values)
     lengths = log - np.uint64(2)
-    symbols[large] = (
-        np.uint64(DIRECT) + ((log - np.uint64(4)) << np.uint64(2)) + ((values >> lengths) & np.uint64(3))
-    )
+    symbols[large] = (log << np.uint64(2)) + ((values >> lengths) & np.uint64(3)) + np.uint64(_shift(least))
     return symbols, _pack(values & _mask(lengths), lengths)
 
 
@@ -46,9 +47,10 @@ def to_codes(symbols: Array, raw: bytes | memoryview, unit: Unit) -> Array:
     if unit.bits <= 8:
         _check_end(raw, 0)
         return codes
-    large = np.flatnonzero(symbols >= DIRECT)
-    tokens = (symbols[large] - np.uint8(DIRECT)).astype(np.uint64)
-    lengths = (tokens >> np.uint64(2)) + np.uint64(2)
+    least = direct(unit)
+    large = np.flatnonzero(symbols >= 1 << least)
+    tokens = symbols[large].astype(np.uint64) - np.uint64(_shift(least))
+    lengths = (tokens >> np.uint64(2)) - np.uint64(2)
     values = ((np.uint64(4) | (tokens & np.uint64(3))) << lengths) | _unpack(raw, lengths)
     codes[large] = values
     return codes
@@ -79,6 +81,11 @@ def to_floats(symbols: Array, raw: bytes | memoryview, unit: Unit) -> Array:
     one = turned.dtype.type(1)
     units: Array = (turned >> one) | (turned << turned.dtype.type(unit.bits - 1))
     return units
+
+
+def _shift(least: int) -> int:
+    """Return what is added to four times the logarithm: the first with raw bits is ``1 << least``."""
+    return (1 << least) - 4 * least
 
 
 # -- bits ----------------------------------------------------------------------------------------------------------

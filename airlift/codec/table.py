@@ -72,28 +72,26 @@ def _entropy(counts: Array) -> Array:
 def _merge(counts: Array, most: int) -> list[tuple[int, int]]:
     """Return half-open ranges of contexts that share a table: the cheapest neighbours are joined first."""
     used = np.flatnonzero(counts.sum(axis=1))
-    ends = [*(int(context) for context in used[1:]), len(counts)]
     if not used.size:
         return [(0, len(counts))]
-    rows = [counts[context] for context in used]
-    costs = [float(cost) for cost in _entropy(np.stack(rows))]
-    joined = [_joint(rows, costs, n) for n in range(len(rows) - 1)]
-    while joined:
-        n = int(np.argmin(joined))
-        if len(rows) <= most and joined[n] > 0:
+    ends = [*used[1:].tolist(), len(counts)]
+    rows = list(counts[used])
+    alone = _entropy(counts[used]).tolist()
+    joint = _entropy(counts[used][:-1] + counts[used][1:]).tolist()
+    while joint:
+        added = [both - one - other for both, one, other in zip(joint, alone, alone[1:], strict=False)]
+        n = min(range(len(added)), key=added.__getitem__)
+        if len(rows) <= most and added[n] > 0:
             break
         rows[n : n + 2] = [rows[n] + rows[n + 1]]
-        costs[n : n + 2] = [float(_entropy(rows[n]))]
-        del ends[n], joined[n]
-        for place in (n - 1, n):
-            if 0 <= place < len(joined):
-                joined[place] = _joint(rows, costs, place)
+        alone[n : n + 2] = [joint.pop(n)]
+        del ends[n]
+        places = [place for place in (n - 1, n) if 0 <= place < len(joint)]
+        if places:
+            sums = np.stack([rows[place] + rows[place + 1] for place in places])
+            for place, bits in zip(places, _entropy(sums).tolist(), strict=True):
+                joint[place] = bits
     return list(zip([0, *ends[:-1]], ends, strict=True))
-
-
-def _joint(rows: list[Array], costs: list[float], n: int) -> float:
-    """Return what it costs to join row ``n`` with the next."""
-    return float(_entropy(rows[n] + rows[n + 1])) - costs[n] - costs[n + 1]
 
 
 # -- as bytes ------------------------------------------------------------------------------------------------------
@@ -123,8 +121,14 @@ def parse_tables(data: memoryview, contexts: int, count: int, last: int) -> tupl
 
 def _format(frequencies: Array) -> bytes:
     last = int(np.flatnonzero(frequencies)[-1])
-    written = bytearray([last])
+    written, zeros = bytearray([last]), 0
     for frequency in frequencies[: last + 1].tolist():
+        if not frequency:
+            zeros += 1
+            continue
+        if zeros:
+            written += bytes([0, zeros - 1])
+            zeros = 0
         written += bytes([frequency]) if frequency < 128 else bytes([128 + frequency % 128, frequency >> 7])
     return bytes(written)
 
@@ -136,18 +140,28 @@ def _parse(data: memoryview, position: int, row: Array) -> int:
         position += 1
         if last >= len(row):
             raise MalformedError("an ulp block has a symbol beyond its unit")
-        for symbol in range(last + 1):
-            value = data[position]
-            position += 1
-            if value >= 128:
-                high = data[position]
-                position += 1
-                if not 1 <= high <= 32:
-                    raise MalformedError("an ulp block has a frequency that is written another way")
-                value += 128 * (high - 1)
-            row[symbol] = value
+        symbol, after_zeros = 0, False
+        while symbol <= last:
+            count, value, position = _item(data, position)
+            if after_zeros and not value:
+                raise MalformedError("an ulp block has a frequency that is written another way")
+            row[symbol : min(symbol + count, last + 1)] = value
+            symbol, after_zeros = symbol + count, not value
     except IndexError as error:
         raise MalformedError("an ulp block's tables are truncated") from error
     if not row[last] or int(row.sum(dtype=np.int64)) != TOTAL:
         raise MalformedError("an ulp block's table does not sum to 4096")
     return position
+
+
+def _item(data: memoryview, position: int) -> tuple[int, int, int]:
+    """Return of how many symbols a frequency is told, the frequency, and where the next one starts."""
+    value = data[position]
+    if not value:
+        return data[position + 1] + 1, 0, position + 2
+    if value < 128:
+        return 1, value, position + 1
+    high = data[position + 1]
+    if not 1 <= high <= 32:
+        raise MalformedError("an ulp block has a frequency that is written another way")
+    return 1, value + 128 * (high - 1), position + 2

@@ -38,8 +38,7 @@ class Plan:
     model: Model
     runs: list[Run]
     groups: Groups
-    places: Array
-    symbols: Array
+    index: Array
     raw: bytes | memoryview
     tables: Tables
     bits: float
@@ -94,15 +93,15 @@ def _plan(new: memoryview, base: memoryview | None, model: Model, rows: Sequence
         scales, level = group.quantise(sums, tops, moved, sizes)
         model = Model(unit, model.delta, SCALED, model.shift, group.offset_for(scales, level, model))
         groups = Groups(sizes, scales)
-    places, symbols, counts, raw = using.analyse(target, source, groups, model)
+    index, counts, raw = using.analyse(target, source, groups, model)
     tables = fit(counts)
     bits = tables.cost(counts) + 8 * len(raw) + 4 * len(groups.scales)
-    return Plan(model, runs, groups, places, symbols, raw, tables, bits)
+    return Plan(model, runs, groups, index, raw, tables, bits)
 
 
 def write(plan: Plan, *, using: Kernel = kernel.DEFAULT) -> bytes:
     """Return the payload of a plan."""
-    states, words = using.write(plan.symbols, plan.places, plan.tables, _lanes(plan.bits))
+    states, words = using.write(plan.index, plan.tables, _lanes(plan.bits))
     parts = (memoryview(part) for part in (states, words, plan.raw))
     return payload.format(Payload(plan.model, plan.groups, plan.tables, *parts), plan.runs)
 

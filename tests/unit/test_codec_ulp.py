@@ -150,12 +150,15 @@ def test_contexts_without_a_unit_need_no_table_of_their_own() -> None:
     ("data", "last"),
     [
         (b"\x01\x00\x80\x20", 255),  # the context's table is not there
-        (b"\x00\x01\x80\x20\x00", 255),  # the last symbol does not occur
+        (b"\x00\x01\x80\x20\x00\x00", 255),  # the last symbol does not occur
         (b"\x00\x00\x80\x1f", 255),  # 3968
         (b"\x00\x00\x81\x20", 255),  # 4097
         (b"\x00\x00\x80\x21", 255),
         (b"\x00\x01\x80\x00\x80\x20", 255),  # 0 in two bytes
-        (b"\x00\x10" + bytes(16) + b"\x80\x20", 15),
+        (b"\x00\x02\x00\x00\x00\x00\x80\x20", 255),  # two runs that are one
+        (b"\x00\x02\x00\x02\x80\x20", 255),  # a run beyond the last symbol
+        (b"\x00\x02\x00", 255),  # a run without a length
+        (b"\x00\x10\x00\x0f\x80\x20", 15),
     ],
 )
 def test_bad_tables_are_refused(data: bytes, last: int) -> None:
@@ -168,7 +171,7 @@ def test_the_entropy_coder_takes_the_entropy() -> None:
     symbols = np.minimum(generator.geometric(0.4, 50_000) - 1, 255).astype(np.uint8)
     frequencies = table.normalise(np.bincount(symbols, minlength=256))[None]
     where = np.zeros(len(symbols), np.uint8)
-    states, words = rans.encode(symbols, where, frequencies, 64)
+    states, words = rans.encode(symbols.astype(np.uint16), frequencies, 64)
     bits = -np.log2(frequencies[0][symbols] / 4096).sum()
     assert abs(8 * len(words) - bits) < 64 * 32
     looked = rans.lookup(frequencies)

@@ -46,7 +46,7 @@ RIGHT = b"".join(
 )  # (2, 6)
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
-_RAW = b"\x10" + bytes(16) + b"\x80\x20"  # the symbol of 16 to 19
+_RAW = b"\x40\x00\x3f\x80\x20"  # the symbol of 64 to 79
 
 
 def text(data: bytes) -> str:
@@ -212,8 +212,8 @@ def _ok(
 def _ulp_by_hand() -> Iterator[tuple[str, bytes, bytes]]:
     """Yield payloads of 201 bf16 units against +0."""
     yield "one symbol takes no words", _ulp(), b"\x01\0" * UNITS
-    four = b"\x08\0\x08\x80\x09\0\x09\x80"  # z = 16, 17, 18, 19
-    yield "raw bits", _ulp(table=_RAW, raw=b"\xe4" * 50 + b"\0"), four * 50 + b"\x08\0"
+    four = b"\x20\0\x20\x80\x21\0\x21\x80"  # z = 64, 65, 66, 67
+    yield "raw bits", _ulp(table=_RAW, raw=b"\x10\x32" * 50 + b"\0"), four * 50 + b"\x20\0"
     yield "a map to a second table", _ulp(tables=2, map_=b"\x01", table=b"\0\x80\x20" * 2), bytes(2 * UNITS)
     yield "64 lanes", _ulp(lanes=6, states=b"\0\0\1\0" * 64), b"\x01\0" * UNITS
     run = UNITS.to_bytes(4, "little") + b"\x01\0\0\0"
@@ -231,7 +231,7 @@ def _ulp(
     runs: bytes = b"",
     scales: bytes = b"",
     map_: bytes = b"\0",
-    table: bytes = b"\x02\x00\x00\x80\x20",
+    table: bytes = b"\x02\x00\x01\x80\x20",
     states: bytes = b"\0\0\1\0",
     words: bytes = b"",
     raw: bytes = b"",
@@ -384,16 +384,18 @@ def _bad_ulp() -> Iterator[Bad]:
         "a map beyond the tables": _ulp(map_=b"\x01"),
         "a table that sums to 4095": _ulp(table=b"\x00\xff\x1f"),
         "a table that sums to 4097": _ulp(table=b"\x01\x01\x80\x20"),
-        "a table that ends with nothing": _ulp(table=b"\x01\x80\x20\x00"),
+        "a table that ends with nothing": _ulp(table=b"\x01\x80\x20\x00\x00"),
+        "two runs of nothing": _ulp(table=b"\x02\x00\x00\x00\x00\x80\x20"),
+        "a run beyond the last symbol": _ulp(table=b"\x02\x00\x02\x80\x20"),
         "a frequency written in two bytes": _ulp(table=b"\x01\x80\x00\x80\x20"),
-        "a symbol beyond bf16": _ulp(table=b"\x40" + bytes(64) + b"\x80\x20"),
+        "a symbol beyond bf16": _ulp(table=b"\x68\x00\x67\x80\x20"),
         "a state too low": _ulp(states=b"\xff\xff\0\0"),
         "a state that does not end": _ulp(states=b"\1\0\1\0"),
         "a word too many": _ulp(words=b"\0\0"),
         "a word too few": _ulp(states=b"\0\0\1\0", table=b"\x01\x80\x10\x80\x10"),
         "raw bits without a use": _ulp(raw=b"\0"),
-        "raw bits cut": _ulp(table=_RAW, raw=bytes(50)),
-        "unused bits that are set": _ulp(table=_RAW, raw=bytes(50) + b"\x04"),
+        "raw bits cut": _ulp(table=_RAW, raw=bytes(100)),
+        "unused bits that are set": _ulp(table=_RAW, raw=bytes(100) + b"\x10"),
         "still units without a source": _ulp(**scaled | {"flags": 0, "scales": b"\0"}),
     }.items():
         yield f"ulp: {name}", ULP, payload, [bytes(2 * UNITS)], 2 * UNITS

@@ -1,0 +1,328 @@
+/* The coder without Python: types, the plain entropy coder, the paths, and whole blocks. Lengths were checked. */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOINED(a, b, c) a##b##c
+#define JOIN3(a, b, c) JOINED(a, b, c)
+#define JOIN2(a, b) JOIN3(a, b, )
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "little-endian machines only"
+#endif
+
+enum {
+    PLAIN = 0, SCALED = 1, SYMBOL = 2, /* contexts from nothing, scale and exponent, or the base unit */
+    CONTEXTS = 64,
+    SYMBOLS = 256,
+    CELLS = SYMBOLS * SYMBOLS, /* at most so many contexts, times symbols */
+    TABLE_BITS = 12,
+    TOTAL = 1 << TABLE_BITS,
+    LOW = 1 << 16,
+    MAX_TABLES = 32,
+    MAX_LANES = 2048,
+    TILE = 2048, /* units; a multiple of every number of lanes */
+    MAX_UNITS = 1 << 25,
+};
+
+/* Differences below this are symbols of their own; its logarithm. By the size of a unit in bytes. */
+static inline int direct_log(int size) { return size == 8 ? 4 : 6; }
+static inline int direct(int size) { return 1 << direct_log(size); }
+
+/* Units wherever they lie: buffers need not be aligned. */
+typedef uint16_t Unit16 __attribute__((aligned(1), may_alias));
+typedef int16_t Int16 __attribute__((aligned(1), may_alias));
+typedef uint32_t Unit32 __attribute__((aligned(1), may_alias));
+typedef int32_t Int32 __attribute__((aligned(1), may_alias));
+typedef uint64_t Unit64 __attribute__((aligned(1), may_alias));
+typedef int64_t Int64 __attribute__((aligned(1), may_alias));
+
+/* -- bits ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uint8_t *next;
+    uint64_t held;
+    int count; /* bits held, below 64 */
+} BitWriter;
+
+/* Append length (2 to 61) bits. Needs eight free bytes. */
+static inline void put_bits(BitWriter *bits, uint64_t value, int length)
+{
+    bits->held |= value << bits->count;
+    bits->count += length;
+    if (bits->count >= 64) {
+        memcpy(bits->next, &bits->held, 8);
+        bits->next += 8;
+        bits->count -= 64;
+        bits->held = bits->count ? value >> (length - bits->count) : 0;
+    }
+}
+
+static inline uint8_t *end_bits(BitWriter *bits)
+{
+    for (; bits->count > 0; bits->count -= 8, bits->held >>= 8)
+        *bits->next++ = (uint8_t)bits->held;
+    return bits->next;
+}
+
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+    uint64_t position; /* in bits; may pass the end, which is then noticed */
+} BitReader;
+
+static inline uint64_t get_bits(BitReader *bits, int length)
+{
+    uint64_t place = bits->position >> 3, value = 0, ninth = 0;
+    int shift = (int)(bits->position & 7);
+    bits->position += (uint64_t)length;
+    if (place + 9 <= bits->size) {
+        memcpy(&value, bits->data + place, 8);
+        ninth = bits->data[place + 8];
+    } else {
+        for (int k = 0; k < 8; k++)
+            if (place + (uint64_t)k < bits->size)
+                value |= (uint64_t)bits->data[place + (uint64_t)k] << (8 * k);
+    }
+    value = value >> shift | ninth << 1 << (63 - shift);
+    return value & (((uint64_t)1 << length) - 1);
+}
+
+/* The same for length up to 32, where eight bytes can be read. */
+static inline uint64_t get_few_bits(BitReader *bits, int length)
+{
+    uint64_t value;
+    memcpy(&value, bits->data + (bits->position >> 3), 8);
+    value = value >> (bits->position & 7) & (((uint64_t)1 << length) - 1);
+    bits->position += (uint64_t)length;
+    return value;
+}
+
+/* Append length (2 to 32) bits to fewer than 8. Needs eight free bytes. */
+static inline void put_few_bits(BitWriter *bits, uint64_t value, int length)
+{
+    bits->held |= value << bits->count;
+    bits->count += length;
+    memcpy(bits->next, &bits->held, 8);
+    bits->next += bits->count >> 3;
+    bits->held >>= bits->count & ~7;
+    bits->count &= 7;
+}
+
+/* Whether everything was read, and the unused bits are zero. */
+static int at_end(const BitReader *bits)
+{
+    if (bits->size != (bits->position + 7) / 8)
+        return 0;
+    return bits->position % 8 == 0 || bits->data[bits->size - 1] >> (bits->position % 8) == 0;
+}
+
+/* -- blocks ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int bits, size, mantissa; /* mantissa < 0: an integer */
+    int delta, context, shift, offset;
+    int contexts, codes; /* derived: how many contexts; whether differences are coded */
+} Model;
+
+typedef struct {
+    const Unit32 *sizes;
+    const uint8_t *scales;
+    size_t next;
+    size_t left;     /* units of the current group */
+    size_t position; /* where they start */
+    int level;
+} Groups;
+
+/* A block to decode, and where its units go. words need not be aligned. */
+typedef struct {
+    Groups groups;
+    const uint8_t *map, *base;
+    const Unit32 *states;
+    size_t lanes;
+    const Unit16 *words, *end;
+    BitReader bits;
+    uint8_t *out;
+    size_t length, live;
+} Coded;
+
+typedef struct {
+    uint64_t sum;
+    uint16_t top;
+    uint8_t moved;
+} Measure;
+
+typedef struct {
+    size_t start, count; /* units */
+} Piece;
+
+/* The units of a tile: pieces of the block, or, if there is one piece only, a part of it in place. */
+typedef struct {
+    size_t count, pieces;
+    Piece piece[TILE];
+} Tile;
+
+typedef union {
+    uint8_t w8[8 * TILE];
+    uint16_t w16[TILE];
+    uint32_t w32[TILE];
+    uint64_t w64[TILE];
+} Wide;
+
+typedef struct {
+    uint8_t places[TILE], symbols[TILE];
+    uint16_t large[TILE + 72]; /* find_large may write past what it found */
+    Unit16 tail[2 * TILE + 64]; /* the last words, padded */
+    Wide codes, new, base;
+    Tile tile;
+} Scratch;
+
+/* -- entropy coder, plain -------------------------------------------------------------------------------------- */
+
+/* Decode n symbols, the first of unit number `first` (of lane 0: 0). words has n readable words. */
+static inline const Unit16 *rans_read_plain(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, size_t first)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *at = states + ((first + i) & (lanes - 1)), x = *at;
+        uint32_t entry = looked[(uint32_t)tables[i] << TABLE_BITS | (x & (TOTAL - 1))];
+        x = ((entry >> 20) + 1) * (x >> TABLE_BITS) + (entry & (TOTAL - 1));
+        uint32_t more = x << 16 | *words;
+        words += x < LOW;
+        *at = x < LOW ? more : x;
+        out[i] = (uint8_t)(entry >> TABLE_BITS);
+    }
+    return words;
+}
+
+/* Code the units [from, n), given as context << 8 | symbol, from the last to the first; the words grow downwards and
+ * have n free before them. An entry has the frequency - 1 in bits 0 to 11 and the start above.
+ */
+static inline uint16_t *rans_write_plain(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n, size_t from)
+{
+    for (size_t i = n; i-- > from;) {
+        uint32_t *at = states + (i & (lanes - 1)), x = *at;
+        uint32_t entry = entries[index[i]], f = (entry & (TOTAL - 1)) + 1;
+        int full = x >> 20 >= f;
+        words[-1] = (uint16_t)x;
+        words -= full;
+        x = full ? x >> 16 : x;
+        /* Exact: a little above 1/f, by far less than what separates x / f from the next integer. */
+        uint32_t q = (uint32_t)((double)x * ((1.0 / f) * (1.0 + 0x1p-50)));
+        *at = x + q * (TOTAL - f) + (entry >> TABLE_BITS);
+    }
+    return words;
+}
+
+/* Count units, given as context << 8 | symbol; neighbours go to different counters, for equal ones would wait for each
+ * other.
+ */
+static inline void count(uint32_t *counts, const uint16_t *index, size_t n)
+{
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            counts[k * CELLS + index[i + k]]++;
+    for (; i < n; i++)
+        counts[index[i]]++;
+}
+
+/* -- paths ----------------------------------------------------------------------------------------------------- */
+
+#define NAME _scalar
+#define TARGET
+#include "_kernel_path.h"
+#undef NAME
+#undef TARGET
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define X86
+#include "_kernel_x86.h"
+#endif
+
+typedef struct {
+    const char *name;
+    void (*survey)(const Model *, const uint8_t *, const uint8_t *, const Unit32 *, size_t, uint64_t *, uint16_t *, uint8_t *);
+    size_t (*analyse)(const Model *, Groups, const uint8_t *, const uint8_t *, size_t, uint16_t *, uint32_t *, uint8_t *);
+    uint16_t *(*write)(const uint32_t *, uint32_t *, size_t, uint16_t *, const uint16_t *, size_t);
+    const char *(*read)(const Model *, Coded, const uint32_t *, uint32_t *);
+} Path;
+
+static const Path paths[] = {
+#ifdef X86
+    {"avx512", survey_avx512, analyse_avx512, rans_write_avx512, read_avx512},
+    {"avx2", survey_avx2, analyse_avx2, rans_write_avx2, read_avx2},
+#endif
+    {"scalar", survey_scalar, analyse_scalar, rans_write_scalar, read_scalar},
+};
+enum { PATHS = sizeof paths / sizeof *paths };
+
+/* Once, before anything else. */
+static void prepare(void)
+{
+#ifdef X86
+    __builtin_cpu_init();
+    fill_permutations();
+#endif
+}
+
+static int runs_here(const char *name)
+{
+#ifdef X86
+    if (!strcmp(name, "avx512"))
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    if (!strcmp(name, "avx2"))
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#endif
+    return !strcmp(name, "scalar");
+}
+
+/* -- whole blocks ---------------------------------------------------------------------------------------------- */
+
+/* What an encoder looks up, by context and symbol; see rans_write_plain. */
+static void fill_entries(const Unit16 *frequencies, const uint8_t *map, size_t contexts, uint32_t *entries)
+{
+    for (size_t c = 0; c < contexts; c++) {
+        const Unit16 *f = frequencies + (size_t)map[c] * SYMBOLS;
+        for (uint32_t y = 0, start = 0; y < SYMBOLS; start += f[y++])
+            *entries++ = start << TABLE_BITS | (f[y] ? f[y] - 1u : 0);
+    }
+}
+
+/* Code units; returns the first of the words, which end at `end` and have as many places before it. */
+static uint16_t *run_write(const Path *path, const uint32_t *entries, const uint16_t *index, size_t units, uint32_t *states, size_t lanes, uint16_t *end)
+{
+    for (size_t k = 0; k < lanes; k++)
+        states[k] = LOW;
+    for (size_t first = (units + TILE - 1) / TILE * TILE; first;) {
+        first -= TILE;
+        end = path->write(entries, states, lanes, end, index + first, units - first < TILE ? units - first : TILE);
+    }
+    return end;
+}
+
+/* What a decoder looks up, by table and slot: slot - start, the symbol from bit 12, frequency - 1 from bit 20. */
+static void fill_looked(const Unit16 *f, int tables, uint32_t *looked)
+{
+    for (int t = 0; t < tables; t++)
+        for (uint32_t y = 0; y < SYMBOLS; y++, f++)
+            for (uint32_t k = 0; k < *f; k++)
+                *looked++ = (*f - 1u) << 20 | y << TABLE_BITS | k;
+}
+
+/* Decode a block; NULL, or what is wrong. looked has room for the tables, and `lanes` states after it. */
+static const char *run_read(const Path *path, const Model *m, const Coded *coded, const Unit16 *frequencies, int tables, uint32_t *looked)
+{
+    uint32_t *states = looked + (size_t)tables * TOTAL;
+    fill_looked(frequencies, tables, looked);
+    for (size_t k = 0; k < coded->lanes; k++)
+        if ((states[k] = coded->states[k]) < LOW)
+            return "an ulp block starts with an impossible state";
+    const char *wrong = path->read(m, *coded, looked, states);
+    for (size_t k = 0; !wrong && k < coded->lanes; k++)
+        if (states[k] != LOW)
+            wrong = "an ulp block's words do not end where they should";
+    return wrong;
+}
