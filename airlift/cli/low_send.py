@@ -47,7 +47,7 @@ HowMuch = Annotated[
     Effort,
     typer.Option(
         "--effort",
-        help="high: a merge of low rank becomes about an eighth smaller in twice the time, a fine-tune hardly so. "
+        help="high: a merge of low rank becomes about an eighth smaller in twice the time, a fine-tune does not. "
         "Importing takes as long.",
     ),
 ]

@@ -10,6 +10,7 @@ from airlift.tensors.element import Element
 from tests.support.depots import Site, signed_site
 from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0
 from tests.support.rebuild import rebuild
+from tests.support.tensors import weights
 from tests.support.weights import noise, safetensors
 
 
@@ -67,3 +68,13 @@ def test_a_long_tensor_is_told_by_samples(site: Site) -> None:
     before = safetensors({"a": ("U8", shape, one), "b": ("U8", shape, two)})
     after = safetensors({"x": ("U8", shape, two), "y": ("U8", shape, one)})
     assert delta(site, before, after, "model.safetensors") < 1000
+
+
+def test_a_model_saved_as_float32_costs_what_it_does_in_bfloat16(site: Site, tmp_path: Path) -> None:
+    """Header and block table apart."""
+    values = [np.frombuffer(weights(Element.BF16, step=step), "<u2") for step in (0, 0.01)]
+    before, after = (safetensors({"w": ("BF16", (64, 96), value.tobytes())}) for value in values)
+    narrow = delta(site, before, after, "model.safetensors")
+    wide = [(value.astype("<u4") << 16).tobytes() for value in values]
+    before, after = (safetensors({"w": ("F32", (64, 96), data)}) for data in wide)
+    assert abs(delta(signed_site(tmp_path / "wide"), before, after, "model.safetensors") - narrow) <= 16
