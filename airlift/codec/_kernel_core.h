@@ -17,6 +17,7 @@ enum {
     CONTEXTS = 64,
     SYMBOLS = 256,
     CELLS = SYMBOLS * SYMBOLS, /* at most so many contexts, times symbols */
+    COUNTERS = CELLS + 272, /* apart by no multiple of a page: stores would hold up loads of other counters */
     TABLE_BITS = 12,
     TOTAL = 1 << TABLE_BITS,
     LOW = 1 << 16,
@@ -222,7 +223,7 @@ static inline void count(uint32_t *counts, const uint16_t *index, size_t n)
     size_t i = 0;
     for (; i + 4 <= n; i += 4)
         for (size_t k = 0; k < 4; k++)
-            counts[k * CELLS + index[i + k]]++;
+            counts[k * COUNTERS + index[i + k]]++;
     for (; i < n; i++)
         counts[index[i]]++;
 }

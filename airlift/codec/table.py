@@ -12,6 +12,9 @@ from airlift.codec.unit import Array
 from airlift.errors import MalformedError
 
 MAX_TABLES = 32
+MOST_WRITTEN = 1 + 2 * SYMBOLS
+"""No table is longer, in bytes."""
+
 WRITTEN_TABLES = 16
 """As many as an encoder here makes: their lookups fit the second-level cache, and more save less than 0.3 %."""
 
@@ -114,8 +117,9 @@ def parse_tables(data: memoryview, contexts: int, count: int, last: int) -> tupl
     if len(mapped) != contexts or mapped.max() >= count:
         raise MalformedError("an ulp block has a context without a table")
     position, rows = contexts, np.zeros((count, SYMBOLS), np.uint16)
+    written = bytes(data[: contexts + count * MOST_WRITTEN])
     for row in rows:
-        position = _parse(data, position, row[: last + 1])
+        position = _parse(written, position, row[: last + 1])
     return Tables(mapped, rows), position
 
 
@@ -133,35 +137,33 @@ def _format(frequencies: Array) -> bytes:
     return bytes(written)
 
 
-def _parse(data: memoryview, position: int, row: Array) -> int:
+def _parse(data: bytes, position: int, row: Array) -> int:
     """Read one table into ``row``, which has as many places as there are symbols; return where it ends."""
     try:
-        last = data[position]
-        position += 1
-        if last >= len(row):
-            raise MalformedError("an ulp block has a symbol beyond its unit")
-        symbol, after_zeros = 0, False
-        while symbol <= last:
-            count, value, position = _item(data, position)
-            if after_zeros and not value:
-                raise MalformedError("an ulp block has a frequency that is written another way")
-            row[symbol : min(symbol + count, last + 1)] = value
-            symbol, after_zeros = symbol + count, not value
+        found, end = _frequencies(data, position + 1, data[position])
     except IndexError as error:
         raise MalformedError("an ulp block's tables are truncated") from error
-    if not row[last] or int(row.sum(dtype=np.int64)) != TOTAL:
+    if data[position] >= len(row):
+        raise MalformedError("an ulp block has a symbol beyond its unit")
+    if len(found) != data[position] + 1 or not found[-1] or sum(found) != TOTAL:
         raise MalformedError("an ulp block's table does not sum to 4096")
-    return position
+    row[: len(found)] = found
+    return end
 
 
-def _item(data: memoryview, position: int) -> tuple[int, int, int]:
-    """Return of how many symbols a frequency is told, the frequency, and where the next one starts."""
-    value = data[position]
-    if not value:
-        return data[position + 1] + 1, 0, position + 2
-    if value < 128:
-        return 1, value, position + 1
-    high = data[position + 1]
-    if not 1 <= high <= 32:
-        raise MalformedError("an ulp block has a frequency that is written another way")
-    return 1, value + 128 * (high - 1), position + 2
+def _frequencies(data: bytes, position: int, last: int) -> tuple[list[int], int]:
+    """Return the frequencies of the symbols up to ``last`` or a run beyond it, and where they end."""
+    found: list[int] = []
+    while len(found) <= last:
+        value, position = data[position], position + 1
+        if 0 < value < 128:
+            found.append(value)
+            continue
+        more, position = data[position], position + 1
+        if value:
+            found.append(value + 128 * (more - 1))
+        else:
+            found += bytes(more + 1)
+        if not 1 <= more <= 32 if value else not data[position]:
+            raise MalformedError("an ulp block has a frequency that is written another way")
+    return found, position
