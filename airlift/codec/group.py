@@ -15,7 +15,9 @@ from airlift.errors import MalformedError
 
 MAX_GROUPS = 1 << 20
 MAX_RUNS = 1 << 16
-MAX_OFFSET = (1 << 15) - 1
+MOST_LEVEL = (1 << 11 << 3) + 63
+"""A level above it means no more than this: exponents are below 2^11, and shifted by at most 3."""
+
 LEAST, MOST = 256, 1 << 14
 """A group made here has about this many units or a row, if rows are shorter or longer."""
 
@@ -143,7 +145,8 @@ def contexts(base: Array | None, groups: Groups, model: Model) -> Array:
     """Return the context of each coded unit; ``base`` and ``groups`` are without what is still."""
     if model.context == SYMBOL and base is not None:
         return base
-    level = np.repeat(np.minimum(model.offset + groups.scales.astype(np.int32), MAX_OFFSET), groups.sizes)
+    level = model.offset + groups.scales.astype(np.int32)
+    level = np.repeat(np.clip(level, -1, MOST_LEVEL).astype(np.int16), groups.sizes)
     if base is not None and model.delta:
         level -= exponent(base, model.unit) << model.shift
     return np.clip(level, 0, CONTEXTS - 1, out=level).astype(np.uint8)

@@ -70,7 +70,8 @@ def read(payload: Payload, base: Array | None, out: Array) -> None:
     known = None if base is None else groups.take(base)
     places = contexts(known, groups.live(), model) if model.context else np.zeros(count, np.uint8)
     looked = rans.lookup(tables.frequencies)
-    symbols = rans.decode(payload.states, payload.words, tables.map[places], looked)
+    mapped = np.frombuffer(places.tobytes().translate(tables.map.tobytes().ljust(256)), np.uint8)
+    symbols = rans.decode(payload.states, payload.words, mapped, looked)
     if not model.codes:
         out[:] = symbol.to_floats(symbols, payload.raw, model.unit)
         return

@@ -80,8 +80,9 @@ def order(units: Array, unit: Unit) -> Array:
     """Return ord(x) of each unit, unsigned; its own inverse."""
     if not unit.floating:
         return units
-    sign = units.view(f"<i{unit.size}") >> (unit.bits - 1)
-    mapped: Array = units ^ (sign.view(units.dtype) & units.dtype.type((1 << (unit.bits - 1)) - 1))
+    mapped: Array = (units.view(f"<i{unit.size}") >> (unit.bits - 1)).view(units.dtype)
+    mapped &= units.dtype.type((1 << (unit.bits - 1)) - 1)
+    mapped ^= units
     return mapped
 
 
@@ -102,15 +103,18 @@ def zigzag(delta: Array) -> Array:
 def restore(codes: Array, base: Array, unit: Unit) -> Array:
     """Return the units whose zigzagged differences from ``base`` are ``codes``."""
     one = codes.dtype.type(1)
-    delta = (codes >> one) ^ -(codes & one)
-    units = order(order(base, unit) + delta, unit)
+    delta = -(codes & one)
+    delta ^= codes >> one
+    delta += order(base, unit)
+    units = order(delta, unit)
     return units & 15 if unit.bits < 8 else units
 
 
 def exponent(units: Array, unit: Unit) -> Array:
-    """Return the biased exponent of each float, at least 1, as int32; 0 for integers."""
+    """Return the biased exponent of each float (below 2^11), at least 1, as int16; 0 for integers."""
     if not unit.floating:
-        return np.zeros(len(units), np.int32)
-    low = units & units.dtype.type((1 << (unit.bits - 1)) - 1)
-    biased: Array = np.maximum((low >> units.dtype.type(unit.mantissa)).astype(np.int32), 1)
-    return biased
+        return np.zeros(len(units), np.int16)
+    biased = units & units.dtype.type((1 << (unit.bits - 1)) - 1)
+    biased >>= units.dtype.type(unit.mantissa)
+    narrow: Array = biased.view(np.int16) if unit.bits == 16 else biased.astype(np.int16)
+    return np.maximum(narrow, 1, out=narrow)
