@@ -1,8 +1,22 @@
 """The compiled part: the kernel of the codec ``ulp``. Optional: without a compiler everything works, slower."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 
 KERNEL = "airlift/codec/_kernel"
+
+
+class Wheel(bdist_wheel):
+    """A wheel that claims a platform only if it has the compiled part."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Return the tags; what could be compiled is built by now."""
+        built = self.get_finalized_command("build_ext").get_outputs()
+        self.root_is_pure = not any(Path(path).exists() for path in built)
+        return ("py3", "none", "any") if self.root_is_pure else super().get_tag()
+
 
 setup(
     ext_modules=[
@@ -15,5 +29,6 @@ setup(
             py_limited_api=True,
         )
     ],
+    cmdclass={"bdist_wheel": Wheel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )
