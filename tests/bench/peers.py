@@ -125,33 +125,27 @@ class PeerRun:
     def __init__(self, peer: Peer, pair: Pair, folder: Path) -> None:
         self.name, self.peer, self.pair, self.folder = peer.name, peer, pair, folder
         self.deltas = [folder / f"{number}.delta" for number in range(len(pair.targets))]
+        self.size = 0
         folder.mkdir()
-
-    @property
-    def size(self) -> int:
-        """Bytes that cross."""
-        return sum(delta.stat().st_size for delta in self.deltas)
 
     def make(self) -> Cost:
         """Make the deltas."""
         steps = zip(self.pair.bases, self.pair.targets, self.deltas, strict=True)
-        return sum((_cost(self.peer.make(*step)) for step in steps), NOTHING)
+        cost = sum((_cost(self.peer.make(*step)) for step in steps), NOTHING)
+        self.size = sum(delta.stat().st_size for delta in self.deltas)
+        return cost
 
     def apply(self) -> Cost:
-        """Rebuild the target's files, and compare each."""
-        return sum(
-            (
-                self._apply(*step)
-                for step in zip(self.pair.bases, self.deltas, self.pair.targets, strict=True)
-            ),
-            NOTHING,
-        )
+        """Rebuild the target's files, and compare each; neither they nor the deltas are kept."""
+        steps = zip(self.pair.bases, self.deltas, self.pair.targets, strict=True)
+        return sum((self._apply(*step) for step in steps), NOTHING)
 
     def _apply(self, base: Path, delta: Path, target: Path) -> Cost:
         out = self.folder / "out"
         cost = _cost(self.peer.apply(base, delta, out))
         compare(out, target)
         out.unlink()
+        delta.unlink()
         return cost
 
 

@@ -1,5 +1,6 @@
 """The bench's table and plots: every figure is where it belongs, and the SVG is well-formed and legible."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -97,3 +98,11 @@ def test_axes_are_logarithmic() -> None:
 def test_words_are_escaped() -> None:
     drawing = plot.draw("<&>", [plot.Panel("<p>", "x", "y", [plot.Series("<s>", [(1, 1)])])])
     assert {"<p>", "<s>"} <= {words for _, _, words in texts(drawing)}
+
+
+def test_no_speed_is_told_of_a_small_pair() -> None:
+    whole = sample()
+    small = [dataclasses.replace(one, target=one.target // 10, size=one.size // 10) for one in whole.rows[:4]]
+    page = table.document("T", "t.svg", Results({}, {"one": [0.5]}, small))
+    assert "of ZipNN on XOR" in page
+    assert "GB/s of target" not in page
