@@ -153,7 +153,9 @@ static inline void find(const uint32_t *entries, const uint16_t *index, size_t n
     for (const uint16_t *end = index + n; index < end; index += 8, out += 8)
 #pragma GCC unroll 4
         for (int i = 0; i < 8; i += 2) {
-            uint64_t both = entries[index[i]] | (uint64_t)entries[index[i + 1]] << 32;
+            uint64_t both = (uint64_t)entries[index[i + 1]] << 32;
+            __asm__("" : "+r"(both)); /* lest the compiler moves units through vectors one by one */
+            both |= entries[index[i]];
             memcpy(out + i, &both, 8);
         }
 }
