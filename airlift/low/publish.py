@@ -5,6 +5,7 @@ from here on), then the volumes in staging, then their final names. Whatever fai
 folder.
 """
 
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from airlift.trust import bundling, repository, roles, targets
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
+
+_STAGING = re.compile(r"\.tmp-[0-9a-f]{16}")
 
 NONE = "none"
 """The baseline of a complete bundle, and who knows that it is held."""
@@ -115,18 +118,33 @@ def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
 
 @contextmanager
 def staging(output: Path) -> Iterator[Path]:
-    """Give a private folder in ``output``, gone afterwards; so is an ``output`` made for a bundle that failed."""
+    """Give a private folder in ``output``, gone afterwards; so is an ``output`` made for a bundle that failed.
+
+    One that a killed command left there, which nobody holds any more, is removed first.
+    """
     made = not output.exists()
     folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
+    _sweep(output)
     try:
-        files.make_folder(folder / volume.CHUNKS)
-        yield folder
+        with files.hold(files.make_folder(folder)):
+            files.make_folder(folder / volume.CHUNKS)  # what has it, is or was held
+            yield folder
     except BaseException:
         files.remove(folder)
         if made and not any(output.iterdir()):
             files.remove(output)
         raise
     files.remove(folder)
+
+
+def _sweep(output: Path) -> None:
+    with files.reading(output):
+        left = [path for path in output.glob(".tmp-*") if _STAGING.fullmatch(path.name) and path.is_dir()]
+    for path in left:
+        if not path.is_symlink() and (path / volume.CHUNKS).is_dir():
+            with files.hold(path) as held:
+                if held:
+                    files.remove(path)
 
 
 def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:

@@ -29,7 +29,7 @@ from airlift.low.bundle import bundle
 from airlift.low.enrol import enrol
 from airlift.low.known import Acknowledged
 from airlift.low.log import log
-from airlift.low.publish import BundleResult
+from airlift.low.publish import BundleResult, staging
 from airlift.low.renew import renew
 from airlift.trust import bundling
 from tests.support import keys
@@ -461,6 +461,34 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
     with pytest.raises(NoSpaceError):
         stocked.bundle("assistant@1")
     assert [path.name for path in output.iterdir()] == ["mine"]
+
+
+def test_what_a_killed_command_left_is_swept(stocked: Site) -> None:
+    output = stocked.folder / "out"
+    left, held, mine, odd = (output / f".tmp-{name}" for name in ("0" * 16, "1" * 16, "2" * 16, "mine"))
+    for folder in (left, held, odd):
+        (folder / volume.CHUNKS).mkdir(parents=True)
+        (folder / volume.CHUNKS / "part").write_bytes(b"x")
+    mine.mkdir()
+    (output / f".tmp-{'3' * 16}").symlink_to(odd)
+    with files.hold(held) as is_held:
+        assert is_held
+        (folder,) = folders(stocked.bundle("assistant@1"))
+    assert {path.name for path in output.iterdir()} == {
+        held.name, mine.name, odd.name, f".tmp-{'3' * 16}", folder.name
+    }  # fmt: skip
+    stocked.bundle("assistant@1")
+    assert not held.exists()
+    assert (odd / volume.CHUNKS / "part").exists()
+
+
+def test_work_that_goes_on_is_not_swept(stocked: Site) -> None:
+    output = stocked.folder / "out"
+    with staging(output) as one, staging(output) as other:
+        assert one.exists()
+        stocked.bundle("assistant@1")
+        assert one.exists()
+        assert other.exists()
 
 
 def test_few_blocks_are_in_flight(stocked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
