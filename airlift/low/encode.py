@@ -25,7 +25,7 @@ from airlift.low.verified import Verified
 from airlift.progress import Progress
 from airlift.tensors.segment import Segment, Source
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
