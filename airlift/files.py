@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,10 @@ from airlift.errors import (
 )
 
 COPY_BYTES = 1 << 20
+SYNC_BYTES = 16 << 20
+SHARED_BYTES = 4096
+"""The usual block of file systems that share blocks; with a larger one nothing is shared."""
+FICLONERANGE = 0x4020940D
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -85,6 +90,16 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         return descriptor
 
 
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[int]:
+    """Open a file as :func:`open_regular` does, and close it again."""
+    descriptor = open_regular(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return the whole of a regular file of at most ``limit`` bytes, read once.
 
@@ -93,20 +108,16 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
         InventoryError: it is a link or a special file.
         UncheckedError: it cannot be read.
     """
-    descriptor = open_regular(path)
-    with reading(path):
-        try:
-            size = os.fstat(descriptor).st_size
-            if size > limit:
-                raise DigestError(
-                    f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
-                )
-            data = read_at(descriptor, 0, size)
-            if len(data) != size or os.pread(descriptor, 1, size):
-                raise UncheckedError(f"{os.fspath(path)} changed while it was read")
-            return data
-        finally:
-            os.close(descriptor)
+    with opened(path) as descriptor, reading(path):
+        size = os.fstat(descriptor).st_size
+        if size > limit:
+            raise DigestError(
+                f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
+            )
+        data = read_at(descriptor, 0, size)
+        if len(data) != size or os.pread(descriptor, 1, size):
+            raise UncheckedError(f"{os.fspath(path)} changed while it was read")
+        return data
 
 
 def read_at(descriptor: int, offset: int, length: int) -> bytes:
@@ -204,18 +215,37 @@ def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterat
 
 
 class Writer:
-    """An open temporary file: sequential :meth:`write` and positioned :meth:`write_at`."""
+    """An open temporary file: sequential :meth:`write` and :meth:`share`, and positioned :meth:`write_at`."""
 
-    __slots__ = ("descriptor",)
+    __slots__ = ("_begun", "_end", "descriptor")
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._begun = self._end = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of ``data``; short writes are continued."""
         view = memoryview(data).cast("B")
         while len(view):
-            view = view[os.write(self.descriptor, view) :]
+            count = os.write(self.descriptor, view)
+            view, self._end = view[count:], self._end + count
+        if self._end - self._begun >= SYNC_BYTES and hasattr(os, "posix_fadvise"):
+            # what is said not to be needed is written out now, without waiting for it
+            os.posix_fadvise(self.descriptor, self._begun, self._end - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = self._end
+
+    def share(self, data: bytes | bytearray | memoryview, source: int, offset: int) -> None:
+        """Append ``data``, which also stands at ``offset`` of the open file ``source``.
+
+        Where the file system can (a reflink) its whole blocks are shared with that file, and not written.
+        """
+        view, head = memoryview(data).cast("B"), -self._end % SHARED_BYTES
+        length = max(0, len(view) - head) // SHARED_BYTES * SHARED_BYTES
+        if length and _share(self.descriptor, self._end + head, source, offset + head, length):
+            self.write(view[:head])
+            self._end = os.lseek(self.descriptor, length, os.SEEK_CUR)
+            view = view[head + length :]
+        self.write(view)
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data`` at ``offset``."""
@@ -223,6 +253,15 @@ class Writer:
         while len(view):
             count = os.pwrite(self.descriptor, view, offset)
             view, offset = view[count:], offset + count
+
+
+def _share(target: int, start: int, source: int, offset: int, length: int) -> bool:
+    """Let bytes of an open file be those of another (ioctl_ficlonerange(2)); say whether that worked."""
+    try:
+        fcntl.ioctl(target, FICLONERANGE, struct.pack("qQQQ", source, offset, length, start))
+    except OSError:  # whatever it is: if it matters, the write will meet it too
+        return False
+    return True
 
 
 def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bool = True) -> None:

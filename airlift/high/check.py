@@ -9,9 +9,11 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, NotHeldError
-from airlift.high.apply import digest_file, needed_bases, rebuild
+from airlift.high.apply import needed_bases
 from airlift.high.enclave import Enclave, Operator
+from airlift.high.rebuild import rebuild
 from airlift.high.recover import recover
+from airlift.high.sources import digest_file
 from airlift.high.verify import verify
 from airlift.progress import Progress, silent
 

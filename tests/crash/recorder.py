@@ -7,6 +7,7 @@ succeeds is mirrored in a :mod:`tests.crash.model`, so that at any step it is kn
 
 import ast
 import errno
+import fcntl
 import os
 import sqlite3
 import sys
@@ -80,6 +81,7 @@ class Recorder:
         for name in FILES_CALLS:
             self._replace(files, name, _spy_call)
         self._replace(store.Transaction, "__exit__", _spy_commit)
+        self._replace(fcntl, "ioctl", _refuse)
         return self
 
     def __exit__(self, *_details: object) -> None:
@@ -273,6 +275,11 @@ def _unlink(disk: Recorder, real: Real, path: Any, *args: Any, **named: Any) -> 
 
 def _spy_call(_disk: Recorder, real: Real, *args: Any, **named: Any) -> Any:
     return real(*args, **named)
+
+
+def _refuse(_disk: Recorder, _real: Real, *_: Any) -> Any:
+    """Share no blocks, as most file systems: what is not shared is written, and that is seen here."""
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
 
 def _spy_commit(disk: Recorder, real: Real, transaction: Any, kind: Any, *rest: Any) -> Any:

@@ -1,10 +1,12 @@
 """Bounded reads and durable writes, against a disk that fails at every step."""
 
 import errno
+import fcntl
 import os
 import select
 import socket
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -286,6 +288,73 @@ def test_positions_beyond_4_gib(tmp_path: Path) -> None:
         os.close(descriptor)
     with pytest.raises(DigestError, match="too long"):
         files.read_bounded(tmp_path / "f", 2**32)
+
+
+def test_a_long_file_reaches_the_disk_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the sync at the end is short; where the system cannot be told, it is simply written."""
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(files, "SYNC_BYTES", 1000)
+    monkeypatch.setattr(
+        os, "posix_fadvise", lambda _descriptor, start, length, _advice: told.append((start, length))
+    )
+    with files.writer(tmp_path / "long") as file:
+        for _ in range(7):
+            file.write(bytes(400))
+    assert told == [(0, 1200), (1200, 1200)]
+    monkeypatch.delattr(os, "posix_fadvise")
+    with files.writer(tmp_path / "again") as file:
+        file.write(bytes(4000))
+    assert (tmp_path / "again").stat().st_size == 4000
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((0, 8192, 0), [(0, 0, 8192)]),
+        ((100, 20000, 100), [(4096, 4096, 12288)]),
+        ((4096, 5000, 8192), [(8192, 4096, 4096)]),
+        ((5, 12288, 6), [(4097, 4096, 8192)]),
+        ((0, 4095, 0), []),
+        ((4095, 4096, 4095), []),
+        ((0, 0, 0), []),
+    ],
+)
+def test_what_is_shared_and_what_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    able: bool,
+    given: tuple[int, int, int],
+    expected: list[tuple[int, int, int]],
+) -> None:
+    """Whole blocks of the target are asked for; where the source's are not whole too, the file system refuses.
+
+    ``given`` is what was written before, the length, and where it stands in the source.
+    """
+    before, length, offset = given
+    source = tmp_path / "source"
+    source.write_bytes(bytes(n * 7 % 251 for n in range(40000)))
+    asked = []
+
+    def ioctl(target: int, request: int, data: bytes) -> int:
+        descriptor, start, count, place = struct.unpack("qQQQ", data)
+        assert request == 0x4020940D
+        asked.append((start, place, count))
+        if start % 4096 or not able:
+            raise OSError(errno.EINVAL, "injected")
+        os.pwrite(target, os.pread(descriptor, count, start), place)
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    data = source.read_bytes()[offset : offset + length]
+    with files.opened(source) as descriptor, files.writer(tmp_path / "target") as file:
+        file.write(b"b" * before)
+        file.share(data, descriptor, offset)
+        file.write(b"after")
+    assert (tmp_path / "target").read_bytes() == b"b" * before + data + b"after"
+    assert asked == expected
 
 
 def test_make_folder_leaves_what_is_there(tmp_path: Path) -> None:

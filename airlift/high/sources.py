@@ -1,0 +1,71 @@
+"""Sources: where the bytes that a block is decoded from lie, and whether they are still what was installed.
+
+They are read, never mapped: a disk that fails, or a file that is cut short, is then an error that names the file, and
+not the end of the process (docs/decisions/007).
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.chunk import BUILT, Source
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
+from airlift.errors import BaselineDamagedError, ProvenBadError
+from airlift.high.enclave import Enclave
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The contents that sources are of: files of this bundle that were just rebuilt, else content at rest.
+
+    A file of the bundle is a source only of files after it, and is read only when it stands in ``folder``: complete,
+    and with its signed digest.
+    """
+
+    enclave: Enclave
+    bundle: Bundle
+    folder: Path
+
+    def path(self, source: Source) -> Path:
+        """Return the file that a source is of."""
+        digest = source.content(self.bundle).sha512
+        built = self.folder / digest
+        return built if source.base & BUILT and built.exists() else self.enclave.content_path(digest)
+
+    def read(self, source: Source) -> bytes:
+        """Return the bytes of a source.
+
+        Raises:
+            BaselineDamagedError: a base at rest is shorter than it was.
+            UncheckedError: it cannot be read.
+        """
+        path = self.path(source)
+        with files.opened(path) as descriptor, files.reading(path):
+            data = files.read_at(descriptor, source.start, source.length)
+        if len(data) != source.length:
+            raise BaselineDamagedError("a base at rest is shorter than it was", found=path.name)
+        return data
+
+    def blame(self, sources: Iterable[Source], error: ProvenBadError) -> None:
+        """Raise BaselineDamagedError if content at rest among these is no longer what it was when installed."""
+        found: dict[FileDigest, Path] = {source.content(self.bundle): self.path(source) for source in sources}
+        for content, path in found.items():
+            if path.parent != self.folder and digest_file(path) != content.sha512:
+                raise BaselineDamagedError(
+                    "a base at rest is damaged: nothing was installed",
+                    expected=content.sha512,
+                    found=str(path),
+                ) from error
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-512 (hex) of a file at rest."""
+    running, offset = hashlib.sha512(), 0
+    with files.opened(path) as descriptor, files.reading(path):
+        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
+            running.update(data)
+            offset += len(data)
+    return running.hexdigest()
