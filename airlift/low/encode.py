@@ -44,20 +44,15 @@ class Encoded:
 
 
 def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, progress: Progress) -> None:
-    """Digest the bases that will be read, unless they were not long ago; look whether every target is there.
-
-    Targets are digested when they are coded.
+    """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
 
     Raises:
-        DigestError: a file is missing or has changed.
+        DigestError: a base is missing or has changed.
     """
     targets = {item.entry.sha512 for item in plan.files}
     bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
     bases = [item for item in bases if not verified.holds(item.entry.sha512)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
-    for item in plan.files:
-        if not depot.content_path(item.entry.sha512).exists():
-            raise changed(depot, item)
     with ThreadPoolExecutor(workers) as pool:
         looks = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from airlift import files
-from airlift.errors import NoSpaceError
-from airlift.low import content
+from airlift.errors import DigestError, NoSpaceError
+from airlift.low import content, reader
 from airlift.low.depot import Depot
 from airlift.low.sign import sign
 from airlift.low.verified import MAX_AGE, Verified, verified
@@ -111,6 +111,25 @@ def test_a_target_that_changes_while_it_is_read_is_not_noted(
     monkeypatch.setattr(files, "read_into", touching)
     site.bundle("assistant@1", "full")
     assert not verified(site.depot, NOW).holds(only(site, "1"))
+
+
+def test_content_that_shrinks_while_it_is_read(site: Site) -> None:
+    room = memoryview(bytearray(8))
+    sha512 = only(site, "1")
+    end = site.depot.content_path(sha512).stat().st_size
+    assert reader.read(site.depot, sha512, end - 8, room) is room
+    with pytest.raises(DigestError, match="shorter"):
+        reader.read(site.depot, sha512, end - 7, room)
+
+
+def test_more_contents_than_are_kept_open(site: Site) -> None:
+    site.release({"many": {f"{n}.txt": b"%d" % n for n in range(20)}}, "9")
+    digests = list(site.depot.load_release("assistant@9").contents())
+    with content.reader(site.depot, digests) as read:
+        found = {read(n, 0, 9) for _ in range(2) for n in range(20)}
+        open_now = len(os.listdir("/proc/self/fd"))
+    assert found == {b"%d" % n for n in range(20)}
+    assert open_now - len(os.listdir("/proc/self/fd")) == content.KEPT_OPEN
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
