@@ -390,26 +390,6 @@ def lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextmanager
-def hold(folder: Path) -> Iterator[bool]:
-    """Hold a folder, if nobody else does, as long as work goes on inside; give whether it is held now.
-
-    Where a file system cannot tell, nobody holds anything.
-    """
-    with writing(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            held = False
-        else:
-            held = True
-        yield held
-    finally:
-        os.close(descriptor)
-
-
 def free_bytes(folder: Path) -> int:
     """Return how many bytes can still be written below ``folder``."""
     with reading(folder):

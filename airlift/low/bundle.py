@@ -18,7 +18,8 @@ from airlift.low.depot import Depot
 from airlift.low.encode import check_contents, encode
 from airlift.low.explain import Account
 from airlift.low.plan import Plan, plan
-from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish, staging
+from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish
+from airlift.low.staging import staging
 from airlift.low.verified import Verified, verified
 from airlift.progress import Progress
 from airlift.trust.keys import Signer

@@ -5,15 +5,11 @@ from here on), then the volumes in staging, then their final names. Whatever fai
 folder.
 """
 
-import re
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from airlift import files
 from airlift.bundle import manifest, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.layout import Medium
@@ -32,8 +28,6 @@ from airlift.trust import bundling, repository, roles, targets
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
-
-_STAGING = re.compile(r"\.tmp-[0-9a-f]{16}")
 
 NONE = "none"
 """The baseline of a complete bundle, and who knows that it is held."""
@@ -114,37 +108,6 @@ def check_bundler(depot: Depot, job: Job) -> None:
 def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
     """Return what the bundle would be, without writing anything."""
     return _result(job, _manifest(depot, job, coded), coded, ())
-
-
-@contextmanager
-def staging(output: Path) -> Iterator[Path]:
-    """Give a private folder in ``output``, gone afterwards; so is an ``output`` made for a bundle that failed.
-
-    One that a killed command left there, which nobody holds any more, is removed first.
-    """
-    made = not output.exists()
-    folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
-    _sweep(output)
-    try:
-        with files.hold(files.make_folder(folder)):
-            files.make_folder(folder / volume.CHUNKS)  # what has it, is or was held
-            yield folder
-    except BaseException:
-        files.remove(folder)
-        if made and not any(output.iterdir()):
-            files.remove(output)
-        raise
-    files.remove(folder)
-
-
-def _sweep(output: Path) -> None:
-    with files.reading(output):
-        left = [path for path in output.glob(".tmp-*") if _STAGING.fullmatch(path.name) and path.is_dir()]
-    for path in left:
-        if not path.is_symlink() and (path / volume.CHUNKS).is_dir():
-            with files.hold(path) as held:
-                if held:
-                    files.remove(path)
 
 
 def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:

@@ -29,8 +29,9 @@ from airlift.low.bundle import bundle
 from airlift.low.enrol import enrol
 from airlift.low.known import Acknowledged
 from airlift.low.log import log
-from airlift.low.publish import BundleResult, staging
+from airlift.low.publish import BundleResult
 from airlift.low.renew import renew
+from airlift.low.staging import hold, staging
 from airlift.trust import bundling
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, Site, copy_site, signed_site
@@ -471,7 +472,7 @@ def test_what_a_killed_command_left_is_swept(stocked: Site) -> None:
         (folder / volume.CHUNKS / "part").write_bytes(b"x")
     mine.mkdir()
     (output / f".tmp-{'3' * 16}").symlink_to(odd)
-    with files.hold(held) as is_held:
+    with hold(held) as is_held:
         assert is_held
         (folder,) = folders(stocked.bundle("assistant@1"))
     assert {path.name for path in output.iterdir()} == {

@@ -122,14 +122,18 @@ def test_content_that_shrinks_while_it_is_read(site: Site) -> None:
         reader.read(site.depot, sha512, end - 7, room)
 
 
+def opened() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_more_contents_than_are_kept_open(site: Site) -> None:
     site.release({"many": {f"{n}.txt": b"%d" % n for n in range(20)}}, "9")
     digests = list(site.depot.load_release("assistant@9").contents())
     with content.reader(site.depot, digests) as read:
         found = {read(n, 0, 9) for _ in range(2) for n in range(20)}
-        open_now = len(os.listdir("/proc/self/fd"))
+        open_now = opened()
     assert found == {b"%d" % n for n in range(20)}
-    assert open_now - len(os.listdir("/proc/self/fd")) == content.KEPT_OPEN
+    assert open_now - opened() == content.KEPT_OPEN
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
