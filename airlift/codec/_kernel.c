@@ -212,6 +212,42 @@ static PyObject *kernel_analyse(PyObject *self, PyObject *args)
     return good ? PyLong_FromSize_t(length) : NULL;
 }
 
+/* -- fit(counts, map, frequencies) -> number of tables ----------------------------------------------------------- */
+
+static int fit_checked(Py_buffer *b)
+{
+    Py_ssize_t contexts = b[1].len, most = b[2].len / (2 * SYMBOLS);
+    if (contexts < 1 || contexts > SYMBOLS || b[0].len != 4 * SYMBOLS * contexts || most < 1 || most > MAX_TABLES)
+        return refuse("counts do not fit the contexts") - 1;
+    uint64_t sum = 0;
+    for (Py_ssize_t k = 0; k < b[0].len / 4; k++)
+        sum += ((const Unit32 *)b[0].buf)[k];
+    if (sum > 2 * MAX_UNITS)
+        return refuse("more was counted than a block has") - 1;
+    Rows *rows = malloc(sizeof *rows);
+    if (!rows) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    number = run_fit(b[0].buf, (int)contexts, (int)most, rows, b[1].buf, b[2].buf);
+    Py_END_ALLOW_THREADS
+    free(rows);
+    return number;
+}
+
+static PyObject *kernel_fit(PyObject *self, PyObject *args)
+{
+    Py_buffer b[3] = {{0}};
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*w*w*", &b[0], &b[1], &b[2]))
+        return NULL;
+    int number = fit_checked(b);
+    release(b, 3);
+    return number < 0 ? NULL : PyLong_FromLong(number);
+}
+
 /* -- write(path, index, map, frequencies, states, words) -> number of words, at the end of words ------------------ */
 
 static int write_checked(const Path *path, Py_buffer *b, size_t *count)
@@ -335,6 +371,7 @@ static PyMethodDef methods[] = {
     {"wanted", kernel_wanted, METH_NOARGS, "wanted()\n--\n\nReturn what the environment says in AIRLIFT_KERNEL."},
     {"survey", kernel_survey, METH_VARARGS, "Fill in what scales follow from; see reference.survey."},
     {"analyse", kernel_analyse, METH_VARARGS, "Fill in contexts and symbols, their counts, and raw bits; return the length of these."},
+    {"fit", kernel_fit, METH_VARARGS, "Fill in map and frequencies; return how many tables there are."},
     {"write", kernel_write, METH_VARARGS, "Fill in states and words; return how many words, at the end."},
     {"read", kernel_read, METH_VARARGS, "Fill in units, or raise ValueError."},
     {NULL, NULL, 0, NULL},

@@ -258,9 +258,12 @@ static const Path paths[] = {
 };
 enum { PATHS = sizeof paths / sizeof *paths };
 
+#include "_kernel_fit.h"
+
 /* Once, before anything else. */
 static void prepare(void)
 {
+    fill_logs();
 #ifdef X86
     __builtin_cpu_init();
     fill_permutations();

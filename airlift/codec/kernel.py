@@ -15,7 +15,7 @@ from airlift.codec import reference
 from airlift.codec.group import Groups, Model
 from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
-from airlift.codec.table import Tables
+from airlift.codec.table import WRITTEN_TABLES, Tables
 from airlift.codec.unit import Array, Unit
 from airlift.errors import MalformedError, UsageError
 
@@ -41,6 +41,9 @@ class Kernel(Protocol):
         self, new: Array, base: Array | None, groups: Groups, model: Model
     ) -> tuple[Array, Array, Body]:
         """Return contexts and symbols of coded units, their counts, and the raw bits."""
+
+    def fit(self, counts: Array) -> Tables:
+        """Return tables for ``counts[context, symbol]``."""
 
     def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
         """Return the states and words of coded units."""
@@ -74,6 +77,12 @@ class Compiled:
         known = (*_groups(groups), _model(model))
         length = self.module.analyse(self.name, new, base, *known, index, counts, raw)
         return index, counts, raw.data[:length]
+
+    def fit(self, counts: Array) -> Tables:
+        """See :func:`airlift.codec.table.fit`."""
+        mapped, frequencies = np.empty(len(counts), np.uint8), np.empty((WRITTEN_TABLES, SYMBOLS), np.uint16)
+        number = self.module.fit(np.ascontiguousarray(counts, "<u4"), mapped, frequencies)
+        return Tables(mapped, frequencies[:number])
 
     def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
         """See :func:`airlift.codec.reference.write`."""

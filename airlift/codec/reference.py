@@ -9,8 +9,10 @@ from airlift.codec import rans, symbol
 from airlift.codec.group import FRACTION_BITS, Groups, Model, contexts
 from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
-from airlift.codec.table import Tables
+from airlift.codec.table import Tables, fit
 from airlift.codec.unit import Array, Unit, difference, exponent, restore, zigzag
+
+__all__ = ["analyse", "fit", "name", "read", "survey", "write"]
 
 name = "numpy"
 """Its name among the kernels."""

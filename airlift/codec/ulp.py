@@ -21,7 +21,7 @@ from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.group import PLAIN, SCALED, SYMBOL, Groups, Model, Run
 from airlift.codec.kernel import Kernel
 from airlift.codec.payload import Payload
-from airlift.codec.table import Tables, fit
+from airlift.codec.table import Tables
 from airlift.codec.unit import NIBBLE, Array, Unit, join, split, unit_of
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
@@ -94,7 +94,7 @@ def _plan(new: memoryview, base: memoryview | None, model: Model, rows: Sequence
         model = Model(unit, model.delta, SCALED, model.shift, group.offset_for(scales, level, model))
         groups = Groups(sizes, scales)
     index, counts, raw = using.analyse(target, source, groups, model)
-    tables = fit(counts)
+    tables = using.fit(counts)
     bits = tables.cost(counts) + 8 * len(raw) + 4 * len(groups.scales)
     return Plan(model, runs, groups, index, raw, tables, bits)
 

@@ -140,6 +140,19 @@ def test_tables_go_there_and_back() -> None:
             table.parse_tables(memoryview(data[:cut]), 64, len(tables.frequencies), 255)
 
 
+@pytest.mark.parametrize("using", [kernel.get(name) for name in KERNELS], ids=KERNELS)
+@pytest.mark.parametrize("contexts", [1, 16, 64, 256])
+def test_every_kernel_makes_the_same_tables(contexts: int, using: kernel.Kernel) -> None:
+    generator = np.random.default_rng(contexts)
+    for most in (0.01, 1.0, 100.0, 1e4):
+        fall = np.exp(-np.arange(256) / 20 * np.linspace(0.3, 3, contexts)[:, None])
+        counts = generator.poisson(most * generator.random((contexts, 1)) * fall)
+        counts[generator.random(contexts) < 0.3] = 0
+        made, expected = using.fit(counts), table.fit(counts)
+        assert np.array_equal(made.map, expected.map)
+        assert np.array_equal(made.frequencies, expected.frequencies)
+
+
 def test_contexts_without_a_unit_need_no_table_of_their_own() -> None:
     tables = table.fit(np.zeros((64, 256), np.int64))
     assert tables.map.tolist() == [0] * 64
@@ -360,6 +373,9 @@ def test_the_compiled_kernel_checks_what_it_is_given(name: str) -> None:
         {"tables": replace(tables, frequencies=tables.frequencies[:0])},
     ]
     given = [(replace(parsed, **changed), base, units) for changed in wrong]
+    for counts in (np.zeros((64, 255)), np.zeros((257, 256)), np.full((64, 256), 1 << 13)):
+        with pytest.raises(ValueError, match="count"):
+            using.fit(counts.astype(np.uint32))
     for arguments in [*given, (parsed, base[:-1], units), (parsed, None, units), (parsed, base, units[1:])]:
         with pytest.raises(MalformedError):
             using.read(*arguments)
