@@ -7,7 +7,7 @@ shared with the base if it did not change. What is under way is a fixed number o
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,10 +53,10 @@ def rebuild(
         done += count
         progress("rebuilding", done, total)
 
-    contents = Contents(enclave, verified.bundle, folder)
+    contents, ahead = Contents(enclave, verified.bundle, folder), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
-        blocks = _wanted(_chunks(decoders, enclave, verified), verified, todo)
-        decoded = _ahead(decoders, contents, blocks, 2 * workers)
+        blocks = _blocks(decoders, enclave, verified, ahead + BEHIND + 2)
+        decoded = _ahead(decoders, contents, _wanted(blocks, verified.bundle.files, todo), ahead)
         for item in items:
             _write_file(contents, item, decoded, digester, wrote)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
@@ -72,23 +72,26 @@ def _threads(count: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(pool: Executor, enclave: Enclave, verified: VerifiedBundle) -> Iterator[bytes]:
-    """Yield the bytes of every chunk, verified, while the next one is being read."""
+def _blocks(pool: Executor, enclave: Enclave, verified: VerifiedBundle, window: int) -> Iterator[Block]:
+    """Yield the blocks of every chunk, in order.
+
+    The next chunk is read and verified as soon as nothing can be left of the one before this.
+    """
     kept = enclave.staging_path(verified.digest) / volume.CHUNKS
-    following: Future[bytes] | None = None
-    for item in verified.bundle.chunks:
-        current, following = following, pool.submit(verified.read_chunk, item, kept)
-        if current is not None:
-            yield current.result()
-    if following is not None:
-        yield following.result()
+    reading = (pool.submit(verified.read_chunk, item, kept) for item in verified.bundle.chunks)
+    following = next(reading, None)
+    while following is not None:
+        blocks = parse(following.result(), verified.bundle)
+        for number, block in enumerate(blocks):
+            if number == min(window, len(blocks) - 1):
+                following = next(reading, None)
+            yield block
 
 
-def _wanted(chunks: Iterable[bytes], verified: VerifiedBundle, todo: set[str]) -> Iterator[Block]:
+def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: set[str]) -> Iterator[Block]:
     """Yield the blocks of the files in ``todo``, long copies in pieces, after checking the order of all blocks."""
-    bundle = verified.bundle
-    for block in in_order((block for data in chunks for block in parse(data, bundle)), bundle.files):
-        if bundle.files[block.file].sha512 in todo:
+    for block in in_order(blocks, items):
+        if items[block.file].sha512 in todo:
             yield from pieces(block)
 
 
