@@ -112,7 +112,7 @@ static int check_tables(const Py_buffer *frequencies, int last)
                 return refuse("an ulp block has a symbol beyond its unit");
         }
         if (sum != TOTAL)
-            return refuse("an ulp block's table does not sum to 4096");
+            return refuse("an ulp block's table does not sum to 2048");
     }
     return (int)count;
 }

@@ -18,7 +18,7 @@ enum {
     SYMBOLS = 256,
     CELLS = SYMBOLS * SYMBOLS, /* at most so many contexts, times symbols */
     COUNTERS = CELLS + 272, /* apart by no multiple of a page: stores would hold up loads of other counters */
-    TABLE_BITS = 12,
+    TABLE_BITS = 11,
     TOTAL = 1 << TABLE_BITS,
     LOW = 1 << 16,
     MAX_TABLES = 32,
@@ -179,6 +179,34 @@ typedef struct {
     Tile tile;
 } Scratch;
 
+/* Memory that is needed soon: fetching it a little at a time costs nothing, all at once as much as decoding it. */
+typedef struct {
+    const uint8_t *base, *out;
+    size_t size; /* bytes a unit */
+} Ahead;
+
+/* Have the bytes of the next n units come near. */
+static inline void draw_near(Ahead *ahead, size_t n)
+{
+    for (size_t k = 0; k < n * ahead->size; k += 64) {
+        __builtin_prefetch(ahead->base + k);
+        __builtin_prefetch(ahead->out + k, 1);
+    }
+    ahead->base += n * ahead->size;
+    ahead->out += n * ahead->size;
+}
+
+/* What lies after a tile; where no whole tile follows, the tile itself. */
+static Ahead after(const Tile *tile, size_t size, const Coded *coded)
+{
+    const Piece *last = tile->piece + tile->pieces - 1;
+    size_t next = (last->start + last->count) * size;
+    if (next + TILE * size > coded->length)
+        next = 0; /* at the end of a block: anything does */
+    const uint8_t *out = coded->out + next;
+    return (Ahead){coded->base ? coded->base + next : out, out, size};
+}
+
 /* -- entropy coder, plain -------------------------------------------------------------------------------------- */
 
 /* Decode n symbols, the first of unit number `first` (of lane 0: 0). words has n readable words. */
@@ -197,14 +225,14 @@ static inline const Unit16 *rans_read_plain(const uint32_t *looked, uint32_t *st
 }
 
 /* Code the units [from, n), given as context << 8 | symbol, from the last to the first; the words grow downwards and
- * have n free before them. An entry has the frequency - 1 in bits 0 to 11 and the start above.
+ * have n free before them. An entry has the frequency - 1 in bits 0 to 10 and the start above.
  */
 static inline uint16_t *rans_write_plain(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n, size_t from)
 {
     for (size_t i = n; i-- > from;) {
         uint32_t *at = states + (i & (lanes - 1)), x = *at;
         uint32_t entry = entries[index[i]], f = (entry & (TOTAL - 1)) + 1;
-        int full = x >> 20 >= f;
+        int full = x >> (32 - TABLE_BITS) >= f;
         words[-1] = (uint16_t)x;
         words -= full;
         x = full ? x >> 16 : x;
@@ -307,7 +335,7 @@ static uint16_t *run_write(const Path *path, const uint32_t *entries, const uint
     return end;
 }
 
-/* What a decoder looks up, by table and slot: slot - start, the symbol from bit 12, frequency - 1 from bit 20. */
+/* What a decoder looks up, by table and slot: slot - start, the symbol from bit 11, frequency - 1 from bit 20. */
 static void fill_looked(const Unit16 *f, int tables, uint32_t *looked)
 {
     for (int t = 0; t < tables; t++)

@@ -13,8 +13,9 @@ TARGET static void ON(look_up)(const uint8_t *map, int contexts, uint8_t *places
 }
 
 /* Decode n symbols, the first of lane 0. words has n readable words. */
-TARGET static const Unit16 *ON(rans_read)(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
+TARGET static const Unit16 *ON(rans_read)(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, Ahead ahead)
 {
+    (void)ahead;
     return rans_read_plain(looked, states, lanes, words, tables, n, out, 0);
 }
 
@@ -153,14 +154,6 @@ static const uint8_t *ON(gathered)(const Tile *tile, size_t size, const uint8_t 
     return room;
 }
 
-/* Have the bytes that follow ready when they are needed. */
-static inline void ON(prefetch)(const Tile *tile, size_t size, const uint8_t *from, size_t end)
-{
-    size_t next = (tile->piece[tile->pieces - 1].start + tile->piece[tile->pieces - 1].count) * size;
-    for (size_t k = next; from && k < next + TILE * size && k < end; k += 64)
-        __builtin_prefetch(from + k);
-}
-
 TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t *base, const Unit32 *sizes, size_t groups, uint64_t *sums, uint16_t *tops, uint8_t *moved)
 {
     for (size_t g = 0; g < groups; g++) {
@@ -259,9 +252,8 @@ TARGET static const char *ON(read)(const Model *m, Coded coded, const uint32_t *
     for (size_t first = 0; first < coded.live; first += TILE) {
         size_t n = coded.live - first < TILE ? coded.live - first : TILE;
         ON(take)(m, &coded.groups, coded.map, base, n, &scratch.tile, scratch.places, coded.out);
-        ON(prefetch)(tile, size, base, coded.length);
         ON(pad)(&coded, n, scratch.tail);
-        coded.words = ON(rans_read)(looked, states, coded.lanes, coded.words, scratch.places, n, scratch.symbols);
+        coded.words = ON(rans_read)(looked, states, coded.lanes, coded.words, scratch.places, n, scratch.symbols, after(tile, size, &coded));
         if (coded.words > coded.end)
             return "an ulp block has too few words";
         const uint8_t *with = ON(gathered)(tile, size, base, scratch.base.w8);

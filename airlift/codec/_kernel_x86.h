@@ -29,7 +29,7 @@ static void fill_permutations(void)
 
 /* -- AVX2 ------------------------------------------------------------------------------------------------------ */
 
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,prfchw")))
 
 /* A map of CONTEXTS bytes in registers. */
 typedef struct {
@@ -160,7 +160,7 @@ static inline void find(const uint32_t *entries, const uint16_t *index, size_t n
         }
 }
 
-AVX2 static const Unit16 *rans_read_avx2(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
+AVX2 static const Unit16 *rans_read_avx2(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, Ahead ahead)
 {
     const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1);
     const __m128i pick = _mm_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
@@ -169,6 +169,7 @@ AVX2 static const Unit16 *rans_read_avx2(const uint32_t *looked, uint32_t *state
     size_t first = 0;
     for (; lanes >= 8 && first + step <= n; first += step) {
         uint32_t *at = states + (first & (lanes - 1));
+        draw_near(&ahead, step);
         for (size_t i = 0; i < step; i += 8) {
             __m256i x = _mm256_loadu_si256((const __m256i *)(at + i));
             __m256i table = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(tables + first + i)));
@@ -212,7 +213,7 @@ AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states,
             __m256i x = _mm256_loadu_si256((const __m256i *)at);
             __m256i entry = _mm256_loadu_si256((const __m256i *)(found + i));
             __m256i f = _mm256_add_epi32(_mm256_and_si256(entry, low), one), start = _mm256_srli_epi32(entry, TABLE_BITS);
-            __m256i need = _mm256_cmpgt_epi32(_mm256_add_epi32(_mm256_srli_epi32(x, 20), one), f);
+            __m256i need = _mm256_cmpgt_epi32(_mm256_add_epi32(_mm256_srli_epi32(x, 32 - TABLE_BITS), one), f);
             unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(need));
             __m256i order = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)to_words[mask]));
             __m256i packed = _mm256_blend_epi16(_mm256_permutevar8x32_epi32(x, order), _mm256_setzero_si256(), 0xaa);
@@ -220,7 +221,7 @@ AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states,
             _mm_storeu_si128((__m128i *)(words - 8), tail);
             words -= __builtin_popcount(mask);
             x = _mm256_blendv_epi8(x, _mm256_srli_epi32(x, 16), need);
-            /* x / f is below 2^20, and single precision is wrong by at most 1: halves are converted, for x has 32 bits. */
+            /* x / f is below 2^21, and single precision is wrong by at most 1: halves are converted, for x has 32 bits. */
             __m256 halves = _mm256_cvtepi32_ps(_mm256_srli_epi32(x, 1));
             __m256i q = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_add_ps(halves, halves), _mm256_cvtepi32_ps(f)));
             __m256i rest = _mm256_sub_epi32(x, _mm256_mullo_epi32(q, f)), under = _mm256_srai_epi32(rest, 31);
@@ -243,7 +244,7 @@ AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states,
 
 /* -- AVX-512 --------------------------------------------------------------------------------------------------- */
 
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt,prfchw")))
 
 AVX512 static void look_up_avx512(const uint8_t *map, int contexts, uint8_t *places, size_t n)
 {
@@ -281,35 +282,70 @@ AVX512 static size_t find_large_avx512(const uint8_t *symbols, size_t n, int fro
     return count;
 }
 
-AVX512 static const Unit16 *rans_read_avx512(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out)
+enum {
+    AHEAD = 64, /* units between one stage of the pipeline below and the next: what was stored has left the core by then */
+    RING = 256,
+};
+
+/* Where 32 units, the first of unit number `at`, have to look. */
+AVX512 static inline void aim(const uint32_t *states, size_t lanes, const uint8_t *tables, size_t at, uint32_t *ring)
+{
+    const __m512i low = _mm512_set1_epi32(TOTAL - 1);
+#pragma GCC unroll 2
+    for (size_t end = at + 32; at < end; at += 16) {
+        __m512i x = _mm512_loadu_si512(states + (at & (lanes - 1)));
+        __m512i table = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(tables + at)));
+        x = _mm512_ternarylogic_epi32(x, low, _mm512_slli_epi32(table, TABLE_BITS), 0xea); /* (x & low) | table */
+        _mm512_store_si512(ring + (at & (RING - 1)), x);
+    }
+}
+
+/* Advance the states of 32 units by what they found, and write their symbols. */
+AVX512 static inline const Unit16 *advance(uint32_t *states, size_t lanes, const uint32_t *ring, size_t at, const Unit16 *words, uint8_t *out)
 {
     const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), full = _mm512_set1_epi32(LOW);
-    const size_t step = lanes < STEP ? lanes : STEP;
-    uint32_t entries[STEP] __attribute__((aligned(64)));
-    size_t first = 0;
-    for (; lanes >= 16 && first + step <= n; first += step) {
-        uint32_t *at = states + (first & (lanes - 1));
-        for (size_t i = 0; i < step; i += 16) {
-            __m512i x = _mm512_loadu_si512(at + i);
-            __m512i table = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(tables + first + i)));
-            x = _mm512_ternarylogic_epi32(x, low, _mm512_slli_epi32(table, TABLE_BITS), 0xea); /* (x & low) | table */
-            _mm512_store_si512(entries + i, x);
-        }
-        fetch(looked, entries, step);
-        for (size_t i = 0; i < step; i += 16) {
-            __m512i x = _mm512_loadu_si512(at + i), entry = _mm512_load_si512(entries + i);
-            __m512i f = _mm512_add_epi32(_mm512_srli_epi32(entry, 20), one);
-            x = _mm512_add_epi32(_mm512_mullo_epi32(f, _mm512_srli_epi32(x, TABLE_BITS)), _mm512_and_si512(entry, low));
-            __mmask16 need = _mm512_cmplt_epu32_mask(x, full);
-            __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)words));
-            next = _mm512_maskz_expand_epi32(need, next);
-            x = _mm512_mask_or_epi32(x, need, _mm512_slli_epi32(x, 16), next);
-            words += __builtin_popcount(need);
-            _mm512_storeu_si512(at + i, x);
-            _mm_storeu_si128((__m128i *)(out + first + i), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, TABLE_BITS)));
-        }
+#pragma GCC unroll 2
+    for (size_t end = at + 32; at < end; at += 16) {
+        uint32_t *state = states + (at & (lanes - 1));
+        __m512i x = _mm512_loadu_si512(state), entry = _mm512_load_si512(ring + (at & (RING - 1)));
+        __m512i f = _mm512_add_epi32(_mm512_srli_epi32(entry, 20), one);
+        x = _mm512_add_epi32(_mm512_mullo_epi32(f, _mm512_srli_epi32(x, TABLE_BITS)), _mm512_and_si512(entry, low));
+        __mmask16 need = _mm512_cmplt_epu32_mask(x, full);
+        __m512i next = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)words));
+        next = _mm512_maskz_expand_epi32(need, next);
+        x = _mm512_mask_or_epi32(x, need, _mm512_slli_epi32(x, 16), next);
+        words += __builtin_popcount(need);
+        _mm512_storeu_si512(state, x);
+        _mm_storeu_si128((__m128i *)(out + at), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entry, TABLE_BITS)));
     }
-    return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
+    return words;
+}
+
+/* Three stages, each AHEAD units behind the one before: vectors aim, plain loads find, vectors advance. */
+AVX512 static const Unit16 *rans_read_avx512(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, Ahead ahead)
+{
+    uint32_t ring[RING] __attribute__((aligned(64)));
+    const size_t whole = lanes > 2 * AHEAD ? n & ~(size_t)31 : 0;
+    size_t aimed = 0, found = 0, done = 0;
+    for (; aimed < AHEAD && aimed < whole; aimed += 32)
+        aim(states, lanes, tables, aimed, ring);
+    for (; aimed < 2 * AHEAD && aimed < whole; aimed += 32, found += 32) {
+        aim(states, lanes, tables, aimed, ring);
+        fetch(looked, ring + (found & (RING - 1)), 32);
+    }
+    for (; aimed < whole; aimed += 32, found += 32, done += 32) {
+        draw_near(&ahead, 32);
+        aim(states, lanes, tables, aimed, ring);
+        fetch(looked, ring + (found & (RING - 1)), 32);
+        words = advance(states, lanes, ring, done, words, out);
+    }
+    for (; found < whole; found += 32, done += 32) {
+        fetch(looked, ring + (found & (RING - 1)), 32);
+        words = advance(states, lanes, ring, done, words, out);
+    }
+    for (; done < whole; done += 32)
+        words = advance(states, lanes, ring, done, words, out);
+    return rans_read_plain(looked, states, lanes, words, tables + whole, n - whole, out + whole, whole);
 }
 
 AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
@@ -326,13 +362,13 @@ AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *sta
             uint32_t *at = states + ((first + i) & (lanes - 1));
             __m512i x = _mm512_loadu_si512(at), entry = _mm512_load_si512(found + i);
             __m512i f = _mm512_add_epi32(_mm512_and_si512(entry, low), one), start = _mm512_srli_epi32(entry, TABLE_BITS);
-            __mmask16 need = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 20), f);
+            __mmask16 need = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 32 - TABLE_BITS), f);
             __m256i packed = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(need, x));
             int count = __builtin_popcount(need);
             words -= count;
             _mm256_mask_storeu_epi16(words, (__mmask16)((1u << count) - 1), packed);
             x = _mm512_mask_srli_epi32(x, need, x, 16);
-            /* x / f is below 2^20, and single precision is wrong by at most 1. */
+            /* x / f is below 2^21, and single precision is wrong by at most 1. */
             __m512i q = _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepu32_ps(x), _mm512_cvtepi32_ps(f)));
             __m512i rest = _mm512_sub_epi32(x, _mm512_mullo_epi32(q, f));
             __mmask16 under = _mm512_movepi32_mask(rest);

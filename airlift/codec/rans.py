@@ -12,7 +12,7 @@ import numpy as np
 from airlift.codec.unit import Array
 from airlift.errors import MalformedError
 
-TABLE_BITS = 12
+TABLE_BITS = 11
 TOTAL = 1 << TABLE_BITS
 LOW = 1 << 16
 SYMBOLS = 256
@@ -22,9 +22,9 @@ _STATE = np.int64  # what NumPy indexes with; the values are below 2^32
 
 
 def lookup(frequencies: Array) -> Array:
-    """Return what a decoder looks up for each table and slot: of shape (tables * 4096).
+    """Return what a decoder looks up for each table and slot: of shape (tables * 2048).
 
-    Bits 0 to 11 are slot - start, bits 12 to 19 the symbol, bits 20 to 32 the frequency.
+    Bits 0 to 10 are slot - start, bits 11 to 18 the symbol, bits 20 to 31 the frequency.
     """
     tables = len(frequencies)
     flat = frequencies.reshape(-1).astype(np.int64)
@@ -44,10 +44,10 @@ def encode(units: Array, frequencies: Array, lanes: int) -> tuple[bytes, bytes]:
     for first in range((len(units) - 1) // lanes * lanes, -1, -lanes):
         index = units[first : first + lanes].astype(_STATE)
         x, frequency = state[: len(index)], flat[index]
-        full = np.flatnonzero((x >> 20) >= frequency)
+        full = np.flatnonzero((x >> (32 - TABLE_BITS)) >= frequency)
         words.append((x[full] & (LOW - 1)).astype("<u2"))
         x[full] >>= 16
-        quotient = (x / frequency).astype(_STATE)  # exact: x < 2^32 and frequency <= 2^12
+        quotient = (x / frequency).astype(_STATE)  # exact: x < 2^32 and frequency <= 2^11
         x += quotient * (TOTAL - frequency) + starts[index]
     return state.astype("<u4").tobytes(), b"".join(part.tobytes() for part in reversed(words))
 

@@ -1,6 +1,6 @@
 """Tables: frequencies of symbols, one table for contexts that are alike (SPEC U5).
 
-Neighbouring contexts share a table where that costs less than writing one more. Frequencies are in 1/4096.
+Neighbouring contexts share a table where that costs less than writing one more. Frequencies are in 1/2048.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def fit(counts: Array, most: int = WRITTEN_TABLES) -> Tables:
 
 
 def normalise(counts: Array) -> Array:
-    """Return frequencies, u16, that sum to 4096; what occurred has at least 1."""
+    """Return frequencies, u16, that sum to 2048; what occurred has at least 1."""
     counts = counts.astype(np.int64)
     total = int(counts.sum())
     if not total:
@@ -136,7 +136,7 @@ def parse_tables(data: memoryview, contexts: int, count: int, last: int) -> tupl
     No symbol is above ``last``.
 
     Raises:
-        MalformedError: they are truncated, a context has no table, or a table does not sum to 4096.
+        MalformedError: they are truncated, a context has no table, or a table does not sum to 2048.
     """
     mapped = np.frombuffer(data[:contexts], np.uint8)
     if len(mapped) != contexts or mapped.max() >= count:
@@ -171,7 +171,7 @@ def _parse(data: bytes, position: int, row: Array) -> int:
     if data[position] >= len(row):
         raise MalformedError("an ulp block has a symbol beyond its unit")
     if len(found) != data[position] + 1 or not found[-1] or sum(found) != TOTAL:
-        raise MalformedError("an ulp block's table does not sum to 4096")
+        raise MalformedError("an ulp block's table does not sum to 2048")
     row[: len(found)] = found
     return end
 
@@ -189,6 +189,6 @@ def _frequencies(data: bytes, position: int, last: int) -> tuple[list[int], int]
             found.append(value + 128 * (more - 1))
         else:
             found += bytes(more + 1)
-        if not 1 <= more <= 32 if value else not data[position]:
+        if not 1 <= more <= TOTAL >> 7 if value else not data[position]:
             raise MalformedError("an ulp block has a frequency that is written another way")
     return found, position

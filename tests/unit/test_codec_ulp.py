@@ -118,9 +118,9 @@ def test_raw_bits_of_all_lengths(bits: int) -> None:
         [1, 10**7] * 128,
     ],
 )
-def test_frequencies_sum_to_4096_and_leave_nothing_out(counts: list[int]) -> None:
+def test_frequencies_sum_to_2048_and_leave_nothing_out(counts: list[int]) -> None:
     frequencies = table.normalise(np.array(counts))
-    assert int(frequencies.sum()) == 4096
+    assert int(frequencies.sum()) == 2048
     assert all(frequency > 0 for frequency, count in zip(frequencies, counts, strict=True) if count)
 
 
@@ -156,22 +156,22 @@ def test_every_kernel_makes_the_same_tables(contexts: int, using: kernel.Kernel)
 def test_contexts_without_a_unit_need_no_table_of_their_own() -> None:
     tables = table.fit(np.zeros((64, 256), np.int64))
     assert tables.map.tolist() == [0] * 64
-    assert tables.frequencies.tolist() == [[4096] + [0] * 255]
+    assert tables.frequencies.tolist() == [[2048] + [0] * 255]
 
 
 @pytest.mark.parametrize(
     ("data", "last"),
     [
-        (b"\x01\x00\x80\x20", 255),  # the context's table is not there
-        (b"\x00\x01\x80\x20\x00\x00", 255),  # the last symbol does not occur
-        (b"\x00\x00\x80\x1f", 255),  # 3968
-        (b"\x00\x00\x81\x20", 255),  # 4097
-        (b"\x00\x00\x80\x21", 255),
-        (b"\x00\x01\x80\x00\x80\x20", 255),  # 0 in two bytes
-        (b"\x00\x02\x00\x00\x00\x00\x80\x20", 255),  # two runs that are one
-        (b"\x00\x02\x00\x02\x80\x20", 255),  # a run beyond the last symbol
+        (b"\x01\x00\x80\x10", 255),  # the context's table is not there
+        (b"\x00\x01\x80\x10\x00\x00", 255),  # the last symbol does not occur
+        (b"\x00\x00\x80\x0f", 255),  # 1920
+        (b"\x00\x00\x81\x10", 255),  # 2049
+        (b"\x00\x00\x80\x11", 255),
+        (b"\x00\x01\x80\x00\x80\x10", 255),  # 0 in two bytes
+        (b"\x00\x02\x00\x00\x00\x00\x80\x10", 255),  # two runs that are one
+        (b"\x00\x02\x00\x02\x80\x10", 255),  # a run beyond the last symbol
         (b"\x00\x02\x00", 255),  # a run without a length
-        (b"\x00\x10\x00\x0f\x80\x20", 15),
+        (b"\x00\x10\x00\x0f\x80\x10", 15),
     ],
 )
 def test_bad_tables_are_refused(data: bytes, last: int) -> None:
@@ -185,7 +185,7 @@ def test_the_entropy_coder_takes_the_entropy() -> None:
     frequencies = table.normalise(np.bincount(symbols, minlength=256))[None]
     where = np.zeros(len(symbols), np.uint8)
     states, words = rans.encode(symbols.astype(np.uint16), frequencies, 64)
-    bits = -np.log2(frequencies[0][symbols] / 4096).sum()
+    bits = -np.log2(frequencies[0][symbols] / 2048).sum()
     assert abs(8 * len(words) - bits) < 64 * 32
     looked = rans.lookup(frequencies)
     assert np.array_equal(rans.decode(memoryview(states), memoryview(words), where, looked), symbols)

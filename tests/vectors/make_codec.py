@@ -46,7 +46,7 @@ RIGHT = b"".join(
 )  # (2, 6)
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
-_RAW = b"\x40\x00\x3f\x80\x20"  # the symbol of 64 to 79
+_RAW = b"\x40\x00\x3f\x80\x10"  # the symbol of 64 to 79
 
 
 def text(data: bytes) -> str:
@@ -214,7 +214,7 @@ def _ulp_by_hand() -> Iterator[tuple[str, bytes, bytes]]:
     yield "one symbol takes no words", _ulp(), b"\x01\0" * UNITS
     four = b"\x20\0\x20\x80\x21\0\x21\x80"  # z = 64, 65, 66, 67
     yield "raw bits", _ulp(table=_RAW, raw=b"\x10\x32" * 50 + b"\0"), four * 50 + b"\x20\0"
-    yield "a map to a second table", _ulp(tables=2, map_=b"\x01", table=b"\0\x80\x20" * 2), bytes(2 * UNITS)
+    yield "a map to a second table", _ulp(tables=2, map_=b"\x01", table=b"\0\x80\x10" * 2), bytes(2 * UNITS)
     yield "64 lanes", _ulp(lanes=6, states=b"\0\0\1\0" * 64), b"\x01\0" * UNITS
     run = UNITS.to_bytes(4, "little") + b"\x01\0\0\0"
     yield "still units", _ulp(context=1, runs=run, scales=b"\0", map_=bytes(64)), bytes(2 * UNITS)
@@ -231,7 +231,7 @@ def _ulp(
     runs: bytes = b"",
     scales: bytes = b"",
     map_: bytes = b"\0",
-    table: bytes = b"\x02\x00\x01\x80\x20",
+    table: bytes = b"\x02\x00\x01\x80\x10",
     states: bytes = b"\0\0\1\0",
     words: bytes = b"",
     raw: bytes = b"",
@@ -369,7 +369,7 @@ def _bad_ulp() -> Iterator[Bad]:
         "4096 lanes": _ulp(lanes=12),
         "states cut": _ulp(lanes=1),
         "no tables": _ulp(tables=0, table=b""),
-        "33 tables": _ulp(tables=33, table=b"\x00\x80\x20" * 33),
+        "33 tables": _ulp(tables=33, table=b"\x00\x80\x10" * 33),
         "a shift without a use": _ulp(shift=1),
         "an offset without a use": _ulp(offset=1),
         "scales without a use": _ulp(scales=b"\x01"),
@@ -383,16 +383,16 @@ def _bad_ulp() -> Iterator[Bad]:
         "fewer scales than groups": _ulp(**scaled | {"runs": three}),
         "a map beyond the tables": _ulp(map_=b"\x01"),
         "a table that sums to 4095": _ulp(table=b"\x00\xff\x1f"),
-        "a table that sums to 4097": _ulp(table=b"\x01\x01\x80\x20"),
-        "a table that ends with nothing": _ulp(table=b"\x01\x80\x20\x00\x00"),
-        "two runs of nothing": _ulp(table=b"\x02\x00\x00\x00\x00\x80\x20"),
-        "a run beyond the last symbol": _ulp(table=b"\x02\x00\x02\x80\x20"),
-        "a frequency written in two bytes": _ulp(table=b"\x01\x80\x00\x80\x20"),
-        "a symbol beyond bf16": _ulp(table=b"\x68\x00\x67\x80\x20"),
+        "a table that sums to 2049": _ulp(table=b"\x01\x01\x80\x10"),
+        "a table that ends with nothing": _ulp(table=b"\x01\x80\x10\x00\x00"),
+        "two runs of nothing": _ulp(table=b"\x02\x00\x00\x00\x00\x80\x10"),
+        "a run beyond the last symbol": _ulp(table=b"\x02\x00\x02\x80\x10"),
+        "a frequency written in two bytes": _ulp(table=b"\x01\x80\x00\x80\x10"),
+        "a symbol beyond bf16": _ulp(table=b"\x68\x00\x67\x80\x10"),
         "a state too low": _ulp(states=b"\xff\xff\0\0"),
         "a state that does not end": _ulp(states=b"\1\0\1\0"),
         "a word too many": _ulp(words=b"\0\0"),
-        "a word too few": _ulp(states=b"\0\0\1\0", table=b"\x01\x80\x10\x80\x10"),
+        "a word too few": _ulp(states=b"\0\0\1\0", table=b"\x01\x80\x08\x80\x08"),
         "raw bits without a use": _ulp(raw=b"\0"),
         "raw bits cut": _ulp(table=_RAW, raw=bytes(100)),
         "unused bits that are set": _ulp(table=_RAW, raw=bytes(100) + b"\x10"),
