@@ -39,10 +39,13 @@ def _growth(results: Results) -> Iterator[Panel]:
             for program in (OURS, ZSTD, ZIPNN_XOR, DIGEST)
             if (program, verb) != (DIGEST, "make")
         }
-        seconds = [Series(name, [(x, cost.seconds) for x, cost in points]) for name, points in costs.items()]
+        measured = {name: points for name, points in costs.items() if points}
+        seconds = [
+            Series(name, [(x, cost.seconds) for x, cost in points]) for name, points in measured.items()
+        ]
         memory = [
             Series(name, [(x, cost.anonymous / MIB) for x, cost in points])
-            for name, points in costs.items()
+            for name, points in measured.items()
             if name != DIGEST
         ]
         yield Panel(title, "GB of target", "seconds", seconds)

@@ -75,6 +75,13 @@ def test_a_report_is_three_files(tmp_path: Path, name: str) -> None:
     assert not list(tree.iter(f"{SVG}script"))
 
 
+def test_a_growth_without_a_program_is_drawn_without_it(tmp_path: Path) -> None:
+    whole = sample()
+    some = dataclasses.replace(whole, rows=[row for row in whole.rows if row.program != ZSTD])
+    report.write(tmp_path, "growth", some)
+    assert ZSTD not in (tmp_path / "growth.svg").read_text()
+
+
 def texts(drawing: str) -> list[tuple[float, float, str]]:
     tree = ET.fromstring(drawing)  # noqa: S314 - drawn a moment ago
     return [(float(e.get("x", "")), float(e.get("y", "")), e.text or "") for e in tree.iter(f"{SVG}text")]
