@@ -4,7 +4,7 @@ All of them write the same bytes and refuse the same bytes. The fastest that run
 variable ``AIRLIFT_KERNEL`` (numpy, scalar, avx2, avx512), read by the compiled module, chooses another.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
 from typing import Protocol
@@ -15,6 +15,7 @@ from airlift.codec import reference
 from airlift.codec.group import Groups, Model
 from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
+from airlift.codec.scratch import Scratch
 from airlift.codec.table import WRITTEN_TABLES, Tables
 from airlift.codec.unit import Array, Unit
 from airlift.errors import MalformedError, UsageError
@@ -58,6 +59,7 @@ class Compiled:
 
     module: ModuleType
     name: str
+    scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
     def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
         """See :func:`airlift.codec.reference.survey`."""
@@ -71,9 +73,9 @@ class Compiled:
         self, new: Array, base: Array | None, groups: Groups, model: Model
     ) -> tuple[Array, Array, Body]:
         """See :func:`airlift.codec.reference.analyse`."""
-        index = np.empty(int(groups.live().sizes.sum(dtype=np.int64)), np.uint16)
+        index = self.scratch.take(2 * int(groups.live().sizes.sum(dtype=np.int64))).view(np.uint16)
         counts = np.empty((model.contexts, SYMBOLS), np.uint32)
-        raw = np.empty(new.nbytes + 16, np.uint8)
+        raw = self.scratch.take(new.nbytes + 16)
         known = (*_groups(groups), _model(model))
         length = self.module.analyse(self.name, new, base, *known, index, counts, raw)
         return index, counts, raw.data[:length]
