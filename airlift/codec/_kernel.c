@@ -181,18 +181,17 @@ static int analyse_checked(const Path *path, Model *m, Py_buffer *b, size_t *len
         return refuse("counts do not fit the contexts");
     if (!check_aligned(&b[4], 2))
         return 0;
-    uint32_t *counts = calloc(4 * COUNTERS, sizeof *counts);
-    if (!counts) {
+    Found *found = calloc(1, sizeof *found);
+    if (!found) {
         PyErr_NoMemory();
         return 0;
     }
     Groups groups = {b[2].buf, b[3].buf, 0, 0, 0, 0};
     Py_BEGIN_ALLOW_THREADS
-    *length = path->analyse(m, groups, b[0].buf, b[1].buf, live, b[4].buf, counts, b[6].buf);
-    for (size_t k = 0; k < (size_t)SYMBOLS * (size_t)m->contexts; k++)
-        ((Unit32 *)b[5].buf)[k] = counts[k] + counts[COUNTERS + k] + counts[2 * COUNTERS + k] + counts[3 * COUNTERS + k];
+    *length = path->analyse(m, groups, b[0].buf, b[1].buf, live, b[4].buf, found, b[6].buf);
+    estimate(found, m->contexts, live, b[5].buf);
     Py_END_ALLOW_THREADS
-    free(counts);
+    free(found);
     return 1;
 }
 

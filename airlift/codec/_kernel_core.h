@@ -25,6 +25,9 @@ enum {
     MAX_LANES = 2048,
     TILE = 2048, /* units; a multiple of every number of lanes */
     MAX_UNITS = 1 << 25,
+    EVERY = 4, /* of a large block so many tiles are counted by one of them */
+    LARGE = 1024 * TILE, /* units */
+    COMMON = 512, /* what was counted as often is not counted elsewhere */
 };
 
 /* Differences below this are symbols of their own; its logarithm. By the size of a unit in bytes. */
@@ -243,6 +246,34 @@ static inline uint16_t *rans_write_plain(const uint32_t *entries, uint32_t *stat
     return words;
 }
 
+/* What analyse found: counts of the tiles that are counted, and how often what is rare there occurs in the others. */
+typedef struct {
+    uint32_t counts[4 * COUNTERS], others[CELLS];
+    uint8_t common[SYMBOLS]; /* by context: the symbols below it are not rare, whatever follows */
+} Found;
+
+static inline uint32_t counted(const Found *found, size_t k)
+{
+    const uint32_t *at = found->counts + k;
+    return at[0] + at[COUNTERS] + at[2 * COUNTERS] + at[3 * COUNTERS];
+}
+
+static void learn(Found *found, int contexts)
+{
+    for (size_t c = 0; c < (size_t)contexts; c++)
+        while (found->common[c] < 255 && counted(found, c << 8 | found->common[c]) >= COMMON)
+            found->common[c]++;
+}
+
+/* Counts by context and symbol: exact of what is rare. */
+static void estimate(const Found *found, int contexts, size_t live, Unit32 *counts)
+{
+    for (size_t k = 0; k < (size_t)SYMBOLS * (size_t)contexts; k++) {
+        uint32_t total = counted(found, k);
+        counts[k] = live >= LARGE && total >= COMMON ? EVERY * total : total + found->others[k];
+    }
+}
+
 /* Count units, given as context << 8 | symbol; neighbours go to different counters, for equal ones would wait for each
  * other.
  */
@@ -272,7 +303,7 @@ static inline void count(uint32_t *counts, const uint16_t *index, size_t n)
 typedef struct {
     const char *name;
     void (*survey)(const Model *, const uint8_t *, const uint8_t *, const Unit32 *, size_t, uint64_t *, uint16_t *, uint8_t *);
-    size_t (*analyse)(const Model *, Groups, const uint8_t *, const uint8_t *, size_t, uint16_t *, uint32_t *, uint8_t *);
+    size_t (*analyse)(const Model *, Groups, const uint8_t *, const uint8_t *, size_t, uint16_t *, Found *, uint8_t *);
     uint16_t *(*write)(const uint32_t *, uint32_t *, size_t, uint16_t *, const uint16_t *, size_t);
     const char *(*read)(const Model *, Coded, const uint32_t *, uint32_t *);
 } Path;

@@ -171,8 +171,20 @@ TARGET static void ON(survey)(const Model *m, const uint8_t *new, const uint8_t 
     }
 }
 
+/* Count what may be rare in a tile; its contexts are overwritten. */
+TARGET static void ON(count_rare)(const Model *m, Found *found, const uint16_t *index, Scratch *scratch, size_t n)
+{
+    uint8_t *places = scratch->places;
+    ON(look_up)(found->common, m->contexts, places, n);
+    for (size_t i = 0; i < n; i++)
+        places[i] = scratch->symbols[i] >= places[i];
+    size_t rare = ON(find_large)(places, n, 1, scratch->large);
+    for (size_t k = 0; k < rare; k++)
+        found->others[index[scratch->large[k]]]++;
+}
+
 /* Contexts and symbols of the coded units, and their counts; returns how many bytes of raw bits were written. */
-TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *new, const uint8_t *base, size_t live, uint16_t *index, uint32_t *counts, uint8_t *raw)
+TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *new, const uint8_t *base, size_t live, uint16_t *index, Found *found, uint8_t *raw)
 {
     Scratch scratch;
     BitWriter bits = {raw, 0, 0};
@@ -202,7 +214,12 @@ TARGET static size_t ON(analyse)(const Model *m, Groups groups, const uint8_t *n
         }
         for (size_t i = 0; i < n; i++)
             index[first + i] = (uint16_t)(scratch.places[i] << 8 | symbols[i]);
-        count(counts, index + first, n);
+        if (live < LARGE || first / TILE % EVERY == 0) {
+            count(found->counts, index + first, n);
+            learn(found, m->contexts);
+        } else {
+            ON(count_rare)(m, found, index + first, &scratch, n);
+        }
     }
     return m->codes ? (size_t)(end_bits(&bits) - raw) : live * (size - 1);
 }

@@ -17,6 +17,12 @@ __all__ = ["analyse", "fit", "name", "read", "survey", "write"]
 name = "numpy"
 """Its name among the kernels."""
 
+TILE, EVERY = 2048, 4
+LARGE = 1024 * TILE
+"""Of as many units or more, the first tile (units) of every four is counted."""
+COMMON = 512
+"""What is found there less often is counted in the others as well."""
+
 
 def survey(new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
     """Return of each group what its scale follows from: sums (u64), tops (u16) and whether anything moved (bool).
@@ -52,8 +58,17 @@ def analyse(new: Array, base: Array | None, groups: Groups, model: Model) -> tup
         symbols, raw = symbol.of_floats(new, model.unit)
     places = contexts(base, groups.live(), model) if model.context else np.zeros(len(new), np.uint8)
     index = (places.astype(np.uint16) << np.uint16(8)) | symbols
-    counts = np.bincount(index, minlength=model.contexts * SYMBOLS).reshape(model.contexts, SYMBOLS)
-    return index, counts, raw
+    return index, _counts(index, model.contexts), raw
+
+
+def _counts(index: Array, contexts: int) -> Array:
+    """Return about how often each context and symbol occurs; exact of small blocks, and of what is rare."""
+    counts = np.bincount(index, minlength=contexts * SYMBOLS)
+    if len(index) >= LARGE:
+        parts = [index[start : start + TILE] for start in range(0, len(index), EVERY * TILE)]
+        counted = np.bincount(np.concatenate(parts), minlength=len(counts))
+        counts = np.where(counted < COMMON, counts, EVERY * counted)
+    return counts.reshape(contexts, SYMBOLS)
 
 
 def write(index: Array, tables: Tables, lanes: int) -> tuple[bytes, bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airlift.codec import fields, kernel, payload, rans, symbol, table, ulp
+from airlift.codec import fields, kernel, payload, rans, reference, symbol, table, ulp
 from airlift.codec.group import MAX_RUNS, Groups, check_runs, runs_of
 from airlift.codec.unit import (
     NIBBLE,
@@ -344,6 +344,23 @@ def test_the_kernel_in_use_is_one_that_runs_here() -> None:
     assert KERNELS[-1] == "numpy"
     with pytest.raises(UsageError):
         kernel.get("abacus")
+
+
+def test_of_a_large_block_a_part_is_counted_and_nothing_is_left_out() -> None:
+    generator = np.random.default_rng(3)
+    base = generator.normal(0, 0.02, reference.LARGE).astype("<f4").view("<u4") >> 16
+    base, new = base.astype("<u2"), (base + generator.binomial(6, 0.2, len(base))).astype("<u2")
+    rare = generator.choice(len(new), 50)
+    new[rare] += generator.integers(1, 1 << 12, 50).astype("<u2")
+    target, source = (units.data.cast("B") for units in (new, base))
+    made = set()
+    for using in map(kernel.get, KERNELS):
+        plan = ulp.plan(target, source, Element.BF16, [(4096, len(new))], using=using)
+        assert plan is not None
+        made.add((ulp.write(plan, using=using), plan.bits))
+    ((data, bits),) = made
+    assert ulp.read(memoryview(data), source, Element.BF16, new.nbytes) == target
+    assert abs(8 * len(data) - bits) < 0.01 * bits
 
 
 @pytest.mark.parametrize("name", KERNELS[:-1])
