@@ -1,8 +1,8 @@
 """Encode the blocks of a plan on threads, in order and in bounded memory (SPEC 6.6).
 
-One thread reads the targets in order and digests them; others read the sources of each block, code it, and, unless
-checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so memory does not depend
-on the size of a model, and what comes out does not depend on the number of workers.
+One thread reads the targets in order, and digests those that were not today; others read the sources of each block,
+code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so
+memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ from airlift.low.content import Read, Tally
 from airlift.low.depot import Depot
 from airlift.low.plan import Plan, blocks
 from airlift.low.reader import Room, Targets, changed, read
-from airlift.low.verified import Verified
+from airlift.low.verified import BASE_AGE, Verified
 from airlift.progress import Progress
 from airlift.tensors.segment import Segment, Source
 
@@ -51,7 +51,7 @@ def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, p
     """
     targets = {item.entry.sha512 for item in plan.files}
     bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
-    bases = [item for item in bases if not verified.holds(item.entry.sha512)]
+    bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
         looks = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)

@@ -1,8 +1,9 @@
 """Verified: when content of the depot last had its digest, and what its file looked like then (SPEC L4.12).
 
-Whoever codes against a base reads parts of it, so to digest it costs a pass of its own. That it once had its digest,
-not long ago, and that its file was not touched since, is good enough for a base: one that rotted in silence makes an
-import fail, it cannot make one go wrong. A record that is lost or damaged only means that content is digested again.
+That content had its digest not long ago, and that its file was not touched since, is good enough to code it: what
+rotted in silence makes an import fail, it cannot make one go wrong. A base, of which parts are read, so that a digest
+is a pass of its own, may have had it a month ago; a target, which is digested while it is coded, a day ago. A record
+that is lost or damaged only means that content is digested again.
 """
 
 import os
@@ -15,7 +16,8 @@ from airlift.bundle import fields
 from airlift.errors import AirliftError, MalformedError
 from airlift.low.depot import Depot
 
-MAX_AGE = timedelta(days=30)
+BASE_AGE = timedelta(days=30)
+TARGET_AGE = timedelta(days=1)
 MAX_BYTES = 256 << 20
 
 _NAME = "verified.json"
@@ -39,10 +41,10 @@ class Verified:
     known: Mapping[str, Seen]
     found: dict[str, Seen] = field(default_factory=dict)
 
-    def holds(self, sha512: str) -> bool:
-        """Say whether content is there, untouched since it was digested, and that was not long ago."""
+    def holds(self, sha512: str, age: timedelta) -> bool:
+        """Say whether content is there, untouched since it was digested, and that was at most ``age`` ago."""
         seen = self.found.get(sha512) or self.known.get(sha512)
-        if seen is None or not timedelta() <= self.now - fields.parse_time(seen[1]) <= MAX_AGE:
+        if seen is None or not timedelta() <= self.now - fields.parse_time(seen[1]) <= age:
             return False
         path = self.depot.content_path(sha512)
         return path.is_file() and stamp(path.stat()) == seen[0]

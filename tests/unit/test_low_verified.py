@@ -12,7 +12,7 @@ from airlift.errors import DigestError, NoSpaceError
 from airlift.low import content, reader
 from airlift.low.depot import Depot
 from airlift.low.sign import sign
-from airlift.low.verified import MAX_AGE, Verified, verified
+from airlift.low.verified import BASE_AGE, TARGET_AGE, Verified, verified
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.weights import weights
@@ -91,12 +91,24 @@ def test_targets_that_were_coded_were_digested(site: Site, looked: list[str]) ->
     assert not looked
 
 
+def test_a_target_is_digested_unless_it_was_within_a_day(site: Site) -> None:
+    path = site.depot.content_path(only(site, "2"))
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    seen = verified(site.depot, NOW)
+    seen.take(only(site, "2"))  # as if its file looked untouched
+    seen.save()
+    delta(site, "one", days=1)
+    with pytest.raises(DigestError, match="has changed"):
+        delta(site, "two", days=1.001)
+
+
 def test_to_sign_is_to_have_digested(site: Site, looked: list[str]) -> None:
     site.release({"base": {"model.safetensors": weights(1, changed=3)}}, "3", names=())
     record(site).unlink()
     sign(site.depot, "assistant@3", signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
     assert looked == [only(site, "3")]
-    assert verified(site.depot, NOW).holds(only(site, "3"))
+    assert verified(site.depot, NOW).holds(only(site, "3"), TARGET_AGE)
 
 
 def test_a_target_that_changes_while_it_is_read_is_not_noted(
@@ -109,8 +121,9 @@ def test_a_target_that_changes_while_it_is_read_is_not_noted(
         return real(descriptor, offset, room)
 
     monkeypatch.setattr(files, "read_into", touching)
-    site.bundle("assistant@1", "full")
-    assert not verified(site.depot, NOW).holds(only(site, "1"))
+    later = NOW + timedelta(days=2)
+    site.bundle("assistant@1", "full", now=later)
+    assert not verified(site.depot, later).holds(only(site, "1"), BASE_AGE)
 
 
 def test_content_that_shrinks_while_it_is_read(site: Site) -> None:
@@ -169,8 +182,8 @@ def test_what_others_found_out_meanwhile_is_kept(site: Site) -> None:
 
 def test_content_that_is_gone_is_not_held(site: Site) -> None:
     site.depot.content_path(only(site, "1")).unlink()
-    assert not verified(site.depot, NOW + MAX_AGE).holds(only(site, "1"))
-    assert verified(site.depot, NOW + MAX_AGE).holds(only(site, "2"))
+    assert not verified(site.depot, NOW + BASE_AGE).holds(only(site, "1"), BASE_AGE)
+    assert verified(site.depot, NOW + BASE_AGE).holds(only(site, "2"), BASE_AGE)
 
 
 def test_no_space_for_the_record_uses_no_sequence_number(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +196,6 @@ def test_no_space_for_the_record_uses_no_sequence_number(site: Site, monkeypatch
 
     monkeypatch.setattr(files, "write_durable", full)
     with pytest.raises(NoSpaceError) as caught:
-        delta(site)
+        delta(site, days=2)
     assert "sequence_used" not in caught.value.data
     assert not (site.folder / "out").exists()
