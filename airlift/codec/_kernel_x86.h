@@ -200,7 +200,7 @@ AVX2 static const Unit16 *rans_read_avx2(const uint32_t *looked, uint32_t *state
 
 AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
-    const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1), total = _mm256_set1_epi32(TOTAL);
+    const __m256i low = _mm256_set1_epi32(TOTAL - 1), one = _mm256_set1_epi32(1);
     const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 8 ? n / step * step : 0;
     uint32_t found[STEP];
     words = rans_write_plain(entries, states, lanes, words, index, n, whole);
@@ -227,8 +227,10 @@ AVX2 static uint16_t *rans_write_avx2(const uint32_t *entries, uint32_t *states,
             __m256i rest = _mm256_sub_epi32(x, _mm256_mullo_epi32(q, f)), under = _mm256_srai_epi32(rest, 31);
             q = _mm256_add_epi32(q, under);
             rest = _mm256_add_epi32(rest, _mm256_and_si256(under, f));
-            q = _mm256_sub_epi32(q, _mm256_cmpgt_epi32(rest, _mm256_sub_epi32(f, one)));
-            x = _mm256_add_epi32(_mm256_add_epi32(x, start), _mm256_mullo_epi32(q, _mm256_sub_epi32(total, f)));
+            __m256i over = _mm256_cmpgt_epi32(rest, _mm256_sub_epi32(f, one));
+            q = _mm256_sub_epi32(q, over);
+            rest = _mm256_sub_epi32(rest, _mm256_and_si256(over, f));
+            x = _mm256_add_epi32(_mm256_add_epi32(rest, start), _mm256_slli_epi32(q, TABLE_BITS));
             _mm256_storeu_si256((__m256i *)at, x);
         }
     }
@@ -350,7 +352,7 @@ AVX512 static const Unit16 *rans_read_avx512(const uint32_t *looked, uint32_t *s
 
 AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
-    const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1), total = _mm512_set1_epi32(TOTAL);
+    const __m512i low = _mm512_set1_epi32(TOTAL - 1), one = _mm512_set1_epi32(1);
     const size_t step = lanes < STEP ? lanes : STEP, whole = lanes >= 16 ? n / step * step : 0;
     uint32_t found[STEP] __attribute__((aligned(64)));
     words = rans_write_plain(entries, states, lanes, words, index, n, whole);
@@ -374,8 +376,10 @@ AVX512 static uint16_t *rans_write_avx512(const uint32_t *entries, uint32_t *sta
             __mmask16 under = _mm512_movepi32_mask(rest);
             q = _mm512_mask_sub_epi32(q, under, q, one);
             rest = _mm512_mask_add_epi32(rest, under, rest, f);
-            q = _mm512_mask_add_epi32(q, _mm512_cmpge_epi32_mask(rest, f), q, one);
-            x = _mm512_add_epi32(_mm512_add_epi32(x, start), _mm512_mullo_epi32(q, _mm512_sub_epi32(total, f)));
+            __mmask16 over = _mm512_cmpge_epi32_mask(rest, f);
+            q = _mm512_mask_add_epi32(q, over, q, one);
+            rest = _mm512_mask_sub_epi32(rest, over, rest, f);
+            x = _mm512_add_epi32(_mm512_add_epi32(rest, start), _mm512_slli_epi32(q, TABLE_BITS));
             _mm512_storeu_si512(at, x);
         }
     }
