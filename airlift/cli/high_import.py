@@ -17,6 +17,8 @@ from airlift.high.plan import plan as plan_import
 from airlift.high.prove import prove
 
 SHOWN_MISSING = 20
+MAX_WORKERS = 4
+"""By default: with the compiled kernel the digest of a file can use no more, and each holds memory."""
 
 
 @command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")
@@ -60,6 +62,7 @@ def import_volumes(
         typer.Option("--insecure-expired", help="Accept expired metadata: two people, a reason, the ledger."),
     ] = False,
     reason: Annotated[str | None, typer.Option(metavar="R", help="Why, for the ledger.")] = None,
+    workers: options.Workers = None,
     enclave: options.Enclave = options.ENCLAVE,
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
@@ -81,7 +84,13 @@ def import_volumes(
     if emergency is not None:
         run.warn("expired metadata is accepted; the reason and both signatures go into the ledger")
     result = import_(
-        opened, volumes, operator=acting, activate=activate, emergency=emergency, progress=run.progress
+        opened,
+        volumes,
+        operator=acting,
+        activate=activate,
+        emergency=emergency,
+        progress=run.progress,
+        workers=options.threads(workers, MAX_WORKERS),
     )
     _tell_recovered(run, result.recovered)
     if result.already:

@@ -1,6 +1,5 @@
 """``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,12 +29,6 @@ class Effort(StrEnum):
 
 
 BundlerKey = Annotated[str, typer.Option(metavar="KEY", help="The bundler's private key.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(metavar="N", min=1, help="Threads that code blocks; one per processor by default."),
-]
-
-
 From = Annotated[
     str | None, typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds.")
 ]
@@ -75,7 +68,7 @@ def bundle(
     for_: For = None,
     volume_size: options.VolumeSize = None,
     max_file_size: options.MaxFileSize = None,
-    workers: Workers = None,
+    workers: options.Workers = None,
     check: Check = True,
     effort: HowMuch = Effort.normal,
     explain: Explain = False,
@@ -97,7 +90,7 @@ def bundle(
         output=output,
         signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
         medium=options.medium(volume_size, max_file_size),
-        workers=workers or min(os.cpu_count() or 1, MAX_WORKERS),
+        workers=options.threads(workers, MAX_WORKERS),
         check=check,
         effort=codec.Effort[effort.name.upper()],
         explain=explain,

@@ -1,5 +1,6 @@
 """Options that several commands share, declared once: same name, same meaning, same help."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,17 @@ VolumeSize = Annotated[
 MaxFileSize = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Threads that code or decode; one per processor by default, up to a limit."
+    ),
+]
+
+
+def threads(given: int | None, most: int) -> int:
+    """Return how many threads ``--workers`` asks for; without it one per processor, but at most ``most``."""
+    return given or min(os.cpu_count() or 1, most)
 
 
 def medium(volume_size: str | None, max_file_size: str | None) -> Medium:

@@ -143,7 +143,7 @@ def test_the_high_side(world: World) -> None:
     source = (world.folder / "sources/corpus/text.dat").read_bytes()
     assert (world.folder / "enclave/active/corpus/text.dat").read_bytes() == source
 
-    delta = world.quick("high", "import", *second, "--format", "json").expect(0)
+    delta = world.quick("high", "import", *second, "--workers", "1", "--format", "json").expect(0)
     assert {
         "baseline": "demo@1",
         "target": "demo@2",
