@@ -23,7 +23,9 @@ setup(
         Extension(
             "airlift.codec._kernel",
             [f"{KERNEL}.c"],
-            depends=[f"{KERNEL}_{part}.h" for part in ("core", "fit", "width", "path", "x86")],
+            depends=[
+                f"{KERNEL}_{part}.h" for part in ("core", "fit", "width", "path", "vector", "x86")
+            ],
             extra_compile_args=["-O3"],
             optional=True,
             py_limited_api=True,

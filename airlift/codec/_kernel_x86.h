@@ -6,12 +6,12 @@
 
 #include <immintrin.h>
 
+#include "_kernel_vector.h"
+
 /* Permutations that move what a mask selects: for each mask of 8 lanes, to_lanes spreads the first words over the
  * selected lanes, to_words packs the selected lanes at the end.
  */
 static uint8_t to_lanes[256][8], to_words[256][8];
-
-enum { STEP = 128 }; /* units that go through each stage together */
 
 static void fill_permutations(void)
 {
@@ -69,12 +69,6 @@ AVX2 static void look_up_avx2(const uint8_t *map, int contexts, uint8_t *places,
         places[i] = map[places[i]];
 }
 
-static inline uint8_t scaled_one(const Model *m, uint16_t base, int level, const uint8_t *map)
-{
-    int e = (base & 0x7fff) >> m->mantissa, c = level - ((e > 1 ? e : 1) << m->shift);
-    return map[c < 0 ? 0 : c > CONTEXTS - 1 ? CONTEXTS - 1 : c];
-}
-
 /* What map has for the contexts of n 16-bit units of one group; see _kernel_width.h. */
 AVX2 static void scaled_16_avx2(const Model *m, const Unit16 *base, int level, const uint8_t *map, size_t n, uint8_t *out)
 {
@@ -130,21 +124,6 @@ AVX2 static size_t find_large_avx2(const uint8_t *symbols, size_t n, int from, u
         count += symbols[i] >= from;
     }
     return count;
-}
-
-/* Replace n indices (a multiple of 8) by what they look up, two at a time. Plain loads: gathers are slow where microcode
- * had to close their leaks.
- */
-static inline void fetch(const uint32_t *from, uint32_t *index, size_t n)
-{
-    for (const uint32_t *end = index + n; index < end; index += 8)
-#pragma GCC unroll 4
-        for (int i = 0; i < 8; i += 2) {
-            uint64_t both;
-            memcpy(&both, index + i, 8);
-            both = from[(uint32_t)both] | (uint64_t)from[both >> 32] << 32;
-            memcpy(index + i, &both, 8);
-        }
 }
 
 /* The entries of n units (a multiple of 8), with plain loads as well. */
