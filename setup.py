@@ -24,7 +24,7 @@ setup(
             "airlift.codec._kernel",
             [f"{KERNEL}.c"],
             depends=[
-                f"{KERNEL}_{part}.h" for part in ("core", "fit", "width", "path", "vector", "x86")
+                f"{KERNEL}_{part}.h" for part in ("core", "fit", "width", "path", "vector", "x86", "neon")
             ],
             extra_compile_args=["-O3"],
             optional=True,

@@ -298,6 +298,9 @@ static inline void count(uint32_t *counts, const uint16_t *index, size_t n)
 #if defined(__x86_64__) && defined(__GNUC__)
 #define X86
 #include "_kernel_x86.h"
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define NEON
+#include "_kernel_neon.h"
 #endif
 
 typedef struct {
@@ -312,6 +315,8 @@ static const Path paths[] = {
 #ifdef X86
     {"avx512", survey_avx512, analyse_avx512, rans_write_avx512, read_avx512},
     {"avx2", survey_avx2, analyse_avx2, rans_write_avx2, read_avx2},
+#elif defined(NEON)
+    {"neon", survey_neon, analyse_neon, rans_write_neon, read_neon},
 #endif
     {"scalar", survey_scalar, analyse_scalar, rans_write_scalar, read_scalar},
 };
@@ -338,6 +343,9 @@ static int runs_here(const char *name)
                __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     if (!strcmp(name, "avx2"))
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#elif defined(NEON)
+    if (!strcmp(name, "neon"))
+        return 1; /* part of every aarch64 */
 #endif
     return !strcmp(name, "scalar");
 }

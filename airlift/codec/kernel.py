@@ -1,7 +1,7 @@
 """Which implementation of the coder runs: the compiled kernel, by vector path, or the NumPy reference.
 
 All of them write the same bytes and refuse the same bytes. The fastest that runs here is the default; the environment
-variable ``AIRLIFT_KERNEL`` (numpy, scalar, avx2, avx512), read by the compiled module, chooses another.
+variable ``AIRLIFT_KERNEL`` (numpy, scalar, neon, avx2, avx512), read by the compiled module, chooses another.
 """
 
 from dataclasses import dataclass, field
