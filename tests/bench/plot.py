@@ -8,6 +8,7 @@ from html import escape
 WIDTH, HEIGHT = 470, 330
 LEFT, RIGHT, TOP, BOTTOM = 62, 128, 44, 46
 LINE = 13
+HALO = 'stroke="#ffffff" stroke-width="4" paint-order="stroke"'  # keeps a label legible on a line
 FONT = 'aria-labelledby="t" font-family="system-ui, sans-serif" font-size="12" fill="#1d3557"'
 COLOURS = {
     "airlift": "#c1121f",
@@ -124,7 +125,7 @@ def _labels(series: Sequence[Series], x: Axis, y: Axis) -> Iterator[str]:
             height += 1
         taken.append((left, right, height))
         weight = ' font-weight="700"' if one.label.startswith("airlift") else ""
-        yield _text(left, height, one.label, f'fill="{_colour(one.label)}"{weight}')
+        yield _text(left, height, one.label, f'{HALO} fill="{_colour(one.label)}"{weight}')
 
 
 def _colour(label: str) -> str:
