@@ -26,8 +26,7 @@ class Scratch:
             whole = np.empty(0, np.uint8)
         if whole.nbytes < size:
             whole = np.empty(((size >> 20) + 1) << 20, np.uint8)
-        taken = np.frombuffer(
-            whole.data[:size], np.uint8
-        )  # not a view of an array: its own views keep it alive
+        # Not a view of an array, which its own views would not keep alive.
+        taken = np.frombuffer(whole.data[:size], np.uint8)
         weakref.finalize(taken, self.spare.append, whole).atexit = False
         return taken

@@ -72,14 +72,25 @@ def _line(row: Row) -> str:
     )
 
 
+def _sizes(text: str) -> list[int]:
+    return [parse_size(size) for size in text.split(",")]
+
+
+def _sources(text: str) -> set[str]:
+    found = set(text.split(","))
+    if not found <= set(SOURCES.split(",")):
+        raise argparse.ArgumentTypeError(f"expected some of {SOURCES}")
+    return found
+
+
 def main() -> None:
     """Measure, and write pages and plots."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Measure airlift beside its peers."
     )
     parser.add_argument("what", choices=("pairs", "growth", "full"), nargs="?", default="pairs")
-    parser.add_argument("--sources", default=SOURCES, help="of pairs")
-    parser.add_argument("--sizes", default=SIZES, help="of growth, decimal: 0.1G,1G,8G")
+    parser.add_argument("--sources", type=_sources, default=SOURCES, help="of pairs")
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="of growth, decimal: 0.1G,1G,8G")
     parser.add_argument("--scratch", type=Path, help="a folder for pairs and depot")
     parser.add_argument("--high", type=Path, help="a folder for enclave and deltas, if not the same")
     parser.add_argument("--output", type=Path, default=DOCS)
@@ -90,10 +101,10 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.scratch) as low,
         tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.high or words.scratch) as high,
     ):
-        scratch, sizes = Path(low), [parse_size(size) for size in words.sizes.split(",")]
+        scratch = Path(low)
         for name, pairs, names in (
-            ("pairs", small(scratch, words.sources.split(",")), peers.ALL),
-            ("growth", growing(scratch, sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
+            ("pairs", small(scratch, words.sources), peers.ALL),
+            ("growth", growing(scratch, words.sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
         ):
             if words.what in {name, "full"}:
                 for results in collect(pairs, names, scratch, Path(high)):
