@@ -36,7 +36,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  { echo "error: $(PYTHON) is older than Python 3.11" >&2; \
 	    echo "hint: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	touch $@
 
@@ -81,7 +81,7 @@ lock:
 wheels: $(STAMP)
 	rm -rf wheels
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .
-	$(BIN)/python -m pip download --quiet --require-hashes --only-binary :all: --dest wheels \
+	$(BIN)/python -m pip download --quiet --no-deps --require-hashes --only-binary :all: --dest wheels \
 	  -r requirements-high.lock
 
 clean:
