@@ -1,0 +1,102 @@
+"""Facts: everything that an export or a report may say about an enclave, verified by whoever gathered it (SPEC 15)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlift.bundle.fields import Marking
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Component, Release
+from airlift.ledger.entry import Entry
+from airlift.policy.document import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """A key that signed, its holder's name as root or policy gives it, and whether its signature was verified."""
+
+    key_id: str
+    holder: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """An attestation: ``kind`` is scan, approval, evaluation, custody, provenance or other.
+
+    ``digest`` is the SHA-512 of the DSSE envelope, ``subject`` that of the release or bundle manifest that it is
+    about; ``entry`` and ``time`` say which entry recorded it, and when.
+    """
+
+    digest: str
+    kind: str
+    predicate_type: str
+    subject: str
+    signers: tuple[Signatory, ...]
+    predicate: Mapping[str, Any]
+    entry: int
+    time: str
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFacts:
+    """The ledger as it was read: origin, size in entries, root (48 bytes), newest checkpoint note, its public key.
+
+    ``witnesses`` are the names of other keys that signed the newest checkpoint.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    checkpoint: bytes
+    public_key: bytes
+    fingerprint: str
+    scheme: str
+    witnesses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about an enclave at ``generated`` (RFC 3339, UTC); releases and bundles by digest (SHA-512 hex).
+
+    ``entries`` are those that documents tell of, in order: all but what a limit of the caller cut off at the
+    beginning; ``omitted`` counts those. ``marking`` is the highest among the releases.
+    """
+
+    enclave: str
+    generated: str
+    version: str
+    marking: Marking
+    ledger: LedgerFacts
+    active: str | None
+    previous: str | None
+    installed: tuple[str, ...]
+    releases: Mapping[str, Release]
+    bundles: Mapping[str, Bundle]
+    entries: tuple[Entry, ...]
+    omitted: int
+    attestations: tuple[Attested, ...]
+    policy: Policy
+    policy_digest: str
+    controls: Mapping[str, Any]
+
+    @property
+    def active_release(self) -> Release | None:
+        """The release that runs, if any."""
+        return self.releases.get(self.active) if self.active else None
+
+    def imports(self) -> tuple[Entry, ...]:
+        """Return the import-commit entries, in order: who signed what came in is in their details."""
+        return tuple(entry for entry in self.entries if entry.type == "import-commit")
+
+    def about(self, digest: str) -> tuple[Attested, ...]:
+        """Return the attestations about the release or bundle with this digest."""
+        return tuple(item for item in self.attestations if item.subject == digest)
+
+    def components(self) -> tuple[Component, ...]:
+        """Return every distinct component of the releases known, by name, version and digest."""
+        found = {
+            (c.name, c.version, c.digest): c for release in self.releases.values() for c in release.components
+        }
+        return tuple(found[key] for key in sorted(found))
