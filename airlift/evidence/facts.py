@@ -1,4 +1,4 @@
-"""Facts: everything that an export or a report may say about an enclave, verified by whoever gathered it (SPEC 15)."""
+"""Facts: all that an export or a report may say about an enclave, verified by whoever gathered it (SPEC 15)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
