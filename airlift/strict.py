@@ -2,10 +2,12 @@
 
 Signed and carried documents use one canonical form: UTF-8 without BOM, keys sorted by code point, no insignificant
 space, no floats, integers within +-(2**53 - 1), no duplicate keys, no lone surrogates. :func:`parse_any` is for
-foreign documents (TUF metadata) whose spacing is not ours: the same limits, but not the canonical form.
+foreign documents (TUF metadata) whose spacing is not ours: the same limits, but not the canonical form. ``floats``
+lets finite ones pass: in what other parties state (SPEC 4.5), never in what airlift decides by.
 """
 
 import json
+import math
 from typing import Any, NoReturn
 
 from airlift.errors import MalformedError
@@ -16,13 +18,13 @@ MAX_INTEGER = 2**53 - 1
 _TYPE_NAMES = {dict: "an object", list: "a list", str: "a string", int: "an integer", bool: "a boolean"}
 
 
-def format(value: Any) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here
+def format(value: Any, *, floats: bool = False) -> bytes:  # noqa: A001 - parse and format are the pair of words
     """Return the canonical bytes of a value of objects, lists, strings, integers, booleans and null.
 
     Raises:
         MalformedError: the value has a float, a huge integer, a lone surrogate, or is nested too deeply.
     """
-    _check(value, 0)
+    _check(value, 0, floats=floats)
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -38,7 +40,7 @@ def parse(data: bytes, *, limit: int, what: str = "document") -> Any:
     return value
 
 
-def parse_any(data: bytes, *, limit: int, what: str = "document") -> Any:
+def parse_any(data: bytes, *, limit: int, what: str = "document", floats: bool = False) -> Any:
     """Parse JSON of at most ``limit`` bytes strictly, with any spacing and key order.
 
     Raises:
@@ -52,11 +54,11 @@ def parse_any(data: bytes, *, limit: int, what: str = "document") -> Any:
         value = json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_pairs,
-            parse_float=_no_float,
+            parse_float=_finite if floats else _no_float,
             parse_constant=_no_float,
             parse_int=_integer,
         )
-        _check(value, 0)
+        _check(value, 0, floats=floats)
     except MalformedError as error:
         raise MalformedError(f"{what} is not strict JSON: {error.message}") from error
     except (ValueError, RecursionError) as error:
@@ -99,13 +101,19 @@ def _no_float(_text: str) -> NoReturn:
     raise MalformedError("floats are not allowed")
 
 
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise MalformedError("a number is out of range")
+    return value
+
+
 def _integer(text: str) -> int:
     if len(text) > 17 or text == "-0" or abs(int(text)) > MAX_INTEGER:
         raise MalformedError("an integer is out of range")
     return int(text)
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any, depth: int, *, floats: bool) -> None:
     if isinstance(value, dict | list | tuple) and depth == MAX_DEPTH:
         raise MalformedError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, str):
@@ -120,11 +128,11 @@ def _check(value: Any, depth: int) -> None:
             if not isinstance(key, str):
                 raise MalformedError("an object key must be a string")
             _check_text(key)
-            _check(item, depth + 1)
+            _check(item, depth + 1, floats=floats)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check(item, depth + 1)
-    else:
+            _check(item, depth + 1, floats=floats)
+    elif not floats or not isinstance(value, float) or not math.isfinite(value):
         raise MalformedError("not expressible as strict JSON", found=type(value).__name__)
 
 

@@ -55,6 +55,7 @@ COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completion
 def _low() -> None:
     importlib.import_module("airlift.cli.low_setup")
     importlib.import_module("airlift.cli.low_release")
+    importlib.import_module("airlift.cli.low_attest")
     importlib.import_module("airlift.cli.low_send")
     importlib.import_module("airlift.cli.low_look")
 
@@ -63,6 +64,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high_setup")
     importlib.import_module("airlift.cli.high_import")
     importlib.import_module("airlift.cli.high_run")
+    importlib.import_module("airlift.cli.high_attest")
 
 
 GROUPS: dict[str, Callable[[], object]] = {

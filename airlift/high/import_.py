@@ -23,6 +23,7 @@ from airlift.errors import (
 )
 from airlift.high import permit
 from airlift.high.apply import apply, needed_files
+from airlift.high.attestations import carried_details
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.install import install
@@ -156,7 +157,7 @@ def activation_refusals(enclave: Enclave, verified: VerifiedBundle, state: State
         )
     if verified.release is not None:
         refusals += permit.activation_refusals(
-            enclave, verified.release, state, current_revocations(enclave, verified)
+            enclave, verified.release, state, current_revocations(enclave, verified), verified
         )
     return refusals
 
@@ -226,6 +227,7 @@ def _commit(
     for name, document in verified.documents.items():
         enclave.keep(document, name)
     detail = commit_detail(verified, save_trust(enclave, verified, state), len(built))
+    detail["attestations"] = carried_details(enclave, state, verified)
     if statement is not None:
         detail["insecure_expired"] = dict(statement)
     enclave.record(run.operator, "import-commit", detail, **names)

@@ -20,7 +20,7 @@ from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUM
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 
 MAX_METADATA_FILES = 1100
-MAX_MANIFEST_FILES = 1024
+MAX_MANIFEST_FILES = 2048
 MAX_CHUNK_FILES = 1 << 20
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256

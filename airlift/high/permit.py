@@ -5,7 +5,7 @@ from datetime import datetime
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import RefusedError
-from airlift.high import policy
+from airlift.high import attestations, policy
 from airlift.high.enclave import Enclave, reference_time
 from airlift.high.verified import VerifiedBundle
 from airlift.ledger.state import State
@@ -21,15 +21,19 @@ def import_refusals(
 
 
 def activation_refusals(
-    enclave: Enclave, release: Release, state: State, revocations: tuple[Revocation, ...]
+    enclave: Enclave,
+    release: Release,
+    state: State,
+    revocations: tuple[Revocation, ...],
+    verified: VerifiedBundle | None = None,
 ) -> list[RefusedError]:
     """Return what policy has against running the release, revocations included.
 
-    Attestations are not carried by bundles of this format yet, so none is counted: a policy that asks for some
-    refuses every activation.
+    Attestations are counted from the record, and from the bundle that is about to bring the release.
     """
     revoked = frozenset(item.digest for item in revocations)
-    return activation_objections(release, policy.load(enclave, state), {}, revoked)
+    held = attestations.count(enclave, state, release.digest, verified)
+    return activation_objections(release, policy.load(enclave, state), held, revoked)
 
 
 def insist(objections: list[RefusedError]) -> None:

@@ -27,7 +27,7 @@ class VerifiedBundle:
 
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
     lists, for each chunk of the manifest, the files that claim to be it; ``documents`` maps SHA-512 to bytes of the
-    verified manifests.
+    verified manifests, and of the ``attestations`` (by SHA-512) that the bundler listed with the bundle.
     """
 
     bundle: Bundle
@@ -38,6 +38,7 @@ class VerifiedBundle:
     chunk_paths: Mapping[str, tuple[Path, ...]]
     volumes_present: int
     volumes_total: int
+    attestations: tuple[str, ...]
     seal: object = field(repr=False)
 
     def __post_init__(self) -> None:

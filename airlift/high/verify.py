@@ -33,7 +33,7 @@ from airlift.high.medium import Volume, check_claims, read_volumes
 from airlift.high.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.judge import destination_objection
-from airlift.trust import metadata, roles, verifier
+from airlift.trust import metadata, roles, statement, verifier
 from airlift.trust import root as root_metadata
 from airlift.trust.verifier import TrustedMetadata
 
@@ -72,8 +72,24 @@ def verify(
     _check_metadata(first, trusted)
     bundle = _listed(trusted, data, first.index, state)
     _check_place(enclave, bundle, trusted, state)
-    documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS))
-    return _bundle(volumes, bundle, documents, release, trusted)
+    listed = _attestations(trusted, bundle)
+    documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS), listed)
+    for digest in listed:
+        _check_attestation(documents[digest], bundle)
+    return _bundle(volumes, bundle, documents, release, trusted, attestations=listed)
+
+
+def _attestations(trusted: TrustedMetadata, bundle: Bundle) -> tuple[str, ...]:
+    """Return the digests of the attestations that the bundler lists with a bundle (SPEC 4.5-7)."""
+    target = trusted.target(manifest.target_name(bundle.digest))
+    return () if target is None else target.attestations
+
+
+def _check_attestation(data: bytes, bundle: Bundle) -> None:
+    """Check that an attestation whose digest was verified is one, and about the bundle or its release."""
+    about = {bundle.digest, bundle.target.digest if bundle.target else bundle.digest}
+    if not about & set(statement.parse(data).statement.subjects):
+        raise InventoryError("the volume carries an attestation about something else")
 
 
 def _issued(enclave: Enclave, first: Volume, state: State, data: bytes, keep_root: KeepRoot) -> datetime:
@@ -216,7 +232,11 @@ def _check_sequence(sequence: int, trusted: TrustedMetadata, state: State) -> No
 
 
 def _documents(
-    trusted: TrustedMetadata, bundle: Bundle, data: bytes, carried: Mapping[str, bytes]
+    trusted: TrustedMetadata,
+    bundle: Bundle,
+    data: bytes,
+    carried: Mapping[str, bytes],
+    attestations: Sequence[str],
 ) -> tuple[dict[str, bytes], Release | None]:
     """Verify every document on the volume; return them by SHA-512, and the release."""
     documents = {bundle.digest: data}
@@ -239,11 +259,30 @@ def _documents(
         if target != revocations.TARGET:
             trusted.verify_target(target, document)
         documents[digest] = document
+    documents |= _by_digest(carried, attestations, "attestation")
     odd = sorted(set(carried) - {volume.manifest_name(digest) for digest in documents})
     if odd:
         raise InventoryError("the volume carries a manifest that nothing names", found=ascii(odd[0]))
     revocations.parse(documents[bundle.revocations])
     return documents, _release(bundle, documents)
+
+
+def _by_digest(carried: Mapping[str, bytes], digests: Sequence[str], kind: str) -> dict[str, bytes]:
+    """Return documents that signed data names by their SHA-512, verified.
+
+    Raises:
+        InventoryError: one is missing.
+        DigestError: one is another.
+    """
+    found = {}
+    for digest in digests:
+        name = volume.manifest_name(digest)
+        if name not in carried:
+            raise InventoryError(f"the volume lacks a document: {kind}", expected=name)
+        if hashlib.sha512(carried[name]).hexdigest() != digest:
+            raise DigestError(f"{name} ({kind}) does not have its signed digest")
+        found[digest] = carried[name]
+    return found
 
 
 def _release(bundle: Bundle, documents: Mapping[str, bytes]) -> Release | None:
@@ -276,6 +315,8 @@ def _bundle(
     documents: Mapping[str, bytes],
     release: Release | None,
     trusted: TrustedMetadata | None,
+    *,
+    attestations: tuple[str, ...] = (),
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
     return VerifiedBundle(
@@ -294,5 +335,6 @@ def _bundle(
         },
         volumes_present=len({item.index.volume for item in volumes}),
         volumes_total=max(item.index.volumes for item in volumes),
+        attestations=attestations,
         seal=SEAL,
     )

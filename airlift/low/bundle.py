@@ -17,8 +17,9 @@ from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.encode import check_contents, encode
 from airlift.low.explain import Account
+from airlift.low.job import Job
 from airlift.low.plan import Plan, plan
-from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish
+from airlift.low.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.staging import staging
 from airlift.low.verified import Verified, verified
 from airlift.progress import Progress
@@ -62,7 +63,7 @@ def bundle(
     target = _published(depot, release)
     baseline, known_by = _baseline(depot, from_, for_)
     job = Job(target, baseline, known_by, for_ and known.check_name(for_), target.marking, output,
-              medium or Medium(), signer, now)  # fmt: skip
+              medium or Medium(), signer, now, effort.name.lower())  # fmt: skip
     check_bundler(depot, job)
     found = plan(depot, target, baseline)
     if dry_run and not explain:

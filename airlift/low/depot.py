@@ -9,6 +9,7 @@
     releases.json       names of releases and the digests of their manifests
     documents/<64 hex>.json           release manifests, bundle manifests, revocation lists, by digest
     content/<2 hex>/<128 hex>         files of components, read-only, by digest
+    attestations.json   which attestations are about which release
     verified.json       when content last had its digest
     enclaves/<name>.json              whose receipts are believed, and what they acknowledged
     log.jsonl           what was done, one JSON object per line

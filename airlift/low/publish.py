@@ -5,14 +5,12 @@ from here on), then the volumes in staging, then their final names. Whatever fai
 folder.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from airlift.bundle import manifest, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
-from airlift.bundle.layout import Medium
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
@@ -20,14 +18,17 @@ from airlift.low import volumes
 from airlift.low.chunks import Chunk
 from airlift.low.depot import Depot
 from airlift.low.explain import ComponentCost
+from airlift.low.job import Job
 from airlift.low.log import record
 from airlift.low.plan import Plan
+from airlift.low.slsa import provenance
 from airlift.low.verified import Verified
 from airlift.low.volumes import Carried, VolumeInfo
 from airlift.trust import bundling, repository, roles, targets
-from airlift.trust.keys import Signer
-from airlift.trust.metadata import ROOT, TARGETS, TIMESTAMP
+from airlift.trust.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
+from airlift.trust.statement import Attestation
+from airlift.trust.targets import Target
 
 NONE = "none"
 """The baseline of a complete bundle, and who knows that it is held."""
@@ -72,21 +73,6 @@ class BundleResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What a bundle is to be: from where to where, for whom, on what, signed by whom, and when."""
-
-    target: Release | None
-    baseline: Release | None
-    known_by: str
-    enclave: str | None
-    marking: Marking
-    output: Path
-    medium: Medium
-    signer: Signer
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Coded:
     """The chunks of a bundle in staging, and what they are about."""
 
@@ -120,12 +106,15 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         if coded.seen is not None:
             coded.seen.save()
         made = _manifest(depot, job, coded)
-        documents = _documents(depot, made)
-        shares = _cut(depot, job, made, documents)
+        attested = provenance(depot, made, job, coded.codecs)
+        documents = _documents(depot, made) | {
+            volume.manifest_name(item.digest): item.data for item in attested
+        }
+        target = _target(made, attested)
+        shares = _cut(depot, job, made, target, documents)
         volumes.check_free(made, len(shares), job.output)
         for data in documents.values():
             depot.write_document(data)
-        target = targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), {})
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
         depot.refresh_root()
         try:
@@ -181,8 +170,15 @@ def _documents(depot: Depot, made: Bundle) -> dict[str, bytes]:
     return {volume.manifest_name(digest): document for digest, document in found.items()}
 
 
-def _cut(depot: Depot, job: Job, made: Bundle, documents: Mapping[str, bytes]) -> list[frozenset[str]]:
-    target = targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), {})
+def _target(made: Bundle, attested: Sequence[Attestation]) -> Target:
+    """Return the bundler's entry for a bundle: its manifest, and the attestations that go along (SPEC 4.5-7)."""
+    custom = {ATTESTATIONS: sorted(item.digest for item in attested)} if attested else {}
+    return targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), custom)
+
+
+def _cut(
+    depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
+) -> list[frozenset[str]]:
     sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
     return volumes.cut(made, job.medium, sizes, documents)
 

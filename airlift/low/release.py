@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airlift import authored, files
+from airlift import __version__, authored, files
 from airlift import progress as progress_module
 from airlift.bundle import release as releases
 from airlift.bundle.fields import Marking
@@ -137,6 +137,7 @@ def _propose(
         digest=result.digest,
         signatures=result.signatures,
         published=result.published,
+        airlift=__version__,
     )
     return result
 

@@ -7,8 +7,9 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.layout import Medium
 from airlift.low import known
 from airlift.low.depot import Depot
+from airlift.low.job import Job
 from airlift.low.plan import Plan
-from airlift.low.publish import NONE, BundleResult, Coded, Job, check_bundler, describe, publish
+from airlift.low.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.staging import staging
 from airlift.trust.keys import Signer
 

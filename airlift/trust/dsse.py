@@ -51,9 +51,7 @@ def format(envelope: Envelope) -> bytes:  # noqa: A001 - parse and format are th
         {
             "payload": _encode(envelope.payload),
             "payloadType": envelope.payload_type,
-            "signatures": [
-                {"keyid": item.keyid, "sig": _encode(item.value)} for item in envelope.signatures
-            ],
+            "signatures": [{"keyid": item.keyid, "sig": _encode(item.value)} for item in envelope.signatures],
         }
     )
 
@@ -87,9 +85,7 @@ def add(envelope: Envelope, signer: Signer) -> Envelope:
     return replace(envelope, signatures=(*envelope.signatures, line))
 
 
-def signed_by(
-    envelope: Envelope, keys: Iterable[PublicKey], what: str = "envelope"
-) -> tuple[PublicKey, ...]:
+def signed_by(envelope: Envelope, keys: Iterable[PublicKey], what: str = "envelope") -> tuple[PublicKey, ...]:
     """Return those of ``keys`` that signed.
 
     Raises:

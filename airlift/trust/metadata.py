@@ -30,6 +30,8 @@ SPEC_VERSION = "1.0.31"
 BUNDLE_PATHS = ["bundle-*"]
 SEQUENCE = "x-airlift-sequence"
 ROOT_VERSION = "x-airlift-root-version"
+ATTESTATIONS = "attestations"
+MAX_ATTESTATIONS = 256
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -236,7 +238,21 @@ def _check_target_files(role: str, signed: dict[str, Any], what: str) -> None:
         strict.only(target, frozenset({"length", "hashes", "custom"}), where)
         _check_content(target, MAX_TARGET_BYTES, where)
         if "custom" in target:
-            strict.member(target, "custom", dict, where)
+            _check_custom(role, strict.member(target, "custom", dict, where), where)
+
+
+def _check_custom(role: str, custom: dict[str, Any], what: str) -> None:
+    """Check what stands beside a target: the attestations that a bundle carries, and nothing else (SPEC 4.5-7)."""
+    strict.only(custom, frozenset({ATTESTATIONS} if role == BUNDLER else ()), f"custom of {what}")
+    if ATTESTATIONS not in custom:
+        return
+    listed = strict.member(custom, ATTESTATIONS, list, what)
+    if len(listed) > MAX_ATTESTATIONS:
+        raise MalformedError(f"{what} has too many attestations", expected=f"at most {MAX_ATTESTATIONS}")
+    for digest in listed:
+        _hex({ATTESTATIONS: digest}, ATTESTATIONS, _DIGESTS["sha512"], what)
+    if listed != sorted(set(listed)):
+        raise MalformedError(f"{what}: attestations must be sorted and distinct")
 
 
 def _check_meta(signed: dict[str, Any], roles: tuple[str, ...], what: str) -> None:

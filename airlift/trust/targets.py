@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from airlift.errors import DigestError, MalformedError
-from airlift.trust.metadata import MAX_TARGET_BYTES
+from airlift.trust.metadata import ATTESTATIONS, MAX_TARGET_BYTES
 from airlift.trust.roles import Document
 
 REVOCATIONS = "revocations"
@@ -24,6 +24,11 @@ class Target:
     length: int
     sha512: str
     custom: Mapping[str, Any]
+
+    @property
+    def attestations(self) -> tuple[str, ...]:
+        """The SHA-512 (hex) of the attestations that go along with a bundle (SPEC 4.5-7)."""
+        return tuple(self.custom.get(ATTESTATIONS, ()))
 
     def verify(self, data: bytes) -> None:
         """Check that ``data`` is what was signed under this name.

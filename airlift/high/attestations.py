@@ -1,0 +1,136 @@
+"""The attestations of an enclave: recorded in the ledger, kept in history, judged by policy's keys (SPEC 4.5)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airlift.high import policy
+from airlift.high.enclave import Enclave
+from airlift.high.verified import VerifiedBundle
+from airlift.ledger.entry import Entry
+from airlift.ledger.state import State
+from airlift.trust import dsse, metadata, statement
+from airlift.trust.keys import PublicKey
+from airlift.trust.metadata import ROOT
+from airlift.trust.roles import HOLDER, Member
+from airlift.trust.statement import Attestation
+
+ENTRY = "attestation"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An attestation that an entry recorded: digest (SHA-512), kind, subject (SHA-512), and the entry."""
+
+    digest: str
+    kind: str
+    subject: str
+    entry: Entry
+
+
+def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> dict[str, Any]:
+    """Return how an entry records an attestation about ``subject``: no text of its own, only what was checked."""
+    return {
+        "sha512": item.digest,
+        "kind": item.statement.kind,
+        "subject": subject,
+        "passes": item.statement.passes,
+        "signers": [member.key.key_id for member in signers],
+        "holders": {member.key.key_id: member.holder for member in signers},
+    }
+
+
+def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
+    """Return the attestations that a bundle carries, each with what it is about: the release or the bundle itself."""
+    found = []
+    release = verified.release.digest if verified.release else verified.digest
+    for digest in verified.attestations:
+        item = statement.parse(verified.documents[digest])
+        found.append((item, release if release in item.statement.subjects else verified.digest))
+    return tuple(found)
+
+
+def carried_details(enclave: Enclave, state: State, verified: VerifiedBundle) -> list[dict[str, Any]]:
+    """Return how the commit entry records what a bundle carried."""
+    known = members(enclave, state)
+    return [detail(item, subject, signed_by(item, known)) for item, subject in carried(verified)]
+
+
+def members(enclave: Enclave, state: State) -> tuple[Member, ...]:
+    """Return every key that the enclave knows, with its holder: those of the roots it holds, and those of policy."""
+    found: dict[str, Member] = {}
+    for _, data in sorted(enclave.load_roots().items(), reverse=True):
+        for key_id, key in metadata.check(ROOT, data)["signed"]["keys"].items():
+            pem = key["keyval"]["public"].encode()
+            found.setdefault(key_id, Member(PublicKey.from_pem(pem), key[HOLDER]))
+    for name, key in policy.load_document(enclave, state).keys.items():
+        found.setdefault(key.key_id, Member(key, name.removesuffix(".pub")))
+    return tuple(found.values())
+
+
+def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return those who signed.
+
+    Raises:
+        SignatureError: a line gives the id of a known key and does not verify.
+    """
+    signed = set(dsse.signed_by(item.envelope, [member.key for member in known], "attestation"))
+    return tuple(member for member in known if member.key in signed)
+
+
+def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
+    """Yield what entries record, in order."""
+    for entry in entries:
+        listed = [entry.detail] if entry.type == ENTRY else entry.detail.get("attestations", ())
+        for item in listed:
+            yield Recorded(item["sha512"], item["kind"], item["subject"], entry)
+
+
+def about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
+    """Return what the ledger records about the release with this digest."""
+    with enclave.ledger() as log:
+        found = log.entries(types=("import-commit", ENTRY), release=release)
+        return tuple(item for item in recorded(found) if item.subject == release)
+
+
+def load(enclave: Enclave, digest: str) -> Attestation:
+    """Return a kept attestation.
+
+    Raises:
+        LedgerError: it is missing or changed.
+    """
+    return statement.parse(enclave.load_document(digest, dsse.MAX_BYTES))
+
+
+def count(
+    enclave: Enclave, state: State, release: str, verified: VerifiedBundle | None = None
+) -> Mapping[str, int]:
+    """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
+
+    Of several statements of one kind by one key the last recorded counts; of those recorded together, one that does
+    not pass (SPEC 4.5-5).
+    """
+    document = policy.load_document(enclave, state)
+    groups: dict[int, list[Attestation]] = {}
+    for item in about(enclave, release):
+        groups.setdefault(item.entry.index, []).append(load(enclave, item.digest))
+    if verified is not None:
+        groups[state.size] = [item for item, subject in carried(verified) if subject == release]
+    found = {}
+    for kind, quorum in document.policy.attestations:
+        keys = {document.keys[name.rpartition("/")[2]] for name in quorum.keys}
+        found[kind] = sum(_votes(groups, kind, keys).values())
+    return found
+
+
+def _votes(groups: Mapping[int, list[Attestation]], kind: str, keys: set[PublicKey]) -> dict[PublicKey, bool]:
+    """Return what each key says last, of the keys that say anything."""
+    votes: dict[PublicKey, bool] = {}
+    for _, items in sorted(groups.items()):
+        together: dict[PublicKey, bool] = {}
+        for item in items:
+            if item.statement.kind == kind:
+                for key in dsse.signed_by(item.envelope, keys, "attestation"):
+                    together[key] = together.get(key, True) and item.statement.passes
+        votes |= together
+    return votes
