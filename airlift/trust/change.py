@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airlift import strict
 from airlift.errors import DigestError, ExistsError, UsageError
 from airlift.trust import metadata, roles, targets
 from airlift.trust.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -152,8 +151,7 @@ def _target_differences(old: Document | None, new: Document) -> list[str]:
 
 
 def _describe(target: Target) -> str:
-    note = f", {strict.format(dict(target.custom))!a}" if target.custom else ""
-    return f"{target.name} ({target.length:,} bytes, SHA-512 {target.sha512}{note})"
+    return f"{target.name} ({target.length:,} bytes, SHA-512 {target.sha512})"
 
 
 # -- documents -----------------------------------------------------------------------------------------------------

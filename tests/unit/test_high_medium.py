@@ -383,7 +383,7 @@ def test_a_manifest_that_nothing_names(tmp_path: Path) -> None:
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", range(5))
 def test_a_manifest_that_the_attacker_left_out(tmp_path: Path, number: int) -> None:
     paths = volumes("uncut", tmp_path)
     find(paths[0], f"manifests/{number}").unlink()
@@ -391,11 +391,11 @@ def test_a_manifest_that_the_attacker_left_out(tmp_path: Path, number: int) -> N
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", range(5))
 def test_a_manifest_that_the_attacker_changed(tmp_path: Path, number: int) -> None:
+    """The manifests of bundle and release, the revocations, and how bundle and release were made."""
     paths = volumes("uncut", tmp_path)
-    target = find(paths[0], f"manifests/{number}")
-    overwrite(target, target.read_bytes().replace(b'"airlift":1', b'"airlift":2'))
+    flip(find(paths[0], f"manifests/{number}"), 20)
     reseal(paths[0])
     attempt(enclave("fresh", tmp_path), paths, DigestError, 3)
 

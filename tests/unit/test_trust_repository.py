@@ -38,7 +38,7 @@ MANIFEST = b'{"release":"assistant"}'
 
 
 def release(data: bytes = MANIFEST, digit: str = "a") -> Target:
-    return targets.describe("release-" + digit * 64, "targets", data, {"note": "x"})
+    return targets.describe("release-" + digit * 64, "targets", data, {})
 
 
 def bundle(data: bytes = b"bundle", digit: str = "b") -> Target:
@@ -273,7 +273,7 @@ def test_signers_see_what_changes(depot: Store) -> None:
     lines = repository.differences(depot, "targets")
     assert lines[0] == "release metadata version: 1 -> 2"
     assert lines[1] == "expires: 2027-05-20T12:00:00Z -> 2027-05-21T12:00:00Z"
-    assert lines[2].startswith(f"target added: {release().name} (23 bytes, SHA-512 {release().sha512}, b'")
+    assert lines[2].startswith(f"target added: {release().name} (23 bytes, SHA-512 {release().sha512})")
     proposal.propose_rotation(
         depot, "root", add=[member("root-4")], remove=[signer("root-1").public.key_id], threshold=3, now=NOW
     )
