@@ -22,9 +22,16 @@ MAX_BYTES = 64 << 20
 MAX_COMPONENTS = 1024
 MAX_FILES = 200_000
 MAX_REQUIREMENTS = 4096
+MAX_PARENTS = 64
+MAX_TRUSTED = 8
+MAX_PEM = 16 << 10
+RELATIONS = ("adapter-of", "derived-from", "merged-from", "quantised-from", "tuned-from")
+METHODS = ("certificate", "key")
 
 _KEYS = frozenset({"name", "version", "marking", "notes", "components", "requires"})
-_COMPONENT_KEYS = frozenset({"name", "kind", "version", "license", "source", "digest", "files"})
+_COMPONENT_KEYS = frozenset(
+    {"name", "kind", "version", "license", "source", "parents", "vendor_signature", "digest", "files"}
+)
 _FILE_KEYS = frozenset({"path", "size", "sha512", "sha256"})
 _SOURCE_KEYS = {
     "path": frozenset({"kind", "path"}),
@@ -47,6 +54,29 @@ class FileEntry:
         return FileDigest(self.sha512, self.size)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Parent:
+    """What a component was made from: ``digest`` is that component's (SHA-512, hex), "" if nobody knew it."""
+
+    relation: str
+    name: str
+    version: str
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSignature:
+    """A vendor's own signature over a component (SPEC 5.5): the signature file, and what verifies it (PEM).
+
+    ``method`` is ``key`` (one public key) or ``certificate`` (root certificates).
+    """
+
+    method: str
+    sha512: str
+    size: int
+    trusted: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One versioned, named thing of a release; ``source`` says where its files came from."""
@@ -57,6 +87,8 @@ class Component:
     license: str
     source: dict[str, Any] = field(hash=False)
     files: tuple[FileEntry, ...]
+    parents: tuple[Parent, ...] = ()
+    vendor_signature: VendorSignature | None = None
 
     @property
     def digest(self) -> str:
@@ -175,6 +207,11 @@ def _component_to_json(component: Component) -> dict[str, Any]:
         "version": component.version,
         "license": component.license,
         "source": component.source,
+        "parents": [
+            {"relation": p.relation, "name": p.name, "version": p.version, "digest": p.digest or None}
+            for p in component.parents
+        ],
+        "vendor_signature": _vendor_to_json(component.vendor_signature),
         "digest": component.digest,
         "files": [
             {"path": f.path, "size": f.size, "sha512": f.sha512, "sha256": f.sha256} for f in component.files
@@ -192,7 +229,10 @@ def _component_from_json(document: Any) -> Component:
         license=fields.text(document, "license", what),
         source=_source_from_json(strict.member(document, "source", dict, what)),
         files=tuple(_file_from_json(item) for item in strict.member(document, "files", list, what)),
+        parents=tuple(_parent_from_json(item) for item in strict.member(document, "parents", list, what)),
+        vendor_signature=_vendor_from_json(document),
     )
+    _check_parents(component)
     if component.kind not in KINDS:
         raise MalformedError(
             f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind)
@@ -204,6 +244,67 @@ def _component_from_json(document: Any) -> Component:
     if fields.digest(document, "digest", what) != component.digest:
         raise MalformedError(f"{what}: its digest does not match its files")
     return component
+
+
+def _parent_from_json(document: Any) -> Parent:
+    what = "release manifest: parent"
+    strict.only(document, frozenset({"relation", "name", "version", "digest"}), what)
+    parent = Parent(
+        relation=strict.member(document, "relation", str, what),
+        name=fields.name(document, "name", what, COMPONENT_NAME),
+        version=fields.name(document, "version", what, VERSION),
+        digest="" if document.get("digest", "") is None else fields.digest(document, "digest", what),
+    )
+    if parent.relation not in RELATIONS:
+        raise MalformedError(
+            f"{what} has an unknown relation",
+            expected=", ".join(RELATIONS),
+            found=ascii(parent.relation[:40]),
+        )
+    return parent
+
+
+def _check_parents(component: Component) -> None:
+    parents = component.parents
+    if list(parents) != sorted(set(parents)) or len(parents) > MAX_PARENTS:
+        raise MalformedError(
+            "release manifest: parents must be sorted and distinct", expected=f"at most {MAX_PARENTS}"
+        )
+    if any((p.name, p.version) == (component.name, component.version) for p in parents):
+        raise MalformedError("release manifest: a component is its own parent", found=component.name)
+
+
+def _vendor_to_json(signature: VendorSignature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    return {
+        "method": signature.method,
+        "sha512": signature.sha512,
+        "size": signature.size,
+        "trusted": list(signature.trusted),
+    }
+
+
+def _vendor_from_json(component: dict[str, Any]) -> VendorSignature | None:
+    what = "release manifest: vendor signature"
+    if component.get("vendor_signature", 0) is None:
+        return None
+    document = strict.member(component, "vendor_signature", dict, what)
+    strict.only(document, frozenset({"method", "sha512", "size", "trusted"}), what)
+    trusted = strict.member(document, "trusted", list, what)
+    signature = VendorSignature(
+        method=strict.member(document, "method", str, what),
+        sha512=fields.digest(document, "sha512", what),
+        size=fields.count(document, "size", what, least=1, most=MAX_BYTES),
+        trusted=tuple(trusted),
+    )
+    if signature.method not in METHODS:
+        raise MalformedError(f"{what} has an unknown method", expected=" or ".join(METHODS))
+    if not 1 <= len(trusted) <= (1 if signature.method == "key" else MAX_TRUSTED):
+        raise MalformedError(f"{what} has nothing to verify it with, or too much")
+    if any(type(pem) is not str or not pem.isascii() or len(pem) > MAX_PEM for pem in trusted):
+        raise MalformedError(f"{what} does not hold keys or certificates in PEM")
+    return signature
 
 
 def _source_from_json(document: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
-from airlift.bundle.release import Component, FileEntry, Release, Requirement
+from airlift.bundle.release import Component, FileEntry, Parent, Release, Requirement, VendorSignature
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
 
@@ -47,7 +47,13 @@ RELEASE = Release(
     version="2026.11.0",
     marking=Marking("SECRET", ("NOFORN", "ORCON")),
     notes="First release.\nWith a guard.",
-    components=(BASE, replace(GUARD, source=HUB)),
+    components=(
+        replace(
+            BASE,
+            parents=(Parent("merged-from", "docs", "1"), Parent("tuned-from", "base", "0.9", sha512("0.9"))),
+        ),
+        replace(GUARD, source=HUB, vendor_signature=VendorSignature("key", sha512("sig"), 900, ("PEM",))),
+    ),
     requires=(Requirement("base", "guard", ">=2.0"),),
 )
 
