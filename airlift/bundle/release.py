@@ -130,6 +130,10 @@ class Release:
         """Every file with its component, in manifest order."""
         return ((component, entry) for component in self.components for entry in component.files)
 
+    def vendor_signatures(self) -> tuple[VendorSignature, ...]:
+        """Return the vendors' signatures over its components, in manifest order."""
+        return tuple(c.vendor_signature for c in self.components if c.vendor_signature is not None)
+
     def contents(self) -> dict[str, int]:
         """Map each distinct SHA-512 to its size in bytes, in manifest order."""
         return {entry.sha512: entry.size for _, entry in self.files()}

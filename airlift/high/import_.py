@@ -32,6 +32,7 @@ from airlift.high.recover import recover
 from airlift.high.switch import switch
 from airlift.high.verified import VerifiedBundle
 from airlift.high.verify import verify
+from airlift.high.vouch import vouch
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 
@@ -219,6 +220,7 @@ def _commit(
     staged = None
     if release is not None and release.digest not in state.installed:
         staged = apply(enclave, verified, run.progress, workers=run.workers)
+    vouched = vouch(enclave, staged) if staged else []
     names = {"release": release.digest if release else None, "bundle": verified.bundle.id}
     enclave.record(run.operator, "import-prepare", prepare_detail(verified), **names)
     built = staged.built if staged else ()
@@ -227,6 +229,7 @@ def _commit(
     for name, document in verified.documents.items():
         enclave.keep(document, name)
     detail = commit_detail(verified, save_trust(enclave, verified, state), len(built))
+    detail["vendor_signatures"] = vouched
     detail["attestations"] = carried_details(enclave, state, verified)
     if statement is not None:
         detail["insecure_expired"] = dict(statement)

@@ -61,9 +61,9 @@ class Contents:
                 ) from error
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-512 (hex) of a file at rest."""
-    running, offset = hashlib.sha512(), 0
+def digest_file(path: Path, algorithm: str = "sha512") -> str:
+    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
+    running, offset = hashlib.new(algorithm), 0
     with files.opened(path) as descriptor, files.reading(path):
         while data := files.read_at(descriptor, offset, files.COPY_BYTES):
             running.update(data)

@@ -259,12 +259,15 @@ def _documents(
         if target != revocations.TARGET:
             trusted.verify_target(target, document)
         documents[digest] = document
+    release = _release(bundle, documents)
+    vouchers = [stated.sha512 for stated in release.vendor_signatures()] if release else []
     documents |= _by_digest(carried, attestations, "attestation")
+    documents |= _by_digest(carried, vouchers, "a vendor's signature")
     odd = sorted(set(carried) - {volume.manifest_name(digest) for digest in documents})
     if odd:
         raise InventoryError("the volume carries a manifest that nothing names", found=ascii(odd[0]))
     revocations.parse(documents[bundle.revocations])
-    return documents, _release(bundle, documents)
+    return documents, release
 
 
 def _by_digest(carried: Mapping[str, bytes], digests: Sequence[str], kind: str) -> dict[str, bytes]:

@@ -107,7 +107,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
             coded.seen.save()
         made = _manifest(depot, job, coded)
         attested = provenance(depot, made, job, coded.codecs)
-        documents = _documents(depot, made) | {
+        documents = _documents(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
         }
         target = _target(made, attested)
@@ -157,16 +157,21 @@ def _reference(release: Release | None) -> ReleaseRef | None:
     return None if release is None else ReleaseRef(release.digest, release.name, release.version)
 
 
-def _documents(depot: Depot, made: Bundle) -> dict[str, bytes]:
-    """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations."""
+def _documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
+    """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
+
+    With them go vendors' signatures (SPEC 5.5).
+    """
     data = manifest.format(made)
     manifest.parse(data)
     found = {
         made.digest: data,
         made.revocations: depot.read_document(made.revocations, revocations.MAX_BYTES),
     }
-    if made.target is not None:
-        found[made.target.digest] = depot.read_document(made.target.digest)
+    if target is not None:
+        found[target.digest] = depot.read_document(target.digest)
+        for stated in target.vendor_signatures():
+            found[stated.sha512] = depot.read_document(stated.sha512)
     return {volume.manifest_name(digest): document for digest, document in found.items()}
 
 

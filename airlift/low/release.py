@@ -7,6 +7,7 @@ Whatever fails, content that no release names is removed again.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.differences import describe
 from airlift.low.log import record
+from airlift.low.parents import parents
 from airlift.low.signing import Change
 from airlift.low.verified import verified
+from airlift.low.vouch import Voucher, vouch
 from airlift.policy.judge import check_comparable, requirement_objections
 from airlift.progress import Progress
 from airlift.trust import proposal, targets
@@ -64,11 +67,15 @@ class ReleaseResult:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512."""
+    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512.
+
+    ``documents`` are vendors' signature files.
+    """
 
     release: Release
     new: Mapping[str, int]
     skipped: tuple[str, ...]
+    documents: tuple[bytes, ...]
 
 
 def release(
@@ -104,7 +111,7 @@ def release(
             if dry_run:
                 lines = tuple(describe(draft.release, signing.previous(depot, draft.release)))
                 return _result(depot, draft, (), lines, known=known)
-            _keep(depot, draft.release)
+            _keep(depot, draft)
         _note(depot, draft.new, now)
         return _propose(depot, draft, signers, now, known=known, replace=replace)
 
@@ -206,10 +213,12 @@ def _check_versions(draft: Release, earlier: Release) -> None:
             )
 
 
-def _keep(depot: Depot, draft: Release) -> None:
-    depot.write_document(releases.format(draft))
-    others = tuple(reference for reference in depot.releases() if reference.label != draft.label)
-    depot.write_releases((*others, ReleaseRef(draft.digest, draft.name, draft.version)))
+def _keep(depot: Depot, draft: _Draft) -> None:
+    made = draft.release
+    for document in (*draft.documents, releases.format(made)):
+        depot.write_document(document)
+    others = tuple(reference for reference in depot.releases() if reference.label != made.label)
+    depot.write_releases((*others, ReleaseRef(made.digest, made.name, made.version)))
 
 
 # -- gathering -----------------------------------------------------------------------------------------------------
@@ -243,15 +252,22 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components = []
+    components, vouchers = [], []
     for item, (one, claimed) in zip(items, found, strict=True):
         collected = collect(item["name"], item["kind"], one, take, tally.add)
         _check_claimed(item["name"], collected, claimed)
-        components.append(_component(item, collected))
+        voucher = vouch(item, folder, collected.files)
+        vouchers += [voucher] if voucher else []
+        components.append(_component(item, collected, voucher))
+    components = [
+        changed(component, parents=parents(depot, item, components))
+        for item, component in zip(items, components, strict=True)
+    ]
     skipped = tuple(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
-    return _Draft(_checked(document, tuple(components)), new, skipped)
+    documents = tuple(voucher.data for voucher in vouchers)
+    return _Draft(_checked(document, tuple(components)), new, skipped, documents)
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
@@ -296,7 +312,7 @@ def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, s
             )
 
 
-def _component(item: Mapping[str, Any], collected: Collected) -> Component:
+def _component(item: Mapping[str, Any], collected: Collected, voucher: Voucher | None) -> Component:
     source = item["source"]
     if "path" in source:
         origin: dict[str, Any] = {"kind": "path", "path": source["path"]}
@@ -308,7 +324,13 @@ def _component(item: Mapping[str, Any], collected: Collected) -> Component:
             "include": list(source.get("include", ())),
         }
     return Component(
-        item["name"], item["kind"], item["version"], item.get("license", ""), origin, collected.files
+        name=item["name"],
+        kind=item["kind"],
+        version=item["version"],
+        license=item.get("license", ""),
+        source=origin,
+        files=collected.files,
+        vendor_signature=voucher.signature if voucher else None,
     )
 
 

@@ -1,0 +1,50 @@
+"""Vouch: verify vendors' signatures again, over the files as they were rebuilt here (SPEC 5.5-5)."""
+
+from pathlib import Path
+from typing import Any
+
+from airlift.bundle.release import Component
+from airlift.high.apply import StagedRelease
+from airlift.high.enclave import Enclave
+from airlift.high.sources import digest_file
+from airlift.trust import vendor
+
+
+def vouch(enclave: Enclave, staged: StagedRelease) -> list[dict[str, Any]]:
+    """Return what entries say of vendors' signatures; each was verified over bytes read from this disk.
+
+    Raises:
+        SignatureError, DigestError, InventoryError, MalformedError: the vendor did not sign these files.
+    """
+    return [
+        _verify(enclave, staged, component)
+        for component in staged.release.components
+        if component.vendor_signature is not None
+    ]
+
+
+def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> dict[str, Any]:
+    stated = component.vendor_signature
+    if stated is None:
+        raise ValueError("a component without a vendor's signature has nothing to verify")
+    found = vendor.verify(
+        staged.verified.documents[stated.sha512],
+        {
+            entry.path: digest_file(_place(enclave, staged, entry.sha512), "sha256")
+            for entry in component.files
+        },
+        stated.method,
+        stated.trusted,
+    )
+    return {
+        "component": component.name,
+        "sha512": stated.sha512,
+        "method": found.method,
+        "fingerprint": found.fingerprint,
+    }
+
+
+def _place(enclave: Enclave, staged: StagedRelease, sha512: str) -> Path:
+    """Return where content lies before it is installed: in staging, or among what the enclave holds."""
+    built = staged.folder / "files" / sha512
+    return built if built.exists() else enclave.content_path(sha512)
