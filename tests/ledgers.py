@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from airlift.trust.keys import FileSigner, generate
 
 ORIGIN = "airlift/alpha"
 TIME = "2026-03-03T12:00:00Z"
+WITNESS = "witness.example"
 R1, R2, R3 = "1" * 128, "2" * 128, "3" * 128
 
 
@@ -22,15 +24,23 @@ def draft(number: int, kind: str = "policy", **fields: Any) -> Draft:
     return Draft(kind, fields.pop("actor", "admin"), fields.pop("time", TIME), detail=detail, **fields)
 
 
+@cache
+def witness() -> FileSigner:
+    """Return the witness that signs every checkpoint of these ledgers, so that all are kept."""
+    return generate("ecdsa-p384")
+
+
 def make_log(
     path: Path, count: int = 5, signer: FileSigner | None = None, origin: str = ORIGIN
 ) -> FileSigner:
-    """Create a ledger of ``count`` entries, each in a transaction of its own; return its signer."""
+    """Create a ledger of ``count`` entries, each in a transaction of its own and witnessed; return its signer."""
     signer = signer or generate("ecdsa-p384")
     log.create(path, origin, signer)
     with log.open_log(path, origin, writable=True) as opened:
+        opened.countersign(WITNESS, witness())
         for number in range(count):
             opened.append_all([draft(number)], signer)
+            opened.countersign(WITNESS, witness())
     return signer
 
 

@@ -11,8 +11,13 @@ from typing import Any
 
 from airlift.errors import LedgerError
 from airlift.ledger import checkpoint, entry, note, tree
+from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, Log
+from airlift.ledger.terms import terms
 from airlift.trust.keys import PublicKey
+
+INDEXED = 16_384
+"""How many entries are held against the index of terms in one reading of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ def _extent(log: Log) -> tuple[int, int]:
         "SELECT (SELECT COALESCE(MAX(idx) + 1, 0) FROM entries), (SELECT COUNT(*) FROM entries),"
         " (SELECT COUNT(*) FROM nodes), (SELECT COALESCE(MAX(id), 0) FROM checkpoints)"
     )[0]
-    if entries != size or nodes != tree.stored_nodes(size):
+    strays = log.query("SELECT COUNT(*) FROM terms WHERE idx < 0 OR idx >= ?", (size,))[0][0]
+    if strays or entries != size or nodes != tree.stored_nodes(size):
         raise LedgerError(f"{log.path} lacks rows, or holds some that belong to no entry")
     return size, newest
 
@@ -65,17 +71,16 @@ def _entries(log: Log, size: int) -> dict[int, bytes]:
     roots = {0: tree.EMPTY_ROOT, size: tree.EMPTY_ROOT}
     for index, data in _leaves(log, size):
         frontier, nodes = tree.grow(frontier, index, tree.leaf_digest(data))
-        for level, position, digest in nodes:
-            if log.node(level, position) != digest:
-                raise LedgerError(f"entry {index} of {log.path} is not the one in the tree")
+        if any(log.node(level, position) != digest for level, position, digest in nodes):
+            raise LedgerError(f"entry {index} of {log.path} is not the one in the tree")
         if index + 1 in wanted or index + 1 == size:
             roots[index + 1] = tree.fold(frontier)
     return roots
 
 
 def _leaves(log: Log, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield index and canonical bytes of the entries ``[0, size)``, each checked against its columns."""
-    expected = 0
+    """Yield index and canonical bytes of the entries ``[0, size)``, each checked against its columns and terms."""
+    expected, index = 0, _Index(log)
     while expected < size:
         rows = log.query(
             "SELECT idx, type, time, release, bundle, data FROM entries WHERE idx >= ? AND idx < ?"
@@ -85,20 +90,48 @@ def _leaves(log: Log, size: int) -> Iterator[tuple[int, bytes]]:
         for row in rows:
             if row[0] != expected or type(row[5]) is not bytes:
                 break
-            _check_row(log, row)
+            index.take(_check_row(log, row))
             yield expected, row[5]
             expected += 1
         else:
             if rows:
                 continue
         raise LedgerError(f"{log.path} lacks entry {expected}")
+    index.check(size)
 
 
-def _check_row(log: Log, row: tuple[Any, ...]) -> None:
+def _check_row(log: Log, row: tuple[Any, ...]) -> Entry:
     found = entry.parse(row[5], f"entry {row[0]} of {log.path}")
     columns = (found.index, found.type, found.time, found.release, found.bundle)
     if row[:5] != tuple(value.encode() if isinstance(value, str) else value for value in columns):
         raise LedgerError(f"entry {row[0]} of {log.path} is not what its columns say")
+    return found
+
+
+class _Index:
+    """Holds the index of terms against the entries, many entries at a time: each time the index is read once."""
+
+    def __init__(self, log: Log) -> None:
+        self.log, self.start, self.expected = log, 0, set[tuple[int, bytes]]()
+
+    def take(self, found: Entry) -> None:
+        self.expected.update((found.index, term.encode()) for term in terms(found))
+        if found.index + 1 - self.start >= INDEXED:
+            self.check(found.index + 1)
+
+    def check(self, end: int) -> None:
+        """Compare the terms of the entries ``[start, end)``.
+
+        Raises:
+            LedgerError: one is missing, or belongs to no entry.
+        """
+        rows = self.log.query("SELECT idx, term FROM terms WHERE idx >= ? AND idx < ?", (self.start, end))
+        odd = self.expected.symmetric_difference(rows)
+        if odd:
+            raise LedgerError(
+                f"entry {min(odd)[0]} of {self.log.path} is indexed by other terms than its own"
+            )
+        self.start, self.expected = end, set()
 
 
 def _checkpoints(log: Log, roots: dict[int, bytes], size: int, newest: int) -> int:
@@ -106,16 +139,18 @@ def _checkpoints(log: Log, roots: dict[int, bytes], size: int, newest: int) -> i
     count, last, covered, before = 0, 0, -1, b""
     while last < newest:
         rows = log.query(
-            "SELECT id, size, note FROM checkpoints WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+            "SELECT id, size, witnesses, note FROM checkpoints WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
             (last, newest, BATCH),
         )
-        for last, claimed, data in rows:
+        for last, claimed, witnesses, data in rows:
             what = f"checkpoint {last} of {log.path}"
             if type(data) is not bytes or type(claimed) is not int or not covered <= claimed <= size:
                 raise LedgerError(f"{what} is out of order")
             found = checkpoint.verify(data, log.origin, log.public, what)
             if found.size != claimed or roots[claimed] != found.root:
                 raise LedgerError(f"{what} contradicts the entries", found=f"size {found.size}")
+            if witnesses != len(note.parse(data).signatures) - 1 or (not witnesses and last != newest):
+                raise LedgerError(f"{what} is not one that is kept")
             if claimed == covered:
                 _check_superset(before, data, what)
             count, covered, before = count + 1, claimed, data

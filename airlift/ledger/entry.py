@@ -7,7 +7,7 @@ into it, never raw text from a medium.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,10 @@ _BUNDLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry before it has a place in the ledger; fields as in :class:`Entry`."""
+    """An entry before it has a place in the ledger; fields as in :class:`Entry`.
+
+    ``contents`` are digests (hex) of files that it brings in: not part of the entry, only what it is found by.
+    """
 
     type: str
     actor: str
@@ -53,6 +56,7 @@ class Draft:
     release: str | None = None
     bundle: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    contents: Collection[str] = ()
 
     def at(self, index: int) -> "Entry":
         """Return the entry that this becomes at ``index``."""

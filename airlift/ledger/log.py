@@ -6,7 +6,8 @@ nothing that was written ever changes, what they read up to a size stays true.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,9 +17,12 @@ from airlift.ledger import entry as entries_
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.proof import Proof
+from airlift.ledger.terms import terms
 from airlift.trust.keys import PublicKey, Signer
 
 BATCH = 256
+CONTENT_BYTES = 16
+"""How much of a file's digest the index keeps: enough to find it; the release manifest decides."""
 
 
 def create(path: Path, origin: str, signer: Signer) -> None:
@@ -102,7 +106,10 @@ class Log:
         return _blob(rows[0][0], self.path)
 
     def checkpoints(self) -> Iterator[bytes]:
-        """Yield one note per checkpointed size, oldest first: the one with the most signatures."""
+        """Yield one note per checkpointed size, oldest first: the one with the most signatures.
+
+        These are the newest, and those that witnesses signed.
+        """
         last = -1
         while rows := self.query(
             "SELECT size, note FROM checkpoints WHERE id IN"
@@ -119,10 +126,9 @@ class Log:
             LedgerError: they disagree.
             SignatureError: the checkpoint is not signed by the ledger's key.
         """
-        newest = checkpoint.verify(
-            self.checkpoint(), self.origin, self.public, f"newest checkpoint of {self.path}"
-        )
-        size = self.size
+        with self._one_moment():
+            data, size = self.checkpoint(), self.size
+        newest = checkpoint.verify(data, self.origin, self.public, f"newest checkpoint of {self.path}")
         if size != newest.size:
             raise LedgerError(
                 f"{self.path} does not end at its newest checkpoint",
@@ -215,9 +221,13 @@ class Log:
         release: str | None = None,
         bundle: str | None = None,
         detail: Mapping[str, Any] | None = None,
+        contents: Collection[str] = (),
     ) -> Entry:
-        """Append one entry; it is durable, with a signed checkpoint, when this returns."""
-        return self.append_all([Draft(type, actor, time, release, bundle, detail or {})], signer)[0]
+        """Append one entry; it is durable, with a signed checkpoint, when this returns.
+
+        ``contents`` are digests (hex) of the files that it brings in, which it can then be found by.
+        """
+        return self.append_all([Draft(type, actor, time, release, bundle, detail or {}, contents)], signer)[0]
 
     def append_all(self, drafts: Sequence[Draft], signer: Signer) -> list[Entry]:
         """Append entries and one checkpoint over all of them in one durable transaction; all or none.
@@ -233,7 +243,7 @@ class Log:
             frontier, added = tree.frontier_of(self.node, head.size), []
             for index, draft in enumerate(drafts, head.size):
                 entry = draft.at(index)
-                frontier = self._insert(entry, frontier)
+                frontier = self._insert(entry, frontier, draft.contents)
                 added.append(entry)
             if added:
                 newest = Checkpoint(self.origin, head.size + len(added), tree.fold(frontier))
@@ -263,21 +273,46 @@ class Log:
                 found=signer.public.fingerprint[:16],
             )
 
-    def _insert(self, entry: Entry, frontier: tree.Digests) -> tree.Digests:
+    def _insert(self, entry: Entry, frontier: tree.Digests, contents: Collection[str]) -> tree.Digests:
         data = entries_.format(entry)
         self._connection.execute(
             "INSERT INTO entries (idx, type, time, release, bundle, data) VALUES (?, ?, ?, ?, ?, ?)",
             (entry.index, entry.type, entry.time, entry.release, entry.bundle, data),
+        )
+        self._connection.executemany(
+            "INSERT INTO terms (term, idx) VALUES (?, ?)",
+            [(term, entry.index) for term in sorted(terms(entry))],
+        )
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO contents (digest, idx) VALUES (?, ?)",
+            [(bytes.fromhex(digest)[:CONTENT_BYTES], entry.index) for digest in contents],
         )
         frontier, nodes = tree.grow(frontier, entry.index, tree.leaf_digest(data))
         self._connection.executemany("INSERT INTO nodes (level, idx, digest) VALUES (?, ?, ?)", nodes)
         return frontier
 
     def _keep(self, size: int, data: bytes) -> None:
-        note.parse(data)
-        self._connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, data))
+        """Store a checkpoint; what it supersedes goes, unless a witness signed it (SPEC 9.4-6)."""
+        witnesses = len(note.parse(data).signatures) - 1
+        stored = self._connection.execute(
+            "INSERT INTO checkpoints (size, witnesses, note) VALUES (?, ?, ?)", (size, witnesses, data)
+        ).lastrowid
+        self._connection.execute("DELETE FROM checkpoints WHERE witnesses = 0 AND id < ?", (stored,))
 
     # -- rows ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """Read several things as of one instant, whatever a writer does meanwhile."""
+        if self._connection.in_transaction:
+            yield
+            return
+        with store.guarded(self.path, writing=False):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
 
     def node(self, level: int, index: int) -> bytes:
         """Return a stored node's digest (48 bytes); see :mod:`airlift.ledger.tree`.

@@ -5,15 +5,14 @@ Entries are in the order of the ledger. Their times are what the enclave's clock
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State, fold, release_of
+from airlift.ledger.terms import label, matches
 
 __all__ = ["Activation", "State", "activations", "active_at", "fold", "history", "installed", "where"]
 
 SWITCHES = ("activate-commit", "rollback-commit")
-PREFIX_HEX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def history(
     releases: set[str] = set()
     for entry in entries:
         if component is not None:
-            own = _names_component(entry, component)
+            own = names_component(entry, component)
             if own and entry.release is not None:
                 releases.add(entry.release)
             if not own and entry.release not in releases:
@@ -68,49 +67,14 @@ def history(
 
 
 def where(entries: Iterable[Entry], text: str) -> Iterator[Entry]:
-    """Yield every entry that mentions ``text``: a whole value or key, ``name@version``, or 8 or more hex digits."""
-    wanted = text.lower() if _is_hex(text) else text
-    return (entry for entry in entries if any(_matches(value, wanted) for value in _mentions(entry)))
+    """Yield every entry that mentions ``text``: a whole string, ``name@version``, or 8 or more hex digits."""
+    return (entry for entry in entries if matches(entry, text))
 
 
-# -- inside -------------------------------------------------------------------------------------------------------
-
-
-def _names_component(entry: Entry, component: str) -> bool:
+def names_component(entry: Entry, component: str) -> bool:
+    """Say whether an entry lists a component of that name, ``name@version`` or digest among its own."""
     listed = entry.detail.get("components")
     items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    if any(component in {item.get("name"), item.get("digest"), _label(item)} for item in items):
+    if any(component in {item.get("name"), item.get("digest"), label(item)} for item in items):
         return True
     return entry.detail.get("component") == component
-
-
-def _mentions(entry: Entry) -> Iterator[str]:
-    return _texts({**entry.to_json(), "index": None, "time": None})
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every string inside a JSON value: values, keys, and ``name@version`` of objects that have both."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        yield from value
-        if (label := _label(value)) is not None:
-            yield label
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
-def _label(document: dict[str, Any]) -> str | None:
-    name, version = document.get("name"), document.get("version")
-    return f"{name}@{version}" if isinstance(name, str) and isinstance(version, str) else None
-
-
-def _matches(value: str, wanted: str) -> bool:
-    return value == wanted or (_is_hex(wanted) and _is_hex(value) and value.startswith(wanted))
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) >= PREFIX_HEX and not set(text.lower()) - set("0123456789abcdef")

@@ -5,6 +5,9 @@ database, and the folder after it has removed the journal, so a commit that has 
 ``FULL`` the journal could reappear and undo it. A write-ahead log would be faster, but cannot be read in a folder
 that the reader may not write to. A new database is built under a temporary name and appears whole.
 
+Of the checkpoints only the newest and those that a witness signed are kept (SPEC 9.4-6): an older one proves nothing
+that the newest does not, and whoever kept a copy can hold it against the tree for ever.
+
 The triggers that refuse UPDATE and DELETE are a seat belt against mistakes, not against an attacker: those are caught
 by the tree and its signed checkpoints. The schema must be exactly the one below, so a file cannot bring triggers or
 views of its own.
@@ -43,17 +46,27 @@ _TABLES = (
         release TEXT, bundle TEXT, data BLOB NOT NULL)""",
     """CREATE TABLE nodes (level INTEGER NOT NULL, idx INTEGER NOT NULL, digest BLOB NOT NULL,
         PRIMARY KEY (level, idx)) WITHOUT ROWID""",
-    "CREATE TABLE checkpoints (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, note BLOB NOT NULL)",
-    "CREATE INDEX entries_type ON entries (type)",
+    """CREATE TABLE checkpoints (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, witnesses INTEGER NOT NULL,
+        note BLOB NOT NULL)""",
+    "CREATE TABLE terms (term TEXT NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (term, idx)) WITHOUT ROWID",
+    "CREATE TABLE contents (digest BLOB NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (digest, idx)) WITHOUT ROWID",
+    "CREATE INDEX entries_type ON entries (type, time)",
+    "CREATE INDEX entries_time ON entries (time)",
     "CREATE INDEX entries_release ON entries (release)",
     "CREATE INDEX entries_bundle ON entries (bundle)",
     "CREATE INDEX checkpoints_size ON checkpoints (size)",
 )
-_SEAT_BELTS = tuple(
-    f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table}"
-    f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-    for table in ("meta", "entries", "nodes", "checkpoints")
-    for verb in ("UPDATE", "DELETE")
+_FOR_EVER = ("meta", "entries", "nodes", "terms", "contents")
+_SEAT_BELTS = (
+    *(
+        f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table}"
+        f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        for table, verb in [(name, verb) for name in _FOR_EVER for verb in ("UPDATE", "DELETE")]
+        + [("checkpoints", "UPDATE")]
+    ),
+    """CREATE TRIGGER checkpoints_delete BEFORE DELETE ON checkpoints
+        WHEN OLD.witnesses > 0 OR OLD.id = (SELECT MAX(id) FROM checkpoints)
+        BEGIN SELECT RAISE(ABORT, 'only a superseded checkpoint without a witness may go'); END""",
 )
 SCHEMA = (*_TABLES, *_SEAT_BELTS)
 
@@ -197,7 +210,7 @@ def _build(connection: sqlite3.Connection, meta: dict[str, bytes], size: int, no
         for statement in SCHEMA:
             connection.execute(statement)
         connection.executemany("INSERT INTO meta (name, value) VALUES (?, ?)", sorted(meta.items()))
-        connection.execute("INSERT INTO checkpoints (size, note) VALUES (?, ?)", (size, note))
+        connection.execute("INSERT INTO checkpoints (size, witnesses, note) VALUES (?, 0, ?)", (size, note))
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

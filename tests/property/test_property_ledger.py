@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airlift.errors import AirliftError, MalformedError
-from airlift.ledger import audit, checkpoint, entry, export, note, proof, tree
+from airlift.ledger import audit, checkpoint, entry, export, find, note, proof, query, tree
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
@@ -112,3 +112,59 @@ def test_any_changed_byte_of_the_database_is_found_or_means_nothing(path: Path, 
 def test_drafts_become_entries(kinds: list[str]) -> None:
     for index, kind in enumerate(kinds):
         assert Draft(kind, "a", "2026-01-01T00:00:00Z").at(index).index == index
+
+
+COMPONENTS = [{"name": n, "kind": "model", "version": v, "digest": c * 128} for n, v, c in (
+    ("base", "1", "a"), ("base", "2", "b"), ("guard", "1", "c")
+)]  # fmt: skip
+DETAILS = st.fixed_dictionaries(
+    {},
+    optional={
+        "components": st.lists(st.sampled_from(COMPONENTS), max_size=2),
+        "component": st.sampled_from(["base", "guard"]),
+        "holders": st.dictionaries(
+            st.sampled_from(["d" * 64, "e" * 64]), st.sampled_from(["Dan", "base", "x" * 40])
+        ),
+        "text": st.sampled_from(["x" * 40 + "y", "x" * 300, "deadbeef and more", ""]),
+    },
+)
+DRAFTS = st.builds(
+    Draft,
+    st.sampled_from(["import-commit", "activate-commit", "rollback-commit", "attestation", "gc"]),
+    st.sampled_from(["ada", "bob"]),
+    st.sampled_from([f"2026-0{n}-01T00:00:00Z" for n in range(1, 5)]),
+    st.sampled_from(["1" * 128, "2" * 128]),
+    st.none() | st.sampled_from(["alpha-1", "alpha-2"]),
+    DETAILS,
+)
+QUESTIONS = st.sampled_from(
+    ["base", "base@1", "guard", "a" * 128, "aaaaaaaa", "A" * 40, "d" * 64, "ddddddddd", "Dan", "alpha-1", "1" * 9,
+     "x" * 40, "x" * 40 + "y", "x" * 300, "deadbeef", "ada", "nobody", "", "model"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(DRAFTS, min_size=1, max_size=12), st.lists(QUESTIONS, min_size=1, max_size=6), st.integers(0, 4)
+)
+def test_the_index_answers_as_the_entries_do(
+    tmp_path_factory: pytest.TempPathFactory, drafts: list[Draft], questions: list[str], limit: int
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "ledger.db"
+    signer = make_log(path, 0)
+    with opened(path, writable=True) as log:
+        entries = log.append_all(drafts, signer)
+        audit.verify(log, signer.public)
+        for text in questions:
+            expected = list(query.where(entries, text))
+            found = find.where(log, text, limit=limit)
+            assert list(found.entries) == (expected[-limit:] if limit else expected)
+            assert found.more == bool(limit and len(expected) > limit)
+            for since in (None, "2026-02-01T00:00:00Z"):
+                about = list(query.history(entries, since=since, component=text))
+                assert list(find.history(log, since=since, component=text).entries) == about
+        for number in range(1, 6):
+            time = f"2026-0{number}-01T00:00:00Z"
+            assert find.active_at(log, time) == query.active_at(entries, time)
+            later = find.history(log, since=time, types=["gc", "attestation"]).entries
+            assert list(later) == [e for e in entries if e.time >= time and e.type in {"gc", "attestation"}]

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from airlift.ledger import audit, checkpoint, entry, log, note, proof, store, tr
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft
 from airlift.trust.keys import FileSigner, generate
-from tests.ledgers import ORIGIN, R1, R2, TIME, draft, make_log, opened, rows, tamper
+from tests.ledgers import ORIGIN, R1, R2, TIME, WITNESS, draft, make_log, opened, rows, tamper
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
         assert reader.entry(5) == added
         assert reader.size == 7
         assert reader.root() == tree.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
-        assert audit.verify(reader, signer.public).checkpoints == 8
+        assert audit.verify(reader, signer.public).checkpoints == 7  # six with a witness, and the newest
 
 
 def test_several_entries_share_one_checkpoint(path: Path, signer: FileSigner) -> None:
@@ -166,7 +167,7 @@ def test_a_witness_countersigns(path: Path, signer: FileSigner) -> None:
         assert writer.countersign("airlift/alpha/witness", witness) == one
         two = writer.countersign("airlift/alpha/second", second)
         assert writer.checkpoint() == two
-        assert len(note.parse(two).signatures) == 3
+        assert len(note.parse(two).signatures) == 4
         assert list(writer.checkpoints())[-1] == two
         assert audit.verify(writer).checkpoints == 8
         assert writer.check_kept(one).size == 5
@@ -181,7 +182,7 @@ def test_a_proof_of_one_entry(path: Path, signer: FileSigner) -> None:
         moved = replace(reader.prove(3), leaf=reader.prove(2).leaf)
     with pytest.raises(LedgerError):
         proof.verify(moved, ORIGIN, signer.public)
-    for place in range(0, len(data), 3):
+    for place in range(0, data.index(f"— {WITNESS}".encode()), 3):
         changed = bytearray(data)
         changed[place] ^= 2
         with pytest.raises(AirliftError) as caught:
@@ -442,6 +443,7 @@ def test_entries_deleted_from_the_end_with_their_checkpoints(path: Path, signer:
         path,
         "DELETE FROM entries WHERE idx >= 3",
         "DELETE FROM nodes WHERE (idx + 1) << level > 3",
+        "DELETE FROM terms WHERE idx >= 3",
         "DELETE FROM checkpoints WHERE size > 3",
     )
     with opened(path) as reader:
@@ -508,7 +510,7 @@ def test_a_checkpoint_for_another_log(path: Path, signer: FileSigner, tmp_path: 
         reader.check_kept(foreign)
     with pytest.raises(LedgerError, match="another enclave"), opened(other):
         pass
-    tamper(path, ("INSERT INTO checkpoints (size, note) VALUES (5, ?)", (foreign,)))
+    tamper(path, ("INSERT INTO checkpoints (size, witnesses, note) VALUES (5, 1, ?)", (foreign,)))
     refused(path)
 
 
@@ -549,8 +551,15 @@ def test_another_key_than_the_expected_one(path: Path, signer: FileSigner) -> No
         "UPDATE checkpoints SET size = 2 WHERE size = 1",
         "UPDATE checkpoints SET note = 'x' WHERE size = 1",
         "UPDATE checkpoints SET note = zeroblob(100) WHERE size = 5",
-        "INSERT INTO checkpoints (size, note) SELECT size, note FROM checkpoints WHERE size = 1",
-        "UPDATE checkpoints SET id = 1000 WHERE id = 1",
+        "INSERT INTO checkpoints (size, witnesses, note) SELECT size, 1, note FROM checkpoints WHERE size = 1",
+        "UPDATE checkpoints SET id = 1000 WHERE size = 0",
+        "UPDATE checkpoints SET witnesses = 2 WHERE size = 1",
+        "UPDATE checkpoints SET witnesses = 0 WHERE size = 1",
+        "DELETE FROM terms WHERE idx = 2",
+        "UPDATE terms SET term = 'other' WHERE term = 'admin' AND idx = 2",
+        "UPDATE terms SET idx = 99 WHERE term = 'admin' AND idx = 2",
+        "INSERT INTO terms VALUES ('nobody', 3)",
+        "INSERT INTO terms VALUES ('admin', -1)",
         "DELETE FROM meta WHERE name = 'origin'",
         "UPDATE meta SET value = 'text' WHERE name = 'origin'",
         "UPDATE meta SET value = x'00' WHERE name = 'public_key'",
@@ -568,11 +577,44 @@ def test_nothing_is_signed_on_top_of_a_changed_tree(path: Path, signer: FileSign
             writer.append_all([draft(5)], signer)
 
 
+def test_only_the_newest_checkpoint_and_witnessed_ones_are_kept(path: Path, signer: FileSigner) -> None:
+    with opened(path, writable=True) as writer:
+        before = [checkpoint.parse(note.parse(c).text).size for c in writer.checkpoints()]
+        for number in range(5, 8):
+            writer.append_all([draft(number)], signer)
+        after = [checkpoint.parse(note.parse(c).text).size for c in writer.checkpoints()]
+    assert after == [*before, 8]
+
+
+def test_a_superseded_checkpoint_that_stayed_is_noticed(path: Path, signer: FileSigner) -> None:
+    with opened(path, writable=True) as writer:
+        writer.append_all([draft(5)], signer)
+        superseded = writer.checkpoint()
+        writer.append_all([draft(6)], signer)
+        newest = writer.checkpoint()
+    tamper(
+        path,
+        "DELETE FROM checkpoints WHERE size = 7",
+        ("INSERT INTO checkpoints (size, witnesses, note) VALUES (6, 0, ?)", (superseded,)),
+        ("INSERT INTO checkpoints (size, witnesses, note) VALUES (7, 0, ?)", (newest,)),
+    )
+    assert "is not one that is kept" in refused(path).message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM checkpoints WHERE size = 5", "DELETE FROM terms", "UPDATE checkpoints SET size = 4"],
+)
+def test_the_seat_belts_hold(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError):
+        connection.execute(statement)
+
+
 def test_a_lost_witness_signature_is_noticed(path: Path, signer: FileSigner) -> None:
     with opened(path, writable=True) as writer:
         before = writer.checkpoint()
         writer.countersign("airlift/alpha/witness", generate("ecdsa-p384"))
-    tamper(path, ("INSERT INTO checkpoints (size, note) VALUES (5, ?)", (before,)))
+    tamper(path, ("INSERT INTO checkpoints (size, witnesses, note) VALUES (5, 1, ?)", (before,)))
     assert "lost a signature" in refused(path).message
 
 

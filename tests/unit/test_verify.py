@@ -325,7 +325,7 @@ def test_a_checkpoint_for_another_log(case: Case, tmp_path: Path) -> None:
 def test_a_forged_signature_line(case: Case, tmp_path: Path) -> None:
     """A second line of the ledger's key that does not verify spoils a note; a signature alone is not enough."""
     good = case.checkpoints[2].decode()
-    name, value = good.splitlines()[-1].split(" ")[1:]
+    (name, value), *_ = (line.split(" ")[1:] for line in good.splitlines() if line.startswith("— airlift/"))
     forged = base64.b64encode(base64.b64decode(value)[:4] + b"forged").decode()
     many = "".join(f"— name{n} AAAAAAA=\n" for n in range(40))
     for number, text in enumerate((good + f"— {name} {forged}\n", good + many, good.replace(value, "AAAA"))):
