@@ -16,18 +16,18 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def mentions(entry: Entry) -> Iterator[str]:
-    """Yield what an entry mentions: every string of at most MAX_TERM characters, and ``name@version`` labels.
+    """Yield what an entry mentions: every string of 1 to MAX_TERM characters, and ``name@version`` labels.
 
     Of keys only digests count (key ids, for instance); times do not.
     """
     yield from (
-        text for text in _texts({**entry.to_json(), "index": None, "time": None}) if len(text) <= MAX_TERM
+        text for text in _texts({**entry.to_json(), "index": None, "time": None}) if 0 < len(text) <= MAX_TERM
     )
 
 
 def terms(entry: Entry) -> frozenset[str]:
     """Return the terms of an entry as the index keeps them."""
-    return frozenset(text[:CUT] for text in mentions(entry) if text)
+    return frozenset(text[:CUT] for text in mentions(entry))
 
 
 def wanted(text: str) -> str:

@@ -70,11 +70,11 @@ def reference(release: Release) -> ReleaseRef:
     return ReleaseRef(release.digest, release.name, release.version)
 
 
-def bundle(sequence: int, target: Release, baseline: Release | None) -> Bundle:
+def bundle(sequence: int, target: Release, baseline: Release | None, day: int | None = None) -> Bundle:
     """Return a bundle that carries one chunk."""
     return Bundle(
         sequence=sequence,
-        issued=f"2026-11-{sequence:02d}T12:00:00Z",
+        issued=f"2026-11-{day or sequence:02d}T12:00:00Z",
         enclave="alpha",
         marking=target.marking,
         target=reference(target),
