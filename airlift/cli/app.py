@@ -67,12 +67,17 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high_attest")
 
 
+def _provenance() -> None:
+    importlib.import_module("airlift.cli.provenance")
+    importlib.import_module("airlift.cli.provenance_record")
+
+
 GROUPS: dict[str, Callable[[], object]] = {
     "doctor": lambda: importlib.import_module("airlift.cli.doctor"),
     "keys": lambda: importlib.import_module("airlift.cli.keys"),
     "low": _low,
     "high": _high,
-    "provenance": lambda: importlib.import_module("airlift.cli.provenance"),
+    "provenance": _provenance,
 }
 """How the commands of each group are declared: by importing the modules that hold them."""
 

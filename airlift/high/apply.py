@@ -1,5 +1,6 @@
 """Apply: rebuild in staging what a verified bundle brings and the enclave lacks, byte-exactly (SPEC 7.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,16 @@ SPACE_MARGIN = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class StagedRelease:
-    """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter."""
+    """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
+
+    ``codecs`` counts the bytes that were rebuilt in this run, by the name of their codec.
+    """
 
     verified: VerifiedBundle
     release: Release
     folder: Path
     built: tuple[FileDigest, ...]
+    codecs: Mapping[str, int]
 
 
 def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest, ...]:
@@ -104,12 +109,13 @@ def apply(
     needed = needed_files(enclave, verified)
     built = folder / "files"
     todo = {item.sha512 for item in needed if not (built / item.sha512).exists()}
+    codecs: Mapping[str, int] = {}
     if todo:
         _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
         stage_chunks(enclave, verified)
         files.make_folder(built)
-        rebuild(enclave, verified, built, todo, progress, workers=workers)
-    return StagedRelease(verified, verified.release, folder, needed)
+        codecs = rebuild(enclave, verified, built, todo, progress, workers=workers)
+    return StagedRelease(verified, verified.release, folder, needed, codecs)
 
 
 def _check_space(enclave: Enclave, sizes: list[int]) -> None:

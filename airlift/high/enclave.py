@@ -155,8 +155,9 @@ class Enclave:
         *,
         release: str | None = None,
         bundle: str | None = None,
+        contents: Collection[str] = (),
     ) -> Entry:
-        """Append one entry to the ledger, durably."""
+        """Append one entry to the ledger, durably; ``contents`` are digests of files that it brings in."""
         with self.ledger(writable=True) as log:
             return log.append(
                 kind,
@@ -165,6 +166,7 @@ class Enclave:
                 release=release,
                 bundle=bundle,
                 detail=detail,
+                contents=contents,
                 signer=operator.signer,
             )
 

@@ -27,7 +27,7 @@ from airlift.high.attestations import carried_details
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.install import install
-from airlift.high.record import commit_detail, prepare_detail
+from airlift.high.record import commit_detail, contents_of, prepare_detail
 from airlift.high.recover import recover
 from airlift.high.switch import switch
 from airlift.high.verified import VerifiedBundle
@@ -221,19 +221,21 @@ def _commit(
     if release is not None and release.digest not in state.installed:
         staged = apply(enclave, verified, run.progress, workers=run.workers)
     vouched = vouch(enclave, staged) if staged else []
-    names = {"release": release.digest if release else None, "bundle": verified.bundle.id}
-    enclave.record(run.operator, "import-prepare", prepare_detail(verified), **names)
+    about, name = release.digest if release else None, verified.bundle.id
+    enclave.record(run.operator, "import-prepare", prepare_detail(verified), release=about, bundle=name)
     built = staged.built if staged else ()
     if staged is not None:
         install(enclave, staged)
     for name, document in verified.documents.items():
         enclave.keep(document, name)
-    detail = commit_detail(verified, save_trust(enclave, verified, state), len(built))
+    detail = commit_detail(verified, save_trust(enclave, verified, state), staged)
     detail["vendor_signatures"] = vouched
     detail["attestations"] = carried_details(enclave, state, verified)
     if statement is not None:
         detail["insecure_expired"] = dict(statement)
-    enclave.record(run.operator, "import-commit", detail, **names)
+    enclave.record(
+        run.operator, "import-commit", detail, release=about, bundle=name, contents=contents_of(release)
+    )
     return replace(
         summarise(verified),
         installed=True,

@@ -1,50 +1,131 @@
-"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.8)."""
+"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.8).
 
+Each answer comes with its :class:`Grounds`: the entries and documents that it says everything from, so that
+:func:`prove` can add what lets somebody check it alone (SPEC 9.11).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from airlift import files
 from airlift.bundle import manifest
 from airlift.bundle.fields import format_time
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import MAX_BYTES
 from airlift.errors import NotHeldError
 from airlift.high.enclave import Enclave
-from airlift.ledger import audit, export, exported, lineage, query
+from airlift.ledger import answer, find, lineage
 from airlift.ledger.entry import Entry
+from airlift.ledger.find import Found
 from airlift.ledger.lineage import Node, Record
-from airlift.trust.keys import PublicKey
+from airlift.ledger.log import Log
+from airlift.ledger.query import Activation
 
-MAX_CHECKPOINT_BYTES = 64 << 10
+OLDEST, NEWEST = 8, 24
+"""How many imports of what a subject names are told of: the first ones, and the last ones."""
+
+MAX_BASES = 64
+"""How many baselines are followed from there."""
 
 
-def load_record(enclave: Enclave) -> Record:
-    """Return every manifest that was imported, verified by digest against the ledger, and all entries."""
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an answer is made from: entries by index, and documents (manifests, attestations) by SHA-512."""
+
+    entries: tuple[int, ...]
+    documents: tuple[str, ...] = ()
+
+
+def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
+    """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answer`.
+
+    Raises:
+        UsageError: it is more than goes into one file.
+        LedgerError: the record contradicts itself, or an older checkpoint.
+    """
+    documents = (enclave.load_document(digest, MAX_BYTES) for digest in dict.fromkeys(grounds.documents))
     with enclave.ledger() as log:
-        entries = tuple(log.entries())
-    commits = [entry for entry in entries if entry.type == "import-commit"]
-    found = {entry.release: enclave.load_release(entry.release) for entry in commits if entry.release}
-    bundles = {
-        digest: manifest.parse(enclave.load_document(digest, manifest.MAX_BYTES))
-        for digest in (entry.detail["bundle_manifest"] for entry in commits)
-    }
-    return Record(found, bundles, entries)
+        return answer.prove(log, grounds.entries, documents, older)
 
 
-def trace(enclave: Enclave, subject: str) -> tuple[Node, ...]:
+# -- lineage -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The lineage of everything that a subject names; ``omitted`` imports between the first and last are left out."""
+
+    nodes: tuple[Node, ...]
+    omitted: int
+    grounds: Grounds
+
+
+def trace(enclave: Enclave, subject: str) -> Traced:
     """Return the lineage of everything that ``subject`` names.
 
     Raises:
         NotHeldError: nothing does.
     """
-    return lineage.trace(load_record(enclave), subject)
+    record, omitted = load_record(enclave, subject)
+    nodes = lineage.trace(record, subject)
+    documents = (*record.releases, *record.bundles)
+    return Traced(nodes, omitted, Grounds(tuple(e.index for e in record.entries), documents))
+
+
+def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
+    """Return what the record has about a subject: manifests, verified by digest, and entries; and what was left out.
+
+    Of the imports that name it, the first OLDEST and the last NEWEST are loaded, with their baselines.
+    """
+    with enclave.ledger() as log:
+        named = find.commits(log, subject)
+        chosen = named if len(named) <= OLDEST + NEWEST else (*named[:OLDEST], *named[len(named) - NEWEST :])
+        commits = {index: log.entry(index) for index in chosen}
+        bundles = {e.detail["bundle_manifest"]: load_bundle(enclave, e) for e in commits.values()}
+        _follow_bases(enclave, log, commits, bundles)
+        entries = {e.index: e for commit in commits.values() for e in _about(log, commit)}
+    ordered = [entries[index] for index in sorted(entries)]
+    releases = {e.release: enclave.load_release(e.release) for e in commits.values() if e.release}
+    return Record(releases, bundles, ordered), len(named) - len(chosen)
+
+
+def _follow_bases(enclave: Enclave, log: Log, commits: dict[int, Entry], bundles: dict[str, Bundle]) -> None:
+    """Add the imports that brought the baselines of what is there, and theirs, up to a limit."""
+    queue = [bundle.baseline.digest for bundle in bundles.values() if bundle.baseline]
+    known = {commit.release for commit in commits.values()}
+    for digest in queue:
+        if digest in known or len(known) >= MAX_BASES:
+            continue
+        known.add(digest)
+        for entry in log.entries(types=("import-commit",), release=digest):
+            commits[entry.index] = entry
+            bundle = bundles[entry.detail["bundle_manifest"]] = load_bundle(enclave, entry)
+            queue += [bundle.baseline.digest] if bundle.baseline else []
+            break
+
+
+def _about(log: Log, commit: Entry) -> Iterator[Entry]:
+    """Yield an import's own entries, and what was attested of its release."""
+    for entry in log.entries(types=("import-prepare", "import-commit"), bundle=commit.bundle):
+        if entry.detail.get("bundle_manifest") == commit.detail["bundle_manifest"]:
+            yield entry
+    if commit.release is not None:
+        yield from log.entries(types=("attestation",), release=commit.release)
+
+
+def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
+    """Return the manifest of the bundle that an import-commit entry brought."""
+    return manifest.parse(enclave.load_document(commit.detail["bundle_manifest"], manifest.MAX_BYTES))
+
+
+# -- what ran ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveAt:
-    """What was active at a time: the release and the entries that say so."""
+class Active:
+    """A period in which a release was active: its components, and the entries that began and ended it."""
 
-    time: str
     release: str
     digest: str
     since: dict[str, Any]
@@ -52,20 +133,67 @@ class ActiveAt:
     components: tuple[dict[str, Any], ...]
 
 
-def at(enclave: Enclave, moment: datetime) -> ActiveAt:
-    """Return what was active at ``moment``.
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The newest periods that answer a question, in order, and whether there are more before them."""
+
+    periods: tuple[Active, ...]
+    more: bool
+    grounds: Grounds
+
+
+def at(enclave: Enclave, moment: datetime) -> Periods:
+    """Return what was active at ``moment``: one period.
 
     Raises:
         NotHeldError: nothing was.
     """
     text = format_time(moment)
     with enclave.ledger() as log:
-        period = query.active_at(log.entries(), text)
+        period = find.active_at(log, text)
     if period is None:
         raise NotHeldError("nothing was active then", expected=text, hint="see `airlift provenance history`")
+    return _periods(enclave, [period], more=False)
+
+
+def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
+    """Return when releases with a component (name, ``name@version`` or digest) were active, and what ran beside it.
+
+    Raises:
+        NotHeldError: no imported release has it.
+    """
+    with enclave.ledger() as log:
+        releases = {
+            entry.release: None
+            for entry in map(log.entry, find.commits(log, component))
+            if entry.release and any(_is(component, item) for item in entry.detail["components"])
+        }
+        if not releases:
+            raise NotHeldError(
+                "no release that was imported has this component",
+                found=ascii(component[:140]),
+                hint="see `airlift high list` for components",
+            )
+        periods, more = find.activations_of(log, tuple(releases), limit)
+    return _periods(enclave, periods, more=more)
+
+
+def _is(component: str, item: dict[str, Any]) -> bool:
+    named = component in {item["name"], f"{item['name']}@{item['version']}"}
+    return named or (len(component) >= lineage.PREFIX_HEX and item["digest"].startswith(component.lower()))
+
+
+def _periods(enclave: Enclave, periods: Sequence[Activation], *, more: bool) -> Periods:
+    entries = [entry.index for p in periods for entry in (p.since, p.until) if entry is not None]
+    documents = tuple(period.release for period in periods)
+    return Periods(
+        tuple(_active(enclave, period) for period in periods), more, Grounds(tuple(entries), documents)
+    )
+
+
+def _active(enclave: Enclave, period: Activation) -> Active:
     release = enclave.load_release(period.release)
-    return ActiveAt(
-        time=text,
+    return Active(
         release=release.label,
         digest=release.digest,
         since=period.since.to_json(),
@@ -77,62 +205,74 @@ def at(enclave: Enclave, moment: datetime) -> ActiveAt:
     )
 
 
+# -- entries -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The newest entries that answer a question, in order; ``more`` says that there are others before them."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+
+    @property
+    def grounds(self) -> Grounds:
+        """The entries themselves."""
+        return Grounds(tuple(entry.index for entry in self.entries))
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came in through imports among the entries: bundles, releases and components by name."""
+
+    bundles: tuple[str, ...]
+    releases: tuple[str, ...]
+    components: tuple[str, ...]
+
+
 def history(
-    enclave: Enclave, *, since: datetime | None = None, component: str | None = None
-) -> tuple[Entry, ...]:
-    """Return the entries since a time, and about one component if it is given."""
+    enclave: Enclave,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    types: Sequence[str] = (),
+    component: str | None = None,
+    limit: int = 0,
+) -> Entries:
+    """Return the newest entries of a span of time, of some types, about one component."""
     with enclave.ledger() as log:
-        return tuple(
-            query.history(log.entries(), since=format_time(since) if since else None, component=component)
+        found = find.history(
+            log,
+            since=format_time(since) if since else None,
+            until=format_time(until) if until else None,
+            types=types,
+            component=component,
+            limit=limit,
         )
+    return _entries(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a full verification of the ledger proved."""
-
-    size: int
-    root: str
-    checkpoints: int
-    ok: bool
-
-
-def verify(enclave: Enclave, *, public_key: PublicKey | None, checkpoint: Path | None) -> Verification:
-    """Recompute the whole ledger, and hold it against an older checkpoint if one was kept.
-
-    Raises:
-        LedgerError, SignatureError: the record was changed.
-    """
+def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
+    """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
     with enclave.ledger() as log:
-        result = audit.verify(log, public_key)
-        if checkpoint is not None:
-            log.check_kept(files.read_bounded(checkpoint, MAX_CHECKPOINT_BYTES), str(checkpoint))
-    return Verification(result.size, result.root.hex(), result.checkpoints, ok=True)
+        return _entries(find.where(log, text, types=types, limit=limit))
 
 
-def verify_export(path: Path, *, public_key: PublicKey | None, checkpoint: Path | None) -> Verification:
-    """Do the same for an exported ledger file; no enclave is needed."""
-    kept = files.read_bounded(checkpoint, MAX_CHECKPOINT_BYTES) if checkpoint else None
-    result = exported.verify(export.read(path), public_key, kept)
-    return Verification(result.size, result.root.hex(), result.checkpoints, ok=True)
+def brought(entries: Iterable[Entry]) -> Brought:
+    """Return what came in through the imports among ``entries``; each once, in order."""
+    commits = [entry for entry in entries if entry.type == "import-commit"]
+    releases = [entry.detail["release"] for entry in commits if entry.detail.get("release")]
+    components = [item for entry in commits for item in entry.detail["components"]]
+    return Brought(
+        tuple(dict.fromkeys(entry.bundle for entry in commits if entry.bundle)),
+        _labels(releases),
+        _labels(components),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ExportResult:
-    """What was written where, and the fingerprint of the key that verifies it."""
-
-    output: str
-    entries: int
-    checkpoints: int
-    fingerprint: str
+def _labels(items: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{item['name']}@{item['version']}" for item in items))
 
 
-def export_ledger(enclave: Enclave, output: Path) -> ExportResult:
-    """Write the whole ledger into one file that an assessor verifies with a public key alone.
-
-    Raises:
-        ExistsError: ``output`` exists.
-    """
-    with enclave.ledger() as log:
-        header = export.write(log, output)
-    return ExportResult(str(output), header.entries, header.checkpoints, header.public.fingerprint)
+def _entries(found: Found) -> Entries:
+    return Entries(found.entries, found.more)

@@ -6,7 +6,7 @@ shared with the base if it did not change. What is under way is a fixed number o
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,8 +37,8 @@ def rebuild(
     progress: Progress,
     *,
     workers: int,
-) -> None:
-    """Decode the files whose SHA-512 is in ``todo`` into ``folder``, named by digest.
+) -> dict[str, int]:
+    """Decode the files whose SHA-512 is in ``todo`` into ``folder``, named by digest; return the bytes of each codec.
 
     Raises:
         BaselineDamagedError: a base at rest is not what was installed.
@@ -46,11 +46,12 @@ def rebuild(
         StorageError: no space, I/O error.
     """
     items = [item for item in verified.bundle.files if item.sha512 in todo]
-    total, done = sum(item.size for item in items), 0
+    total, done, codecs = sum(item.size for item in items), 0, Counter[str]()
 
-    def wrote(count: int) -> None:
+    def wrote(block: Block, count: int) -> None:
         nonlocal done
         done += count
+        codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
     contents, ahead = Contents(enclave, verified.bundle, folder), 2 * workers
@@ -60,6 +61,7 @@ def rebuild(
         for item in items:
             _write_file(contents, item, decoded, digester, wrote)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
+    return dict(codecs)
 
 
 @contextmanager
@@ -126,7 +128,11 @@ def _decode(contents: Contents, block: Block) -> memoryview:
 
 
 def _write_file(
-    contents: Contents, item: FileDigest, decoded: Decoded, digester: Executor, wrote: Callable[[int], None]
+    contents: Contents,
+    item: FileDigest,
+    decoded: Decoded,
+    digester: Executor,
+    wrote: Callable[[Block, int], None],
 ) -> None:
     """Write one file from the next decoded blocks, telling how many bytes each brought; kept only if it is right."""
     running, used, left = hashlib.sha512(), dict[int, Source](), item.size
@@ -141,7 +147,7 @@ def _write_file(
                 left -= len(data)
                 if len(behind) > BEHIND:
                     behind.popleft().result()
-                wrote(len(data))
+                wrote(block, len(data))
             _check_digest(digester.submit(running.hexdigest).result(), item)
     except (DigestError, MalformedError) as error:
         contents.blame(used.values(), error)

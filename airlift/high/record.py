@@ -4,6 +4,7 @@ from typing import Any
 
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
+from airlift.high.apply import StagedRelease
 from airlift.high.verified import VerifiedBundle
 from airlift.trust import verifier
 from airlift.trust.roles import BUNDLER
@@ -20,7 +21,9 @@ def prepare_detail(verified: VerifiedBundle) -> dict[str, Any]:
     }
 
 
-def commit_detail(verified: VerifiedBundle, trust_folder: str, built: int) -> dict[str, Any]:
+def commit_detail(
+    verified: VerifiedBundle, trust_folder: str, staged: StagedRelease | None
+) -> dict[str, Any]:
     """Return the detail of an import-commit entry: what came in, who signed it, which trust state it leaves."""
     bundle, trusted = verified.bundle, verified.trusted
     if trusted is None:
@@ -41,8 +44,10 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, built: int) -> di
         "release": verified.release and release_detail(verified.release),
         "components": component_details(verified.release),
         "volumes": verified.volumes_total,
+        "volume_names": list(verified.volume_names),
         "chunk_bytes": sum(chunk.size for chunk in bundle.chunks),
-        "files_built": built,
+        "files_built": len(staged.built) if staged else 0,
+        "codecs": dict(sorted(staged.codecs.items())) if staged else {},
         "revocations": listed.sha512 if listed else bundle.revocations,
     }
 
@@ -58,3 +63,9 @@ def component_details(release: Release | None) -> list[dict[str, Any]]:
         {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
         for c in (release.components if release else ())
     ]
+
+
+def contents_of(release: Release | None) -> frozenset[str]:
+    """Return the digests (SHA-512 and SHA-256, hex) of a release's files: what its commit entry is found by."""
+    entries = (entry for _, entry in release.files()) if release else ()
+    return frozenset(digest for entry in entries for digest in (entry.sha512, entry.sha256))

@@ -26,8 +26,9 @@ class VerifiedBundle:
     """A bundle whose signatures, digests and inventory were verified.
 
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
-    lists, for each chunk of the manifest, the files that claim to be it; ``documents`` maps SHA-512 to bytes of the
-    verified manifests, and of the ``attestations`` (by SHA-512) that the bundler listed with the bundle.
+    lists, for each chunk of the manifest, the files that claim to be it; ``volume_names`` are those of the given
+    volumes. ``documents`` maps SHA-512 to bytes of the verified manifests, of vendors' signatures, and of the
+    ``attestations`` (by SHA-512) that the bundler listed with the bundle.
     """
 
     bundle: Bundle
@@ -38,6 +39,7 @@ class VerifiedBundle:
     chunk_paths: Mapping[str, tuple[Path, ...]]
     volumes_present: int
     volumes_total: int
+    volume_names: tuple[str, ...]
     attestations: tuple[str, ...]
     seal: object = field(repr=False)
 

@@ -338,6 +338,9 @@ def _bundle(
         },
         volumes_present=len({item.index.volume for item in volumes}),
         volumes_total=max(item.index.volumes for item in volumes),
+        volume_names=tuple(
+            sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
+        ),
         attestations=attestations,
         seal=SEAL,
     )

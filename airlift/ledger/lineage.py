@@ -1,8 +1,9 @@
 """Where things come from: trees of nodes for ``provenance show`` and ``trace`` (SPEC 9.9). Pure.
 
-The tree of a subject reads downwards to what it comes from: a component to its files and their source, to the
-releases that contain it, a release to the bundles that brought it, a bundle to its baseline, its signers and its
-ledger entry. The caller loads the manifests from history/ and has verified them.
+The tree of a subject reads downwards to what it comes from: a component to its files and their source, its licence,
+what it was made from and who vouched for it, to the releases that contain it; a release to the bundles that brought
+it and to what was attested of it; a bundle to its baseline, what its delta was coded with, its volumes, its signers,
+its ledger entries. The caller loads the manifests from history/ and has verified them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,10 @@ MAX_EXPANDED = 64
 class Node:
     """One thing in a lineage: ``relation`` says how the node above it comes from it.
 
-    ``kind`` is ``component``, ``file``, ``source``, ``release``, ``bundle``, ``key`` or ``entry``.
+    ``kind`` is ``component``, ``file``, ``source``, ``licence``, ``vendor-signature``, ``release``, ``bundle``,
+    ``volume``, ``delta``, ``attestation``, ``key`` or ``entry``. Every name, version and digest stands as it is in a
+    manifest or an entry (a number in decimal), or is ``hub:REPO``, ``path:PATH`` or ``entry N (type)``: so an answer
+    can be held against what proves it (SPEC 9.11).
     """
 
     kind: str
@@ -116,7 +120,9 @@ def _files(record: Record, subject: str) -> Iterator[Node]:
 
 def _holder(record: Record, component: Component) -> Node:
     """Return a component as the parent of one of its files: its other files are left out."""
-    return _node(component, "part-of", (_source(component), *_containing(record, component)))
+    return _node(
+        component, "part-of", (_source(component), *_origins(component), *_containing(record, component))
+    )
 
 
 def _distinct(record: Record) -> list[Component]:
@@ -159,9 +165,7 @@ def _release(record: Record, digest: str, relation: str, seen: set[str], *, comp
     for bundle_digest, bundle in record.bundles.items():
         if bundle.target is not None and bundle.target.digest == digest:
             parents.append(_bundle(record, bundle_digest, "carried-by", seen))
-    parents += (
-        _entry(e, "attested-by") for e in record.entries if e.type == "attestation" and e.release == digest
-    )
+    parents += _attestations(record, digest)
     return Node("release", name, version, digest, relation, tuple(parents))
 
 
@@ -179,7 +183,8 @@ def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:
         base = bundle.baseline
         parents.append(_named_release("delta-from", base.digest, base.name, base.version))
     commits = [entry for entry in entries if entry.type == "import-commit"]
-    parents += (node for entry in commits for node in _signers(entry))
+    parents += (node for entry in commits for node in (*_transfer(entry), *_signers(entry)))
+    parents += _attestations(record, digest)
     parents += (_entry(entry, "recorded-in") for entry in entries)
     return Node("bundle", bundle.id, str(bundle.sequence), digest, relation, tuple(parents))
 
@@ -193,6 +198,37 @@ def _signers(entry: Entry) -> Iterator[Node]:
             yield Node("key", holder or "unnamed holder", None, key, f"signed-by {role}")
 
 
+def _transfer(entry: Entry) -> Iterator[Node]:
+    """Yield what a delta was coded with (codec, and the bytes that it rebuilt), and the volumes that it came on."""
+    codecs, volumes = entry.detail.get("codecs"), entry.detail.get("volume_names")
+    for codec, count in sorted(codecs.items()) if isinstance(codecs, dict) else ():
+        yield Node("delta", codec, str(count), None, "coded-with")
+    for name in volumes if isinstance(volumes, list) else ():
+        yield Node("volume", name, None, None, "came-on")
+
+
+def _attestations(record: Record, subject: str) -> Iterator[Node]:
+    """Yield what was attested of a release or bundle: by whom, and which entry recorded it."""
+    for entry in record.entries:
+        listed = [entry.detail] if entry.type == "attestation" else entry.detail.get("attestations")
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and item.get("subject") == subject:
+                yield _attestation(item, entry)
+
+
+def _attestation(item: dict[str, Any], entry: Entry) -> Node:
+    kind, holders = str(item.get("kind")), item.get("holders")
+    relation = "attested-by" if item.get("passes") or kind in {"provenance", "other"} else "spoken-against-by"
+    verb = "approved-by" if kind == "approval" and item.get("passes") else "signed-by"
+    keys = (
+        Node("key", holder, None, key, verb)
+        for key, holder in (sorted(holders.items()) if isinstance(holders, dict) else ())
+    )
+    return Node(
+        "attestation", kind, None, item.get("sha512"), relation, (*keys, _entry(entry, "recorded-in"))
+    )
+
+
 def _named_release(relation: str, digest: str, name: str, version: str) -> Node:
     return Node("release", name, version, digest, relation)
 
@@ -200,7 +236,18 @@ def _named_release(relation: str, digest: str, name: str, version: str) -> Node:
 def _component(component: Component, relation: str) -> Node:
     source = _source(component)
     files = (replace(_file(file, "consists-of"), parents=(source,)) for file in component.files)
-    return _node(component, relation, tuple(files))
+    return _node(component, relation, (*files, *_origins(component)))
+
+
+def _origins(component: Component) -> Iterator[Node]:
+    """Yield a component's licence, what it was made from, and the vendor's signature over it."""
+    if component.license:
+        yield Node("licence", component.license, None, None, "licensed-under")
+    for parent in component.parents:
+        yield Node("component", parent.name, parent.version, parent.digest or None, parent.relation)
+    if component.vendor_signature is not None:
+        stated = component.vendor_signature
+        yield Node("vendor-signature", stated.method, None, stated.sha512, "vouched-for-by")
 
 
 def _node(component: Component, relation: str, parents: tuple[Node, ...]) -> Node:

@@ -126,7 +126,7 @@ class Log:
             LedgerError: they disagree.
             SignatureError: the checkpoint is not signed by the ledger's key.
         """
-        with self._one_moment():
+        with self.one_moment():
             data, size = self.checkpoint(), self.size
         newest = checkpoint.verify(data, self.origin, self.public, f"newest checkpoint of {self.path}")
         if size != newest.size:
@@ -302,14 +302,15 @@ class Log:
     # -- rows ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _one_moment(self) -> Iterator[None]:
-        """Read several things as of one instant, whatever a writer does meanwhile."""
+    def one_moment(self) -> Iterator[None]:
+        """Read several things as of one instant: no writer can commit, nor change the file, before this ends."""
         if self._connection.in_transaction:
             yield
             return
         with store.guarded(self.path, writing=False):
             self._connection.execute("BEGIN")
             try:
+                self._connection.execute("SELECT COUNT(*) FROM meta").fetchone()  # takes the lock
                 yield
             finally:
                 self._connection.execute("COMMIT")

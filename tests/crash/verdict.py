@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlift.high import assess, provenance, recover
 from airlift.high import check as checking
-from airlift.high import provenance, recover
 from airlift.high.enclave import Enclave
 from airlift.high.sources import digest_file
 from airlift.high.status import status
@@ -104,8 +104,9 @@ class Expected:
         state = enclave.state()
         assert facts(state) in allowed
         assert state.open == ()
-        assert provenance.verify(enclave, public_key=operator().signer.public, checkpoint=None).ok
-        provenance.load_record(enclave)
+        assert assess.verify(enclave, public_key=operator().signer.public).ok
+        for bundle in state.bundles:
+            provenance.load_record(enclave, bundle.bundle)
         assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
         if whole:
             checking.check(enclave)

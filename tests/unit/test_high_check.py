@@ -19,7 +19,7 @@ from airlift.high.check import check, repair
 from airlift.high.enclave import Enclave
 from airlift.high.gc import gc
 from airlift.high.policy import set_policy
-from airlift.high.provenance import load_record
+from airlift.high.provenance import history
 from tests.support import forge
 from tests.support.enclaves import (
     V1,
@@ -200,7 +200,7 @@ def test_gc_keeps_active_previous_and_newest(tmp_path: Path) -> None:
     assert not place.content_path(DIGEST).exists()
     check(place)
     assert holds_release(place, V3)
-    assert [item.type for item in load_record(place).entries][-1] == "gc"
+    assert history(place).entries[-1].type == "gc"
 
 
 def test_gc_by_the_number_that_policy_says(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from airlift.errors import (
     RequirementError,
 )
 from airlift.high.activate import activate
+from airlift.high.assess import backup, export_ledger, verify, witness
 from airlift.high.check import check, repair
 from airlift.high.enclave import Enclave
 from airlift.high.enrol import enrol
@@ -24,7 +25,7 @@ from airlift.high.inspect import inspect
 from airlift.high.plan import plan
 from airlift.high.policy import load_document, set_policy
 from airlift.high.prove import prove
-from airlift.high.provenance import at, export_ledger, history, trace, verify
+from airlift.high.provenance import at, during, history, trace, where
 from airlift.high.rollback import rollback
 from airlift.high.status import listing, status
 from tests.support import keys
@@ -172,7 +173,11 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "trace": lambda: trace(place, "base"),
         "at": lambda: at(place, NOW),
         "history": lambda: history(place, since=NOW, component="guard"),
-        "verify": lambda: verify(place, public_key=None, checkpoint=None),
+        "verify": lambda: verify(place, public_key=None),
+        "witness": lambda: witness(place, signer=keys.signer("auditor"), name="auditor", dry_run=True),
+        "where": lambda: where(place, "guard"),
+        "during": lambda: during(place, "guard"),
+        "backup": lambda: backup(place, folder / "ledger.db"),
         "export": lambda: export_ledger(place, folder / "ledger.jsonl"),
         "init": lambda: enrol(
             folder / "elsewhere",

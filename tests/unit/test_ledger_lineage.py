@@ -1,12 +1,13 @@
 """Lineage: where a component, release, bundle or file comes from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Component, FileEntry, Parent, Release, VendorSignature
 from airlift.errors import NotHeldError
 from airlift.ledger import lineage
 from airlift.ledger.entry import Draft
@@ -63,7 +64,14 @@ def record(*bundles: Bundle) -> Record:
         )
         for b in bundles
     ]
-    scan = Draft("attestation", "scanner", "2026-03-09T00:00:00Z", NEW.digest, None, {"kind": "scan"})
+    said = {
+        "kind": "scan",
+        "subject": NEW.digest,
+        "sha512": "9" * 128,
+        "passes": True,
+        "holders": {KEY: "Ada"},
+    }
+    scan = Draft("attestation", "scanner", "2026-03-09T00:00:00Z", NEW.digest, None, said)
     entries = [draft.at(index) for index, draft in enumerate([*commits, scan])]
     return Record({r.digest: r for r in (OLD, NEW)}, {b.digest: b for b in bundles}, entries)
 
@@ -92,7 +100,8 @@ def test_a_component_leads_to_files_source_release_bundle_and_signers() -> None:
     ]
     assert relations(node.parents[0]) == [("gathered-from", "path:stack/guard")]
     release = node.parents[2]
-    assert relations(release) == [("carried-by", "alpha-2"), ("attested-by", "entry 2 (attestation)")]
+    assert relations(release) == [("carried-by", "alpha-2"), ("attested-by", "scan")]
+    assert relations(release.parents[1]) == [("signed-by", "Ada"), ("recorded-in", "entry 2 (attestation)")]
     assert relations(release.parents[0]) == [
         ("delta-from", "assistant"),
         ("signed-by bundler", "unnamed holder"),
@@ -196,3 +205,59 @@ def test_as_plain_values() -> None:
     plain = only(lineage.trace(record(FIRST), "base")).to_json()
     assert set(plain) == {"kind", "name", "version", "digest", "relation", "parents"}
     assert plain["parents"][0]["parents"][0]["name"] == "hub:org/name"
+
+
+def test_origins_of_a_component() -> None:
+    made = replace(
+        BASE,
+        license="Apache-2.0",
+        parents=(Parent("merged-from", "docs", "1"), Parent("tuned-from", "base", "0.9", "5" * 128)),
+        vendor_signature=VendorSignature("key", "6" * 128, 10, ("PEM",)),
+    )
+    node = lineage.of_component(Record({}, {}, []), made)
+    assert [(n.kind, n.name, n.version, n.digest, n.relation) for n in node.parents if n.kind != "file"] == [
+        ("licence", "Apache-2.0", None, None, "licensed-under"),
+        ("component", "docs", "1", None, "merged-from"),
+        ("component", "base", "0.9", "5" * 128, "tuned-from"),
+        ("vendor-signature", "key", None, "6" * 128, "vouched-for-by"),
+    ]
+
+
+def test_how_a_bundle_came_and_what_was_said_of_it() -> None:
+    said = [
+        {"kind": "provenance", "subject": FIRST.digest, "sha512": "7" * 128, "passes": False, "holders": {}},
+        {
+            "kind": "scan",
+            "subject": FIRST.digest,
+            "sha512": "8" * 128,
+            "passes": False,
+            "holders": {KEY: "Ada"},
+        },
+        {
+            "kind": "approval",
+            "subject": OLD.digest,
+            "sha512": "9" * 128,
+            "passes": True,
+            "holders": {KEY: "Ada"},
+        },
+        "odd",
+    ]
+    detail = {
+        "bundle_manifest": FIRST.digest,
+        "codecs": {"ulp": 12, "lowrank": 5},
+        "volume_names": ["airlift-alpha-1-vol01of01"],
+        "attestations": said,
+    }
+    entry = Draft("import-commit", "a", "2026-03-01T00:00:00Z", OLD.digest, "alpha-1", detail).at(0)
+    known = Record({OLD.digest: OLD}, {FIRST.digest: FIRST}, [entry])
+    node = lineage.of_bundle(known, FIRST.digest)
+    assert [(n.relation, n.name, n.version) for n in node.parents[1:]] == [
+        ("coded-with", "lowrank", "5"),
+        ("coded-with", "ulp", "12"),
+        ("came-on", "airlift-alpha-1-vol01of01", None),
+        ("attested-by", "provenance", None),
+        ("spoken-against-by", "scan", None),
+        ("recorded-in", "entry 0 (import-commit)", "2026-03-01T00:00:00Z"),
+    ]
+    approval = lineage.of_release(known, OLD.digest).parents[-1]
+    assert relations(approval)[0] == ("approved-by", "Ada")

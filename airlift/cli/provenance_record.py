@@ -1,0 +1,149 @@
+"""``airlift provenance``: verify the record, have it witnessed, keep copies of it, export it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airlift.cli import app, options
+from airlift.cli.command import Answer, answer, command
+from airlift.cli.keys import grouped
+from airlift.cli.output import to_data
+from airlift.cli.session import Run
+from airlift.high import assess, provenance
+from airlift.high.enclave import open_enclave
+from airlift.high.provenance import Grounds
+from airlift.trust.keys import load_public, load_signer
+
+Kept = Annotated[
+    list[Path],
+    typer.Option(
+        "--checkpoint", metavar="OLD", default_factory=list, show_default=False,
+        help="A checkpoint, receipt or proven answer that was kept elsewhere. May be repeated.",
+    ),
+]  # fmt: skip
+
+
+class Kind(StrEnum):
+    """What the record can be exported as."""
+
+    ledger = "ledger"
+
+
+@command(
+    app.provenance,
+    "verify",
+    "airlift provenance verify --checkpoint kept.note",
+    "airlift provenance verify --ledger ledger.jsonl --public-key ledger.pub",
+)
+def verify(
+    run: Run,
+    *,
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="An exported ledger; no enclave is needed then.")
+    ] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(metavar="K", help="The ledger's public key, from somewhere else than the enclave."),
+    ] = None,
+    checkpoint: Kept,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Add the newest checkpoint, and proofs that it continues the kept ones."
+        ),
+    ] = False,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Prove that the record was not changed: every entry, the tree, every checkpoint's signature."""
+    key = load_public(public_key) if public_key is not None else None
+    proof = {}
+    if ledger is not None:
+        result = assess.verify_export(ledger, public_key=key, kept=checkpoint)
+    else:
+        opened = open_enclave(enclave)
+        result = assess.verify(opened, public_key=key, kept=checkpoint)
+        if prove:
+            proof = {"proof": provenance.prove(opened, Grounds(()), map(assess.read_kept, checkpoint))}
+    if key is None:
+        run.say(
+            "the key is the one that the ledger names for itself; --public-key holds it against another source"
+        )
+    data = to_data(result)
+    return Answer({**data, **proof}, lambda page: page.facts(data))
+
+
+@command(
+    app.provenance,
+    "witness",
+    "airlift provenance witness --key auditor.key --checkpoint last.note --output new.note",
+)
+def witness(
+    run: Run,
+    *,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="The witness's private key: a file, or a pkcs11: URI.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Under which name; witness-<key id> by default.")
+    ] = None,
+    checkpoint: Kept,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the countersigned checkpoint, for the witness to keep."),
+    ] = None,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Countersign the newest checkpoint, after checking that nothing which the witness saw before has changed."""
+    signer = load_signer(key, options.passphrase(run, passphrase_file, passphrase_fd))
+    shown = name or f"witness-{signer.public.key_id[:16]}"
+    result = assess.witness(
+        open_enclave(enclave), signer=signer, name=shown, kept=checkpoint, output=output, dry_run=dry_run
+    )
+    if result.held_against is None:
+        run.say("this is the first checkpoint that the witness signs: nothing earlier to hold it against")
+    data = {**to_data(result), "dry_run": dry_run}
+    return Answer(data, lambda page: page.facts({k: v for k, v in data.items() if k != "note"}))
+
+
+@command(app.provenance, "checkpoint", "airlift provenance checkpoint --output 2026-11-27.note")
+def checkpoint(
+    run: Run,
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Write the newest checkpoint, to be kept elsewhere: only against it does a history that was rewritten show."""
+    del run
+    return answer(assess.keep_checkpoint(open_enclave(enclave), output))
+
+
+@command(app.provenance, "backup", "airlift provenance backup --output ledger-2026-11-27.db")
+def backup(
+    run: Run,
+    *,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Write a copy of the ledger's database as of one instant; docs/backup.md tells how to restore it."""
+    del run
+    return answer(assess.backup(open_enclave(enclave), output))
+
+
+@command(app.provenance, "export", "airlift provenance export --as ledger --output ledger.jsonl")
+def export(
+    run: Run,
+    *,
+    kind: Annotated[Kind, typer.Option("--as", help="What to export.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Write the record into one file that an assessor verifies with a public key alone."""
+    del run, kind
+    result = assess.export_ledger(open_enclave(enclave), output)
+    data = to_data(result)
+    return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
