@@ -221,8 +221,10 @@ def _commit(
     if release is not None and release.digest not in state.installed:
         staged = apply(enclave, verified, run.progress, workers=run.workers)
     vouched = vouch(enclave, staged) if staged else []
-    about, name = release.digest if release else None, verified.bundle.id
-    enclave.record(run.operator, "import-prepare", prepare_detail(verified), release=about, bundle=name)
+    about = release.digest if release else None
+    enclave.record(
+        run.operator, "import-prepare", prepare_detail(verified), release=about, bundle=verified.bundle.id
+    )
     built = staged.built if staged else ()
     if staged is not None:
         install(enclave, staged)
@@ -234,7 +236,12 @@ def _commit(
     if statement is not None:
         detail["insecure_expired"] = dict(statement)
     enclave.record(
-        run.operator, "import-commit", detail, release=about, bundle=name, contents=contents_of(release)
+        run.operator,
+        "import-commit",
+        detail,
+        release=about,
+        bundle=verified.bundle.id,
+        contents=contents_of(release),
     )
     return replace(
         summarise(verified),

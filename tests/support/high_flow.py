@@ -31,7 +31,7 @@ class Absent:
 
 def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
-    from airlift.high import check, enrol, gc, import_, inspect, plan, provenance, rollback, status
+    from airlift.high import assess, check, enrol, gc, import_, inspect, plan, provenance, rollback, status
     from airlift.high.enclave import Operator, open_enclave
     from airlift.trust.keys import load_signer
 
@@ -53,7 +53,7 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     rollback.rollback(place, operator=operator)
     check.check(place)
     gc.gc(place, operator=operator)
-    provenance.verify(place, public_key=None, checkpoint=None)
+    assess.verify(place, public_key=None)
     provenance.trace(place, "base")
     return str(status.status(place, now).active)
 
