@@ -1,4 +1,4 @@
-"""``airlift high attest`` and ``approve``: what people and scanners on this side say of a release."""
+"""``airlift high attest``, ``approve`` and ``receipt``: what this side says of a release."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +7,12 @@ import typer
 
 from airlift.cli import app, operator, options
 from airlift.cli.command import Answer, answer, command
-from airlift.cli.output import Page, to_data
+from airlift.cli.output import Page, marking, to_data
 from airlift.cli.session import Run
 from airlift.high.approve import approve as approve_release
 from airlift.high.attest import attest as attest_files
 from airlift.high.enclave import open_enclave
+from airlift.high.receipt import receipt as state_receipt
 from airlift.trust.keys import load_signer
 
 
@@ -76,3 +77,27 @@ def approve(
         opened, release, signer=signer, operator=acting, reason=reason, reject=reject, dry_run=dry_run
     )
     return answer({**to_data(result), "dry_run": dry_run})
+
+
+@command(app.high, "receipt", "airlift high receipt --output receipt.json")
+def receipt(
+    run: Run,
+    *,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; shown without it.")] = None,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+) -> Answer:
+    """State what this enclave holds, signed with the ledger's key: for the low side, and to be kept.
+
+    It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
+    """
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    data = to_data(state_receipt(opened, operator=acting, output=output))
+
+    def render(page: Page) -> None:
+        page.facts({**{k: v for k, v in data.items() if k != "receipt"}, "marking": marking(data["marking"])})
+        if output is None:
+            run.out.write(f"\n{data['receipt']}\n")
+
+    return Answer(data, render)

@@ -9,6 +9,7 @@ import pytest
 from tests.arch.tree import Function, Module, functions, modules, parse, violations
 
 MODULE_LINES = 400
+ONE_FILE = {"airlift.verify": 870}  # an assessor copies and reads one file, whatever it verifies
 FUNCTION_LINES = 60
 FUNCTION_GUIDELINE = 40
 
@@ -33,8 +34,9 @@ def long_functions(module: Module, limit: int = FUNCTION_LINES) -> Iterator[str]
 
 
 def long_modules(module: Module) -> Iterator[str]:
-    if module.lines > MODULE_LINES:
-        yield f"{module.name} has {module.lines} lines, limit {MODULE_LINES}"
+    limit = ONE_FILE.get(module.name, MODULE_LINES)
+    if module.lines > limit:
+        yield f"{module.name} has {module.lines} lines, limit {limit}"
 
 
 def test_modules_are_short() -> None:

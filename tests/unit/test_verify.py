@@ -81,6 +81,8 @@ def test_it_agrees_with_airlift(scheme: str, tmp_path: Path, capsys: pytest.Capt
             "checkpoints": 6,
             "kept": 2,
             "witnesses": {str(tmp_path / "witness.pub"): 1},
+            "kind": "export",
+            "facts": {},
         },
     }
 

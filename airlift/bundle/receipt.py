@@ -1,0 +1,100 @@
+"""A receipt: what an enclave says that it holds, as one small document that its ledger's key signs (SPEC 9.12).
+
+It is the payload of a DSSE envelope of type :data:`PAYLOAD_TYPE`. The checkpoint in it makes it worth keeping: a
+ledger that was restored from an older copy, or rewritten, contradicts it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from airlift import strict
+from airlift.bundle import fields
+from airlift.bundle.fields import ENCLAVE_NAME, Marking
+from airlift.bundle.manifest import ReleaseRef
+from airlift.errors import MalformedError
+
+PAYLOAD_TYPE = "application/vnd.airlift.receipt+json"
+MAX_BYTES = 4 << 20
+MAX_RELEASES = 4096
+MAX_NOTE = 256 << 10
+ROOT_BITS = 384
+
+_KEYS = frozenset(
+    {"enclave", "issued", "active", "previous", "installed", "bundle", "marking", "checkpoint", "ledger"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an enclave holds at ``issued``: releases, the newest bundle, and the ledger's newest checkpoint note.
+
+    ``sequence`` is that of the newest bundle and ``manifest`` its digest, 0 and "" before the first; ``root`` is hex.
+    """
+
+    enclave: str
+    issued: str
+    active: ReleaseRef | None
+    previous: ReleaseRef | None
+    installed: tuple[ReleaseRef, ...]
+    sequence: int
+    manifest: str
+    marking: Marking
+    checkpoint: str
+    size: int
+    root: str
+
+
+def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here
+    """Return the canonical bytes of a receipt."""
+    return strict.format(
+        {
+            "airlift": fields.FORMAT,
+            "type": "receipt",
+            "enclave": receipt.enclave,
+            "issued": receipt.issued,
+            "active": receipt.active and receipt.active.to_json(),
+            "previous": receipt.previous and receipt.previous.to_json(),
+            "installed": [release.to_json() for release in receipt.installed],
+            "bundle": {"sequence": receipt.sequence, "manifest": receipt.manifest or None},
+            "marking": receipt.marking.to_json(),
+            "checkpoint": receipt.checkpoint,
+            "ledger": {"size": receipt.size, "root": receipt.root},
+        }
+    )
+
+
+def parse(data: bytes) -> Receipt:
+    """Parse and check a receipt whose signature was verified.
+
+    Raises:
+        FormatTooNewError: made by a newer airlift.
+        MalformedError: anything in it breaks SPEC 9.12.
+    """
+    what = "receipt"
+    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "receipt", _KEYS, what)
+    installed = strict.member(document, "installed", list, what)
+    note = strict.member(document, "checkpoint", str, what)
+    if len(installed) > MAX_RELEASES or not note or len(note) > MAX_NOTE:
+        raise MalformedError(f"{what} lists too much, or has no checkpoint")
+    bundle = strict.only(
+        strict.member(document, "bundle", dict, what), frozenset({"sequence", "manifest"}), what
+    )
+    ledger = strict.only(strict.member(document, "ledger", dict, what), frozenset({"size", "root"}), what)
+    named = bundle.get("manifest", 0) is not None
+    return Receipt(
+        enclave=fields.name(document, "enclave", what, ENCLAVE_NAME),
+        issued=fields.time(document, "issued", what),
+        active=_reference(document, "active"),
+        previous=_reference(document, "previous"),
+        installed=tuple(ReleaseRef.from_json(item, what) for item in installed),
+        sequence=fields.count(bundle, "sequence", what),
+        manifest=fields.digest(bundle, "manifest", what) if named else "",
+        marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
+        checkpoint=note,
+        size=fields.count(ledger, "size", what),
+        root=fields.digest(ledger, "root", what, bits=ROOT_BITS),
+    )
+
+
+def _reference(document: dict[str, Any], key: str) -> ReleaseRef | None:
+    return None if document.get(key, 0) is None else ReleaseRef.from_json(document.get(key), "receipt")
