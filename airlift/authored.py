@@ -64,6 +64,11 @@ def load_schema(schema: str) -> dict[str, Any]:
     return result
 
 
+def shipped(name: str) -> bytes:
+    """Return a file that comes with airlift, of the folder ``manifests/``."""
+    return importlib.resources.files("airlift.manifests").joinpath(name).read_bytes()
+
+
 def _refuse_features(name: str, text: str) -> None:
     """Look at the events before anything is built from them."""
     depth = 0

@@ -11,7 +11,7 @@ from airlift.cli.command import Answer, answer, command
 from airlift.cli.keys import grouped
 from airlift.cli.output import to_data
 from airlift.cli.session import Run
-from airlift.high import assess, provenance
+from airlift.high import assess, exports, provenance
 from airlift.high.enclave import open_enclave
 from airlift.high.provenance import Grounds
 from airlift.trust.keys import load_public, load_signer
@@ -25,10 +25,22 @@ Kept = Annotated[
 ]  # fmt: skip
 
 
+Controls = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Your own mapping of evidence to controls; see manifests/controls.yaml."
+    ),
+]
+
+
 class Kind(StrEnum):
     """What the record can be exported as."""
 
     ledger = "ledger"
+    intoto = "intoto"
+    cyclonedx = "cyclonedx"
+    spdx = "spdx"
+    oscal = "oscal"
 
 
 @command(
@@ -134,16 +146,37 @@ def backup(
     return answer(assess.backup(open_enclave(enclave), output))
 
 
-@command(app.provenance, "export", "airlift provenance export --as ledger --output ledger.jsonl")
+@command(
+    app.provenance,
+    "export",
+    "airlift provenance export --as ledger --output ledger.jsonl",
+    "airlift provenance export --as cyclonedx --output bom.cdx.json",
+    "airlift provenance export --as oscal --controls controls.yaml --output assessment-results.json",
+)
 def export(
     run: Run,
     *,
     kind: Annotated[Kind, typer.Option("--as", help="What to export.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
+    release: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELEASE", help="For cyclonedx and spdx: about this one instead of the active one."
+        ),
+    ] = None,
+    controls: Controls = None,
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
-    """Write the record into one file that an assessor verifies with a public key alone."""
-    del run, kind
+    """Write the record for others: the whole ledger, to be verified alone, or a document in a common format.
+
+    intoto: every attestation as it was signed. cyclonedx (1.6) and spdx (3.0.1): the bill of materials of a release.
+    oscal: assessment results that map the record's evidence to controls of SP 800-53.
+    """
+    if kind is not Kind.ledger:
+        written = exports.export(
+            open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls
+        )
+        return answer(written)
     result = assess.export_ledger(open_enclave(enclave), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))

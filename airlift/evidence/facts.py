@@ -25,7 +25,7 @@ class Attested:
     """An attestation: ``kind`` is scan, approval, evaluation, custody, provenance or other.
 
     ``digest`` is the SHA-512 of the DSSE envelope, ``subject`` that of the release or bundle manifest that it is
-    about; ``entry`` and ``time`` say which entry recorded it, and when.
+    about; ``entry`` and ``time`` say which entry recorded it, and when; ``passes`` whether it speaks for its subject.
     """
 
     digest: str
@@ -37,6 +37,7 @@ class Attested:
     entry: int
     time: str
     envelope: bytes
+    passes: bool
 
 
 @dataclass(frozen=True, slots=True)

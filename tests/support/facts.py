@@ -23,10 +23,10 @@ HUB = {
     "include": [],
 }
 PREDICATES: dict[str, dict[str, Any]] = {
-    "scan": {"result": "clean", "scanner": "clamav 1.4", "findings": []},
-    "approval": {"decision": "approved", "reason": "change board 2026-11"},
-    "evaluation": {"result": "PASSED", "configuration": [{"name": "refusals"}], "score": "0.97"},
-    "custody": {"from": "build room", "to": "enclave alpha", "seal": "A-1042"},
+    "scan": {"verdict": "pass", "scanner": "clamav 1.4", "findings": []},
+    "approval": {"verdict": "pass", "reason": "change board 2026-11"},
+    "evaluation": {"verdict": "pass", "configuration": [{"name": "refusals"}], "score": "0.97"},
+    "custody": {"verdict": "pass", "from": "build room", "to": "enclave alpha", "seal": "A-1042"},
 }
 HOLDERS = {"a" * 64: "Dan Release", "b" * 64: "Erin Release", "c" * 64: "Build machine", "d" * 64: "Scanner"}
 
@@ -154,6 +154,7 @@ def attested(release: Release, kind: str, number: int, index: int, *, verified: 
         entry=index,
         time="2026-11-03T12:00:00Z",
         envelope=b'{"payload":"","payloadType":"application/vnd.in-toto+json","signatures":[]}',
+        passes=True,
     )
 
 

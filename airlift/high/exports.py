@@ -1,0 +1,69 @@
+"""Exports: write what the record says in the formats that others read, and the report (SPEC 15)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from airlift import files
+from airlift.errors import ExistsError
+from airlift.evidence import cyclonedx, intoto, oscal, spdx
+from airlift.evidence.facts import Facts
+from airlift.high.enclave import Enclave
+from airlift.high.facts import gather
+
+FORMATS: Mapping[str, Callable[[Facts, str | None], bytes]] = {
+    "cyclonedx": cyclonedx.format,
+    "spdx": spdx.format,
+    "oscal": lambda facts, _release: oscal.format(facts),
+    "intoto": lambda facts, _release: intoto.format(facts),
+}
+"""What makes a document of facts about a release (by digest, None: the active one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """What was written where, about which release, and as of which ledger."""
+
+    output: str
+    bytes: int
+    release: str | None
+    entries: int
+    root: str
+
+
+def export(
+    enclave: Enclave,
+    kind: str,
+    output: Path,
+    *,
+    now: datetime,
+    release: str | None = None,
+    controls: Path | None = None,
+) -> DocumentResult:
+    """Write the document of ``kind`` about an installed release, by default the active one.
+
+    Raises:
+        ExistsError: ``output`` exists.
+        NotHeldError: the release is not installed.
+        LedgerError, SignatureError: the record was changed.
+    """
+    check_new(output)
+    chosen = enclave.find_release(release, enclave.state()).digest if release is not None else None
+    facts = gather(enclave, now, controls_file=controls)
+    return write(facts, FORMATS[kind](facts, chosen), output, chosen)
+
+
+def write(facts: Facts, data: bytes, output: Path, release: str | None = None) -> DocumentResult:
+    """Write a document that was made of ``facts`` to a new file; return what was written."""
+    files.write_durable(output, data, mode=0o644, replace=False)
+    about = facts.releases.get(release or facts.active or "")
+    return DocumentResult(
+        str(output), len(data), about.label if about else None, facts.ledger.size, facts.ledger.root.hex()
+    )
+
+
+def check_new(output: Path) -> None:
+    """Raise ExistsError if something is at ``output``."""
+    if output.exists() or output.is_symlink():
+        raise ExistsError(f"{output} exists", hint="choose another file; nothing is overwritten")
