@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,9 +26,21 @@ TOOL_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/
 def find_tool(name: str) -> str:
     """Return the path of a program; skip the test without it, or fail when AIRLIFT_REQUIRE_TOOLS=1."""
     path = shutil.which(name, path=TOOL_PATH)
-    if path is not None:
-        return path
-    reason = f"{name} is not installed"
+    if path is None:
+        lacking(f"{name} is not installed")
+    return path
+
+
+def find_file(variable: str, name: str) -> Path:
+    """Return the file that an environment variable names; skip or fail without it, as :func:`find_tool`."""
+    path = Path(os.environ.get(variable, ""))
+    if not path.is_file():
+        lacking(f"{name} is not here; {variable} can name it")
+    return path
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test, or fail when AIRLIFT_REQUIRE_TOOLS=1."""
     if os.environ.get("AIRLIFT_REQUIRE_TOOLS") == "1":
         pytest.fail(f"{reason}, and AIRLIFT_REQUIRE_TOOLS=1 asks for it", pytrace=False)
     pytest.skip(reason)

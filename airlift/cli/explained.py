@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airlift.cli.output import Page, clean, size
+from airlift.cli.output import Page, size
+from airlift.shown import clean
 
 LEAST_SHARE = 0.01
 

@@ -6,7 +6,6 @@ it printable, and rich never sees a plain string that it could take for markup.
 
 import dataclasses
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -19,23 +18,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from airlift.bundle.fields import format_time
+from airlift.shown import clean
 
 ENVELOPE = 1
-MAX_TEXT = 4000
 LISTED = 20
 DIGITS = 32  # of a digest in a table; JSON has all of them
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _WIDE = 100_000  # columns when nobody looks: lines are never folded in a pipe
-
-
-def clean(text: object) -> str:
-    """Return ``text`` on one line of MAX_TEXT at most, control, bidirectional and unassigned characters escaped."""
-    shown = str(text)
-    if len(shown) > MAX_TEXT:
-        shown = f"{shown[:MAX_TEXT]}..."
-    if shown.isascii() and shown.isprintable():
-        return shown
-    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in _UNPRINTABLE else c for c in shown)
 
 
 def to_data(value: Any) -> Any:

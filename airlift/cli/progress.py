@@ -6,7 +6,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from airlift.cli.output import clean
+from airlift.shown import clean
 
 FIRST_LINE = 2.0  # seconds: quick work says nothing
 INTERVAL = 10.0  # seconds between plain lines

@@ -180,3 +180,18 @@ def export(
     result = assess.export_ledger(open_enclave(enclave), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
+
+
+@command(app.provenance, "report", "airlift provenance report --output report.html")
+def report(
+    run: Run,
+    *,
+    output: Annotated[Path, typer.Option(metavar="REPORT.html", help="A new file.")],
+    controls: Controls = None,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Write one page for people: what is active, where it came from, who allowed it, and how to verify all that.
+
+    It needs nothing from anywhere, runs no scripts, prints well, and bears the marking.
+    """
+    return answer(exports.report(open_enclave(enclave), output, now=run.now, controls=controls))

@@ -13,6 +13,7 @@ from airlift.cli import output
 from airlift.cli.progress import Bars, Lines
 from airlift.errors import AirliftError, UsageError
 from airlift.progress import Progress, silent
+from airlift.shown import clean
 
 
 class Format(StrEnum):
@@ -89,7 +90,7 @@ class Run:
                 "this needs a person's consent, and there is no terminal to ask", hint=f"say it with {flag}"
             )
         self.pause()
-        self.err.write(f"{output.clean(question)} [y/N] ")
+        self.err.write(f"{clean(question)} [y/N] ")
         self.err.flush()
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise UsageError(
@@ -120,7 +121,7 @@ class Run:
 
     def _write(self, text: str, style: str = "") -> None:
         self.pause()
-        shown = output.clean(text)
+        shown = clean(text)
         if self.err.isatty():
             Console(file=self.err, soft_wrap=True, markup=False, highlight=False).print(
                 Text(shown, style=style)

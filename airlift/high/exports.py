@@ -8,6 +8,7 @@ from pathlib import Path
 from airlift import files
 from airlift.errors import ExistsError
 from airlift.evidence import cyclonedx, intoto, oscal, spdx
+from airlift.evidence import report as page
 from airlift.evidence.facts import Facts
 from airlift.high.enclave import Enclave
 from airlift.high.facts import gather
@@ -52,6 +53,18 @@ def export(
     chosen = enclave.find_release(release, enclave.state()).digest if release is not None else None
     facts = gather(enclave, now, controls_file=controls)
     return write(facts, FORMATS[kind](facts, chosen), output, chosen)
+
+
+def report(enclave: Enclave, output: Path, *, now: datetime, controls: Path | None = None) -> DocumentResult:
+    """Write the report about an enclave.
+
+    Raises:
+        ExistsError: ``output`` exists.
+        LedgerError, SignatureError: the record was changed.
+    """
+    check_new(output)
+    facts = gather(enclave, now, controls_file=controls)
+    return write(facts, page.format(facts), output)
 
 
 def write(facts: Facts, data: bytes, output: Path, release: str | None = None) -> DocumentResult:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from airlift.cli import progress
-from airlift.cli.output import Page, cell, clean, envelope, size, to_data
+from airlift.cli.output import Page, cell, envelope, size, to_data
 from airlift.cli.session import Run, Verbosity
 from airlift.progress import silent
+from airlift.shown import clean
 from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
 
 ESCAPE = "\x1b"
