@@ -70,6 +70,7 @@ def _high() -> None:
 def _provenance() -> None:
     importlib.import_module("airlift.cli.provenance")
     importlib.import_module("airlift.cli.provenance_record")
+    importlib.import_module("airlift.cli.provenance_changes")
 
 
 GROUPS: dict[str, Callable[[], object]] = {

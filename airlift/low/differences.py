@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from airlift.bundle.difference import RELABELLED, UNCHANGED, compare
 from airlift.bundle.release import Component, Release
 
 
@@ -13,19 +14,17 @@ def describe(new: Release, old: Release | None) -> tuple[str, ...]:
 
 
 def _components(new: Release, old: Release | None) -> Iterator[str]:
-    before = {component.name: component for component in old.components} if old else {}
-    for component in new.components:
-        known = before.pop(component.name, None)
-        if known is None:
-            yield f"component added: {_shown(component)}"
-        elif known.digest != component.digest:
-            yield f"component changed: {known.version} -> {_shown(component)}"
-        elif (known.kind, known.version) != (component.kind, component.version):
-            yield f"component relabelled: {known.kind} {known.version} -> {_shown(component)}"
+    for item in compare(new, old):
+        before, after = item.before, item.after
+        if after is None:
+            yield f"component removed: {item.name} {before.version if before else ''}"
+        elif before is None:
+            yield f"component added: {_shown(after)}"
+        elif item.change == UNCHANGED:
+            yield f"component unchanged: {after.name} {after.version}"
         else:
-            yield f"component unchanged: {component.name} {component.version}"
-    for component in before.values():
-        yield f"component removed: {component.name} {component.version}"
+            kind = f"{before.kind} " if item.change == RELABELLED else ""
+            yield f"component {item.change}: {kind}{before.version} -> {_shown(after)}"
 
 
 def _rest(new: Release, old: Release | None) -> Iterator[str]:

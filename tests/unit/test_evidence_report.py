@@ -139,7 +139,7 @@ def test_what_it_tells() -> None:
     found = rich()
     shown = "".join(Page(report.format(found)).words)
     for expected in ("assistant@1", "SECRET//NOFORN", "adapter-of", "tuned-from", "vendor's signature verified",
-                     "Dan Release", "signature-invalid", "rolled back", "AU-9", "airlift-verify ledger.jsonl"):  # fmt: skip
+                     "Dan Release", "signature-invalid", "rolled back", "AU-9", "airlift-verify"):  # fmt: skip
         assert expected in shown
     assert found.ledger.root.hex() in shown
     assert found.ledger.checkpoint.decode() in shown
