@@ -177,11 +177,7 @@ def test_damaged_and_missing_content(tmp_path: Path) -> None:
 def tensors(**more: tuple[str, tuple[int, ...], bytes]) -> bytes:
     header, body = {}, b""
     for name, (dtype, shape, data) in more.items():
-        header[name] = {
-            "dtype": dtype,
-            "shape": list(shape),
-            "data_offsets": [len(body), len(body) + len(data)],
-        }
+        header[name] = (dtype, list(shape), [len(body), len(body) + len(data)])
         body += data
     return safetensors(header, body)
 
