@@ -130,6 +130,10 @@ class Release:
         """Every file with its component, in manifest order."""
         return ((component, entry) for component in self.components for entry in component.files)
 
+    def digests(self) -> frozenset[str]:
+        """Return the digests (SHA-512 and SHA-256, hex) of its files: what its import is found by in a ledger."""
+        return frozenset(digest for _, entry in self.files() for digest in (entry.sha512, entry.sha256))
+
     def vendor_signatures(self) -> tuple[VendorSignature, ...]:
         """Return the vendors' signatures over its components, in manifest order."""
         return tuple(c.vendor_signature for c in self.components if c.vendor_signature is not None)

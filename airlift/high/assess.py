@@ -1,21 +1,24 @@
 """Assess the record: verify all of it, hold it against kept checkpoints, have it witnessed, copy it (SPEC 9.5)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from airlift import files
 from airlift.errors import ExistsError, LedgerError, UsageError
 from airlift.high.enclave import Enclave
-from airlift.high.record import contents_of
 from airlift.ledger import audit, export, exported, note
+from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
 from airlift.trust import dsse
 from airlift.trust.keys import PublicKey, Signer
 
 MAX_KEPT_BYTES = 96 << 20
+INDEXED = 1024
+"""How many imports are held against the index of files in one reading of it."""
 RECEIPT = "application/vnd.airlift.receipt+json"
 
 
@@ -77,15 +80,27 @@ def read_kept(path: Path) -> bytes:
 
 
 def _check_contents(enclave: Enclave, log: Log) -> None:
-    """Compare what files are found by with the release manifests that the entries name."""
-    for entry in log.entries(types=("import-commit",)):
-        release = enclave.load_release(entry.release) if entry.release else None
-        expected = {bytes.fromhex(digest)[:CONTENT_BYTES] for digest in contents_of(release)}
-        found = {row[0] for row in log.query("SELECT digest FROM contents WHERE idx = ?", (entry.index,))}
-        if found != expected:
+    """Compare what files are found by with the release manifests that the entries name, many entries at a time."""
+    stray = "SELECT COUNT(*) FROM contents WHERE idx NOT IN (SELECT idx FROM entries WHERE type = 'import-commit')"
+    if log.query(stray)[0][0]:
+        raise LedgerError(f"{log.path} lets files be found that no import brought")
+    commits = log.entries(types=("import-commit",))
+    while some := tuple(islice(commits, INDEXED)):
+        expected = {(entry.index, cut) for entry in some for cut in _cuts(enclave, entry)}
+        found = log.query(
+            "SELECT idx, digest FROM contents WHERE idx >= ? AND idx <= ?", (some[0].index, some[-1].index)
+        )
+        odd = expected.symmetric_difference(found)
+        if odd:
             raise LedgerError(
-                f"entry {entry.index} of {log.path} is found by other files than its release has"
+                f"entry {min(odd)[0]} of {log.path} is found by other files than its release has"
             )
+
+
+def _cuts(enclave: Enclave, entry: Entry) -> Iterator[bytes]:
+    """Yield the beginnings of digests by which an import's files are found."""
+    digests = enclave.load_release(entry.release).digests() if entry.release else ()
+    return (bytes.fromhex(digest)[:CONTENT_BYTES] for digest in digests)
 
 
 # -- witness -------------------------------------------------------------------------------------------------------

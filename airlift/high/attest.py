@@ -10,6 +10,7 @@ from airlift.errors import KeyUnavailableError, NotHeldError
 from airlift.high import attestations
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import recover
+from airlift.ledger import find
 from airlift.ledger.state import State
 from airlift.trust import dsse, statement
 from airlift.trust.statement import Attestation
@@ -123,5 +124,5 @@ def _subject(
 def _before(enclave: Enclave, digest: str) -> int | None:
     """Return the entry that recorded this attestation before."""
     with enclave.ledger() as log:
-        found = attestations.recorded(log.entries(types=("import-commit", attestations.ENTRY)))
+        found = attestations.recorded(find.where(log, digest, types=attestations.RECORDING).entries)
         return next((item.entry.index for item in found if item.digest == digest), None)

@@ -16,6 +16,8 @@ from airlift.trust.roles import HOLDER, Member
 from airlift.trust.statement import Attestation
 
 ENTRY = "attestation"
+RECORDING = ("import-commit", ENTRY)
+"""The types of entry that record attestations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
 def about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
     """Return what the ledger records about the release with this digest."""
     with enclave.ledger() as log:
-        found = log.entries(types=("import-commit", ENTRY), release=release)
+        found = log.entries(types=RECORDING, release=release)
         return tuple(item for item in recorded(found) if item.subject == release)
 
 

@@ -18,7 +18,7 @@ from airlift.errors import LedgerError, NotHeldError, TrustStateError, Unchecked
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State, fold
-from airlift.trust import verifier
+from airlift.trust import metadata
 from airlift.trust.keys import Signer
 
 CONFIG = "config.yaml"
@@ -199,7 +199,7 @@ class Enclave:
             for n in STATE_FILES
             if (folder / n).is_file()
         }
-        if verifier.state_digest(found) != state.trust.digest:
+        if metadata.state_digest(found) != state.trust.digest:
             raise TrustStateError(
                 "the trust state is not the one that the ledger committed", expected=str(folder)
             )

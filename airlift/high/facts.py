@@ -37,7 +37,7 @@ def gather(enclave: Enclave, now: datetime, *, controls_file: Path | None = None
         audit.verify(log)
         found = find.history(log, limit=NEWEST)
         commits = [*log.entries(types=("import-commit",))]
-        recorded = [*attestations.recorded(log.entries(types=("import-commit", attestations.ENTRY)))]
+        recorded = [*attestations.recorded(log.entries(types=attestations.RECORDING))]
         ledger = _ledger(log)
     entries = _with_imports(found.entries, commits)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}

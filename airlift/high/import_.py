@@ -27,7 +27,7 @@ from airlift.high.attestations import carried_details
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.install import install
-from airlift.high.record import commit_detail, contents_of, prepare_detail
+from airlift.high.record import commit_detail, prepare_detail
 from airlift.high.recover import recover
 from airlift.high.switch import switch
 from airlift.high.verified import VerifiedBundle
@@ -241,7 +241,7 @@ def _commit(
         detail,
         release=about,
         bundle=verified.bundle.id,
-        contents=contents_of(release),
+        contents=release.digests() if release else (),
     )
     return replace(
         summarise(verified),

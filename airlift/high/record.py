@@ -6,7 +6,7 @@ from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
 from airlift.high.apply import StagedRelease
 from airlift.high.verified import VerifiedBundle
-from airlift.trust import verifier
+from airlift.trust import metadata
 from airlift.trust.roles import BUNDLER
 
 
@@ -37,7 +37,7 @@ def commit_detail(
         "marking": bundle.marking.to_json(),
         "overtaken": trusted.overtaken,
         "bundler_keys": list(trusted.signers[BUNDLER]),
-        "trust": {"folder": trust_folder, "digest": verifier.state_digest(trusted.files)},
+        "trust": {"folder": trust_folder, "digest": metadata.state_digest(trusted.files)},
         "metadata": dict(trusted.versions),
         "signers": {role: list(keys) for role, keys in trusted.signers.items()},
         "holders": dict(trusted.holders),
@@ -63,9 +63,3 @@ def component_details(release: Release | None) -> list[dict[str, Any]]:
         {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
         for c in (release.components if release else ())
     ]
-
-
-def contents_of(release: Release | None) -> frozenset[str]:
-    """Return the digests (SHA-512 and SHA-256, hex) of a release's files: what its commit entry is found by."""
-    entries = (entry for _, entry in release.files()) if release else ()
-    return frozenset(digest for entry in entries for digest in (entry.sha512, entry.sha256))

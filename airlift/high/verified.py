@@ -15,7 +15,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
-from airlift.trust.verifier import TrustedMetadata
+from airlift.trust.trusted import TrustedMetadata
 
 SEAL = object()
 """Held by the verifier (airlift.high.verify) alone; tests/arch checks that nobody else names it."""

@@ -35,7 +35,7 @@ from airlift.ledger.state import State
 from airlift.policy.judge import destination_objection
 from airlift.trust import metadata, roles, statement, verifier
 from airlift.trust import root as root_metadata
-from airlift.trust.verifier import TrustedMetadata
+from airlift.trust.trusted import TrustedMetadata
 
 KeepRoot = Callable[[int, bytes], None]
 

@@ -4,6 +4,7 @@ The TUF library accepts more than airlift wants: duplicate JSON keys, one public
 delegation. What :func:`check` returns follows SPEC 4.2 to the letter; whether it is *signed* is another question.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -60,6 +61,12 @@ def check(role: str, data: bytes) -> Document:
     _check_common(role, signed, what)
     _CHECKS[role](signed, what)
     return document
+
+
+def state_digest(state: Mapping[str, bytes]) -> str:
+    """Return SHA-384 in hex over the canonical list of names and digests: what the ledger pins."""
+    listing = {name: hashlib.sha384(data).hexdigest() for name, data in state.items()}
+    return hashlib.sha384(strict.format(listing)).hexdigest()
 
 
 def check_target_name(role: str, name: str) -> str:

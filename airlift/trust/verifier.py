@@ -4,10 +4,8 @@ One function, :func:`refresh`, drives ``tuf.ngclient.Updater`` on a scratch copy
 at a given reference time. The caller commits what it returns, or nothing.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +15,7 @@ from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.updater import Updater
 
-from airlift import files, strict
+from airlift import files
 from airlift.errors import (
     AirliftError,
     DigestError,
@@ -32,53 +30,13 @@ from airlift.trust import metadata, roles, targets
 from airlift.trust.fetcher import BASE_URL, MediumFetcher, Read
 from airlift.trust.metadata import ROOT, SNAPSHOT, STATE_ROLES, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER, Document
-from airlift.trust.targets import BUNDLE_PREFIX, Target
+from airlift.trust.targets import BUNDLE_PREFIX
+from airlift.trust.trusted import TrustedMetadata
 
 MAX_ROOTS = 1024
 _SCRATCH_MODE = 0o600
 
 KeepRoot = Callable[[int, bytes], None]
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedMetadata:
-    """Verified metadata: the newer of the enclave's own and the medium's.
-
-    ``files`` is the state to commit (timestamp, snapshot, targets and bundler.json), ``roots`` the verified chain
-    from the pinned root on. ``versions``, ``expires`` and ``signers`` (key ids whose signatures verify) are by role.
-    """
-
-    files: Mapping[str, bytes]
-    roots: Mapping[int, bytes]
-    versions: Mapping[str, int]
-    expires: Mapping[str, str]
-    overtaken: bool
-    sequence: int
-    holders: Mapping[str, str]
-    signers: Mapping[str, tuple[str, ...]]
-    bundler_key_ids: tuple[str, ...]
-    targets: Mapping[str, Target]
-
-    def target(self, name: str) -> Target | None:
-        """Return the target of that name, or None if it is not listed."""
-        return self.targets.get(name)
-
-    def verify_target(self, name: str, data: bytes) -> None:
-        """Check that ``data`` is what was signed under ``name``.
-
-        Raises:
-            DigestError: its length or digest differs.
-            ReplayError: it is a bundle that is no longer listed as outstanding.
-            SignatureError: the release authority signed nothing under that name.
-        """
-        target = self.target(name)
-        if target is None and name.startswith(BUNDLE_PREFIX):
-            raise ReplayError("the bundle is not listed as outstanding", found=name)
-        if target is None:
-            raise SignatureError(
-                "the release authority signed nothing under this name", found=ascii(name[:100])
-            )
-        target.verify(data)
 
 
 def refresh(
@@ -119,12 +77,6 @@ def refresh(
     if roots and trusted.root.version < max(roots):
         raise TrustStateError("a kept root no longer verifies", expected=f"root version {max(roots)}")
     return _result(workdir, chain, overtaken=fetcher.overtaken)
-
-
-def state_digest(state: Mapping[str, bytes]) -> str:
-    """Return SHA-384 in hex over the canonical list of names and digests: what the ledger pins."""
-    listing = {name: hashlib.sha384(data).hexdigest() for name, data in state.items()}
-    return hashlib.sha384(strict.format(listing)).hexdigest()
 
 
 # -- before --------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from airlift.trust.keys import FileSigner, generate
 from airlift.trust.roles import Member, RoleKeys
 from airlift.trust.store import Store
 from airlift.trust.targets import Target
-from airlift.trust.verifier import TrustedMetadata
+from airlift.trust.trusted import TrustedMetadata
 from tests.unit.trust_simulator import NOW, Enclave, Simulator, signer
 
 REVOCATIONS = b'{"revoked":[]}'

@@ -497,13 +497,13 @@ def test_trap_6_a_tuf_without_the_hook_is_noticed(
 def test_trap_7_a_state_has_a_digest(enclave: Enclave, medium: Simulator) -> None:
     """Trap 7: the ledger pins this digest, so that an emptied or exchanged trust state is noticed."""
     enclave.refresh(medium)
-    whole = verifier.state_digest(enclave.state)
+    whole = metadata.state_digest(enclave.state)
     assert len(whole) == 96
-    assert whole == verifier.state_digest(dict(reversed(enclave.state.items())))
-    seen = {whole, verifier.state_digest({})}
+    assert whole == metadata.state_digest(dict(reversed(enclave.state.items())))
+    seen = {whole, metadata.state_digest({})}
     for name in enclave.state:
-        seen.add(verifier.state_digest({**enclave.state, name: b""}))
-        seen.add(verifier.state_digest({k: v for k, v in enclave.state.items() if k != name}))
+        seen.add(metadata.state_digest({**enclave.state, name: b""}))
+        seen.add(metadata.state_digest({k: v for k, v in enclave.state.items() if k != name}))
     assert len(seen) == 2 + 2 * len(enclave.state)
 
 
