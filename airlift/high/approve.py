@@ -9,6 +9,8 @@ from airlift.high import attestations, policy
 from airlift.high.attest import take
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import recover
+from airlift.ledger.state import State
+from airlift.policy.document import Quorum
 from airlift.trust import statement
 from airlift.trust.keys import Signer
 from airlift.trust.statement import APPROVAL
@@ -48,35 +50,42 @@ def approve(
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         release = enclave.find_release(reference, state)
-        document = policy.load_document(enclave, state)
-        quorum = dict(document.policy.attestations).get(APPROVAL)
-        listed = {document.keys[name.rpartition("/")[2]]: name for name in (quorum.keys if quorum else ())}
-        if quorum is None or signer.public not in listed:
-            raise RefusedError(
-                "policy does not list this key for approvals",
-                expected=", ".join(sorted(listed.values())) or "no approvals are asked for",
-                found=signer.public.key_id[:16],
-                hint="see `airlift high policy show`",
-            )
-        made = statement.attest(
-            [(release.label, release.digest)],
-            statement.predicate_type(APPROVAL),
-            {
-                "verdict": "fail" if reject else "pass",
-                "reason": reason,
-                "enclave": enclave.name,
-                "time": format_time(operator.now),
-            },
-            signer,
-        )
+        quorum, name = _listed(enclave, state, signer)
+        predicate = {
+            "verdict": "fail" if reject else "pass",
+            "reason": reason,
+            "enclave": enclave.name,
+            "time": format_time(operator.now),
+        }
+        subject = [(release.label, release.digest)]
+        made = statement.attest(subject, statement.predicate_type(APPROVAL), predicate, signer)
         take(enclave, made, operator, name="approval", dry_run=dry_run)
         return ApproveResult(
             release=release.label,
             digest=release.digest,
-            approver=listed[signer.public].rpartition("/")[2].removesuffix(".pub"),
+            approver=name,
             approved=not reject,
             approvals=attestations.count(enclave, enclave.state(), release.digest).get(APPROVAL, 0),
             threshold=quorum.threshold,
             attestation=made.digest,
             recovered=recovered,
         )
+
+
+def _listed(enclave: Enclave, state: State, signer: Signer) -> tuple[Quorum, str]:
+    """Return the quorum that policy asks for, and the name under which it lists the signer's key.
+
+    Raises:
+        RefusedError: it does not list it.
+    """
+    document = policy.load_document(enclave, state)
+    quorum = dict(document.policy.attestations).get(APPROVAL)
+    listed = {document.keys[name.rpartition("/")[2]]: name for name in (quorum.keys if quorum else ())}
+    if quorum is None or signer.public not in listed:
+        raise RefusedError(
+            "policy does not list this key for approvals",
+            expected=", ".join(sorted(listed.values())) or "no approvals are asked for",
+            found=signer.public.key_id[:16],
+            hint="see `airlift high policy show`",
+        )
+    return quorum, listed[signer.public].rpartition("/")[2].removesuffix(".pub")

@@ -1,5 +1,6 @@
 """Every command has a help with an example, and the options of the habits."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def test_examples_parse(path: tuple[str, ...]) -> None:
     examples = [line.removeprefix("$ ") for line in LEAVES[path].epilog.splitlines() if line.startswith("$ ")]
     assert examples
     for example in examples:
-        words = example.split()
+        words = shlex.split(example.partition(" > ")[0])
         assert words[: len(path) + 1] == ["airlift", *path]
         LEAVES[path].make_context("airlift", words[len(path) + 1 :], obj=None)
 

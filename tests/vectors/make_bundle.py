@@ -121,7 +121,7 @@ def releases() -> Iterator[Case]:
         ("components.0.parents.0.relation", "child-of"),
         ("components.0.parents.0.name", "Docs"),
         ("components.0.parents.0.digest", "0"),
-        ("components.0.parents.1.name", "aaa"),
+        ("components.0.parents.1.relation", "adapter-of"),
         ("components.0.parents.1.zzz", 1),
         (
             "components.0.parents.1",
