@@ -628,47 +628,50 @@ class Ground:
     # -- what an answer says ---------------------------------------------------------------------------------------
 
     def check(self, data: dict[str, Any]) -> None:
-        """Check that an answer says nothing but what is proven; its question is its own affair."""
+        """Check that an answer says nothing but what is proven; its question is its own affair, and so are counts."""
         if "since" in data:
-            self._check_period(data)
+            self._check_period({name: value for name, value in data.items() if name != "time"})
             return
         for name, value in data.items():
-            if name not in {"component", "bundles", "releases", "components", "root"}:
-                self._check(value, name)
+            if name == "node":
+                self._check_node(value, None)
+            elif name in {"entries", "nodes", "periods"}:
+                for item in member(data, name, list, "the answer"):
+                    {
+                        "entries": self._check_entry,
+                        "nodes": self._check_subject,
+                        "periods": self._check_period,
+                    }[name](item)
+            elif name not in {"component", "bundles", "releases", "components", "root"} and type(
+                value
+            ) not in {int, bool}:
+                raise Failure(f"the answer has a part that answers do not have: {name[:80]!a}")
         if "bundles" in data:
-            commits = [entry for entry in data["entries"] if entry["type"] == "import-commit"]
-            releases = [entry["detail"]["release"] for entry in commits if entry["detail"].get("release")]
-            components = [item for entry in commits for item in entry["detail"]["components"]]
-            brought = [[entry["bundle"] for entry in commits], _labels(releases), _labels(components)]
-            if [list(dict.fromkeys(x)) for x in brought] != [
-                data["bundles"],
-                data["releases"],
-                data["components"],
-            ]:
-                raise Failure("the answer says that something else came in than its entries say")
+            self._check_brought(data)
 
-    def _check(self, value: Any, what: str) -> None:
-        if isinstance(value, list):
-            for item in value:
-                self._check(item, what)
-        elif isinstance(value, dict):
-            self._check_object(value)
-        elif isinstance(value, str) and value not in self.words:
-            raise Failure(f"the answer says {value[:80]!a} ({what}), which nothing in it proves")
+    def _check_brought(self, data: dict[str, Any]) -> None:
+        commits = [entry for entry in data["entries"] if entry["type"] == "import-commit"]
+        releases = [entry["detail"]["release"] for entry in commits if entry["detail"].get("release")]
+        components = [item for entry in commits for item in entry["detail"]["components"]]
+        brought = [[entry["bundle"] for entry in commits], _labels(releases), _labels(components)]
+        if [list(dict.fromkeys(x)) for x in brought] != [
+            data["bundles"],
+            data["releases"],
+            data["components"],
+        ]:
+            raise Failure("the answer says that something else came in than its entries say")
 
-    def _check_object(self, value: dict[str, Any]) -> None:
-        if set(value) == ENTRY_KEYS - {"airlift"}:
-            if self.leaves.get(value["index"]) != value:
-                raise Failure(f"entry {value['index']!a} in the answer is not the one that is proven")
-        elif set(value) == {"kind", "name", "version", "digest", "relation", "parents"}:
-            self._check_node(value, None)
-        elif {"digest", "since", "until", "components"} <= set(value):
-            self._check_period(value)
-        else:
-            for name, item in value.items():
-                self._check(item, name)
+    def _check_entry(self, entry: dict[str, Any]) -> None:
+        leaf = self.leaves.get(entry["index"])
+        if leaf is None or canonical(leaf) != canonical(entry):
+            raise Failure(f"entry {entry['index']!a} in the answer is not the one that is proven")
+
+    def _check_subject(self, node: dict[str, Any]) -> None:
+        self._check_node(node, None)
 
     def _check_node(self, node: dict[str, Any], above: Any) -> None:
+        if set(node) != {"kind", "name", "version", "digest", "relation", "parents"}:
+            raise Failure("the answer has a node that is none")
         thing = (node["kind"], node["name"], node["version"], node["digest"])
         known = thing in self.things if above is None else (above, node["relation"], thing) in self.edges
         if not known or (above is None and node["relation"] != "subject"):
@@ -678,23 +681,27 @@ class Ground:
             self._check_node(parent, node["digest"])
 
     def _check_period(self, period: dict[str, Any]) -> None:
+        """Check a period in which a release was active: its bounds, and all of the release's components."""
         digest, since, until = period["digest"], period["since"], period["until"]
         held = [thing for above, relation, thing in self.edges if (above, relation) == (digest, "contains")]
-        said = [("component", c.get("name"), c.get("version"), c.get("digest")) for c in period["components"]]
+        said = [("component", c["name"], c["version"], c["digest"]) for c in period["components"]]
         if sorted(held) != sorted(said):
             raise Failure("the answer lists other components than the release that was active has")
         for entry in (since, until) if until is not None else (since,):
-            self._check_object(entry)
-            if entry.get("type") not in SWITCHES:
+            self._check_entry(entry)
+            if entry["type"] not in SWITCHES:
                 raise Failure("the answer takes an entry for a switch that is none")
         if since["release"] != digest or (until is not None and until["index"] <= since["index"]):
             raise Failure("the answer gives a period that its entries do not bound")
         named = [
             f"{thing[1]}@{thing[2]}" for thing in self.things if (thing[0], thing[3]) == ("release", digest)
         ]
-        kinds = {(item["digest"], item.get("kind")) for item in period["components"]}
-        if period["release"] not in named or not kinds <= self.kinds:
+        kinds = {(item["digest"], item["kind"]) for item in period["components"]}
+        further = set(period) - {"release", "digest", "since", "until", "components"}
+        if period["release"] not in named or not kinds <= self.kinds or further:
             raise Failure("the answer gives a release or a component another name or kind than it has")
+        if any(set(item) != {"name", "kind", "version", "digest"} for item in period["components"]):
+            raise Failure("the answer says more of a component than periods do")
 
 
 def _words(value: Any) -> Iterator[str]:

@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from airlift import files
-from airlift.errors import ExistsError, LedgerError, UsageError
+from airlift.errors import LedgerError, UsageError
 from airlift.high.enclave import Enclave
+from airlift.high.output import check_new
 from airlift.ledger import audit, export, exported, note
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
@@ -138,7 +139,7 @@ def witness(
         ExistsError: ``output`` exists.
     """
     if output is not None:
-        _check_new(output)
+        check_new(output)
     with nullcontext() if dry_run else enclave.lock(), enclave.ledger(writable=not dry_run) as log:
         if signer.public == log.public:
             raise UsageError("the ledger's own key is no witness", hint="use a key that somebody else holds")
@@ -177,7 +178,7 @@ def keep_checkpoint(enclave: Enclave, output: Path) -> CopyResult:
     Raises:
         ExistsError: ``output`` exists.
     """
-    _check_new(output)
+    check_new(output)
     with enclave.ledger() as log:
         data, head = log.checkpoint(), log.head()
     files.write_durable(output, data, mode=0o644, replace=False)
@@ -191,7 +192,7 @@ def backup(enclave: Enclave, output: Path) -> CopyResult:
         ExistsError: ``output`` exists.
         StorageError: it cannot be written.
     """
-    _check_new(output)
+    check_new(output)
     with enclave.ledger() as log, log.one_moment():
         head, offset = log.head(), 0
         with files.writer(output, mode=0o600, replace=False) as target, files.opened(log.path) as source:
@@ -199,11 +200,6 @@ def backup(enclave: Enclave, output: Path) -> CopyResult:
                 target.write(data)
                 offset += len(data)
     return CopyResult(str(output), head.size, head.root.hex())
-
-
-def _check_new(output: Path) -> None:
-    if output.exists() or output.is_symlink():
-        raise ExistsError(f"{output} exists", hint="choose another file; nothing is overwritten")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.errors import ExistsError
 from airlift.evidence import cyclonedx, intoto, oscal, spdx
 from airlift.evidence import report as page
 from airlift.evidence.facts import Facts
 from airlift.high.enclave import Enclave
 from airlift.high.facts import gather
+from airlift.high.output import check_new
 
 FORMATS: Mapping[str, Callable[[Facts, str | None], bytes]] = {
     "cyclonedx": cyclonedx.format,
@@ -74,9 +74,3 @@ def write(facts: Facts, data: bytes, output: Path, release: str | None = None) -
     return DocumentResult(
         str(output), len(data), about.label if about else None, facts.ledger.size, facts.ledger.root.hex()
     )
-
-
-def check_new(output: Path) -> None:
-    """Raise ExistsError if something is at ``output``."""
-    if output.exists() or output.is_symlink():
-        raise ExistsError(f"{output} exists", hint="choose another file; nothing is overwritten")

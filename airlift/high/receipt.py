@@ -10,9 +10,9 @@ from airlift.bundle.fields import Marking, format_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.receipt import Receipt
 from airlift.bundle.release import Release
-from airlift.errors import ExistsError
 from airlift.high import policy
 from airlift.high.enclave import Enclave, Operator
+from airlift.high.output import check_new
 from airlift.trust import dsse
 
 
@@ -38,8 +38,8 @@ def receipt(enclave: Enclave, *, operator: Operator, output: Path | None = None)
         ExistsError: ``output`` exists.
         KeyUnavailableError: the operator does not hold the ledger's key.
     """
-    if output is not None and (output.exists() or output.is_symlink()):
-        raise ExistsError(f"{output} exists", hint="choose another file; nothing is overwritten")
+    if output is not None:
+        check_new(output)
     stated = _state(enclave, operator)
     signed = dsse.format(dsse.sign(receipts.PAYLOAD_TYPE, receipts.format(stated), operator.signer))
     if output is not None:

@@ -125,17 +125,17 @@ def measure(count: int, folder: Path) -> None:
         ):
             median, longest = timed(work)
             print(f"{name:22} median {median:7.1f} ms   longest {longest:7.1f} ms")
-        start = time.perf_counter()
+        began = time.perf_counter()
         audit.verify(reader, signer.public)
-        print(f"full verification      {time.perf_counter() - start:.1f} s")
-        start = time.perf_counter()
+        print(f"full verification      {time.perf_counter() - began:.1f} s")
+        began = time.perf_counter()
         export.write(reader, folder / "ledger.jsonl")
-        print(f"export                 {time.perf_counter() - start:.1f} s, "
+        print(f"export                 {time.perf_counter() - began:.1f} s, "
               f"{(folder / 'ledger.jsonl').stat().st_size / 1e6:.0f} MB")  # fmt: skip
     (folder / "ledger.pub").write_bytes(signer.public.pem())
-    start = time.perf_counter()
+    began = time.perf_counter()
     verify_alone([str(folder / "ledger.jsonl"), "--public-key", str(folder / "ledger.pub")])
-    print(f"airlift-verify         {time.perf_counter() - start:.1f} s")
+    print(f"airlift-verify         {time.perf_counter() - began:.1f} s")
 
 
 def main() -> None:

@@ -44,10 +44,11 @@ def test_the_vendors_tool_accepts_what_a_delta_installed(
     vendored(site, tool, "1", "base-1.0", key)
     vendored(site, tool, "2", "base-1.1", key)
     place = fresh(tmp_path / "enclave", site)
-    for reference, baseline in (("assistant@1", "none"), ("assistant@2", "assistant@1")):
-        bundle = site.bundle(reference, f"to-{reference}", from_=baseline)
+    full = site.bundle("assistant@1", "full", from_="none")
+    delta = site.bundle("assistant@2", "delta", from_="assistant@1")
+    for bundle in (full, delta):
         import_(place, [item.path for item in bundle.volumes], operator=operator(), activate=True)
-    assert bundle.chunk_bytes < bundle.target_bytes / 2
+    assert delta.chunk_bytes < delta.target_bytes / 2
     folder = site.folder / "source-2"
     done = subprocess.run(
         [tool, "verify", "key", place.active / "base", "--public_key", folder / "vendor.pub",

@@ -3,34 +3,43 @@
 Each target has its share of FUZZ_SECONDS, in a process of its own, so that memory is its own too.
 """
 
+import json
 import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from airlift import codec
-from airlift.bundle import chunk
+from airlift import codec, verify
+from airlift.bundle import chunk, receipt
 from airlift.bundle.chunk import Block, Source
+from airlift.bundle.receipt import Receipt
 from airlift.codec.block import Context, Effort
 from airlift.codec.narrow import NARROW
 from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
+from airlift.ledger import answer
 from airlift.tensors import gguf, safetensors
 from airlift.tensors.element import Element
 from airlift.tensors.hint import Adapter, Hint, LowRank
 from airlift.tensors.span import tile
+from airlift.trust import dsse, statement
+from airlift.trust import vendor as vendor_signatures
+from airlift.trust.statement import SLSA, attest, predicate_type
 from tests.fuzz.mutate import Case, Parts, run
-from tests.support import gguf_files, weights
+from tests.ledgers import make_log, opened
+from tests.support import gguf_files, keys, vendor, weights
 from tests.support.merges import merge
 from tests.support.tensors import weights as numbers
-from tests.unit.bundle_values import BUNDLE, content
+from tests.unit.bundle_values import BUNDLE, TARGET, content
 from tests.unit.test_codec_narrow import wide
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,6 +202,93 @@ def parse_gguf(parts: Parts, _random: random.Random) -> None:
     assert sum(span.length for span in tile(gguf.parse_header(data, len(data)), len(data))) == len(data)
 
 
+# -- what others state ---------------------------------------------------------------------------------------------
+
+
+def attestations() -> Iterator[Case]:
+    signer = keys.signer("fuzz", "ecdsa-p384")
+    for kind, predicate in (
+        (SLSA, {"x": [0.5, None]}),
+        (predicate_type("scan"), {"verdict": "pass", "text": "é"}),
+    ):
+        made = attest([("r@1", "a" * 128)], kind, predicate, signer)
+        yield Case(parse_attestation, (made.data,))
+        yield Case(parse_statement, (made.envelope.payload,))
+
+
+def parse_attestation(parts: Parts, _random: random.Random) -> None:
+    found = statement.parse(parts[0])
+    assert dsse.parse(dsse.format(found.envelope)) == found.envelope
+    assert all(len(digest) == 128 for digest in found.statement.subjects)
+
+
+def parse_statement(parts: Parts, random_: random.Random) -> None:
+    line = dsse.Signature("x", b"x")
+    parse_attestation((dsse.format(dsse.Envelope(statement.PAYLOAD_TYPE, parts[0], (line,))),), random_)
+
+
+def vouchers() -> Iterator[Case]:
+    signed = vendor.sign({"config.json": b"{}", "model.safetensors": b"x"})
+    yield Case(parse_voucher, (signed,))
+    yield Case(parse_voucher, (signed, vendor_signatures._parse(signed)[1].payload))
+
+
+def parse_voucher(parts: Parts, _random: random.Random) -> None:
+    _, envelope = vendor_signatures._parse(parts[0])
+    payload = parts[1] if len(parts) > 1 else envelope.payload
+    _, resources, ignored = vendor_signatures._statement(replace(envelope, payload=payload))
+    assert all(len(digest) == 64 for digest in resources.values())
+    assert all(ignored)
+
+
+def receipts() -> Iterator[Case]:
+    made = Receipt(
+        "alpha",
+        "2026-11-27T12:00:00Z",
+        BUNDLE.target,
+        None,
+        (TARGET,),
+        7,
+        "a" * 128,
+        BUNDLE.marking,
+        "note",
+        5,
+        "b" * 96,
+    )
+    yield Case(parse_receipt, (receipt.format(made),))
+
+
+def parse_receipt(parts: Parts, _random: random.Random) -> None:
+    assert receipt.format(receipt.parse(parts[0])) == parts[0]
+
+
+def answers() -> Iterator[Case]:
+    data: dict[str, Any]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        signer = make_log(path, 5)
+        with opened(path) as log:
+            data = {
+                "entries": [e.to_json() for e in log.entries()],
+                "more": False,
+                "proof": answer.prove(log, range(5)),
+            }
+    document = {"airlift": 1, "command": "provenance history", "ok": True, "data": data}
+    key = verify.load_key(signer.public.pem(), "key")
+    yield Case(partial(judge_answer, key, data["entries"]), (json.dumps(document).encode(),))
+
+
+def judge_answer(
+    key: verify.Verifier, entries: list[dict[str, Any]], parts: Parts, _random: random.Random
+) -> None:
+    try:
+        result = verify._verify_small(parts[0], key, [], [])
+    except verify.Failure as error:
+        raise MalformedError(str(error)) from error
+    if result.kind == "answer":
+        assert all(entry in entries for entry in json.loads(parts[0])["data"].get("entries", []))
+
+
 TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(plain, number) for number in (2, 3, 4)},
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
@@ -200,6 +296,10 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,
+    "attestation": attestations,
+    "vendor": vouchers,
+    "receipt": receipts,
+    "answer": answers,
 }
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(TARGETS)
 

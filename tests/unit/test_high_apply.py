@@ -234,7 +234,10 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
     fields = {name: getattr(verified, name) for name in VerifiedBundle.__slots__}
     with pytest.raises(TypeError):
         VerifiedBundle(**{**fields, "seal": object()})
-    for use in (lambda: commit_detail(verified, "x", 0), lambda: save_trust(place, verified, place.state())):
+    for use in (
+        lambda: commit_detail(verified, "x", None),
+        lambda: save_trust(place, verified, place.state()),
+    ):
         with pytest.raises(ValueError, match="committed before"):
             use()
     renewal = verify(place, world().bundles["renewal"], place.state(), NOW)

@@ -18,6 +18,7 @@ from securesystemslib.formats import encode_canonical
 
 from airlift.trust import verifier
 from airlift.trust.keys import FileSigner, generate
+from airlift.trust.trusted import TrustedMetadata
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = "2027-05-01T00:00:00Z"
@@ -190,7 +191,7 @@ class Enclave:
 
     def refresh(
         self, medium: Simulator, time: datetime = NOW, read: Callable[[str, int], bytes | None] | None = None
-    ) -> verifier.TrustedMetadata:
+    ) -> TrustedMetadata:
         trusted = verifier.refresh(
             pinned_root=self.pinned,
             roots=dict(self.roots),
