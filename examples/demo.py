@@ -165,13 +165,38 @@ def look_back(story: Story) -> None:
     for entry in story.run("provenance", "history")["data"]["entries"]:
         story.note(f"{entry['index']:>3}  {entry['time']}  {entry['type']}")
     proof = story.run("provenance", "verify")["data"]
-    story.note(f"{proof['size']} entries, {proof['checkpoints']} signed checkpoints: ok {proof['ok']}")
+    story.note(f"{proof['size']} entries, newest checkpoint signed: ok {proof['ok']}")
     story.run("provenance", "export", "--as", "ledger", "--output", "ledger.jsonl")
     print("   $ airlift-verify ledger.jsonl --public-key keys/ledger.pub", flush=True)
     standalone = [sys.executable, "-m", "airlift.verify", "ledger.jsonl", "--public-key", "keys/ledger.pub"]
     done = subprocess.run(standalone, cwd=story.folder, capture_output=True, text=True, check=True)
     for line in done.stdout.strip().splitlines():
         story.note(line)
+    prove(story)
+
+
+def prove(story: Story) -> None:
+    """One answer that checks alone, what the hot fix changed, and a page for people."""
+    story.tell("One answer, to be checked by somebody who has nothing but the public key")
+    answer = story.run("provenance", "during", "guard@2.0", "--prove")
+    (story.folder / "answer.json").write_text(json.dumps(answer))
+    for period in answer["data"]["periods"]:
+        ran = ", ".join(f"{c['name']} {c['version']}" for c in period["components"])
+        story.note(f"while guard 2.0 was active, {period['release']} ran: {ran}")
+    print("   $ airlift-verify answer.json --public-key keys/ledger.pub", flush=True)
+    words = [sys.executable, "-m", "airlift.verify", "answer.json", "--public-key", "keys/ledger.pub"]
+    done = subprocess.run(words, cwd=story.folder, capture_output=True, text=True, check=True)
+    story.note(done.stdout.splitlines()[-1])
+    story.tell("What did the hot fix change?")
+    changed = story.run("provenance", "changes", "assistant@2026.11.1", "--tensors")["data"]["tensors"]
+    for name in sorted({item["component"] for item in changed}):
+        own = [item for item in changed if item["component"] == name]
+        count, total = sum(item["changed"] for item in own), sum(item["elements"] for item in own)
+        story.note(
+            f"{name}: {count:,} of {total:,} numbers, by {max(i['absolute'] for i in own):.2g} at most"
+        )
+    story.run("provenance", "report", "--output", "report.html")
+    story.note("report.html says all this to people (keep it with `python examples/demo.py --keep FOLDER`)")
 
 
 def _path(node: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airlift.errors import SignatureError
 from airlift.high import policy
 from airlift.high.enclave import Enclave
 from airlift.high.verified import VerifiedBundle
@@ -80,6 +81,14 @@ def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...
     return tuple(member for member in known if member.key in signed)
 
 
+def believed(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return those who signed; nobody if a line is bad: a key may become known after what falsely claims its id."""
+    try:
+        return signed_by(item, known)
+    except SignatureError:
+        return ()
+
+
 def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
     """Yield what entries record, in order."""
     for entry in entries:
@@ -121,18 +130,20 @@ def count(
     found = {}
     for kind, quorum in document.policy.attestations:
         keys = {document.keys[name.rpartition("/")[2]] for name in quorum.keys}
-        found[kind] = sum(_votes(groups, kind, keys).values())
+        found[kind] = sum(_votes(groups, kind, tuple(Member(key, kind) for key in keys)).values())
     return found
 
 
-def _votes(groups: Mapping[int, list[Attestation]], kind: str, keys: set[PublicKey]) -> dict[PublicKey, bool]:
+def _votes(
+    groups: Mapping[int, list[Attestation]], kind: str, known: tuple[Member, ...]
+) -> dict[PublicKey, bool]:
     """Return what each key says last, of the keys that say anything."""
     votes: dict[PublicKey, bool] = {}
     for _, items in sorted(groups.items()):
         together: dict[PublicKey, bool] = {}
         for item in items:
             if item.statement.kind == kind:
-                for key in dsse.signed_by(item.envelope, keys, "attestation"):
-                    together[key] = together.get(key, True) and item.statement.passes
+                for member in believed(item, known):
+                    together[member.key] = together.get(member.key, True) and item.statement.passes
         votes |= together
     return votes

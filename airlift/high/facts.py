@@ -97,7 +97,7 @@ def _attested(enclave: Enclave, state: State, recorded: Iterable[Recorded]) -> I
     known = attestations.members(enclave, state)
     for item in recorded:
         loaded = attestations.load(enclave, item.digest)
-        signed = attestations.signed_by(loaded, known)
+        signed = attestations.believed(loaded, known)
         yield Attested(
             digest=item.digest,
             kind=item.kind,

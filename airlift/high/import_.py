@@ -115,11 +115,13 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     if verified.trusted is None:
         return _again(run, verified, state)
     needed_files(enclave, verified)
-    statement = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
+    more: dict[str, Any] = {"attestations": carried_details(enclave, state, verified)}
+    if run.emergency:
+        more["insecure_expired"] = check_emergency(enclave, state, verified, run.emergency)
     permit.insist(permit.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
         permit.insist(activation_refusals(enclave, verified, state))
-    result = _commit(run, verified, state, statement)
+    result = _commit(run, verified, state, more)
     _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
         switch(enclave, verified.release, enclave.state(), operator, "activate")
@@ -212,10 +214,11 @@ def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
         files.remove(enclave.trust / state.trust.folder)
 
 
-def _commit(
-    run: _Run, verified: VerifiedBundle, state: State, statement: Mapping[str, Any] | None
-) -> ImportResult:
-    """Rebuild, declare the intent, install, and append the commit entry: the commit point."""
+def _commit(run: _Run, verified: VerifiedBundle, state: State, more: Mapping[str, Any]) -> ImportResult:
+    """Rebuild, declare the intent, install, and append the commit entry: the commit point.
+
+    ``more`` goes into that entry beside what the bundle is.
+    """
     enclave, release = run.enclave, verified.release
     staged = None
     if release is not None and release.digest not in state.installed:
@@ -231,10 +234,7 @@ def _commit(
     for name, document in verified.documents.items():
         enclave.keep(document, name)
     detail = commit_detail(verified, save_trust(enclave, verified, state), staged)
-    detail["vendor_signatures"] = vouched
-    detail["attestations"] = carried_details(enclave, state, verified)
-    if statement is not None:
-        detail["insecure_expired"] = dict(statement)
+    detail |= {"vendor_signatures": vouched, **more}
     enclave.record(
         run.operator,
         "import-commit",

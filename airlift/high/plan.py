@@ -8,6 +8,7 @@ from pathlib import Path
 from airlift.errors import RefusedError
 from airlift.high import permit
 from airlift.high.apply import needed_files
+from airlift.high.attestations import carried_details
 from airlift.high.enclave import Enclave
 from airlift.high.import_ import ImportResult, activation_refusals, replay_refusals, summarise
 from airlift.high.verify import verify
@@ -32,6 +33,7 @@ def plan(
     if verified.trusted is None:
         objections = replay_refusals(enclave, verified, state) if activate else []
         return replace(result, objections=_told(objections))
+    carried_details(enclave, state, verified)
     objections = permit.import_refusals(enclave, verified, state, now)
     if activate:
         objections += activation_refusals(enclave, verified, state)

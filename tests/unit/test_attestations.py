@@ -1,6 +1,7 @@
 """Attestations from the depot to the quorum: signed, carried, recorded, counted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from airlift.errors import (
     NotHeldError,
     QuorumError,
     RefusedError,
+    SignatureError,
     UsageError,
 )
 from airlift.high import attestations as held
@@ -29,7 +31,7 @@ from airlift.low import attestations
 from airlift.low.attest import attest
 from airlift.low.attest import import_ as take_in
 from airlift.low.log import log
-from airlift.trust import statement
+from airlift.trust import dsse, statement
 from airlift.trust.statement import Attestation
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, Site
@@ -338,3 +340,37 @@ def test_a_kept_envelope_that_was_changed_is_found(tmp_path: Path) -> None:
     overwrite(path, data.replace(b"keyid", b"keyif"))
     with pytest.raises(LedgerError):
         held.count(place, place.state(), place.state().installed[0])
+
+
+def test_a_line_that_claims_a_known_key_falsely_stops_the_import_before_anything_is_installed(
+    tmp_path: Path,
+) -> None:
+    low = site(tmp_path)
+    place = demanding(fresh(tmp_path / "new", low), tmp_path)
+    release = low.depot.find_release("assistant@1").digest
+    take_in(low.depot, "assistant@1", written(tmp_path, falsified(release)), now=NOW)
+    bundle = low.bundle("assistant@1", "false")
+    before = place.state().size
+    attempt(place, [item.path for item in bundle.volumes], SignatureError, 3)
+    with place.ledger() as record:
+        assert [entry.type for entry in record.entries(before)] == ["import-reject"]
+
+
+def falsified(release: str) -> Attestation:
+    """Return a scan by a stranger under the id of the scanner's key."""
+    item = made("scan", "stranger", release)
+    line = replace(item.envelope.signatures[0], keyid=keys.signer("scanner").public.key_id)
+    return statement.parse(dsse.format(replace(item.envelope, signatures=(line,))))
+
+
+def test_a_false_claim_that_was_recorded_before_its_key_was_known_locks_nobody_out(tmp_path: Path) -> None:
+    """Broke: naming the key in a policy later made every judgement fail."""
+    low = site(tmp_path)
+    place = fresh(tmp_path / "new", low)
+    release = low.depot.find_release("assistant@1").digest
+    take_in(low.depot, "assistant@1", written(tmp_path, falsified(release)), now=NOW)
+    import_(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
+    demanding(place, tmp_path)
+    assert held.count(place, place.state(), release) == {"approval": 0, "scan": 0}
+    attest_high(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
+    assert held.count(place, place.state(), release)["scan"] == 1
