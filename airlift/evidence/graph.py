@@ -11,7 +11,7 @@ from airlift.evidence.page import Markup, join, tag, text
 from airlift.shown import clean
 
 WIDTH, GAP, LINE, PAD, SPACE = 184, 46, 16, 10, 14
-LETTERS = 25
+LETTERS = 23
 """How many letters fit on a line of a box."""
 
 

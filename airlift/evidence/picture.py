@@ -1,6 +1,7 @@
 """What the report draws of a release: where its components come from, and what brought it (SPEC 15.6)."""
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from airlift.bundle.release import Component, Release
 from airlift.evidence import controls, graph
@@ -43,7 +44,7 @@ def _component_boxes(shown: Iterable[Component]) -> Iterable[Box]:
             name = f"p:{parent.name}@{parent.version}"
             if name not in drawn:
                 drawn.add(name)
-                yield Box(name, 0, "base", f"{parent.name} {parent.version}", (parent.relation,))
+                yield Box(name, 0, "base", f"{parent.name} {parent.version}", ("parent component",))
 
 
 def _component_lines(shown: Iterable[Component]) -> Iterable[Line]:
@@ -58,7 +59,7 @@ def _source(component: Component) -> tuple[str, tuple[str, ...]]:
     vendor = ("vendor's signature verified",) if component.vendor_signature else ()
     if component.source.get("kind") == "hub":
         return str(component.source["repo"]), (f"commit {component.source['revision'][:12]}", *vendor)
-    return str(component.source.get("path")), ("path on the low side", *vendor)
+    return PurePosixPath(str(component.source.get("path"))).name or "/", ("path on the low side", *vendor)
 
 
 def _release_box(found: Facts, release: Release) -> Box:
