@@ -5,8 +5,9 @@ from pathlib import Path
 
 from airlift.bundle.layout import Medium
 from airlift.errors import ExistsError
+from airlift.low import attestations, outstanding
 from airlift.low import check as checking
-from airlift.low import outstanding
+from airlift.low.attest import import_
 from airlift.low.bundle import bundle
 from airlift.low.content import verify
 from airlift.low.depot import Depot, open_depot
@@ -17,12 +18,22 @@ from airlift.low.renew import renew
 from airlift.low.sign import sign
 from airlift.low.status import status
 from airlift.low.withdraw import withdraw
-from airlift.trust import repository
+from airlift.trust import repository, statement
 from tests.crash.scenes import Run, Scene, copy
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
 
-SCENES = ("init", "release", "sign", "export", "bundle", "renew", "withdraw", "enrol enclave")
+SCENES = (
+    "init",
+    "release",
+    "sign",
+    "export",
+    "bundle",
+    "renew",
+    "withdraw",
+    "enrol enclave",
+    "attest release",
+)
 SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
 
 
@@ -34,6 +45,7 @@ class Facts:
     pending: int
     enclaves: tuple[str, ...]
     outstanding: int
+    attested: int
 
 
 def facts(top: Path) -> Facts | None:
@@ -43,7 +55,8 @@ def facts(top: Path) -> Facts | None:
     depot, now = _depot(top), status(_depot(top), NOW)
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
-    return Facts(published, len(now.pending), now.enclaves, now.outstanding)
+    attested = sum(len(attestations.load(depot, item.digest)) for item in depot.releases())
+    return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class ExpectedDepot:
         assert (found.published, found.pending) == (self.final.published, self.final.pending)
         assert found.enclaves == self.final.enclaves
         assert found.outstanding >= self.final.outstanding
+        assert found.attested >= self.final.attested
         _check(top)
         if self.scene.name in {"bundle", "renew"}:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
@@ -139,12 +153,26 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "bundle": ("released", _bundle),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
+        "attest release": ("released", lambda top: _attest(folder, top)),
         "enrol enclave": (
             "fresh",
             lambda top: enrol(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
         ),
     }
     return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}
+
+
+def _attest(folder: Path, top: Path) -> object:
+    """Take in an attestation that is always the same: signing one anew would make another."""
+    path = folder / "depot-scan.json"
+    if not path.exists():
+        digest = _depot(top).find_release("assistant@1").digest
+        said = {"verdict": "pass"}
+        made = statement.attest(
+            [("assistant@1", digest)], statement.predicate_type("scan"), said, keys.signer("x")
+        )
+        path.write_bytes(made.data)
+    return import_(_depot(top), "assistant@1", path, now=NOW)
 
 
 def _init(people: Path, top: Path) -> object:

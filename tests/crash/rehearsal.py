@@ -35,6 +35,7 @@ HIGH = (
     "rollback",
     "gc",
     "policy",
+    "attest",
     "repair",
     "recover",
 )

@@ -9,6 +9,7 @@ from airlift.bundle.layout import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activate import activate
+from airlift.high.attest import attest
 from airlift.high.check import repair
 from airlift.high.enclave import Enclave, Operator, open_enclave
 from airlift.high.enrol import enrol, root_fingerprint
@@ -17,8 +18,9 @@ from airlift.high.import_ import import_
 from airlift.high.policy import set_policy
 from airlift.high.recover import recover
 from airlift.high.rollback import rollback
+from airlift.trust import statement
 from tests.support import keys, weights
-from tests.support.depots import NOW, Site, make_site
+from tests.support.depots import NOW, RELEASERS, Site, make_site
 
 VERSIONS = ("1", "2", "3")
 SMALL = Medium(file_bytes=64 << 10)
@@ -88,6 +90,13 @@ def make_world(folder: Path) -> World:
         )
     keys.write(folder / "keys", "ledger", "carol")
     (folder / "keys" / "policy.yaml").write_text(POLICY)
+    said = statement.attest(
+        [("assistant@1", releases["1"])],
+        statement.predicate_type("scan"),
+        {"verdict": "pass"},
+        keys.signer(RELEASERS[0]),
+    )
+    (folder / "scan.json").write_bytes(said.data)
     world = World(folder, site, releases)
     _make_starts(world)
     return world
@@ -140,6 +149,7 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("rollback", world.start("two"), _rollback),
         Scene("gc", world.start("three"), lambda top: gc(enclave_in(top), 1, operator=operator())),
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
+        Scene("attest", world.start("one"), lambda top: _attest(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
         Scene("recover", world.start("reverted"), _recover),
     ]
@@ -213,6 +223,10 @@ def _rollback(top: Path) -> object:
 
 def _set_policy(world: World, top: Path) -> object:
     return set_policy(enclave_in(top), world.folder / "keys" / "policy.yaml", operator=operator())
+
+
+def _attest(world: World, top: Path) -> object:
+    return attest(enclave_in(top), [world.folder / "scan.json"], operator=operator())
 
 
 def _damage(top: Path) -> None:
