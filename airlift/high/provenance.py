@@ -22,11 +22,11 @@ from airlift.ledger.lineage import Node, Record
 from airlift.ledger.log import Log
 from airlift.ledger.query import Activation
 
-OLDEST, NEWEST = 8, 24
+OLDEST, NEWEST = 4, 12
 """How many imports of what a subject names are told of: the first ones, and the last ones."""
 
-MAX_BASES = 64
-"""How many baselines are followed from there."""
+MAX_BASES = 24
+"""How many releases are loaded at most when their baselines are followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,19 +163,24 @@ def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
         NotHeldError: no imported release has it.
     """
     with enclave.ledger() as log:
-        releases = {
-            entry.release: None
-            for entry in map(log.entry, find.commits(log, component))
-            if entry.release and any(_is(component, item) for item in entry.detail["components"])
-        }
-        if not releases:
+        candidates = find.releases(log, component)
+        found = find.activations_of(log, candidates, lambda release: _has(log, release, component), limit)
+        if not found.periods and not any(_has(log, release, component) for release in candidates):
             raise NotHeldError(
                 "no release that was imported has this component",
                 found=ascii(component[:140]),
                 hint="see `airlift high list` for components",
             )
-        periods, more = find.activations_of(log, tuple(releases), limit)
-    return _periods(enclave, periods, more=more)
+    return _periods(enclave, found.periods, more=found.more)
+
+
+def _has(log: Log, release: str, component: str) -> bool:
+    """Say whether a release that was imported has a component of this name, label or digest."""
+    return any(
+        _is(component, item)
+        for entry in log.entries(types=("import-commit",), release=release)
+        for item in entry.detail["components"]
+    )
 
 
 def _is(component: str, item: dict[str, Any]) -> bool:

@@ -69,16 +69,57 @@ def active_at(log: Log, time: str) -> Activation | None:
     return Activation(release_of(since), since, _next_switch(log, since.index))
 
 
-def activations_of(log: Log, releases: Sequence[str], limit: int = 0) -> tuple[tuple[Activation, ...], bool]:
-    """Return the newest periods in which one of ``releases`` was active, in order, and whether there are more."""
-    found = [row[0] for release in releases for row in log.query(
-        "SELECT idx FROM entries WHERE release = ? AND type IN (?, ?)", (release, *SWITCHES)
-    )]  # fmt: skip
-    chosen = sorted(found)[-limit:] if limit else sorted(found)
-    periods = (log.entry(index) for index in chosen)
-    return tuple(Activation(release_of(e), e, _next_switch(log, e.index)) for e in periods), len(
-        chosen
-    ) < len(found)
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The newest periods that answer a question, in order, and whether there are more before them."""
+
+    periods: tuple[Activation, ...]
+    more: bool
+
+
+def releases(log: Log, subject: str) -> tuple[str, ...]:
+    """Return the releases (digests) of the import-commit entries that mention ``subject``, oldest import first."""
+    rows = log.query(
+        "SELECT e.release, MIN(e.idx) FROM terms t JOIN entries e ON e.idx = t.idx WHERE t.term >= ? AND t.term < ?"
+        " AND e.type = 'import-commit' AND e.release IS NOT NULL GROUP BY e.release ORDER BY 2",
+        terms.bounds(subject),
+    )
+    return tuple(row[0].decode() for row in rows)
+
+
+def activations_of(
+    log: Log, candidates: Sequence[str], fits: Callable[[str], bool], limit: int = 0
+) -> Periods:
+    """Return the newest periods in which one of the ``candidates`` that fit was active, in order."""
+    judged: dict[str, bool] = {}
+    found: list[Activation] = []
+    for index, release in _switches(log, candidates):
+        if release not in judged:
+            judged[release] = fits(release)
+        if judged[release]:
+            if limit and len(found) == limit:
+                return Periods(tuple(reversed(found)), more=True)
+            entry = log.entry(index)
+            found.append(Activation(release, entry, _next_switch(log, index)))
+    return Periods(tuple(reversed(found)), more=False)
+
+
+def _switches(log: Log, candidates: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield (index, release) of the switches to one of ``candidates``, newest first."""
+    statement = "SELECT idx, release FROM entries WHERE type IN (?, ?)"
+    if len(candidates) <= FEW:
+        rows = [
+            row
+            for release in candidates
+            for row in log.query(f"{statement} AND release = ?", (*SWITCHES, release))
+        ]
+    else:
+        rows = log.query(statement, SWITCHES)
+    wanted = set(candidates)
+    for index, raw in sorted(rows, reverse=True):
+        release = raw.decode() if raw is not None else ""
+        if release in wanted:
+            yield index, release
 
 
 def commits(log: Log, subject: str) -> tuple[int, ...]:

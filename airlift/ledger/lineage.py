@@ -7,7 +7,7 @@ its ledger entries. The caller loads the manifests from history/ and has verifie
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airlift.bundle.manifest import Bundle
@@ -16,6 +16,7 @@ from airlift.errors import NotHeldError
 from airlift.ledger.entry import Entry
 
 PREFIX_HEX = 8
+_Key = tuple[str, str, str]
 MAX_EXPANDED = 64
 """How many releases one tree expands; further ones are named only."""
 
@@ -51,11 +52,30 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the lineage is drawn from: manifests by digest (hex), and all entries of the ledger in order."""
+    """What the lineage is drawn from: manifests by digest (hex), and entries of the ledger in order.
+
+    The other fields follow from these: what releases contain, entries about bundles, what was attested of things.
+    """
 
     releases: Mapping[str, Release]
     bundles: Mapping[str, Bundle]
     entries: Sequence[Entry]
+    contained: dict[str, tuple[_Key, ...]] = field(init=False, repr=False, compare=False)
+    about: dict[str, list[Entry]] = field(init=False, repr=False, compare=False)
+    attested: dict[str, list[tuple[dict[str, Any], Entry]]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        about: dict[str, list[Entry]] = {}
+        attested: dict[str, list[tuple[dict[str, Any], Entry]]] = {}
+        for entry in self.entries:
+            about.setdefault(str(entry.detail.get("bundle_manifest")), []).append(entry)
+            listed = [entry.detail] if entry.type == "attestation" else entry.detail.get("attestations")
+            for item in listed if isinstance(listed, list) else ():
+                if isinstance(item, dict):
+                    attested.setdefault(str(item.get("subject")), []).append((item, entry))
+        contained = {d: tuple(map(_key, release.components)) for d, release in self.releases.items()}
+        for name, value in (("about", about), ("attested", attested), ("contained", contained)):
+            object.__setattr__(self, name, value)
 
 
 def trace(record: Record, subject: str) -> tuple[Node, ...]:
@@ -99,9 +119,8 @@ def _subjects(record: Record, subject: str) -> Iterator[Node]:
     for digest, bundle in record.bundles.items():
         if subject == bundle.id or _is(subject, digest):
             yield of_bundle(record, digest)
-    for component in _distinct(record):
-        label = f"{component.name}@{component.version}"
-        if subject in {component.name, label} or _is(subject, component.digest):
+    for (name, version, digest), component in _distinct(record).items():
+        if subject in {name, f"{name}@{version}"} or _is(subject, digest):
             yield of_component(record, component)
     yield from _files(record, subject)
 
@@ -109,7 +128,7 @@ def _subjects(record: Record, subject: str) -> Iterator[Node]:
 def _files(record: Record, subject: str) -> Iterator[Node]:
     """Yield every file with this digest; its parents are the components that hold it."""
     holders: dict[FileEntry, list[Component]] = {}
-    for component in _distinct(record):
+    for component in _distinct(record).values():
         for file in component.files:
             if _is(subject, file.sha512) or _is(subject, file.sha256):
                 holders.setdefault(file, []).append(component)
@@ -125,13 +144,13 @@ def _holder(record: Record, component: Component) -> Node:
     )
 
 
-def _distinct(record: Record) -> list[Component]:
+def _distinct(record: Record) -> dict[_Key, Component]:
     """Return every component once, whatever number of releases contain it."""
-    found: dict[tuple[str, str, str], Component] = {}
-    for release in record.releases.values():
-        for component in release.components:
-            found.setdefault((component.name, component.version, component.digest), component)
-    return list(found.values())
+    found: dict[_Key, Component] = {}
+    for digest, release in record.releases.items():
+        for key, component in zip(record.contained[digest], release.components, strict=True):
+            found.setdefault(key, component)
+    return found
 
 
 def _is(subject: str, digest: str) -> bool:
@@ -143,13 +162,15 @@ def _is(subject: str, digest: str) -> bool:
 
 def _containing(record: Record, component: Component) -> Iterator[Node]:
     seen: set[str] = set()
-    for digest, release in record.releases.items():
-        if any(_same(component, other) for other in release.components):
+    key = _key(component)
+    for digest, keys in record.contained.items():
+        if key in keys:
             yield _release(record, digest, "part-of", seen, components=False)
 
 
-def _same(one: Component, other: Component) -> bool:
-    return (one.name, one.version, one.digest) == (other.name, other.version, other.digest)
+def _key(component: Component) -> _Key:
+    """Return what makes two components the same one."""
+    return component.name, component.version, component.digest
 
 
 def _release(record: Record, digest: str, relation: str, seen: set[str], *, components: bool = True) -> Node:
@@ -171,7 +192,7 @@ def _release(record: Record, digest: str, relation: str, seen: set[str], *, comp
 
 def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:
     bundle = record.bundles[digest]
-    entries = [entry for entry in record.entries if entry.detail.get("bundle_manifest") == digest]
+    entries = record.about.get(digest, [])
     parents: list[Node] = []
     if relation == "subject" and bundle.target is not None:
         parents.append(
@@ -209,11 +230,7 @@ def _transfer(entry: Entry) -> Iterator[Node]:
 
 def _attestations(record: Record, subject: str) -> Iterator[Node]:
     """Yield what was attested of a release or bundle: by whom, and which entry recorded it."""
-    for entry in record.entries:
-        listed = [entry.detail] if entry.type == "attestation" else entry.detail.get("attestations")
-        for item in listed if isinstance(listed, list) else ():
-            if isinstance(item, dict) and item.get("subject") == subject:
-                yield _attestation(item, entry)
+    return (_attestation(item, entry) for item, entry in record.attested.get(subject, ()))
 
 
 def _attestation(item: dict[str, Any], entry: Entry) -> Node:

@@ -151,7 +151,7 @@ def bare(require_tool: Callable[[str], str]) -> str:
     python = require_tool(os.environ.get("AIRLIFT_BARE_PYTHON", "airlift-bare-python"))
     lists = "import importlib.metadata as m; print(*sorted(d.name.lower() for d in m.distributions()))"
     names = set(
-        subprocess.run([python, "-c", lists], capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run([python, "-I", "-c", lists], capture_output=True, text=True, check=True).stdout.split()
     )
     assert "cryptography" in names
     assert names <= {"cryptography", "cffi", "pycparser", "pip", "setuptools", "typing_extensions"}
