@@ -18,7 +18,7 @@ from airlift.high.provenance import Grounds
 from airlift.ledger.entry import TYPES
 
 SHOWN_DIGITS = 16
-LIMIT = 200
+LIMIT, PERIODS = 200, 20
 
 Subject = Annotated[
     str,
@@ -93,7 +93,7 @@ def during(
         str, typer.Argument(metavar="COMPONENT", help="A component: its name, name@version, or its digest.")
     ],
     *,
-    limit: Limit = LIMIT,
+    limit: Limit = PERIODS,
     prove: Prove = False,
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
