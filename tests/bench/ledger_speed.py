@@ -1,4 +1,4 @@
-"""Times a ledger of many entries: appends, questions, full verification, beside the rates of SHA-384 and of fsync.
+"""Times a record of many entries: appends, questions, full verification, beside the rates of SHA-384 and of fsync.
 
 python -m tests.bench.ledger_speed [ENTRIES]
 """
@@ -9,61 +9,85 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from airlift.ledger import audit, export, find, log
+from airlift.bundle import manifest, volume
+from airlift.bundle import release as releases
+from airlift.bundle.release import Release
+from airlift.high import assess, provenance
+from airlift.high.enclave import Enclave
+from airlift.ledger import export, log
 from airlift.ledger.entry import Draft
-from airlift.trust.keys import generate
+from airlift.ledger.log import Log
+from airlift.trust.keys import FileSigner, generate
 from airlift.verify import main as verify_alone
 from tests.bench.machine import describe
 from tests.support import facts
 
 BATCH = 2000
 TIMES = 20
+EACH = 10
+"""How many entries an import comes with."""
 
 
-def drafts(count: int) -> Iterator[Draft]:
-    """Yield what an enclave writes: of every ten entries one import, its switch, attestations, a rejected medium."""
-    first, _ = facts.releases()
-    for number in range(count // 10 + 1):
-        release = f"{hashlib.sha512(str(number).encode()).hexdigest()}"
-        bundle = f"alpha-{number + 1}"
+class Record:
+    """An enclave's ledger and history: of every ten entries one import of a release of its own, and what follows."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.place = Enclave(folder, "alpha", "none")
+        self.signer: FileSigner = generate()
+        self.count = count
+        self.place.history.mkdir()
+        log.create(self.place.ledger_path, self.place.origin, self.signer)
+
+    def make(self) -> None:
+        """Write all entries but the last TIMES, many at a time."""
+        pending = list(self._drafts())[: self.count - TIMES]
+        with self.place.ledger(writable=True) as writer:
+            for start in range(0, len(pending), BATCH):
+                writer.append_all(pending[start : start + BATCH], self.signer)
+
+    def _drafts(self) -> Iterator[Draft]:
+        first, before = facts.releases()[0], None
+        for number in range(self.count // EACH + 1):
+            components = tuple(
+                facts.component(c.name, c.kind, f"1.{number}", parents=c.parents) for c in first.components
+            )
+            release = replace(first, version=str(number), components=components)
+            yield from self._import(number, release, before)
+            before = release
+
+    def _import(self, number: int, release: Release, before: Release | None) -> Iterator[Draft]:
+        bundle = replace(facts.bundle(1, release, before, day=1), sequence=number + 1)
+        for data in (releases.format(release), manifest.format(bundle)):
+            name = volume.manifest_name(hashlib.sha512(data).hexdigest())
+            (self.place.history / name).write_bytes(data)
         moment = (
             f"{2026 + number // 9000:04d}-{number // 800 % 12 + 1:02d}-{number // 30 % 28 + 1:02d}T12:00:00Z"
         )
-        commit = facts.commit(facts.bundle(number + 1, first, None, day=1), first)
-        commit["bundle_manifest"] = hashlib.sha512(f"bundle {number}".encode()).hexdigest()
-        commit["components"] = [
-            {
-                **item,
-                "version": str(number),
-                "digest": hashlib.sha512(f"{item['name']} {number}".encode()).hexdigest(),
-            }
-            for item in commit["components"]
-        ]
-        contents = [hashlib.sha512(f"{number} {n}".encode()).hexdigest() for n in range(6)]
-        attested = {
-            "sha512": contents[0],
-            "kind": "scan",
-            "subject": release,
-            "passes": True,
-            "signers": ["d" * 64],
-        }
-        for kind, about, detail in (
-            ("import-prepare", True, {"bundle_manifest": commit["bundle_manifest"], "sequence": number + 1}),
-            ("import-commit", True, commit),
-            ("attestation", True, attested),
-            ("attestation", True, {**attested, "kind": "approval"}),
-            ("activate-prepare", True, {"previous": None}),
-            ("activate-commit", True, {"previous": None}),
-            ("import-reject", False, {"code": "signature-invalid", "exit": 3}),
-            ("import-reject", False, {"code": "digest-mismatch", "exit": 3}),
-            ("rollback-prepare", True, {}),
-            ("rollback-commit", True, {}),
-        ):
-            brought = contents if kind == "import-commit" else ()
-            yield Draft(kind, "operator", moment, release if about else None, bundle if "import-c" in kind else None,
-                        detail, brought)  # fmt: skip
+        scan = {"sha512": facts.sha512(f"scan {number}"), "kind": "scan", "subject": release.digest, "passes": True,
+                "signers": ["d" * 64], "holders": {"d" * 64: "Scanner"}}  # fmt: skip
+        prepare = {"bundle_manifest": bundle.digest, "sequence": bundle.sequence}
+        details: tuple[tuple[str, dict[str, Any]], ...] = (
+            ("import-prepare", prepare),
+            ("import-commit", facts.commit(bundle, release)),
+            ("attestation", scan),
+            ("attestation", {**scan, "kind": "approval"}),
+            ("activate-prepare", {"previous": None}),
+            ("activate-commit", {"previous": None}),
+            ("import-reject", {"code": "signature-invalid", "exit": 3}),
+            ("import-reject", {"code": "digest-mismatch", "exit": 3}),
+            ("rollback-prepare", {}),
+            ("rollback-commit", {}),
+        )
+        for kind, detail in details:
+            about = None if kind == "import-reject" else release.digest
+            brought = release.digests() if kind == "import-commit" else ()
+            carrier = bundle.id if kind.startswith("import-") and about else None
+            yield Draft(kind, "operator", moment, about, carrier, detail, brought)
 
 
 def timed(work: Callable[[], object], times: int = TIMES) -> tuple[float, float]:
@@ -90,52 +114,66 @@ def fsyncs(folder: Path) -> float:
         os.close(descriptor)
 
 
-def measure(count: int, folder: Path) -> None:
-    """Print all figures for a ledger of ``count`` entries."""
-    path, signer = folder / "ledger.db", generate()
-    log.create(path, "airlift/alpha", signer)
-    pending = list(drafts(count))[: count - TIMES]
-    with log.open_log(path, "airlift/alpha", writable=True) as writer:
-        for start in range(0, len(pending), BATCH):
-            writer.append_all(pending[start : start + BATCH], signer)
-        extra = iter(drafts(2 * TIMES))
-        append = timed(lambda: writer.append_all([next(extra)], signer))
-        size = writer.size
-    print(f"entries {size}, file {path.stat().st_size / 1e6:.0f} MB, fsync of 4 KiB {fsyncs(folder):.2f} ms")
-    print(f"append one entry       median {append[0]:7.1f} ms   longest {append[1]:7.1f} ms")
-    with log.open_log(path, "airlift/alpha") as reader:
-        middle = count // 20
-        digest = hashlib.sha512(str(middle).encode()).hexdigest()
-        moment = reader.entry(size // 2).time
-        for name, work in (
-            ("at", lambda: find.active_at(reader, moment)),
-            ("where a release", lambda: find.where(reader, digest, limit=200)),
-            ("where a key", lambda: find.where(reader, "d" * 64, limit=200)),
-            ("where a holder", lambda: find.where(reader, "Scanner", limit=200)),
-            ("history", lambda: find.history(reader, limit=200)),
-            ("history since", lambda: find.history(reader, since=moment, limit=200)),
-            ("history of a component", lambda: find.history(reader, component="base", limit=200)),
-            ("history of one version", lambda: find.history(reader, component=f"base@{middle}", limit=200)),
-            (
-                "commits of a file",
-                lambda: find.commits(reader, hashlib.sha512(f"{middle} 3".encode()).hexdigest()),
-            ),
-            ("commits of a component", lambda: find.commits(reader, "base")),
-            ("prove one entry", lambda: reader.prove(size // 2)),
-        ):
-            median, longest = timed(work)
-            print(f"{name:22} median {median:7.1f} ms   longest {longest:7.1f} ms")
-        began = time.perf_counter()
-        audit.verify(reader, signer.public)
-        print(f"full verification      {time.perf_counter() - began:.1f} s")
-        began = time.perf_counter()
+def appends(record: Record, writer: Log) -> None:
+    """Print what one entry takes, durable and with its checkpoint."""
+    extra = iter([Draft("policy", "operator", "2040-01-01T00:00:00Z", detail={"sha512": "e" * 128})] * TIMES)
+    median, longest = timed(lambda: writer.append_all([next(extra)], record.signer))
+    print(f"{'append one entry':24} median {median:7.1f} ms   longest {longest:7.1f} ms")
+
+
+def questions(record: Record) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield every question, by what it asks for: what is in the middle of the history, and what is everywhere."""
+    place, middle = record.place, record.count // EACH // 2
+    file = facts.component("guard", "guard", f"1.{middle}").files[0].sha512
+    trace, history = provenance.trace(place, f"guard@1.{middle}"), provenance.history(place, limit=200)
+    yield "show, trace: one version", lambda: provenance.trace(place, f"guard@1.{middle}")
+    yield "show, trace: all versions", lambda: provenance.trace(place, "base")
+    yield "show, trace: a file", lambda: provenance.trace(place, file)
+    yield "show, trace: a bundle", lambda: provenance.trace(place, f"alpha-{middle}")
+    yield "at", lambda: provenance.at(place, datetime(2026, 6, 1, tzinfo=UTC))
+    yield "during: one version", lambda: provenance.during(place, f"guard@1.{middle}", 20)
+    yield "during: all versions", lambda: provenance.during(place, "guard", 20)
+    yield "where: a key", lambda: provenance.where(place, "c" * 64, limit=200)
+    yield "where: a holder", lambda: provenance.where(place, "Scanner", limit=200)
+    yield "where: a file's release", lambda: provenance.where(place, f"guard@1.{middle}", limit=200)
+    yield "history", lambda: provenance.history(place, limit=200)
+    yield (
+        "history: since",
+        lambda: provenance.history(place, since=datetime(2026, 6, 1, tzinfo=UTC), limit=200),
+    )
+    yield "history: a component", lambda: provenance.history(place, component="guard", limit=200)
+    yield "proof of a trace", lambda: provenance.prove(place, trace.grounds)
+    yield "proof of 200 entries", lambda: provenance.prove(place, history.grounds)
+
+
+def whole(record: Record, folder: Path) -> None:
+    """Print what it takes to verify everything, in the enclave and from an export."""
+    began = time.perf_counter()
+    assess.verify(record.place, public_key=record.signer.public)
+    print(f"{'full verification':24} {time.perf_counter() - began:.1f} s")
+    began = time.perf_counter()
+    with record.place.ledger() as reader:
         export.write(reader, folder / "ledger.jsonl")
-        print(f"export                 {time.perf_counter() - began:.1f} s, "
-              f"{(folder / 'ledger.jsonl').stat().st_size / 1e6:.0f} MB")  # fmt: skip
-    (folder / "ledger.pub").write_bytes(signer.public.pem())
+    size = (folder / "ledger.jsonl").stat().st_size / 1e6
+    print(f"{'export':24} {time.perf_counter() - began:.1f} s, {size:.0f} MB")
+    (folder / "ledger.pub").write_bytes(record.signer.public.pem())
     began = time.perf_counter()
     verify_alone([str(folder / "ledger.jsonl"), "--public-key", str(folder / "ledger.pub")])
-    print(f"airlift-verify         {time.perf_counter() - began:.1f} s")
+    print(f"{'airlift-verify':24} {time.perf_counter() - began:.1f} s")
+
+
+def measure(count: int, folder: Path) -> None:
+    """Print all figures for a ledger of ``count`` entries."""
+    record = Record(folder, count)
+    record.make()
+    with record.place.ledger(writable=True) as writer:
+        appends(record, writer)
+        size = record.place.ledger_path.stat().st_size / 1e6
+        print(f"{writer.size} entries, {size:.0f} MB; this disk syncs 4 KiB in {fsyncs(folder):.2f} ms")
+    for name, work in questions(record):
+        median, longest = timed(work)
+        print(f"{name:24} median {median:7.1f} ms   longest {longest:7.1f} ms")
+    whole(record, folder)
 
 
 def main() -> None:

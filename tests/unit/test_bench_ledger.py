@@ -1,0 +1,47 @@
+"""The benchmark of the record runs, on a small one, and its questions have answers."""
+
+from pathlib import Path
+
+import pytest
+
+from airlift.ledger import find
+from airlift.ledger.log import Log
+from tests.bench import ledger_speed
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
+def test_a_small_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_speed, "TIMES", 1)
+    monkeypatch.setattr(ledger_speed.timed, "__defaults__", (1,))
+    ledger_speed.measure(400, tmp_path)
+    out = capsys.readouterr().out
+    assert "400 entries" in out
+    assert "every one recomputed" in out
+
+
+def test_questions_read_the_entries_of_their_answer_and_few_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broke: every question parsed every entry."""
+    record = ledger_speed.Record(tmp_path, 1000)
+    record.make()
+    parsed: list[int] = []
+    original = Log._parsed
+    monkeypatch.setattr(
+        Log, "_parsed", lambda log, index, data: parsed.append(index) or original(log, index, data)
+    )
+    with record.place.ledger() as log:
+        for work, most in (
+            (lambda: find.where(log, "guard@1.50"), 1),
+            (lambda: find.where(log, "Scanner", limit=10), 11),
+            (lambda: find.history(log, limit=10), 11),
+            (lambda: find.history(log, component="guard@1.50"), 30),
+            (lambda: find.active_at(log, "2026-01-02T00:00:00Z"), 2),
+            (lambda: find.commits(log, "guard"), 0),
+        ):
+            parsed.clear()
+            work()
+            assert len(parsed) <= most
