@@ -1,10 +1,12 @@
 """The benchmark of the record runs, on a small one, and its questions have answers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airlift.ledger import find
+from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from tests.bench import ledger_speed
 
@@ -30,9 +32,12 @@ def test_questions_read_the_entries_of_their_answer_and_few_more(
     record.make()
     parsed: list[int] = []
     original = Log._parsed
-    monkeypatch.setattr(
-        Log, "_parsed", lambda log, index, data: parsed.append(index) or original(log, index, data)
-    )
+
+    def counted(log: Log, index: Any, data: Any) -> Entry:
+        parsed.append(index)
+        return original(log, index, data)
+
+    monkeypatch.setattr(Log, "_parsed", counted)
     with record.place.ledger() as log:
         for work, most in (
             (lambda: find.where(log, "guard@1.50"), 1),
