@@ -18,7 +18,7 @@ from airlift.high.provenance import Grounds
 from airlift.ledger.entry import TYPES
 
 SHOWN_DIGITS = 16
-LIMIT, PERIODS = 200, 20
+LIMIT, PERIODS = 200, 10
 
 Subject = Annotated[
     str,

@@ -78,10 +78,10 @@ class Periods:
 
 
 def releases(log: Log, subject: str) -> tuple[str, ...]:
-    """Return the releases (digests) of the import-commit entries that mention ``subject``, oldest import first."""
+    """Return the releases (digests) of the import-commit entries that mention ``subject``, each once."""
     rows = log.query(
-        "SELECT e.release, MIN(e.idx) FROM terms t JOIN entries e ON e.idx = t.idx WHERE t.term >= ? AND t.term < ?"
-        " AND e.type = 'import-commit' AND e.release IS NOT NULL GROUP BY e.release ORDER BY 2",
+        "SELECT DISTINCT e.release FROM terms t JOIN entries e ON e.idx = t.idx WHERE t.term >= ? AND t.term < ?"
+        " AND e.type = 'import-commit' AND e.release IS NOT NULL",
         terms.bounds(subject),
     )
     return tuple(row[0].decode() for row in rows)
