@@ -3,30 +3,38 @@
 Evidence is there or not; that is all that is judged here. Whether it suffices is for an assessor to say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airlift import authored
-from airlift.bundle.release import Release
-from airlift.evidence.facts import Attested, Facts
+from airlift.evidence.facts import Facts
+from airlift.evidence.names import WEIGHTS
 from airlift.ledger.entry import Entry
+from airlift.policy.judge import is_within_ceiling
 
 FILE = "controls.yaml"
 SCHEMA = "controls.schema.json"
 CNSA = "ml-dsa-87"
 SHOWN = 5
 """How many entries are named for one evidence; how many there are is said."""
+LEDGER, RELEASE, COMPONENTS, MODELS = "ledger", "release", "components", "models"
+OF_RELEASE = frozenset({"import-prepare", "import-commit", "activate-prepare", "activate-commit"})
+"""The types of entry that are evidence only if they are about the active release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One evidence for a control: its words, whether it is there, what was found, and the entries that record it."""
+    """One evidence for a control: its words, whether it is there, what was found, and the entries that record it.
+
+    ``subject`` says what it is about: :data:`LEDGER`, :data:`RELEASE`, its :data:`COMPONENTS`, or its :data:`MODELS`.
+    """
 
     name: str
     found: bool
     text: str
-    entries: tuple[int, ...] = ()
+    subject: str
+    entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,8 @@ def judge(facts: Facts) -> tuple[Judged, ...]:
 def evidence(facts: Facts, name: str) -> Evidence:
     """Return whether the evidence that ``name`` stands for is in the facts."""
     word, _, kind = name.partition(" ")
-    found, text, entries = _FINDERS[word](facts, kind)
-    return Evidence(name, found, text, tuple(entries))
+    found, text, entries, subject = _FINDERS[word](facts, kind)
+    return Evidence(name, found, text, subject, tuple(entries[-SHOWN:]))
 
 
 def signers(facts: Facts, release: str, role: str) -> tuple[tuple[str, str], ...]:
@@ -82,97 +90,109 @@ def signers(facts: Facts, release: str, role: str) -> tuple[tuple[str, str], ...
     return tuple(sorted(found.items()))
 
 
-# -- finders: found, text, entries ---------------------------------------------------------------------------------
+# -- finders: found, text, entries, subject ------------------------------------------------------------------------
 
-_Finding = tuple[bool, str, Iterable[int]]
+_Finding = tuple[bool, str, Sequence[Entry], str]
 
 
 def _imports(facts: Facts, release: str | None) -> list[Entry]:
-    return [entry for entry in facts.imports() if entry.release == release]
-
-
-def _named(entries: Iterable[Entry], what: str) -> _Finding:
-    found = list(entries)
-    return bool(found), f"{len(found)} {what}", (entry.index for entry in found[-SHOWN:])
+    return [entry for entry in facts.imports() if release is not None and entry.release == release]
 
 
 def _entry(facts: Facts, kind: str) -> _Finding:
-    return _named((entry for entry in facts.entries if entry.type == kind), f"entries of type {kind}")
-
-
-def _attestations(facts: Facts, kind: str) -> list[Attested]:
-    """Return what speaks for the active release; provenance states, it does not judge."""
-    about = facts.about(facts.active) if facts.active else ()
-    return [
-        item
-        for item in about
-        if item.kind == kind
-        and (item.passes or kind == "provenance")
-        and any(signer.verified for signer in item.signers)
-    ]
+    found = [entry for entry in facts.entries if entry.type == kind]
+    if kind not in OF_RELEASE:
+        count = facts.ledger.counts.get(kind, 0)
+        return count > 0, f"entries of type {kind}: {count}", found, LEDGER
+    about = [entry for entry in found if facts.active is not None and entry.release == facts.active]
+    return bool(about), f"entries of type {kind} about the active release: {len(about)}", about, RELEASE
 
 
 def _attestation(facts: Facts, kind: str) -> _Finding:
-    found = _attestations(facts, kind)
-    return (
-        bool(found),
-        f"{len(found)} {kind} attestations by known keys",
-        (item.entry for item in found[-SHOWN:]),
-    )
+    """Look at what known keys say about the active release, and about the bundles that brought it."""
+    carriers = [
+        d for d, bundle in facts.bundles.items() if bundle.target and bundle.target.digest == facts.active
+    ]
+    subjects = [facts.active, *carriers] if facts.active is not None else []
+    votes = [
+        (subject, key, passes) for subject in subjects for key, passes in facts.votes(subject, kind).items()
+    ]
+    speaking = {(subject, key) for subject, key, passes in votes if passes}
+    keys, against = {key for _, key in speaking}, {key for _, key, passes in votes if not passes}
+    text = f"{kind} attestations by known keys: {len(keys)} for, {len(against)} against"
+    return bool(keys), text, _recording(facts, kind, speaking), RELEASE
 
 
 def _quorum(facts: Facts, kind: str) -> _Finding:
     quorum = dict(facts.policy.attestations).get(kind)
     if quorum is None:
-        return False, f"policy asks for no {kind} attestations", ()
-    found = _attestations(facts, kind)
-    keys = {signer.key_id for item in found for signer in item.signers if signer.verified}
-    text = f"{len(keys)} of {quorum.threshold} {kind} attestations that policy asks for"
-    return len(keys) >= quorum.threshold, text, (item.entry for item in found[-SHOWN:])
+        return False, f"policy asks for no {kind} attestations", (), RELEASE
+    subject = facts.active or ""
+    votes = facts.votes(subject, kind)
+    speaking = {(subject, key) for key in facts.voters[kind] if votes.get(key)}
+    text = f"{len(speaking)} of {quorum.threshold} {kind} attestations that policy asks for"
+    return len(speaking) >= quorum.threshold, text, _recording(facts, kind, speaking), RELEASE
+
+
+def _recording(facts: Facts, kind: str, speaking: Collection[tuple[str, str]]) -> list[Entry]:
+    """Return the entries that recorded what ``speaking`` pairs of subject and key said for the subject, in order."""
+    found = {
+        item.entry
+        for item in facts.attestations
+        if item.kind == kind
+        and (item.passes or kind == "provenance")
+        and any((item.subject, key) in speaking for key in item.keys)
+    }
+    return [facts.entry(index) for index in sorted(found)]
 
 
 def _ledger(facts: Facts, _kind: str) -> _Finding:
-    return True, f"all {facts.ledger.size} entries verified up to root {facts.ledger.root.hex()[:16]}", ()
+    text = f"all {facts.ledger.size} entries verified up to root {facts.ledger.root.hex()[:16]}"
+    return True, text, (), LEDGER
 
 
 def _witness(facts: Facts, _kind: str) -> _Finding:
-    names = facts.ledger.witnesses
-    return bool(names), f"newest checkpoint countersigned by {', '.join(names) or 'nobody'}", ()
+    names, claimed = facts.ledger.witnesses, facts.ledger.claimed
+    text = f"newest checkpoint countersigned by {', '.join(names) or 'nobody whose key was given'}"
+    if claimed:
+        text += f"; it also bears the names {', '.join(claimed)}, which were not verified"
+    return bool(names), text, (), LEDGER
 
 
 def _authority(facts: Facts, _kind: str) -> _Finding:
     found = signers(facts, facts.active, "targets") if facts.active else ()
     text = ", ".join(holder for _, holder in found) or "nobody"
-    imports = _imports(facts, facts.active) if facts.active else []
-    return bool(found), f"active release signed by {text}", (entry.index for entry in imports[-SHOWN:])
+    return bool(found), f"active release signed by {text}", _imports(facts, facts.active), RELEASE
 
 
 def _sources(facts: Facts, _kind: str) -> _Finding:
-    release = facts.active_release
-    count = len(release.components) if release else 0
-    return count > 0, f"{count} components name their source", ()
+    components = facts.active_release.components if facts.active_release else ()
+    told = [c for c in components if c.source.get("kind")]
+    text = f"{len(told)} of {len(components)} components name their source"
+    return 0 < len(told) == len(components), text, _imports(facts, facts.active), COMPONENTS
 
 
 def _vendor(facts: Facts, _kind: str) -> _Finding:
-    models = _models(facts.active_release)
-    signed = [c for c in models if c.vendor_signature is not None]
     imports = [e for e in _imports(facts, facts.active) if e.detail.get("vendor_signatures")]
+    verified = {
+        (item["component"], item["sha512"]) for entry in imports for item in entry.detail["vendor_signatures"]
+    }
+    release = facts.active_release
+    models = [c for c in release.components if c.kind in WEIGHTS] if release else []
+    signed = [c for c in models if c.vendor_signature and (c.name, c.vendor_signature.sha512) in verified]
     text = f"{len(signed)} of {len(models)} models carry a vendor's signature that was verified here"
-    return bool(models) and len(signed) == len(models), text, (entry.index for entry in imports[-SHOWN:])
-
-
-def _models(release: Release | None) -> list[Any]:
-    return [c for c in release.components if c.kind in {"model", "adapter", "guard"}] if release else []
+    return 0 < len(signed) == len(models), text, imports, MODELS
 
 
 def _marking(facts: Facts, _kind: str) -> _Finding:
     release = facts.active_release
-    shown = str(release.marking) if release else "no active release"
-    return release is not None, f"active release: {shown}; ceiling: {facts.policy.ceiling}", ()
+    shown = f"active release: {release.marking}" if release else "no release is active"
+    found = release is not None and is_within_ceiling(release.marking, facts.policy)
+    return found, f"{shown}; ceiling: {facts.policy.ceiling}", _imports(facts, facts.active), RELEASE
 
 
 def _scheme(facts: Facts, _kind: str) -> _Finding:
-    return facts.ledger.scheme == CNSA, f"the ledger's key is {facts.ledger.scheme}", ()
+    return facts.ledger.scheme == CNSA, f"the ledger's key is {facts.ledger.scheme}", (), LEDGER
 
 
 _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {

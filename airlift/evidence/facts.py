@@ -1,5 +1,6 @@
 """Facts: all that an export or a report may say about an enclave, verified by whoever gathered it (SPEC 15)."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
 from airlift.ledger.entry import Entry
 from airlift.policy.document import Policy
+from airlift.policy.votes import Said, votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,18 @@ class Attested:
     envelope: bytes
     passes: bool
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The ids of the keys that verifiably signed."""
+        return tuple(signer.key_id for signer in self.signers if signer.verified)
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerFacts:
     """The ledger as it was read: origin, size in entries, root (48 bytes), newest checkpoint note, its public key.
 
-    ``witnesses`` are the names of other keys that signed the newest checkpoint.
+    ``counts`` says how many entries of each type there are. ``witnesses`` are the names under which keys that whoever
+    asked knows verifiably signed the newest checkpoint, ``claimed`` the names on its other lines.
     """
 
     origin: str
@@ -54,15 +62,17 @@ class LedgerFacts:
     public_key: bytes
     fingerprint: str
     scheme: str
+    counts: Mapping[str, int]
     witnesses: tuple[str, ...]
+    claimed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known about an enclave at ``generated`` (RFC 3339, UTC); releases and bundles by digest (SHA-512 hex).
 
-    ``entries`` are those that documents tell of, in order: all but what a limit of the caller cut off at the
-    beginning; ``omitted`` counts those. ``marking`` is the highest among the releases.
+    ``entries`` are those that documents tell of, in order (SPEC 15.1-2); ``omitted`` counts the others. ``marking``
+    is the highest among the releases. ``voters`` are the ids of the keys that policy counts for each kind.
     """
 
     enclave: str
@@ -80,6 +90,7 @@ class Facts:
     attestations: tuple[Attested, ...]
     policy: Policy
     policy_digest: str
+    voters: Mapping[str, frozenset[str]]
     controls: Mapping[str, Any]
 
     @property
@@ -90,6 +101,21 @@ class Facts:
     def imports(self) -> tuple[Entry, ...]:
         """Return the import-commit entries, in order: who signed what came in is in their details."""
         return tuple(entry for entry in self.entries if entry.type == "import-commit")
+
+    def entry(self, index: int) -> Entry:
+        """Return the entry at ``index``, which must be one that documents tell of."""
+        return self.entries[bisect_left(self.entries, index, key=lambda entry: entry.index)]
+
+    def votes(self, digest: str, kind: str) -> Mapping[str, bool]:
+        """Return what each known key says in the end about a release or bundle (SPEC 4.5-5), by its id.
+
+        Provenance states and does not judge: who states it speaks for what it is about.
+        """
+        return votes(
+            Said(item.keys, item.passes or kind == "provenance", item.entry)
+            for item in self.about(digest)
+            if item.kind == kind
+        )
 
     def about(self, digest: str) -> tuple[Attested, ...]:
         """Return the attestations about the release or bundle with this digest."""

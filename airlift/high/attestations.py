@@ -10,6 +10,7 @@ from airlift.high.enclave import Enclave
 from airlift.high.verified import VerifiedBundle
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
+from airlift.policy.votes import Said, votes
 from airlift.trust import dsse, metadata, statement
 from airlift.trust.keys import PublicKey
 from airlift.trust.metadata import ROOT
@@ -118,32 +119,19 @@ def count(
 ) -> Mapping[str, int]:
     """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
 
-    Of several statements of one kind by one key the last recorded counts; of those recorded together, one that does
-    not pass (SPEC 4.5-5).
+    What each key said last is what it says (:mod:`airlift.policy.votes`).
     """
-    document = policy.load_document(enclave, state)
-    groups: dict[int, list[Attestation]] = {}
-    for item in about(enclave, release):
-        groups.setdefault(item.entry.index, []).append(load(enclave, item.digest))
+    known, found = (
+        members(enclave, state),
+        [(item.entry.index, load(enclave, item.digest)) for item in about(enclave, release)],
+    )
     if verified is not None:
-        groups[state.size] = [item for item, subject in carried(verified) if subject == release]
-    found = {}
-    for kind, quorum in document.policy.attestations:
-        keys = {document.keys[name.rpartition("/")[2]] for name in quorum.keys}
-        found[kind] = sum(_votes(groups, kind, tuple(Member(key, kind) for key in keys)).values())
-    return found
-
-
-def _votes(
-    groups: Mapping[int, list[Attestation]], kind: str, known: tuple[Member, ...]
-) -> dict[PublicKey, bool]:
-    """Return what each key says last, of the keys that say anything."""
-    votes: dict[PublicKey, bool] = {}
-    for _, items in sorted(groups.items()):
-        together: dict[PublicKey, bool] = {}
-        for item in items:
-            if item.statement.kind == kind:
-                for member in believed(item, known):
-                    together[member.key] = together.get(member.key, True) and item.statement.passes
-        votes |= together
-    return votes
+        found += [(state.size, item) for item, subject in carried(verified) if subject == release]
+    said: dict[str, list[Said]] = {}
+    for index, item in found:
+        signed = tuple(member.key.key_id for member in believed(item, known))
+        said.setdefault(item.statement.kind, []).append(Said(signed, item.statement.passes, index))
+    return {
+        kind: sum(passes for key, passes in votes(said.get(kind, ())).items() if key in voters)
+        for kind, voters in policy.load_document(enclave, state).voters.items()
+    }

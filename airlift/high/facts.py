@@ -1,6 +1,6 @@
 """Facts: gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,24 @@ from airlift.high.enclave import Enclave
 from airlift.high.provenance import load_bundle
 from airlift.high.receipt import highest
 from airlift.ledger import audit, find, note
-from airlift.ledger.entry import Entry
+from airlift.ledger.entry import TYPES, Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
+from airlift.trust.keys import PublicKey
 from airlift.trust.roles import Member
 
 NEWEST = 2000
-"""How many entries documents tell of at most; further ones are counted."""
+"""How many of the newest entries documents tell of; of older ones only what :func:`_told` lists."""
 
 
-def gather(enclave: Enclave, now: datetime, *, controls_file: Path | None = None) -> Facts:
-    """Return the facts about an enclave after verifying its whole ledger.
+def gather(
+    enclave: Enclave,
+    now: datetime,
+    *,
+    controls_file: Path | None = None,
+    witnesses: Collection[PublicKey] = (),
+) -> Facts:
+    """Return the facts about an enclave after verifying its whole ledger; ``witnesses`` are known witnesses' keys.
 
     Raises:
         LedgerError, SignatureError: the record was changed.
@@ -35,11 +42,12 @@ def gather(enclave: Enclave, now: datetime, *, controls_file: Path | None = None
     document = policy.load_document(enclave, state)
     with enclave.ledger() as log:
         audit.verify(log)
-        found = find.history(log, limit=NEWEST)
-        commits = [*log.entries(types=("import-commit",))]
-        recorded = [*attestations.recorded(log.entries(types=attestations.RECORDING))]
-        ledger = _ledger(log)
-    entries = _with_imports(found.entries, commits)
+        entries = _told(log, state.active)
+        ledger = _ledger(log, witnesses)
+    if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
+        return gather(enclave, now, controls_file=controls_file, witnesses=witnesses)
+    commits = [entry for entry in entries if entry.type == "import-commit"]
+    recorded = attestations.recorded(entry for entry in entries if entry.type in attestations.RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
     return Facts(
         enclave=enclave.name,
@@ -57,6 +65,7 @@ def gather(enclave: Enclave, now: datetime, *, controls_file: Path | None = None
         attestations=tuple(_attested(enclave, state, recorded)),
         policy=document.policy,
         policy_digest=document.digest,
+        voters=document.voters,
         controls=load_controls(controls_file),
     )
 
@@ -72,15 +81,28 @@ def load_controls(path: Path | None) -> Mapping[str, Any]:
     return controls.parse(str(path), files.read_bounded(path, authored.MAX_BYTES))
 
 
-def _with_imports(newest: tuple[Entry, ...], commits: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return the newest entries and, before them, every import: who signed what came in is always told."""
-    first = newest[0].index if newest else 0
-    return (*(entry for entry in commits if entry.index < first), *newest)
+def _told(log: Log, active: str | None) -> tuple[Entry, ...]:
+    """Return the entries that documents tell of, in order (SPEC 15.1-2)."""
+    found = [
+        *find.history(log, limit=NEWEST).entries,
+        *log.entries(types=attestations.RECORDING),
+        *(log.entries(release=active) if active is not None else ()),
+        *(
+            entry
+            for kind in TYPES
+            for entry in find.history(log, types=(kind,), limit=controls.SHOWN).entries
+        ),
+    ]
+    told = {entry.index: entry for entry in found}
+    return tuple(told[index] for index in sorted(told))
 
 
-def _ledger(log: Log) -> LedgerFacts:
+def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
     with log.one_moment():
-        head, data = log.head(), log.checkpoint()
+        head, data, counts = log.head(), log.checkpoint(), log.counts()
+    kept = note.parse(data)
+    signed = {name for key in witnesses if key != log.public for name in note.signed_by(kept, key)}
+    names = [line.name for line in kept.signatures if line.name != log.origin]
     return LedgerFacts(
         origin=log.origin,
         size=head.size,
@@ -89,7 +111,9 @@ def _ledger(log: Log) -> LedgerFacts:
         public_key=log.public.pem(),
         fingerprint=log.public.fingerprint,
         scheme=log.public.scheme,
-        witnesses=tuple(line.name for line in note.parse(data).signatures if line.name != log.origin),
+        counts=counts,
+        witnesses=tuple(name for name in names if name in signed),
+        claimed=tuple(name for name in names if name not in signed),
     )
 
 

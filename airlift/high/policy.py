@@ -37,6 +37,14 @@ class PolicyDocument:
             strict.format({"policy": hashlib.sha512(self.data).hexdigest(), "keys": fingerprints})
         ).hexdigest()
 
+    @property
+    def voters(self) -> Mapping[str, frozenset[str]]:
+        """For each kind of attestation that policy asks for, the ids of the keys that count."""
+        return {
+            kind: frozenset(self.keys[Path(name).name].key_id for name in quorum.keys)
+            for kind, quorum in self.policy.attestations
+        }
+
 
 def default_document(enclave: str) -> bytes:
     """Return the policy text of an enclave whose owners gave none: every key at its safe default."""

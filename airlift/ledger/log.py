@@ -168,6 +168,13 @@ class Log:
             yield from (self._parsed(index, data) for index, data in rows)
             start = rows[-1][0] + 1
 
+    def counts(self) -> dict[str, int]:
+        """Return how many entries of each type there are."""
+        return {
+            kind.decode(): count
+            for kind, count in self.query("SELECT type, COUNT(*) FROM entries GROUP BY type")
+        }
+
     def last(self, *types: str) -> Entry | None:
         """Return the newest entry of one of ``types``, or None."""
         condition, values = _condition(types, None, None)

@@ -80,6 +80,11 @@ def check_comparable(release: Release) -> None:
             check_version(component.version)
 
 
+def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
+    """Say whether a marking is one that may come in."""
+    return not any(_marking(marking, policy))
+
+
 def _marking(marking: Marking, policy: Policy) -> Iterator[RefusedError]:
     if marking.level not in policy.levels:
         yield MarkingError(

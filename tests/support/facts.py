@@ -1,6 +1,7 @@
 """The facts of a small enclave, made of plain values: what exports and reports are tested with."""
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,10 @@ PREDICATES: dict[str, dict[str, Any]] = {
     "evaluation": {"verdict": "pass", "configuration": [{"name": "refusals"}], "score": "0.97"},
     "custody": {"verdict": "pass", "from": "build room", "to": "enclave alpha", "seal": "A-1042"},
 }
-HOLDERS = {"a" * 64: "Dan Release", "b" * 64: "Erin Release", "c" * 64: "Build machine", "d" * 64: "Scanner"}
+HOLDERS = {"a" * 64: "Dan Release", "b" * 64: "Erin Release", "c" * 64: "Build machine", "d" * 64: "Scanner",
+           "1" * 64: "Ivy Security", "2" * 64: "Omar Owner"}  # fmt: skip
+SPEAKERS = ("d" * 64, "1" * 64, "2" * 64)
+"""Keys by number: a scanner that policy does not name, and the two that it asks for approvals."""
 
 
 def sha512(text: str) -> str:
@@ -141,20 +145,28 @@ def entries(*imported: tuple[Bundle, Release]) -> tuple[Entry, ...]:
     )
 
 
-def attested(release: Release, kind: str, number: int, index: int, *, verified: bool = True) -> Attested:
-    """Return an attestation about a release."""
-    key = ("d" * 64, "a" * 64, "b" * 64)[number]
+def attested(
+    release: Release | Bundle,
+    kind: str,
+    number: int,
+    index: int,
+    *,
+    verified: bool = True,
+    passes: bool = True,
+) -> Attested:
+    """Return an attestation about a release or a bundle."""
+    key = SPEAKERS[number]
     return Attested(
-        digest=sha512(f"{kind} {number} {release.digest}"),
+        digest=sha512(f"{kind} {number} {index} {passes} {release.digest}"),
         kind=kind,
         predicate_type=f"urn:airlift:attestation:{kind}:v1",
         subject=release.digest,
         signers=(Signatory(key, HOLDERS[key], verified),),
-        predicate=PREDICATES[kind],
+        predicate=PREDICATES.get(kind, {}),
         entry=index,
         time="2026-11-03T12:00:00Z",
         envelope=b'{"payload":"","payloadType":"application/vnd.in-toto+json","signatures":[]}',
-        passes=True,
+        passes=passes,
     )
 
 
@@ -180,7 +192,9 @@ def facts(**changes: Any) -> Facts:
             public_key=signer.public.pem(),
             fingerprint=signer.public.fingerprint,
             scheme=signer.public.scheme,
+            counts=Counter(entry.type for entry in recorded),
             witnesses=(),
+            claimed=(),
         ),
         active=first.digest,
         previous=second.digest,
@@ -201,6 +215,7 @@ def facts(**changes: Any) -> Facts:
             "alpha", ceiling=SECRET, attestations=(("approval", quorum),), floors=(("guard", "2.0"),)
         ),
         policy_digest="e" * 128,
+        voters={"approval": frozenset(SPEAKERS[1:])},
         controls={},
     )
     return replace(made, **changes)
