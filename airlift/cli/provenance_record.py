@@ -11,6 +11,7 @@ from airlift.cli.command import Answer, answer, command
 from airlift.cli.keys import grouped
 from airlift.cli.output import to_data
 from airlift.cli.session import Run
+from airlift.errors import UsageError
 from airlift.high import assess, exports, provenance
 from airlift.high.enclave import open_enclave
 from airlift.high.provenance import Grounds
@@ -31,6 +32,15 @@ Controls = Annotated[
         metavar="FILE", help="Your own mapping of evidence to controls; see manifests/controls.yaml."
     ),
 ]
+
+
+Witness = Annotated[
+    list[Path],
+    typer.Option(
+        "--witness", metavar="K", default_factory=list, show_default=False,
+        help="The public key of a witness that you know; names of others are told as claims. May be repeated.",
+    ),
+]  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -151,7 +161,7 @@ def backup(
     "export",
     "airlift provenance export --as ledger --output ledger.jsonl",
     "airlift provenance export --as cyclonedx --output bom.cdx.json",
-    "airlift provenance export --as oscal --controls controls.yaml --output assessment-results.json",
+    "airlift provenance export --as oscal --witness auditor.pub --output assessment-results.json",
 )
 def export(
     run: Run,
@@ -165,6 +175,7 @@ def export(
         ),
     ] = None,
     controls: Controls = None,
+    witness: Witness,
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Write the record for others: the whole ledger, to be verified alone, or a document in a common format.
@@ -174,24 +185,39 @@ def export(
     """
     if kind is not Kind.ledger:
         written = exports.export(
-            open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls
-        )
+            open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls,
+            witnesses=[load_public(path) for path in witness],
+        )  # fmt: skip
         return answer(written)
+    if release or controls or witness:
+        raise UsageError(
+            "the ledger is exported whole, with every checkpoint",
+            hint="give the witness's key to `airlift-verify --witness`; leave --release and --controls out",
+        )
     result = assess.export_ledger(open_enclave(enclave), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
 
 
-@command(app.provenance, "report", "airlift provenance report --output report.html")
+@command(
+    app.provenance,
+    "report",
+    "airlift provenance report --output report.html",
+    "airlift provenance report --witness auditor.pub --controls controls.yaml --output report.html",
+)
 def report(
     run: Run,
     *,
     output: Annotated[Path, typer.Option(metavar="REPORT.html", help="A new file.")],
     controls: Controls = None,
+    witness: Witness,
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Write one page for people: what is active, where it came from, who allowed it, and how to verify all that.
 
     It needs nothing from anywhere, runs no scripts, prints well, and bears the marking.
     """
-    return answer(exports.report(open_enclave(enclave), output, now=run.now, controls=controls))
+    keys = [load_public(path) for path in witness]
+    return answer(
+        exports.report(open_enclave(enclave), output, now=run.now, controls=controls, witnesses=keys)
+    )

@@ -81,10 +81,15 @@ def evidence(facts: Facts, name: str) -> Evidence:
     return Evidence(name, found, text, subject, tuple(entries[-SHOWN:]))
 
 
-def signers(facts: Facts, release: str, role: str) -> tuple[tuple[str, str], ...]:
-    """Return (key id, holder) of those who signed a release as ``role``, as its imports recorded it."""
+def signers(facts: Facts, release: str, role: str, bundle: str | None = None) -> tuple[tuple[str, str], ...]:
+    """Return (key id, holder) of those who signed a release as ``role``, as its imports recorded it.
+
+    With ``bundle`` (digest) only as the import of that bundle did.
+    """
     found: dict[str, str] = {}
     for entry in _imports(facts, release):
+        if bundle not in {None, entry.detail["bundle_manifest"]}:
+            continue
         for key in entry.detail.get("signers", {}).get(role, ()):
             found[key] = str(entry.detail.get("holders", {}).get(key, "unnamed holder"))
     return tuple(sorted(found.items()))
@@ -110,10 +115,7 @@ def _entry(facts: Facts, kind: str) -> _Finding:
 
 def _attestation(facts: Facts, kind: str) -> _Finding:
     """Look at what known keys say about the active release, and about the bundles that brought it."""
-    carriers = [
-        d for d, bundle in facts.bundles.items() if bundle.target and bundle.target.digest == facts.active
-    ]
-    subjects = [facts.active, *carriers] if facts.active is not None else []
+    subjects = [facts.active, *facts.carriers(facts.active)] if facts.active is not None else []
     votes = [
         (subject, key, passes) for subject in subjects for key, passes in facts.votes(subject, kind).items()
     ]
@@ -155,7 +157,7 @@ def _witness(facts: Facts, _kind: str) -> _Finding:
     names, claimed = facts.ledger.witnesses, facts.ledger.claimed
     text = f"newest checkpoint countersigned by {', '.join(names) or 'nobody whose key was given'}"
     if claimed:
-        text += f"; it also bears the names {', '.join(claimed)}, which were not verified"
+        text += f"; it also bears the name {', '.join(claimed)}, not verified"
     return bool(names), text, (), LEDGER
 
 

@@ -1,19 +1,25 @@
 """CycloneDX 1.6: a bill of materials of one release with its models, digests, licences and ancestors (SPEC 15.2)."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from airlift.bundle.release import KINDS, Component, FileEntry, Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts
-from airlift.evidence.names import SPDX_LICENCES, WEIGHTS, dump, identifier, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
 
 VERSION = "1.6"
 Json = dict[str, Any]
 
 
 def format(facts: Facts, release: str | None = None) -> bytes:  # noqa: A001 - as in every format of this room
-    """Return the bill of the release with this digest, of the active one by default; empty if nothing is active."""
-    chosen = facts.releases.get(release or facts.active or "")
+    """Return the bill of the release with this digest, of the active one by default; empty if nothing is active.
+
+    Raises:
+        KeyError: there is no such release.
+    """
+    chosen = facts.releases[release] if release is not None else facts.active_release
     document: Json = {
         "bomFormat": "CycloneDX",
         "specVersion": VERSION,
@@ -58,7 +64,7 @@ def _told(item: Attested) -> str:
     return f"{item.kind} {verdict}, signed by {holders or 'nobody known'}, SHA-512 {item.digest}"
 
 
-def _component(facts: Facts, release: Release | None, item: Component) -> Json:
+def _component(facts: Facts, release: Release, item: Component) -> Json:
     found: Json = {
         "type": _type(item.kind),
         "bom-ref": _ref(item),
@@ -68,7 +74,7 @@ def _component(facts: Facts, release: Release | None, item: Component) -> Json:
         "properties": _properties(item),
     }
     if item.license:
-        found["licenses"] = [{"license": _licence(item.license)}]
+        found["licenses"] = [_licence(item.license)]
     address = purl(item)
     if address is not None:
         found["purl"] = address
@@ -112,21 +118,31 @@ def _property(name: str, value: str) -> Json:
 
 
 def _licence(text: str) -> Json:
-    return {"id": text} if text in SPDX_LICENCES else {"name": text}
+    expression = licence(text)
+    if expression is None:
+        return {"license": {"name": text}}
+    single = set(expression).isdisjoint(" (+")
+    return {"license": {"id": expression}} if single else {"expression": expression}
 
 
-def _ancestors(facts: Facts, release: Release | None, item: Component) -> list[Json]:
+def _ancestors(facts: Facts, release: Release, item: Component) -> list[Json]:
     """Return what a component was made from; without parents, what its delta was taken against."""
     found = [
         {
             "type": _kind_of(facts, parent.digest, item),
             "name": parent.name,
             "version": parent.version,
-            "properties": [_property("relation", parent.relation), _property("digest-sha512", parent.digest)],
+            "properties": _related(parent.relation, parent.digest),
         }
         for parent in item.parents
     ]
     return found or _baselines(facts, release, item)
+
+
+def _related(relation: str, digest: str) -> list[Json]:
+    """Return how an ancestor is related, and its digest if somebody knew it."""
+    known = [_property("digest-sha512", digest)] if digest else []
+    return [_property("relation", relation), *known]
 
 
 def _kind_of(facts: Facts, digest: str, child: Component) -> str:
@@ -136,38 +152,46 @@ def _kind_of(facts: Facts, digest: str, child: Component) -> str:
     return _type(child.kind)
 
 
-def _baselines(facts: Facts, release: Release | None, item: Component) -> list[Json]:
+def _baselines(facts: Facts, release: Release, item: Component) -> list[Json]:
     """Return the components of this name, with other content, that bundles of the release took a delta against."""
     found: dict[str, Json] = {}
-    for bundle in facts.bundles.values():
-        carried = bundle.target is not None and release is not None and bundle.target.digest == release.digest
-        base = facts.releases.get(bundle.baseline.digest) if carried and bundle.baseline else None
+    for carrier in facts.carriers(release.digest):
+        bundle = facts.bundles[carrier]
+        base = facts.releases.get(bundle.baseline.digest) if bundle.baseline else None
         for component in base.components if base else ():
             if component.name == item.name and component.digest != item.digest:
                 found[component.digest] = {
                     "type": _type(component.kind),
                     "name": component.name,
                     "version": component.version,
-                    "properties": [
-                        _property("relation", "delta-from"),
-                        _property("digest-sha512", component.digest),
-                    ],
+                    "properties": _related("delta-from", component.digest),
                 }
     return list(found.values())
 
 
-def _model_card(facts: Facts, release: Release | None, item: Component) -> Json:
-    """Return what is known of a model: metrics of evaluations that name the component, or are about it alone."""
+def _model_card(facts: Facts, release: Release, item: Component) -> Json:
+    """Return what is known of a model: metrics of evaluations by known keys that name the component."""
     card: Json = {"bom-ref": f"{_ref(item)}#card"}
-    metrics: list[Json] = []
-    for attested in facts.about(release.digest) if release else ():
-        stated = attested.predicate.get("metrics")
-        if attested.kind == "evaluation" and attested.predicate.get("component") == item.name:
-            pairs = sorted(stated.items()) if isinstance(stated, dict) else []
-            metrics += [{"type": str(name), "value": str(value)} for name, value in pairs]
+    metrics = [
+        {"type": name, "value": value}
+        for attested in facts.about(release.digest)
+        if attested.kind == "evaluation"
+        and attested.keys
+        and attested.predicate.get("component") == item.name
+        for name, value in _metrics(attested.predicate.get("metrics"))
+    ]
     if metrics:
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
     return card
+
+
+def _metrics(stated: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield name and value of each metric; members of members are named ``outer.inner``, values are text or JSON."""
+    if isinstance(stated, dict):
+        for key, value in sorted(stated.items()):
+            yield from _metrics(value, f"{name}.{key}" if name else key)
+    elif name:
+        yield name, stated if isinstance(stated, str) else json.dumps(stated)
 
 
 def _dependencies(release: Release) -> list[Json]:

@@ -121,6 +121,14 @@ class Facts:
         """Return the attestations about the release or bundle with this digest."""
         return tuple(item for item in self.attestations if item.subject == digest)
 
+    def carriers(self, release: str) -> tuple[str, ...]:
+        """Return the bundles (digests) that carried the release with this digest, in the order of their imports."""
+        return tuple(
+            digest
+            for digest, bundle in self.bundles.items()
+            if bundle.target is not None and bundle.target.digest == release
+        )
+
     def components(self) -> tuple[Component, ...]:
         """Return every distinct component of the releases known, by name, version and digest."""
         found = {

@@ -1,8 +1,11 @@
 """Names that documents give to things: the same facts give the same names (SPEC 15)."""
 
+import hashlib
 import json
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from airlift.bundle.release import Component
 from airlift.evidence.facts import Facts
@@ -10,21 +13,30 @@ from airlift.evidence.facts import Facts
 WEIGHTS = ("model", "adapter", "guard")
 """The kinds of component that are machine-learning models."""
 
-SPDX_LICENCES = frozenset(
-    {
-        "0BSD", "AFL-3.0", "AGPL-3.0-only", "AGPL-3.0-or-later", "Apache-2.0", "Artistic-2.0", "BSD-2-Clause",
-        "BSD-3-Clause", "BSL-1.0", "CC-BY-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-SA-4.0", "CC0-1.0",
-        "ECL-2.0", "EPL-2.0", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later",
-        "ISC", "LGPL-2.1-only", "LGPL-3.0-only", "LGPL-3.0-or-later", "MIT", "MPL-2.0", "MS-PL", "OFL-1.1",
-        "PostgreSQL", "Python-2.0", "Unlicense", "WTFPL", "Zlib",
-    }
-)  # fmt: skip
-"""The identifiers of the SPDX list that models and data commonly carry; another text is given as a name."""
+MAX_EXPRESSION = 256
+"""Up to how many characters of a licence are read as an expression."""
 
 
 def identifier(facts: Facts, *parts: str) -> UUID:
-    """Return the UUID (version 5) of a thing in these facts; it changes with the ledger's root."""
-    return uuid5(NAMESPACE_URL, ":".join(("urn:airlift", facts.enclave, facts.ledger.root.hex(), *parts)))
+    """Return the UUID (version 5) of a thing in a document of these facts; ``parts`` say of which document, and what.
+
+    Whatever documents of an enclave may differ by is in it, so no two give one identifier to different things.
+    """
+    kept = facts.ledger
+    given = [facts.enclave, facts.generated, facts.version, hashlib.sha512(kept.checkpoint).hexdigest(),
+             list(kept.witnesses), *parts]  # fmt: skip
+    return uuid5(NAMESPACE_URL, f"urn:airlift:{json.dumps(given)}")
+
+
+def licence(text: str) -> str | None:
+    """Return a licence as an SPDX expression of listed licences, properly spelt; None if it is none."""
+    if len(text) > MAX_EXPRESSION:
+        return None
+    try:
+        found = canonicalize_license_expression(text)
+    except InvalidLicenseExpression:
+        return None
+    return None if "LicenseRef-" in found else str(found)
 
 
 def purl(component: Component) -> str | None:

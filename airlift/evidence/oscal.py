@@ -4,14 +4,21 @@ A finding says ``satisfied`` if all evidence that the mapping lists is there, an
 assessor, who decides.
 """
 
+import hashlib
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence, Judged
 from airlift.evidence.facts import Facts
-from airlift.evidence.names import dump, identifier
+from airlift.evidence.names import WEIGHTS, dump, identifier
+from airlift.ledger import tree
+from airlift.ledger.entry import format as format_entry
 
 VERSION = "1.1.3"
+NAMESPACE = "urn:airlift:ns:oscal"
+"""Whose property names these are that OSCAL does not define: airlift's (docs/exports.md says what they mean)."""
 REMARK = (
     "Decided only by whether the evidence that the mapping lists is in the record. It is material for an assessor, "
     "not an assessment."
@@ -20,27 +27,46 @@ REMARK = (
 
 def format(facts: Facts) -> bytes:  # noqa: A001 - each format of this room has one function of this name
     """Return assessment results with one observation for each evidence and one finding for each control."""
-    judged = controls.judge(facts)
+    judged, names = controls.judge(facts), _Names(facts)
     seen = {item.name: item for control in judged for item in control.evidence}
     result: dict[str, Any] = {
-        "uuid": str(identifier(facts, "oscal", "result")),
+        "uuid": names("result"),
         "title": f"Evidence in the record of enclave {facts.enclave}",
         "description": REMARK,
         "start": facts.generated,
         "end": facts.generated,
+        "local-definitions": {"components": [*_components(facts, names)]},
         "reviewed-controls": {
-            "control-selections": [{"include-controls": [{"control-id": c.id} for c in judged]}]
+            "description": f"As mapped: {facts.controls.get('catalog', 'no catalog')}.",
+            "control-selections": [{"include-controls": [{"control-id": c.id} for c in judged]}],
         },
-        "observations": [_observation(facts, item) for item in seen.values()],
-        "findings": [_finding(facts, item) for item in judged],
+        "observations": [_observation(facts, names, item) for item in seen.values()],
+        "findings": [_finding(names, item) for item in judged],
     }
-    return dump({"assessment-results": {**_head(facts), "results": [result], **_back_matter(facts)}})
+    return dump(
+        {"assessment-results": {**_head(facts, names), "results": [result], **_back_matter(facts, names)}}
+    )
 
 
-def _head(facts: Facts) -> dict[str, Any]:
-    party = str(identifier(facts, "oscal", "party"))
+class _Names:
+    """Gives the things of one document their identifiers, which depend on the mapping of controls too."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.mapping = hashlib.sha512(json.dumps(facts.controls, sort_keys=True).encode()).hexdigest()
+
+    def __call__(self, *parts: str) -> str:
+        return str(identifier(self.facts, "oscal", self.mapping, *parts))
+
+
+def _prop(name: str, value: str) -> dict[str, str]:
+    return {"name": name, "ns": NAMESPACE, "value": value}
+
+
+def _head(facts: Facts, names: _Names) -> dict[str, Any]:
+    party = names("party")
     return {
-        "uuid": str(identifier(facts, "oscal")),
+        "uuid": names("document"),
         "metadata": {
             "title": f"airlift: assessment results of enclave {facts.enclave}",
             "last-modified": facts.generated,
@@ -51,38 +77,94 @@ def _head(facts: Facts) -> dict[str, Any]:
             "parties": [{"uuid": party, "type": "organization", "name": f"airlift {facts.version}"}],
             "responsible-parties": [{"role-id": "tool", "party-uuids": [party]}],
         },
-        "import-ap": {"href": f"#{identifier(facts, 'oscal', 'plan')}", "remarks": "No plan was imported."},
+        "import-ap": {"href": f"#{names('plan')}", "remarks": "No plan was imported."},
     }
 
 
-def _observation(facts: Facts, item: Evidence) -> dict[str, Any]:
-    ledger = {
-        "href": f"#{identifier(facts, 'oscal', 'ledger')}",
-        "description": f"ledger {facts.ledger.origin}, {facts.ledger.size} entries",
+def _components(facts: Facts, names: _Names) -> Iterator[dict[str, Any]]:
+    """Yield what observations are about: the ledger, the active release, and its components."""
+    yield _component(
+        names(controls.LEDGER),
+        "service",
+        f"Ledger {facts.ledger.origin}",
+        f"The append-only record of enclave {facts.enclave}.",
+        [_prop("key-fingerprint", facts.ledger.fingerprint)],
+    )
+    release = facts.active_release
+    if release is None:
+        return
+    digest = [_prop("digest-sha512", release.digest)]
+    yield _component(
+        names(controls.RELEASE), "software", f"Release {release.label}", "The active release.", digest
+    )
+    for item in release.components:
+        yield _component(
+            names("component", item.name),
+            "software",
+            f"{item.name} {item.version}",
+            f"A component of kind {item.kind} of release {release.label}.",
+            [_prop("kind", item.kind), _prop("digest-sha512", item.digest)],
+        )
+
+
+def _component(
+    uuid: str, kind: str, title: str, description: str, props: list[dict[str, str]]
+) -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "type": kind,
+        "title": title,
+        "description": description,
+        "props": props,
+        "status": {"state": "operational"},
     }
+
+
+def _subjects(facts: Facts, names: _Names, about: str) -> list[dict[str, str]]:
+    """Return what an observation is about; that nothing is active is an observation about the ledger."""
+    release = facts.active_release
+    if release is None or about == controls.LEDGER:
+        found = [names(controls.LEDGER)]
+    elif about == controls.RELEASE:
+        found = [names(controls.RELEASE)]
+    else:
+        every = about == controls.COMPONENTS
+        found = [names("component", c.name) for c in release.components if every or c.kind in WEIGHTS]
+    return [{"subject-uuid": uuid, "type": "component"} for uuid in found or [names(controls.RELEASE)]]
+
+
+def _observation(facts: Facts, names: _Names, item: Evidence) -> dict[str, Any]:
+    href = f"#{names('resource', 'ledger')}"
+    whole = {"href": href, "description": f"ledger {facts.ledger.origin}, {facts.ledger.size} entries"}
     entries = [
-        {**ledger, "description": f"entry {index} of ledger {facts.ledger.origin}"} for index in item.entries
+        {
+            "href": href,
+            "description": f"entry {entry.index} of ledger {facts.ledger.origin}",
+            "props": [
+                _prop("entry-index", str(entry.index)),
+                _prop("entry-leaf-sha384", tree.leaf_digest(format_entry(entry)).hex()),
+            ],
+        }
+        for entry in item.entries
     ]
     return {
-        "uuid": str(identifier(facts, "oscal", "observation", item.name)),
+        "uuid": names("observation", item.name),
         "title": item.name,
         "description": item.text,
-        "props": [{"name": "found", "value": "yes" if item.found else "no"}],
+        "props": [_prop("found", "yes" if item.found else "no")],
         "methods": ["EXAMINE"],
         "types": ["control-objective"],
-        "relevant-evidence": entries or [ledger],
+        "subjects": _subjects(facts, names, item.subject),
+        "relevant-evidence": entries or [whole],
         "collected": facts.generated,
     }
 
 
-def _finding(facts: Facts, item: Judged) -> dict[str, Any]:
+def _finding(names: _Names, item: Judged) -> dict[str, Any]:
     state = {"state": "satisfied" if item.satisfied else "not-satisfied"}
-    related = [
-        {"observation-uuid": str(identifier(facts, "oscal", "observation", evidence.name))}
-        for evidence in item.evidence
-    ]
+    related = [{"observation-uuid": names("observation", evidence.name)} for evidence in item.evidence]
     return {
-        "uuid": str(identifier(facts, "oscal", "finding", item.id)),
+        "uuid": names("finding", item.id),
         "title": f"{item.id.upper()} {item.title}",
         "description": item.claim,
         "target": {"type": "objective-id", "target-id": f"{item.id}_obj", "status": state, "remarks": REMARK},
@@ -90,20 +172,20 @@ def _finding(facts: Facts, item: Judged) -> dict[str, Any]:
     }
 
 
-def _back_matter(facts: Facts) -> dict[str, Any]:
+def _back_matter(facts: Facts, names: _Names) -> dict[str, Any]:
     resources = [
         {
-            "uuid": str(identifier(facts, "oscal", "ledger")),
+            "uuid": names("resource", "ledger"),
             "title": f"Ledger {facts.ledger.origin}",
             "description": "Export it with `airlift provenance export --as ledger`; `airlift-verify` checks it.",
             "props": [
-                {"name": "size", "value": str(facts.ledger.size)},
-                {"name": "root-sha384", "value": facts.ledger.root.hex()},
-                {"name": "key-fingerprint", "value": facts.ledger.fingerprint},
+                _prop("size", str(facts.ledger.size)),
+                _prop("root-sha384", facts.ledger.root.hex()),
+                _prop("key-fingerprint", facts.ledger.fingerprint),
             ],
         },
         {
-            "uuid": str(identifier(facts, "oscal", "plan")),
+            "uuid": names("plan"),
             "title": "Assessment plan",
             "description": "None: the evidence was gathered without one.",
         },

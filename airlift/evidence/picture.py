@@ -10,7 +10,7 @@ from airlift.evidence.graph import Box, Line
 from airlift.evidence.names import purl
 from airlift.evidence.page import NOTHING, Markup, join, table, tag, text
 
-SHOWN_COMPONENTS = 14
+SHOWN_COMPONENTS, SHOWN_BUNDLES = 14, 6
 HEADINGS = ("made from", "component", "release", "came in with", "delta from")
 
 
@@ -66,20 +66,20 @@ def _release_box(found: Facts, release: Release) -> Box:
     holders = tuple(
         f"signed by {holder}" for _, holder in controls.signers(found, release.digest, "targets")[:4]
     )
-    approvers = sorted({s.holder for i in found.about(release.digest) if i.kind == "approval" and i.passes
-                        for s in i.signers if s.verified})  # fmt: skip
+    votes = found.votes(release.digest, "approval")
+    signed = [s for item in found.about(release.digest) for s in item.signers if s.verified]
+    approvers = sorted({s.holder for s in signed if votes.get(s.key_id)})
     return Box(
         "r", 2, "release", release.label, (*holders, *(f"approved by {name}" for name in approvers[:4]))
     )
 
 
 def _bundle_boxes(found: Facts, release: Release) -> Iterable[tuple[Box, Line]]:
-    for sha512, bundle in list(found.bundles.items())[-6:]:
-        if bundle.target is None or bundle.target.digest != release.digest:
-            continue
+    for sha512 in found.carriers(release.digest)[-SHOWN_BUNDLES:]:
+        bundle = found.bundles[sha512]
         name = f"b:{sha512}"
         size = sum(chunk.size for chunk in bundle.chunks)
-        holders = [h for _, h in controls.signers(found, release.digest, "bundler")][:1]
+        holders = [h for _, h in controls.signers(found, release.digest, "bundler", sha512)][:1]
         lines = (f"{size:,} bytes of chunks", *(f"made by {holder}" for holder in holders))
         yield Box(name, 3, "bundle", f"bundle {bundle.id}", lines), Line("r", name, "carried by")
         if bundle.baseline is not None:

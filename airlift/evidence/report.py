@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from airlift.evidence import controls, timeline, verification
 from airlift.evidence.controls import Judged
-from airlift.evidence.facts import Attested, Facts
+from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.page import Markup, digest, facts, join, section, short, table, tag, text
 from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
@@ -156,7 +156,11 @@ def _warnings(found: Facts) -> Iterable[str]:
     if against:
         yield f"Attestations by known keys that speak against what they are about: {against}."
     if not found.ledger.witnesses:
-        yield "No witness signed the newest checkpoint; only a kept one shows a history signed with a stolen key."
+        claimed = f" ({', '.join(found.ledger.claimed)}: not verified)" if found.ledger.claimed else ""
+        yield (
+            f"No witness signed the newest checkpoint by the keys given{claimed}; only a kept one shows a history "
+            "signed with a stolen key."
+        )
     if found.ledger.scheme != controls.CNSA:
         yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
     if found.policy.digest != "sha512":
@@ -205,7 +209,7 @@ def _people(found: Facts) -> Markup:
     approvals = [
         [
             text(signer.holder or "unknown"),
-            text("approved" if item.passes else "refused"),
+            text(_approval(found, item, signer)),
             text(_label(found, item.subject)),
             short(signer.key_id),
         ]
@@ -219,6 +223,16 @@ def _people(found: Facts) -> Markup:
             table("Who signed releases and bundles", headers, rows, "Nothing was imported yet."),
             table("Who approved", headers, approvals, "Nobody approved anything."),
         ]
+    )
+
+
+def _approval(found: Facts, item: Attested, signer: Signatory) -> str:
+    """Return what an approval says, and whether it still does: the last word counts."""
+    if not signer.verified:
+        return "says approved; unknown key" if item.passes else "says refused; unknown key"
+    last = found.votes(item.subject, item.kind)[signer.key_id]
+    return ("approved" if item.passes else "refused") + (
+        "" if last == item.passes else ", until a later word"
     )
 
 

@@ -3,14 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.bundle.release import KINDS, Component, FileEntry, Release
+from airlift.bundle.release import KINDS, Component, FileEntry, Parent, Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Facts
-from airlift.evidence.names import SPDX_LICENCES, WEIGHTS, dump, identifier, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
 
 VERSION = "3.0.1"
 CONTEXT = f"https://spdx.org/rdf/{VERSION}/spdx-context.jsonld"
 CREATION = "_:creation"
+AI, DATASET = "ai_AIPackage", "dataset_DatasetPackage"
+AI_REQUIRES = {
+    "suppliedBy",
+    "releaseTime",
+    "software_downloadLocation",
+    "software_packageVersion",
+    "software_primaryPurpose",
+}
+"""What the AI profile requires of a package beyond what the model does (SPDX 3.0.1, class AIPackage)."""
 PURPOSES = {
     **dict.fromkeys(WEIGHTS, "model"),
     "policy": "configuration",
@@ -23,22 +32,26 @@ Json = dict[str, Any]
 
 
 def format(facts: Facts, release: str | None = None) -> bytes:  # noqa: A001 - as in every format of this room
-    """Return the document of the release with this digest, of the active one by default; empty without one."""
-    chosen = facts.releases.get(release or facts.active or "")
-    names = _Names(facts)
+    """Return the document of the release with this digest, of the active one by default; empty if nothing is active.
+
+    Raises:
+        KeyError: there is no such release.
+    """
+    chosen = facts.releases[release] if release is not None else facts.active_release
+    names = _Names(facts, chosen.digest if chosen else "")
     elements = [*_people(facts, names, chosen), *(_elements(facts, names, chosen) if chosen else ())]
     graph = [_creation(facts, names), *elements, _document(facts, names, chosen, elements)]
     return dump({"@context": CONTEXT, "@graph": graph})
 
 
 class _Names:
-    """Gives elements their identifiers."""
+    """Gives the elements of one document their identifiers."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
+    def __init__(self, facts: Facts, release: str) -> None:
+        self.facts, self.release = facts, release
 
     def __call__(self, *parts: str) -> str:
-        return f"urn:uuid:{identifier(self.facts, 'spdx', *parts)}"
+        return f"urn:uuid:{identifier(self.facts, 'spdx', self.release, *parts)}"
 
 
 def _element(kind: str, spdx_id: str, /, **more: Any) -> Json:
@@ -77,14 +90,20 @@ def _document(facts: Facts, names: _Names, release: Release | None, elements: li
         name=f"enclave {facts.enclave}: {release.label if release else 'nothing active'}",
         comment=f"marking {facts.marking}; ledger {facts.ledger.origin}, {facts.ledger.size} entries, root "
         f"(SHA-384) {facts.ledger.root.hex()}",
-        profileConformance=["core", "software", "ai", "dataset", "simpleLicensing"],
-        rootElement=[names("release", release.digest)] if release else [names("agent")],
+        profileConformance=["core", "software", "simpleLicensing", *_further(elements)],
+        rootElement=[names("release")] if release else [names("agent")],
         element=[item["spdxId"] for item in elements],
     )
 
 
+def _further(elements: list[Json]) -> list[str]:
+    """Return the AI profile if there is an AI package, and everything is known that the profile requires of one."""
+    models = [item for item in elements if item["type"] == AI]
+    return ["ai"] if models and all(item.keys() >= AI_REQUIRES for item in models) else []
+
+
 def _elements(facts: Facts, names: _Names, release: Release) -> Iterator[Json]:
-    whole = names("release", release.digest)
+    whole = names("release")
     yield _element(
         "software_Package",
         whole,
@@ -98,46 +117,41 @@ def _elements(facts: Facts, names: _Names, release: Release) -> Iterator[Json]:
     yield _relation(names, "contains", whole, [names("component", c.name) for c in release.components])
     for component in release.components:
         yield from _component(facts, names, release, component)
+    yield from _parents(names, release)
     yield from _requirements(names, release)
 
 
 def _supply(facts: Facts, names: _Names, release: Release) -> Json:
-    """Return who supplied the release and when: its first signer, and the time of the bundle that brought it."""
+    """Return who supplied the release (its first signer) and when the first bundle that carried it was issued."""
     signers = controls.signers(facts, release.digest, "targets")
-    issued = [b.issued for b in facts.bundles.values() if b.target and b.target.digest == release.digest]
+    issued = [facts.bundles[carrier].issued for carrier in facts.carriers(release.digest)]
     return {
-        "suppliedBy": names("signer", signers[0][0]) if signers else names("agent"),
-        "releaseTime": min(issued, default=facts.generated),
+        **({"suppliedBy": names("signer", signers[0][0])} if signers else {}),
+        **({"releaseTime": min(issued)} if issued else {}),
     }
 
 
 def _component(facts: Facts, names: _Names, release: Release, item: Component) -> Iterator[Json]:
     here = names("component", item.name)
-    kind = "ai_AIPackage" if item.kind in WEIGHTS else "software_Package"
-    if item.kind == "data":
-        kind = "dataset_DatasetPackage"
-    more: Json = _supply(facts, names, release)
-    if kind == "dataset_DatasetPackage":
-        more |= {
-            "builtTime": more["releaseTime"],
-            "originatedBy": [more["suppliedBy"]],
-            "dataset_datasetType": ["other"],
-        }
+    address = purl(item)
     yield _element(
-        kind,
+        AI if item.kind in WEIGHTS else DATASET if item.kind == "data" else "software_Package",
         here,
         name=item.name,
         software_packageVersion=item.version,
         software_primaryPurpose=PURPOSES[item.kind],
-        software_downloadLocation=purl(item) or f"urn:airlift:component:{item.digest}",
         comment=f"{item.kind}; digest (SHA-512 of its list of files, airlift SPEC 5.1-2) {item.digest}",
-        **more,
+        **({"software_downloadLocation": address} if address else {}),
+        **({"dataset_datasetType": ["noAssertion"]} if item.kind == "data" else {}),
+        **_supply(facts, names, release),
     )
     for entry in item.files:
         yield _file(names, item, entry)
     yield _relation(names, "contains", here, [names("file", item.name, entry.path) for entry in item.files])
     yield from _licence(names, item, here)
-    yield from _parents(names, item, here)
+    if item.parents:
+        ends = [_parent_name(names, release, parent) for parent in item.parents]
+        yield _relation(names, "descendantOf", here, list(dict.fromkeys(ends)))
 
 
 def _file(names: _Names, item: Component, entry: FileEntry) -> Json:
@@ -157,32 +171,38 @@ def _digest(algorithm: str, value: str) -> Json:
 def _licence(names: _Names, item: Component, here: str) -> Iterator[Json]:
     if not item.license:
         return
-    name = names("licence", item.name)
-    if item.license in SPDX_LICENCES:
+    name, expression = names("licence", item.name), licence(item.license)
+    if expression is not None:
         yield _element(
-            "simplelicensing_LicenseExpression", name, simplelicensing_licenseExpression=item.license
+            "simplelicensing_LicenseExpression", name, simplelicensing_licenseExpression=expression
         )
     else:
         yield _element("simplelicensing_SimpleLicensingText", name, simplelicensing_licenseText=item.license)
     yield _relation(names, "hasDeclaredLicense", here, [name])
 
 
-def _parents(names: _Names, item: Component, here: str) -> Iterator[Json]:
-    """Yield what a component was made from; nothing is said of it that the release does not say."""
-    ends = []
-    for parent in item.parents:
-        name = names("parent", parent.name, parent.version, parent.digest)
-        ends.append(name)
-        yield _element(
-            "software_Package",
-            name,
-            name=parent.name,
-            software_packageVersion=parent.version,
-            software_primaryPurpose=PURPOSES[item.kind],
-            comment=f"{item.name} {item.version}: {parent.relation}; digest {parent.digest or 'unknown'}",
-        )
-    if ends:
-        yield _relation(names, "descendantOf", here, ends)
+def _parent_name(names: _Names, release: Release, parent: Parent) -> str:
+    """Return the identifier of a parent: that of the release's own component if it is one, by name and digest."""
+    for item in release.components:
+        if (item.name, item.digest) == (parent.name, parent.digest):
+            return names("component", item.name)
+    return names("parent", parent.name, parent.version, parent.digest)
+
+
+def _parents(names: _Names, release: Release) -> Iterator[Json]:
+    """Yield what components were made from that is not in the release itself, each once."""
+    named = {names("component", item.name) for item in release.components}
+    for parent in (parent for item in release.components for parent in item.parents):
+        name = _parent_name(names, release, parent)
+        if name not in named:
+            named.add(name)
+            yield _element(
+                "software_Package",
+                name,
+                name=parent.name,
+                software_packageVersion=parent.version,
+                comment=f"parent of a component; digest (airlift SPEC 5.1-2) {parent.digest or 'unknown'}",
+            )
 
 
 def _requirements(names: _Names, release: Release) -> Iterator[Json]:

@@ -16,7 +16,8 @@ def ledger(found: Facts) -> Markup:
         ("entries", text(kept.size)),
         ("root (SHA-384)", digest(kept.root.hex())),
         ("key", join([text(kept.scheme), Markup(", fingerprint "), digest(kept.fingerprint)])),
-        ("witnesses", text(", ".join(kept.witnesses) or "none")),
+        ("witnesses", text(", ".join(kept.witnesses) or "none whose key was given")),
+        *([("claimed, not verified", text(", ".join(kept.claimed)))] if kept.claimed else []),
     ]
     note = Markup("\n".join(_whole(line) for line in kept.checkpoint.decode().split("\n")))
     return join([facts(rows), tag("h3", text("Newest checkpoint")), tag("pre", note, class_="note")])
@@ -32,7 +33,7 @@ def instructions(found: Facts) -> Markup:
     commands = (
         f"airlift provenance export --as ledger --output ledger.jsonl    # in enclave {found.enclave}",
         f"airlift-verify ledger.jsonl --public-key ledger.pub --origin {found.ledger.origin}",
-        "airlift provenance report --output again.html    # in the enclave: the same record gives the same page",
+        "airlift provenance report --output again.html    # in the enclave, with the same --witness and --controls",
     )
     steps = (
         "Export the ledger; take its public key from elsewhere than the enclave. Its fingerprint stands above.",

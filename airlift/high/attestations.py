@@ -121,10 +121,8 @@ def count(
 
     What each key said last is what it says (:mod:`airlift.policy.votes`).
     """
-    known, found = (
-        members(enclave, state),
-        [(item.entry.index, load(enclave, item.digest)) for item in about(enclave, release)],
-    )
+    known = members(enclave, state)
+    found = [(item.entry.index, load(enclave, item.digest)) for item in about(enclave, release)]
     if verified is not None:
         found += [(state.size, item) for item, subject in carried(verified) if subject == release]
     said: dict[str, list[Said]] = {}

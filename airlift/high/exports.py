@@ -1,18 +1,22 @@
 """Exports: write what the record says in the formats that others read, and the report (SPEC 15)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from airlift import files
+from airlift.errors import UsageError
 from airlift.evidence import cyclonedx, intoto, oscal, spdx
 from airlift.evidence import report as page
 from airlift.evidence.facts import Facts
 from airlift.high.enclave import Enclave
 from airlift.high.facts import gather
 from airlift.high.output import check_new
+from airlift.trust.keys import PublicKey
 
+OF_RELEASE = ("cyclonedx", "spdx")
+"""The formats that are about one release."""
 FORMATS: Mapping[str, Callable[[Facts, str | None], bytes]] = {
     "cyclonedx": cyclonedx.format,
     "spdx": spdx.format,
@@ -41,29 +45,43 @@ def export(
     now: datetime,
     release: str | None = None,
     controls: Path | None = None,
+    witnesses: Collection[PublicKey] = (),
 ) -> DocumentResult:
     """Write the document of ``kind`` about an installed release, by default the active one.
 
+    ``witnesses`` are keys of witnesses that whoever asks knows.
+
     Raises:
         ExistsError: ``output`` exists.
+        UsageError: a release or controls for a kind of document that is not about one.
         NotHeldError: the release is not installed.
         LedgerError, SignatureError: the record was changed.
     """
     check_new(output)
+    for given, word, kinds in ((release, "--release", OF_RELEASE), (controls, "--controls", ("oscal",))):
+        if given is not None and kind not in kinds:
+            raise UsageError(f"{word} is for {' and '.join(kinds)}", hint=f"leave {word} out for {kind}")
     chosen = enclave.find_release(release, enclave.state()).digest if release is not None else None
-    facts = gather(enclave, now, controls_file=controls)
+    facts = gather(enclave, now, controls_file=controls, witnesses=witnesses)
     return write(facts, FORMATS[kind](facts, chosen), output, chosen)
 
 
-def report(enclave: Enclave, output: Path, *, now: datetime, controls: Path | None = None) -> DocumentResult:
-    """Write the report about an enclave.
+def report(
+    enclave: Enclave,
+    output: Path,
+    *,
+    now: datetime,
+    controls: Path | None = None,
+    witnesses: Collection[PublicKey] = (),
+) -> DocumentResult:
+    """Write the report about an enclave; ``witnesses`` as in :func:`export`.
 
     Raises:
         ExistsError: ``output`` exists.
         LedgerError, SignatureError: the record was changed.
     """
     check_new(output)
-    facts = gather(enclave, now, controls_file=controls)
+    facts = gather(enclave, now, controls_file=controls, witnesses=witnesses)
     return write(facts, page.format(facts), output)
 
 

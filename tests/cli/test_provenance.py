@@ -124,7 +124,34 @@ def test_documents(running: World, kind: str) -> None:
     if kind in {"cyclonedx", "spdx"}:
         words = ("provenance", "export", "--as", kind, "--output", "other.json", "--release")
         running.quick(*words, "demo@9").expect(5)
-        assert not (running.folder / "other.json").exists()
+    else:
+        words = ("provenance", "export", "--as", kind, "--output", "other.json", "--release")
+        running.quick(*words, "demo@1").expect(2)
+    if kind != "oscal":
+        running.quick(*words[:-1], "--controls", "own.yaml").expect(2)
+    assert not (running.folder / "other.json").exists()
+
+
+def test_witnesses_are_those_whose_keys_are_given(running: World) -> None:
+    running.quick("provenance", "witness", "--key", "keys/officer-ed.key", "--name", "ed").expect(0)
+
+    def state(name: str, *words: str) -> object:
+        running.quick("provenance", "export", "--as", "oscal", "--output", name, *words).expect(0)
+        result = json.loads((running.folder / name).read_text())["assessment-results"]["results"][0]
+        (told,) = (o["description"] for o in result["observations"] if o["title"] == "witness")
+        (found,) = (f for f in result["findings"] if f["target"]["target-id"] == "au-9_obj")
+        return found["target"]["status"]["state"], told
+
+    known = ("--witness", "keys/officer-ed.pub")
+    assert state("with.json", *known) == ("satisfied", "newest checkpoint countersigned by ed")
+    assert state("without.json") == (
+        "not-satisfied",
+        "newest checkpoint countersigned by nobody whose key was given; it also bears the name ed, not verified",
+    )
+    page = running.quick("provenance", "report", "--output", "r.html", *known).expect(0)
+    assert "No witness" not in (running.folder / "r.html").read_text(), page.err
+    running.quick("provenance", "report", "--output", "s.html", "--witness", "keys/nobody.pub").expect(7)
+    running.quick("provenance", "export", "--as", "ledger", "--output", "l.jsonl", *known).expect(2)
 
 
 def test_the_report(running: World) -> None:

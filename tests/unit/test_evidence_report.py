@@ -21,6 +21,7 @@ from airlift.ledger.entry import Entry
 from airlift.shown import MAX_TEXT, clean
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave
+from tests.support.facts import attested, bundle
 from tests.unit.test_evidence_exports import CASES, HOSTILE, rich, sample
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -165,6 +166,32 @@ def test_nothing_to_warn_of() -> None:
     found = rich()
     calm = replace(found, ledger=replace(found.ledger, witnesses=("auditor",)))
     assert "every check that this page makes came out well" in "".join(Page(report.format(calm)).words)
+
+
+def test_an_approval_that_was_withdrawn_is_shown_as_such() -> None:
+    found = rich()
+    release = found.active_release
+    assert release is not None
+    given = report.format(found).decode()
+    assert given.count("approved by Ivy Security") == 1
+    later = attested(release, "approval", 1, 9, passes=False)
+    withdrawn = report.format(replace(found, attestations=(*found.attestations, later))).decode()
+    assert "approved by Ivy Security" not in withdrawn
+    assert "approved, until a later word" in withdrawn
+    assert "1 of 2 approval" in withdrawn
+    again = replace(found, attestations=(*found.attestations, later, attested(release, "approval", 1, 10)))
+    assert "refused, until a later word" in report.format(again).decode()
+
+
+def test_the_bundles_that_brought_the_release_are_drawn_however_many_came_since() -> None:
+    found = rich()
+    release = found.active_release
+    assert release is not None
+    other = next(r for digest, r in found.releases.items() if digest != found.active)
+    bundles = [bundle(20, release, None), *(bundle(n, other, None) for n in range(21, 29))]
+    shown = report.format(replace(found, bundles={b.digest: b for b in bundles})).decode()
+    assert "bundle alpha-20" in shown
+    assert "bundle alpha-28" not in shown.split('id="timeline"')[0]
 
 
 def test_long_histories_are_bounded() -> None:
