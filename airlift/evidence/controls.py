@@ -129,11 +129,27 @@ def _quorum(facts: Facts, kind: str) -> _Finding:
     quorum = dict(facts.policy.attestations).get(kind)
     if quorum is None:
         return False, f"policy asks for no {kind} attestations", (), RELEASE
-    subject = facts.active or ""
-    votes = facts.votes(subject, kind)
-    speaking = {(subject, key) for key in facts.voters[kind] if votes.get(key)}
+    speaking = _voters(facts, kind)
     text = f"{len(speaking)} of {quorum.threshold} {kind} attestations that policy asks for"
     return len(speaking) >= quorum.threshold, text, _recording(facts, kind, speaking), RELEASE
+
+
+def _gate(facts: Facts, kind: str) -> _Finding:
+    quorum = dict(facts.policy.attestations).get(kind)
+    switch = facts.switch()
+    if quorum is None or switch is None:
+        return False, f"policy asks for no {kind} attestations, or nothing is active", (), RELEASE
+    speaking = _voters(facts, kind, switch.index)
+    text = f"{len(speaking)} of {quorum.threshold} {kind} attestations before entry {switch.index} made it active"
+    before = [entry for entry in _recording(facts, kind, speaking) if entry.index < switch.index]
+    return len(speaking) >= quorum.threshold, text, [*before, switch], RELEASE
+
+
+def _voters(facts: Facts, kind: str, before: int | None = None) -> set[tuple[str, str]]:
+    """Return the active release with each of policy's keys that speaks for it."""
+    subject = facts.active or ""
+    votes = facts.votes(subject, kind, before)
+    return {(subject, key) for key in facts.voters[kind] if votes.get(key)}
 
 
 def _recording(facts: Facts, kind: str, speaking: Collection[tuple[str, str]]) -> list[Entry]:
@@ -201,6 +217,7 @@ _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {
     "entry": _entry,
     "attestation": _attestation,
     "quorum": _quorum,
+    "gate": _gate,
     "ledger": _ledger,
     "witness": _witness,
     "authority": _authority,

@@ -9,6 +9,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
 from airlift.ledger.entry import Entry
+from airlift.ledger.query import SWITCHES
 from airlift.policy.document import Policy
 from airlift.policy.votes import Said, votes
 
@@ -98,6 +99,11 @@ class Facts:
         """The release that runs, if any."""
         return self.releases.get(self.active) if self.active else None
 
+    def switch(self) -> Entry | None:
+        """Return the entry that last made the active release active, if any is."""
+        found = (e for e in reversed(self.entries) if e.type in SWITCHES and e.release == self.active)
+        return next(found, None) if self.active is not None else None
+
     def imports(self) -> tuple[Entry, ...]:
         """Return the import-commit entries, in order: who signed what came in is in their details."""
         return tuple(entry for entry in self.entries if entry.type == "import-commit")
@@ -106,15 +112,16 @@ class Facts:
         """Return the entry at ``index``, which must be one that documents tell of."""
         return self.entries[bisect_left(self.entries, index, key=lambda entry: entry.index)]
 
-    def votes(self, digest: str, kind: str) -> Mapping[str, bool]:
+    def votes(self, digest: str, kind: str, before: int | None = None) -> Mapping[str, bool]:
         """Return what each known key says in the end about a release or bundle (SPEC 4.5-5), by its id.
 
-        Provenance states and does not judge: who states it speaks for what it is about.
+        With ``before`` only what entries before that index recorded is heard. Provenance states and does not judge:
+        who states it speaks for what it is about.
         """
         return votes(
             Said(item.keys, item.passes or kind == "provenance", item.entry)
             for item in self.about(digest)
-            if item.kind == kind
+            if item.kind == kind and (before is None or item.entry < before)
         )
 
     def about(self, digest: str) -> tuple[Attested, ...]:

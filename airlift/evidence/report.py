@@ -13,7 +13,6 @@ from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
 
 SHOWN_EVENTS = 200
-SWITCHES = frozenset({"activate-commit", "rollback-commit"})
 _SECTIONS = (
     ("active", "What is active"),
     ("attention", "What to know first"),
@@ -97,9 +96,7 @@ def _active(found: Facts) -> Markup:
     release = found.active_release
     if release is None:
         return tag("p", text("No release is active."), class_="none")
-    since = next(
-        (e for e in reversed(found.entries) if e.type in SWITCHES and e.release == release.digest), None
-    )
+    since = found.switch()
     rows = [
         ("release", tag("strong", text(release.label))),
         ("digest (SHA-512)", digest(release.digest)),

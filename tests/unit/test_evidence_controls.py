@@ -100,6 +100,37 @@ def test_a_quorum_counts_the_keys_that_policy_names_and_no_others() -> None:
     assert not evidence(replace(both, voters={"approval": frozenset(SPEAKERS[:2])}), "quorum approval").found
 
 
+def test_an_approval_after_the_fact_is_no_gate() -> None:
+    later = Entry(12, "2026-11-20T12:00:00Z", "attestation", "operator", rich().active, None, {})
+    found = replace(rich(), entries=(*rich().entries, later))
+    release, switch = active(found), found.switch()
+    assert switch is not None
+    assert (switch.index, switch.type, switch.release) == (11, "rollback-commit", release.digest)
+
+    def gate(*said: Attested) -> Evidence:
+        return evidence(saying(*said, base=found), "gate approval")
+
+    before = [attested(release, "approval", n, 2) for n in (1, 2)]
+    after = [attested(release, "approval", n, 12) for n in (1, 2)]
+    passed = gate(*before)
+    assert (passed.found, passed.text) == (
+        True,
+        "2 of 2 approval attestations before entry 11 made it active",
+    )
+    assert [entry.index for entry in passed.entries] == [2, 11]
+    late = gate(before[0], after[1])
+    assert (late.found, late.text) == (False, "1 of 2 approval attestations before entry 11 made it active")
+    assert evidence(saying(before[0], after[1], base=found), "quorum approval").found
+    withdrawn = [attested(release, "approval", n, 3, passes=False) for n in (1, 2)]
+    assert not gate(*before, *withdrawn, *after).found
+    regretted = [attested(release, "approval", n, 12, passes=False) for n in (1, 2)]
+    assert gate(*before, *regretted).found  # it was let through then
+    never = replace(saying(*before), entries=tuple(e for e in found.entries if "commit" not in e.type))
+    assert not evidence(never, "gate approval").found
+    assert not evidence(saying(*before), "gate scan").found
+    assert not evidence(replace(saying(*before), active=None), "gate approval").found
+
+
 def test_one_key_that_approves_twice_is_one_vote() -> None:
     release = active(rich())
     twice = saying(attested(release, "approval", 1, 2), attested(release, "approval", 1, 6))
