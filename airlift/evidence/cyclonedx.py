@@ -10,6 +10,9 @@ from airlift.evidence.facts import Attested, Facts
 from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
 
 VERSION = "1.6"
+SCHEMA = f"http://cyclonedx.org/schema/bom-{VERSION}.schema.json"
+DATA = {"data": "dataset", "policy": "configuration", "prompt": "configuration", "tokenizer": "configuration"}
+"""What CycloneDX calls the data of a kind of component; other kinds are ``other``."""
 Json = dict[str, Any]
 
 
@@ -21,6 +24,7 @@ def format(facts: Facts, release: str | None = None) -> bytes:  # noqa: A001 - a
     """
     chosen = facts.releases[release] if release is not None else facts.active_release
     document: Json = {
+        "$schema": SCHEMA,
         "bomFormat": "CycloneDX",
         "specVersion": VERSION,
         "serialNumber": f"urn:uuid:{identifier(facts, 'cyclonedx', chosen.digest if chosen else '')}",
@@ -84,6 +88,9 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
         found["pedigree"] = {"ancestors": ancestors}
     if item.kind in WEIGHTS:
         found["modelCard"] = _model_card(facts, release, item)
+    else:
+        kind = DATA.get(item.kind, "other")
+        found["data"] = [{"type": kind, "name": item.name, "classification": str(release.marking)}]
     return found
 
 

@@ -136,6 +136,8 @@ def test_a_bill_of_materials_says_what_is_there() -> None:
     base, docs, guard, data = document["components"]
     assert [item["type"] for item in (base, docs, guard, data)] == [*["machine-learning-model"] * 3, "data"]
     assert base["purl"].startswith("pkg:huggingface/org/base@0123")
+    assert data["data"] == [{"type": "dataset", "name": "tests", "classification": "UNCLASSIFIED"}]
+    assert "data" not in guard
     assert base["licenses"] == [{"license": {"name": "Our own licence, version 2"}}]
     assert docs["licenses"] == [{"license": {"id": "Apache-2.0"}}]
     assert [(a["name"], a["version"]) for a in base["pedigree"]["ancestors"]] == [
