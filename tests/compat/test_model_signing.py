@@ -3,56 +3,126 @@
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from airlift.errors import SignatureError
 from airlift.high.import_ import import_
 from airlift.low.release import release
 from tests.compat.crossing import stack
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.enclaves import fresh, operator
-from tests.vectors.make_vendor import private_pem, public_pem
+from tests.vectors.make_vendor import certificate, pem, private_pem, public_pem
+
+METHODS = ("key", "certificate")
 
 
-def vendored(site: Site, tool: str, version: str, base: str, key: ec.EllipticCurvePrivateKey) -> None:
-    """Release ``base`` signed by its vendor, and a guard."""
+@dataclass(frozen=True)
+class Vendor:
+    """Somebody who signs models by one method: the files that the tool signs with, and what others trust."""
+
+    method: str
+    tool: str
+    folder: Path
+
+    def make(self) -> None:
+        """Write keys, and for the method ``certificate`` a chain: root, intermediate, who signs."""
+        self.folder.mkdir()
+        key, top, middle = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+        (self.folder / "private.pem").write_bytes(private_pem(key))
+        (self.folder / "key.pub").write_text(public_pem(key))
+        root = certificate("Root", top, authority=True, signs=False)
+        between = certificate("Between", middle, (root, top), authority=True, signs=False)
+        (self.folder / "root.pem").write_text(pem(root))
+        (self.folder / "between.pem").write_text(pem(between))
+        (self.folder / "leaf.pem").write_text(pem(certificate("Vendor", key, (between, middle))))
+
+    def run(
+        self, verb: str, model: Path, signature: Path, **options: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the tool over a model's folder; options name files of this vendor."""
+        given = [word for name, file in options.items() for word in (f"--{name}", self.folder / file)]
+        return subprocess.run(
+            [self.tool, verb, self.method, model, "--signature", signature, *given],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+
+    def sign(self, model: Path, signature: Path) -> None:
+        """Sign a model."""
+        chain = {"signing_certificate": "leaf.pem", "certificate_chain": "between.pem"}
+        done = self.run(
+            "sign",
+            model,
+            signature,
+            private_key="private.pem",
+            **(chain if self.method == "certificate" else {}),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def accepts(self, model: Path, signature: Path) -> bool:
+        """Say whether the tool verifies a model."""
+        trust = {"public_key": "key.pub"} if self.method == "key" else {"certificate_chain": "root.pem"}
+        return self.run("verify", model, signature, **trust).returncode == 0
+
+    def stated(self) -> dict[str, object]:
+        """Return what a release manifest says of this vendor's signature."""
+        if self.method == "key":
+            return {"path": "model.sig", "public_key": "../../vendor/key.pub"}
+        return {"path": "model.sig", "certificates": ["../../vendor/root.pem"]}
+
+
+@pytest.fixture(params=METHODS)
+def vendor(request: pytest.FixtureRequest, tmp_path: Path, require_tool: Callable[[str], str]) -> Vendor:
+    """Return a vendor who signs by each method in turn."""
+    tool = require_tool(os.environ.get("AIRLIFT_MODEL_SIGNING", "model_signing"))
+    made = Vendor(request.param, tool, tmp_path / "vendor")
+    made.make()
+    return made
+
+
+def vendored(site: Site, vendor: Vendor, version: str, base: str) -> Path:
+    """Release ``base`` signed by its vendor, and a guard; return the folder of what was released."""
     path = site.manifest(stack(base, "guard-2.0"), version)
-    (path.parent / "private.pem").write_bytes(private_pem(key))
-    (path.parent / "vendor.pub").write_text(public_pem(key))
-    signature = path.parent / "model.sig"
-    subprocess.run(
-        [tool, "sign", "key", path.parent / "base", "--private_key", path.parent / "private.pem",
-         "--signature", signature],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    vendor.sign(path.parent / "base", path.parent / "model.sig")
     document = yaml.safe_load(path.read_text())
-    document["components"][0]["vendor_signature"] = {"path": "model.sig", "public_key": "vendor.pub"}
+    document["components"][0]["vendor_signature"] = vendor.stated()
     path.write_text(yaml.safe_dump(document))
     release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
+    return path.parent
 
 
-def test_the_vendors_tool_accepts_what_a_delta_installed(
-    tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
-    tool = require_tool(os.environ.get("AIRLIFT_MODEL_SIGNING", "model_signing"))
+def test_the_vendors_tool_accepts_what_a_delta_installed(tmp_path: Path, vendor: Vendor) -> None:
     site = signed_site(tmp_path)
     keys.write(site.keys, "ledger")
-    key = ec.generate_private_key(ec.SECP256R1())
-    vendored(site, tool, "1", "base-1.0", key)
-    vendored(site, tool, "2", "base-1.1", key)
+    vendored(site, vendor, "1", "base-1.0")
+    folder = vendored(site, vendor, "2", "base-1.1")
     place = fresh(tmp_path / "enclave", site)
     full = site.bundle("assistant@1", "full", from_="none")
     delta = site.bundle("assistant@2", "delta", from_="assistant@1")
     for bundle in (full, delta):
         import_(place, [item.path for item in bundle.volumes], operator=operator(), activate=True)
     assert delta.chunk_bytes < delta.target_bytes / 2
-    folder = site.folder / "source-2"
-    done = subprocess.run(
-        [tool, "verify", "key", place.active / "base", "--public_key", folder / "vendor.pub",
-         "--signature", folder / "model.sig"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert vendor.accepts(place.active / "base", folder / "model.sig")
+    assert not vendor.accepts(place.active / "guard", folder / "model.sig")
+    with place.ledger() as log:
+        said = [e.detail["vendor_signatures"] for e in log.entries(types=("import-commit",))]
+    assert [(item["component"], item["method"]) for (item,) in said] == [("base", vendor.method)] * 2
+
+
+def test_a_model_that_its_vendor_did_not_sign_is_refused(tmp_path: Path, vendor: Vendor) -> None:
+    site = signed_site(tmp_path)
+    path = site.manifest(stack("base-1.0", "guard-2.0"), "1")
+    stranger = Vendor(vendor.method, vendor.tool, tmp_path / "stranger")
+    stranger.make()
+    stranger.sign(path.parent / "base", path.parent / "model.sig")
+    document = yaml.safe_load(path.read_text())
+    document["components"][0]["vendor_signature"] = vendor.stated()
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(SignatureError):
+        release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
+    assert not vendor.accepts(path.parent / "base", path.parent / "model.sig")
