@@ -1,9 +1,9 @@
 """What the report draws of a release: where its components come from, and what brought it (SPEC 15.6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from airlift.bundle.release import Component, Release
+from airlift.bundle.release import Component, Parent, Release
 from airlift.evidence import controls, graph
 from airlift.evidence.facts import Facts
 from airlift.evidence.graph import Box, Line
@@ -33,30 +33,38 @@ def picture(found: Facts) -> Markup:
     return join([drawn, tag("p", text(note), class_="none") if note else NOTHING, _origins(release)])
 
 
-def _component_boxes(shown: Iterable[Component]) -> Iterable[Box]:
-    drawn = set()
+def _component_boxes(shown: Sequence[Component]) -> Iterable[Box]:
+    drawn = {f"c:{component.name}" for component in shown}
     for component in shown:
         yield Box(
             f"c:{component.name}", 1, "component", component.name, (f"{component.kind} {component.version}",)
         )
         yield Box(f"s:{component.name}", 0, "source", *_source(component))
         for parent in component.parents:
-            name = f"p:{parent.name}@{parent.version}"
+            name = _parent(parent, shown)
             if name not in drawn:
                 drawn.add(name)
                 yield Box(name, 0, "base", f"{parent.name} {parent.version}", ("parent component",))
 
 
-def _component_lines(shown: Iterable[Component]) -> Iterable[Line]:
+def _component_lines(shown: Sequence[Component]) -> Iterable[Line]:
     for component in shown:
         yield Line(f"s:{component.name}", f"c:{component.name}", "gathered from")
         for parent in component.parents:
-            yield Line(f"p:{parent.name}@{parent.version}", f"c:{component.name}", parent.relation)
+            yield Line(_parent(parent, shown), f"c:{component.name}", parent.relation)
+
+
+def _parent(parent: Parent, shown: Sequence[Component]) -> str:
+    """Return the box of a parent: that of a component if it is one, by name and digest; else one of its own."""
+    for component in shown:
+        if (component.name, component.digest) == (parent.name, parent.digest):
+            return f"c:{component.name}"
+    return f"p:{parent.name}@{parent.version} {parent.digest}"
 
 
 def _source(component: Component) -> tuple[str, tuple[str, ...]]:
     """Return title and lines of the box of a component's source."""
-    vendor = ("vendor's signature verified",) if component.vendor_signature else ()
+    vendor = ("signed by its vendor",) if component.vendor_signature else ()
     if component.source.get("kind") == "hub":
         return str(component.source["repo"]), (f"commit {component.source['revision'][:12]}", *vendor)
     return PurePosixPath(str(component.source.get("path"))).name or "/", ("path on the low side", *vendor)

@@ -139,7 +139,7 @@ def test_hostile_text_is_shown_as_text() -> None:
 def test_what_it_tells() -> None:
     found = rich()
     shown = "".join(Page(report.format(found)).words)
-    for expected in ("assistant@1", "SECRET//NOFORN", "adapter-of", "tuned-from", "vendor's signature verified",
+    for expected in ("assistant@1", "SECRET//NOFORN", "adapter-of", "tuned-from", "signed by its vendor",
                      "Dan Release", "signature-invalid", "rolled back", "AU-9", "airlift-verify"):  # fmt: skip
         assert expected in shown
     assert found.ledger.root.hex() in shown
@@ -166,6 +166,14 @@ def test_nothing_to_warn_of() -> None:
     found = rich()
     calm = replace(found, ledger=replace(found.ledger, witnesses=("auditor",)))
     assert "every check that this page makes came out well" in "".join(Page(report.format(calm)).words)
+
+
+def test_a_parent_in_the_release_is_drawn_as_that_component() -> None:
+    drawn = report.format(rich()).decode().split('id="lineage-h"')[1].split("</svg>")[0]
+    assert drawn.count(">base<") == 1
+    assert drawn.count("adapter-of") == 1
+    assert drawn.count(">seed 0.9<") == 1
+    assert drawn.count("parent component") == 2 * 2  # in a box, and in its title
 
 
 def test_an_approval_that_was_withdrawn_is_shown_as_such() -> None:
