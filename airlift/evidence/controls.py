@@ -12,6 +12,7 @@ from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
 from airlift.ledger.entry import Entry
 from airlift.policy.judge import is_within_ceiling
+from airlift.trust.statement import STATING
 
 FILE = "controls.yaml"
 SCHEMA = "controls.schema.json"
@@ -158,7 +159,7 @@ def _recording(facts: Facts, kind: str, speaking: Collection[tuple[str, str]]) -
         item.entry
         for item in facts.attestations
         if item.kind == kind
-        and (item.passes or kind == "provenance")
+        and (item.passes or kind in STATING)
         and any((item.subject, key) in speaking for key in item.keys)
     }
     return [facts.entry(index) for index in sorted(found)]

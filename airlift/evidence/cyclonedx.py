@@ -8,6 +8,7 @@ from airlift.bundle.release import KINDS, Component, FileEntry, Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts
 from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
+from airlift.trust.statement import STATING
 
 VERSION = "1.6"
 SCHEMA = f"http://cyclonedx.org/schema/bom-{VERSION}.schema.json"
@@ -62,9 +63,7 @@ def _metadata(facts: Facts, release: Release | None) -> Json:
 
 def _told(item: Attested) -> str:
     holders = ", ".join(signer.holder or signer.key_id for signer in item.signers if signer.verified)
-    verdict = (
-        "passes" if item.passes else "states" if item.kind in {"provenance", "other"} else "does not pass"
-    )
+    verdict = "passes" if item.passes else "states" if item.kind in STATING else "does not pass"
     return f"{item.kind} {verdict}, signed by {holders or 'nobody known'}, SHA-512 {item.digest}"
 
 

@@ -12,6 +12,7 @@ from airlift.ledger.entry import Entry
 from airlift.ledger.query import SWITCHES
 from airlift.policy.document import Policy
 from airlift.policy.votes import Said, votes
+from airlift.trust.statement import STATING
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Facts:
         who states it speaks for what it is about.
         """
         return votes(
-            Said(item.keys, item.passes or kind == "provenance", item.entry)
+            Said(item.keys, item.passes or kind in STATING, item.entry)
             for item in self.about(digest)
             if item.kind == kind and (before is None or item.entry < before)
         )

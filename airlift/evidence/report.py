@@ -11,6 +11,7 @@ from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.page import Markup, digest, facts, join, section, short, table, tag, text
 from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
+from airlift.trust.statement import STATING
 
 SHOWN_EVENTS = 200
 _SECTIONS = (
@@ -167,8 +168,7 @@ def _warnings(found: Facts) -> Iterable[str]:
 
 
 def _speaks_against(item: Attested) -> bool:
-    judges = item.kind not in {"provenance", "other"}
-    return judges and not item.passes and any(signer.verified for signer in item.signers)
+    return item.kind not in STATING and not item.passes and any(signer.verified for signer in item.signers)
 
 
 # -- timeline ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, FileEntry, Release
 from airlift.errors import NotHeldError
 from airlift.ledger.entry import Entry
+from airlift.trust.statement import STATING
 
 PREFIX_HEX = 8
 _Key = tuple[str, str, str]
@@ -235,7 +236,7 @@ def _attestations(record: Record, subject: str) -> Iterator[Node]:
 
 def _attestation(item: dict[str, Any], entry: Entry) -> Node:
     kind, holders = str(item.get("kind")), item.get("holders")
-    relation = "attested-by" if item.get("passes") or kind in {"provenance", "other"} else "spoken-against-by"
+    relation = "attested-by" if item.get("passes") or kind in STATING else "spoken-against-by"
     verb = "approved-by" if kind == "approval" and item.get("passes") else "signed-by"
     keys = (
         Node("key", holder, None, key, verb)

@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
-from airlift.low import known, outstanding, signing
+from airlift.low import attestations, known, outstanding, signing
 from airlift.low.depot import Depot
 from airlift.low.known import Acknowledged
+from airlift.trust.statement import STATING, Statement
 
 PUBLISHED, PENDING, DROPPED = "published", "pending", "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRelease:
-    """A release; ``state`` is published, pending, or dropped (its change was replaced before it was signed)."""
+    """A release; ``state`` is published, pending, or dropped (its change was replaced before it was signed).
+
+    ``attestations`` are the kinds of those that bundles of it carry, with what they say.
+    """
 
     release: str
     digest: str
@@ -20,6 +24,7 @@ class ListedRelease:
     components: tuple[str, ...]
     files: int
     bytes: int
+    attestations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,18 @@ def _releases(depot: Depot) -> tuple[ListedRelease, ...]:
                 components=tuple(f"{item.name} {item.version}" for item in release.components),
                 files=sum(1 for _ in release.files()),
                 bytes=sum(contents.values()),
+                attestations=tuple(
+                    _said(item.statement) for item in attestations.load(depot, release.digest)
+                ),
             )
         )
     return tuple(found)
+
+
+def _said(stated: Statement) -> str:
+    """Return the kind of a statement, and whether it passes if it is of a kind that judges."""
+    verdict = "passes" if stated.passes else "does not pass"
+    return stated.kind if stated.kind in STATING else f"{stated.kind} {verdict}"
 
 
 def _bundles(depot: Depot) -> tuple[ListedBundle, ...]:

@@ -27,6 +27,8 @@ SCAN, APPROVAL, EVALUATION, CUSTODY = "scan", "approval", "evaluation", "custody
 PROVENANCE, OTHER = "provenance", "other"
 ATTESTED = (SCAN, APPROVAL, EVALUATION, CUSTODY)
 """The kinds that policy may ask for."""
+STATING = frozenset({PROVENANCE, OTHER})
+"""The kinds that state something and pass no judgement."""
 
 MAX_SUBJECTS = 64
 _PASS, _FAIL = "pass", "fail"

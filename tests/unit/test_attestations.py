@@ -30,6 +30,7 @@ from airlift.high.policy import set_policy
 from airlift.low import attestations
 from airlift.low.attest import attest
 from airlift.low.attest import import_ as take_in
+from airlift.low.listing import listing
 from airlift.low.log import log
 from airlift.trust import dsse, statement
 from airlift.trust.statement import Attestation
@@ -100,6 +101,18 @@ def test_attest_keeps_and_logs(tmp_path: Path) -> None:
     (kept,) = [item for item in attestations.load(low.depot, release) if item.digest == digest]
     assert kept.statement.predicate == {"verdict": "pass", "score": 0.5}
     assert log(low.depot)[-1].detail["attestation"] == digest
+
+
+def test_a_listing_tells_what_was_attested(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    claim(low, "scan", "scanner")
+    claim(low, "approval", "issm", verdict="fail")
+    first, *others = listing(low.depot).releases
+    assert first.attestations[-2:] == ("scan passes", "approval does not pass")
+    assert {word for item in (first, *others) for word in item.attestations[:1]} <= {
+        "provenance",
+        "scan passes",
+    }
 
 
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
