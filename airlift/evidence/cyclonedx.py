@@ -1,12 +1,11 @@
 """CycloneDX 1.6: a bill of materials of one release with its models, digests, licences and ancestors (SPEC 15.2)."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 from airlift.bundle.release import KINDS, Component, FileEntry, Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts
+from airlift.evidence.metrics import metrics
 from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
 from airlift.trust.statement import STATING
 
@@ -176,28 +175,12 @@ def _baselines(facts: Facts, release: Release, item: Component) -> list[Json]:
 
 
 def _model_card(facts: Facts, release: Release, item: Component) -> Json:
-    """Return what is known of a model: metrics of evaluations by known keys that name the component."""
+    """Return what is known of a model: its metrics, if somebody evaluated it."""
     card: Json = {"bom-ref": f"{_ref(item)}#card"}
-    metrics = [
-        {"type": name, "value": value}
-        for attested in facts.about(release.digest)
-        if attested.kind == "evaluation"
-        and attested.keys
-        and attested.predicate.get("component") == item.name
-        for name, value in _metrics(attested.predicate.get("metrics"))
-    ]
-    if metrics:
-        card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    known = [{"type": name, "value": value} for name, value in metrics(facts, release, item)]
+    if known:
+        card["quantitativeAnalysis"] = {"performanceMetrics": known}
     return card
-
-
-def _metrics(stated: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield name and value of each metric; members of members are named ``outer.inner``, values are text or JSON."""
-    if isinstance(stated, dict):
-        for key, value in sorted(stated.items()):
-            yield from _metrics(value, f"{name}.{key}" if name else key)
-    elif name:
-        yield name, stated if isinstance(stated, str) else json.dumps(stated)
 
 
 def _dependencies(release: Release) -> list[Json]:

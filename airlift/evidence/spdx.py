@@ -6,6 +6,7 @@ from typing import Any
 from airlift.bundle.release import KINDS, Component, FileEntry, Parent, Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Facts
+from airlift.evidence.metrics import metrics
 from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
 
 VERSION = "3.0.1"
@@ -143,6 +144,7 @@ def _component(facts: Facts, names: _Names, release: Release, item: Component) -
         comment=f"{item.kind}; digest (SHA-512 of its list of files, airlift SPEC 5.1-2) {item.digest}",
         **({"software_downloadLocation": address} if address else {}),
         **({"dataset_datasetType": ["noAssertion"]} if item.kind == "data" else {}),
+        **_metrics(facts, release, item),
         **_supply(facts, names, release),
     )
     for entry in item.files:
@@ -152,6 +154,12 @@ def _component(facts: Facts, names: _Names, release: Release, item: Component) -
     if item.parents:
         ends = [_parent_name(names, release, parent) for parent in item.parents]
         yield _relation(names, "descendantOf", here, list(dict.fromkeys(ends)))
+
+
+def _metrics(facts: Facts, release: Release, item: Component) -> Json:
+    known = metrics(facts, release, item) if item.kind in WEIGHTS else []
+    entries = [{"type": "DictionaryEntry", "key": name, "value": value} for name, value in known]
+    return {"ai_metric": entries} if entries else {}
 
 
 def _file(names: _Names, item: Component, entry: FileEntry) -> Json:

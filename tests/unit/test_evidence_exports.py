@@ -303,6 +303,13 @@ def test_nothing_is_stated_that_nobody_told() -> None:
     assert not any({"releaseTime", "suppliedBy"} & e.keys() for e in nowhere.values())
 
 
+def test_metrics_are_in_both_bills() -> None:
+    (base,) = (e for e in graph(rich()).values() if e["type"] == "ai_AIPackage" and e["name"] == "base")
+    stated = {(entry["key"], entry["value"]) for entry in base["ai_metric"]}
+    card = json.loads(cyclonedx.format(rich()))["components"][0]["modelCard"]
+    assert stated == {(m["type"], m["value"]) for m in card["quantitativeAnalysis"]["performanceMetrics"]}
+
+
 def test_conformance_is_claimed_where_it_is_given() -> None:
     def claimed(found: Facts) -> list[str]:
         (document,) = (e for e in graph(found).values() if e["type"] == "SpdxDocument")
