@@ -101,8 +101,10 @@ def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
     with log.one_moment():
         head, data, counts = log.head(), log.checkpoint(), log.counts()
     kept = note.parse(data)
-    signed = {name for key in witnesses if key != log.public for name in note.signed_by(kept, key)}
-    names = [line.name for line in kept.signatures if line.name != log.origin]
+    known = [key for key in witnesses if key != log.public]
+    signed = [(name, note.key_id(name, key)) for key in known for name in note.signed_by(kept, key)]
+    lines = dict.fromkeys((line.name, line.key_id) for line in kept.signatures)
+    others = [line for line in lines if line != (log.origin, note.key_id(log.origin, log.public))]
     return LedgerFacts(
         origin=log.origin,
         size=head.size,
@@ -112,8 +114,8 @@ def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
         fingerprint=log.public.fingerprint,
         scheme=log.public.scheme,
         counts=counts,
-        witnesses=tuple(name for name in names if name in signed),
-        claimed=tuple(name for name in names if name not in signed),
+        witnesses=tuple(name for name, key_id in others if (name, key_id) in signed),
+        claimed=tuple(name for name, key_id in others if (name, key_id) not in signed),
     )
 
 

@@ -314,3 +314,13 @@ def test_a_name_on_a_checkpoint_is_no_witness(tmp_path: Path) -> None:
     assert evidence(known, "witness").found
     own = gather(place, NOW, witnesses=[operator().signer.public])
     assert not evidence(own, "witness").found
+
+
+def test_a_witness_lends_its_name_to_no_other_key(tmp_path: Path) -> None:
+    place = enclave("one", tmp_path)
+    auditor: FileSigner = keys.signer("auditor")
+    with place.ledger(writable=True) as log:
+        for signer in (auditor, keys.signer("stranger")):
+            log.countersign("auditor", signer)
+    found = gather(place, NOW, witnesses=[auditor.public])
+    assert (found.ledger.witnesses, found.ledger.claimed) == (("auditor",), ("auditor",))
