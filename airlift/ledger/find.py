@@ -106,20 +106,23 @@ def activations_of(
 
 def _switches(log: Log, candidates: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Yield (index, release) of the switches to one of ``candidates``, newest first."""
-    statement = "SELECT idx, release FROM entries WHERE type IN (?, ?)"
     if len(candidates) <= FEW:
-        rows = [
-            row
-            for release in candidates
-            for row in log.query(f"{statement} AND release = ?", (*SWITCHES, release))
-        ]
-    else:
-        rows = log.query(statement, SWITCHES)
+        statement = "SELECT idx FROM entries WHERE type IN (?, ?) AND release = ?"
+        rows = ((row[0], to) for to in candidates for row in log.query(statement, (*SWITCHES, to)))
+        yield from sorted(rows, reverse=True)
+        return
     wanted = set(candidates)
-    for index, raw in sorted(rows, reverse=True):
-        release = raw.decode() if raw is not None else ""
-        if release in wanted:
-            yield index, release
+    indices = [row[0] for row in log.query("SELECT idx FROM entries WHERE type IN (?, ?)", SWITCHES)]
+    indices.sort(reverse=True)
+    for start in range(0, len(indices), BATCH):
+        page = indices[start : start + BATCH]
+        for index, raw in log.query(
+            "SELECT idx, release FROM entries WHERE idx >= ? AND idx <= ? AND +type IN (?, ?) ORDER BY idx DESC",
+            (page[-1], page[0], *SWITCHES),
+        ):
+            release = raw.decode() if raw is not None else ""
+            if release in wanted:
+                yield index, release
 
 
 def commits(log: Log, subject: str) -> tuple[int, ...]:
@@ -148,9 +151,8 @@ def _blobs(prefix: str) -> tuple[bytes, bytes]:
 
 
 def _next_switch(log: Log, index: int) -> Entry | None:
-    for entry in log.entries(index + 1, types=SWITCHES):
-        return entry
-    return None
+    rows = log.query("SELECT MIN(idx) FROM entries WHERE type IN (?, ?) AND idx > ?", (*SWITCHES, index))
+    return log.entry(rows[0][0]) if rows[0][0] is not None else None
 
 
 def _all(log: Log, since: str | None, until: str | None, types: Sequence[str]) -> Iterator[int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airlift.ledger import find
+from airlift.ledger import find, query
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from tests.bench import ledger_speed
@@ -50,3 +50,24 @@ def test_questions_read_the_entries_of_their_answer_and_few_more(
             parsed.clear()
             work()
             assert len(parsed) <= most
+
+
+@pytest.mark.parametrize("few", [0, 64], ids=["page by page", "one by one"])
+@pytest.mark.parametrize("limit", [0, 1, 7])
+def test_periods_are_those_of_every_entry(
+    few: int, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broke: the release of every switch was read, for the newest ten."""
+    monkeypatch.setattr(find, "FEW", few)
+    monkeypatch.setattr(find, "BATCH", 4)
+    record = ledger_speed.Record(tmp_path, 200)
+    record.make()
+    with record.place.ledger() as log:
+        entries = list(log.entries())
+        every = find.releases(log, "guard")
+        assert len(every) > 10
+        for candidates in (every, every[2:9:3]):
+            expected = [p for p in query.activations(entries) if p.release in candidates]
+            found = find.activations_of(log, candidates, lambda _release: True, limit)
+            assert list(found.periods) == (expected[-limit:] if limit else expected)
+            assert found.more == bool(limit and len(expected) > limit)
