@@ -116,7 +116,7 @@ def _switches(log: Log, candidates: Sequence[str]) -> Iterator[tuple[int, str]]:
     indices.sort(reverse=True)
     for start in range(0, len(indices), BATCH):
         page = indices[start : start + BATCH]
-        for index, raw in log.query(
+        for index, raw in log.query(  # +type: go through the page's rows, not through the index of all types
             "SELECT idx, release FROM entries WHERE idx >= ? AND idx <= ? AND +type IN (?, ?) ORDER BY idx DESC",
             (page[-1], page[0], *SWITCHES),
         ):

@@ -57,7 +57,7 @@ def test_questions_read_the_entries_of_their_answer_and_few_more(
 def test_periods_are_those_of_every_entry(
     few: int, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Broke: the release of every switch was read, for the newest ten."""
+    """Both ways to find them, over several pages, give what the pure function gives."""
     monkeypatch.setattr(find, "FEW", few)
     monkeypatch.setattr(find, "BATCH", 4)
     record = ledger_speed.Record(tmp_path, 200)
@@ -71,3 +71,25 @@ def test_periods_are_those_of_every_entry(
             found = find.activations_of(log, candidates, lambda _release: True, limit)
             assert list(found.periods) == (expected[-limit:] if limit else expected)
             assert found.more == bool(limit and len(expected) > limit)
+
+
+def test_the_newest_periods_take_few_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broke: the newest two read the release of every switch, and up to 256 entries for the end of each."""
+    monkeypatch.setattr(find, "BATCH", 16)
+    record = ledger_speed.Record(tmp_path, 1000)
+    record.make()
+    wide: list[tuple[Any, ...]] = []
+    original = Log.query
+
+    def counted(log: Log, statement: str, values: Any = ()) -> list[tuple[Any, ...]]:
+        rows = original(log, statement, values)
+        wide.extend(row for row in rows if len(row) > 1)
+        return rows
+
+    with record.place.ledger() as log:
+        every = find.releases(log, "guard")
+        assert len(every) > find.FEW
+        monkeypatch.setattr(Log, "query", counted)
+        found = find.activations_of(log, every, lambda _release: True, 2)
+    assert len(found.periods) == 2
+    assert len(wide) <= 16 + 2 * 2
