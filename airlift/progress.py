@@ -1,5 +1,6 @@
 """How long work tells how far it is: one callable, so that no room but the command line knows of terminals."""
 
+import threading
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
@@ -8,3 +9,20 @@ Progress = Callable[[str, int, int], None]
 
 def silent(_stage: str, _done: int, _total: int) -> None:
     """Report nothing."""
+
+
+class Tally:
+    """Counts the bytes that threads have read, and tells a progress callable of them one at a time."""
+
+    __slots__ = ("_done", "_lock", "_progress", "_stage", "_total")
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self._stage, self._total, self._progress = stage, total, progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count ``count`` more bytes."""
+        with self._lock:
+            self._done += count
+            self._progress(self._stage, self._done, self._total)

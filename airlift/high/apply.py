@@ -40,7 +40,7 @@ def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest
     if verified.release is None:
         return ()
     contents = verified.release.contents()
-    missing = {digest for digest, size in contents.items() if not enclave.holds(digest, size)}
+    missing = {digest for digest, size in contents.items() if not enclave.content.holds(digest, size)}
     needed = tuple(item for item in verified.bundle.files if item.sha512 in missing)
     if len(needed) < len(missing):
         raise _no_baseline(verified, len(missing) - len(needed))
@@ -55,7 +55,7 @@ def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
     Raises:
         BaselineError: one is not.
     """
-    absent = sum(not enclave.holds(base.sha512, base.size) for base in verified.bundle.bases)
+    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.bundle.bases)
     if absent:
         raise _no_baseline(verified, absent)
 

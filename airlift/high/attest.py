@@ -74,7 +74,7 @@ def take(enclave: Enclave, item: Attestation, operator: Operator, *, name: str, 
     detail = attestations.detail(item, subject, signers)
     before = _before(enclave, item.digest)
     if before is None and not dry_run:
-        enclave.keep(item.data, item.digest)
+        enclave.history.keep(item.data)
         before = enclave.record(
             operator, attestations.ENTRY, detail, release=release, bundle=bundle
         ).index  # fmt: skip

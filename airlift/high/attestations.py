@@ -111,7 +111,7 @@ def load(enclave: Enclave, digest: str) -> Attestation:
     Raises:
         LedgerError: it is missing or changed.
     """
-    return statement.parse(enclave.load_document(digest, dsse.MAX_BYTES))
+    return statement.parse(enclave.history.load(digest, dsse.MAX_BYTES))
 
 
 def count(

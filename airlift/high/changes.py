@@ -11,10 +11,11 @@ from airlift.bundle.difference import compare as compare_releases
 from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave import Enclave
-from airlift.high.sources import digest_file
 from airlift.ledger import find
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
+from airlift.store import references
+from airlift.store.content import digest_file
 from airlift.tensors.compare import Counts, compare
 from airlift.tensors.span import TensorSpan
 from airlift.tensors.tiling import spans
@@ -104,9 +105,7 @@ def _find(enclave: Enclave, state: State, reference: str) -> Release:
     """Return an imported release, whether it is still installed or not."""
     imported = dict.fromkeys(bundle.release for bundle in state.bundles if bundle.release)
     known = [enclave.load_release(digest) for digest in imported]
-    found = [
-        r for r in known if reference == r.label or (len(reference) >= 12 and r.digest.startswith(reference))
-    ]
+    found = references.find(reference, known)
     if len(found) != 1:
         raise NotHeldError(
             f"no release that was imported is named {reference!a}",
@@ -159,7 +158,7 @@ def _told(item: ComponentChange) -> dict[str, Any]:
 
 
 def _held(enclave: Enclave, entry: FileEntry | None) -> bool:
-    return entry is not None and enclave.holds(entry.sha512, entry.size)
+    return entry is not None and enclave.content.holds(entry.sha512, entry.size)
 
 
 def _tensors(
@@ -188,14 +187,14 @@ def _rank(item: TensorChange) -> tuple[Any, ...]:
 def _check(enclave: Enclave, *entries: FileEntry) -> None:
     """Digest both contents before anything is said of them."""
     with ThreadPoolExecutor(len(entries)) as pool:
-        paths = [enclave.content_path(entry.sha512) for entry in entries]
+        paths = [enclave.content.path(entry.sha512) for entry in entries]
         for entry, path, sha512 in zip(entries, paths, pool.map(digest_file, paths), strict=True):
             if sha512 != entry.sha512:
                 raise ContentDamagedError(f"{path} is damaged", expected=entry.sha512[:16], found=sha512[:16])
 
 
 def _file(enclave: Enclave, component: str, old: FileEntry, new: FileEntry) -> Iterator[TensorChange]:
-    before, after = enclave.content_path(old.sha512), enclave.content_path(new.sha512)
+    before, after = enclave.content.path(old.sha512), enclave.content.path(new.sha512)
     bases = {span.name: span for span in spans(before, old.path) if span.name}
     with files.opened(before) as source, files.opened(after) as target:
         for span in spans(after, new.path):

@@ -13,9 +13,9 @@ from airlift.high.apply import needed_bases
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.rebuild import rebuild
 from airlift.high.recover import recover
-from airlift.high.sources import digest_file
 from airlift.high.verify import verify
 from airlift.progress import Progress, silent
+from airlift.store.content import digest_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
     for release in _installed(enclave):
         top = enclave.release_path(release.digest)
         for component, entry in release.files():
-            known = places.setdefault(entry.sha512, (entry.size, [enclave.content_path(entry.sha512)]))
+            known = places.setdefault(entry.sha512, (entry.size, [enclave.content.path(entry.sha512)]))
             known[1].append(top / component.name / entry.path)
     return places
 
@@ -151,8 +151,7 @@ def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
     places = _places(enclave)
     for sha512 in sorted(repaired):
         content, *links = places[sha512][1]
-        files.make_folder(content.parent)
-        files.rename_durable(folder / sha512, content)
+        enclave.content.adopt(folder / sha512, sha512)
         for link in links:
             files.make_folder(link.parent)
             files.relink(content, link, enclave.staging)

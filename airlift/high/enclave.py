@@ -1,6 +1,5 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from airlift import authored, files
 from airlift.bundle import release as releases
-from airlift.bundle import revocations, volume
+from airlift.bundle import revocations
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
@@ -18,6 +17,10 @@ from airlift.errors import LedgerError, NotHeldError, TrustStateError, Unchecked
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State, fold
+from airlift.store import folders, references
+from airlift.store.content import ContentFolder
+from airlift.store.documents import DocumentFolder
+from airlift.store.folders import Place
 from airlift.trust import metadata
 from airlift.trust.keys import Signer
 
@@ -25,7 +28,6 @@ CONFIG = "config.yaml"
 POLICY_TEXT = "policy.yaml"
 MAX_CONFIG_BYTES = 64 << 10
 MAX_METADATA_BYTES = 8 << 20
-MIN_HEX = 12
 STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
 
 
@@ -46,64 +48,37 @@ class Enclave:
     name: str
     ledger_key: str
 
-    @property
-    def trust(self) -> Path:
-        """``roots/N.root.json`` and one folder per committed TUF state."""
-        return self.folder / "trust"
+    trust = Place("trust")
+    """``roots/N.root.json`` and one folder per committed TUF state."""
+    roots = Place("trust", "roots")
+    """Every verified root: ``N.root.json``."""
+    releases = Place("releases")
+    """``<digest>/<component>/...``: hard links into content."""
+    staging = Place("staging")
+    """Private, resumable work of imports that have not committed."""
+    active = Place("active")
+    """The symbolic link that model servers follow."""
+    ledger_path = Place("ledger.db")
+    """The SQLite ledger."""
+    policies = Place("policies")
+    """Every policy that was ever in force, by digest, with the keys that it names."""
+    policy_link = Place(POLICY_TEXT)
+    """The symbolic link to the text of the policy in force."""
 
     @property
-    def roots(self) -> Path:
-        """Every verified root: ``N.root.json``."""
-        return self.trust / "roots"
-
-    @property
-    def history(self) -> Path:
-        """Documents of every import, by digest: what proves a signature later."""
-        return self.folder / "history"
-
-    @property
-    def content(self) -> Path:
+    def content(self) -> ContentFolder:
         """Files by digest, read-only."""
-        return self.folder / "content"
+        return ContentFolder(self.folder / "content")
 
     @property
-    def releases(self) -> Path:
-        """``<digest>/<component>/...``: hard links into content."""
-        return self.folder / "releases"
-
-    @property
-    def staging(self) -> Path:
-        """Private, resumable work of imports that have not committed."""
-        return self.folder / "staging"
-
-    @property
-    def active(self) -> Path:
-        """The symbolic link that model servers follow."""
-        return self.folder / "active"
-
-    @property
-    def ledger_path(self) -> Path:
-        """The SQLite ledger."""
-        return self.folder / "ledger.db"
-
-    @property
-    def policies(self) -> Path:
-        """Every policy that was ever in force, by digest, with the keys that it names."""
-        return self.folder / "policies"
-
-    @property
-    def policy_link(self) -> Path:
-        """The symbolic link to the text of the policy in force."""
-        return self.folder / POLICY_TEXT
+    def history(self) -> DocumentFolder:
+        """Documents of every import, by digest: what proves a signature later."""
+        return DocumentFolder(self.folder / "history", _changed, _missing)
 
     @property
     def origin(self) -> str:
         """The ledger's name in its checkpoints."""
         return f"airlift/{self.name}"
-
-    def content_path(self, sha512: str) -> Path:
-        """Where the content with this digest lies."""
-        return self.content / sha512[:2] / sha512
 
     def release_path(self, digest: str) -> Path:
         """Where the tree of the release with this digest lies."""
@@ -125,15 +100,10 @@ class Enclave:
         """Where work on the bundle with this digest is kept."""
         return self.staging / bundle_digest[:NAME_HEX]
 
-    def holds(self, sha512: str, size: int) -> bool:
-        """Say whether content of this digest and size (bytes) is installed; its bytes are not read."""
-        path = self.content_path(sha512)
-        return path.is_file() and path.stat().st_size == size
-
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the enclave's lock; one state-changing command at a time."""
-        with files.lock(self.folder / "lock"):
+        with files.lock(self.folder / folders.LOCK):
             yield
 
     @contextmanager
@@ -205,29 +175,9 @@ class Enclave:
             )
         return found
 
-    def keep(self, document: bytes, digest: str) -> None:
-        """Keep a document in history under its SHA-512, durably; once is enough."""
-        path = self.history / volume.manifest_name(digest)
-        if not path.exists():
-            files.write_durable(path, document)
-
-    def load_document(self, digest: str, limit: int) -> bytes:
-        """Return a kept document after checking its digest.
-
-        Raises:
-            LedgerError: it is missing or changed.
-        """
-        path = self.history / volume.manifest_name(digest)
-        if not path.is_file():
-            raise LedgerError(f"{path} is missing", expected="a document that the ledger names")
-        data = files.read_bounded(path, limit)
-        if hashlib.sha512(data).hexdigest() != digest:
-            raise LedgerError(f"{path} does not have the digest that the ledger names")
-        return data
-
     def load_release(self, digest: str) -> Release:
         """Return the manifest of a release that was imported."""
-        return releases.parse(self.load_document(digest, releases.MAX_BYTES))
+        return releases.parse(self.history.load(digest))
 
     def load_revocations(self) -> tuple[Revocation, ...]:
         """Return the newest committed list of revocations."""
@@ -235,7 +185,7 @@ class Enclave:
             commit = log.last("import-commit")
         if commit is None:
             return ()
-        return revocations.parse(self.load_document(commit.detail["revocations"], revocations.MAX_BYTES))
+        return revocations.parse(self.history.load(commit.detail["revocations"], revocations.MAX_BYTES))
 
     def find_release(self, reference: str, state: State) -> Release:
         """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.
@@ -244,12 +194,7 @@ class Enclave:
             NotHeldError: there is none, or more than one.
         """
         installed = [self.load_release(digest) for digest in state.installed]
-        matches = [
-            release
-            for release in installed
-            if reference == release.label
-            or (len(reference) >= MIN_HEX and release.digest.startswith(reference))
-        ]
+        matches = references.find(reference, installed)
         if len(matches) != 1:
             raise NotHeldError(
                 "the name is ambiguous" if matches else f"no installed release is named {reference!a}",
@@ -266,6 +211,14 @@ def reference_time(state: State, now: datetime, bundler_keys: Collection[str]) -
     trusted = set(bundler_keys)
     issued = [parse_time(b.issued) for b in state.bundles if trusted & set(b.bundler_keys)]
     return max([now, *issued])
+
+
+def _missing(path: Path) -> LedgerError:
+    return LedgerError(f"{path} is missing", expected="a document that the ledger names")
+
+
+def _changed(path: Path) -> LedgerError:
+    return LedgerError(f"{path} does not have the digest that the ledger names")
 
 
 def open_enclave(folder: Path) -> Enclave:

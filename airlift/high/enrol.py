@@ -1,6 +1,6 @@
 """Enrol: make an enclave by pinning a root whose fingerprint was compared out of band (SPEC 8.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -8,10 +8,11 @@ import yaml
 from airlift import files
 from airlift.bundle.fields import ENCLAVE_NAME
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
-from airlift.errors import ExistsError, SignatureError, UsageError
+from airlift.errors import SignatureError, UsageError
 from airlift.high import policy as policies
 from airlift.high.enclave import CONFIG, MAX_CONFIG_BYTES, MAX_METADATA_BYTES, Enclave, Operator
 from airlift.ledger import log
+from airlift.store import folders
 from airlift.trust import root as root_metadata
 
 
@@ -64,9 +65,7 @@ def enrol(
         raise UsageError(f"not an enclave name: {name!a}", expected="a-z, 0-9 and '-', at most 24, not 'any'")
     if not 1 <= minimum_sequence <= MAX_SEQUENCE:
         raise UsageError("the minimum sequence is out of range", expected=f"1 to {MAX_SEQUENCE}")
-    with files.reading(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ExistsError(f"{folder} is not empty", hint="choose another folder with --enclave")
+    folders.check_free(folder, "choose another folder with --enclave")
     data = files.read_bounded(root, MAX_METADATA_BYTES)
     fingerprint = _fingerprint(data)
     if normalise(expected) != fingerprint:
@@ -81,30 +80,9 @@ def enrol(
     text = files.read_bounded(policy, MAX_CONFIG_BYTES) if policy else policies.default_document(name)
     document = policies.read(text, str(policy or "default policy"), name, policy.parent if policy else folder)
     if not dry_run:
-        _create(enclave, data, document, operator, minimum_sequence)
+        with folders.building(enclave.folder, locked=True) as temporary:
+            _build(replace(enclave, folder=temporary), data, document, operator, minimum_sequence)
     return EnrolResult(name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
-
-
-def _create(
-    enclave: Enclave,
-    root: bytes,
-    document: policies.PolicyDocument,
-    operator: Operator,
-    minimum_sequence: int,
-) -> None:
-    """Build the enclave beside its place and rename it there: it exists whole or not at all."""
-    files.make_folder(enclave.folder.parent)
-    temporary = enclave.folder.with_name(f".tmp-{enclave.folder.name}")
-    files.remove(temporary)
-    building = Enclave(temporary, enclave.name, enclave.ledger_key)
-    try:
-        files.make_folder(temporary)
-        with building.lock():
-            _build(building, root, document, operator, minimum_sequence)
-            files.rename_durable(temporary, enclave.folder)
-    except BaseException:
-        files.remove(temporary)
-        raise
 
 
 def _build(
@@ -115,7 +93,13 @@ def _build(
     minimum_sequence: int,
 ) -> None:
     version = root_metadata.inspect_root(root).version
-    for folder in (building.roots, building.history, building.content, building.releases, building.staging):
+    for folder in (
+        building.roots,
+        building.history.folder,
+        building.content.folder,
+        building.releases,
+        building.staging,
+    ):
         files.make_folder(folder)
     files.write_durable(building.roots / f"{version}.root.json", root)
     policies.write(building, document)

@@ -64,7 +64,7 @@ def _doomed(state: State, keep: int) -> list[str]:
 
 def _unreferenced(enclave: Enclave, kept: list[str]) -> list[Path]:
     wanted = {digest for release in kept for digest in enclave.load_release(release).contents()}
-    return [path for path in sorted(enclave.content.glob("*/*")) if path.name not in wanted]
+    return [path for path in enclave.content.paths() if path.name not in wanted]
 
 
 def _tree_bytes(top: Path) -> int:

@@ -5,7 +5,6 @@ point; a failure before it leaves the old state, and in staging only what a repe
 exit codes 3, 5 and 6 are themselves recorded, without any text from the medium.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from airlift.high.verify import verify
 from airlift.high.vouch import vouch
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
+from airlift.store.folders import building
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +231,8 @@ def _commit(run: _Run, verified: VerifiedBundle, state: State, more: Mapping[str
     built = staged.built if staged else ()
     if staged is not None:
         install(enclave, staged)
-    for name, document in verified.documents.items():
-        enclave.keep(document, name)
+    for document in verified.documents.values():
+        enclave.history.keep(document)
     detail = commit_detail(verified, save_trust(enclave, verified, state), staged)
     detail |= {"vendor_signatures": vouched, **more}
     enclave.record(
@@ -257,12 +257,9 @@ def save_trust(enclave: Enclave, verified: VerifiedBundle, state: State) -> str:
     if verified.trusted is None:
         raise ValueError("a bundle that was committed before leaves no new trust state")
     name = f"{state.size:08d}"
-    temporary, final = enclave.trust / f".tmp-{name}", enclave.trust / name
-    files.remove(temporary)
-    files.make_folder(temporary)
-    for file, data in verified.trusted.files.items():
-        files.write_durable(temporary / file, data)
-    files.rename_durable(temporary, final)
+    with building(enclave.trust / name) as temporary:
+        for file, data in verified.trusted.files.items():
+            files.write_durable(temporary / file, data)
     for data in (*verified.trusted.roots.values(), *verified.trusted.files.values()):
-        enclave.keep(data, hashlib.sha512(data).hexdigest())
+        enclave.history.keep(data)
     return name

@@ -13,6 +13,7 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.apply import StagedRelease
 from airlift.high.enclave import Enclave
+from airlift.store.folders import building
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,22 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         StorageError: no space, I/O error.
     """
     for item in staged.built:
-        source, target = staged.folder / "files" / item.sha512, enclave.content_path(item.sha512)
-        files.make_folder(target.parent)
-        files.rename_durable(source, target)
+        enclave.content.adopt(staged.folder / "files" / item.sha512, item.sha512)
     return InstalledRelease(staged.release, _lay_out(enclave, staged.release))
 
 
 def _lay_out(enclave: Enclave, release: Release) -> Path:
     """Build ``releases/<digest>/<component>/...`` from content; the tree must not exist yet."""
     final = enclave.release_path(release.digest)
-    temporary = final.with_name(f".tmp-{final.name}")
-    files.remove(temporary)
-    folders = {files.make_folder(temporary)}
-    for component, entry in release.files():
-        target = temporary / component.name / entry.path
-        if target.parent not in folders:
-            folders.add(files.make_folder(target.parent))
-        _link(enclave.content_path(entry.sha512), target)
-    for folder in folders:
-        files.sync_folder(folder)
-    files.rename_durable(temporary, final)
+    with building(final) as temporary:
+        folders = {temporary}
+        for component, entry in release.files():
+            target = temporary / component.name / entry.path
+            if target.parent not in folders:
+                folders.add(files.make_folder(target.parent))
+            _link(enclave.content.path(entry.sha512), target)
+        for folder in folders:
+            files.sync_folder(folder)
     return final
 
 

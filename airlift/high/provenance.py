@@ -44,7 +44,7 @@ def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> di
         UsageError: it is more than goes into one file.
         LedgerError: the record contradicts itself, or an older checkpoint.
     """
-    documents = (enclave.load_document(digest, MAX_BYTES) for digest in dict.fromkeys(grounds.documents))
+    documents = (enclave.history.load(digest, MAX_BYTES) for digest in dict.fromkeys(grounds.documents))
     with enclave.ledger() as log:
         return answer.prove(log, grounds.entries, documents, older)
 
@@ -116,7 +116,7 @@ def _about(log: Log, commit: Entry) -> Iterator[Entry]:
 
 def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
     """Return the manifest of the bundle that an import-commit entry brought."""
-    return manifest.parse(enclave.load_document(commit.detail["bundle_manifest"], manifest.MAX_BYTES))
+    return manifest.parse(enclave.history.load(commit.detail["bundle_manifest"], manifest.MAX_BYTES))
 
 
 # -- what ran ------------------------------------------------------------------------------------------------------

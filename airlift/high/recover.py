@@ -132,11 +132,11 @@ def _folders(enclave: Enclave) -> list[Path]:
     return [
         enclave.folder,
         enclave.roots,
-        enclave.history,
+        enclave.history.folder,
         *children(enclave.policies),
         enclave.staging,
         *staged,
-        *children(enclave.content),
+        *children(enclave.content.folder),
     ]
 
 

@@ -4,7 +4,6 @@ They are read, never mapped: a disk that fails, or a file that is cut short, is 
 not the end of the process (docs/decisions/007).
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.errors import BaselineDamagedError, ProvenBadError
 from airlift.high.enclave import Enclave
+from airlift.store.content import digest_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Contents:
         """Return the file that a source is of."""
         digest = source.content(self.bundle).sha512
         built = self.folder / digest
-        return built if source.base & BUILT and built.exists() else self.enclave.content_path(digest)
+        return built if source.base & BUILT and built.exists() else self.enclave.content.path(digest)
 
     def read(self, source: Source) -> bytes:
         """Return the bytes of a source.
@@ -59,13 +59,3 @@ class Contents:
                     expected=content.sha512,
                     found=str(path),
                 ) from error
-
-
-def digest_file(path: Path, algorithm: str = "sha512") -> str:
-    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
-    running, offset = hashlib.new(algorithm), 0
-    with files.opened(path) as descriptor, files.reading(path):
-        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
-            running.update(data)
-            offset += len(data)
-    return running.hexdigest()

@@ -6,7 +6,7 @@ from typing import Any
 from airlift.bundle.release import Component
 from airlift.high.apply import StagedRelease
 from airlift.high.enclave import Enclave
-from airlift.high.sources import digest_file
+from airlift.store.content import digest_file
 from airlift.trust import vendor
 
 
@@ -47,4 +47,4 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> di
 def _place(enclave: Enclave, staged: StagedRelease, sha512: str) -> Path:
     """Return where content lies before it is installed: in staging, or among what the enclave holds."""
     built = staged.folder / "files" / sha512
-    return built if built.exists() else enclave.content_path(sha512)
+    return built if built.exists() else enclave.content.path(sha512)

@@ -22,7 +22,7 @@ def load(depot: Depot, release: str) -> tuple[Attestation, ...]:
         DigestError, UncheckedError: one in the depot is damaged or missing.
     """
     return tuple(
-        statement.parse(depot.read_document(digest, dsse.MAX_BYTES))
+        statement.parse(depot.documents.load(digest, dsse.MAX_BYTES))
         for digest in _index(depot).get(release, ())
     )
 
@@ -43,7 +43,7 @@ def add(depot: Depot, release: str, attestation: Attestation, *, reserve: int = 
             expected=f"at most {MAX_ATTESTATIONS - reserve}",
             hint="record further ones on the high side: `airlift high attest FILE`",
         )
-    depot.write_document(attestation.data)
+    depot.documents.keep(attestation.data)
     releases = {**known, release: (*listed, attestation.digest)}
     document = {"airlift": fields.FORMAT, "type": "depot-attestations", "releases": releases}
     files.write_durable(depot.folder / INDEX, strict.format(document), mode=0o644)

@@ -13,7 +13,6 @@ from airlift.codec import Effort
 from airlift.errors import UnpublishedError
 from airlift.low import chunks, known
 from airlift.low.chunks import Numbering
-from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.encode import check_contents, encode
 from airlift.low.explain import Account
@@ -22,7 +21,7 @@ from airlift.low.plan import Plan, plan
 from airlift.low.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.staging import staging
 from airlift.low.verified import Verified, verified
-from airlift.progress import Progress
+from airlift.progress import Progress, Tally
 from airlift.trust.keys import Signer
 
 OPERATOR = "operator"

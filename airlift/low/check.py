@@ -24,10 +24,9 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.low import outstanding
-from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.volumes import VolumeInfo
-from airlift.progress import Progress
+from airlift.progress import Progress, Tally
 
 MAX_FILES = (1 << 20) + 4096
 

@@ -18,7 +18,7 @@ from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
 from airlift.low import forbidden
-from airlift.low.content import Read, Taken
+from airlift.store.content import Read, Taken
 from airlift.tensors.tiling import reader
 
 SKIPPED = frozenset({".git", ".cache/huggingface"})

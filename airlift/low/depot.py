@@ -17,17 +17,20 @@
 Everything here is derived from files at the moment it is asked for; nothing is cached.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files, strict
-from airlift.bundle import fields, release, volume
+from airlift.bundle import fields, release
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
-from airlift.errors import DigestError, ExistsError, NotHeldError, UncheckedError, UsageError
+from airlift.errors import DigestError, NotHeldError, UncheckedError, UsageError
+from airlift.store import folders, references
+from airlift.store.content import ContentFolder
+from airlift.store.documents import DocumentFolder
+from airlift.store.folders import Place
 from airlift.trust import repository, targets
 from airlift.trust.metadata import MAX_BYTES, ROOT, TARGETS, version_of
 from airlift.trust.store import Store
@@ -35,7 +38,6 @@ from airlift.trust.store import Store
 MARKER = "depot.json"
 MAX_RELEASES = 1 << 20
 MAX_INDEX_BYTES = 256 << 20
-MIN_PREFIX = 12
 
 _MARKER_BYTES = 4096
 
@@ -46,30 +48,27 @@ class Depot:
 
     folder: Path
 
+    enclaves = Place("enclaves")
+    """The folder of what is known about enclaves."""
+    root = Place("root.json")
+    """The newest published root."""
+    log = Place("log.jsonl")
+    """What was done."""
+
     @property
     def store(self) -> Store:
         """The TUF metadata, published and pending."""
         return Store(self.folder)
 
     @property
-    def content(self) -> Path:
-        """The folder of files by digest."""
-        return self.folder / "content"
+    def content(self) -> ContentFolder:
+        """Files of components, by digest."""
+        return ContentFolder(self.folder / "content")
 
     @property
-    def enclaves(self) -> Path:
-        """The folder of what is known about enclaves."""
-        return self.folder / "enclaves"
-
-    @property
-    def root(self) -> Path:
-        """The newest published root."""
-        return self.folder / "root.json"
-
-    @property
-    def log(self) -> Path:
-        """What was done."""
-        return self.folder / "log.jsonl"
+    def documents(self) -> DocumentFolder:
+        """Manifests, revocation lists, attestations and vendors' signatures, by digest."""
+        return DocumentFolder(self.folder / "documents", _changed)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -78,8 +77,8 @@ class Depot:
         Raises:
             BusyError: another command holds it.
         """
-        with files.lock(self.folder / "lock"):
-            for folder in (self.folder, self.content, self.folder / "documents", self.enclaves):
+        with files.lock(self.folder / folders.LOCK):
+            for folder in (self.folder, self.content.folder, self.documents.folder, self.enclaves):
                 files.remove_temporary(folder)
             repository.settle(self.store)
             self.refresh_root()
@@ -94,37 +93,10 @@ class Depot:
         if not self.root.exists() or files.read_bounded(self.root, MAX_BYTES[ROOT]) != data:
             files.write_durable(self.root, data, mode=0o644)
 
-    # -- content and documents -------------------------------------------------------------------------------------
-
-    def content_path(self, sha512: str) -> Path:
-        """Return where the file with this SHA-512 (hex) lies, whether it is there or not."""
-        return self.content / sha512[:2] / sha512
-
-    def write_document(self, data: bytes) -> str:
-        """Keep a document under its digest, which is returned (SHA-512, hex)."""
-        digest = hashlib.sha512(data).hexdigest()
-        path = self._document_path(digest)
-        if not path.exists():
-            files.write_durable(path, data)
-        return digest
-
-    def read_document(self, digest: str, limit: int = release.MAX_BYTES) -> bytes:
-        """Return the document with this SHA-512 (hex), verified.
-
-        Raises:
-            DigestError: its bytes have changed.
-            UncheckedError: it cannot be read.
-        """
-        data = files.read_bounded(self._document_path(digest), limit)
-        if hashlib.sha512(data).hexdigest() != digest:
-            raise DigestError(
-                f"document {volume.manifest_name(digest)} of the depot has changed",
-                hint="restore the depot from a backup",
-            )
-        return data
-
-    def _document_path(self, digest: str) -> Path:
-        return self.folder / "documents" / volume.manifest_name(digest)
+    def repair_hint(self, sha512: str) -> str:
+        """Return what to do about content that is missing or has changed."""
+        path = self.content.path(sha512)
+        return f"remove {path} and release again from good files, or restore the depot from a backup"
 
     # -- releases --------------------------------------------------------------------------------------------------
 
@@ -160,8 +132,7 @@ class Depot:
             NotHeldError: there is none.
             UsageError: the prefix fits several.
         """
-        is_prefix = len(name) >= MIN_PREFIX and fields.is_hex(name, len(name))
-        found = [r for r in self.releases() if r.label == name or (is_prefix and r.digest.startswith(name))]
+        found = references.find(name, self.releases())
         if len(found) > 1:
             raise UsageError(f"{name} fits several releases", found=", ".join(r.label for r in found[:4]))
         if not found:
@@ -174,7 +145,7 @@ class Depot:
 
     def load_release(self, name: str) -> Release:
         """Return the manifest of the release that ``name`` names; see :meth:`find_release`."""
-        return release.parse(self.read_document(self.find_release(name).digest, release.MAX_BYTES))
+        return release.parse(self.documents.load(self.find_release(name).digest))
 
     def is_published(self, digest: str) -> bool:
         """Say whether the release authority has signed this release."""
@@ -185,7 +156,7 @@ class Depot:
 def create_depot(folder: Path) -> Depot:
     """Make the folders and files of an empty depot; the caller has checked that ``folder`` is empty or missing."""
     depot = Depot(folder)
-    for place in (depot.content, depot.enclaves, folder / "documents"):
+    for place in (depot.content.folder, depot.enclaves, depot.documents.folder):
         files.make_folder(place)
     depot.write_releases(())
     return depot
@@ -216,14 +187,7 @@ def open_depot(folder: Path) -> Depot:
     return Depot(folder)
 
 
-def check_new(folder: Path) -> None:
-    """Check that a depot can be made in ``folder``.
-
-    Raises:
-        ExistsError: there is one, or anything else.
-    """
-    with files.reading(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ExistsError(
-                f"{folder} is not empty", hint="choose a folder that is empty or does not exist"
-            )
+def _changed(path: Path) -> DigestError:
+    return DigestError(
+        f"document {path.name} of the depot has changed", hint="restore the depot from a backup"
+    )

@@ -16,13 +16,12 @@ from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.plain import same
 from airlift.errors import DigestError
-from airlift.low import content
-from airlift.low.content import Read, Tally
 from airlift.low.depot import Depot
 from airlift.low.plan import Plan, blocks
 from airlift.low.reader import Room, Targets, changed, read
 from airlift.low.verified import BASE_AGE, Verified
-from airlift.progress import Progress
+from airlift.progress import Progress, Tally
+from airlift.store.content import Read
 from airlift.tensors.segment import Segment, Source
 
 BLOCK_BYTES = 8 << 20
@@ -54,7 +53,7 @@ def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, p
     bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda item: content.verify(depot, item.entry.sha512, tally.add), bases)
+        looks = pool.map(lambda item: depot.content.verify(item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):
             if look is None:
                 raise changed(depot, item)

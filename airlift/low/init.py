@@ -12,9 +12,10 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle import revocations
 from airlift.low import members, signing
-from airlift.low.depot import Depot, check_new, create_depot, mark_depot
+from airlift.low.depot import Depot, create_depot, mark_depot
 from airlift.low.log import record
 from airlift.low.members import Holder
+from airlift.store.folders import building, check_free
 from airlift.trust import proposal, root
 from airlift.trust.keys import Passphrase
 from airlift.trust.metadata import ROOT, TARGETS
@@ -66,7 +67,7 @@ def init(
         UsageError: thresholds, keys or expiries make no sense.
         KeyUnavailableError: a key cannot be used.
     """
-    check_new(folder)
+    check_free(folder, "choose a folder that is empty or does not exist")
     holders = members.load([*root, *release, bundler], passphrase)
     roles = _Roles(
         members.role(root, root_threshold, holders),
@@ -78,17 +79,8 @@ def init(
         with tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
             _create(Depot(Path(scratch)), roles, now)
         return InitResult(folder, folder / "root.json", None, ())
-    files.make_folder(folder.absolute().parent)
-    temporary = folder.absolute().with_name(f".tmp-{folder.absolute().name}")
-    files.remove(temporary)
-    try:
-        files.make_folder(temporary)
-        with files.lock(temporary / "lock"):
-            fingerprint, pending = _build(temporary, roles, {"root": root, "release": release}, holders, now)
-            files.rename_durable(temporary, folder.absolute())
-    except BaseException:
-        files.remove(temporary)
-        raise
+    with building(folder.absolute(), locked=True) as temporary:
+        fingerprint, pending = _build(temporary, roles, {"root": root, "release": release}, holders, now)
     return InitResult(folder, folder / "root.json", fingerprint, pending)
 
 
@@ -116,8 +108,8 @@ def _build(
 def _create(depot: Depot, roles: _Roles, now: datetime) -> None:
     """Keep the first, empty list of revocations, and propose root and targets version 1."""
     empty = revocations.format(())
-    files.make_folder(depot.folder / "documents")
-    depot.write_document(empty)
+    files.make_folder(depot.documents.folder)
+    depot.documents.keep(empty)
     proposal.create(
         depot.store,
         root=roles.root,

@@ -25,7 +25,7 @@ def load(depot: Depot) -> tuple[Outstanding, ...]:
     """
     listed = bundling.outstanding(depot.store)
     found = [
-        Outstanding(name, manifest.parse(depot.read_document(target.sha512, manifest.MAX_BYTES)))
+        Outstanding(name, manifest.parse(depot.documents.load(target.sha512, manifest.MAX_BYTES)))
         for name, target in listed.items()
     ]
     return tuple(sorted(found, key=lambda item: item.bundle.sequence))

@@ -7,7 +7,7 @@ from functools import partial
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low import content, predict
+from airlift.low import predict
 from airlift.low.depot import Depot
 from airlift.tensors.hint import LowRank
 from airlift.tensors.match import FileSpans, Segment, Side, match
@@ -72,7 +72,7 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
     target_spans = [_spans(depot, item) for item in lacking]
     base_spans = [_spans(depot, item) for item in bases]
 
-    with content.reader(depot, [item.entry.sha512 for item in (*bases, *lacking)]) as numbered:
+    with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as numbered:
 
         def read(side: Side, number: int, start: int, end: int) -> bytes:
             return numbered(number + (len(bases) if side == "target" else 0), start, end)
@@ -109,7 +109,7 @@ def _placed(release: Release) -> tuple[Placed, ...]:
 def _spans(depot: Depot, item: Placed) -> FileSpans:
     entry = item.entry
     return FileSpans(
-        entry.path, item.component, entry.size, spans(depot.content_path(entry.sha512), entry.path)
+        entry.path, item.component, entry.size, spans(depot.content.path(entry.sha512), entry.path)
     )
 
 

@@ -114,7 +114,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         shares = _cut(depot, job, made, target, documents)
         volumes.check_free(made, len(shares), job.output)
         for data in documents.values():
-            depot.write_document(data)
+            depot.documents.keep(data)
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
         depot.refresh_root()
         try:
@@ -166,12 +166,12 @@ def _documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, 
     manifest.parse(data)
     found = {
         made.digest: data,
-        made.revocations: depot.read_document(made.revocations, revocations.MAX_BYTES),
+        made.revocations: depot.documents.load(made.revocations, revocations.MAX_BYTES),
     }
     if target is not None:
-        found[target.digest] = depot.read_document(target.digest)
+        found[target.digest] = depot.documents.load(target.digest)
         for stated in target.vendor_signatures():
-            found[stated.sha512] = depot.read_document(stated.sha512)
+            found[stated.sha512] = depot.documents.load(stated.sha512)
     return {volume.manifest_name(digest): document for digest, document in found.items()}
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from airlift import files
 from airlift.errors import DigestError
-from airlift.low import content
 from airlift.low.depot import Depot
 from airlift.low.plan import Placed, Plan
-from airlift.low.verified import TARGET_AGE, Verified, stamp
+from airlift.low.verified import TARGET_AGE, Verified
+from airlift.store.content import stamp
 from airlift.tensors.segment import Segment
 
 
@@ -68,7 +68,7 @@ class Targets:
             self.verified.note(sha512, self._looks)
 
     def _look(self, sha512: str) -> str:
-        path = self.depot.content_path(sha512)
+        path = self.depot.content.path(sha512)
         with files.reading(path):
             return stamp(path.stat())
 
@@ -80,7 +80,7 @@ def read(depot: Depot, sha512: str, start: int, room: memoryview) -> memoryview:
         DigestError: the content is too short.
         UncheckedError: it cannot be read.
     """
-    path = depot.content_path(sha512)
+    path = depot.content.path(sha512)
     descriptor = files.open_regular(path)
     try:
         with files.reading(path):
@@ -97,5 +97,5 @@ def changed(depot: Depot, placed: Placed) -> DigestError:
     return DigestError(
         f"{placed.component}/{placed.entry.path} is missing from the depot or has changed",
         expected=f"SHA-512 {placed.entry.sha512}",
-        hint=content.repair_hint(depot, placed.entry.sha512),
+        hint=depot.repair_hint(placed.entry.sha512),
     )

@@ -25,9 +25,8 @@ from airlift.errors import (
     ManifestError,
     PendingError,
 )
-from airlift.low import content, hub, signing
+from airlift.low import hub, signing
 from airlift.low.collect import Collected, Survey, Take, collect, judge, survey
-from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.differences import describe
 from airlift.low.log import record
@@ -36,7 +35,8 @@ from airlift.low.signing import Change
 from airlift.low.verified import verified
 from airlift.low.vouch import Voucher, vouch
 from airlift.policy.judge import check_comparable, requirement_objections
-from airlift.progress import Progress
+from airlift.progress import Progress, Tally
+from airlift.store.content import Read, Taken, digest
 from airlift.trust import proposal, targets
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import TARGETS
@@ -216,7 +216,7 @@ def _check_versions(draft: Release, earlier: Release) -> None:
 def _keep(depot: Depot, draft: _Draft) -> None:
     made = draft.release
     for document in (*draft.documents, releases.format(made)):
-        depot.write_document(document)
+        depot.documents.keep(document)
     others = tuple(reference for reference in depot.releases() if reference.label != made.label)
     depot.write_releases((*others, ReleaseRef(made.digest, made.name, made.version)))
 
@@ -234,8 +234,8 @@ def _gathered(
         yield _gather(depot, document, folder, progress, new, keep=keep)
     except BaseException:
         if keep:
-            for digest in new:
-                content.forget(depot, digest)
+            for sha512 in new:
+                depot.content.remove(sha512)
         raise
 
 
@@ -278,12 +278,12 @@ def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
         for size in depot.load_release(reference.digest).contents().values()
     }
 
-    def take(descriptor: int, path: Path, read: content.Read) -> content.Taken:
+    def take(descriptor: int, path: Path, read: Read) -> Taken:
         if not keep:
-            taken = content.digest(descriptor, path, read)
-            is_new = not depot.content_path(taken.sha512).exists()
+            taken = digest(descriptor, path, read)
+            is_new = not depot.content.path(taken.sha512).exists()
         else:
-            taken = content.take(depot, descriptor, path, read, sizes=sizes)
+            taken = depot.content.take(descriptor, path, read, sizes=sizes)
             is_new = taken.new
         if is_new:
             new[taken.sha512] = taken.size

@@ -7,12 +7,10 @@ from datetime import datetime
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.errors import DigestError
-from airlift.low import content
-from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.differences import describe
 from airlift.low.verified import verified
-from airlift.progress import Progress
+from airlift.progress import Progress, Tally
 from airlift.trust import change, exchange, metadata, repository, roles, targets
 from airlift.trust.keys import Signer
 from airlift.trust.metadata import ROOT, TARGETS
@@ -135,7 +133,7 @@ def documents(depot: Depot, role: str) -> dict[str, bytes]:
         return {}
     listed = targets.listed(pending, TARGETS)
     changed = change.changed_targets(depot.store.newest(TARGETS), pending)
-    return {name: depot.read_document(listed[name].sha512, listed[name].length) for name in changed}
+    return {name: depot.documents.load(listed[name].sha512, listed[name].length) for name in changed}
 
 
 def pending_releases(depot: Depot) -> tuple[Release, ...]:
@@ -174,11 +172,11 @@ def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
     tally = Tally("checking", sum(wanted.values()), progress)
     seen = verified(depot, now)
     for digest in wanted:
-        looks = content.verify(depot, digest, tally.add)
+        looks = depot.content.verify(digest, tally.add)
         if looks is None:
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",
-                hint=content.repair_hint(depot, digest),
+                hint=depot.repair_hint(digest),
             )
         seen.note(digest, looks)
     seen.save()

@@ -6,7 +6,6 @@ is a pass of its own, may have had it a month ago; a target, which is digested w
 that is lost or damaged only means that content is digested again.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from airlift import files, strict
 from airlift.bundle import fields
 from airlift.errors import AirliftError, MalformedError
 from airlift.low.depot import Depot
+from airlift.store.content import stamp
 
 BASE_AGE = timedelta(days=30)
 TARGET_AGE = timedelta(days=1)
@@ -24,12 +24,7 @@ _NAME = "verified.json"
 _KEYS = frozenset({"file", "time"})
 
 Seen = tuple[str, str]
-"""What the file looked like (:func:`stamp`), and when (RFC 3339)."""
-
-
-def stamp(status: os.stat_result) -> str:
-    """Return what a file looks like: size (bytes), modification and change (nanoseconds), inode."""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+"""What the file looked like (:func:`airlift.store.content.stamp`), and when (RFC 3339)."""
 
 
 @dataclass(slots=True)
@@ -46,7 +41,7 @@ class Verified:
         seen = self.found.get(sha512) or self.known.get(sha512)
         if seen is None or not timedelta() <= self.now - fields.parse_time(seen[1]) <= age:
             return False
-        path = self.depot.content_path(sha512)
+        path = self.depot.content.path(sha512)
         return path.is_file() and stamp(path.stat()) == seen[0]
 
     def note(self, sha512: str, looks: str) -> None:
@@ -55,7 +50,7 @@ class Verified:
 
     def take(self, sha512: str) -> None:
         """Remember content that was written and digested just now."""
-        path = self.depot.content_path(sha512)
+        path = self.depot.content.path(sha512)
         with files.reading(path):
             self.note(sha512, stamp(path.stat()))
 

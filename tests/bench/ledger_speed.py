@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import manifest, volume
+from airlift.bundle import manifest
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.high import assess, provenance
@@ -40,7 +40,7 @@ class Record:
         self.place = Enclave(folder, "alpha", "none")
         self.signer: FileSigner = generate()
         self.count = count
-        self.place.history.mkdir()
+        self.place.history.folder.mkdir()
         log.create(self.place.ledger_path, self.place.origin, self.signer)
 
     def make(self) -> None:
@@ -63,8 +63,7 @@ class Record:
     def _import(self, number: int, release: Release, before: Release | None) -> Iterator[Draft]:
         bundle = replace(facts.bundle(1, release, before, day=1), sequence=number + 1)
         for data in (releases.format(release), manifest.format(bundle)):
-            name = volume.manifest_name(hashlib.sha512(data).hexdigest())
-            (self.place.history / name).write_bytes(data)
+            self.place.history.path(hashlib.sha512(data).hexdigest()).write_bytes(data)
         moment = (
             f"{2026 + number // 9000:04d}-{number // 800 % 12 + 1:02d}-{number // 30 % 28 + 1:02d}T12:00:00Z"
         )

@@ -9,7 +9,6 @@ from airlift.low import attestations, outstanding
 from airlift.low import check as checking
 from airlift.low.attest import import_
 from airlift.low.bundle import bundle
-from airlift.low.content import verify
 from airlift.low.depot import Depot, open_depot
 from airlift.low.enrol import enrol
 from airlift.low.init import init
@@ -112,7 +111,7 @@ def _check(top: Path) -> None:
     depot = _depot(top)
     for item in depot.releases():
         for digest in depot.load_release(item.digest).contents():
-            assert verify(depot, digest, lambda _count: None)
+            assert depot.content.verify(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
     for volume in sorted((top / "out").glob("airlift-*")):
         assert checking.check([volume]).volumes_present == 1

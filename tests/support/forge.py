@@ -76,8 +76,8 @@ def publish(
         now,
     )
     if documents is None:
-        documents = [depot.read_document(made.revocations)]
-        documents += [depot.read_document(made.target.digest)] if made.target else []
+        documents = [depot.documents.load(made.revocations)]
+        documents += [depot.documents.load(made.target.digest)] if made.target else []
     named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
     carried = Carried(bundling.volume_files(depot.store), named)
     share = frozenset(item.digest.sha512 for item in written)
@@ -102,7 +102,7 @@ def raw(file: int, start: int, data: bytes) -> Block:
 def revoke(site: Site, *entries: Revocation) -> None:
     """Publish a list of revocations, signed by the release authority."""
     data = revocations.format(tuple(sorted(entries)))
-    site.depot.write_document(data)
+    site.depot.documents.keep(data)
     target = targets.describe(revocations.TARGET, TARGETS, data, {})
     proposal.propose_target(site.depot.store, target, NOW)
     sign_roles(site.depot, (TARGETS,), [keys.signer(name) for name in RELEASERS[:2]], NOW)

@@ -348,7 +348,7 @@ def test_a_kept_envelope_that_was_changed_is_found(tmp_path: Path) -> None:
     place = demanding(enclave("one", tmp_path), tmp_path)
     approve(place, "assistant@1", signer=keys.signer("issm"), operator=operator())
     (item,) = [item for item in held.about(place, place.state().installed[0]) if item.kind == "approval"]
-    path = place.history / volume.manifest_name(item.digest)
+    path = place.history.path(item.digest)
     data = path.read_bytes()
     overwrite(path, data.replace(b"keyid", b"keyif"))
     with pytest.raises(LedgerError):

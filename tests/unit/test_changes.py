@@ -164,7 +164,7 @@ def test_damaged_and_missing_content(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     release = place.load_release(place.state().installed[0])
     entry = next(e for c, e in release.files() if (c.name, e.path) == ("base", "model.safetensors"))
-    path = place.content_path(entry.sha512)
+    path = place.content.path(entry.sha512)
     path.chmod(0o644)
     flip(path, -1)
     with pytest.raises(ContentDamagedError):

@@ -59,7 +59,7 @@ NEW = V2["base"]["model.safetensors"]
 
 
 def at_rest(place: Enclave, data: bytes) -> Path:
-    return place.content_path(forge.digest(data).sha512)
+    return place.content.path(forge.digest(data).sha512)
 
 
 # -- a rotten baseline ---------------------------------------------------------------------------------------------

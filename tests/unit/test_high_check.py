@@ -83,7 +83,7 @@ def test_rot_is_found_and_repaired(tmp_path: Path) -> None:
     assert (result.damaged, result.repaired) == ((DIGEST,), (DIGEST,))
     check(place)
     assert holds_release(place, V1)
-    assert (place.active / "base/model.safetensors").stat().st_ino == place.content_path(DIGEST).stat().st_ino
+    assert (place.active / "base/model.safetensors").stat().st_ino == place.content.path(DIGEST).stat().st_ino
     assert list(place.staging.iterdir()) == []
     assert repair(place, world().bundles["full"], operator=operator()).repaired == ()
 
@@ -96,13 +96,13 @@ def test_other_damage(tmp_path: Path, how: str) -> None:
     if how == "copy":
         overwrite(target, MODEL[:-1] + b"x")
     elif how == "content gone":
-        place.content_path(DIGEST).unlink()
+        place.content.path(DIGEST).unlink()
     elif how == "folder gone":
         forget(target.parent)
     else:
         target.unlink()
         if how == "symlink":
-            target.symlink_to(place.content_path(DIGEST))
+            target.symlink_to(place.content.path(DIGEST))
     assert DIGEST in damaged(place)
     repair(place, world().bundles["full"], operator=operator())
     check(place)
@@ -132,7 +132,7 @@ def test_what_the_bundle_does_not_hold_is_left(tmp_path: Path) -> None:
 def test_a_delta_whose_base_is_gone_repairs_nothing(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     rot(place, "base/model.safetensors")
-    place.content_path(DIGEST).unlink()
+    place.content.path(DIGEST).unlink()
     with pytest.raises(BaselineError):
         repair(place, world().bundles["delta"], operator=operator())
 
@@ -188,16 +188,16 @@ def test_gc_keeps_active_previous_and_newest(tmp_path: Path) -> None:
     take(place, "step")
     with pytest.raises(UsageError):
         gc(place, 0, operator=operator())
-    before = picture(place.content)
+    before = picture(place.content.folder)
     result = gc(place, 1, operator=operator(), dry_run=True)
     assert (result.removed, len(result.kept)) == ((), 3)
     assert gc(place, 1, operator=operator()).removed == ()
-    assert picture(place.content) == before
+    assert picture(place.content.folder) == before
     take(place, "step", activate=True)
     result = gc(place, 1, operator=operator())
     assert (result.removed, result.kept) == (("assistant@1",), ("assistant@2", "assistant@3"))
     assert (result.files, result.bytes) == (1, len(MODEL))
-    assert not place.content_path(DIGEST).exists()
+    assert not place.content.path(DIGEST).exists()
     check(place)
     assert holds_release(place, V3)
     assert history(place).entries[-1].type == "gc"
@@ -218,7 +218,7 @@ def test_gc_removes_staged_work_and_unknown_content(tmp_path: Path) -> None:
     result = gc(other, operator=operator())
     assert result.staged_bytes > 400_000
     assert list(other.staging.iterdir()) == []
-    stray = place.content_path("0" * 128)
+    stray = place.content.path("0" * 128)
     stray.parent.mkdir(exist_ok=True)
     stray.write_bytes(b"12345")
     result = gc(place, operator=operator())

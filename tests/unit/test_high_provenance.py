@@ -108,7 +108,7 @@ def test_too_much_is_not_proven_in_one_file(tmp_path: Path, monkeypatch: pytest.
 def test_a_changed_document_is_not_proven(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     found = trace(place, "guard")
-    shutil.rmtree(place.history)
+    shutil.rmtree(place.history.folder)
     with pytest.raises(LedgerError):
         prove(place, found.grounds)
 

@@ -313,7 +313,7 @@ def test_a_rotten_base_is_named_although_it_would_only_be_shared(tmp_path: Path)
     paths, _ = copied(tmp_path)
     rotten = bytearray(OLD)
     rotten[100] ^= 1
-    at_rest = place.content_path(forge.digest(OLD).sha512)
+    at_rest = place.content.path(forge.digest(OLD).sha512)
     overwrite(at_rest, bytes(rotten))
     found: AirliftError = attempt(place, paths, BaselineDamagedError, 5)
     assert str(at_rest) in str(found.found)

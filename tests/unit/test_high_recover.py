@@ -215,10 +215,10 @@ def test_temporary_files_everywhere(tmp_path: Path) -> None:
         place.folder,
         place.roots,
         place.trust,
-        place.history,
+        place.history.folder,
         place.releases,
         place.staging,
-        next(place.content.iterdir()),
+        next(place.content.folder.iterdir()),
         next(place.policies.iterdir()),
         files.make_folder(place.staging / ("0" * 64) / volume.CHUNKS),
     ]
@@ -339,7 +339,7 @@ def test_a_ledger_of_another_enclave(tmp_path: Path) -> None:
 def test_history_that_was_changed(tmp_path: Path) -> None:
     """The record's documents are held against the digests in the ledger."""
     place = enclave("one", tmp_path)
-    path = place.history / volume.manifest_name(place.state().installed[0])
+    path = place.history.path(place.state().installed[0])
     data = path.read_bytes()
     overwrite(path, data.replace(b'"2.1"', b'"9.9"'))
     with pytest.raises(LedgerError):

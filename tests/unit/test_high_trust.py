@@ -388,12 +388,12 @@ def test_a_stolen_bundler_key_cannot_add_a_release(tmp_path: Path) -> None:
     """Arbitrary install: a release that the authority did not sign."""
     low, place = site(tmp_path), enclave("one", tmp_path)
     name = low.depot.releases()[0]
-    document = low.depot.read_document(name.digest).replace(b'"version":"1"', b'"version":"9"')
+    document = low.depot.documents.load(name.digest).replace(b'"version":"1"', b'"version":"9"')
     digest = forge.digest(document).sha512
     from airlift.bundle.manifest import ReleaseRef
 
     made = forge.describe(low, "assistant@1", target=ReleaseRef(digest, "assistant", "9"))
-    documents = [low.depot.read_document(made.revocations), document]
+    documents = [low.depot.documents.load(made.revocations), document]
     paths = forge.publish(low, made, [], tmp_path / "evil", documents=documents)
     attempt(place, paths, SignatureError, 3)
 

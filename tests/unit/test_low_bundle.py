@@ -79,7 +79,7 @@ def folders(result: BundleResult) -> list[Path]:
 
 
 def held(site: Site) -> Callable[[str], bytes]:
-    return lambda sha512: site.depot.content_path(sha512).read_bytes()
+    return lambda sha512: site.depot.content.path(sha512).read_bytes()
 
 
 def nothing(sha512: str) -> bytes:
@@ -377,7 +377,7 @@ def test_content_that_has_rotted_does_not_go_out(stocked: Site, version: str) ->
         for _, entry in stocked.depot.load_release(f"assistant@{version}").files()
         if entry.path == "model.safetensors"
     )
-    path = stocked.depot.content_path(entry.sha512)
+    path = stocked.depot.content.path(entry.sha512)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.chmod(0o644)

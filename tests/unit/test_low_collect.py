@@ -10,8 +10,9 @@ import pytest
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low import collect as collect_module
-from airlift.low import content, forbidden
+from airlift.low import forbidden
 from airlift.low.collect import Collected, collect, survey
+from airlift.store.content import digest
 from tests.support.gguf_files import gguf
 from tests.support.weights import component, noise, safetensors, weights
 
@@ -21,7 +22,7 @@ def silent(_count: int) -> None:
 
 
 def gather(source: Path, kind: str = "model") -> Collected:
-    return collect("base", kind, survey("base", kind, source), content.digest, silent)
+    return collect("base", kind, survey("base", kind, source), digest, silent)
 
 
 def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
@@ -274,7 +275,7 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
                 file.write(b"more")
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), content.digest, grow)
+        collect("base", "model", survey("base", "model", tmp_path), digest, grow)
 
 
 def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
@@ -286,7 +287,7 @@ def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), content.digest, rewrite)
+        collect("base", "model", survey("base", "model", tmp_path), digest, rewrite)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -294,4 +295,4 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     found = survey("base", "model", tmp_path)
     (tmp_path / "a.dat").unlink()
     with pytest.raises(UncheckedError):
-        collect("base", "model", found, content.digest, silent)
+        collect("base", "model", found, digest, silent)

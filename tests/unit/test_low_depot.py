@@ -14,7 +14,7 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.low import depot as depot_module
-from airlift.low.depot import check_new, create_depot, mark_depot, open_depot
+from airlift.low.depot import create_depot, mark_depot, open_depot
 from airlift.low.log import log, record
 from tests.support.depots import NOW, signed_site
 from tests.support.weights import weights
@@ -38,25 +38,16 @@ def test_a_foreign_file(tmp_path: Path) -> None:
         open_depot(tmp_path)
 
 
-def test_only_an_empty_folder_becomes_a_depot(tmp_path: Path) -> None:
-    check_new(tmp_path)
-    check_new(tmp_path / "missing")
-    (tmp_path / "file").write_bytes(b"")
-    for folder in (tmp_path, tmp_path / "file"):
-        with pytest.raises(UsageError):
-            check_new(folder)
-
-
 def test_documents_are_kept_by_digest(tmp_path: Path) -> None:
     depot = create_depot(tmp_path)
-    digest = depot.write_document(b"{}")
-    assert depot.write_document(b"{}") == digest
-    assert depot.read_document(digest) == b"{}"
+    digest = depot.documents.keep(b"{}")
+    assert depot.documents.keep(b"{}") == digest
+    assert depot.documents.load(digest) == b"{}"
     path = tmp_path / "documents" / f"{digest[:64]}.json"
     path.chmod(0o644)
     path.write_bytes(b"[]")
     with pytest.raises(DigestError, match="has changed"):
-        depot.read_document(digest)
+        depot.documents.load(digest)
 
 
 def test_releases_by_name_digest_and_prefix(tmp_path: Path) -> None:
@@ -83,7 +74,7 @@ def test_the_index_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_one_command_at_a_time_sweeps_what_another_left(tmp_path: Path) -> None:
     depot = signed_site(tmp_path).depot
-    left = [folder / ".tmp-left" for folder in (depot.folder, depot.content, depot.enclaves)]
+    left = [folder / ".tmp-left" for folder in (depot.folder, depot.content.folder, depot.enclaves)]
     for path in left:
         path.write_bytes(b"")
     with depot.lock():
@@ -115,7 +106,7 @@ def test_content_that_came_in_is_read_only(tmp_path: Path) -> None:
     site = signed_site(tmp_path)
     site.release({"base": {"model.safetensors": weights(1)}})
     (entry,) = site.depot.load_release("assistant@1").components[0].files
-    path = site.depot.content_path(entry.sha512)
+    path = site.depot.content.path(entry.sha512)
     assert path.parent.name == entry.sha512[:2]
     assert path.stat().st_mode & 0o777 == 0o444
     assert path.read_bytes() == weights(1)

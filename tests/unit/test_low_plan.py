@@ -25,7 +25,7 @@ def delta(site: Site, before: bytes, after: bytes, name: str) -> int:
     site.release({"a": {name: after}}, "2")
     result = site.bundle("assistant@2", from_="assistant@1")
     rebuilt = rebuild(
-        [item.path for item in result.volumes], lambda sha512: site.depot.content_path(sha512).read_bytes()
+        [item.path for item in result.volumes], lambda sha512: site.depot.content.path(sha512).read_bytes()
     )
     assert list(rebuilt.values()) == [after]
     return result.chunk_bytes

@@ -194,7 +194,7 @@ def test_a_merge_crosses_as_its_adapter(crossing: tuple[Site, list[Path], list[P
     bundle = load_bundle(delta[0])
     assert [item.size for item in bundle.files] == [len(adapter(MERGE)), len(NEW)]
     assert sum(item.size for item in bundle.chunks) < len(adapter(MERGE)) + 2000
-    rebuild(delta, lambda sha512: site.depot.content_path(sha512).read_bytes())
+    rebuild(delta, lambda sha512: site.depot.content.path(sha512).read_bytes())
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -216,7 +216,7 @@ def test_a_repair_reads_the_adapter_at_rest_or_the_repaired_one(
     enclave = fresh(tmp_path / "enclave", site)
     for volumes in (full, delta):
         import_(enclave, volumes, operator=operator(), activate=True)
-    pair, weights = (enclave.content_path(item.sha512) for item in load_bundle(delta[0]).files)
+    pair, weights = (enclave.content.path(item.sha512) for item in load_bundle(delta[0]).files)
     for damaged in ([weights], [pair, weights]):
         for path in damaged:
             path.chmod(0o644)

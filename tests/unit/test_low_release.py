@@ -37,7 +37,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def contents(depot: Depot) -> set[str]:
-    return {path.name for path in depot.content.rglob("*") if path.is_file()}
+    return {path.name for path in depot.content.folder.rglob("*") if path.is_file()}
 
 
 def test_signed_by_enough(site: Site) -> None:

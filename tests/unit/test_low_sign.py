@@ -67,7 +67,7 @@ def test_signers_see_what_changes(site: Site) -> None:
 def test_content_is_read_again_before_it_is_signed(site: Site) -> None:
     digest = site.release(BASE, names=()).digest
     (one, two) = site.depot.load_release(digest).components[0].files
-    path = site.depot.content_path(two.sha512)
+    path = site.depot.content.path(two.sha512)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.chmod(0o644)

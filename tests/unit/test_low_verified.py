@@ -9,10 +9,10 @@ import pytest
 
 from airlift import files
 from airlift.errors import DigestError, NoSpaceError
-from airlift.low import content, reader
-from airlift.low.depot import Depot
+from airlift.low import reader
 from airlift.low.sign import sign
 from airlift.low.verified import BASE_AGE, TARGET_AGE, Verified, verified
+from airlift.store.content import KEPT_OPEN, ContentFolder, Read
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.weights import weights
@@ -30,13 +30,13 @@ def site(tmp_path: Path) -> Site:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was digested for its own sake, by SHA-512."""
     found: list[str] = []
-    real = content.verify
+    real = ContentFolder.verify
 
-    def noted(depot: Depot, sha512: str, read: content.Read) -> str | None:
+    def noted(folder: ContentFolder, sha512: str, read: Read) -> str | None:
         found.append(sha512)
-        return real(depot, sha512, read)
+        return real(folder, sha512, read)
 
-    monkeypatch.setattr(content, "verify", noted)
+    monkeypatch.setattr(ContentFolder, "verify", noted)
     return found
 
 
@@ -73,7 +73,7 @@ def test_a_clock_that_went_back_proves_nothing(site: Site, looked: list[str]) ->
 
 
 def test_a_file_that_was_touched_is_digested(site: Site, looked: list[str]) -> None:
-    path = site.depot.content_path(only(site, "1"))
+    path = site.depot.content.path(only(site, "1"))
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     delta(site, "one")
     delta(site, "two")
@@ -92,7 +92,7 @@ def test_targets_that_were_coded_were_digested(site: Site, looked: list[str]) ->
 
 
 def test_a_target_is_digested_unless_it_was_within_a_day(site: Site) -> None:
-    path = site.depot.content_path(only(site, "2"))
+    path = site.depot.content.path(only(site, "2"))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     seen = verified(site.depot, NOW)
@@ -129,7 +129,7 @@ def test_a_target_that_changes_while_it_is_read_is_not_noted(
 def test_content_that_shrinks_while_it_is_read(site: Site) -> None:
     room = memoryview(bytearray(8))
     sha512 = only(site, "1")
-    end = site.depot.content_path(sha512).stat().st_size
+    end = site.depot.content.path(sha512).stat().st_size
     assert reader.read(site.depot, sha512, end - 8, room) is room
     with pytest.raises(DigestError, match="shorter"):
         reader.read(site.depot, sha512, end - 7, room)
@@ -142,11 +142,11 @@ def opened() -> int:
 def test_more_contents_than_are_kept_open(site: Site) -> None:
     site.release({"many": {f"{n}.txt": b"%d" % n for n in range(20)}}, "9")
     digests = list(site.depot.load_release("assistant@9").contents())
-    with content.reader(site.depot, digests) as read:
+    with site.depot.content.reader(digests) as read:
         found = {read(n, 0, 9) for _ in range(2) for n in range(20)}
         open_now = opened()
     assert found == {b"%d" % n for n in range(20)}
-    assert open_now - opened() == content.KEPT_OPEN
+    assert open_now - opened() == KEPT_OPEN
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -181,7 +181,7 @@ def test_what_others_found_out_meanwhile_is_kept(site: Site) -> None:
 
 
 def test_content_that_is_gone_is_not_held(site: Site) -> None:
-    site.depot.content_path(only(site, "1")).unlink()
+    site.depot.content.path(only(site, "1")).unlink()
     assert not verified(site.depot, NOW + BASE_AGE).holds(only(site, "1"), BASE_AGE)
     assert verified(site.depot, NOW + BASE_AGE).holds(only(site, "2"), BASE_AGE)
 

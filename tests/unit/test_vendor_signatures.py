@@ -59,7 +59,7 @@ def test_carried_verified_again_and_recorded(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     import_(place, [item.path], operator=operator())
     (stated,) = place.load_release(digest).vendor_signatures()
-    kept = place.load_document(stated.sha512, signatures.MAX_BYTES)
+    kept = place.history.load(stated.sha512, signatures.MAX_BYTES)
     assert kept == (low.folder / "source-7" / "model.sig").read_bytes()
     with place.ledger() as log:
         commit = log.last("import-commit")

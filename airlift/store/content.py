@@ -1,0 +1,182 @@
+"""Content by digest: the files of components, each kept once, read-only, under its SHA-512 (SPEC 5.1, 8.1)."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.errors import UncheckedError
+
+KEPT_OPEN = 8
+
+Read = Callable[[int], None]
+"""Told how many bytes were read, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a file is: size in bytes, both digests in hex, and whether it was not held before."""
+
+    size: int
+    sha512: str
+    sha256: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFolder:
+    """A folder of files by digest: ``<2 hex>/<128 hex>``. Every method reads the disk anew."""
+
+    folder: Path
+
+    def path(self, sha512: str) -> Path:
+        """Return where the content with this SHA-512 (hex) lies, whether it is there or not."""
+        return self.folder / sha512[:2] / sha512
+
+    def paths(self) -> list[Path]:
+        """Return where every content that is held lies, sorted."""
+        return sorted(self.folder.glob("*/*"))
+
+    def holds(self, sha512: str, size: int) -> bool:
+        """Say whether content of this digest and size (bytes) is held; its bytes are not read."""
+        path = self.path(sha512)
+        return path.is_file() and path.stat().st_size == size
+
+    def take(self, descriptor: int, path: Path, read: Read, *, sizes: Container[int]) -> Taken:
+        """Keep the bytes of an open file, and return what they are.
+
+        ``sizes`` are those of files that are held: one of such a size is digested before anything is written, so that
+        a component which did not change costs no writes.
+
+        Raises:
+            UncheckedError: the file cannot be read, or changes meanwhile.
+            StorageError: the folder cannot be written.
+        """
+        with files.reading(path):
+            size = os.fstat(descriptor).st_size
+        if size in sizes:
+            taken = digest(descriptor, path, lambda _count: None)
+            if self.path(taken.sha512).exists():
+                read(taken.size)
+                return Taken(taken.size, taken.sha512, taken.sha256, new=False)
+        return self._copy(descriptor, path, read)
+
+    def adopt(self, source: Path, sha512: str) -> None:
+        """Move a file that has this digest here, durably; it lies on the same file system."""
+        kept = self.path(sha512)
+        files.make_folder(kept.parent)
+        files.rename_durable(source, kept)
+
+    def remove(self, sha512: str) -> None:
+        """Remove content that no release names."""
+        files.remove(self.path(sha512))
+
+    def verify(self, sha512: str, read: Read) -> str | None:
+        """Return what the file looks like (its stamp) if it is held and its bytes are unchanged; else None."""
+        path = self.path(sha512)
+        if not path.exists():
+            return None
+        running = hashlib.sha512()
+        with files.opened(path) as descriptor:
+            with files.reading(path):
+                looks = stamp(os.fstat(descriptor))
+            for piece in _pieces(descriptor, path, read):
+                running.update(piece)
+        return looks if running.hexdigest() == sha512 else None
+
+    @contextmanager
+    def reader(self, digests: Sequence[str]) -> Iterator[Callable[[int, int, int], bytes]]:
+        """Give what returns bytes ``[start, end)`` of contents by their number in ``digests``, for one thread.
+
+        A few files are kept open: whoever looks at rows of matrices comes back thousands of times.
+        """
+        kept: dict[int, int] = {}
+
+        def read(number: int, start: int, end: int) -> bytes:
+            descriptor = kept.pop(number, None)
+            if descriptor is None:
+                if len(kept) == KEPT_OPEN:
+                    os.close(kept.pop(next(iter(kept))))
+                descriptor = files.open_regular(self.path(digests[number]))
+            kept[number] = descriptor
+            with files.reading(digests[number]):
+                return files.read_at(descriptor, start, end - start)
+
+        try:
+            yield read
+        finally:
+            for descriptor in kept.values():
+                os.close(descriptor)
+
+    def _copy(self, descriptor: int, path: Path, read: Read) -> Taken:
+        """Copy under a temporary name, which is swept after a crash, then rename to the digest."""
+        temporary = self.folder / f".tmp-{secrets.token_hex(8)}"
+        with files.writer(temporary) as out:
+            taken = digest(descriptor, path, read, out.write)
+        try:
+            new = not self.path(taken.sha512).exists()
+            if new:
+                self.adopt(temporary, taken.sha512)
+        finally:
+            files.remove(temporary)
+        return Taken(taken.size, taken.sha512, taken.sha256, new)
+
+
+def stamp(status: os.stat_result) -> str:
+    """Return what a file looks like: size (bytes), modification and change (nanoseconds), inode."""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
+def digest(
+    descriptor: int, path: Path, read: Read, write: Callable[[memoryview], None] = lambda _piece: None
+) -> Taken:
+    """Digest an open file, twice in one pass, giving each piece to ``write``; ``new`` is True.
+
+    Raises:
+        UncheckedError: it cannot be read, or changes meanwhile.
+    """
+    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
+    size = 0
+    for piece in _pieces(descriptor, path, read):
+        sha512.update(piece)
+        sha256.update(piece)
+        size += len(piece)
+        write(piece)
+    return Taken(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
+
+
+def digest_file(path: Path, algorithm: str = "sha512") -> str:
+    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
+    running, offset = hashlib.new(algorithm), 0
+    with files.opened(path) as descriptor, files.reading(path):
+        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
+            running.update(data)
+            offset += len(data)
+    return running.hexdigest()
+
+
+def _pieces(descriptor: int, path: Path, read: Read) -> Iterator[memoryview]:
+    """Yield an open file's bytes in order, each piece valid until the next one; the file must hold still."""
+    with files.reading(path):
+        before = os.fstat(descriptor)
+    buffer = bytearray(files.COPY_BYTES)
+    offset = 0
+    while True:
+        with files.reading(path):
+            count = os.preadv(descriptor, [buffer], offset)
+        if not count:
+            break
+        yield memoryview(buffer)[:count]
+        offset += count
+        read(count)
+    with files.reading(path):
+        after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (offset, after.st_mtime_ns) or after.st_size != offset:
+        raise UncheckedError(
+            f"{path} changed while it was read",
+            hint="wait until nobody writes to it, then run the same command again",
+        )
