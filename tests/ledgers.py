@@ -20,7 +20,7 @@ R1, R2, R3 = "1" * 128, "2" * 128, "3" * 128
 
 def draft(number: int, kind: str = "policy", **fields: Any) -> Draft:
     """Return a small draft that differs for every number."""
-    detail = fields.pop("detail", {"sha512": f"{number:0128x}", "text": "Grüße"})
+    detail = fields.pop("detail", {"sha512": f"{number:0128x}", "keys": {}, "text": "Grüße"})
     return Draft(kind, fields.pop("actor", "admin"), fields.pop("time", TIME), detail=detail, **fields)
 
 

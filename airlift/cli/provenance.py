@@ -15,7 +15,7 @@ from airlift.errors import UsageError
 from airlift.high import provenance
 from airlift.high.enclave import Enclave, open_enclave
 from airlift.high.provenance import Grounds
-from airlift.ledger.entry import TYPES
+from airlift.ledger.entries.registry import TYPES
 
 SHOWN_DIGITS = 16
 LIMIT, PERIODS = 200, 10

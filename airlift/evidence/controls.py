@@ -10,6 +10,9 @@ from typing import Any
 from airlift import authored
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.switch import ActivateCommit, ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.policy.judge import is_within_ceiling
 from airlift.trust.statement import STATING
@@ -20,7 +23,7 @@ CNSA = "ml-dsa-87"
 SHOWN = 5
 """How many entries are named for one evidence; how many there are is said."""
 LEDGER, RELEASE, COMPONENTS, MODELS = "ledger", "release", "components", "models"
-OF_RELEASE = frozenset({"import-prepare", "import-commit", "activate-prepare", "activate-commit"})
+OF_RELEASE = frozenset(kind.TYPE for kind in (ImportPrepare, ImportCommit, ActivatePrepare, ActivateCommit))
 """The types of entry that are evidence only if they are about the active release."""
 
 
@@ -89,10 +92,9 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
     """
     found: dict[str, str] = {}
     for entry in _imports(facts, release):
-        if bundle not in {None, entry.detail["bundle_manifest"]}:
-            continue
-        for key in entry.detail.get("signers", {}).get(role, ()):
-            found[key] = str(entry.detail.get("holders", {}).get(key, "unnamed holder"))
+        said = read(entry, ImportCommit)
+        if bundle in {None, said.bundle_manifest}:
+            found |= {key: said.holder(key) for key in said.signers.get(role, ())}
     return tuple(sorted(found.items()))
 
 
@@ -192,10 +194,9 @@ def _sources(facts: Facts, _kind: str) -> _Finding:
 
 
 def _vendor(facts: Facts, _kind: str) -> _Finding:
-    imports = [e for e in _imports(facts, facts.active) if e.detail.get("vendor_signatures")]
-    verified = {
-        (item["component"], item["sha512"]) for entry in imports for item in entry.detail["vendor_signatures"]
-    }
+    recorded = [(e, read(e, ImportCommit).vendor_signatures) for e in _imports(facts, facts.active)]
+    imports = [entry for entry, signatures in recorded if signatures]
+    verified = {(item.component, item.sha512) for _, signatures in recorded for item in signatures}
     release = facts.active_release
     models = [c for c in release.components if c.kind in WEIGHTS] if release else []
     signed = [c for c in models if c.vendor_signature and (c.name, c.vendor_signature.sha512) in verified]

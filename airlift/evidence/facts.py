@@ -8,8 +8,9 @@ from typing import Any
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.registry import SWITCHES
 from airlift.ledger.entry import Entry
-from airlift.ledger.query import SWITCHES
 from airlift.policy.document import Policy
 from airlift.policy.votes import Said, votes
 from airlift.trust.statement import STATING
@@ -107,7 +108,7 @@ class Facts:
 
     def imports(self) -> tuple[Entry, ...]:
         """Return the import-commit entries, in order: who signed what came in is in their details."""
-        return tuple(entry for entry in self.entries if entry.type == "import-commit")
+        return tuple(entry for entry in self.entries if entry.type == ImportCommit.TYPE)
 
     def entry(self, index: int) -> Entry:
         """Return the entry at ``index``, which must be one that documents tell of."""

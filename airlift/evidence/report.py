@@ -11,6 +11,9 @@ from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.page import Markup, digest, facts, join, section, short, table, tag, text
 from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
+from airlift.ledger.entries.imports import ImportReject
+from airlift.ledger.entries.read import read
+from airlift.ledger.entry import Entry
 from airlift.trust.statement import STATING
 
 SHOWN_EVENTS = 200
@@ -182,14 +185,21 @@ def _timeline(found: Facts) -> Markup:
     drawn = tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label="Timeline, drawn")
     rows = []
     for entry in events[-SHOWN_EVENTS:]:
-        release = found.releases.get(entry.release or "")
-        about = release.label if release else str(entry.detail.get("code", "-"))
-        rows.append([text(entry.index), text(entry.time), text(timeline.LANES[entry.type]), text(about),
+        what, about = timeline.LANES[entry.type], _about(found, entry)
+        rows.append([text(entry.index), text(entry.time), text(what), text(about),
                      text(entry.bundle or "-"), text(entry.actor)])  # fmt: skip
     headers = ["entry", "time", "what", "release or reason", "bundle", "by"]
     return join(
         [drawn, table("In the order of the ledger; times are what the enclave's clock said", headers, rows)]
     )
+
+
+def _about(found: Facts, entry: Entry) -> str:
+    """Return which release an event is about, or why an import was rejected."""
+    release = found.releases.get(entry.release or "")
+    if release is not None:
+        return release.label
+    return read(entry, ImportReject).code if entry.type == ImportReject.TYPE else "-"
 
 
 # -- people and results --------------------------------------------------------------------------------------------

@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from airlift.bundle.release import Release
 from airlift.evidence.page import Markup, tag, text
+from airlift.ledger.entries.imports import ImportCommit, ImportReject
+from airlift.ledger.entries.registry import SWITCHES
+from airlift.ledger.entries.switch import ActivateCommit, RollbackCommit
 from airlift.ledger.entry import Entry
 from airlift.shown import clean
 
 SHOWN = 24
 LANES = {
-    "import-commit": "imported",
-    "import-reject": "rejected",
-    "activate-commit": "activated",
-    "rollback-commit": "rolled back",
+    ImportCommit.TYPE: "imported",
+    ImportReject.TYPE: "rejected",
+    ActivateCommit.TYPE: "activated",
+    RollbackCommit.TYPE: "rolled back",
 }
 _NAMES = tuple(LANES)
 LEFT, STEP, TOP, LANE, RIGHT = 92, 44, 20, 30, 20
@@ -62,12 +65,12 @@ def draw(entries: Sequence[Entry], releases: Mapping[str, Release]) -> Markup:
 def _mark(number: int, entry: Entry) -> Markup:
     x, y = LEFT + STEP * number + 10, TOP + LANE * _NAMES.index(entry.type) + 15
     shapes = {
-        "import-commit": tag("circle", cx=x, cy=y, r=7),
-        "import-reject": tag(
+        ImportCommit.TYPE: tag("circle", cx=x, cy=y, r=7),
+        ImportReject.TYPE: tag(
             "path", d=f"M{x - 6} {y - 6} L{x + 6} {y + 6} M{x - 6} {y + 6} L{x + 6} {y - 6}"
         ),
-        "activate-commit": tag("path", d=f"M{x} {y - 8} L{x + 8} {y + 6} L{x - 8} {y + 6} Z"),
-        "rollback-commit": tag("path", d=f"M{x} {y + 8} L{x + 8} {y - 6} L{x - 8} {y - 6} Z"),
+        ActivateCommit.TYPE: tag("path", d=f"M{x} {y - 8} L{x + 8} {y + 6} L{x - 8} {y + 6} Z"),
+        RollbackCommit.TYPE: tag("path", d=f"M{x} {y + 8} L{x + 8} {y - 6} L{x - 8} {y - 6} Z"),
     }
     label = tag("text", text(entry.index), x=x, y=TOP - 7, class_="index", text_anchor="middle")
     about = tag("title", text(f"entry {entry.index}, {entry.time}: {LANES[entry.type]}"))
@@ -76,7 +79,7 @@ def _mark(number: int, entry: Entry) -> Markup:
 
 def _spans(shown: Sequence[Entry], releases: Mapping[str, Release], width: int, top: int) -> list[Markup]:
     """Return a bar for each period in which one release was active."""
-    starts = [(n, e) for n, e in enumerate(shown) if e.type in {"activate-commit", "rollback-commit"}]
+    starts = [(n, e) for n, e in enumerate(shown) if e.type in SWITCHES]
     found = []
     for place, (number, entry) in enumerate(starts):
         end = starts[place + 1][0] if place + 1 < len(starts) else None

@@ -7,6 +7,7 @@ from airlift.high import permit
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import recover
 from airlift.high.switch import switch
+from airlift.ledger.entries.switch import ActivatePrepare, SwitchPrepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,19 @@ def activate(enclave: Enclave, reference: str, *, operator: Operator, dry_run: b
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
-        return to_release(enclave, reference, operator, "activate", dry_run=dry_run, recovered=recovered)
+        return to_release(enclave, reference, operator, ActivatePrepare, dry_run=dry_run, recovered=recovered)
 
 
 def to_release(
     enclave: Enclave,
     reference: str,
     operator: Operator,
-    kind: str,
+    kind: type[SwitchPrepare],
     *,
     dry_run: bool,
     recovered: tuple[str, ...],
 ) -> SwitchResult:
-    """Switch to a release after asking policy; ``kind`` is ``activate`` or ``rollback``. The caller has the lock."""
+    """Switch to a release after asking policy; ``kind`` says as what. The caller has the lock."""
     state = enclave.state()
     release = enclave.find_release(reference, state)
     permit.insist(permit.activation_refusals(enclave, release, state, enclave.load_revocations()))

@@ -12,6 +12,7 @@ from airlift.errors import LedgerError, UsageError
 from airlift.high.enclave import Enclave
 from airlift.high.output import check_new
 from airlift.ledger import audit, export, exported, note
+from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
 from airlift.trust import dsse
@@ -82,10 +83,10 @@ def read_kept(path: Path) -> bytes:
 
 def _check_contents(enclave: Enclave, log: Log) -> None:
     """Compare what files are found by with the release manifests that the entries name, many entries at a time."""
-    stray = "SELECT COUNT(*) FROM contents WHERE idx NOT IN (SELECT idx FROM entries WHERE type = 'import-commit')"
-    if log.query(stray)[0][0]:
+    stray = "SELECT COUNT(*) FROM contents WHERE idx NOT IN (SELECT idx FROM entries WHERE type = ?)"
+    if log.query(stray, (ImportCommit.TYPE,))[0][0]:
         raise LedgerError(f"{log.path} lets files be found that no import brought")
-    commits = log.entries(types=("import-commit",))
+    commits = log.entries(types=(ImportCommit.TYPE,))
     while some := tuple(islice(commits, INDEXED)):
         expected = {(entry.index, cut) for entry in some for cut in _cuts(enclave, entry)}
         found = log.query(

@@ -11,6 +11,7 @@ from airlift.high import attestations
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import recover
 from airlift.ledger import find
+from airlift.ledger.entries.registry import RECORDING
 from airlift.ledger.state import State
 from airlift.trust import dsse, statement
 from airlift.trust.statement import Attestation
@@ -75,19 +76,17 @@ def take(enclave: Enclave, item: Attestation, operator: Operator, *, name: str, 
     before = _before(enclave, item.digest)
     if before is None and not dry_run:
         enclave.history.keep(item.data)
-        before = enclave.record(
-            operator, attestations.ENTRY, detail, release=release, bundle=bundle
-        ).index  # fmt: skip
+        before = enclave.record(operator, detail, release=release, bundle=bundle).index
         already = False
     else:
         already = before is not None
     return Attested(
         file=name,
         attestation=item.digest,
-        kind=detail["kind"],
+        kind=detail.kind,
         subject=label,
-        signers=tuple(detail["holders"].values()),
-        passes=detail["passes"],
+        signers=tuple(detail.holders.values()),
+        passes=detail.passes,
         entry=before,
         already=already,
     )
@@ -124,5 +123,5 @@ def _subject(
 def _before(enclave: Enclave, digest: str) -> int | None:
     """Return the entry that recorded this attestation before."""
     with enclave.ledger() as log:
-        found = attestations.recorded(find.where(log, digest, types=attestations.RECORDING).entries)
+        found = attestations.recorded(find.where(log, digest, types=RECORDING).entries)
         return next((item.entry.index for item in found if item.digest == digest), None)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from airlift.errors import SignatureError
 from airlift.high import policy
 from airlift.high.enclave import Enclave
 from airlift.high.verified import VerifiedBundle
+from airlift.ledger.entries import read
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.registry import RECORDING
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
 from airlift.policy.votes import Said, votes
@@ -16,10 +18,6 @@ from airlift.trust.keys import PublicKey
 from airlift.trust.metadata import ROOT
 from airlift.trust.roles import HOLDER, Member
 from airlift.trust.statement import Attestation
-
-ENTRY = "attestation"
-RECORDING = ("import-commit", ENTRY)
-"""The types of entry that record attestations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +30,16 @@ class Recorded:
     entry: Entry
 
 
-def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> dict[str, Any]:
+def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> RecordedAttestation:
     """Return how an entry records an attestation about ``subject``: no text of its own, only what was checked."""
-    return {
-        "sha512": item.digest,
-        "kind": item.statement.kind,
-        "subject": subject,
-        "passes": item.statement.passes,
-        "signers": [member.key.key_id for member in signers],
-        "holders": {member.key.key_id: member.holder for member in signers},
-    }
+    return RecordedAttestation(
+        sha512=item.digest,
+        kind=item.statement.kind,
+        subject=subject,
+        passes=item.statement.passes,
+        signers=tuple(member.key.key_id for member in signers),
+        holders={member.key.key_id: member.holder for member in signers},
+    )
 
 
 def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
@@ -54,10 +52,12 @@ def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
     return tuple(found)
 
 
-def carried_details(enclave: Enclave, state: State, verified: VerifiedBundle) -> list[dict[str, Any]]:
+def carried_details(
+    enclave: Enclave, state: State, verified: VerifiedBundle
+) -> tuple[RecordedAttestation, ...]:
     """Return how the commit entry records what a bundle carried."""
     known = members(enclave, state)
-    return [detail(item, subject, signed_by(item, known)) for item, subject in carried(verified)]
+    return tuple(detail(item, subject, signed_by(item, known)) for item, subject in carried(verified))
 
 
 def members(enclave: Enclave, state: State) -> tuple[Member, ...]:
@@ -93,9 +93,8 @@ def believed(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]
 def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
     """Yield what entries record, in order."""
     for entry in entries:
-        listed = [entry.detail] if entry.type == ENTRY else entry.detail.get("attestations", ())
-        for item in listed:
-            yield Recorded(item["sha512"], item["kind"], item["subject"], entry)
+        for item in read.attestations(entry):
+            yield Recorded(item.sha512, item.kind, item.subject, entry)
 
 
 def about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:

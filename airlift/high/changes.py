@@ -12,6 +12,8 @@ from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave import Enclave
 from airlift.ledger import find
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.read import read
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import references
@@ -125,9 +127,9 @@ def _against(
     imported = [bundle.release for bundle in state.bundles if bundle.release]
     with enclave.ledger() as log:
         commit = log.entry(find.commits(log, release.digest)[0])
-    baseline = commit.detail["baseline"]
-    if baseline is not None and baseline["digest"] in imported:
-        return enclave.load_release(baseline["digest"]), "what it came in as a delta from"
+    baseline = read(commit, ImportCommit).baseline
+    if baseline is not None and baseline.digest in imported:
+        return enclave.load_release(baseline.digest), "what it came in as a delta from"
     before = imported[: imported.index(release.digest)]
     if before:
         return enclave.load_release(before[-1]), "the release imported before it"

@@ -4,15 +4,15 @@ Signatures, versions, digests, policy and requirements are checked as ever; only
 the bundle's issue. The reason and both signatures go into the ledger.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airlift import strict
 from airlift.errors import QuorumError, UsageError
 from airlift.high import policy
 from airlift.high.enclave import Enclave
 from airlift.high.verified import VerifiedBundle
+from airlift.ledger.entries.imports import ExpiredAccepted
 from airlift.ledger.state import State
 from airlift.trust.keys import Signer
 
@@ -36,7 +36,7 @@ class Emergency:
 
 def check_emergency(
     enclave: Enclave, state: State, verified: VerifiedBundle, emergency: Emergency
-) -> Mapping[str, Any]:
+) -> ExpiredAccepted:
     """Return the signed statement for the ledger after checking that policy knows both people as approvers.
 
     Raises:
@@ -60,7 +60,5 @@ def check_emergency(
     statement = strict.format(
         {"accept_expired": verified.digest, "enclave": enclave.name, "reason": emergency.reason}
     )
-    return {
-        "reason": emergency.reason,
-        "signatures": {signer.public.key_id: signer.sign(statement).hex() for signer in accepted},
-    }
+    signatures = {signer.public.key_id: signer.sign(statement).hex() for signer in accepted}
+    return ExpiredAccepted(emergency.reason, signatures)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from airlift import authored, files
 from airlift.bundle import release as releases
@@ -14,6 +13,9 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State, fold
@@ -120,22 +122,21 @@ class Enclave:
     def record(
         self,
         operator: Operator,
-        kind: str,
-        detail: Mapping[str, Any],
+        detail: Detail,
         *,
         release: str | None = None,
         bundle: str | None = None,
         contents: Collection[str] = (),
     ) -> Entry:
-        """Append one entry to the ledger, durably; ``contents`` are digests of files that it brings in."""
+        """Append an entry to the ledger, durably; ``contents`` are digests of files that it brings in."""
         with self.ledger(writable=True) as log:
             return log.append(
-                kind,
+                detail.TYPE,
                 actor=operator.actor,
                 time=format_time(operator.now),
                 release=release,
                 bundle=bundle,
-                detail=detail,
+                detail=detail.format(),
                 contents=contents,
                 signer=operator.signer,
             )
@@ -182,10 +183,11 @@ class Enclave:
     def load_revocations(self) -> tuple[Revocation, ...]:
         """Return the newest committed list of revocations."""
         with self.ledger() as log:
-            commit = log.last("import-commit")
+            commit = log.last(ImportCommit.TYPE)
         if commit is None:
             return ()
-        return revocations.parse(self.history.load(commit.detail["revocations"], revocations.MAX_BYTES))
+        listed = read(commit, ImportCommit).revocations
+        return revocations.parse(self.history.load(listed, revocations.MAX_BYTES))
 
     def find_release(self, reference: str, state: State) -> Release:
         """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.

@@ -12,6 +12,7 @@ from airlift.errors import SignatureError, UsageError
 from airlift.high import policy as policies
 from airlift.high.enclave import CONFIG, MAX_CONFIG_BYTES, MAX_METADATA_BYTES, Enclave, Operator
 from airlift.ledger import log
+from airlift.ledger.entries.setup import Enroll
 from airlift.store import folders
 from airlift.trust import root as root_metadata
 
@@ -105,15 +106,15 @@ def _build(
     policies.write(building, document)
     files.point(building.policy_link, building.policy_target(document.digest))
     log.create(building.ledger_path, building.origin, operator.signer)
-    detail = {
-        "enclave": building.name,
-        "root_fingerprint": root_metadata.fingerprint(root),
-        "root_version": version,
-        "ledger_key": operator.signer.public.fingerprint,
-        "policy": document.digest,
-        "minimum_sequence": minimum_sequence,
-    }
-    building.record(operator, "enroll", detail)
+    detail = Enroll(
+        enclave=building.name,
+        root_fingerprint=root_metadata.fingerprint(root),
+        root_version=version,
+        ledger_key=operator.signer.public.fingerprint,
+        policy=document.digest,
+        minimum_sequence=minimum_sequence,
+    )
+    building.record(operator, detail)
     config = {"airlift": 1, "enclave": building.name, "ledger_key": building.ledger_key}
     text = yaml.safe_dump(config, sort_keys=False).encode()
     files.write_durable(building.folder / CONFIG, text, mode=0o644)

@@ -15,7 +15,10 @@ from airlift.high.enclave import Enclave
 from airlift.high.provenance import load_bundle
 from airlift.high.receipt import highest
 from airlift.ledger import audit, find, note
-from airlift.ledger.entry import TYPES, Entry
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.registry import RECORDING, TYPES
+from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
 from airlift.trust.keys import PublicKey
@@ -46,8 +49,8 @@ def gather(
         ledger = _ledger(log, witnesses)
     if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
         return gather(enclave, now, controls_file=controls_file, witnesses=witnesses)
-    commits = [entry for entry in entries if entry.type == "import-commit"]
-    recorded = attestations.recorded(entry for entry in entries if entry.type in attestations.RECORDING)
+    commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
+    recorded = attestations.recorded(entry for entry in entries if entry.type in RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
     return Facts(
         enclave=enclave.name,
@@ -59,7 +62,7 @@ def gather(
         previous=state.previous,
         installed=state.installed,
         releases=releases,
-        bundles={e.detail["bundle_manifest"]: load_bundle(enclave, e) for e in commits},
+        bundles={read(e, ImportCommit).bundle_manifest: load_bundle(enclave, e) for e in commits},
         entries=entries,
         omitted=ledger.size - len(entries),
         attestations=tuple(_attested(enclave, state, recorded)),
@@ -85,7 +88,7 @@ def _told(log: Log, active: str | None) -> tuple[Entry, ...]:
     """Return the entries that documents tell of, in order (SPEC 15.1-2)."""
     found = [
         *find.history(log, limit=NEWEST).entries,
-        *log.entries(types=attestations.RECORDING),
+        *log.entries(types=RECORDING),
         *(log.entries(release=active) if active is not None else ()),
         *(
             entry

@@ -9,6 +9,7 @@ from airlift.errors import UsageError
 from airlift.high import policy
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import children, recover
+from airlift.ledger.entries.setup import Gc
 from airlift.ledger.state import State
 
 
@@ -75,7 +76,7 @@ def _collect(
     enclave: Enclave, operator: Operator, doomed: list[str], garbage: list[Path], staged: list[Path]
 ) -> None:
     if doomed:
-        enclave.record(operator, "gc", {"releases": doomed})
+        enclave.record(operator, Gc(tuple(doomed)))
     for digest in doomed:
         files.remove(enclave.release_path(digest))
     for path in (*garbage, *staged):

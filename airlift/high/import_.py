@@ -32,6 +32,9 @@ from airlift.high.switch import switch
 from airlift.high.verified import VerifiedBundle
 from airlift.high.verify import verify
 from airlift.high.vouch import vouch
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ExpiredAccepted, ImportReject
+from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store.folders import building
@@ -96,7 +99,7 @@ def import_(
         try:
             result = _import(run, paths)
         except (ProvenBadError, BaselineError, RefusedError) as error:
-            enclave.record(operator, "import-reject", {"code": error.code, "exit": error.exit_code})
+            enclave.record(operator, ImportReject(error.code, error.exit_code))
             raise
     return replace(result, recovered=recovered)
 
@@ -115,16 +118,15 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     if verified.trusted is None:
         return _again(run, verified, state)
     needed_files(enclave, verified)
-    more: dict[str, Any] = {"attestations": carried_details(enclave, state, verified)}
-    if run.emergency:
-        more["insecure_expired"] = check_emergency(enclave, state, verified, run.emergency)
+    carried = carried_details(enclave, state, verified)
+    accepted = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
     permit.insist(permit.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
         permit.insist(activation_refusals(enclave, verified, state))
-    result = _commit(run, verified, state, more)
+    result = _commit(run, verified, state, carried, accepted)
     _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
-        switch(enclave, verified.release, enclave.state(), operator, "activate")
+        switch(enclave, verified.release, enclave.state(), operator, ActivatePrepare)
     return replace(result, activated=run.activate and verified.release is not None)
 
 
@@ -190,7 +192,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
         permit.insist(replay_refusals(enclave, verified, state))
-        switch(enclave, release, state, run.operator, "activate")
+        switch(enclave, release, state, run.operator, ActivatePrepare)
     return replace(result, activated=True)
 
 
@@ -214,31 +216,33 @@ def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
         files.remove(enclave.trust / state.trust.folder)
 
 
-def _commit(run: _Run, verified: VerifiedBundle, state: State, more: Mapping[str, Any]) -> ImportResult:
+def _commit(
+    run: _Run,
+    verified: VerifiedBundle,
+    state: State,
+    carried: tuple[RecordedAttestation, ...],
+    accepted: ExpiredAccepted | None,
+) -> ImportResult:
     """Rebuild, declare the intent, install, and append the commit entry: the commit point.
 
-    ``more`` goes into that entry beside what the bundle is.
+    That entry also says which attestations the bundle ``carried``, and who ``accepted`` that its metadata expired.
     """
     enclave, release = run.enclave, verified.release
     staged = None
     if release is not None and release.digest not in state.installed:
         staged = apply(enclave, verified, run.progress, workers=run.workers)
-    vouched = vouch(enclave, staged) if staged else []
+    vouched = vouch(enclave, staged) if staged else ()
     about = release.digest if release else None
-    enclave.record(
-        run.operator, "import-prepare", prepare_detail(verified), release=about, bundle=verified.bundle.id
-    )
+    enclave.record(run.operator, prepare_detail(verified), release=about, bundle=verified.bundle.id)
     built = staged.built if staged else ()
     if staged is not None:
         install(enclave, staged)
     for document in verified.documents.values():
         enclave.history.keep(document)
     detail = commit_detail(verified, save_trust(enclave, verified, state), staged)
-    detail |= {"vendor_signatures": vouched, **more}
     enclave.record(
         run.operator,
-        "import-commit",
-        detail,
+        replace(detail, vendor_signatures=vouched, attestations=carried, insecure_expired=accepted),
         release=about,
         bundle=verified.bundle.id,
         contents=release.digests() if release else (),

@@ -12,6 +12,7 @@ from airlift.errors import LedgerError, ManifestError
 from airlift.high.enclave import MAX_CONFIG_BYTES, Enclave, Operator
 from airlift.high.enclave import POLICY_TEXT as TEXT
 from airlift.high.recover import recover
+from airlift.ledger.entries.setup import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, from_document
 from airlift.trust.keys import PublicKey, load_public
@@ -114,6 +115,6 @@ def set_policy(enclave: Enclave, path: Path, *, operator: Operator, dry_run: boo
         write(enclave, document)
         if enclave.state().policy != document.digest:
             fingerprints = {name: key.fingerprint for name, key in document.keys.items()}
-            enclave.record(operator, "policy", {"sha512": document.digest, "keys": fingerprints})
+            enclave.record(operator, PolicyChange(document.digest, fingerprints))
         files.point(enclave.policy_link, enclave.policy_target(document.digest))
     return document

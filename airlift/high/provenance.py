@@ -16,6 +16,10 @@ from airlift.bundle.release import MAX_BYTES
 from airlift.errors import NotHeldError
 from airlift.high.enclave import Enclave
 from airlift.ledger import answer, find, lineage
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.read import bundle_manifest, components, read
+from airlift.ledger.entries.shape import NamedComponent
 from airlift.ledger.entry import Entry
 from airlift.ledger.find import Found
 from airlift.ledger.lineage import Node, Record
@@ -82,7 +86,7 @@ def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
         named = find.commits(log, subject)
         chosen = named if len(named) <= OLDEST + NEWEST else (*named[:OLDEST], *named[len(named) - NEWEST :])
         commits = {index: log.entry(index) for index in chosen}
-        bundles = {e.detail["bundle_manifest"]: load_bundle(enclave, e) for e in commits.values()}
+        bundles = {_manifest(e): load_bundle(enclave, e) for e in commits.values()}
         _follow_bases(enclave, log, commits, bundles)
         entries = {e.index: e for commit in commits.values() for e in _about(log, commit)}
     ordered = [entries[index] for index in sorted(entries)]
@@ -98,25 +102,29 @@ def _follow_bases(enclave: Enclave, log: Log, commits: dict[int, Entry], bundles
         if digest in known or len(known) >= MAX_BASES:
             continue
         known.add(digest)
-        for entry in log.entries(types=("import-commit",), release=digest):
+        for entry in log.entries(types=(ImportCommit.TYPE,), release=digest):
             commits[entry.index] = entry
-            bundle = bundles[entry.detail["bundle_manifest"]] = load_bundle(enclave, entry)
+            bundle = bundles[_manifest(entry)] = load_bundle(enclave, entry)
             queue += [bundle.baseline.digest] if bundle.baseline else []
             break
 
 
 def _about(log: Log, commit: Entry) -> Iterator[Entry]:
     """Yield an import's own entries, and what was attested of its release."""
-    for entry in log.entries(types=("import-prepare", "import-commit"), bundle=commit.bundle):
-        if entry.detail.get("bundle_manifest") == commit.detail["bundle_manifest"]:
+    for entry in log.entries(types=(ImportPrepare.TYPE, ImportCommit.TYPE), bundle=commit.bundle):
+        if bundle_manifest(entry) == bundle_manifest(commit):
             yield entry
     if commit.release is not None:
-        yield from log.entries(types=("attestation",), release=commit.release)
+        yield from log.entries(types=(RecordedAttestation.TYPE,), release=commit.release)
 
 
 def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
     """Return the manifest of the bundle that an import-commit entry brought."""
-    return manifest.parse(enclave.history.load(commit.detail["bundle_manifest"], manifest.MAX_BYTES))
+    return manifest.parse(enclave.history.load(_manifest(commit), manifest.MAX_BYTES))
+
+
+def _manifest(commit: Entry) -> str:
+    return read(commit, ImportCommit).bundle_manifest
 
 
 # -- what ran ------------------------------------------------------------------------------------------------------
@@ -178,14 +186,14 @@ def _has(log: Log, release: str, component: str) -> bool:
     """Say whether a release that was imported has a component of this name, label or digest."""
     return any(
         _is(component, item)
-        for entry in log.entries(types=("import-commit",), release=release)
-        for item in entry.detail["components"]
+        for entry in log.entries(types=(ImportCommit.TYPE,), release=release)
+        for item in components(entry)
     )
 
 
-def _is(component: str, item: dict[str, Any]) -> bool:
-    named = component in {item["name"], f"{item['name']}@{item['version']}"}
-    return named or (len(component) >= lineage.PREFIX_HEX and item["digest"].startswith(component.lower()))
+def _is(component: str, item: NamedComponent) -> bool:
+    named = component in {item.name, item.label}
+    return named or (len(component) >= lineage.PREFIX_HEX and item.digest.startswith(component.lower()))
 
 
 def _periods(enclave: Enclave, periods: Sequence[Activation], *, more: bool) -> Periods:
@@ -265,18 +273,16 @@ def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int 
 
 def brought(entries: Iterable[Entry]) -> Brought:
     """Return what came in through the imports among ``entries``; each once, in order."""
-    commits = [entry for entry in entries if entry.type == "import-commit"]
-    releases = [entry.detail["release"] for entry in commits if entry.detail.get("release")]
-    components = [item for entry in commits for item in entry.detail["components"]]
+    commits = [(entry, read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE]
     return Brought(
-        tuple(dict.fromkeys(entry.bundle for entry in commits if entry.bundle)),
-        _labels(releases),
-        _labels(components),
+        _each(entry.bundle for entry, _ in commits if entry.bundle),
+        _each(said.release.label for _, said in commits if said.release),
+        _each(item.label for _, said in commits for item in said.components),
     )
 
 
-def _labels(items: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f"{item['name']}@{item['version']}" for item in items))
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _entries(found: Found) -> Entries:

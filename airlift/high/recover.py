@@ -11,6 +11,9 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave import Enclave, Operator
+from airlift.ledger.entries.imports import ImportPrepare
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.switch import Abort, SwitchPrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
 
@@ -54,7 +57,7 @@ def _settled_state(enclave: Enclave) -> State:
 def _intents(enclave: Enclave, state: State) -> list[Step]:
     steps = []
     for intent in state.open:
-        if intent.type == "import-prepare":
+        if intent.type == ImportPrepare.TYPE:
             steps.append(_abort(enclave, intent, "the import was interrupted"))
         elif intent.release and points_at(enclave.active) == enclave.active_target(intent.release):
             steps.append(_finish(enclave, intent))
@@ -65,8 +68,8 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
 
 def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
     def act(operator: Operator) -> None:
-        detail = {"undoes": intent.index, "reason": reason}
-        enclave.record(operator, "abort", detail, release=intent.release, bundle=intent.bundle)
+        detail = Abort(intent.index, reason)
+        enclave.record(operator, detail, release=intent.release, bundle=intent.bundle)
 
     return Step(f"close {intent.type} of entry {intent.index}: {reason}", act)
 
@@ -75,9 +78,8 @@ def _finish(enclave: Enclave, intent: Entry) -> Step:
     """The link was switched and only the commit is missing: model servers may have seen it, so it is the truth."""
 
     def act(operator: Operator) -> None:
-        kind = intent.type.removesuffix("-prepare") + "-commit"
-        detail = {**intent.detail, "recovered": intent.index}
-        enclave.record(operator, kind, detail, release=intent.release)
+        detail = read(intent, SwitchPrepare).commit(recovered=intent.index)
+        enclave.record(operator, detail, release=intent.release)
 
     return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)
 
@@ -85,7 +87,7 @@ def _finish(enclave: Enclave, intent: Entry) -> Step:
 def _pointers(enclave: Enclave, state: State) -> list[Step]:
     """Point the links at what the ledger says, unless an open intent explains what they point at."""
     explained = {
-        enclave.active_target(e.release) for e in state.open if e.release and e.type != "import-prepare"
+        enclave.active_target(e.release) for e in state.open if e.release and e.type != ImportPrepare.TYPE
     }
     steps = []
     active = enclave.active_target(state.active) if state.active else None

@@ -6,6 +6,7 @@ from airlift.errors import NotHeldError
 from airlift.high.activate import SwitchResult, to_release
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.recover import recover
+from airlift.ledger.entries.switch import RollbackPrepare
 
 
 def rollback(
@@ -23,4 +24,4 @@ def rollback(
         reference = to or previous
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
-        return to_release(enclave, reference, operator, "rollback", dry_run=dry_run, recovered=recovered)
+        return to_release(enclave, reference, operator, RollbackPrepare, dry_run=dry_run, recovered=recovered)

@@ -5,11 +5,14 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.record import release_detail
+from airlift.ledger.entries.switch import SwitchPrepare
 from airlift.ledger.state import State
 
 
-def switch(enclave: Enclave, release: Release, state: State, operator: Operator, kind: str) -> None:
-    """Make an installed release the active one; ``kind`` is ``activate`` or ``rollback``. The caller holds the lock.
+def switch(
+    enclave: Enclave, release: Release, state: State, operator: Operator, kind: type[SwitchPrepare]
+) -> None:
+    """Make an installed release the active one; ``kind`` says as what. The caller holds the lock.
 
     The set moves at once: models, guards and policies are one folder behind one link.
 
@@ -21,7 +24,7 @@ def switch(enclave: Enclave, release: Release, state: State, operator: Operator,
             f"the tree of release {release.label} has vanished",
             expected=str(enclave.release_path(release.digest)),
         )
-    detail = {"previous": state.active, "release": release_detail(release)}
-    enclave.record(operator, f"{kind}-prepare", detail, release=release.digest)
+    intent = kind(state.active, release_detail(release))
+    enclave.record(operator, intent, release=release.digest)
     files.point(enclave.active, enclave.active_target(release.digest))
-    enclave.record(operator, f"{kind}-commit", detail, release=release.digest)
+    enclave.record(operator, intent.commit(), release=release.digest)

@@ -144,7 +144,7 @@ def refresh(
     carried = first.part(volume.METADATA)
     roots = enclave.load_roots()
     pinned = roots[min(roots)]
-    if root_metadata.fingerprint(pinned) != state.enrolment["root_fingerprint"]:
+    if root_metadata.fingerprint(pinned) != state.enrolled().root_fingerprint:
         raise TrustStateError("the pinned root is not the one that was enrolled")
 
     def read(name: str, limit: int) -> bytes | None:
@@ -210,7 +210,7 @@ def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, sta
     objection = destination_objection(bundle, enclave.name)
     if objection:
         raise objection
-    least = state.enrolment["minimum_sequence"]
+    least = state.enrolled().minimum_sequence
     if bundle.sequence < least:
         raise ReplayError(
             "the bundle is older than this enclave accepts",

@@ -1,29 +1,29 @@
 """Vouch: verify vendors' signatures again, over the files as they were rebuilt here (SPEC 5.5-5)."""
 
 from pathlib import Path
-from typing import Any
 
 from airlift.bundle.release import Component
 from airlift.high.apply import StagedRelease
 from airlift.high.enclave import Enclave
+from airlift.ledger.entries.imports import VendorVerified
 from airlift.store.content import digest_file
 from airlift.trust import vendor
 
 
-def vouch(enclave: Enclave, staged: StagedRelease) -> list[dict[str, Any]]:
+def vouch(enclave: Enclave, staged: StagedRelease) -> tuple[VendorVerified, ...]:
     """Return what entries say of vendors' signatures; each was verified over bytes read from this disk.
 
     Raises:
         SignatureError, DigestError, InventoryError, MalformedError: the vendor did not sign these files.
     """
-    return [
+    return tuple(
         _verify(enclave, staged, component)
         for component in staged.release.components
         if component.vendor_signature is not None
-    ]
+    )
 
 
-def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> dict[str, Any]:
+def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> VendorVerified:
     stated = component.vendor_signature
     if stated is None:
         raise ValueError("a component without a vendor's signature has nothing to verify")
@@ -36,12 +36,7 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> di
         stated.method,
         stated.trusted,
     )
-    return {
-        "component": component.name,
-        "sha512": stated.sha512,
-        "method": found.method,
-        "fingerprint": found.fingerprint,
-    }
+    return VendorVerified(component.name, stated.sha512, found.method, found.fingerprint)
 
 
 def _place(enclave: Enclave, staged: StagedRelease, sha512: str) -> Path:

@@ -3,7 +3,7 @@
     {"actor":...,"airlift":1,"bundle":...,"detail":{...},"index":0,"release":...,"time":"2026-03-03T12:00:00Z","type":...}
 
 Text in an entry is shown to people and assessors later: whoever writes an entry puts only bounded, checked values
-into it, never raw text from a medium.
+into it, never raw text from a medium. What the detail of each type says is in :mod:`airlift.ledger.entries`.
 """
 
 import re
@@ -14,28 +14,12 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import FormatTooNewError, MalformedError
+from airlift.ledger.entries.registry import TYPES
 from airlift.ledger.tree import MAX_SIZE
 
 MAX_BYTES = 1 << 20
 MAX_ACTOR = 256
 FORMAT = 1
-
-TYPES = (
-    "enroll",
-    "import-prepare",
-    "import-commit",
-    "import-reject",
-    "activate-prepare",
-    "activate-commit",
-    "rollback-prepare",
-    "rollback-commit",
-    "abort",
-    "policy",
-    "gc",
-    "attestation",
-    "witness",
-    "roots",
-)
 
 _KEYS = frozenset({"airlift", "index", "time", "type", "actor", "release", "bundle", "detail"})
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

@@ -8,9 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from airlift.ledger import query, terms
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.registry import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, CONTENT_BYTES, Log
-from airlift.ledger.query import SWITCHES, Activation
+from airlift.ledger.query import Activation
 from airlift.ledger.state import release_of
 
 FEW = 64
@@ -81,8 +83,8 @@ def releases(log: Log, subject: str) -> tuple[str, ...]:
     """Return the releases (digests) of the import-commit entries that mention ``subject``, each once."""
     rows = log.query(
         "SELECT DISTINCT e.release FROM terms t JOIN entries e ON e.idx = t.idx WHERE t.term >= ? AND t.term < ?"
-        " AND e.type = 'import-commit' AND e.release IS NOT NULL",
-        terms.bounds(subject),
+        " AND e.type = ? AND e.release IS NOT NULL",
+        (*terms.bounds(subject), ImportCommit.TYPE),
     )
     return tuple(row[0].decode() for row in rows)
 
@@ -127,11 +129,10 @@ def _switches(log: Log, candidates: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def commits(log: Log, subject: str) -> tuple[int, ...]:
     """Return the import-commit entries that mention ``subject``, or bring a file with this digest, in order."""
-    low, high = terms.bounds(subject)
     rows = log.query(
         "SELECT DISTINCT t.idx FROM terms t JOIN entries e ON e.idx = t.idx"
-        " WHERE t.term >= ? AND t.term < ? AND e.type = 'import-commit'",
-        (low, high),
+        " WHERE t.term >= ? AND t.term < ? AND e.type = ?",
+        (*terms.bounds(subject), ImportCommit.TYPE),
     )
     sought = terms.wanted(subject)
     if terms.is_prefix(sought):

@@ -13,6 +13,9 @@ from typing import Any
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, FileEntry, Release
 from airlift.errors import NotHeldError
+from airlift.ledger.entries import read
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
 from airlift.trust.statement import STATING
 
@@ -63,17 +66,19 @@ class Record:
     entries: Sequence[Entry]
     contained: dict[str, tuple[_Key, ...]] = field(init=False, repr=False, compare=False)
     about: dict[str, list[Entry]] = field(init=False, repr=False, compare=False)
-    attested: dict[str, list[tuple[dict[str, Any], Entry]]] = field(init=False, repr=False, compare=False)
+    attested: dict[str, list[tuple[RecordedAttestation, Entry]]] = field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         about: dict[str, list[Entry]] = {}
-        attested: dict[str, list[tuple[dict[str, Any], Entry]]] = {}
+        attested: dict[str, list[tuple[RecordedAttestation, Entry]]] = {}
         for entry in self.entries:
-            about.setdefault(str(entry.detail.get("bundle_manifest")), []).append(entry)
-            listed = [entry.detail] if entry.type == "attestation" else entry.detail.get("attestations")
-            for item in listed if isinstance(listed, list) else ():
-                if isinstance(item, dict):
-                    attested.setdefault(str(item.get("subject")), []).append((item, entry))
+            bundle = read.bundle_manifest(entry)
+            if bundle is not None:
+                about.setdefault(bundle, []).append(entry)
+            for item in read.attestations(entry):
+                attested.setdefault(item.subject, []).append((item, entry))
         contained = {d: tuple(map(_key, release.components)) for d, release in self.releases.items()}
         for name, value in (("about", about), ("attested", attested), ("contained", contained)):
             object.__setattr__(self, name, value)
@@ -204,28 +209,25 @@ def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:
     elif bundle.baseline is not None:
         base = bundle.baseline
         parents.append(_named_release("delta-from", base.digest, base.name, base.version))
-    commits = [entry for entry in entries if entry.type == "import-commit"]
-    parents += (node for entry in commits for node in (*_transfer(entry), *_signers(entry)))
+    commits = [read.read(entry, ImportCommit) for entry in entries if entry.type == ImportCommit.TYPE]
+    parents += (node for commit in commits for node in (*_transfer(commit), *_signers(commit)))
     parents += _attestations(record, digest)
     parents += (_entry(entry, "recorded-in") for entry in entries)
     return Node("bundle", bundle.id, str(bundle.sequence), digest, relation, tuple(parents))
 
 
-def _signers(entry: Entry) -> Iterator[Node]:
+def _signers(commit: ImportCommit) -> Iterator[Node]:
     """Yield the keys that signed what an import committed: by role, with the holder that root names."""
-    signers, holders = entry.detail.get("signers"), entry.detail.get("holders")
-    for role, keys in sorted(signers.items()) if isinstance(signers, dict) else ():
-        for key in keys if isinstance(keys, list) else ():
-            holder = holders.get(key) if isinstance(holders, dict) else None
-            yield Node("key", holder or "unnamed holder", None, key, f"signed-by {role}")
+    for role, keys in sorted(commit.signers.items()):
+        for key in keys:
+            yield Node("key", commit.holder(key), None, key, f"signed-by {role}")
 
 
-def _transfer(entry: Entry) -> Iterator[Node]:
+def _transfer(commit: ImportCommit) -> Iterator[Node]:
     """Yield what a delta was coded with (codec, and the bytes that it rebuilt), and the volumes that it came on."""
-    codecs, volumes = entry.detail.get("codecs"), entry.detail.get("volume_names")
-    for codec, count in sorted(codecs.items()) if isinstance(codecs, dict) else ():
+    for codec, count in sorted(commit.codecs.items()):
         yield Node("delta", codec, str(count), None, "coded-with")
-    for name in volumes if isinstance(volumes, list) else ():
+    for name in commit.volume_names:
         yield Node("volume", name, None, None, "came-on")
 
 
@@ -234,17 +236,12 @@ def _attestations(record: Record, subject: str) -> Iterator[Node]:
     return (_attestation(item, entry) for item, entry in record.attested.get(subject, ()))
 
 
-def _attestation(item: dict[str, Any], entry: Entry) -> Node:
-    kind, holders = str(item.get("kind")), item.get("holders")
-    relation = "attested-by" if item.get("passes") or kind in STATING else "spoken-against-by"
-    verb = "approved-by" if kind == "approval" and item.get("passes") else "signed-by"
-    keys = (
-        Node("key", holder, None, key, verb)
-        for key, holder in (sorted(holders.items()) if isinstance(holders, dict) else ())
-    )
-    return Node(
-        "attestation", kind, None, item.get("sha512"), relation, (*keys, _entry(entry, "recorded-in"))
-    )
+def _attestation(item: RecordedAttestation, entry: Entry) -> Node:
+    relation = "attested-by" if item.passes or item.kind in STATING else "spoken-against-by"
+    verb = "approved-by" if item.kind == "approval" and item.passes else "signed-by"
+    keys = (Node("key", holder, None, key, verb) for key, holder in sorted(item.holders.items()))
+    parents = (*keys, _entry(entry, "recorded-in"))
+    return Node("attestation", item.kind, None, item.sha512, relation, parents)
 
 
 def _named_release(relation: str, digest: str, name: str, version: str) -> Node:

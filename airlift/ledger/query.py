@@ -6,13 +6,13 @@ Entries are in the order of the ledger. Their times are what the enclave's clock
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from airlift.ledger.entries.read import components
+from airlift.ledger.entries.registry import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State, fold, release_of
-from airlift.ledger.terms import label, matches
+from airlift.ledger.terms import matches
 
 __all__ = ["Activation", "State", "activations", "active_at", "fold", "history", "installed", "where"]
-
-SWITCHES = ("activate-commit", "rollback-commit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,5 @@ def where(entries: Iterable[Entry], text: str) -> Iterator[Entry]:
 
 
 def names_component(entry: Entry, component: str) -> bool:
-    """Say whether an entry lists a component of that name, ``name@version`` or digest among its own."""
-    listed = entry.detail.get("components")
-    items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    if any(component in {item.get("name"), item.get("digest"), label(item)} for item in items):
-        return True
-    return entry.detail.get("component") == component
+    """Say whether an import brought a component of that name, ``name@version`` or digest."""
+    return any(component in (item.name, item.label, item.digest) for item in components(entry))

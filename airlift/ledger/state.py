@@ -5,13 +5,19 @@ A *prepare* entry opens an intent. It is closed by the commit that names the sam
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from airlift.errors import LedgerError
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.registry import CLOSES, INTENTS
+from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange
+from airlift.ledger.entries.shape import Trust
+from airlift.ledger.entries.switch import Abort, ActivateCommit, RollbackCommit, SwitchCommit
 from airlift.ledger.entry import Entry
 
-PREPARE, COMMIT = "-prepare", "-commit"
+__all__ = ["Committed", "State", "Trust", "fold", "release_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +35,6 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """The committed TUF state: folder name below trust/, and digest of its content."""
-
-    folder: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """What the first ``size`` entries say the enclave is; releases are digests in hex."""
 
@@ -49,7 +47,17 @@ class State:
     open: tuple[Entry, ...] = ()
     trust: Trust | None = None
     policy: str | None = None
-    enrolment: dict[str, Any] = field(default_factory=dict)
+    enrolment: Enroll | None = None
+
+    def enrolled(self) -> Enroll:
+        """Return what the enclave was enrolled with.
+
+        Raises:
+            LedgerError: no entry says so.
+        """
+        if self.enrolment is None:
+            raise LedgerError("the ledger does not begin with an enrolment")
+        return self.enrolment
 
     def committed(self, manifest: str) -> Committed | None:
         """Return the committed bundle with this manifest digest, or None."""
@@ -109,16 +117,15 @@ class _Folding:
         if entry.index != self.size:
             raise LedgerError("entries are not in order", expected=str(self.size), found=str(entry.index))
         self.size += 1
-        if entry.type.endswith(PREPARE):
+        if entry.type in INTENTS:
             self.open[entry.index] = entry
-        elif entry.type.endswith(COMMIT):
+        elif entry.type in CLOSES:
             self._close(entry)
         if entry.type in _STEPS:
             _STEPS[entry.type](self, entry)
 
     def _close(self, commit: Entry) -> None:
-        kind = commit.type.removesuffix(COMMIT) + PREPARE
-        subject = (kind, commit.release, commit.bundle)
+        subject = (CLOSES[commit.type], commit.release, commit.bundle)
         matching = [
             i for i, entry in self.open.items() if (entry.type, entry.release, entry.bundle) == subject
         ]
@@ -126,37 +133,30 @@ class _Folding:
             del self.open[index]
 
     def enroll(self, entry: Entry) -> None:
-        self.fields["enclave"] = _detail(entry, "enclave", str)
-        self.fields["enrolment"] = entry.detail
-        self._policy_digest(entry, "policy")
+        said = read(entry, Enroll)
+        self.fields |= {"enclave": said.enclave, "enrolment": said, "policy": said.policy}
 
     def policy(self, entry: Entry) -> None:
-        self._policy_digest(entry, "sha512")
-
-    def _policy_digest(self, entry: Entry, key: str) -> None:
-        self.fields["policy"] = _detail(entry, key, str)
+        self.fields["policy"] = read(entry, PolicyChange).sha512
 
     def import_commit(self, entry: Entry) -> None:
-        trust = _detail(entry, "trust", dict)
-        self.fields["trust"] = Trust(_part(entry, trust, "folder", str), _part(entry, trust, "digest", str))
-        self.bundles.append(_committed(entry))
+        said = read(entry, ImportCommit)
+        self.fields["trust"] = said.trust
+        self.bundles.append(_committed(entry, said))
         if entry.release is not None:
             self.installed.setdefault(entry.release)
 
     def switch(self, entry: Entry) -> None:
         active = release_of(entry)
-        previous = entry.detail.get("previous", self.fields.get("active"))
-        if not isinstance(previous, str | None):
-            raise LedgerError(f"entry {entry.index} ({entry.type}) does not say its 'previous'")
-        self.fields["previous"] = previous
+        self.fields["previous"] = read(entry, SwitchCommit).previous
         self.fields["active"] = active
 
     def abort(self, entry: Entry) -> None:
-        if self.open.pop(_detail(entry, "undoes", int), None) is None:
+        if self.open.pop(read(entry, Abort).undoes, None) is None:
             raise LedgerError(f"entry {entry.index} undoes what is not open")
 
     def gc(self, entry: Entry) -> None:
-        for release in _detail(entry, "releases", list):
+        for release in read(entry, Gc).releases:
             if release == self.fields.get("active"):
                 raise LedgerError(f"entry {entry.index} removes the active release")
             if release == self.fields.get("previous"):
@@ -165,36 +165,26 @@ class _Folding:
 
 
 _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
-    "enroll": _Folding.enroll,
-    "policy": _Folding.policy,
-    "import-commit": _Folding.import_commit,
-    "activate-commit": _Folding.switch,
-    "rollback-commit": _Folding.switch,
-    "abort": _Folding.abort,
-    "gc": _Folding.gc,
+    Enroll.TYPE: _Folding.enroll,
+    PolicyChange.TYPE: _Folding.policy,
+    ImportCommit.TYPE: _Folding.import_commit,
+    ActivateCommit.TYPE: _Folding.switch,
+    RollbackCommit.TYPE: _Folding.switch,
+    Abort.TYPE: _Folding.abort,
+    Gc.TYPE: _Folding.gc,
 }
 
 
-def _committed(entry: Entry) -> Committed:
+def _committed(entry: Entry, said: ImportCommit) -> Committed:
     if entry.bundle is None:
         raise LedgerError(f"entry {entry.index} commits no bundle")
     return Committed(
         bundle=entry.bundle,
-        manifest=_detail(entry, "bundle_manifest", str),
-        sequence=_detail(entry, "sequence", int),
-        issued=_detail(entry, "issued", str),
+        manifest=said.bundle_manifest,
+        sequence=said.sequence,
+        issued=said.issued,
         release=entry.release,
-        overtaken=_detail(entry, "overtaken", bool),
-        bundler_keys=tuple(_detail(entry, "bundler_keys", list)),
+        overtaken=said.overtaken,
+        bundler_keys=said.bundler_keys,
         index=entry.index,
     )
-
-
-def _detail(entry: Entry, key: str, kind: type) -> Any:
-    return _part(entry, entry.detail, key, kind)
-
-
-def _part(entry: Entry, document: dict[str, Any], key: str, kind: type) -> Any:
-    if type(document.get(key)) is not kind:
-        raise LedgerError(f"entry {entry.index} ({entry.type}) does not say its {key!r}")
-    return document[key]

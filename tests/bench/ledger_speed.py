@@ -69,18 +69,18 @@ class Record:
         )
         scan = {"sha512": facts.sha512(f"scan {number}"), "kind": "scan", "subject": release.digest, "passes": True,
                 "signers": ["d" * 64], "holders": {"d" * 64: "Scanner"}}  # fmt: skip
-        prepare = {"bundle_manifest": bundle.digest, "sequence": bundle.sequence}
+        active = facts.switched(None, release)
         details: tuple[tuple[str, dict[str, Any]], ...] = (
-            ("import-prepare", prepare),
+            ("import-prepare", facts.prepare(bundle)),
             ("import-commit", facts.commit(bundle, release)),
             ("attestation", scan),
             ("attestation", {**scan, "kind": "approval"}),
-            ("activate-prepare", {"previous": None}),
-            ("activate-commit", {"previous": None}),
+            ("activate-prepare", active),
+            ("activate-commit", active),
             ("import-reject", {"code": "signature-invalid", "exit": 3}),
             ("import-reject", {"code": "digest-mismatch", "exit": 3}),
-            ("rollback-prepare", {}),
-            ("rollback-commit", {}),
+            ("rollback-prepare", active),
+            ("rollback-commit", active),
         )
         for kind, detail in details:
             about = None if kind == "import-reject" else release.digest
@@ -115,7 +115,10 @@ def fsyncs(folder: Path) -> float:
 
 def appends(record: Record, writer: Log) -> None:
     """Print what one entry takes, durable and with its checkpoint."""
-    extra = iter([Draft("policy", "operator", "2040-01-01T00:00:00Z", detail={"sha512": "e" * 128})] * TIMES)
+    extra = iter(
+        [Draft("policy", "operator", "2040-01-01T00:00:00Z", detail={"sha512": "e" * 128, "keys": {}})]
+        * TIMES
+    )
     median, longest = timed(lambda: writer.append_all([next(extra)], record.signer))
     print(f"{'append one entry':24} median {median:7.1f} ms   longest {longest:7.1f} ms")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airlift.ledger import store
+from airlift.ledger.entries.imports import ImportReject
 from tests.crash.rehearsal import FULL, Rehearsal, told
 from tests.crash.scenes import enclave_in, operator
 from tests.crash.traced import DONE, FAILED, Call, run_traced
@@ -27,7 +28,7 @@ def test_durability_settings(rehearsals: dict[str, Rehearsal]) -> None:
 
 
 def _append(top: Path) -> object:
-    return enclave_in(top).record(operator(), "import-reject", {"code": "digest", "exit": 3})
+    return enclave_in(top).record(operator(), ImportReject("digest", 3))
 
 
 def test_an_append_syncs_in_this_order(rehearsals: dict[str, Rehearsal], require_tool: Tool) -> None:

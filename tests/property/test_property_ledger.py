@@ -1,15 +1,39 @@
 """Round trips of the ledger's formats, and: any flipped byte raises AirliftError or changes nothing that counts."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airlift.errors import AirliftError, MalformedError
+from airlift.bundle.fields import Marking
+from airlift.bundle.manifest import ReleaseRef
+from airlift.errors import AirliftError, LedgerError, MalformedError
 from airlift.ledger import audit, checkpoint, entry, export, find, note, proof, query, tree
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import (
+    ExpiredAccepted,
+    ImportCommit,
+    ImportPrepare,
+    ImportReject,
+    VendorVerified,
+)
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.registry import DETAILS as KINDS
+from airlift.ledger.entries.registry import TYPES
+from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
+from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
+from airlift.ledger.entries.switch import (
+    Abort,
+    ActivateCommit,
+    ActivatePrepare,
+    RollbackCommit,
+    RollbackPrepare,
+)
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
 from tests.ledgers import make_log, opened
@@ -31,7 +55,7 @@ ENTRIES = st.builds(
     Entry,
     st.integers(0, 2**53 - 2),
     st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ").zfill(20)),
-    st.sampled_from(entry.TYPES),
+    st.sampled_from(TYPES),
     st.from_regex(r"[ -~]{1,256}", fullmatch=True),
     st.none() | st.from_regex(r"[0-9a-f]{128}", fullmatch=True),
     st.none() | st.from_regex(r"[a-z0-9]{1,20}-[1-9][0-9]{0,8}", fullmatch=True),
@@ -118,16 +142,83 @@ COMPONENTS = [{"name": n, "kind": "model", "version": v, "digest": c * 128} for 
     ("base", "1", "a"), ("base", "2", "b"), ("guard", "1", "c")
 )]  # fmt: skip
 DETAILS = st.fixed_dictionaries(
-    {},
+    {"components": st.lists(st.sampled_from(COMPONENTS), max_size=2)},
     optional={
-        "components": st.lists(st.sampled_from(COMPONENTS), max_size=2),
-        "component": st.sampled_from(["base", "guard"]),
         "holders": st.dictionaries(
             st.sampled_from(["d" * 64, "e" * 64]), st.sampled_from(["Dan", "base", "x" * 40])
         ),
         "text": st.sampled_from(["x" * 40 + "y", "x" * 300, "deadbeef and more", ""]),
     },
 )
+HEX = st.sampled_from(["a" * 128, "b" * 128, "0" * 128])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+COUNTS = st.integers(0, 2**53 - 1)
+TEXTS_BY_KEY = st.dictionaries(TEXT, TEXT, max_size=3)
+NAMED = st.builds(ReleaseRef, HEX, st.sampled_from(["base", "x.y"]), st.sampled_from(["1", "2.0+a"]))
+SWITCHED = (st.none() | HEX, NAMED)
+ATTESTED = st.builds(
+    RecordedAttestation, HEX, TEXT, HEX, st.booleans(), st.lists(TEXT, max_size=3).map(tuple), TEXTS_BY_KEY
+)
+COMMITS = st.builds(
+    ImportCommit,
+    bundle_manifest=HEX,
+    sequence=COUNTS,
+    issued=st.sampled_from(["2026-01-01T00:00:00Z", "1999-12-31T23:59:59Z"]),
+    baseline=st.none() | NAMED,
+    marking=st.sampled_from([Marking("SECRET"), Marking("SECRET", ("A", "B"))]),
+    overtaken=st.booleans(),
+    bundler_keys=st.lists(TEXT, max_size=3).map(tuple),
+    trust=st.builds(Trust, st.sampled_from(["00000001", "s.1"]), HEX),
+    metadata=st.dictionaries(TEXT, COUNTS, max_size=3),
+    signers=st.dictionaries(TEXT, st.lists(TEXT, max_size=2).map(tuple), max_size=2),
+    holders=TEXTS_BY_KEY,
+    release=st.none() | NAMED,
+    components=st.lists(st.builds(NamedComponent, TEXT, TEXT, TEXT, HEX), max_size=2).map(tuple),
+    volumes=COUNTS,
+    chunk_bytes=COUNTS,
+    files_built=COUNTS,
+    revocations=HEX,
+    volume_names=st.lists(TEXT, max_size=2).map(tuple),
+    codecs=st.dictionaries(TEXT, COUNTS, max_size=2),
+    attestations=st.lists(ATTESTED, max_size=2).map(tuple),
+    vendor_signatures=st.lists(st.builds(VendorVerified, TEXT, HEX, TEXT, TEXT), max_size=2).map(tuple),
+    insecure_expired=st.none() | st.builds(ExpiredAccepted, TEXT, TEXTS_BY_KEY),
+)
+SAID: st.SearchStrategy[Detail] = st.one_of(
+    st.builds(Enroll, TEXT, TEXT, COUNTS, TEXT, HEX, COUNTS),
+    st.builds(ImportPrepare, HEX, COUNTS, st.none() | NAMED, st.none() | NAMED),
+    COMMITS,
+    st.builds(ImportReject, TEXT, COUNTS),
+    st.builds(ActivatePrepare, *SWITCHED),
+    st.builds(ActivateCommit, *SWITCHED, st.none() | COUNTS),
+    st.builds(RollbackPrepare, *SWITCHED),
+    st.builds(RollbackCommit, *SWITCHED, st.none() | COUNTS),
+    st.builds(Abort, COUNTS, TEXT),
+    st.builds(PolicyChange, HEX, TEXTS_BY_KEY),
+    st.builds(Gc, st.lists(HEX, max_size=3).map(tuple)),
+    ATTESTED,
+    st.sampled_from([Witness(), Roots()]),
+)
+
+
+@given(SAID)
+def test_what_an_entry_says_round_trips(said: Detail) -> None:
+    written = Draft(said.TYPE, "admin", "2026-01-01T00:00:00Z", detail=said.format()).at(0)
+    stored = entry.parse(entry.format(written))
+    assert read(stored, type(said)) == said
+    assert read(stored, type(said)).format() == stored.detail
+
+
+@given(st.sampled_from(TYPES), SAID, st.data())
+def test_any_detail_is_understood_or_refused(kind: str, said: Detail, data: st.DataObject) -> None:
+    detail: dict[str, Any] = said.format()
+    if detail:
+        key: str = data.draw(st.sampled_from(sorted(detail)))
+        detail[key] = data.draw(st.just(detail[key]) | VALUES)
+    with suppress(LedgerError):
+        read(Draft(kind, "admin", "2026-01-01T00:00:00Z", detail=detail).at(0), KINDS[kind])
+
+
 DRAFTS = st.builds(
     Draft,
     st.sampled_from(["import-commit", "activate-commit", "rollback-commit", "attestation", "gc"]),

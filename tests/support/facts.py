@@ -11,10 +11,12 @@ from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.ledger import checkpoint, tree
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.entries.imports import ImportPrepare
+from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.entry import format as format_entry
 from airlift.policy.document import Policy, Quorum
-from tests.support import keys
+from tests.support import details, keys
 
 SECRET = Marking("SECRET", ("NOFORN",))
 HUB = {
@@ -90,6 +92,16 @@ def bundle(sequence: int, target: Release, baseline: Release | None, day: int | 
     )
 
 
+def prepare(made: Bundle) -> dict[str, Any]:
+    """Return the detail of an import-prepare entry."""
+    return ImportPrepare(made.digest, made.sequence, made.baseline, made.target).format()
+
+
+def switched(previous: str | None, release: Release) -> dict[str, Any]:
+    """Return the detail of the entries of a switch to a release."""
+    return ActivatePrepare(previous, reference(release)).format()
+
+
 def commit(made: Bundle, release: Release) -> dict[str, Any]:
     """Return the detail of an import-commit entry."""
     return {
@@ -124,20 +136,21 @@ def commit(made: Bundle, release: Release) -> dict[str, Any]:
 def entries(*imported: tuple[Bundle, Release]) -> tuple[Entry, ...]:
     """Return what an enclave records that enrolled, imported and activated these, and refused one more."""
     found: list[tuple[str, str | None, str | None, dict[str, Any]]] = [
-        ("enroll", None, None, {"enclave": "alpha", "policy": "e" * 128, "root_fingerprint": "9" * 96}),
+        ("enroll", None, None, details.enroll().format()),
     ]
     for made, release in imported:
-        names = (release.digest, made.id)
+        names, active = (release.digest, made.id), switched(None, release)
         found += [
-            ("import-prepare", *names, {"bundle_manifest": made.digest, "sequence": made.sequence}),
+            ("import-prepare", *names, prepare(made)),
             ("import-commit", *names, commit(made, release)),
-            ("activate-prepare", release.digest, None, {"previous": None}),
-            ("activate-commit", release.digest, None, {"previous": None}),
+            ("activate-prepare", release.digest, None, active),
+            ("activate-commit", release.digest, None, active),
         ]
+    back = switched(imported[-1][1].digest, imported[0][1])
     found += [
         ("import-reject", None, None, {"code": "signature-invalid", "exit": 3}),
-        ("rollback-prepare", imported[0][1].digest, None, {}),
-        ("rollback-commit", imported[0][1].digest, None, {}),
+        ("rollback-prepare", imported[0][1].digest, None, back),
+        ("rollback-commit", imported[0][1].digest, None, back),
     ]
     return tuple(
         Entry(index, f"2026-11-{index + 1:02d}T12:00:00Z", kind, "operator", release, made, detail)

@@ -17,6 +17,7 @@ from airlift.high.attestations import count
 from airlift.high.facts import gather
 from airlift.ledger import audit
 from airlift.ledger.audit import Audit
+from airlift.ledger.entries.imports import ImportReject, VendorVerified
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.trust.keys import FileSigner
@@ -229,7 +230,7 @@ def test_an_old_enrolment_and_activation_are_never_forgotten(
     whole = gather(place, NOW)
     monkeypatch.setattr("airlift.high.facts.NEWEST", 1)
     for _ in range(20):
-        place.record(operator(), "import-reject", {"code": "malformed", "exit": 3})
+        place.record(operator(), ImportReject("malformed", 3))
     found = gather(place, NOW)
     assert found.omitted > 0
     for name in ("entry enroll", "entry import-commit", "entry activate-commit", "entry rollback-commit"):
@@ -281,7 +282,7 @@ def test_a_vendors_signature_counts_if_an_import_recorded_that_it_was_verified()
     found = with_components(rich(), *signed)
     assert not evidence(found, "vendor").found
     for named, verified in ((("base", "docs", "guard"), True), (("base", "docs"), False)):
-        said = [{"component": name, "sha512": signature.sha512} for name in named]
+        said = [VendorVerified(name, signature.sha512, "key", "6" * 64).format() for name in named]
         entries = tuple(
             replace(e, detail={**e.detail, "vendor_signatures": said})
             if e.type == "import-commit" and e.release == found.active
@@ -289,7 +290,9 @@ def test_a_vendors_signature_counts_if_an_import_recorded_that_it_was_verified()
             for e in found.entries
         )
         assert evidence(replace(found, entries=entries), "vendor").found == verified
-    other = [{"component": name, "sha512": sha512("other")} for name in ("base", "docs", "guard")]
+    other = [
+        VendorVerified(name, sha512("other"), "key", "6" * 64).format() for name in ("base", "docs", "guard")
+    ]
     entries = tuple(replace(e, detail={**e.detail, "vendor_signatures": other}) for e in found.entries)
     assert not evidence(replace(found, entries=entries), "vendor").found
 

@@ -19,6 +19,7 @@ from airlift.evidence.facts import Facts, Signatory
 from airlift.high.exports import FORMATS, export
 from airlift.high.facts import gather
 from airlift.ledger import tree
+from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entry import format as format_entry
 from tests.support import keys
 from tests.support.depots import NOW
@@ -415,7 +416,7 @@ def test_facts_are_those_of_the_record(tmp_path: Path, monkeypatch: pytest.Monke
     switch_to(place, "assistant@1")
     monkeypatch.setattr("airlift.high.facts.NEWEST", 3)
     for _ in range(9):
-        place.record(operator(), "import-reject", {"code": "malformed", "exit": 3})
+        place.record(operator(), ImportReject("malformed", 3))
     found = gather(place, NOW)
     assert (found.active_release and found.active_release.label, found.omitted) == ("assistant@1", 4)
     assert len(found.entries) + found.omitted == found.ledger.size == place.state().size

@@ -205,7 +205,7 @@ def test_the_bundles_that_brought_the_release_are_drawn_however_many_came_since(
 def test_long_histories_are_bounded() -> None:
     found = rich()
     many = tuple(
-        Entry(n, "2026-11-01T00:00:00Z", "import-reject", "x", None, None, {"code": "malformed"})
+        Entry(n, "2026-11-01T00:00:00Z", "import-reject", "x", None, None, {"code": "malformed", "exit": 3})
         for n in range(10_000)
     )
     data = report.format(replace(found, entries=(*found.entries, *many)))

@@ -147,9 +147,9 @@ def test_enrolment_pins_and_records(tmp_path: Path) -> None:
     low = world().site
     place = fresh(tmp_path / "new", low, minimum_sequence=3)
     assert open_enclave(tmp_path / "new") == place
-    enrolment = place.state().enrolment
-    assert enrolment["root_fingerprint"] == root_fingerprint(low.depot.root)
-    assert (enrolment["enclave"], enrolment["minimum_sequence"], enrolment["root_version"]) == ("alpha", 3, 1)
+    enrolment = place.state().enrolled()
+    assert enrolment.root_fingerprint == root_fingerprint(low.depot.root)
+    assert (enrolment.enclave, enrolment.minimum_sequence, enrolment.root_version) == ("alpha", 3, 1)
     assert [path.read_bytes() for path in place.roots.iterdir()] == [low.depot.root.read_bytes()]
 
 
@@ -220,7 +220,7 @@ def test_a_root_that_changes_between_two_reads(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(files, "read_bounded", read_bounded)
     enrol_with(tmp_path / "new", root=root, expected=expected)
     assert reads == 1
-    assert open_enclave(tmp_path / "new").state().enrolment["root_fingerprint"] == expected
+    assert open_enclave(tmp_path / "new").state().enrolled().root_fingerprint == expected
 
 
 def test_a_folder_that_is_in_use(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from airlift.high.gc import gc
 from airlift.high.policy import load, set_policy
 from airlift.high.rollback import rollback
 from airlift.high.status import status
+from airlift.ledger.entries.shape import Detail
 from tests.support.depots import NOW
 from tests.support.enclaves import (
     V1,
@@ -41,11 +42,11 @@ def crash_at(patch: pytest.MonkeyPatch, kind: str, *, after: bool = False) -> No
     """Crash before (or right after) the ledger entry ``kind`` is appended."""
     real = Enclave.record
 
-    def record(self: Enclave, operator_: Any, type_: str, *args: Any, **more: Any) -> Any:
-        if type_ == kind and not after:
+    def record(self: Enclave, operator_: Any, detail: Detail, **more: Any) -> Any:
+        if kind == detail.TYPE and not after:
             raise Crash
-        entry = real(self, operator_, type_, *args, **more)
-        if type_ == kind:
+        entry = real(self, operator_, detail, **more)
+        if kind == detail.TYPE:
             raise Crash
         return entry
 

@@ -8,12 +8,12 @@ import pytest
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Component, FileEntry, Parent, Release, VendorSignature
-from airlift.errors import NotHeldError
+from airlift.errors import LedgerError, NotHeldError
 from airlift.ledger import lineage
 from airlift.ledger.entry import Draft
 from airlift.ledger.lineage import Node, Record
+from tests.support import details
 
-KEY = "ab" * 32
 PUBLIC = Marking("UNCLASSIFIED")
 WEIGHTS = FileEntry("model.safetensors", 10, "a1" * 64, "b1" * 32)
 CONFIG = FileEntry("config.json", 3, "a2" * 64, "b2" * 32)
@@ -56,22 +56,12 @@ def record(*bundles: Bundle) -> Record:
             f"2026-03-0{b.sequence}T00:00:00Z",
             b.target.digest if b.target else None,
             b.id,
-            {
-                "bundle_manifest": b.digest,
-                "signers": {"targets": [KEY], "bundler": ["cd" * 32]},
-                "holders": {KEY: "Ada"},
-            },
+            details.commit(b.sequence, bundle_manifest=b.digest).format(),
         )
         for b in bundles
     ]
-    said = {
-        "kind": "scan",
-        "subject": NEW.digest,
-        "sha512": "9" * 128,
-        "passes": True,
-        "holders": {KEY: "Ada"},
-    }
-    scan = Draft("attestation", "scanner", "2026-03-09T00:00:00Z", NEW.digest, None, said)
+    said = details.attestation(subject=NEW.digest)
+    scan = Draft("attestation", "scanner", "2026-03-09T00:00:00Z", NEW.digest, None, said.format())
     entries = [draft.at(index) for index, draft in enumerate([*commits, scan])]
     return Record({r.digest: r for r in (OLD, NEW)}, {b.digest: b for b in bundles}, entries)
 
@@ -172,27 +162,21 @@ def test_long_histories_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert release.parents[2].parents[0].parents == ()
 
 
-def test_odd_details_are_left_out() -> None:
-    odd: list[dict[str, Any]] = [
+@pytest.mark.parametrize(
+    "odd",
+    [
         {"signers": "x"},
         {"signers": {"targets": "x"}},
-        {"signers": {"targets": [KEY]}, "holders": "x"},
-    ]
-    entries = [
-        Draft(
-            "import-commit",
-            "a",
-            "2026-03-01T00:00:00Z",
-            None,
-            "alpha-1",
-            {"bundle_manifest": FIRST.digest, **d},
-        )
-        for d in odd
-    ]
-    node = lineage.of_bundle(
-        Record({}, {FIRST.digest: FIRST}, [d.at(i) for i, d in enumerate(entries)]), FIRST.digest
-    )
-    assert [n.name for n in node.parents if n.kind == "key"] == ["unnamed holder"]
+        {"holders": "x"},
+        {"bundle_manifest": 1},
+        {"attestations": ["odd"]},
+    ],
+)
+def test_odd_details_are_refused(odd: dict[str, Any]) -> None:
+    detail = {**details.commit(1, bundle_manifest=FIRST.digest).format(), **odd}
+    entry = Draft("import-commit", "a", "2026-03-01T00:00:00Z", None, "alpha-1", detail).at(0)
+    with pytest.raises(LedgerError, match=r"entry 0 \(import-commit\)"):
+        lineage.of_bundle(Record({}, {FIRST.digest: FIRST}, [entry]), FIRST.digest)
 
 
 def test_what_nobody_knows() -> None:
@@ -224,31 +208,22 @@ def test_origins_of_a_component() -> None:
 
 
 def test_how_a_bundle_came_and_what_was_said_of_it() -> None:
-    said = [
-        {"kind": "provenance", "subject": FIRST.digest, "sha512": "7" * 128, "passes": False, "holders": {}},
-        {
-            "kind": "scan",
-            "subject": FIRST.digest,
-            "sha512": "8" * 128,
-            "passes": False,
-            "holders": {KEY: "Ada"},
-        },
-        {
-            "kind": "approval",
-            "subject": OLD.digest,
-            "sha512": "9" * 128,
-            "passes": True,
-            "holders": {KEY: "Ada"},
-        },
-        "odd",
-    ]
-    detail = {
-        "bundle_manifest": FIRST.digest,
-        "codecs": {"ulp": 12, "lowrank": 5},
-        "volume_names": ["airlift-alpha-1-vol01of01"],
-        "attestations": said,
-    }
-    entry = Draft("import-commit", "a", "2026-03-01T00:00:00Z", OLD.digest, "alpha-1", detail).at(0)
+    attested = (
+        details.attestation(
+            kind="provenance", subject=FIRST.digest, sha512="7" * 128, passes=False, holders={}
+        ),
+        details.attestation(subject=FIRST.digest, sha512="8" * 128, passes=False),
+        details.attestation(kind="approval", subject=OLD.digest),
+    )
+    said = details.commit(
+        1,
+        bundle_manifest=FIRST.digest,
+        signers={},
+        codecs={"ulp": 12, "lowrank": 5},
+        volume_names=("airlift-alpha-1-vol01of01",),
+        attestations=attested,
+    )
+    entry = Draft("import-commit", "a", "2026-03-01T00:00:00Z", OLD.digest, "alpha-1", said.format()).at(0)
     known = Record({OLD.digest: OLD}, {FIRST.digest: FIRST}, [entry])
     node = lineage.of_bundle(known, FIRST.digest)
     assert [(n.relation, n.name, n.version) for n in node.parents[1:]] == [

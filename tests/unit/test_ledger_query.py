@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import LedgerError
 from airlift.ledger import query
+from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.state import Trust
 from tests.ledgers import R1, R2, R3
+from tests.support import details
 
 
 def at(day: int) -> str:
@@ -17,19 +20,8 @@ def at(day: int) -> str:
 
 
 def commit(number: int, release: str | None, **change: Any) -> Draft:
-    detail = {
-        "bundle_manifest": f"{number:0128x}",
-        "sequence": number,
-        "issued": at(number),
-        "bundler_keys": ["ab" * 32],
-        "overtaken": False,
-        "trust": {"folder": f"state-{number}", "digest": f"{number:0128x}"},
-        "components": [
-            {"name": "guard", "kind": "guard", "version": f"2.{number}", "digest": f"{number:0128x}"}
-        ],
-        "holders": {"ab" * 32: "Ada"},
-        **change,
-    }
+    said = details.commit(number, release=release and ReleaseRef(release, "assistant", str(number)))
+    detail = {**said.format(), **change}
     return Draft("import-commit", "importer", at(number), release, f"alpha-{number}", detail)
 
 
@@ -37,18 +29,22 @@ def entries(drafts: Iterable[Draft]) -> list[Entry]:
     return [draft.at(index) for index, draft in enumerate(drafts)]
 
 
-ENROLL = Draft("enroll", "admin", at(1), detail={"enclave": "alpha", "policy": "p1", "minimum_sequence": 0})
+def switched(previous: str | None, release: str) -> dict[str, Any]:
+    return ActivatePrepare(previous, ReleaseRef(release, "assistant", "1")).format()
+
+
+ENROLL = Draft("enroll", "admin", at(1), detail=details.enroll().format())
 STORY = entries(
     [
         ENROLL,
-        Draft("import-prepare", "importer", at(1), R1, "alpha-1", {"sequence": 1}),
+        Draft("import-prepare", "importer", at(1), R1, "alpha-1", details.prepare(1).format()),
         commit(1, R1),
-        Draft("activate-prepare", "admin", at(1), R1, None, {"previous": None}),
-        Draft("activate-commit", "admin", at(2), R1, None, {"previous": None}),
-        Draft("policy", "admin", at(2), detail={"sha512": "p2"}),
+        Draft("activate-prepare", "admin", at(1), R1, None, switched(None, R1)),
+        Draft("activate-commit", "admin", at(2), R1, None, switched(None, R1)),
+        Draft("policy", "admin", at(2), detail={"sha512": "f" * 128, "keys": {}}),
         commit(2, R2),
-        Draft("activate-prepare", "admin", at(3), R2, None, {"previous": R1}),
-        Draft("activate-commit", "admin", at(3), R2, None, {"previous": R1}),
+        Draft("activate-prepare", "admin", at(3), R2, None, switched(R1, R2)),
+        Draft("activate-commit", "admin", at(3), R2, None, switched(R1, R2)),
         Draft("import-reject", "importer", at(4), None, "alpha-3", {"code": "replayed", "exit": 3}),
         commit(4, None),
         Draft("roots", "importer", at(4), detail={"versions": {"2": "aa"}}),
@@ -60,10 +56,10 @@ def test_the_state_of_a_whole_story() -> None:
     state = query.fold(STORY)
     assert (state.size, state.enclave, state.active, state.previous) == (12, "alpha", R2, R1)
     assert state.installed == query.installed(STORY) == (R1, R2)
-    assert state.policy == "p2"
-    assert state.trust == Trust("state-4", f"{4:0128x}")
+    assert state.policy == "f" * 128
+    assert state.trust == Trust("00000004", f"{4:0128x}")
     assert state.open == ()
-    assert state.enrolment["minimum_sequence"] == 0
+    assert state.enrolment == state.enrolled() == details.enroll()
     assert [(b.bundle, b.sequence, b.release) for b in state.bundles] == [
         ("alpha-1", 1, R1),
         ("alpha-2", 2, R2),
@@ -75,6 +71,8 @@ def test_the_state_of_a_whole_story() -> None:
     assert state.committed("ff") is None
     assert state.at_sequence(2) == (found,)
     assert query.fold([]) == query.State()
+    with pytest.raises(LedgerError, match="enrolment"):
+        query.State().enrolled()
 
 
 def test_an_intent_is_open_until_its_own_commit_or_abort() -> None:
@@ -91,23 +89,22 @@ def test_an_intent_is_open_until_its_own_commit_or_abort() -> None:
 
 
 def test_rollback_and_gc() -> None:
-    back = Draft("rollback-commit", "admin", at(6), R1, None, {"previous": R2})
+    back = Draft("rollback-commit", "admin", at(6), R1, None, switched(R2, R1))
     gc = Draft("gc", "admin", at(7), detail={"releases": [R2, R3]})
     state = query.fold([*STORY, back.at(12), gc.at(13)])
     assert (state.active, state.previous, state.installed) == (R1, None, (R1,))
     with pytest.raises(LedgerError, match="active"):
         query.fold([*STORY, gc.at(12)])
-    unsaid = Draft("activate-commit", "admin", at(6), R1)
-    assert query.fold([*STORY, unsaid.at(12)]).previous == R2
 
 
 @pytest.mark.parametrize(
     "draft",
     [
         Draft("enroll", "a", at(1), detail={}),
-        Draft("policy", "a", at(1), detail={"sha512": 1}),
+        Draft("policy", "a", at(1), detail={"sha512": 1, "keys": {}}),
         Draft("activate-commit", "a", at(1)),
-        Draft("activate-commit", "a", at(1), R1, None, {"previous": 7}),
+        Draft("activate-commit", "a", at(1), R1, None, {**switched(None, R1), "previous": 7}),
+        Draft("activate-commit", "a", at(1), R1, None, {"release": switched(None, R1)["release"]}),
         Draft("abort", "a", at(1), detail={}),
         Draft("gc", "a", at(1), detail={}),
         Draft("import-commit", "a", at(1), R1, None, commit(1, R1).detail),
@@ -155,8 +152,9 @@ def test_history() -> None:
     assert indices(component="guard@2.2") == indices(component=f"{2:0128x}") == [6, 7, 8]
     assert indices(component="guard", since=at(3)) == [7, 8, 10]
     assert indices(component="none") == []
-    local = Draft("attestation", "a", at(9), detail={"component": "local", "components": "odd"}).at(0)
-    assert list(query.history([local], component="local")) == [local]
+    odd = Draft("import-commit", "a", at(9), detail={"components": "odd"}).at(0)
+    with pytest.raises(LedgerError, match="components"):
+        list(query.history([odd], component="local"))
 
 
 def test_where() -> None:

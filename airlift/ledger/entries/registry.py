@@ -1,0 +1,55 @@
+"""Every type of entry, by its name: the one list of what a ledger can hold (SPEC 9.2)."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
+from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
+from airlift.ledger.entries.shape import Detail
+from airlift.ledger.entries.switch import (
+    Abort,
+    ActivateCommit,
+    ActivatePrepare,
+    RollbackCommit,
+    RollbackPrepare,
+)
+
+_ALL: tuple[type[Detail], ...] = (
+    Enroll,
+    ImportPrepare,
+    ImportCommit,
+    ImportReject,
+    ActivatePrepare,
+    ActivateCommit,
+    RollbackPrepare,
+    RollbackCommit,
+    Abort,
+    PolicyChange,
+    Gc,
+    RecordedAttestation,
+    Witness,
+    Roots,
+)
+
+DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind in _ALL})
+"""What an entry says, by the name of its type."""
+
+TYPES = tuple(DETAILS)
+"""The names of the types, in the order in which they are listed to people."""
+
+CLOSES: Mapping[str, str] = MappingProxyType(
+    {
+        ImportCommit.TYPE: ImportPrepare.TYPE,
+        ActivateCommit.TYPE: ActivatePrepare.TYPE,
+        RollbackCommit.TYPE: RollbackPrepare.TYPE,
+    }
+)
+"""For each type that commits, the type of the intent that it closes."""
+
+INTENTS = frozenset(CLOSES.values())
+SWITCHES = (ActivateCommit.TYPE, RollbackCommit.TYPE)
+"""The types that make another release the active one."""
+
+RECORDING = (ImportCommit.TYPE, RecordedAttestation.TYPE)
+"""The types that record attestations."""

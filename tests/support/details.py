@@ -1,0 +1,118 @@
+"""What entries say, as values: one of every type, and those that tests vary."""
+
+from typing import Any
+
+from airlift.bundle.fields import Marking
+from airlift.bundle.manifest import ReleaseRef
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import (
+    ExpiredAccepted,
+    ImportCommit,
+    ImportPrepare,
+    ImportReject,
+    VendorVerified,
+)
+from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
+from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
+from airlift.ledger.entries.switch import (
+    Abort,
+    ActivateCommit,
+    ActivatePrepare,
+    RollbackCommit,
+    RollbackPrepare,
+)
+
+ADA, BOB = "ab" * 32, "cd" * 32
+NAMED = ReleaseRef("1" * 128, "assistant", "1")
+
+
+def enroll(**fields: Any) -> Enroll:
+    """Return what an enrolment says."""
+    said: dict[str, Any] = {
+        "enclave": "alpha",
+        "root_fingerprint": "9" * 96,
+        "root_version": 1,
+        "ledger_key": "8" * 96,
+        "policy": "e" * 128,
+        "minimum_sequence": 0,
+    }
+    return Enroll(**(said | fields))
+
+
+def prepare(number: int, **fields: Any) -> ImportPrepare:
+    """Return what the intent to import bundle ``number`` says."""
+    said: dict[str, Any] = {
+        "bundle_manifest": f"{number:0128x}",
+        "sequence": number,
+        "baseline": None,
+        "target": NAMED,
+    }
+    return ImportPrepare(**(said | fields))
+
+
+def commit(number: int, **fields: Any) -> ImportCommit:
+    """Return what the import of bundle ``number`` says: one component, signed by two keys."""
+    said: dict[str, Any] = {
+        "bundle_manifest": f"{number:0128x}",
+        "sequence": number,
+        "issued": f"2026-03-{number:02}T12:00:00Z",
+        "baseline": None,
+        "marking": Marking("UNCLASSIFIED"),
+        "overtaken": False,
+        "bundler_keys": (ADA,),
+        "trust": Trust(f"{number:08d}", f"{number:0128x}"),
+        "metadata": {"root": 1, "targets": number},
+        "signers": {"targets": (ADA,), "bundler": (BOB,)},
+        "holders": {ADA: "Ada"},
+        "release": NAMED,
+        "components": (NamedComponent("guard", "guard", f"2.{number}", f"{number:0128x}"),),
+        "volumes": 1,
+        "chunk_bytes": 5000,
+        "files_built": 2,
+        "revocations": "0" * 128,
+    }
+    return ImportCommit(**(said | fields))
+
+
+def attestation(**fields: Any) -> RecordedAttestation:
+    """Return what an entry says of a scan that passes."""
+    said: dict[str, Any] = {
+        "sha512": "9" * 128,
+        "kind": "scan",
+        "subject": NAMED.digest,
+        "passes": True,
+        "signers": (ADA,),
+        "holders": {ADA: "Ada"},
+    }
+    return RecordedAttestation(**(said | fields))
+
+
+EVERY: tuple[Detail, ...] = (
+    enroll(),
+    prepare(1),
+    prepare(2, baseline=NAMED, target=None),
+    commit(1),
+    commit(
+        2,
+        baseline=NAMED,
+        volume_names=("airlift-alpha-2-vol01of01",),
+        codecs={"ulp": 12},
+        attestations=(attestation(), attestation(kind="approval", passes=False)),
+        vendor_signatures=(VendorVerified("base", "7" * 128, "key", "6" * 64),),
+        insecure_expired=ExpiredAccepted("the only disc within reach", {ADA: "00ff", BOB: "ff00"}),
+    ),
+    commit(3, release=None, components=()),
+    ImportReject("signature-invalid", 3),
+    ActivatePrepare(None, NAMED),
+    ActivateCommit(None, NAMED),
+    ActivateCommit("2" * 128, NAMED, recovered=7),
+    RollbackPrepare("2" * 128, NAMED),
+    RollbackCommit("2" * 128, NAMED),
+    Abort(1, "the import was interrupted"),
+    PolicyChange("e" * 128, {"issm.pub": "5" * 96}),
+    Gc(("1" * 128, "2" * 128)),
+    attestation(),
+    Witness(),
+    Roots(),
+)
+"""At least one of every type, with and without what is optional."""
