@@ -4,12 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airlift import files
 from airlift.bundle import volume
 from airlift.errors import AirliftError
 from airlift.high.import_ import import_
@@ -59,6 +61,28 @@ def test_the_corpus_is_whole() -> None:
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS) > 100
     named = {value for value in vars(hostile).values() if isinstance(value, Outcome)}
     assert {variant.outcome for variant in VARIANTS} == named
+
+
+@pytest.mark.parametrize("command", ["check", "inspect", "import"])
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """A medium that changes between two reads: nothing is read again after it was held against its digest."""
+    place, paths = enclave("fresh", tmp_path), world().bundles["full"]
+    read, real = Counter[str](), files.open_regular
+
+    def counted(path: Path) -> int:
+        read[str(path)] += 1
+        return real(path)
+
+    monkeypatch.setattr(files, "open_regular", counted)
+    if command == "check":
+        check(paths)
+    elif command == "inspect":
+        inspect(paths)
+    else:
+        import_(place, paths, operator=operator())
+    there = {str(file) for path in paths for file in path.rglob("*") if file.is_file()}
+    wanted = {file for file in there if command != "inspect" or "/chunks/" not in file}
+    assert {file: read[file] for file in there if read[file]} == dict.fromkeys(wanted, 1)
 
 
 def test_a_mount_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
