@@ -1,15 +1,13 @@
 """Inspect: what volumes claim to be. No trust is needed and nothing is proven (SPEC 6.6)."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import manifest, volume
-from airlift.bundle import release as releases
-from airlift.errors import InventoryError
-from airlift.high.medium import check_claims, read_volumes
+from airlift.bundle import volume
+from airlift.media.claims import claims, counted, missing
+from airlift.media.reader import read_volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +41,27 @@ def inspect(paths: Sequence[Path]) -> InspectResult:
         ProvenBadError: a volume contradicts itself.
     """
     volumes = read_volumes(paths)
-    first = volumes[0]
-    manifests = first.part(volume.MANIFESTS)
-    data = manifests.get(volume.manifest_name(first.index.manifest))
-    if data is None or hashlib.sha512(data).hexdigest() != first.index.manifest:
-        raise InventoryError(f"{first.folder} lacks the bundle manifest that it names")
-    bundle = manifest.parse(data)
-    check_claims(volumes, bundle)
-    target = bundle.target and manifests.get(volume.manifest_name(bundle.target.digest))
-    present = {name for item in volumes for name in item.chunks}
+    claimed = claims(volumes)
+    bundle, release = claimed.bundle, claimed.release
+    present, total = counted(volumes)
     return InspectResult(
         **volume.summary(bundle),
         issued=bundle.issued,
-        volumes_present=len({item.index.volume for item in volumes}),
-        volumes_total=max(item.index.volumes for item in volumes),
+        volumes_present=present,
+        volumes_total=total,
         volumes=tuple(
             {
                 "path": str(item.folder),
                 "volume": item.index.volume,
                 "chunks": len(item.chunks),
-                "bytes": sum(map(len, item.small.values())) + sum(item.chunks.values()),
+                "bytes": item.size,
             }
             for item in volumes
         ),
-        missing=tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present),
+        missing=missing(volumes, bundle),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
         components=tuple(
             {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
-            for c in (releases.parse(target).components if target else ())
+            for c in (release.components if release else ())
         ),
     )

@@ -4,17 +4,16 @@ Its metadata, manifests and inventory are verified when it exists; its chunk rea
 read once from a medium or from staging.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
+from airlift.media.reader import read_chunk
 from airlift.trust.trusted import TrustedMetadata
 
 SEAL = object()
@@ -65,7 +64,7 @@ class VerifiedBundle:
         failure: AirliftError | None = None
         for path in self._candidates(chunk, also):
             try:
-                return _read(path, chunk)
+                return read_chunk(path, chunk)
             except (DigestError, UncheckedError) as error:
                 failure = error
         if failure is None:
@@ -76,17 +75,3 @@ class VerifiedBundle:
         paths = self.chunk_paths[chunk.sha512]
         staged = also / volume.chunk_name(chunk.sha512) if also else None
         return (staged, *paths) if staged and staged.exists() else paths
-
-
-def _read(path: Path, chunk: FileDigest) -> bytes:
-    data = files.read_bounded(path, chunk.size)
-    if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
-        raise DigestError(
-            f"chunk {path} is damaged",
-            expected=f"{chunk.size} bytes with SHA-512 {chunk.sha512[:16]}...",
-            found=f"{len(data)} bytes with another digest"
-            if len(data) == chunk.size
-            else f"{len(data)} bytes",
-            data={"damaged": [chunk.sha512]},
-        )
-    return data

@@ -5,7 +5,6 @@ is known to be signed, save the few bytes of ``volume.json``, which only say whe
 """
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,9 +28,10 @@ from airlift.errors import (
     TrustStateError,
 )
 from airlift.high.enclave import Enclave, reference_time
-from airlift.high.medium import Volume, check_claims, read_volumes
 from airlift.high.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
+from airlift.media.claims import bundle_document, check_claims, copies, counted
+from airlift.media.reader import Volume, read_volumes
 from airlift.policy.judge import destination_objection
 from airlift.trust import metadata, roles, statement, verifier
 from airlift.trust import root as root_metadata
@@ -40,7 +40,6 @@ from airlift.trust.trusted import TrustedMetadata
 KeepRoot = Callable[[int, bytes], None]
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_METADATA_NAME = re.compile(r"(?:[1-9][0-9]{0,9}\.(snapshot|targets|bundler)|timestamp)\.json")
 
 
 def verify(
@@ -64,7 +63,7 @@ def verify(
     """
     volumes = read_volumes(paths)
     first = volumes[0]
-    data = _manifest_bytes(first)
+    data = bundle_document(first)
     if state.committed(first.index.manifest):
         return _committed(enclave, volumes, data)
     limit = _issued(enclave, first, state, data, keep_root) if expired_allowed else None
@@ -168,26 +167,12 @@ def refresh(
 
 
 def _check_metadata(first: Volume, trusted: TrustedMetadata) -> None:
-    """Refuse metadata files that nothing needs: roots beyond the newest, a second file of a role, any other name."""
+    """Refuse roots beyond the newest; that nothing else is there, the reader of volumes has checked."""
     roots = {f"{version}.root.json" for version in range(1, max(trusted.roots) + 1)}
-    seen = set()
-    for name in sorted(set(first.part(volume.METADATA)) - roots):
-        match = _METADATA_NAME.fullmatch(name)
-        if match is None or match[1] in seen:
-            raise InventoryError("the volume carries metadata that nothing needs", found=ascii(name))
-        seen.add(match[1])
-
-
-def _manifest_bytes(first: Volume) -> bytes:
-    name = volume.manifest_name(first.index.manifest)
-    data = first.part(volume.MANIFESTS).get(name)
-    if data is None:
-        raise InventoryError(
-            f"{first.folder} lacks its bundle manifest", expected=f"{volume.MANIFESTS}/{name}"
-        )
-    if hashlib.sha512(data).hexdigest() != first.index.manifest:
-        raise DigestError(f"{first.folder}: the bundle manifest does not have the digest in volume.json")
-    return data
+    carried = {name for name in first.part(volume.METADATA) if name.endswith(".root.json")}
+    odd = sorted(carried - roots)
+    if odd:
+        raise InventoryError("the volume carries metadata that nothing needs", found=ascii(odd[0]))
 
 
 def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -> Bundle:
@@ -322,22 +307,16 @@ def _bundle(
     attestations: tuple[str, ...] = (),
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
+    present, total = counted(volumes)
     return VerifiedBundle(
         bundle=bundle,
         digest=bundle.digest,
         release=release,
         documents=documents,
         trusted=trusted,
-        chunk_paths={
-            chunk.sha512: tuple(
-                item.folder / volume.CHUNKS / volume.chunk_name(chunk.sha512)
-                for item in volumes
-                if volume.chunk_name(chunk.sha512) in item.chunks
-            )
-            for chunk in bundle.chunks
-        },
-        volumes_present=len({item.index.volume for item in volumes}),
-        volumes_total=max(item.index.volumes for item in volumes),
+        chunk_paths={chunk.sha512: copies(volumes, chunk) for chunk in bundle.chunks},
+        volumes_present=present,
+        volumes_total=total,
         volume_names=tuple(
             sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
         ),

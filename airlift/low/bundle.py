@@ -19,8 +19,8 @@ from airlift.low.explain import Account
 from airlift.low.job import Job
 from airlift.low.plan import Plan, plan
 from airlift.low.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
-from airlift.low.staging import staging
 from airlift.low.verified import Verified, verified
+from airlift.media.staging import staging
 from airlift.progress import Progress, Tally
 from airlift.trust.keys import Signer
 

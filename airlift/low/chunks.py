@@ -12,6 +12,7 @@ from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.low.encode import BLOCK_BYTES, Encoded
 from airlift.low.plan import Plan
+from airlift.media.writer import Chunk
 from airlift.tensors import segment
 from airlift.tensors.element import Element
 
@@ -19,14 +20,6 @@ Parts = tuple[bytes | memoryview, ...]
 """The bytes of a chunk, in pieces that were never joined."""
 
 TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + 3 * chunk.SOURCE.size
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS."""
-
-    digest: FileDigest
-    sha256: str
 
 
 @dataclass(slots=True)

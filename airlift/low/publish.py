@@ -14,8 +14,6 @@ from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
-from airlift.low import volumes
-from airlift.low.chunks import Chunk
 from airlift.low.depot import Depot
 from airlift.low.explain import ComponentCost
 from airlift.low.job import Job
@@ -23,7 +21,8 @@ from airlift.low.log import record
 from airlift.low.plan import Plan
 from airlift.low.slsa import provenance
 from airlift.low.verified import Verified
-from airlift.low.volumes import Carried, VolumeInfo
+from airlift.media import writer
+from airlift.media.writer import Carried, Chunk, VolumeInfo
 from airlift.trust import bundling, repository, roles, targets
 from airlift.trust.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
@@ -112,16 +111,16 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         }
         target = _target(made, attested)
         shares = _cut(depot, job, made, target, documents)
-        volumes.check_free(made, len(shares), job.output)
+        writer.check_free(made, len(shares), job.output)
         for data in documents.values():
             depot.documents.keep(data)
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
         depot.refresh_root()
         try:
             carried = Carried(bundling.volume_files(depot.store), documents)
-            written = volumes.write_volumes(made, shares, carried, coded.chunks, folder)
-            volumes.check_sizes(written, job.medium)
-            placed = volumes.place(written, job.output)
+            written = writer.write_volumes(made, shares, carried, coded.chunks, folder)
+            writer.check_sizes(written, job.medium)
+            placed = writer.place(written, job.output)
         except AirliftError as error:
             error.data["sequence_used"] = made.sequence
             error.hint = (
@@ -185,7 +184,7 @@ def _cut(
     depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
 ) -> list[frozenset[str]]:
     sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
-    return volumes.cut(made, job.medium, sizes, documents)
+    return writer.cut(made, job.medium, sizes, documents)
 
 
 def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:

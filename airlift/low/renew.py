@@ -10,7 +10,7 @@ from airlift.low.depot import Depot
 from airlift.low.job import Job
 from airlift.low.plan import Plan
 from airlift.low.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
-from airlift.low.staging import staging
+from airlift.media.staging import staging
 from airlift.trust.keys import Signer
 
 LOWEST = Marking("UNCLASSIFIED")

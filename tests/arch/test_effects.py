@@ -10,6 +10,9 @@ from tests.arch.tree import Module, Rule, argument, dotted, parse, violations
 DISK = "airlift.files"
 SURFACE = "airlift.cli.main"
 
+VOLUME_READERS = ("airlift.media.claims", "airlift.media.inventory", "airlift.media.reader")
+READS = {"read_bounded", "reading"}
+
 WRITE_METHODS = {"hardlink_to", "rename", "symlink_to", "touch", "write_bytes", "write_text"}
 WRITE_CALLS = {
     "os.link",
@@ -60,6 +63,14 @@ def _mode_writes(mode: ast.expr | None, *, guess: bool = True) -> bool:
     return guess
 
 
+def volume_writes(module: Module) -> Iterator[str]:
+    """Find what a reader of volumes uses of files.py beside what reads: nothing is ever written to a volume."""
+    if module.inside(*VOLUME_READERS):
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and dotted(node.value) == "files" and node.attr not in READS:
+                yield f"{module.where(node)} uses files.{node.attr}: volumes are only read"
+
+
 def broad_excepts(module: Module) -> Iterator[str]:
     """Find handlers that would swallow bugs; catching everything to clean up and raise again is fine."""
     if module.name == SURFACE:
@@ -83,7 +94,9 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) and last.exc is None
 
 
-@pytest.mark.parametrize("rule", [disk_writes, broad_excepts], ids=lambda rule: str(rule.__name__))
+@pytest.mark.parametrize(
+    "rule", [disk_writes, volume_writes, broad_excepts], ids=lambda rule: str(rule.__name__)
+)
 def test_the_tree_follows(rule: Rule) -> None:
     assert violations(rule) == []
 
@@ -128,3 +141,10 @@ def test_good_examples(rule: Rule, source: str) -> None:
 )
 def test_bad_examples(rule: Rule, source: str) -> None:
     assert len(list(rule(parse(source)))) >= 1
+
+
+def test_what_reads_volumes_writes_nothing() -> None:
+    name = VOLUME_READERS[0]
+    assert list(volume_writes(parse("files.read_bounded(path, 1)\n", name))) == []
+    assert list(volume_writes(parse("files.remove(path)\n"))) == []
+    assert len(list(volume_writes(parse("files.remove(path)\n", name)))) == 1

@@ -12,10 +12,10 @@ from airlift.bundle.chunk import Block
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.revocations import Revocation
-from airlift.low import volumes
 from airlift.low.chunks import write_chunks
 from airlift.low.signing import sign_roles
-from airlift.low.volumes import Carried
+from airlift.media import writer
+from airlift.media.writer import Carried
 from airlift.trust import bundling, proposal, targets
 from airlift.trust.metadata import TARGETS
 from airlift.trust.roles import BUNDLER
@@ -81,7 +81,7 @@ def publish(
     named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
     carried = Carried(bundling.volume_files(depot.store), named)
     share = frozenset(item.digest.sha512 for item in written)
-    return volumes.write_volumes(made, [share], carried, written, folder)
+    return writer.write_volumes(made, [share], carried, written, folder)
 
 
 def relist(site: Site, made: Bundle, sequence: int, folder: Path) -> list[Path]:

@@ -24,14 +24,15 @@ from airlift.errors import (
     UsageError,
     VolumeTooSmallError,
 )
-from airlift.low import chunks, encode, known, volumes
+from airlift.low import chunks, encode, known
 from airlift.low.bundle import bundle
 from airlift.low.enrol import enrol
 from airlift.low.known import Acknowledged
 from airlift.low.log import log
 from airlift.low.publish import BundleResult
 from airlift.low.renew import renew
-from airlift.low.staging import hold, staging
+from airlift.media import writer
+from airlift.media.staging import hold, staging
 from airlift.trust import bundling
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, Site, copy_site, signed_site
@@ -458,7 +459,7 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
     def fail(*_arguments: object) -> None:
         raise NoSpaceError("no space left")
 
-    monkeypatch.setattr(volumes, "place", fail)
+    monkeypatch.setattr(writer, "place", fail)
     with pytest.raises(NoSpaceError):
         stocked.bundle("assistant@1")
     assert [path.name for path in output.iterdir()] == ["mine"]

@@ -135,7 +135,7 @@ def test_every_changed_file_is_noticed(out: Path, pattern: str, change: str) -> 
             path.symlink_to(kept)
     with pytest.raises(AirliftError) as caught:
         check([out])
-    assert caught.value.exit_code in {3, 7}
+    assert caught.value.exit_code == (4 if change == "gone" and "chunks" in pattern else 3)
 
 
 @pytest.mark.parametrize("place", ["extra", "chunks/extra", "metadata/extra.json", "chunks/.hidden"])
@@ -176,7 +176,7 @@ def test_sums_and_index_that_agree_on_something_else(out: Path) -> None:
     sums = volume.parse_sums((folder / volume.SUMS).read_bytes())
     sums[f"chunks/{chunk.name}"] = hashlib.sha256(data).hexdigest()
     rewrite(folder, sums)
-    with pytest.raises(DigestError, match="signed digest"):
+    with pytest.raises(DigestError, match="is damaged"):
         check([folder])
     stranger = "0" * 64
     chunk.rename(chunk.with_name(stranger))

@@ -1,9 +1,9 @@
 """A hostile medium: whatever is changed, added or taken away is found before anything is installed."""
 
 import errno
+import hashlib
 import os
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,18 @@ from airlift.errors import (
     ProvenBadError,
     UncheckedError,
 )
-from airlift.high import medium
 from airlift.high.apply import apply
 from airlift.high.import_ import import_
 from airlift.high.inspect import inspect
 from airlift.high.plan import plan
 from airlift.high.prove import prove
+from airlift.media import inventory, reader
 from tests.support import enclaves
 from tests.support.depots import NOW
 from tests.support.enclaves import (
     attempt,
     copy,
     enclave,
-    files_of,
     flip,
     operator,
     overwrite,
@@ -43,6 +42,7 @@ from tests.support.enclaves import (
     volumes,
     world,
 )
+from tests.support.hostile import CHANGES, add_chunk, bundle_manifest, find, first_chunk
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -61,18 +61,6 @@ KINDS = (
     "manifests/2",
     "chunks/0",
 )
-
-
-def find(folder: Path, kind: str) -> Path:
-    """Return the file of a volume that ``kind`` stands for; digests differ from run to run."""
-    if "/" in kind:
-        part, number = kind.split("/")
-        return sorted((folder / part).iterdir())[int(number)]
-    return next(folder / path for path in files_of(folder) if path.endswith(kind))
-
-
-def first_chunk(folder: Path) -> Path:
-    return find(folder, "chunks/0")
 
 
 # -- one flipped bit -----------------------------------------------------------------------------------------------
@@ -172,7 +160,7 @@ def test_volumes_of_two_bundles(tmp_path: Path, names: tuple[str, str]) -> None:
 def test_two_cuts_of_the_same_bundle(tmp_path: Path) -> None:
     """Volumes from two cuts of the same bundle are fine: any listed chunk counts wherever it lies."""
     paths = volumes("full", tmp_path)
-    bundle = manifest.parse(_manifest(paths[0]).read_bytes())
+    bundle = manifest.parse(bundle_manifest(paths[0]).read_bytes())
     shutil.move(first_chunk(paths[2]), paths[1] / CHUNKS)
     shutil.rmtree(paths[2])
     for number, path in enumerate(paths[:2], 1):
@@ -180,11 +168,6 @@ def test_two_cuts_of_the_same_bundle(tmp_path: Path) -> None:
         reseal(path, volume=number, volumes=2)
     place = enclave("fresh", tmp_path)
     assert import_(place, [paths[0], *world().bundles["full"][2:], paths[1]], operator=operator()).installed
-
-
-def _manifest(path: Path) -> Path:
-    index = volume.parse_index((path / volume.INDEX).read_bytes())
-    return path / MANIFESTS / volume.manifest_name(index.manifest)
 
 
 def test_volumes_that_differ_in_what_they_share(tmp_path: Path) -> None:
@@ -198,109 +181,12 @@ def test_volumes_that_differ_in_what_they_share(tmp_path: Path) -> None:
 
 def test_shared_documents_are_held_once() -> None:
     """Broke: 99 volumes with a manifest of 64 MiB each were all held in memory."""
-    one, two, _ = medium.read_volumes(world().bundles["full"])
+    one, two, _ = reader.read_volumes(world().bundles["full"])
     assert all(two.small[path] is data for path, data in one.small.items() if path.startswith("m"))
     assert two.small[volume.LABEL] != one.small[volume.LABEL]
 
 
 # -- a closed inventory --------------------------------------------------------------------------------------------
-
-
-def add_file(path: Path) -> None:
-    (path / "autorun.inf").write_text("[autorun]")
-
-
-def add_chunk(path: Path) -> None:
-    (path / CHUNKS / ("0" * 64)).write_bytes(b"x")
-
-
-def add_folder(path: Path) -> None:
-    (path / "extra").mkdir()
-
-
-def add_nested_folder(path: Path) -> None:
-    (path / CHUNKS / "nested").mkdir()
-
-
-def add_link(path: Path) -> None:
-    (path / METADATA / "2.root.json").symlink_to("1.root.json")
-
-
-def link_chunk(path: Path) -> None:
-    target = first_chunk(path)
-    shutil.move(target, path.parent / "elsewhere")
-    target.symlink_to(path.parent / "elsewhere")
-
-
-def link_label(path: Path) -> None:
-    shutil.move(path / volume.LABEL, path.parent / "label")
-    (path / volume.LABEL).symlink_to(path.parent / "label")
-
-
-def link_folder(path: Path) -> None:
-    shutil.move(path / CHUNKS, path.parent / "chunks-elsewhere")
-    (path / CHUNKS).symlink_to(path.parent / "chunks-elsewhere")
-
-
-def add_fifo(path: Path) -> None:
-    os.mkfifo(path / CHUNKS / ("1" * 64))
-
-
-def fifo_for_label(path: Path) -> None:
-    (path / volume.LABEL).unlink()
-    os.mkfifo(path / volume.LABEL)
-
-
-def add_socket(path: Path) -> None:
-    here = Path.cwd()
-    os.chdir(path / MANIFESTS)  # the path of a socket is short
-    try:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind("s.json")
-    finally:
-        os.chdir(here)
-
-
-def folder_for_sums(path: Path) -> None:
-    (path / volume.SUMS).unlink()
-    (path / volume.SUMS).mkdir()
-
-
-def file_for_folder(path: Path) -> None:
-    shutil.rmtree(path / CHUNKS)
-    (path / CHUNKS).write_bytes(b"")
-
-
-def no_label(path: Path) -> None:
-    (path / volume.LABEL).unlink()
-
-
-def no_metadata(path: Path) -> None:
-    shutil.rmtree(path / METADATA)
-
-
-def no_manifest(path: Path) -> None:
-    _manifest(path).unlink()
-
-
-CHANGES = (
-    add_file,
-    add_chunk,
-    add_folder,
-    add_nested_folder,
-    add_link,
-    link_chunk,
-    link_label,
-    link_folder,
-    add_fifo,
-    fifo_for_label,
-    add_socket,
-    folder_for_sums,
-    file_for_folder,
-    no_label,
-    no_metadata,
-    no_manifest,
-)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: str(change.__name__))
@@ -328,7 +214,7 @@ def test_links_to_volumes_are_not_followed(tmp_path: Path) -> None:
 
 def test_sizes_are_bounded_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data: broke, a medium with a thousand manifests of 64 MiB was read into memory."""
-    monkeypatch.setattr(medium, "MAX_SMALL_BYTES", 50_000)
+    monkeypatch.setattr(reader, "MAX_SMALL_BYTES", 50_000)
     error = attempt(enclave("fresh", tmp_path), world().bundles["full"], InventoryError, 3)
     assert "50000" in str(error.expected)
 
@@ -347,10 +233,10 @@ def test_files_that_are_too_long(tmp_path: Path, path: str, size: int) -> None:
 
 def test_too_many_files_or_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("fresh", tmp_path)
-    monkeypatch.setattr(medium, "MAX_VOLUMES_GIVEN", 2)
+    monkeypatch.setattr(reader, "MAX_VOLUMES_GIVEN", 2)
     attempt(place, world().bundles["full"], UncheckedError, 7)
     monkeypatch.undo()
-    monkeypatch.setattr(medium, "MAX_METADATA_FILES", 4)
+    monkeypatch.setattr(inventory, "MAX_METADATA_FILES", 4)
     attempt(place, world().bundles["full"], InventoryError, 3)
 
 
@@ -378,7 +264,11 @@ def test_metadata_that_nothing_needs(tmp_path: Path, name: str) -> None:
 
 def test_a_manifest_that_nothing_names(tmp_path: Path) -> None:
     paths = volumes("uncut", tmp_path)
-    (paths[0] / MANIFESTS / ("a" * 64 + ".json")).write_bytes(b"{}")
+    odd = paths[0] / MANIFESTS / ("a" * 64 + ".json")
+    odd.write_bytes(b"{}")
+    reseal(paths[0])
+    attempt(enclave("fresh", tmp_path / "misnamed"), paths, DigestError, 3)
+    odd.rename(odd.with_name(volume.manifest_name(hashlib.sha512(b"{}").hexdigest())))
     reseal(paths[0])
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
 
@@ -437,8 +327,6 @@ def test_an_index_that_names_another_manifest(tmp_path: Path) -> None:
     other = next(
         path for path in sorted((paths[0] / MANIFESTS).iterdir()) if path.name[:64] != index.manifest[:64]
     )
-    import hashlib
-
     reseal(paths[0], manifest=hashlib.sha512(other.read_bytes()).hexdigest())
     with pytest.raises(ProvenBadError):
         import_(enclave("fresh", tmp_path), paths, operator=operator())
@@ -446,7 +334,7 @@ def test_an_index_that_names_another_manifest(tmp_path: Path) -> None:
 
 def test_an_index_that_names_no_manifest(tmp_path: Path) -> None:
     paths = volumes("uncut", tmp_path)
-    name = _manifest(paths[0]).name
+    name = bundle_manifest(paths[0]).name
     reseal(paths[0], manifest="0" * 128)
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
     with pytest.raises(InventoryError):

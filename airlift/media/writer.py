@@ -7,11 +7,11 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle import layout, volume
+from airlift.bundle.fields import FileDigest
 from airlift.bundle.layout import Medium
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import ExistsError, VolumeTooSmallError
-from airlift.low.chunks import Chunk
 
 _ANY_DIGEST = "0" * 128
 _ANY_SUM = "0" * 64
@@ -23,6 +23,14 @@ class VolumeInfo:
 
     path: Path
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS."""
+
+    digest: FileDigest
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""What volumes claim: the bundle manifest that they carry, and what it names, held against them (SPEC 6.4, 6.6).
+
+Nothing of it is proven. Whoever must not parse what is not signed yet takes the bytes (:func:`bundle_document`), has
+them verified, and calls :func:`check_claims` with what came out.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift.bundle import manifest, volume
+from airlift.bundle import release as releases
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Release
+from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS
+from airlift.errors import DigestError, InventoryError
+from airlift.media.reader import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The bundle that volumes say they are of, and its release, None without one. Nothing is proven."""
+
+    bundle: Bundle
+    release: Release | None
+
+
+def claims(volumes: Sequence[Volume]) -> Claims:
+    """Return what volumes of one bundle claim, held against what they carry.
+
+    Raises:
+        InventoryError, DigestError, MalformedError: they contradict themselves.
+        FormatTooNewError: made by a newer airlift.
+    """
+    first = volumes[0]
+    bundle = manifest.parse(bundle_document(first))
+    check_claims(volumes, bundle)
+    _document(first, bundle.revocations, "the list of revocations")
+    if bundle.target is None:
+        return Claims(bundle, None)
+    release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
+    for stated in release.vendor_signatures():
+        _document(first, stated.sha512, "a vendor's signature")
+    return Claims(bundle, release)
+
+
+def bundle_document(first: Volume) -> bytes:
+    """Return the bytes of the bundle manifest that a volume names.
+
+    Raises:
+        InventoryError: it is not there.
+        DigestError: it is another.
+    """
+    return _document(first, first.index.manifest, "the bundle manifest")
+
+
+def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
+    """Check that the volumes claim what the bundle manifest says: their labels, ids and chunks.
+
+    Raises:
+        InventoryError: one says something else, or has or lists a chunk that is not of the bundle.
+    """
+    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    for item in volumes:
+        label = volume.render_label(bundle, item.index.volume, item.index.volumes)
+        if item.index.bundle != bundle.id or item.small[LABEL] != label:
+            raise InventoryError(f"{item.folder}: {LABEL} or {INDEX} says something else than the manifest")
+        odd = sorted(set(item.sums) - names)
+        if odd:
+            raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+
+
+def copies(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:
+    """Return the files that claim to be a chunk."""
+    name = volume.chunk_name(chunk.sha512)
+    return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
+
+
+def missing(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
+    """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
+    present = {name for item in volumes for name in item.chunks}
+    return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
+
+
+def counted(volumes: Sequence[Volume]) -> tuple[int, int]:
+    """Return how many volumes are there, and how many there should be."""
+    return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
+
+
+def _document(first: Volume, digest: str, kind: str) -> bytes:
+    """Return a file of ``manifests/`` by its SHA-512."""
+    path = f"{MANIFESTS}/{volume.manifest_name(digest)}"
+    data = first.small.get(path)
+    if data is None:
+        raise InventoryError(f"{first.folder} lacks {kind}", expected=path)
+    found = hashlib.sha512(data).hexdigest()
+    if found != digest:
+        raise DigestError(f"{first.folder / path} is not {kind}", expected=digest, found=found)
+    return data

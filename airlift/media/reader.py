@@ -1,0 +1,206 @@
+"""The reader of volumes: finds them, reads each small file once into memory, checks each against itself (SPEC 6.4).
+
+Nothing on a medium is trusted here, followed or written. What a volume says of itself must be consistent to the byte:
+``volume.json`` pins ``SHA256SUMS``, which pins every other small file; a file in ``manifests/`` has the digest that
+names it; chunks are digested later, against the bundle manifest.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle import volume
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
+from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
+from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
+from airlift.media.inventory import check_metadata_names, take_inventory
+
+MAX_METADATA_BYTES = 8 << 20
+MAX_VOLUMES_GIVEN = 256
+MAX_SMALL_BYTES = 512 << 20
+_LIMITS = {
+    LABEL: volume.MAX_LABEL_BYTES,
+    INDEX: volume.MAX_INDEX_BYTES,
+    SUMS: volume.MAX_SUMS_BYTES,
+    METADATA: MAX_METADATA_BYTES,
+    MANIFESTS: MAX_MANIFEST_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One volume in memory, but for its chunks.
+
+    ``small`` maps relative paths to bytes. ``chunks`` maps the names of the chunks that are there to their sizes, and
+    ``sums`` the names of those that SHA256SUMS lists to their SHA-256 (hex); only the former may be fewer.
+    """
+
+    folder: Path
+    index: Index
+    small: Mapping[str, bytes]
+    chunks: Mapping[str, int]
+    sums: Mapping[str, str]
+
+    @property
+    def small_bytes(self) -> int:
+        """The bytes of all files but the chunks."""
+        return sum(map(len, self.small.values()))
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return self.small_bytes + sum(self.chunks.values())
+
+    def part(self, folder: str) -> dict[str, bytes]:
+        """Return the files of ``metadata`` or ``manifests`` by name."""
+        return {
+            path.split("/")[1]: data for path, data in self.small.items() if path.startswith(f"{folder}/")
+        }
+
+
+def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
+    """Return the volumes in ``paths`` (volume folders, or folders that hold them), each self-consistent.
+
+    Raises:
+        UncheckedError: nothing there, or unreadable.
+        InventoryError, MalformedError, DigestError: a volume contradicts itself.
+        MixedVolumesError: they belong to different bundles.
+        FormatTooNewError: made by a newer airlift.
+    """
+    folders = [folder for path in paths for folder in _find(path)]
+    if len(folders) > MAX_VOLUMES_GIVEN:
+        raise UncheckedError(
+            "too many volumes", expected=f"at most {MAX_VOLUMES_GIVEN}", found=str(len(folders))
+        )
+    if not folders:
+        raise UncheckedError("no volume was given")
+    first, *others = dict.fromkeys(folders)
+    volumes = [_read(first)]
+    for folder in others:
+        volumes.append(_same_bundle(_read(folder), volumes[0]))
+    return tuple(volumes)
+
+
+def read_chunk(path: Path, chunk: FileDigest) -> bytes:
+    """Return the bytes of a chunk, read once and digested.
+
+    Raises:
+        DigestError: it is another, or damaged.
+        InventoryError: it is a link or a special file.
+        UncheckedError: it cannot be read.
+    """
+    data = files.read_bounded(path, chunk.size)
+    if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
+        raise DigestError(
+            f"chunk {path} is damaged",
+            expected=f"{chunk.size} bytes with SHA-512 {chunk.sha512[:16]}...",
+            found=f"{len(data)} bytes with another digest"
+            if len(data) == chunk.size
+            else f"{len(data)} bytes",
+            data={"damaged": [chunk.sha512]},
+        )
+    return data
+
+
+def _same_bundle(other: Volume, first: Volume) -> Volume:
+    """Check that two volumes belong together; what both carry is kept in memory once."""
+    if other.index.manifest != first.index.manifest:
+        raise MixedVolumesError(
+            "the volumes belong to different bundles", expected=first.index.bundle, found=other.index.bundle
+        )
+    for part in (METADATA, MANIFESTS):
+        if other.part(part) != first.part(part):
+            raise InventoryError(f"{other.folder} and {first.folder} differ in {part}/")
+    own = {LABEL, INDEX, SUMS}
+    shared = {path: data for path, data in first.small.items() if path not in own}
+    return replace(other, small=shared | {path: other.small[path] for path in own})
+
+
+def _find(path: Path) -> list[Path]:
+    """Return the volumes that ``path`` is or holds; only ``path`` itself, which the operator named, may be a link."""
+    with files.reading(path):
+        if not path.is_dir():
+            raise UncheckedError(
+                f"{path} is not a folder", expected="a volume, or a folder that holds volumes"
+            )
+        if _is_volume(path):
+            return [path]
+        found = sorted(child for child in path.iterdir() if child.is_dir() and _is_volume(child))
+        if any(child.is_symlink() for child in found):
+            raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
+    if not found:
+        raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
+    return found
+
+
+def _is_volume(folder: Path) -> bool:
+    """Say whether a folder has a volume.json; a dangling link is one, and is refused later."""
+    return os.path.lexists(folder / INDEX)
+
+
+def _read(folder: Path) -> Volume:
+    listing = take_inventory(folder)
+    chunks = {path.split("/")[1]: size for path, size in listing.items() if path.startswith(f"{CHUNKS}/")}
+    paths = [path for path in listing if not path.startswith(f"{CHUNKS}/")]
+    if sum(listing[path] for path in paths) > MAX_SMALL_BYTES:
+        raise InventoryError(
+            f"{folder} carries too much beside its chunks", expected=f"at most {MAX_SMALL_BYTES} bytes"
+        )
+    small = {path: _small(folder, path) for path in paths}
+    index = volume.parse_index(small[INDEX])
+    sums = _check_sums(folder, index, small, chunks)
+    found = Volume(folder, index, small, chunks, sums)
+    check_metadata_names(folder, found.part(METADATA))
+    _check_manifest_names(found)
+    return found
+
+
+def _small(folder: Path, path: str) -> bytes:
+    return files.read_bounded(folder / path, _LIMITS[path.split("/", maxsplit=1)[0]])
+
+
+def _check_sums(
+    folder: Path, index: Index, small: Mapping[str, bytes], chunks: Mapping[str, int]
+) -> dict[str, str]:
+    """Hold volume.json, SHA256SUMS and the files against each other; return {name: SHA-256} of the chunks listed."""
+    if hashlib.sha512(small[SUMS]).hexdigest() != index.sums:
+        raise DigestError(f"{folder / SUMS} is not the one that {INDEX} names")
+    sums = volume.parse_sums(small[SUMS])
+    listed = {path.split("/", 1)[1]: sums[path] for path in sums if path.startswith(f"{CHUNKS}/")}
+    others = {path for path in sums if not path.startswith(f"{CHUNKS}/")}
+    odd = sorted((set(chunks) - set(listed)) | (others ^ (set(small) - {INDEX, SUMS})))
+    if odd:
+        raise InventoryError(f"{folder}: {SUMS} and the files differ", found=ascii(odd[0]))
+    for path in sorted(others):
+        if hashlib.sha256(small[path]).hexdigest() != sums[path]:
+            raise DigestError(f"{folder / path} does not have the digest that {SUMS} lists")
+    _check_counts(folder, index, listed, chunks)
+    return listed
+
+
+def _check_counts(folder: Path, index: Index, listed: Mapping[str, str], chunks: Mapping[str, int]) -> None:
+    """Hold the numbers in volume.json against the chunks; only if all are there do their bytes say anything."""
+    size = sum(chunks.values()) if set(chunks) == set(listed) else index.chunk_bytes
+    if (len(listed), size) != (index.chunks, index.chunk_bytes):
+        raise InventoryError(
+            f"{folder} does not hold what {INDEX} counts",
+            expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
+            found=f"{len(listed)} chunks, {size} bytes",
+            hint="copy the volume again from its source; the medium is damaged",
+        )
+
+
+def _check_manifest_names(found: Volume) -> None:
+    """Check that every file in manifests/ is named by its digest."""
+    for name, data in sorted(found.part(MANIFESTS).items()):
+        expected = volume.manifest_name(hashlib.sha512(data).hexdigest())
+        if name != expected:
+            raise DigestError(
+                f"{found.folder}: {MANIFESTS}/{name} is not named by its digest",
+                expected=expected,
+                found=ascii(name),
+            )
