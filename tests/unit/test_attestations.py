@@ -1,5 +1,6 @@
 """Attestations from the depot to the quorum: signed, carried, recorded, counted."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +207,9 @@ def test_the_provenance_of_a_release_is_made_once(tmp_path: Path) -> None:
     assert [item.statement.kind for item in before] == ["provenance"]
 
 
+DIGEST = hashlib.sha512(b"{}").hexdigest()
+
+
 def carried_path(folder: Path, digest: str) -> Path:
     return folder / volume.MANIFESTS / volume.manifest_name(digest)
 
@@ -215,7 +219,8 @@ def carried_path(folder: Path, digest: str) -> Path:
     [
         (lambda path: path.unlink(), InventoryError),
         (lambda path: flip(path, 40), DigestError),
-        (lambda path: overwrite(path.with_name("0" * 64 + ".json"), b"{}"), InventoryError),
+        (lambda path: overwrite(carried_path(path.parents[1], DIGEST), b"{}"), InventoryError),
+        (lambda path: overwrite(path.with_name("0" * 64 + ".json"), b"{}"), DigestError),
     ],
 )
 def test_a_carried_attestation_is_covered_by_the_bundler(tmp_path: Path, harm: Any, error: Any) -> None:
