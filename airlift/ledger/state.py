@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.errors import LedgerError
-from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import read
+from airlift.ledger.entries.imports import ImportCommit, ImportedState
+from airlift.ledger.entries.read import imported, read
 from airlift.ledger.entries.registry import CLOSES, INTENTS
 from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange
 from airlift.ledger.entries.shape import Trust
@@ -140,7 +140,7 @@ class _Folding:
         self.fields["policy"] = read(entry, PolicyChange).sha512
 
     def import_commit(self, entry: Entry) -> None:
-        said = read(entry, ImportCommit)
+        said = imported(entry)
         self.fields["trust"] = said.trust
         self.bundles.append(_committed(entry, said))
         if entry.release is not None:
@@ -175,7 +175,7 @@ _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
 }
 
 
-def _committed(entry: Entry, said: ImportCommit) -> Committed:
+def _committed(entry: Entry, said: ImportedState) -> Committed:
     if entry.bundle is None:
         raise LedgerError(f"entry {entry.index} commits no bundle")
     return Committed(

@@ -166,6 +166,10 @@ def test_parts_are_read_alone() -> None:
     assert read.attestations(entry("import-commit", commit)) == (scan,)
     assert read.components(entry("import-commit", commit)) == details.commit(1).components
     assert read.bundle_manifest(entry("import-commit", commit)) == f"{1:0128x}"
+    told = read.imported(entry("import-commit", {**FIRST, "components": 1}))
+    assert (told.sequence, told.trust.folder, told.bundler_keys) == (1, "00000001", (ADA,))
+    with pytest.raises(LedgerError, match="is of type gc"):
+        read.imported(entry("gc", FIRST))
     alone = entry(RecordedAttestation.TYPE, scan.format())
     assert (read.attestations(alone), read.components(alone), read.bundle_manifest(alone)) == (
         (scan,),

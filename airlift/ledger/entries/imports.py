@@ -96,6 +96,35 @@ class ExpiredAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedState:
+    """What an import changes in an enclave's state (SPEC 9.8); members as of :class:`ImportCommit`."""
+
+    bundle_manifest: str
+    sequence: int
+    issued: str
+    overtaken: bool
+    bundler_keys: tuple[str, ...]
+    trust: Trust
+
+    @classmethod
+    def parse(cls, detail: Any, what: str) -> "ImportedState":
+        """Parse these members of a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
+        return cls(**_of_state(detail, what))
+
+
+def _of_state(detail: Any, what: str) -> dict[str, Any]:
+    trust = strict.member(detail, "trust", dict, what)
+    return {
+        "bundle_manifest": shape.digest(detail, "bundle_manifest", what),
+        "sequence": strict.member(detail, "sequence", int, what),
+        "issued": fields.time(detail, "issued", what),
+        "overtaken": strict.member(detail, "overtaken", bool, what),
+        "bundler_keys": shape.texts(detail, "bundler_keys", what),
+        "trust": Trust.parse(trust, f"{what}: trust"),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class ImportCommit:
     """A bundle was imported: what came in, who signed it, which trust state it leaves.
 
@@ -148,16 +177,10 @@ class ImportCommit:
     def parse(cls, detail: Any, what: str) -> "ImportCommit":
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
         marking = strict.member(detail, "marking", dict, what)
-        trust = strict.member(detail, "trust", dict, what)
         return cls(
-            bundle_manifest=shape.digest(detail, "bundle_manifest", what),
-            sequence=strict.member(detail, "sequence", int, what),
-            issued=fields.time(detail, "issued", what),
+            **_of_state(detail, what),
             baseline=shape.release(detail, "baseline", what),
             marking=Marking.from_json(marking, what),
-            overtaken=strict.member(detail, "overtaken", bool, what),
-            bundler_keys=shape.texts(detail, "bundler_keys", what),
-            trust=Trust.parse(trust, f"{what}: trust"),
             metadata=shape.table(detail, "metadata", int, what),
             signers=shape.lists(detail, "signers", what),
             holders=shape.table(detail, "holders", str, what),

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare
 from airlift.ledger.entries.registry import DETAILS
 from airlift.ledger.entries.shape import Detail, NamedComponent
 from airlift.ledger.entry import Entry
@@ -36,6 +36,13 @@ def attestations(entry: Entry) -> tuple[RecordedAttestation, ...]:
 def components(entry: Entry) -> tuple[NamedComponent, ...]:
     """Return the components that an entry lists: those of an import, none of any other; errors as of :func:`read`."""
     return _parsed(entry, ImportCommit.parse_components) if entry.type == ImportCommit.TYPE else ()
+
+
+def imported(entry: Entry) -> ImportedState:
+    """Return what an import changes in the state of an enclave; errors as of :func:`read`."""
+    if entry.type != ImportCommit.TYPE:
+        raise LedgerError(f"entry {entry.index} is of type {entry.type}", expected=ImportCommit.TYPE)
+    return _parsed(entry, ImportedState.parse)
 
 
 def bundle_manifest(entry: Entry) -> str | None:
