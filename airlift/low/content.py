@@ -1,4 +1,4 @@
-"""Take files into a depot's content: read once, digested twice (SHA-512, SHA-256), kept by digest (SPEC 5.2)."""
+"""Take files into a depot's content: read once, digested twice (SHA-512, SHA-256), kept by digest (SPEC L2.9)."""
 
 import hashlib
 import os
