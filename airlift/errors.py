@@ -128,7 +128,7 @@ class SequenceReusedError(ProvenBadError):
     """A sequence number came back with another bundle digest."""
 
     code = "sequence-reused"
-    default_hint = "the depot was restored from an old copy: import a receipt there, then bundle again"
+    default_hint = "the depot was restored from an old copy: restore the newest one there, then bundle again"
 
 
 class LedgerError(ProvenBadError):

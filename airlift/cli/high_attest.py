@@ -88,7 +88,7 @@ def receipt(
     passphrase_file: options.PassphraseFile = None,
     passphrase_fd: options.PassphraseFd = None,
 ) -> Answer:
-    """State what this enclave holds, signed with the ledger's key: for the low side, and to be kept.
+    """State what this enclave holds, signed with the ledger's key: to be kept elsewhere; `airlift-verify` checks it.
 
     It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
     """

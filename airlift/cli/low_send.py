@@ -79,8 +79,7 @@ def bundle(
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
 
-    With --for and without --from, the baseline is the newest release that the enclave has acknowledged; without both
-    it is none, and the bundle is complete.
+    Say with --from which release it holds; without it the bundle is complete.
     """
     result = make_bundle(
         open_depot(depot),

@@ -148,7 +148,7 @@ def enrol(
     depot: options.Depot = options.DEPOT,
     dry_run: options.DryRun = False,
 ) -> Answer:
-    """Record an enclave and its ledger's public key: whose receipts are to be believed."""
+    """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
     return answer(
         enrol_enclave(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
     )

@@ -157,7 +157,7 @@ class Enclave:
         return found
 
     def load_trust(self, state: State) -> Mapping[str, bytes]:
-        """Return the committed TUF state; empty only while nothing was ever committed (DESIGN: trap 7).
+        """Return the committed TUF state; empty only while nothing was ever committed (SPEC 7.6-1).
 
         Raises:
             TrustStateError: the files are missing, or are not those that the ledger committed.

@@ -1,4 +1,4 @@
-"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.8).
+"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.9).
 
 Each answer comes with its :class:`Grounds`: the entries and documents that it says everything from, so that
 :func:`prove` can add what lets somebody check it alone (SPEC 9.11).

@@ -1,4 +1,4 @@
-"""Receipt: state what the enclave holds, signed with the ledger's key; what goes back to the low side (SPEC 9.12)."""
+"""Receipt: state what the enclave holds, signed with the ledger's key, to be kept elsewhere (SPEC 9.12)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

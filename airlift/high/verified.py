@@ -5,7 +5,7 @@ read once from a medium or from staging.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 
 from airlift.bundle import volume
@@ -17,7 +17,7 @@ from airlift.media.reader import read_chunk
 from airlift.trust.trusted import TrustedMetadata
 
 SEAL = object()
-"""Held by the verifier (airlift.high.verify) alone; tests/arch checks that nobody else names it."""
+"""Named by the one module that verifies bundles, and by no other: tests/arch/test_seal.py checks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class VerifiedBundle:
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
     lists, for each chunk of the manifest, the files that claim to be it; ``volume_names`` are those of the given
     volumes. ``documents`` maps SHA-512 to bytes of the verified manifests, of vendors' signatures, and of the
-    ``attestations`` (by SHA-512) that the bundler listed with the bundle.
+    ``attestations`` (by SHA-512) that the bundler listed with the bundle. ``seal`` is not kept, so that nobody makes
+    another bundle out of this one.
     """
 
     bundle: Bundle
@@ -40,10 +41,10 @@ class VerifiedBundle:
     volumes_total: int
     volume_names: tuple[str, ...]
     attestations: tuple[str, ...]
-    seal: object = field(repr=False)
+    seal: InitVar[object]
 
-    def __post_init__(self) -> None:
-        if self.seal is not SEAL:
+    def __post_init__(self, seal: object) -> None:
+        if seal is not SEAL:
             raise TypeError("only the verifier makes a VerifiedBundle")
 
     @property

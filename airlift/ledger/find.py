@@ -1,4 +1,4 @@
-"""Questions to a log, answered from its index: no entry is read that is not part of the answer (SPEC 9.8).
+"""Questions to a log, answered from its index: no entry is read that is not part of the answer (SPEC 9.9).
 
 Each function gives what the pure function of the same name in :mod:`airlift.ledger.query` gives over all entries,
 the newest ``limit`` of it, in order; the property tests hold the two against each other.

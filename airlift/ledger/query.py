@@ -1,4 +1,4 @@
-"""Questions to the ledger: pure functions over its entries (SPEC 9.8).
+"""Questions to the ledger: pure functions over its entries (SPEC 9.9).
 
 Entries are in the order of the ledger. Their times are what the enclave's clock said; they may run backwards.
 """

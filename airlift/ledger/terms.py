@@ -1,4 +1,4 @@
-"""What an entry can be found by: the strings in it, and how a question is matched with them (SPEC 9.8). Pure.
+"""What an entry can be found by: the strings in it, and how a question is matched with them (SPEC 9.4-7). Pure.
 
 The index of a ledger keeps the first :data:`CUT` characters of each term; what it finds is compared in full with the
 entry itself, so a row too many or too short can only cost time. That no row is missing is part of full verification.

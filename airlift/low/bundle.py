@@ -1,4 +1,4 @@
-"""Bundle: pack what an enclave lacks of a release into volumes (SPEC 6.6)."""
+"""Bundle: pack what an enclave lacks of a release into volumes (SPEC L4)."""
 
 from contextlib import closing
 from datetime import datetime
@@ -44,7 +44,9 @@ def bundle(
     dry_run: bool = False,
     progress: Progress = progress_module.silent,
 ) -> BundleResult:
-    """Pack ``release`` for whoever holds ``from_`` (a release, ``none``, or None: what ``for_`` acknowledged).
+    """Pack ``release`` for whoever holds ``from_``: a release, ``none``, or None for what ``for_`` acknowledged.
+
+    Nothing records what an enclave acknowledged yet, so that None is ``none`` today.
 
     With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 

@@ -1,4 +1,4 @@
-"""Check volumes before they leave: re-read every byte that was written or burnt (SPEC 6.7).
+"""Check volumes before they leave: re-read every byte that was written or burnt (SPEC L5).
 
 Needs no depot; with one, the bundle must also be among those that it has published. Nothing is written.
 """

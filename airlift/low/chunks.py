@@ -1,4 +1,4 @@
-"""Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, 6.6)."""
+"""Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, L4.3)."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

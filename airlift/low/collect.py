@@ -1,4 +1,4 @@
-"""Gather the files of one component into the depot: found, judged, read once, digested and kept (SPEC 5.2).
+"""Gather the files of one component into the depot: found, judged, read once, digested and kept (SPEC L2).
 
 A component's source is a folder or a single file. Links to regular files are followed wherever they lead (a Hugging
 Face cache is made of them) and the file is what counts; links to folders are refused. Of what tools leave beside a

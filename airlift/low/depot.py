@@ -1,4 +1,4 @@
-"""The depot: the low side's working repository on disk (SPEC 5.1).
+"""The depot: the low side's working repository on disk (SPEC 11).
 
 ::
 
@@ -11,7 +11,7 @@
     content/<2 hex>/<128 hex>         files of components, read-only, by digest
     attestations.json   which attestations are about which release
     verified.json       when content last had its digest
-    enclaves/<name>.json              whose receipts are believed, and what they acknowledged
+    enclaves/<name>.json              the public key of its ledger, and what it acknowledged
     log.jsonl           what was done, one JSON object per line
 
 Everything here is derived from files at the moment it is asked for; nothing is cached.

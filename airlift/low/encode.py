@@ -1,4 +1,4 @@
-"""Encode the blocks of a plan on threads, in order and in bounded memory (SPEC 6.6).
+"""Encode the blocks of a plan on threads, in order and in bounded memory (SPEC L4.4, L4.5).
 
 One thread reads the targets in order, and digests those that were not today; others read the sources of each block,
 code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so

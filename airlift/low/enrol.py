@@ -1,4 +1,4 @@
-"""Enrol: keep the ledger's public key of an enclave, whose receipts are to be believed (SPEC 5.3)."""
+"""Enrol: keep the name of an enclave and its ledger's public key (SPEC 11)."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass

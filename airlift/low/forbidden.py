@@ -1,4 +1,4 @@
-"""What a component may not hold: pickles, code beside weights, indices that point elsewhere (SPEC 4.6).
+"""What a component may not hold: pickles, code beside weights, indices that point elsewhere (SPEC L2.4 to L2.7).
 
 A pickle runs code when it is loaded; so do Python files that a model's configuration names (``auto_map``). Files are
 judged by name and by content; reads are bounded, and nothing is ever loaded.

@@ -1,4 +1,4 @@
-"""Init: make a depot with its first root and its release authority (SPEC 5.1).
+"""Init: make a depot with its first root and its release authority (SPEC L1.4).
 
 Built beside the place where it will stand, and renamed there: a failure leaves nothing behind.
 """

@@ -1,4 +1,4 @@
-"""What a bundle is to be, before anything of it is made (SPEC 6.6)."""
+"""What a bundle is to be, before anything of it is made (SPEC L4)."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,7 @@
-"""What the depot knows of an enclave: whose receipts it believes, and what they acknowledged (SPEC 5.3)."""
+"""What the depot keeps of an enclave: its ledger's public key, and what it acknowledged (SPEC 11).
+
+Nothing records an acknowledgement yet: the list is read, and empty in every depot that this version wrote.
+"""
 
 from dataclasses import dataclass
 

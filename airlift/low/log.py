@@ -1,4 +1,4 @@
-"""Remember and show what was done to a depot: one JSON object per line, appended and synced (SPEC 5.4)."""
+"""Remember and show what was done to a depot: one JSON object per line, appended and synced (SPEC 11)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

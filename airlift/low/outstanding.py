@@ -1,4 +1,4 @@
-"""The bundles that may still be imported, with their manifests (SPEC 5.3)."""
+"""The bundles that may still be imported, with their manifests (SPEC L1.1)."""
 
 from dataclasses import dataclass
 

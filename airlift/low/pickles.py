@@ -1,4 +1,4 @@
-"""Tell a pickle by its bytes, without ever loading one (SPEC 4.6).
+"""Tell a pickle by its bytes, without ever loading one (SPEC L2.5).
 
 A pickle runs code when it is loaded, whatever its name. The opcodes are walked with CPython's ``pickletools``, which
 only reads them; the zip form is what ``torch.save`` writes. Everything is bounded by ``WINDOW``.

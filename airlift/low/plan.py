@@ -1,4 +1,4 @@
-"""Plan a bundle: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC 6.6)."""
+"""Plan a bundle: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
 
 import hashlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Publish a bundle whose chunks stand in staging, and write its volumes (SPEC 6.6).
+"""Publish a bundle whose chunks stand in staging, and write its volumes (SPEC L4).
 
 Order of writes: under the depot's lock the bundle manifest and the bundler's metadata (the sequence number is used
 from here on), then the volumes in staging, then their final names. Whatever fails, nothing is left in the output
@@ -47,8 +47,8 @@ class ComponentChange:
 class BundleResult:
     """What was bundled.
 
-    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``, or a typed code),
-    receipt, or none.
+    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``), or none; receipt
+    is for what nothing records yet.
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     """

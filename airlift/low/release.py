@@ -1,4 +1,4 @@
-"""Release: gather what an authored manifest names, check it, and propose it to the release authority (SPEC 5.2).
+"""Release: gather what an authored manifest names, check it, and propose it to the release authority (SPEC L3).
 
 Order of writes: content, then the manifest, then the index of releases, then the pending change, then signatures.
 Whatever fails, content that no release names is removed again.

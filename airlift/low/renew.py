@@ -1,4 +1,4 @@
-"""Renew: a bundle without chunks, for fresh metadata, roots and revocations (SPEC 6.6)."""
+"""Renew: a bundle without chunks, for fresh metadata, roots and revocations (SPEC L4.11)."""
 
 from datetime import datetime
 from pathlib import Path

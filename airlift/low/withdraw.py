@@ -1,4 +1,4 @@
-"""Withdraw: take a bundle off the list of those that may still be imported (SPEC 5.3)."""
+"""Withdraw: take a bundle off the list of those that may still be imported (SPEC 4.3-5)."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass

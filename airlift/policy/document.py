@@ -1,4 +1,4 @@
-"""The policy of an enclave as a value, with a safe default for every key (SPEC 8)."""
+"""The policy of an enclave as a value, with a safe default for every key (SPEC 8.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -162,7 +162,7 @@ def _next(
 
     def add(role: str, days: int, fields: Mapping[str, Any]) -> dict[str, Any]:
         previous = 0 if committed is None else metadata.version_of(committed[role])
-        # at least the sequence: a receipt that raises it raises the versions of a depot restored from an old copy
+        # at least the sequence: whatever raises it raises the versions of a depot restored from an old copy
         version = max(previous + 1, sequence)
         if version > metadata.MAX_VERSION or sequence > metadata.MAX_VERSION:
             raise UsageError("no version or sequence number is left", found=str(max(version, sequence)))

@@ -24,7 +24,7 @@ _KEYS = frozenset({"payload", "payloadType", "signatures"})
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One line: the hint which key signed, and the signature over the pre-authentication encoding."""
+    """One line: the hint which key signed ("" for none), and the signature over the pre-authentication encoding."""
 
     keyid: str
     value: bytes = field(repr=False)
@@ -129,7 +129,8 @@ def _signature(line: Any, what: str) -> Signature:
     value = _decode(line, "sig", what)
     if not 1 <= len(value) <= MAX_SIGNATURE_BYTES:
         raise MalformedError(f"{what} has a signature of the wrong length")
-    return Signature(_text({"keyid": "", **line}, "keyid", what, least=0), value)
+    hint = "" if line.get("keyid") is None else _text(line, "keyid", what, least=0)
+    return Signature(hint, value)
 
 
 def _text(document: dict[str, Any], key: str, what: str, *, least: int = 1) -> str:

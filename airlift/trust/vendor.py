@@ -1,12 +1,13 @@
 """Vendors' signatures over a model folder: OpenSSF Model Signing v1.0, key and certificate methods (SPEC 5.5).
 
 A ``model.sig`` is a Sigstore bundle (v0.3, JSON) around a DSSE envelope around an in-toto Statement v1 that lists
-every file of the folder with its SHA-256. Facts of the format: github.com/sigstore/model-transparency, version 1.1.1.
+every file of the folder with its SHA-256. Facts of the format: github.com/ossf/model-signing-spec, version 1.0, and
+github.com/sigstore/model-transparency, version 1.1.1.
 """
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+ALWAYS_IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
+"""What no statement vouches for at the top of a folder, whether it says so or not (Model Signing 6.2)."""
+WHOLE = "."
+"""The name of the only file in statements that early versions of the tool made about a model of one file."""
 MAX_IGNORED = 1024
 MAX_CHAIN = 8
 
@@ -67,6 +72,7 @@ def verify(signature: bytes, digests: Mapping[str, str], method: str, trusted: S
         KeyUnavailableError: the key, or the way that the files were digested, is not one that airlift knows.
     """
     material, envelope = _parse(signature)
+    _check_method(material, method)
     key, fingerprint = _with_key(trusted[0]) if method == KEY else _with_certificates(material, trusted)
     try:
         key.verify(
@@ -77,7 +83,8 @@ def verify(signature: bytes, digests: Mapping[str, str], method: str, trusted: S
     except InvalidSignature as error:
         raise SignatureError("the vendor's signature does not verify") from error
     model, resources, ignored = _statement(envelope)
-    return Vouched(model, method, fingerprint, _compare(digests, resources, ignored))
+    own = hashlib.sha256(signature).hexdigest()
+    return Vouched(model, method, fingerprint, _compare(digests, resources, ignored, own))
 
 
 def check_trusted(method: str, trusted: Sequence[str]) -> None:
@@ -93,6 +100,18 @@ def check_trusted(method: str, trusted: Sequence[str]) -> None:
 
 
 # -- the key -------------------------------------------------------------------------------------------------------
+
+
+def _check_method(material: Mapping[str, Any], method: str) -> None:
+    """Check that a signature file holds what its method verifies with; which key counts is not for it to say."""
+    if "certificate" in material:
+        raise KeyUnavailableError(
+            "the vendor's signature is keyless, which airlift does not verify",
+            expected="a signature by a key, or by a chain of certificates",
+            hint="ask the vendor for a signature by key or certificate",
+        )
+    if method == KEY:
+        strict.member(material, "publicKey", dict, "vendor signature: verification material")
 
 
 def _with_key(pem: str) -> tuple[ec.EllipticCurvePublicKey, str]:
@@ -242,15 +261,21 @@ def _digest(item: Any, what: str) -> str:
 
 
 def _compare(
-    digests: Mapping[str, str], resources: Mapping[str, str], ignored: Sequence[str]
+    digests: Mapping[str, str], resources: Mapping[str, str], ignored: Sequence[str], own: str
 ) -> tuple[str, ...]:
-    """Compare a folder with what was signed; return the files that the statement leaves out."""
+    """Compare a folder with what was signed; return the files that the statement leaves out.
+
+    ``own`` is the SHA-256 of the signature file, which cannot vouch for itself.
+    """
     left_out = tuple(
         path
         for path in sorted(set(digests) - set(resources))
-        if any(path == top or path.startswith(f"{top}/") for top in ignored)
+        if digests[path] == own or _below(path, (*ALWAYS_IGNORED, *ignored))
     )
-    odd = sorted(set(digests) - set(left_out) ^ set(resources))
+    present = sorted(set(digests) - set(left_out))
+    if set(resources) == {WHOLE} and len(present) == 1:
+        resources = {present[0]: resources[WHOLE]}
+    odd = sorted(set(present) ^ set(resources))
     if odd:
         raise InventoryError(
             "the folder does not hold the files that the vendor signed", found=ascii(odd[0][:200])
@@ -261,3 +286,7 @@ def _compare(
                 f"{path!a} is not the file that the vendor signed", expected=digest, found=digests[path]
             )
     return left_out
+
+
+def _below(path: str, tops: Iterable[str]) -> bool:
+    return any(path == top or path.startswith(f"{top}/") for top in tops)

@@ -70,3 +70,22 @@ def test_no_private_key_is_committed() -> None:
     paths = [ROOT / name for name in names]
     holding = [str(path) for path in paths if path.is_file() and marker.search(path.read_bytes())]
     assert holding == []
+
+
+def test_the_standalone_verifier_is_kept_from_every_room() -> None:
+    """The import rule lists them by hand, and lacked four."""
+    (contract,) = [
+        item
+        for item in project()["tool"]["importlinter"]["contracts"]
+        if item.get("source_modules") == ["airlift.verify"]
+    ]
+    rooms = {
+        f"airlift.{path.stem}"
+        for path in FOLDER.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert set(contract["forbidden_modules"]) == rooms - {
+        "airlift.__init__",
+        "airlift.__main__",
+        "airlift.verify",
+    }

@@ -1,5 +1,7 @@
 """The vendor's own tool accepts what a delta import installed: ``model_signing`` signs before, and verifies after."""
 
+import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from airlift.errors import SignatureError
 from airlift.high.import_ import import_
 from airlift.low.release import release
+from airlift.trust import vendor as signatures
 from tests.compat.crossing import stack
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
@@ -126,3 +129,23 @@ def test_a_model_that_its_vendor_did_not_sign_is_refused(tmp_path: Path, vendor:
     with pytest.raises(SignatureError):
         release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
     assert not vendor.accepts(path.parent / "base", path.parent / "model.sig")
+
+
+def test_both_accept_a_signature_without_a_key_id(tmp_path: Path, vendor: Vendor) -> None:
+    """Versions of the tool before 1.1 wrote ``"keyid": null``, which airlift used to refuse."""
+    model, signature = tmp_path / "model", tmp_path / "model" / "model.sig"
+    model.mkdir()
+    for name in ("weights.safetensors", ".gitattributes"):
+        (model / name).write_bytes(name.encode())
+    vendor.sign(model, signature)
+    stated = vendor.stated().get("public_key", "root.pem")
+    trusted = (vendor.folder / Path(str(stated)).name).read_text()
+    for hint in ({}, {"keyid": ""}, {"keyid": None}):
+        document = json.loads(signature.read_text())
+        (line,) = document["dsseEnvelope"]["signatures"]
+        document["dsseEnvelope"]["signatures"] = [{"sig": line["sig"], **hint}]
+        signature.write_text(json.dumps(document))
+        assert vendor.accepts(model, signature)
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in model.iterdir()}
+        found = signatures.verify(signature.read_bytes(), files, vendor.method, [trusted])
+        assert found.ignored == (".gitattributes", "model.sig")

@@ -232,8 +232,11 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     verified = verify(place, world().bundles["full"], place.state(), NOW)
     fields = {name: getattr(verified, name) for name in VerifiedBundle.__slots__}
-    with pytest.raises(TypeError):
-        VerifiedBundle(**{**fields, "seal": object()})
+    assert "seal" not in fields
+    with pytest.raises(TypeError, match="only the verifier"):
+        VerifiedBundle(**fields, seal=object())
+    with pytest.raises(ValueError, match="seal"):
+        replace(verified, documents={})  # type: ignore[call-arg] # used to make a sealed bundle out of another one
     for use in (
         lambda: commit_detail(verified, "x", None),
         lambda: save_trust(place, verified, place.state()),

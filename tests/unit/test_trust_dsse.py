@@ -53,6 +53,17 @@ def test_the_key_id_is_a_hint() -> None:
     assert dsse.signed_by(renamed, [ONE.public]) == (ONE.public,)
 
 
+@pytest.mark.parametrize("hint", [{}, {"keyid": ""}, {"keyid": None}])
+def test_no_key_id_is_no_hint(hint: dict[str, Any]) -> None:
+    """Model Signing 4.1: a verifier accepts a key id that is missing, empty or null; null used to be refused."""
+    (line,) = json.loads(dsse.format(SIGNED))["signatures"]
+    found = dsse.parse(document(signatures=[{"sig": line["sig"], **hint}]))
+    assert found.signatures[0].keyid == ""
+    dsse.verify(found, ONE.public)
+    with pytest.raises(SignatureError):
+        dsse.verify(found, TWO.public)
+
+
 @pytest.mark.parametrize("change", [{"payload_type": "text/plain"}, {"payload": b'{"a":2}'}])
 def test_type_and_payload_are_signed(change: dict[str, Any]) -> None:
     fields = {"payload_type": TYPE, "payload": SIGNED.payload, "signatures": SIGNED.signatures, **change}
@@ -71,6 +82,8 @@ def test_type_and_payload_are_signed(change: dict[str, Any]) -> None:
         document(signatures=[{"keyid": "a", "sig": ""}]),
         document(signatures=[{"keyid": "a", "sig": "AA=="[:2]}]),
         document(signatures=[{"keyid": "a\n", "sig": "AAAA"}]),
+        document(signatures=[{"keyid": 0, "sig": "AAAA"}]),
+        document(signatures=[{"keyid": False, "sig": "AAAA"}]),
         document(signatures=[{"keyid": "a", "sig": "AAAA", "cert": ""}]),
         document(signatures=[{"keyid": "a", "sig": base64.b64encode(b"x" * 8193).decode()}]),
         document(payload="A-_="),

@@ -163,8 +163,14 @@ def keys(folder: Path) -> Iterator[Case]:
     lacking = {path: digest for path, digest in digests.items() if path != "config.json"}
     yield case("a missing file", good, trusted, "inventory-mismatch", digests=lacking)
     yield case("files of git are left out", good, trusted, digests={**digests, ".git/HEAD": sha256(b"x")})
+    own = {**digests, "model.sig": sha256(good.encode())}
+    yield case("the signature itself lies there", good, trusted, digests=own)
+    yield case("a git folder further down", good, trusted, "inventory-mismatch",
+               digests={**digests, "weights/.git": sha256(b"x")})  # fmt: skip
     yield from _restated(good, key, trusted)
     yield from _edited(good, trusted)
+    yield from _accepted(good, trusted)
+    yield from _one_file(good, key, trusted)
 
 
 def _restated(good: str, key: ec.EllipticCurvePrivateKey, trusted: list[str]) -> Iterator[Case]:
@@ -214,9 +220,72 @@ def _edited(good: str, trusted: list[str]) -> Iterator[Case]:
             lambda d: d["dsseEnvelope"]["signatures"].append(d["dsseEnvelope"]["signatures"][0]),
         ),
         ("another payload type", lambda d: d["dsseEnvelope"].update(payloadType="text/plain")),
+        ("no verification material", lambda d: d.pop("verificationMaterial")),
+        ("no public key", lambda d: d["verificationMaterial"].pop("publicKey")),
+        ("a key id that is a number", lambda d: d["dsseEnvelope"]["signatures"][0].update(keyid=1)),
     ):
         yield case(name, edited(good, change), trusted, "malformed")
     yield case("no JSON", good[:-1], trusted, "malformed")
+
+
+def _accepted(good: str, trusted: list[str]) -> Iterator[Case]:
+    """Yield what a verifier must accept (Model Signing 11.1): what other versions and tools write."""
+
+    def line(document: dict[str, Any]) -> Any:
+        return document["dsseEnvelope"]["signatures"][0]
+
+    raw = {"rawBytes": "AAAA", "keyDetails": "PKIX_ECDSA_P256_SHA_256"}
+    for name, change in (
+        ("a key id of null", lambda d: line(d).update(keyid=None)),
+        ("an empty key id", lambda d: line(d).update(keyid="")),
+        ("no key id", lambda d: line(d).pop("keyid", None)),
+        ("another key id", lambda d: line(d).update(keyid="x")),
+        (
+            "the public key's bytes instead of a hint",
+            lambda d: d["verificationMaterial"].update(publicKey=raw),
+        ),
+        ("no entries of a log", lambda d: d["verificationMaterial"].pop("tlogEntries", None)),
+    ):
+        yield case(name, edited(good, change), trusted)
+    keyless = edited(good, lambda d: d.update(verificationMaterial={"certificate": {"rawBytes": "AAAA"}}))
+    yield case("a keyless signature", keyless, trusted, "key-unavailable")
+
+
+def _one_file(good: str, key: ec.EllipticCurvePrivateKey, trusted: list[str]) -> Iterator[Case]:
+    """Yield statements about a model of one file, and such as do not say what they leave out."""
+    content = sha256(b"one")
+
+    def about(*names: str, **changes: Any) -> str:
+        def change(statement: dict[str, Any]) -> None:
+            whole = sha256(bytes.fromhex(content) * len(names))
+            statement["subject"] = [{"name": "one.safetensors", "digest": {"sha256": whole}}]
+            statement["predicate"] = {
+                "resources": [{"name": name, "algorithm": "sha256", "digest": content} for name in names],
+                "serialization": {
+                    "method": "files",
+                    "hash_type": "sha256",
+                    "allow_symlinks": False,
+                    **changes,
+                },
+            }
+
+        return restated(good, change, key)
+
+    one = {"one.safetensors": content}
+    yield case("one file", about("one.safetensors"), trusted, digests=one)
+    yield case("one file without a name", about("."), trusted, digests=one)
+    yield case("another file without a name", about("."), trusted, "digest-mismatch",
+               digests={"one.safetensors": sha256(b"two")})  # fmt: skip
+    yield case("two files, of which one has no name", about("."), trusted, "inventory-mismatch",
+               digests={**one, "two.safetensors": content})  # fmt: skip
+    yield case("no name beside a name", about(".", "one.safetensors"), trusted, "inventory-mismatch",
+               digests=one)  # fmt: skip
+    extra = {**one, ".gitattributes": sha256(b"*"), ".github/x": sha256(b"x")}
+    yield case(
+        "files of git that the statement does not name", about("one.safetensors"), trusted, digests=extra
+    )
+    named = about("one.safetensors", ".gitattributes")
+    yield case("a file of git that is listed", named, trusted, "digest-mismatch", digests=extra)
 
 
 def certificates(folder: Path) -> Iterator[Case]:
@@ -239,6 +308,9 @@ def certificates(folder: Path) -> Iterator[Case]:
     yield case("one of two roots", good, [pem(other), pem(root)], **by)
     yield case("another root", good, [pem(other)], "signature-invalid", **by)
     yield case("no root", good, ["x"], "key-unavailable", **by)
+    yield case("a chain where a key is expected", good, [public_pem(leaf)], "malformed")
+    null = edited(good, lambda d: d["dsseEnvelope"]["signatures"][0].update(keyid=None))
+    yield case("a chain of certificates, a key id of null", null, [pem(root)], **by)
     idle = signed(certificate("Vendor", leaf, (between, middle), signs=False), between)
     yield case("not for signatures", idle, [pem(root)], "signature-invalid", **by)
     plain = certificate("Between", middle, (root, top), signs=True)
