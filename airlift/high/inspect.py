@@ -10,6 +10,7 @@ from airlift.bundle import manifest, volume
 from airlift.bundle import release as releases
 from airlift.errors import InventoryError
 from airlift.high.medium import check_claims, read_volumes
+from airlift.trust import carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def inspect(paths: Sequence[Path]) -> InspectResult:
     """
     volumes = read_volumes(paths)
     first = volumes[0]
+    carried.check(first.part(volume.METADATA), first.part(volume.METADATA).get(carried.NEWEST))
     manifests = first.part(volume.MANIFESTS)
     data = manifests.get(volume.manifest_name(first.index.manifest))
     if data is None or hashlib.sha512(data).hexdigest() != first.index.manifest:

@@ -26,9 +26,10 @@ class VerifiedBundle:
     """A bundle whose signatures, digests and inventory were verified.
 
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
-    lists, for each chunk of the manifest, the files that claim to be it; ``volume_names`` are those of the given
-    volumes. ``documents`` maps SHA-512 to bytes of the verified manifests, of vendors' signatures, and of the
-    ``attestations`` (by SHA-512) that the bundler listed with the bundle.
+    lists, for each chunk of the manifest, the files that claim to be it, and ``sums`` the SHA-256 (hex) that volumes
+    state of their files; ``volume_names`` are those of the given volumes. ``documents`` maps SHA-512 to bytes of the
+    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
+    the bundle.
     """
 
     bundle: Bundle
@@ -37,6 +38,7 @@ class VerifiedBundle:
     documents: Mapping[str, bytes]
     trusted: TrustedMetadata | None
     chunk_paths: Mapping[str, tuple[Path, ...]]
+    sums: Mapping[Path, str]
     volumes_present: int
     volumes_total: int
     volume_names: tuple[str, ...]
@@ -55,7 +57,8 @@ class VerifiedBundle:
     def read_chunk(self, chunk: FileDigest, also: Path | None = None) -> bytes:
         """Return a chunk's bytes, read once and verified; a damaged copy is passed over if another one is good.
 
-        ``also`` is a further folder to look into first (staging).
+        A copy of which its volume states another SHA-256 counts as damaged. ``also`` is a further folder to look into
+        first (staging).
 
         Raises:
             IncompleteError: nothing claims to be this chunk.
@@ -65,7 +68,7 @@ class VerifiedBundle:
         failure: AirliftError | None = None
         for path in self._candidates(chunk, also):
             try:
-                return _read(path, chunk)
+                return _read(path, chunk, self.sums.get(path))
             except (DigestError, UncheckedError) as error:
                 failure = error
         if failure is None:
@@ -78,7 +81,7 @@ class VerifiedBundle:
         return (staged, *paths) if staged and staged.exists() else paths
 
 
-def _read(path: Path, chunk: FileDigest) -> bytes:
+def _read(path: Path, chunk: FileDigest, listed: str | None) -> bytes:
     data = files.read_bounded(path, chunk.size)
     if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
         raise DigestError(
@@ -87,6 +90,12 @@ def _read(path: Path, chunk: FileDigest) -> bytes:
             found=f"{len(data)} bytes with another digest"
             if len(data) == chunk.size
             else f"{len(data)} bytes",
+            data={"damaged": [chunk.sha512]},
+        )
+    if listed is not None and hashlib.sha256(data).hexdigest() != listed:
+        raise DigestError(
+            f"{volume.SUMS} lists another digest for chunk {path}",
+            expected=f"SHA-256 {listed[:16]}...",
             data={"damaged": [chunk.sha512]},
         )
     return data

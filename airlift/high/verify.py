@@ -5,7 +5,6 @@ is known to be signed, save the few bytes of ``volume.json``, which only say whe
 """
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,14 +32,13 @@ from airlift.high.medium import Volume, check_claims, read_volumes
 from airlift.high.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.judge import destination_objection
-from airlift.trust import metadata, roles, statement, verifier
+from airlift.trust import carried, metadata, roles, statement, verifier
 from airlift.trust import root as root_metadata
 from airlift.trust.trusted import TrustedMetadata
 
 KeepRoot = Callable[[int, bytes], None]
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-_METADATA_NAME = re.compile(r"(?:[1-9][0-9]{0,9}\.(snapshot|targets|bundler)|timestamp)\.json")
 
 
 def verify(
@@ -64,6 +62,7 @@ def verify(
     """
     volumes = read_volumes(paths)
     first = volumes[0]
+    carried.check(first.part(volume.METADATA), first.part(volume.METADATA).get(carried.NEWEST))
     data = _manifest_bytes(first)
     if state.committed(first.index.manifest):
         return _committed(enclave, volumes, data)
@@ -141,14 +140,14 @@ def refresh(
     enclave: Enclave, first: Volume, state: State, moment: datetime, keep_root: KeepRoot
 ) -> TrustedMetadata:
     """Return the TUF metadata that is trusted after seeing this volume's: the newer of the enclave's and its own."""
-    carried = first.part(volume.METADATA)
+    medium = first.part(volume.METADATA)
     roots = enclave.load_roots()
     pinned = roots[min(roots)]
     if root_metadata.fingerprint(pinned) != state.enrolment["root_fingerprint"]:
         raise TrustStateError("the pinned root is not the one that was enrolled")
 
     def read(name: str, limit: int) -> bytes | None:
-        data = carried.get(name)
+        data = medium.get(name)
         if data is not None and len(data) > limit:
             raise DigestError(
                 f"{name} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes"
@@ -168,14 +167,10 @@ def refresh(
 
 
 def _check_metadata(first: Volume, trusted: TrustedMetadata) -> None:
-    """Refuse metadata files that nothing needs: roots beyond the newest, a second file of a role, any other name."""
-    roots = {f"{version}.root.json" for version in range(1, max(trusted.roots) + 1)}
-    seen = set()
-    for name in sorted(set(first.part(volume.METADATA)) - roots):
-        match = _METADATA_NAME.fullmatch(name)
-        if match is None or match[1] in seen:
-            raise InventoryError("the volume carries metadata that nothing needs", found=ascii(name))
-        seen.add(match[1])
+    """Refuse roots beyond the newest, which nothing needs."""
+    beyond = f"{max(trusted.roots) + 1}.root.json"
+    if beyond in first.part(volume.METADATA):
+        raise InventoryError("the volume carries metadata that nothing needs", found=beyond)
 
 
 def _manifest_bytes(first: Volume) -> bytes:
@@ -203,7 +198,14 @@ def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -
             raise ReplayError("the bundle was overtaken by a newer one and is no longer outstanding")
         raise SignatureError("the bundle is not listed in the bundler's signed metadata")
     trusted.verify_target(name, data)
-    return manifest.parse(data)
+    bundle = manifest.parse(data)
+    if bundle.sequence > trusted.sequence:
+        raise MalformedError(
+            "the bundle's sequence is above the highest that its bundler's metadata states",
+            expected=f"at most {trusted.sequence}",
+            found=str(bundle.sequence),
+        )
+    return bundle
 
 
 def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, state: State) -> None:
@@ -256,7 +258,7 @@ def _documents(
             raise DigestError(
                 f"{volume.manifest_name(digest)} does not have the digest in the bundle manifest"
             )
-        if target != revocations.TARGET:
+        if digest == listed.sha512 or target != revocations.TARGET:
             trusted.verify_target(target, document)
         documents[digest] = document
     release = _release(bundle, documents)
@@ -322,6 +324,11 @@ def _bundle(
     attestations: tuple[str, ...] = (),
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
+    sums = {
+        item.folder / path: sha256
+        for item in volumes
+        for path, sha256 in volume.parse_sums(item.small[volume.SUMS]).items()
+    }
     return VerifiedBundle(
         bundle=bundle,
         digest=bundle.digest,
@@ -336,6 +343,7 @@ def _bundle(
             )
             for chunk in bundle.chunks
         },
+        sums=sums,
         volumes_present=len({item.index.volume for item in volumes}),
         volumes_total=max(item.index.volumes for item in volumes),
         volume_names=tuple(
