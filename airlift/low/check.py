@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift import progress as progress_module
-from airlift.bundle import manifest, volume
+from airlift.bundle import baseline, manifest, volume
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import (
@@ -28,6 +28,8 @@ from airlift.low.content import Tally
 from airlift.low.depot import Depot
 from airlift.low.volumes import VolumeInfo
 from airlift.progress import Progress
+from airlift.trust import carried
+from airlift.trust.metadata import MAX_BYTES, TIMESTAMP
 
 MAX_FILES = (1 << 20) + 4096
 
@@ -116,6 +118,8 @@ def _published(depot: Depot, first: _Volume) -> bool:
         raise NotHeldError(
             f"bundle {first.bundle.id} is not one that this depot has published and not withdrawn"
         )
+    if first.bundle.baseline is not None:
+        baseline.check(first.bundle, depot.load_release(first.bundle.baseline.digest))
     return True
 
 
@@ -135,16 +139,25 @@ def _find(path: Path) -> list[Path]:
 def _open(folder: Path) -> _Volume:
     """Read a volume's small texts and hold them, its inventory and its bundle manifest against each other."""
     sizes = _inventory(folder)
+    _check_metadata(folder, sizes)
     index = volume.parse_index(files.read_bounded(folder / INDEX, volume.MAX_INDEX_BYTES))
     path = folder / MANIFESTS / volume.manifest_name(index.manifest)
     data = files.read_bounded(path, manifest.MAX_BYTES)
     if hashlib.sha512(data).hexdigest() != index.manifest:
         raise DigestError(f"{path} does not have the digest in {INDEX}", expected=index.manifest[:32])
     bundle = manifest.parse(data)
+    baseline.check_target(bundle)
     label = volume.render_label(bundle, index.volume, index.volumes)
     if files.read_bounded(folder / LABEL, volume.MAX_LABEL_BYTES) != label or index.bundle != bundle.id:
         raise InventoryError(f"{folder}: {LABEL} or {INDEX} says something else than the bundle manifest")
     return _Volume(folder, index, bundle, sizes)
+
+
+def _check_metadata(folder: Path, sizes: Mapping[str, int]) -> None:
+    prefix, path = f"{METADATA}/", folder / METADATA / carried.NEWEST
+    names = {name.removeprefix(prefix) for name in sizes if name.startswith(prefix)}
+    held = carried.NEWEST in names
+    carried.check(names, files.read_bounded(path, MAX_BYTES[TIMESTAMP]) if held else None)
 
 
 def _inventory(folder: Path) -> dict[str, int]:
