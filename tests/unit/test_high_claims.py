@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airlift.bundle import volume
+from airlift.bundle import manifest, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.errors import (
@@ -233,6 +233,10 @@ def test_a_baseline_under_another_name(tmp_path: Path, named: dict[str, str]) ->
     paths = delta(
         tmp_path, lambda made, low: replace(made, baseline=replace(labelled(low, "assistant@1"), **named))
     )
+    depot = Site(tmp_path / "site").depot
+    depot.write_document(manifest.format(load_bundle(paths[0])))
+    with pytest.raises(MalformedError):
+        check(paths, depot=depot)
     attempt(enclave("one", tmp_path), paths, MalformedError, 3)
 
 
