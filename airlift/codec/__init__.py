@@ -26,7 +26,7 @@ The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in 
 
 from airlift.codec.block import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Buffer, Codec, Coded, Effort
 from airlift.codec.choose import encode
-from airlift.codec.registry import decode, names, sources
+from airlift.codec.registry import check_sources, decode, names, sources
 
 __all__ = [
     "MAX_LENGTH",
@@ -36,6 +36,7 @@ __all__ = [
     "Codec",
     "Coded",
     "Effort",
+    "check_sources",
     "decode",
     "encode",
     "names",

@@ -152,4 +152,6 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     return inner.decode(codec, payload[HEADER.size :], prediction(base, context, adapter), context)
 
 
-ADAPTER = Codec(6, "adapter", _encode, _decode, sources=3)
+ADAPTER = Codec(
+    6, "adapter", _encode, _decode, sources=3, least=3, parallel=True, elements=frozenset(exact.FLOATS)
+)

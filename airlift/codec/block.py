@@ -1,7 +1,7 @@
 """What a codec is, and the limits of a block (SPEC C1)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -68,18 +68,45 @@ Decoder = Callable[[memoryview, Context, int], memoryview]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One way to code a block, and how many sources it needs. Ids are stored in block tables and never reused."""
+    """One way to code a block, and what it takes (SPEC 12). Ids are stored in block tables and never reused.
+
+    It takes ``least`` to ``sources`` sources; with ``parallel`` the first has the block's own length. ``elements``
+    are those that it is for, None: all. A decoder is given nothing else (:func:`admit`).
+    """
 
     id: int
     name: str
     encode: Encoder
     decode: Decoder
     sources: int = 1
+    least: int = 0
+    parallel: bool = False
+    elements: frozenset[Element] | None = None
 
 
 def view(data: Buffer) -> memoryview:
     """Return ``data`` as a flat view of bytes, without a copy."""
     return memoryview(data).cast("B")
+
+
+def admit(codec: Codec, context: Context, length: int) -> Context:
+    """Return what a decoder is given of a block of ``length`` bytes: sources beyond those that it takes are left out.
+
+    Raises:
+        MalformedError: sources are lacking, the first has another length, or the element is none of the codec's.
+    """
+    if codec.elements is not None and context.element not in codec.elements:
+        raise MalformedError(f"codec {codec.name} is not for this element", found=context.element.name)
+    taken = context.sources[: codec.sources]
+    if len(taken) < codec.least:
+        raise MalformedError(
+            f"a block of codec {codec.name} lacks sources", expected=str(codec.least), found=str(len(taken))
+        )
+    if codec.parallel and len(taken[0]) != length:
+        raise MalformedError(
+            f"a block of codec {codec.name} has no source of its own length", expected=f"{length} bytes"
+        )
+    return replace(context, sources=taken)
 
 
 def check_limits(length: int, sources: Sequence[memoryview]) -> None:

@@ -110,7 +110,8 @@ def _add(base: Bits, delta: Array, element: Element, per_product: bool) -> Bits:
     """Return the prediction for one stripe; overwrites ``delta``."""
     if per_product:
         delta = _rounded(delta, element)
-    delta += widen(base, element)
+    with np.errstate(invalid="ignore"):  # infinities that cancel: the base is infinite, and stays what it is
+        delta += widen(base, element)
     found = narrow(delta, element)
     magnitude = base & base.dtype.type(_MAGNITUDE[element])
     if magnitude.max(initial=0) >= _INFINITY[element]:

@@ -16,6 +16,8 @@ from airlift.errors import MalformedError
 
 MAGIC = b"\x28\xb5\x2f\xfd"
 MIN_WINDOW_LOG = 10
+NOT_TAKEN = 0b11111
+"""Of the frame header's first byte: dictionary id (its field may hold 0), digest, reserved bit, unused bit."""
 
 _FIELDS = ("hash_log", "chain_log", "search_log", "min_match", "target_length", "strategy")
 
@@ -73,7 +75,7 @@ def _check_header(frame: memoryview, length: int) -> None:
         raise MalformedError("a zstd frame has no valid header") from error
     if header.content_size != length or not length:
         raise MalformedError("a zstd frame declares another length", expected=f"{length} bytes")
-    if header.dict_id or header.has_checksum or header.window_size > MAX_LENGTH:
+    if frame[len(MAGIC)] & NOT_TAKEN or header.window_size > MAX_LENGTH:
         raise MalformedError("a zstd frame has a dictionary id, a digest of its own, or too large a window")
 
 

@@ -50,4 +50,4 @@ def fits(length: int, element: Element, columns: int) -> bool:
     return element in exact.FLOATS and length > 0 and columns > 0 and not length % (columns * element.size)
 
 
-LOWRANK = Codec(5, "lowrank", _encode, _decode)
+LOWRANK = Codec(5, "lowrank", _encode, _decode, least=1, parallel=True, elements=frozenset(exact.FLOATS))

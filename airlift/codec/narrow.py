@@ -152,4 +152,4 @@ def _bytes(bits: Bits) -> memoryview:
     return found
 
 
-NARROW = Codec(7, "narrow", _encode, _decode)
+NARROW = Codec(7, "narrow", _encode, _decode, least=1, parallel=True)

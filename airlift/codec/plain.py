@@ -48,4 +48,4 @@ def _words(data: memoryview) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint64 
 
 
 RAW = Codec(0, "raw", _encode_raw, _decode_raw, sources=0)
-EQUAL = Codec(1, "equal", _encode_equal, _decode_equal)
+EQUAL = Codec(1, "equal", _encode_equal, _decode_equal, least=1, parallel=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from airlift.codec.adapter import ADAPTER
-from airlift.codec.block import Buffer, Codec, Context, check_limits, view
+from airlift.codec.block import Buffer, Codec, Context, admit, check_limits, view
 from airlift.codec.lowrank import LOWRANK
 from airlift.codec.narrow import NARROW
 from airlift.codec.plain import EQUAL, RAW
@@ -29,6 +29,22 @@ def sources(codec: int) -> int:
     return CODECS[codec].sources
 
 
+def check_sources(codec: int, count: int) -> None:
+    """Check that a block of a chunk names as many sources as its codec takes (SPEC 6.3-7).
+
+    Raises:
+        FormatTooNewError: the codec is unknown.
+        MalformedError: it names fewer, or more.
+    """
+    known = _known(codec)
+    if not known.least <= count <= known.sources:
+        raise MalformedError(
+            f"a block of codec {known.name} has the wrong number of sources",
+            expected=f"{known.least} to {known.sources}",
+            found=str(count),
+        )
+
+
 def decode(
     codec: int,
     payload: Buffer,
@@ -48,14 +64,19 @@ def decode(
         FormatTooNewError: the codec or the element is unknown.
         MalformedError: a size is over its limit, or the payload is not of this codec, these sources and this length.
     """
+    known = _known(codec)
+    room = None if out is None else view(out)
+    context = Context([view(source) for source in sources], from_code(element), out=room)
+    check_limits(length, context.sources)
+    return run(known, view(payload), admit(known, context, length), length)
+
+
+def _known(codec: int) -> Codec:
     if codec not in CODECS:
         raise FormatTooNewError(
             "a block has an unknown codec", expected=f"one of {sorted(CODECS)}", found=str(codec)
         )
-    room = None if out is None else view(out)
-    context = Context([view(source) for source in sources], from_code(element), out=room)
-    check_limits(length, context.sources)
-    return run(CODECS[codec], view(payload), context, length)
+    return CODECS[codec]
 
 
 def run(codec: Codec, payload: memoryview, context: Context, length: int) -> memoryview:

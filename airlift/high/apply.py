@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import volume
+from airlift.bundle import baseline, volume
 from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError, NoSpaceError
 from airlift.high.enclave import Enclave
 from airlift.high.rebuild import rebuild
 from airlift.high.verified import VerifiedBundle
+from airlift.ledger.state import State
 from airlift.progress import Progress
 
 SPACE_MARGIN = 16 << 20
@@ -49,6 +51,27 @@ def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest
     return needed
 
 
+def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
+    """Check what a bundle says of its baseline, which must have been imported here (SPEC 6.2-4 to 6.2-6).
+
+    It may have been collected since: whether the content that the bundle needs is held is asked by
+    :func:`needed_files`.
+
+    Raises:
+        BaselineError: it was never imported.
+        MalformedError: it is the target, or not what the bundle says it is.
+    """
+    baseline.check_target(bundle)
+    if bundle.baseline is None:
+        return
+    if bundle.baseline.digest not in {known.release for known in state.bundles}:
+        raise BaselineError(
+            "the bundle is a delta whose baseline was never imported here",
+            expected=f"baseline {bundle.baseline.label}",
+        )
+    baseline.check(bundle, enclave.load_release(bundle.baseline.digest))
+
+
 def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
     """Check that every base of the bundle is held.
 
@@ -61,10 +84,10 @@ def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
 
 
 def _no_baseline(verified: VerifiedBundle, absent: int) -> BaselineError:
-    baseline = verified.bundle.baseline
+    named = verified.bundle.baseline
     return BaselineError(
         "the bundle is a delta whose baseline is not held here",
-        expected=f"baseline {baseline.label if baseline else 'none'}",
+        expected=f"baseline {named.label if named else 'none'}",
         found=f"{absent} of its files missing",
     )
 

@@ -21,7 +21,7 @@ from airlift.errors import (
     RefusedError,
 )
 from airlift.high import permit
-from airlift.high.apply import apply, needed_files
+from airlift.high.apply import apply, check_baseline, needed_files
 from airlift.high.attestations import carried_details
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
@@ -117,6 +117,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     )
     if verified.trusted is None:
         return _again(run, verified, state)
+    check_baseline(enclave, verified.bundle, state)
     needed_files(enclave, verified)
     carried = carried_details(enclave, state, verified)
     accepted = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airlift.errors import RefusedError
 from airlift.high import permit
-from airlift.high.apply import needed_files
+from airlift.high.apply import check_baseline, needed_files
 from airlift.high.attestations import carried_details
 from airlift.high.enclave import Enclave
 from airlift.high.import_ import ImportResult, activation_refusals, replay_refusals, summarise
@@ -33,6 +33,7 @@ def plan(
     if verified.trusted is None:
         objections = replay_refusals(enclave, verified, state) if activate else []
         return replace(result, objections=_told(objections))
+    check_baseline(enclave, verified.bundle, state)
     carried_details(enclave, state, verified)
     objections = permit.import_refusals(enclave, verified, state, now)
     if activate:

@@ -118,7 +118,14 @@ def _reads(block: Block, file: int) -> bool:
 
 
 def _decode(contents: Contents, block: Block) -> memoryview:
-    """Return the target bytes of a block; runs on a thread."""
+    """Return the target bytes of a block; runs on a thread.
+
+    Raises:
+        BaselineDamagedError: it does not decode, and a base at rest is no longer what was installed.
+        FormatTooNewError: its codec or element is unknown.
+        MalformedError: it is not of its codec, sources and length.
+    """
+    codec.check_sources(block.codec, len(block.sources))
     sources = [contents.read(source) for source in block.sources]
     try:
         return codec.decode(block.codec, block.payload, sources, block.length, block.element)

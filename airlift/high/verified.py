@@ -25,10 +25,10 @@ class VerifiedBundle:
     """A bundle whose signatures, digests and inventory were verified.
 
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
-    lists, for each chunk of the manifest, the files that claim to be it; ``volume_names`` are those of the given
-    volumes. ``documents`` maps SHA-512 to bytes of the verified manifests, of vendors' signatures, and of the
-    ``attestations`` (by SHA-512) that the bundler listed with the bundle. ``seal`` is not kept, so that nobody makes
-    another bundle out of this one.
+    lists, for each chunk of the manifest, the files that claim to be it, and ``sums`` the SHA-256 (hex) that volumes
+    state of their chunks; ``volume_names`` are those of the given volumes. ``documents`` maps SHA-512 to bytes of the
+    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
+    the bundle. ``seal`` is not kept, so that nobody makes another bundle out of this one.
     """
 
     bundle: Bundle
@@ -37,6 +37,7 @@ class VerifiedBundle:
     documents: Mapping[str, bytes]
     trusted: TrustedMetadata | None
     chunk_paths: Mapping[str, tuple[Path, ...]]
+    sums: Mapping[Path, str]
     volumes_present: int
     volumes_total: int
     volume_names: tuple[str, ...]
@@ -55,7 +56,8 @@ class VerifiedBundle:
     def read_chunk(self, chunk: FileDigest, also: Path | None = None) -> bytes:
         """Return a chunk's bytes, read once and verified; a damaged copy is passed over if another one is good.
 
-        ``also`` is a further folder to look into first (staging).
+        A copy of which its volume states another SHA-256 counts as damaged. ``also`` is a further folder to look into
+        first (staging).
 
         Raises:
             IncompleteError: nothing claims to be this chunk.
@@ -65,7 +67,7 @@ class VerifiedBundle:
         failure: AirliftError | None = None
         for path in self._candidates(chunk, also):
             try:
-                return read_chunk(path, chunk)
+                return read_chunk(path, chunk, self.sums.get(path))
             except (DigestError, UncheckedError) as error:
                 failure = error
         if failure is None:

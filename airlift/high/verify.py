@@ -30,7 +30,7 @@ from airlift.errors import (
 from airlift.high.enclave import Enclave, reference_time
 from airlift.high.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
-from airlift.media.claims import bundle_document, check_claims, copies, counted
+from airlift.media.claims import bundle_document, check_claims, copies, counted, stated_sums
 from airlift.media.reader import Volume, read_volumes
 from airlift.policy.judge import destination_objection
 from airlift.trust import metadata, roles, statement, verifier
@@ -140,14 +140,14 @@ def refresh(
     enclave: Enclave, first: Volume, state: State, moment: datetime, keep_root: KeepRoot
 ) -> TrustedMetadata:
     """Return the TUF metadata that is trusted after seeing this volume's: the newer of the enclave's and its own."""
-    carried = first.part(volume.METADATA)
+    medium = first.part(volume.METADATA)
     roots = enclave.load_roots()
     pinned = roots[min(roots)]
     if root_metadata.fingerprint(pinned) != state.enrolled().root_fingerprint:
         raise TrustStateError("the pinned root is not the one that was enrolled")
 
     def read(name: str, limit: int) -> bytes | None:
-        data = carried.get(name)
+        data = medium.get(name)
         if data is not None and len(data) > limit:
             raise DigestError(
                 f"{name} is too long", expected=f"at most {limit} bytes", found=f"{len(data)} bytes"
@@ -167,12 +167,10 @@ def refresh(
 
 
 def _check_metadata(first: Volume, trusted: TrustedMetadata) -> None:
-    """Refuse roots beyond the newest; that nothing else is there, the reader of volumes has checked."""
-    roots = {f"{version}.root.json" for version in range(1, max(trusted.roots) + 1)}
-    carried = {name for name in first.part(volume.METADATA) if name.endswith(".root.json")}
-    odd = sorted(carried - roots)
-    if odd:
-        raise InventoryError("the volume carries metadata that nothing needs", found=ascii(odd[0]))
+    """Refuse roots beyond the newest, which nothing needs."""
+    beyond = f"{max(trusted.roots) + 1}.root.json"
+    if beyond in first.part(volume.METADATA):
+        raise InventoryError("the volume carries metadata that nothing needs", found=beyond)
 
 
 def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -> Bundle:
@@ -188,7 +186,14 @@ def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -
             raise ReplayError("the bundle was overtaken by a newer one and is no longer outstanding")
         raise SignatureError("the bundle is not listed in the bundler's signed metadata")
     trusted.verify_target(name, data)
-    return manifest.parse(data)
+    bundle = manifest.parse(data)
+    if bundle.sequence > trusted.sequence:
+        raise MalformedError(
+            "the bundle's sequence is above the highest that its bundler's metadata states",
+            expected=f"at most {trusted.sequence}",
+            found=str(bundle.sequence),
+        )
+    return bundle
 
 
 def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, state: State) -> None:
@@ -241,7 +246,7 @@ def _documents(
             raise DigestError(
                 f"{volume.manifest_name(digest)} does not have the digest in the bundle manifest"
             )
-        if target != revocations.TARGET:
+        if digest == listed.sha512 or target != revocations.TARGET:
             trusted.verify_target(target, document)
         documents[digest] = document
     release = _release(bundle, documents)
@@ -315,6 +320,7 @@ def _bundle(
         documents=documents,
         trusted=trusted,
         chunk_paths={chunk.sha512: copies(volumes, chunk) for chunk in bundle.chunks},
+        sums=stated_sums(volumes),
         volumes_present=present,
         volumes_total=total,
         volume_names=tuple(

@@ -3,16 +3,15 @@
 Needs no depot; with one, the bundle must also be among those that it has published. Nothing is written.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import progress as progress_module
-from airlift.bundle import volume
+from airlift.bundle import baseline, volume
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.volume import CHUNKS, SUMS
-from airlift.errors import DigestError, IncompleteError, NotHeldError, UsageError
+from airlift.bundle.volume import CHUNKS
+from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low import outstanding
 from airlift.low.depot import Depot
 from airlift.media.claims import claims, counted, missing
@@ -88,6 +87,8 @@ def _published(depot: Depot, bundle: Bundle) -> bool:
     listed = {item.bundle.digest for item in outstanding.load(depot)}
     if bundle.digest not in listed:
         raise NotHeldError(f"bundle {bundle.id} is not one that this depot has published and not withdrawn")
+    if bundle.baseline is not None:
+        baseline.check(bundle, depot.load_release(bundle.baseline.digest))
     return True
 
 
@@ -98,10 +99,7 @@ def _check_chunks(item: Volume, bundle: Bundle, tally: Tally) -> None:
         name = volume.chunk_name(chunk.sha512)
         if name in item.chunks:
             path = item.folder / CHUNKS / name
-            data = read_chunk(path, chunk)
-            if hashlib.sha256(data).hexdigest() != item.sums[name]:
-                raise DigestError(f"{path} does not have the digest that {SUMS} lists")
-            tally.add(len(data))
+            tally.add(len(read_chunk(path, chunk, item.sums[name])))
 
 
 def _check_complete(item: Volume, bundle: Bundle) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import manifest, revocations, volume
+from airlift.bundle import baseline, manifest, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
@@ -105,6 +105,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         if coded.seen is not None:
             coded.seen.save()
         made = _manifest(depot, job, coded)
+        _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
         documents = _documents(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
@@ -134,6 +135,13 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
 def next_sequence(depot: Depot) -> int:
     """Return the sequence number of the next bundle."""
     return bundling.sequence_of(depot.store) + 1
+
+
+def _check_baseline(made: Bundle, release: Release | None) -> None:
+    """Check, as importers will, what is about to be said of the baseline."""
+    baseline.check_target(made)
+    if release is not None:
+        baseline.check(made, release)
 
 
 def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift.bundle import manifest, volume
+from airlift.bundle import baseline, manifest, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -36,6 +36,7 @@ def claims(volumes: Sequence[Volume]) -> Claims:
     """
     first = volumes[0]
     bundle = manifest.parse(bundle_document(first))
+    baseline.check_target(bundle)
     check_claims(volumes, bundle)
     _document(first, bundle.revocations, "the list of revocations")
     if bundle.target is None:
@@ -70,6 +71,11 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
         odd = sorted(set(item.sums) - names)
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+
+
+def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
+    """Return the SHA-256 (hex) that volumes list of their chunks, by the path of each."""
+    return {item.folder / CHUNKS / name: sha256 for item in volumes for name, sha256 in item.sums.items()}
 
 
 def copies(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:

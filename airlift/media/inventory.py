@@ -5,9 +5,8 @@ opened here.
 """
 
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from airlift import files
@@ -20,8 +19,6 @@ MAX_CHUNK_FILES = 1 << 20
 
 _FILES = frozenset({LABEL, INDEX, SUMS})
 _FOLDERS = frozenset({METADATA, MANIFESTS, CHUNKS})
-_ROLES = frozenset({"timestamp", "snapshot", "targets", "bundler"})
-_METADATA_NAME = re.compile(r"(?:([1-9][0-9]{0,9})\.(root|snapshot|targets|bundler)|(timestamp))\.json")
 
 
 def take_inventory(folder: Path) -> dict[str, int]:
@@ -36,35 +33,6 @@ def take_inventory(folder: Path) -> dict[str, int]:
     if missing:
         raise InventoryError(f"{folder} lacks {', '.join(sorted(missing))}")
     return listing
-
-
-def check_metadata_names(folder: Path, names: Iterable[str]) -> None:
-    """Check the names in ``metadata/``: a chain of roots without a gap, and one file of each other role.
-
-    Raises:
-        InventoryError: there is more, or less.
-    """
-    matches = {name: _METADATA_NAME.fullmatch(name) for name in sorted(names)}
-    roots, roles = list[int](), list[str]()
-    for name, match in matches.items():
-        if match is None:
-            raise InventoryError(f"{folder} carries metadata that nothing needs", found=ascii(name))
-        if match[2] == "root":
-            roots.append(int(match[1]))
-        else:
-            roles.append(match[2] or match[3])
-    if sorted(roles) != sorted(_ROLES):
-        raise InventoryError(
-            f"{folder}: {METADATA}/ does not hold one file of each role",
-            expected=", ".join(sorted(_ROLES)),
-            found=", ".join(sorted(roles)),
-        )
-    if roots and max(roots) - min(roots) + 1 != len(roots):
-        raise InventoryError(
-            f"{folder}: a root is missing from the chain",
-            expected=f"every version from {min(roots)} to {max(roots)}",
-            found=f"{len(roots)} roots",
-        )
 
 
 def _list(folder: Path) -> Iterator[tuple[str, int]]:

@@ -17,7 +17,8 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
-from airlift.media.inventory import check_metadata_names, take_inventory
+from airlift.media.inventory import take_inventory
+from airlift.trust import carried
 
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256
@@ -85,8 +86,8 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
-def read_chunk(path: Path, chunk: FileDigest) -> bytes:
-    """Return the bytes of a chunk, read once and digested.
+def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> bytes:
+    """Return the bytes of a chunk, read once and digested; ``listed`` is its SHA-256 (hex) in SHA256SUMS.
 
     Raises:
         DigestError: it is another, or damaged.
@@ -101,6 +102,12 @@ def read_chunk(path: Path, chunk: FileDigest) -> bytes:
             found=f"{len(data)} bytes with another digest"
             if len(data) == chunk.size
             else f"{len(data)} bytes",
+            data={"damaged": [chunk.sha512]},
+        )
+    if listed is not None and hashlib.sha256(data).hexdigest() != listed:
+        raise DigestError(
+            f"{SUMS} lists another digest for chunk {path}",
+            expected=f"SHA-256 {listed[:16]}...",
             data={"damaged": [chunk.sha512]},
         )
     return data
@@ -154,7 +161,8 @@ def _read(folder: Path) -> Volume:
     index = volume.parse_index(small[INDEX])
     sums = _check_sums(folder, index, small, chunks)
     found = Volume(folder, index, small, chunks, sums)
-    check_metadata_names(folder, found.part(METADATA))
+    metadata = found.part(METADATA)
+    carried.check(metadata, metadata.get(carried.NEWEST))
     _check_manifest_names(found)
     return found
 

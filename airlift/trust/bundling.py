@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedError, UsageError
-from airlift.trust import change, metadata, repository, roles, targets
+from airlift.trust import carried, change, metadata, repository, roles, targets
 from airlift.trust.keys import MAX_SIGNATURE_BYTES, PublicKey, Signer
 from airlift.trust.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER, Document
@@ -83,6 +83,7 @@ def volume_files(store: Store) -> Mapping[str, bytes]:
     Raises:
         UnpublishedError: nothing was bundled or renewed yet.
         SignatureError: the files in the depot do not verify.
+        InventoryError: they do not belong together.
     """
     committed = store.committed()
     if committed is None:
@@ -97,7 +98,9 @@ def volume_files(store: Store) -> Mapping[str, bytes]:
     for role, document in committed.items():
         version = None if role == TIMESTAMP else metadata.version_of(document)
         versions[file_name(role, version)] = (role, version)
-    return {name: store.raw(role, version) for name, (role, version) in versions.items()}
+    files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
+    carried.check(files, files.get(carried.NEWEST))
+    return files
 
 
 def planned_sizes(

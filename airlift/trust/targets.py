@@ -17,13 +17,17 @@ BUNDLE_PREFIX = "bundle-"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A signed name for bytes; ``length`` in bytes, ``sha512`` in lower-case hex, ``custom`` as signed."""
+    """A signed name for bytes; ``length`` in bytes, ``sha512`` in lower-case hex, ``custom`` as signed.
+
+    ``beside`` are the further digests that were signed with it: algorithm and lower-case hex.
+    """
 
     name: str
     role: str
     length: int
     sha512: str
     custom: Mapping[str, Any]
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def attestations(self) -> tuple[str, ...]:
@@ -34,7 +38,7 @@ class Target:
         """Check that ``data`` is what was signed under this name.
 
         Raises:
-            DigestError: its length or digest differs.
+            DigestError: its length or one of its digests differs.
         """
         if len(data) != self.length:
             raise DigestError(
@@ -42,9 +46,10 @@ class Target:
                 expected=f"{self.length} bytes",
                 found=f"{len(data)} bytes",
             )
-        found = hashlib.sha512(data).hexdigest()
-        if found != self.sha512:
-            raise DigestError(f"{self.name} has the wrong digest", expected=self.sha512, found=found)
+        for algorithm, expected in (("sha512", self.sha512), *self.beside):
+            found = hashlib.new(algorithm, data).hexdigest()
+            if found != expected:
+                raise DigestError(f"{self.name} has the wrong {algorithm}", expected=expected, found=found)
 
     def entry(self) -> dict[str, Any]:
         """Return the target as TUF metadata spells it."""
@@ -71,6 +76,7 @@ def listed(document: Document, role: str) -> dict[str, Target]:
             entry["length"],
             entry["hashes"]["sha512"],
             MappingProxyType(dict(entry.get("custom", {}))),
+            tuple((key, value) for key, value in sorted(entry["hashes"].items()) if key != "sha512"),
         )
         for name, entry in document["signed"]["targets"].items()
     }

@@ -407,7 +407,9 @@ class _in_the_way:  # noqa: N801 - reads as what it does
 
     def __init__(self, place: Enclave) -> None:
         self.paths = [
-            path for path in (place.content / f"{number:02x}" for number in range(256)) if not path.exists()
+            path
+            for path in (place.content.folder / f"{number:02x}" for number in range(256))
+            if not path.exists()
         ]
 
     def __enter__(self) -> None:

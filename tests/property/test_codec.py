@@ -91,7 +91,7 @@ def damaged(payload: bytes, data: st.DataObject) -> bytes:
     return bytes(changed)
 
 
-@given(st.sampled_from(sorted(CODECS)), st.binary(max_size=100), st.lists(RANGES, max_size=2), ELEMENTS)
+@given(st.sampled_from(sorted(CODECS)), st.binary(max_size=100), st.lists(RANGES, max_size=4), ELEMENTS)
 def test_garbage_raises_an_airlift_error_or_has_the_right_length(
     number: int, payload: bytes, sources: list[bytes], element: Element
 ) -> None:

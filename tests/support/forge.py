@@ -1,7 +1,8 @@
 """What somebody with the bundler's key can make: bundles that say anything, listed and signed as they should be."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +17,14 @@ from airlift.low.chunks import write_chunks
 from airlift.low.signing import sign_roles
 from airlift.media import writer
 from airlift.media.writer import Carried
-from airlift.trust import bundling, proposal, targets
-from airlift.trust.metadata import TARGETS
+from airlift.strict import format as canonical
+from airlift.trust import bundling, proposal, roles, targets
+from airlift.trust.metadata import SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.roles import BUNDLER
 from tests.support import keys
 from tests.support.depots import BUNDLER as MACHINE
 from tests.support.depots import NOW, RELEASERS, Site
+from tests.support.enclaves import overwrite, reseal
 
 
 def describe(
@@ -106,3 +109,28 @@ def revoke(site: Site, *entries: Revocation) -> None:
     target = targets.describe(revocations.TARGET, TARGETS, data, {})
     proposal.propose_target(site.depot.store, target, NOW)
     sign_roles(site.depot, (TARGETS,), [keys.signer(name) for name in RELEASERS[:2]], NOW)
+
+
+def restate(folder: Path, role: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the metadata of a role on a volume says, and sign it, and whatever names it, anew."""
+    made: dict[str, dict[str, Any]] = {}
+    for name in (BUNDLER, TARGETS, SNAPSHOT, TIMESTAMP):
+        (old,) = (folder / volume.METADATA).glob("timestamp.json" if name == TIMESTAMP else f"*.{name}.json")
+        signed = json.loads(old.read_bytes())["signed"]
+        signed |= {"meta": {key: made[key] for key in signed["meta"]}} if "meta" in signed else {}
+        if name == role:
+            change(signed)
+        document: dict[str, Any] = {"signatures": [], "signed": signed}
+        for signer in RELEASERS[:2] if name == TARGETS else (MACHINE,):
+            document = dict(roles.sign(document, keys.signer(signer)))
+        data = canonical(document)
+        old.unlink()
+        version = "" if name == TIMESTAMP else f"{signed['version']}."
+        overwrite(folder / volume.METADATA / f"{version}{name}.json", data)
+        content = targets.describe(name, name, data, {})
+        made[f"{name}.json"] = {
+            "version": signed["version"],
+            "length": content.length,
+            "hashes": {"sha512": content.sha512},
+        }
+    reseal(folder)

@@ -579,7 +579,8 @@ def _changed() -> Iterator[Variant]:
     yield Variant("forged: an attestation left out", _one(an_attestation), FORGED)
     odd = volume.manifest_name(hashlib.sha512(b"{}").hexdigest())
     yield Variant("forged: a document that nothing names", _one(add(MANIFESTS, odd, b"{}")), FORGED)
-    yield Variant("forged: metadata", _one(edit("timestamp.json", _flipped, sealed=True)), FORGED)
+    yield Variant("forged: metadata", _one(edit("targets.json", _flipped, sealed=True)), FORGED)
+    yield Variant("forged: the timestamp", _one(edit("timestamp.json", _flipped, sealed=True)), BAD)
 
 
 def _sets() -> Iterator[Variant]:

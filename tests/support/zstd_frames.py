@@ -4,6 +4,7 @@ MAGIC = b"\x28\xb5\x2f\xfd"
 SINGLE = 0x20
 DIGEST = 0x04
 RESERVED = 0x08
+UNUSED = 0x10
 RAW, RLE, COMPRESSED = 0, 1, 2
 
 

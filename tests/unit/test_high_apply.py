@@ -107,8 +107,9 @@ def test_a_baseline_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: p
 
 def test_a_base_that_is_not_held(tmp_path: Path) -> None:
     low, place = site(tmp_path), enclave("one", tmp_path)
-    made = forge.describe(low, "assistant@2", files=[NEW], bases=[b"never seen"])
+    made = forge.describe(low, "assistant@2", files=[NEW], bases=[OLD])
     paths = forge.publish(low, made, forge.packed(forge.raw(0, 0, NEW)), tmp_path / "evil")
+    place.content.path(forge.digest(OLD).sha512).unlink()
     attempt(place, paths, BaselineError, 5)
 
 

@@ -171,6 +171,22 @@ def test_one_file_that_is_not_what_was_signed(tmp_path: Path, wrong: int) -> Non
     assert staged(place) == {forge.digest(data).sha512 for data in FILES[:wrong]}
 
 
+@pytest.mark.parametrize(
+    ("number", "count"),
+    [(0, 1), (1, 0), (1, 2), (1, 4), (2, 2), (3, 2), (4, 2), (5, 0), (6, 2), (6, 4), (7, 2)],
+)
+def test_a_block_with_too_few_or_too_many_sources(tmp_path: Path, number: int, count: int) -> None:
+    """Broke: a copy with two sources ended in ValueError and exit 1; surplus sources of others were ignored."""
+    low, part = site(tmp_path), NEW[:PIECE]
+    made = forge.describe(low, "assistant@2", files=[NEW], bases=[OLD])
+    block = Block(0, 0, PIECE, number, 0, (Source(0, 0, PIECE),) * count, b"" if number else part)
+    paths = forge.publish(
+        low, made, forge.packed(block, forge.raw(0, PIECE, NEW[PIECE:])), tmp_path / "medium"
+    )
+    error = attempt(enclave("one", tmp_path), paths, MalformedError, 3)
+    assert "sources" in error.message
+
+
 def test_an_empty_file_that_is_not_empty_as_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, paths = enclave("fresh", tmp_path), good(tmp_path)
     digests = SimpleNamespace(sha512=lambda *_: hashlib.sha512(b"x"))

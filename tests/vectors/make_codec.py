@@ -292,6 +292,7 @@ def _bad_plain() -> Iterator[Bad]:
     yield "equal: a short source", EQUAL, b"", [b"ab"], 3
     yield "equal: a long source", EQUAL, b"", [b"abcd"], 3
     yield "equal: a payload", EQUAL, b"a", [b"abc"], 3
+    yield "equal: a short source before a long one", EQUAL, b"", [b"ab", b"abc"], 3
     yield "any: five sources", EQUAL, b"", [b""] * 5, 0
     yield (
         "any: a block over the limit",
@@ -320,8 +321,10 @@ def _bad_frames() -> Iterator[Bad]:
         "a bomb": made.frame(96, *[made.block(made.RLE, 1 << 17, b"\0", last=False)] * 3, ZEROS),
         "declares 2^62": made.frame(1 << 62, ZEROS),
         "a dictionary id": made.frame(96, ZEROS, dictionary=b"\x07"),
+        "a dictionary id of 0": made.frame(96, ZEROS, dictionary=b"\x00"),
         "a digest of its own": made.frame(96, ZEROS + bytes(4), flags=made.SINGLE | made.DIGEST),
         "a reserved bit": made.frame(96, ZEROS, flags=made.SINGLE | made.RESERVED),
+        "the unused bit": made.frame(96, ZEROS, flags=made.SINGLE | made.UNUSED),
         "a window over the limit": made.frame(96, ZEROS, flags=0, window=made.window(25)),
         "a reserved block": made.frame(96, made.block(3, 96, b"\0")),
     }.items():

@@ -1,0 +1,42 @@
+"""What a bundle says of its baseline, held against the baseline's own manifest (SPEC 6.2).
+
+Judged when a bundle is imported, and not when its manifest is parsed: what was imported earlier stays readable.
+"""
+
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Release
+from airlift.errors import MalformedError
+
+
+def check_target(bundle: Bundle) -> None:
+    """Check that a bundle from a release to itself names it once and brings nothing.
+
+    Raises:
+        MalformedError: it names it twice, or brings something.
+    """
+    if bundle.baseline is None or bundle.target is None or bundle.baseline.digest != bundle.target.digest:
+        return
+    if bundle.baseline != bundle.target or bundle.files or bundle.bases or bundle.chunks:
+        raise MalformedError(
+            "bundle manifest: the baseline is the target, under another name or with files to rebuild"
+        )
+
+
+def check(bundle: Bundle, baseline: Release) -> None:
+    """Check a bundle against the release that its baseline's digest is of.
+
+    Raises:
+        MalformedError: the baseline is named otherwise, holds a file that the bundle rebuilds, or lacks a base.
+    """
+    named = bundle.baseline
+    if named is None or (named.name, named.version) != (baseline.name, baseline.version):
+        raise MalformedError(
+            "bundle manifest: the baseline has another name",
+            expected=baseline.label,
+            found=named.label if named else "none",
+        )
+    held = baseline.contents()
+    if any(item.sha512 in held for item in bundle.files):
+        raise MalformedError("bundle manifest: it rebuilds a file that its baseline holds")
+    if any(held.get(item.sha512) != item.size for item in bundle.bases):
+        raise MalformedError("bundle manifest: a base is not content of the baseline")
