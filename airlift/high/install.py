@@ -31,7 +31,7 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         StorageError: no space, I/O error.
     """
     for item in staged.built:
-        source, target = staged.folder / "files" / item.sha512, enclave.content_path(item.sha512)
+        source, target = staged.folder / item.sha512, enclave.content_path(item.sha512)
         files.make_folder(target.parent)
         files.rename_durable(source, target)
     return InstalledRelease(staged.release, _lay_out(enclave, staged.release))

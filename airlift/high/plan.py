@@ -10,6 +10,7 @@ from airlift.high import permit
 from airlift.high.apply import needed_files
 from airlift.high.attestations import carried_details
 from airlift.high.enclave import Enclave
+from airlift.high.expected import load as load_expected
 from airlift.high.import_ import ImportResult, activation_refusals, replay_refusals, summarise
 from airlift.high.verified import VerifiedBundle
 from airlift.high.verify import verify
@@ -38,7 +39,8 @@ def plan(
     objections = permit.import_refusals(enclave, verified, state, now)
     if activate:
         objections += activation_refusals(enclave, verified, state)
-    return replace(result, objections=_told(objections))
+    used = load_expected(enclave, state, verified.release).algorithm if result.files_built else None
+    return replace(result, file_digest=used, objections=_told(objections))
 
 
 def outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> ImportResult:

@@ -10,7 +10,7 @@ from airlift.trust import metadata
 from airlift.trust.roles import BUNDLER
 
 
-def prepare_detail(verified: VerifiedBundle) -> dict[str, Any]:
+def prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> dict[str, Any]:
     """Return the detail of an import-prepare entry."""
     bundle = verified.bundle
     return {
@@ -18,6 +18,7 @@ def prepare_detail(verified: VerifiedBundle) -> dict[str, Any]:
         "sequence": bundle.sequence,
         "baseline": bundle.baseline and bundle.baseline.to_json(),
         "target": bundle.target and bundle.target.to_json(),
+        "file_digest": staged.file_digest if staged else None,
     }
 
 
@@ -47,6 +48,7 @@ def commit_detail(
         "volume_names": list(verified.volume_names),
         "chunk_bytes": sum(chunk.size for chunk in bundle.chunks),
         "files_built": len(staged.built) if staged else 0,
+        "file_digest": staged.file_digest if staged else None,
         "codecs": dict(sorted(staged.codecs.items())) if staged else {},
         "revocations": listed.sha512 if listed else bundle.revocations,
     }

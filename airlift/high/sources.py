@@ -4,7 +4,6 @@ They are read, never mapped: a disk that fails, or a file that is cut short, is 
 not the end of the process (docs/decisions/007).
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.errors import BaselineDamagedError, ProvenBadError
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Contents:
     enclave: Enclave
     bundle: Bundle
     folder: Path
+    expected: Expected
 
     def path(self, source: Source) -> Path:
         """Return the file that a source is of."""
@@ -53,19 +54,9 @@ class Contents:
         """Raise BaselineDamagedError if content at rest among these is no longer what it was when installed."""
         found: dict[FileDigest, Path] = {source.content(self.bundle): self.path(source) for source in sources}
         for content, path in found.items():
-            if path.parent != self.folder and digest_file(path) != content.sha512:
+            if path.parent != self.folder and not self.expected.fits(path, content.sha512):
                 raise BaselineDamagedError(
                     "a base at rest is damaged: nothing was installed",
-                    expected=content.sha512,
+                    expected=self.expected.of(content.sha512)[1],
                     found=str(path),
                 ) from error
-
-
-def digest_file(path: Path, algorithm: str = "sha512") -> str:
-    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
-    running, offset = hashlib.new(algorithm), 0
-    with files.opened(path) as descriptor, files.reading(path):
-        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
-            running.update(data)
-            offset += len(data)
-    return running.hexdigest()

@@ -6,7 +6,7 @@ from typing import Any
 from airlift.bundle.release import Component
 from airlift.high.apply import StagedRelease
 from airlift.high.enclave import Enclave
-from airlift.high.sources import digest_file
+from airlift.high.expected import SHA256, digest_file
 from airlift.trust import vendor
 
 
@@ -29,10 +29,7 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> di
         raise ValueError("a component without a vendor's signature has nothing to verify")
     found = vendor.verify(
         staged.verified.documents[stated.sha512],
-        {
-            entry.path: digest_file(_place(enclave, staged, entry.sha512), "sha256")
-            for entry in component.files
-        },
+        {entry.path: digest_file(_place(enclave, staged, entry.sha512), SHA256) for entry in component.files},
         stated.method,
         stated.trusted,
     )
@@ -46,5 +43,5 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> di
 
 def _place(enclave: Enclave, staged: StagedRelease, sha512: str) -> Path:
     """Return where content lies before it is installed: in staging, or among what the enclave holds."""
-    built = staged.folder / "files" / sha512
+    built = staged.folder / sha512
     return built if built.exists() else enclave.content_path(sha512)

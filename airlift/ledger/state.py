@@ -12,11 +12,16 @@ from airlift.errors import LedgerError
 from airlift.ledger.entry import Entry
 
 PREPARE, COMMIT = "-prepare", "-commit"
+SHA512 = "sha512"
+"""What files are verified with where an entry does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A bundle whose import was committed by entry ``index``; digests in hex, ``release`` None for a renewal."""
+    """A bundle whose import was committed by entry ``index``; digests in hex, ``release`` None for a renewal.
+
+    ``file_digest`` is the one that rebuilt files were verified with, or None if there were none.
+    """
 
     bundle: str
     manifest: str
@@ -26,6 +31,7 @@ class Committed:
     overtaken: bool
     bundler_keys: tuple[str, ...]
     index: int
+    file_digest: str | None = SHA512
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,18 @@ def release_of(entry: Entry) -> str:
     if entry.release is None:
         raise LedgerError(f"entry {entry.index} names no release")
     return entry.release
+
+
+def file_digest(entry: Entry) -> str | None:
+    """Return the digest that an import verified the files with that it rebuilt; None if it rebuilt none (SPEC 7.3-7).
+
+    Raises:
+        LedgerError: it says something else than a digest.
+    """
+    found = entry.detail.get("file_digest", SHA512)
+    if not isinstance(found, str | None):
+        raise LedgerError(f"entry {entry.index} ({entry.type}) does not say its 'file_digest'")
+    return found
 
 
 # -- inside --------------------------------------------------------------------------------------------------------
@@ -187,6 +205,7 @@ def _committed(entry: Entry) -> Committed:
         overtaken=_detail(entry, "overtaken", bool),
         bundler_keys=tuple(_detail(entry, "bundler_keys", list)),
         index=entry.index,
+        file_digest=file_digest(entry),
     )
 
 

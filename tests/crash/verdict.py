@@ -8,7 +8,7 @@ from pathlib import Path
 from airlift.high import assess, provenance, recover
 from airlift.high import check as checking
 from airlift.high.enclave import Enclave
-from airlift.high.sources import digest_file
+from airlift.high.expected import digest_file
 from airlift.high.status import status
 from airlift.ledger.state import State, fold
 from tests.crash.scenes import Scene, enclave_in, operator
