@@ -11,6 +11,7 @@ from airlift import authored
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
 from airlift.ledger.entry import Entry
+from airlift.ledger.state import SHA512, file_digest
 from airlift.policy.judge import is_within_ceiling
 from airlift.trust.statement import STATING
 
@@ -94,6 +95,15 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
         for key in entry.detail.get("signers", {}).get(role, ()):
             found[key] = str(entry.detail.get("holders", {}).get(key, "unnamed holder"))
     return tuple(sorted(found.items()))
+
+
+def outside(facts: Facts) -> tuple[Entry, ...]:
+    """Return the entries of imports that verified files with another digest than SHA-512 (SPEC 7.3-7)."""
+    return tuple(
+        entry
+        for entry in facts.entries
+        if entry.type in {"import-prepare", "import-commit"} and file_digest(entry) not in {None, SHA512}
+    )
 
 
 # -- finders: found, text, entries, subject ------------------------------------------------------------------------
@@ -214,6 +224,12 @@ def _scheme(facts: Facts, _kind: str) -> _Finding:
     return facts.ledger.scheme == CNSA, f"the ledger's key is {facts.ledger.scheme}", (), LEDGER
 
 
+def _digest(facts: Facts, _kind: str) -> _Finding:
+    """Look at every import, and at those that did not come to an end: what they put in place may be in use."""
+    odd = outside(facts)
+    return not odd, f"entries of imports that verified files with SHA-256: {len(odd)}", odd, LEDGER
+
+
 _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {
     "entry": _entry,
     "attestation": _attestation,
@@ -226,4 +242,5 @@ _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {
     "vendor": _vendor,
     "marking": _marking,
     "scheme": _scheme,
+    "digest": _digest,
 }

@@ -11,6 +11,8 @@ from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.page import Markup, digest, facts, join, section, short, table, tag, text
 from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
+from airlift.ledger.entry import Entry
+from airlift.ledger.state import SHA512, file_digest
 from airlift.trust.statement import STATING
 
 SHOWN_EVENTS = 200
@@ -161,8 +163,11 @@ def _warnings(found: Facts) -> Iterable[str]:
         )
     if found.ledger.scheme != controls.CNSA:
         yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
-    if found.policy.digest != "sha512":
-        yield "Policy verifies SHA-256 instead of SHA-512, which is not of CNSA 2.0."
+    odd = ", ".join(str(entry.index) for entry in controls.outside(found) if entry.type == "import-commit")
+    if odd:
+        yield f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {odd}."
+    if found.policy.digest != SHA512:
+        yield "Policy verifies files with SHA-256 instead of SHA-512 from now on, which is not of CNSA 2.0."
     if found.omitted:
         yield f"{found.omitted} older entries are not told of here; the export of the ledger has all."
 
@@ -185,10 +190,19 @@ def _timeline(found: Facts) -> Markup:
         release = found.releases.get(entry.release or "")
         about = release.label if release else str(entry.detail.get("code", "-"))
         rows.append([text(entry.index), text(entry.time), text(timeline.LANES[entry.type]), text(about),
-                     text(entry.bundle or "-"), text(entry.actor)])  # fmt: skip
-    headers = ["entry", "time", "what", "release or reason", "bundle", "by"]
+                     text(entry.bundle or "-"), text(_verified_with(entry)), text(entry.actor)])  # fmt: skip
+    headers = ["entry", "time", "what", "release or reason", "bundle", "files verified with", "by"]
     return join(
         [drawn, table("In the order of the ledger; times are what the enclave's clock said", headers, rows)]
+    )
+
+
+def _verified_with(entry: Entry) -> str:
+    """Return which digest an import verified the files with that it rebuilt, as its entry says."""
+    if entry.type != "import-commit":
+        return "-"
+    return {"sha512": "SHA-512", "sha256": "SHA-256", None: "nothing rebuilt"}.get(
+        file_digest(entry), "unknown"
     )
 
 
@@ -274,6 +288,7 @@ def _policy(found: Facts) -> Markup:
             ("asks for", text(asked or "no attestations")),
             ("requires", text(needs or "nothing beside the releases' own requirements")),
             ("floors", text(floors or "none")),
+            ("files are verified with", text("SHA-512" if policy.digest == SHA512 else "SHA-256")),
         ]
     )
 

@@ -19,6 +19,7 @@ from airlift.errors import (
     MalformedError,
     NoSpaceError,
 )
+from airlift.evidence import controls, report
 from airlift.high import expected, rebuild
 from airlift.high import import_ as importing
 from airlift.high.assess import export_ledger
@@ -26,9 +27,11 @@ from airlift.high.changes import changes
 from airlift.high.check import check, repair
 from airlift.high.enclave import Enclave
 from airlift.high.expected import Expected, stated
+from airlift.high.facts import gather
 from airlift.high.import_ import import_
 from airlift.high.plan import plan
 from airlift.high.policy import set_policy
+from airlift.high.status import status
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import file_digest
 from airlift.low import collect
@@ -239,6 +242,47 @@ def test_what_manifests_state() -> None:
 
 
 # -- what is told --------------------------------------------------------------------------------------------------
+
+
+def told(place: Enclave) -> tuple[str, bool, tuple[str, ...]]:
+    """Return the report, whether the record shows digests of CNSA 2.0, and the warnings of status."""
+    found = gather(place, NOW)
+    shown = report.format(found).decode()
+    return shown, controls.evidence(found, "digest").found, status(place, NOW).warnings
+
+
+def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
+    """Broke: the report said that SHA-256 had been verified when policy said so, and nothing when it had been."""
+    place = says(enclave("one", tmp_path), "sha256")
+    shown, found, warnings = told(place)
+    assert ("Policy verifies files with SHA-256" in shown, found) == (True, True)
+    assert "Imports that verified" not in shown
+    assert [text.split(":")[0] for text in warnings] == ["policy"]
+    assert plan(place, world().bundles["delta"], NOW).file_digest == "sha256"
+    assert plan(place, world().bundles["full"], NOW).file_digest is None
+    take(place, "delta", activate=True)
+    says(place, "sha512")
+    shown, found, warnings = told(place)
+    assert ("Policy verifies files with SHA-256" in shown, found) == (False, False)
+    with place.ledger() as log:
+        commit = log.last("import-commit")
+    assert commit is not None
+    assert (
+        f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {commit.index}."
+        in shown
+    )
+    assert (shown.count("<td>SHA-512</td>"), shown.count("<td>SHA-256</td>")) == (1, 1)
+    assert status(place, NOW).imports == {"sha256": 1, "sha512": 1}
+    assert [text.split(":")[0] for text in warnings] == ["imports"]
+
+
+def test_an_import_that_rebuilds_nothing_says_so(tmp_path: Path) -> None:
+    place = says(enclave("two", tmp_path), "sha256")
+    assert take(place, "last").file_digest is None
+    take(place, "renewal")
+    assert named(place, "import-commit")[-2:] == [None, None]
+    assert status(place, NOW).imports == {"sha512": 2}
+    assert "nothing rebuilt" in told(place)[0]
 
 
 def test_entries_of_before_mean_sha512() -> None:
