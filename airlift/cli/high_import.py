@@ -11,10 +11,12 @@ from airlift.cli.session import Run
 from airlift.errors import UsageError
 from airlift.high.emergency import Emergency
 from airlift.high.enclave import open_enclave
-from airlift.high.import_ import import_
+from airlift.high.expected import NOT_CNSA
+from airlift.high.import_ import ImportResult, import_
 from airlift.high.inspect import inspect as inspect_volumes
 from airlift.high.plan import plan as plan_import
 from airlift.high.prove import prove
+from airlift.ledger.entries.imports import SHA256
 
 SHOWN_MISSING = 20
 MAX_WORKERS = 4
@@ -93,6 +95,7 @@ def import_volumes(
         workers=options.threads(workers, MAX_WORKERS),
     )
     _tell_recovered(run, result.recovered)
+    _tell_digest(run, result)
     if result.already:
         run.say("this bundle was imported before")
     data = {**to_data(result), "dry_run": False}
@@ -104,7 +107,13 @@ def _tell_recovered(run: Run, steps: tuple[str, ...]) -> None:
         run.say(f"recovered from an interrupted command: {step}")
 
 
-def _planned(run: Run, result: Any, **more: Any) -> Answer:
+def _tell_digest(run: Run, result: ImportResult) -> None:
+    if result.file_digest == SHA256:
+        run.warn(f"policy: {NOT_CNSA}")
+
+
+def _planned(run: Run, result: ImportResult, **more: Any) -> Answer:
+    _tell_digest(run, result)
     for objection in result.objections:
         run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")
     data = {**to_data(result), **more}

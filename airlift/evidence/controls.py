@@ -10,8 +10,8 @@ from typing import Any
 from airlift import authored
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
-from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
-from airlift.ledger.entries.read import read
+from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportPrepare
+from airlift.ledger.entries.read import file_digest, read
 from airlift.ledger.entries.switch import ActivateCommit, ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.policy.judge import is_within_ceiling
@@ -96,6 +96,11 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
         if bundle in {None, said.bundle_manifest}:
             found |= {key: said.holder(key) for key in said.signers.get(role, ())}
     return tuple(sorted(found.items()))
+
+
+def outside(facts: Facts) -> tuple[Entry, ...]:
+    """Return the entries of imports that verified files with another digest than SHA-512 (SPEC 7.3-7)."""
+    return tuple(entry for entry in facts.entries if file_digest(entry) not in {None, SHA512})
 
 
 # -- finders: found, text, entries, subject ------------------------------------------------------------------------
@@ -215,6 +220,12 @@ def _scheme(facts: Facts, _kind: str) -> _Finding:
     return facts.ledger.scheme == CNSA, f"the ledger's key is {facts.ledger.scheme}", (), LEDGER
 
 
+def _digest(facts: Facts, _kind: str) -> _Finding:
+    """Look at every import, and at those that did not come to an end: what they put in place may be in use."""
+    odd = outside(facts)
+    return not odd, f"entries of imports that verified files with SHA-256: {len(odd)}", odd, LEDGER
+
+
 _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {
     "entry": _entry,
     "attestation": _attestation,
@@ -227,4 +238,5 @@ _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {
     "vendor": _vendor,
     "marking": _marking,
     "scheme": _scheme,
+    "digest": _digest,
 }

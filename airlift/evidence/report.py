@@ -11,7 +11,7 @@ from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.page import Markup, digest, facts, join, section, short, table, tag, text
 from airlift.evidence.picture import picture
 from airlift.evidence.style import sheet
-from airlift.ledger.entries.imports import ImportReject
+from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
 from airlift.ledger.entries.read import read
 from airlift.ledger.entry import Entry
 from airlift.trust.statement import STATING
@@ -164,8 +164,11 @@ def _warnings(found: Facts) -> Iterable[str]:
         )
     if found.ledger.scheme != controls.CNSA:
         yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
-    if found.policy.digest != "sha512":
-        yield "Policy verifies SHA-256 instead of SHA-512, which is not of CNSA 2.0."
+    odd = ", ".join(str(entry.index) for entry in controls.outside(found) if entry.type == "import-commit")
+    if odd:
+        yield f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {odd}."
+    if found.policy.digest != SHA512:
+        yield "Policy verifies files with SHA-256 instead of SHA-512 from now on, which is not of CNSA 2.0."
     if found.omitted:
         yield f"{found.omitted} older entries are not told of here; the export of the ledger has all."
 
@@ -186,9 +189,9 @@ def _timeline(found: Facts) -> Markup:
     rows = []
     for entry in events[-SHOWN_EVENTS:]:
         what, about = timeline.LANES[entry.type], _about(found, entry)
-        rows.append([text(entry.index), text(entry.time), text(what), text(about),
-                     text(entry.bundle or "-"), text(entry.actor)])  # fmt: skip
-    headers = ["entry", "time", "what", "release or reason", "bundle", "by"]
+        rows.append([text(entry.index), text(entry.time), text(what), text(about), text(entry.bundle or "-"),
+                     text(_verified_with(entry)), text(entry.actor)])  # fmt: skip
+    headers = ["entry", "time", "what", "release or reason", "bundle", "files verified with", "by"]
     return join(
         [drawn, table("In the order of the ledger; times are what the enclave's clock said", headers, rows)]
     )
@@ -200,6 +203,14 @@ def _about(found: Facts, entry: Entry) -> str:
     if release is not None:
         return release.label
     return read(entry, ImportReject).code if entry.type == ImportReject.TYPE else "-"
+
+
+def _verified_with(entry: Entry) -> str:
+    """Return which digest an import verified the files with that it rebuilt, as its entry says."""
+    if entry.type != ImportCommit.TYPE:
+        return "-"
+    names = {SHA512: "SHA-512", SHA256: "SHA-256", None: "nothing rebuilt"}
+    return names[read(entry, ImportCommit).file_digest]
 
 
 # -- people and results --------------------------------------------------------------------------------------------
@@ -284,6 +295,7 @@ def _policy(found: Facts) -> Markup:
             ("asks for", text(asked or "no attestations")),
             ("requires", text(needs or "nothing beside the releases' own requirements")),
             ("floors", text(floors or "none")),
+            ("files are verified with", text("SHA-512" if policy.digest == SHA512 else "SHA-256")),
         ]
     )
 

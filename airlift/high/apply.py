@@ -11,8 +11,10 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError, NoSpaceError
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
 from airlift.high.rebuild import rebuild
 from airlift.high.verified import VerifiedBundle
+from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.progress import Progress
 
@@ -23,14 +25,21 @@ SPACE_MARGIN = 16 << 20
 class StagedRelease:
     """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
 
-    ``codecs`` counts the bytes that were rebuilt in this run, by the name of their codec.
+    ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
+    run, by the name of their codec.
     """
 
     verified: VerifiedBundle
     release: Release
     folder: Path
     built: tuple[FileDigest, ...]
+    algorithm: str
     codecs: Mapping[str, int]
+
+    @property
+    def file_digest(self) -> str | None:
+        """What entries say of the digest that rebuilt files were verified with: nothing if there are none."""
+        return self.algorithm if self.built else None
 
 
 def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest, ...]:
@@ -116,9 +125,9 @@ def stage_chunks(enclave: Enclave, verified: VerifiedBundle) -> None:
 
 
 def apply(
-    enclave: Enclave, verified: VerifiedBundle, progress: Progress, *, workers: int = 2
+    enclave: Enclave, verified: VerifiedBundle, progress: Progress, *, expected: Expected, workers: int = 2
 ) -> StagedRelease:
-    """Rebuild every needed file of a verified bundle in staging.
+    """Rebuild every needed file of a verified bundle in staging, unless a run before did with the same digest.
 
     Raises:
         BaselineError, BaselineDamagedError: the baseline is not held, or not intact: exit 5.
@@ -128,17 +137,22 @@ def apply(
     """
     if verified.release is None:
         raise ValueError("a bundle without a target has nothing to apply")
-    folder = enclave.staging_path(verified.digest)
+    folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
-    built = folder / "files"
-    todo = {item.sha512 for item in needed if not (built / item.sha512).exists()}
+    todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
     if todo:
         _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
         stage_chunks(enclave, verified)
-        files.make_folder(built)
-        codecs = rebuild(enclave, verified, built, todo, progress, workers=workers)
-    return StagedRelease(verified, verified.release, folder, needed, codecs)
+        files.make_folder(folder)
+        codecs = rebuild(enclave, verified, folder, todo, progress, expected=expected, workers=workers)
+    return StagedRelease(verified, verified.release, folder, needed, expected.algorithm, codecs)
+
+
+def staging_folder(enclave: Enclave, verified: VerifiedBundle, expected: Expected) -> Path:
+    """Where files of a bundle stand that were verified with the digest that is expected now (SPEC 7.3-6)."""
+    name = "files" if expected.algorithm == SHA512 else f"files-{expected.algorithm}"
+    return enclave.staging_path(verified.digest) / name
 
 
 def _check_space(enclave: Enclave, sizes: list[int]) -> None:

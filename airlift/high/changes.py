@@ -11,13 +11,14 @@ from airlift.bundle.difference import compare as compare_releases
 from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
+from airlift.high.expected import load as load_expected
 from airlift.ledger import find
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import references
-from airlift.store.content import digest_file
 from airlift.tensors.compare import Counts, compare
 from airlift.tensors.span import TensorSpan
 from airlift.tensors.tiling import spans
@@ -87,7 +88,7 @@ def changes(
         raise NotHeldError(f"neither release has a component {component!a}", hint="see `airlift high list`")
     pairs = [(item, file) for item in found for file in item.files if file.change == CHANGED]
     held = [(i, f) for i, f in pairs if _held(enclave, f.before) and _held(enclave, f.after)]
-    changed, compared = _tensors(enclave, held, progress) if tensors else ((), 0)
+    changed, compared = _tensors(enclave, state, held, progress) if tensors else ((), 0)
     return Changes(
         release=release.label,
         digest=release.digest,
@@ -164,15 +165,15 @@ def _held(enclave: Enclave, entry: FileEntry | None) -> bool:
 
 
 def _tensors(
-    enclave: Enclave, pairs: list[tuple[ComponentChange, FileChange]], progress: Progress
+    enclave: Enclave, state: State, pairs: list[tuple[ComponentChange, FileChange]], progress: Progress
 ) -> tuple[tuple[TensorChange, ...], int]:
     """Return what changed in these files, largest difference first, and how many tensors were compared."""
-    found: list[TensorChange] = []
+    found, expected = list[TensorChange](), load_expected(enclave, state)
     total, done, compared = sum(f.after.size for _, f in pairs if f.after), 0, 0
     for item, file in pairs:
         if file.before is None or file.after is None:
             continue
-        _check(enclave, file.before, file.after)
+        _check(enclave, expected, file.before, file.after)
         for change in _file(enclave, item.name, file.before, file.after):
             compared += 1
             if change.change != CHANGED or change.changed:
@@ -186,13 +187,14 @@ def _rank(item: TensorChange) -> tuple[Any, ...]:
     return (-(item.absolute or 0), -item.changed, item.component, item.path, item.name)
 
 
-def _check(enclave: Enclave, *entries: FileEntry) -> None:
+def _check(enclave: Enclave, expected: Expected, *entries: FileEntry) -> None:
     """Digest both contents before anything is said of them."""
     with ThreadPoolExecutor(len(entries)) as pool:
-        paths = [enclave.content.path(entry.sha512) for entry in entries]
-        for entry, path, sha512 in zip(entries, paths, pool.map(digest_file, paths), strict=True):
-            if sha512 != entry.sha512:
-                raise ContentDamagedError(f"{path} is damaged", expected=entry.sha512[:16], found=sha512[:16])
+        names = [entry.sha512 for entry in entries]
+        paths = [enclave.content.path(name) for name in names]
+        for name, path, fits in zip(names, paths, pool.map(expected.fits, paths, names), strict=True):
+            if not fits:
+                raise ContentDamagedError(f"{path} is damaged", expected=name[:16], found="another digest")
 
 
 def _file(enclave: Enclave, component: str, old: FileEntry, new: FileEntry) -> Iterator[TensorChange]:

@@ -9,20 +9,22 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, NotHeldError
-from airlift.high.apply import needed_bases
+from airlift.high.apply import needed_bases, staging_folder
 from airlift.high.enclave import Enclave, Operator
+from airlift.high.expected import Expected
+from airlift.high.expected import load as load_expected
 from airlift.high.rebuild import rebuild
 from airlift.high.recover import recover
 from airlift.high.verify import verify
+from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, silent
-from airlift.store.content import digest_file
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """How much was checked, what was damaged (SHA-512 of each content), what was repaired.
 
-    ``unlisted`` are paths in releases' trees that no manifest lists.
+    ``unlisted`` are paths in releases' trees that no manifest lists; ``digest`` is the one that policy verifies by.
     """
 
     files: int
@@ -30,6 +32,7 @@ class CheckResult:
     damaged: tuple[str, ...]
     repaired: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    digest: str = SHA512
 
 
 def check(enclave: Enclave, progress: Progress = silent) -> CheckResult:
@@ -38,7 +41,7 @@ def check(enclave: Enclave, progress: Progress = silent) -> CheckResult:
     Raises:
         ContentDamagedError: something is damaged, or lies there unlisted; ``data`` lists it.
     """
-    return _judge(_examine(enclave, progress))
+    return _judge(_examine(enclave, load_expected(enclave, enclave.state()), progress))
 
 
 def repair(
@@ -59,7 +62,8 @@ def repair(
     with nullcontext() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
-        found = _examine(enclave, progress)
+        expected = load_expected(enclave, enclave.state())
+        found = _examine(enclave, expected, progress)
         verified = verify(enclave, paths, enclave.state(), operator.now)
         if verified.trusted is not None:
             raise NotHeldError(
@@ -67,9 +71,9 @@ def repair(
             )
         able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
         if able and not dry_run:
-            folder = files.make_folder(enclave.staging_path(verified.digest) / "files")
+            folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)
-            rebuild(enclave, verified, folder, able, progress, workers=workers)
+            rebuild(enclave, verified, folder, able, progress, expected=expected, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
     left = tuple(digest for digest in found.damaged if digest not in able)
@@ -107,15 +111,17 @@ def _places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
     return places
 
 
-def _examine(enclave: Enclave, progress: Progress) -> CheckResult:
+def _examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckResult:
     places = _places(enclave)
     total, done, damaged = sum(size for size, _ in places.values()), 0, []
     for sha512, (size, paths) in places.items():
-        if not all(_intact(group, sha512) for group in _by_inode(paths)):
+        if not all(_intact(path, sha512, expected) for path in _by_inode(paths)):
             damaged.append(sha512)
         done += size
         progress("checking", done, total)
-    return CheckResult(len(places), total, tuple(damaged), unlisted=tuple(_unlisted(enclave)))
+    return CheckResult(
+        len(places), total, tuple(damaged), unlisted=tuple(_unlisted(enclave)), digest=expected.algorithm
+    )
 
 
 def _unlisted(enclave: Enclave) -> Iterator[str]:
@@ -142,8 +148,8 @@ def _by_inode(paths: list[Path]) -> list[Path | None]:
     return list(found.values())
 
 
-def _intact(path: Path | None, sha512: str) -> bool:
-    return path is not None and path.is_file() and not path.is_symlink() and digest_file(path) == sha512
+def _intact(path: Path | None, sha512: str, expected: Expected) -> bool:
+    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512)
 
 
 def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:

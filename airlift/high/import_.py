@@ -25,6 +25,7 @@ from airlift.high.apply import apply, check_baseline, needed_files
 from airlift.high.attestations import carried_details
 from airlift.high.emergency import Emergency, check_emergency
 from airlift.high.enclave import Enclave, Operator
+from airlift.high.expected import load as load_expected
 from airlift.high.install import install
 from airlift.high.record import commit_detail, prepare_detail
 from airlift.high.recover import recover
@@ -42,7 +43,10 @@ from airlift.store.folders import building
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did, or would do; names as people use them."""
+    """What an import did, or would do; names as people use them.
+
+    ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
+    """
 
     bundle: str
     sequence: int
@@ -60,6 +64,7 @@ class ImportResult:
     components: tuple[Mapping[str, Any], ...] = ()
     files_built: int = 0
     bytes_built: int = 0
+    file_digest: str | None = None
     objections: tuple[Mapping[str, str], ...] = field(default=())
     recovered: tuple[str, ...] = ()
 
@@ -231,10 +236,11 @@ def _commit(
     enclave, release = run.enclave, verified.release
     staged = None
     if release is not None and release.digest not in state.installed:
-        staged = apply(enclave, verified, run.progress, workers=run.workers)
+        expected = load_expected(enclave, state, release)
+        staged = apply(enclave, verified, run.progress, expected=expected, workers=run.workers)
     vouched = vouch(enclave, staged) if staged else ()
     about = release.digest if release else None
-    enclave.record(run.operator, prepare_detail(verified), release=about, bundle=verified.bundle.id)
+    enclave.record(run.operator, prepare_detail(verified, staged), release=about, bundle=verified.bundle.id)
     built = staged.built if staged else ()
     if staged is not None:
         install(enclave, staged)
@@ -253,6 +259,7 @@ def _commit(
         installed=True,
         files_built=len(built),
         bytes_built=sum(item.size for item in built),
+        file_digest=staged.file_digest if staged else None,
         missing=(),
     )
 

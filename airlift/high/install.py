@@ -32,7 +32,7 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         StorageError: no space, I/O error.
     """
     for item in staged.built:
-        enclave.content.adopt(staged.folder / "files" / item.sha512, item.sha512)
+        enclave.content.adopt(staged.folder / item.sha512, item.sha512)
     return InstalledRelease(staged.release, _lay_out(enclave, staged.release))
 
 

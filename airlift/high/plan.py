@@ -10,8 +10,11 @@ from airlift.high import permit
 from airlift.high.apply import check_baseline, needed_files
 from airlift.high.attestations import carried_details
 from airlift.high.enclave import Enclave
+from airlift.high.expected import load as load_expected
 from airlift.high.import_ import ImportResult, activation_refusals, replay_refusals, summarise
+from airlift.high.verified import VerifiedBundle
 from airlift.high.verify import verify
+from airlift.ledger.state import State
 
 
 def plan(
@@ -29,22 +32,31 @@ def plan(
     """
     state = enclave.state()
     verified = verify(enclave, paths, state, now, expired_allowed=expired_allowed)
-    result = summarise(verified)
+    result = outcome(enclave, state, verified)
     if verified.trusted is None:
         objections = replay_refusals(enclave, verified, state) if activate else []
         return replace(result, objections=_told(objections))
-    check_baseline(enclave, verified.bundle, state)
-    carried_details(enclave, state, verified)
     objections = permit.import_refusals(enclave, verified, state, now)
     if activate:
         objections += activation_refusals(enclave, verified, state)
+    used = load_expected(enclave, state, verified.release).algorithm if result.files_built else None
+    return replace(result, file_digest=used, objections=_told(objections))
+
+
+def outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> ImportResult:
+    """Return what importing a verified bundle would do; policy is not asked whether it may.
+
+    Raises:
+        SignatureError: an attestation that it carries has a bad line under a key that the enclave knows.
+        BaselineError: what it builds on is not held.
+    """
+    result = summarise(verified)
+    if verified.trusted is None:
+        return result
+    check_baseline(enclave, verified.bundle, state)
+    carried_details(enclave, state, verified)
     needed = needed_files(enclave, verified)
-    return replace(
-        result,
-        files_built=len(needed),
-        bytes_built=sum(item.size for item in needed),
-        objections=_told(objections),
-    )
+    return replace(result, files_built=len(needed), bytes_built=sum(item.size for item in needed))
 
 
 def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:

@@ -1,14 +1,13 @@
 """Prove: everything about a bundle that can be proven without changing state, every chunk's digest included."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from airlift.errors import IncompleteError
 from airlift.high.enclave import Enclave
 from airlift.high.import_ import ImportResult
-from airlift.high.plan import plan
+from airlift.high.plan import outcome
 from airlift.high.verified import VerifiedBundle
 from airlift.high.verify import verify
 from airlift.progress import Progress, silent
@@ -24,8 +23,10 @@ def prove(
         IncompleteError: what is there is good, and chunks are missing: exit 4; ``data`` lists them.
         AirliftError: as :func:`airlift.high.plan.plan`.
     """
-    result = plan(enclave, paths, now, activate=False)
-    _read_all(verify(enclave, paths, enclave.state(), now), progress)
+    state = enclave.state()
+    verified = verify(enclave, paths, state, now)
+    result = outcome(enclave, state, verified)
+    _read_all(verified, progress)
     if result.missing:
         raise IncompleteError(
             f"{len(result.missing)} chunks are missing",
@@ -33,7 +34,7 @@ def prove(
             found=f"{result.volumes_present} volumes; what is there is good",
             data={"missing": list(result.missing)},
         )
-    return replace(result, objections=())
+    return result
 
 
 def _read_all(verified: VerifiedBundle, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces
 from airlift.bundle.fields import FileDigest
 from airlift.errors import DigestError, MalformedError
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
 from airlift.high.sources import Contents
 from airlift.high.verified import VerifiedBundle
 from airlift.progress import Progress
@@ -36,9 +37,12 @@ def rebuild(
     todo: set[str],
     progress: Progress,
     *,
+    expected: Expected,
     workers: int,
 ) -> dict[str, int]:
     """Decode the files whose SHA-512 is in ``todo`` into ``folder``, named by digest; return the bytes of each codec.
+
+    What is kept has the digest that is ``expected`` of it.
 
     Raises:
         BaselineDamagedError: a base at rest is not what was installed.
@@ -54,7 +58,7 @@ def rebuild(
         codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
-    contents, ahead = Contents(enclave, verified.bundle, folder), 2 * workers
+    contents, ahead = Contents(enclave, verified.bundle, folder, expected), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
         blocks = _blocks(decoders, enclave, verified, ahead + BEHIND + 2)
         decoded = _ahead(decoders, contents, _wanted(blocks, verified.bundle.files, todo), ahead)
@@ -142,7 +146,8 @@ def _write_file(
     wrote: Callable[[Block, int], None],
 ) -> None:
     """Write one file from the next decoded blocks, telling how many bytes each brought; kept only if it is right."""
-    running, used, left = hashlib.sha512(), dict[int, Source](), item.size
+    algorithm, digest = contents.expected.of(item.sha512)
+    running, used, left = hashlib.new(algorithm), dict[int, Source](), item.size
     behind = deque[Future[None]]()
     try:
         with files.writer(contents.folder / item.sha512) as target:
@@ -155,7 +160,7 @@ def _write_file(
                 if len(behind) > BEHIND:
                     behind.popleft().result()
                 wrote(block, len(data))
-            _check_digest(digester.submit(running.hexdigest).result(), item)
+            _check_digest(digester.submit(running.hexdigest).result(), digest)
     except (DigestError, MalformedError) as error:
         contents.blame(used.values(), error)
         raise
@@ -171,6 +176,6 @@ def _write(contents: Contents, target: files.Writer, block: Block, data: memoryv
         target.share(data, descriptor, source.start)
 
 
-def _check_digest(found: str, item: FileDigest) -> None:
-    if found != item.sha512:
-        raise DigestError("a rebuilt file does not have its signed digest", expected=item.sha512, found=found)
+def _check_digest(found: str, expected: str) -> None:
+    if found != expected:
+        raise DigestError("a rebuilt file does not have its signed digest", expected=expected, found=found)

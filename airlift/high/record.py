@@ -11,10 +11,11 @@ from airlift.trust import metadata
 from airlift.trust.roles import BUNDLER
 
 
-def prepare_detail(verified: VerifiedBundle) -> ImportPrepare:
+def prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportPrepare:
     """Return what an entry says of the intent to import."""
     bundle = verified.bundle
-    return ImportPrepare(verified.digest, bundle.sequence, bundle.baseline, bundle.target)
+    used = staged.file_digest if staged else None
+    return ImportPrepare(verified.digest, bundle.sequence, bundle.baseline, bundle.target, used)
 
 
 def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRelease | None) -> ImportCommit:
@@ -41,6 +42,7 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         volume_names=tuple(verified.volume_names),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
         files_built=len(staged.built) if staged else 0,
+        file_digest=staged.file_digest if staged else None,
         codecs=dict(sorted(staged.codecs.items())) if staged else {},
         revocations=listed.sha512 if listed else bundle.revocations,
     )

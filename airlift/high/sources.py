@@ -14,7 +14,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.errors import BaselineDamagedError, ProvenBadError
 from airlift.high.enclave import Enclave
-from airlift.store.content import digest_file
+from airlift.high.expected import Expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Contents:
     enclave: Enclave
     bundle: Bundle
     folder: Path
+    expected: Expected
 
     def path(self, source: Source) -> Path:
         """Return the file that a source is of."""
@@ -53,9 +54,9 @@ class Contents:
         """Raise BaselineDamagedError if content at rest among these is no longer what it was when installed."""
         found: dict[FileDigest, Path] = {source.content(self.bundle): self.path(source) for source in sources}
         for content, path in found.items():
-            if path.parent != self.folder and digest_file(path) != content.sha512:
+            if path.parent != self.folder and not self.expected.fits(path, content.sha512):
                 raise BaselineDamagedError(
                     "a base at rest is damaged: nothing was installed",
-                    expected=content.sha512,
+                    expected=self.expected.of(content.sha512)[1],
                     found=str(path),
                 ) from error

@@ -1,5 +1,6 @@
 """Status and list: what the ledger and the disk say, and what an operator should look at. Changes nothing."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,13 +10,15 @@ from airlift.bundle.fields import parse_time
 from airlift.errors import AirliftError
 from airlift.high import policy, recover
 from airlift.high.enclave import Enclave
+from airlift.high.expected import NOT_CNSA
+from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.trust import metadata
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of an enclave in plain values."""
+    """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files."""
 
     enclave: str
     active: str | None
@@ -25,6 +28,7 @@ class Status:
     trust: Mapping[str, Any]
     ledger: Mapping[str, Any]
     policy: Mapping[str, Any]
+    imports: Mapping[str, int]
     warnings: tuple[str, ...]
 
 
@@ -47,6 +51,7 @@ def status(enclave: Enclave, now: datetime) -> Status:
         trust=_trust(enclave, state),
         ledger=ledger,
         policy={"digest": state.policy},
+        imports=_imports(state),
         warnings=tuple(_warnings(enclave, state, now)),
     )
 
@@ -71,8 +76,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         rules = policy.load(enclave, state)
     except AirliftError as error:
         return [*warnings, f"policy: {error.message}"]
-    if rules.digest != "sha512":
-        warnings.append("policy: SHA-256 is not a CNSA 2.0 algorithm")
+    warnings += [*_outside(state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
     issued = max(parse_time(bundle.issued) for bundle in state.bundles)
@@ -84,6 +88,19 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         if parse_time(facts["expires"]) < now:
             warnings.append(f"expired: {role} metadata on {facts['expires']}")
     return warnings
+
+
+def _imports(state: State) -> dict[str, int]:
+    """Count the imports that rebuilt files, by the digest that these were verified with."""
+    return dict(sorted(Counter(b.file_digest for b in state.bundles if b.file_digest is not None).items()))
+
+
+def _outside(state: State) -> list[str]:
+    """Warn of imports whose files were verified with another digest than SHA-512."""
+    count = sum(number for name, number in _imports(state).items() if name != SHA512)
+    return (
+        [f"imports: {count} verified files with SHA-256, which is not a CNSA 2.0 algorithm"] if count else []
+    )
 
 
 def listing(enclave: Enclave) -> tuple[dict[str, Any], ...]:

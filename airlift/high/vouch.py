@@ -5,7 +5,7 @@ from pathlib import Path
 from airlift.bundle.release import Component
 from airlift.high.apply import StagedRelease
 from airlift.high.enclave import Enclave
-from airlift.ledger.entries.imports import VendorVerified
+from airlift.ledger.entries.imports import SHA256, VendorVerified
 from airlift.store.content import digest_file
 from airlift.trust import vendor
 
@@ -29,10 +29,7 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> Ve
         raise ValueError("a component without a vendor's signature has nothing to verify")
     found = vendor.verify(
         staged.verified.documents[stated.sha512],
-        {
-            entry.path: digest_file(_place(enclave, staged, entry.sha512), "sha256")
-            for entry in component.files
-        },
+        {entry.path: digest_file(_place(enclave, staged, entry.sha512), SHA256) for entry in component.files},
         stated.method,
         stated.trusted,
     )
@@ -41,5 +38,5 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> Ve
 
 def _place(enclave: Enclave, staged: StagedRelease, sha512: str) -> Path:
     """Return where content lies before it is installed: in staging, or among what the enclave holds."""
-    built = staged.folder / "files" / sha512
+    built = staged.folder / sha512
     return built if built.exists() else enclave.content.path(sha512)

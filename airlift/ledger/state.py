@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.errors import LedgerError
-from airlift.ledger.entries.imports import ImportCommit, ImportedState
+from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
 from airlift.ledger.entries.read import imported, read
 from airlift.ledger.entries.registry import CLOSES, INTENTS
 from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange
@@ -22,7 +22,10 @@ __all__ = ["Committed", "State", "Trust", "fold", "release_of"]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A bundle whose import was committed by entry ``index``; digests in hex, ``release`` None for a renewal."""
+    """A bundle whose import was committed by entry ``index``; digests in hex, ``release`` None for a renewal.
+
+    ``file_digest`` is the one that rebuilt files were verified with, or None if there were none.
+    """
 
     bundle: str
     manifest: str
@@ -32,6 +35,7 @@ class Committed:
     overtaken: bool
     bundler_keys: tuple[str, ...]
     index: int
+    file_digest: str | None = SHA512
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +191,5 @@ def _committed(entry: Entry, said: ImportedState) -> Committed:
         overtaken=said.overtaken,
         bundler_keys=said.bundler_keys,
         index=entry.index,
+        file_digest=said.file_digest,
     )

@@ -336,6 +336,22 @@ def test_the_policy_is_shown_and_set(world: World) -> None:
     assert said.error["message"].startswith("new.yaml:3: document: unknown key 'keeep'")
 
 
+def test_a_policy_of_sha_256_is_warned_of_wherever_it_counts(world: World) -> None:
+    text = world.quick("high", "policy", "show", "--format", "json").expect(0).data["text"]
+    (world.folder / "new.yaml").write_text(text + "digest: sha256\n")
+    world.quick("high", "policy", "set", "new.yaml").expect(0)
+    warned = "files are verified with SHA-256, which is not a CNSA 2.0 algorithm"
+    volumes = world.volumes("alpha-1")
+    assert warned in world.quick("high", "plan", *volumes).expect(0).err
+    assert warned not in world.quick("high", "verify", *volumes).expect(0).err
+    said = world.quick("high", "import", *volumes, "--format", "json").expect(0)
+    assert (warned in said.err, said.data["file_digest"]) == (True, "sha256")
+    assert warned not in world.quick("high", "import", *volumes).expect(0).err
+    found = world.quick("high", "status").expect(0)
+    assert warned in found.out
+    assert "1 verified files with SHA-256" in found.out
+
+
 def test_an_enclave_named_after_its_folder(world: World) -> None:
     make_enclave(world, "other")
     words = ("high", "init", "--enclave", "gamma", "--root", "depot/root.json", "--yes")

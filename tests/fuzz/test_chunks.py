@@ -30,6 +30,7 @@ from airlift.codec import kernel
 from airlift.codec.registry import CODECS
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
 from airlift.high.rebuild import rebuild
 from airlift.high.verified import VerifiedBundle
 from airlift.progress import silent
@@ -180,7 +181,9 @@ def take(item: Coded, random_: random.Random) -> str:
         made = given(item, enclave, random_)
         todo, built = {found.sha512 for found in made.bundle.files}, files.make_folder(Path(name) / "built")
         try:
-            rebuild(enclave, cast("VerifiedBundle", made), built, todo, silent, workers=1)
+            rebuild(
+                enclave, cast("VerifiedBundle", made), built, todo, silent, expected=Expected(), workers=1
+            )
         except (MalformedError, DigestError, FormatTooNewError) as error:
             return error.code
         for digest in todo:

@@ -91,7 +91,10 @@ EVERY: tuple[Detail, ...] = (
     enroll(),
     prepare(1),
     prepare(2, baseline=NAMED, target=None),
+    prepare(3, file_digest="sha256"),
+    prepare(4, file_digest=None),
     commit(1),
+    commit(1, file_digest="sha256"),
     commit(
         2,
         baseline=NAMED,

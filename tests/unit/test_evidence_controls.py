@@ -70,6 +70,7 @@ def with_components(found: Facts, *components: Component) -> Facts:
         ("vendor", False),
         ("sources", True),
         ("scheme", True),
+        ("digest", True),
         ("marking", True),
         ("authority", True),
     ],

@@ -29,6 +29,7 @@ from airlift.errors import (
 from airlift.high import install as install_module
 from airlift.high.apply import apply
 from airlift.high.enclave import Enclave
+from airlift.high.expected import Expected
 from airlift.high.import_ import import_, save_trust
 from airlift.high.record import commit_detail
 from airlift.high.verified import VerifiedBundle
@@ -246,7 +247,7 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
             use()
     renewal = verify(place, world().bundles["renewal"], place.state(), NOW)
     with pytest.raises(ValueError, match="nothing to apply"):
-        apply(place, renewal, lambda *_: None)
+        apply(place, renewal, lambda *_: None, expected=Expected())
 
 
 # -- storage -------------------------------------------------------------------------------------------------------

@@ -8,14 +8,21 @@ from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
+from airlift.errors import MalformedError
 from airlift.ledger.entries import shape
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.shape import NamedComponent, Trust
 
+SHA512, SHA256 = "sha512", "sha256"
+"""What files can be verified with (SPEC 7.3-5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImportPrepare:
-    """A bundle is about to be installed: SHA-512 of its manifest, sequence, and the releases that it names."""
+    """A bundle is about to be installed: SHA-512 of its manifest, sequence, and the releases that it names.
+
+    ``file_digest`` is what its rebuilt files were verified with, None if there were none.
+    """
 
     TYPE: ClassVar[str] = "import-prepare"
 
@@ -23,6 +30,7 @@ class ImportPrepare:
     sequence: int
     baseline: ReleaseRef | None
     target: ReleaseRef | None
+    file_digest: str | None = SHA512
 
     @staticmethod
     def parse_bundle_manifest(detail: Any, what: str) -> str:
@@ -37,6 +45,7 @@ class ImportPrepare:
             sequence=strict.member(detail, "sequence", int, what),
             baseline=shape.release(detail, "baseline", what),
             target=shape.release(detail, "target", what),
+            file_digest=parse_file_digest(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
@@ -46,7 +55,20 @@ class ImportPrepare:
             "sequence": self.sequence,
             "baseline": self.baseline and self.baseline.to_json(),
             "target": self.target and self.target.to_json(),
+            "file_digest": self.file_digest,
         }
+
+
+def parse_file_digest(detail: Any, what: str) -> str | None:
+    """Return what an import verified files with; a detail that does not say it is of before there was a choice.
+
+    Raises:
+        MalformedError: it is no digest that files can be verified with.
+    """
+    found: str | None = detail.get("file_digest", SHA512)
+    if found not in {None, SHA512, SHA256}:
+        raise MalformedError(f"{what}: 'file_digest' is unknown", found=ascii(found)[:40])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +127,7 @@ class ImportedState:
     overtaken: bool
     bundler_keys: tuple[str, ...]
     trust: Trust
+    file_digest: str | None = SHA512
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "ImportedState":
@@ -121,6 +144,7 @@ def _of_state(detail: Any, what: str) -> dict[str, Any]:
         "overtaken": strict.member(detail, "overtaken", bool, what),
         "bundler_keys": shape.texts(detail, "bundler_keys", what),
         "trust": Trust.parse(trust, f"{what}: trust"),
+        "file_digest": parse_file_digest(detail, what),
     }
 
 
@@ -130,8 +154,8 @@ class ImportCommit:
 
     Digests are in hex; ``signers`` are key ids by role, ``holders`` who holds them; ``metadata`` is the version of
     each role's metadata. ``chunk_bytes`` is how many bytes its chunks have, ``files_built`` how many files were
-    rebuilt, ``codecs`` how many bytes each codec rebuilt. What has a default was not said by every version, or does
-    not always apply (SPEC 9.2-5).
+    rebuilt, ``file_digest`` what they were verified with (None: nothing was rebuilt), ``codecs`` how many bytes each
+    codec rebuilt. What has a default was not said by every version, or does not always apply (SPEC 9.2-5).
     """
 
     TYPE: ClassVar[str] = "import-commit"
@@ -153,6 +177,7 @@ class ImportCommit:
     chunk_bytes: int
     files_built: int
     revocations: str
+    file_digest: str | None = SHA512
     volume_names: tuple[str, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
     attestations: tuple[RecordedAttestation, ...] = ()
@@ -223,6 +248,7 @@ class ImportCommit:
             "volume_names": list(self.volume_names),
             "chunk_bytes": self.chunk_bytes,
             "files_built": self.files_built,
+            "file_digest": self.file_digest,
             "codecs": dict(self.codecs),
             "revocations": self.revocations,
             "vendor_signatures": [item.format() for item in self.vendor_signatures],

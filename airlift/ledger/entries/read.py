@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare
+from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare, parse_file_digest
 from airlift.ledger.entries.registry import DETAILS
 from airlift.ledger.entries.shape import Detail, NamedComponent
 from airlift.ledger.entry import Entry
@@ -49,6 +49,12 @@ def bundle_manifest(entry: Entry) -> str | None:
     """Return the SHA-512 of the bundle that an import's entry is about, else None; errors as of :func:`read`."""
     about = entry.type in {ImportPrepare.TYPE, ImportCommit.TYPE}
     return _parsed(entry, ImportPrepare.parse_bundle_manifest) if about else None
+
+
+def file_digest(entry: Entry) -> str | None:
+    """Return which digest an import verified files with, None if it had none to verify; errors as of :func:`read`."""
+    about = entry.type in {ImportPrepare.TYPE, ImportCommit.TYPE}
+    return _parsed(entry, parse_file_digest) if about else None
 
 
 def _parsed(entry: Entry, parse: Callable[[Any, str], _T]) -> _T:
