@@ -4,7 +4,7 @@
  * checked against every other before a loop starts, tables are checked when their lookups are built, and a loop reads
  * and writes only where these checks allow. The last words are decoded from a padded copy, so that a tile may read
  * too far and be refused after. The interpreter lock is released while loops run; nothing is shared between
- * calls but tables that are filled when the module is loaded.
+ * calls but tables that are constant.
  *
  * Only the limited API of Python 3.11 and libc are used.
  */
@@ -382,6 +382,8 @@ static struct PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit__kernel(void)
 {
-    prepare();
+#ifdef X86
+    __builtin_cpu_init(); /* changes nothing if it ran before */
+#endif
     return PyModule_Create(&module);
 }

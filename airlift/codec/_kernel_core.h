@@ -324,16 +324,6 @@ enum { PATHS = sizeof paths / sizeof *paths };
 
 #include "_kernel_fit.h"
 
-/* Once, before anything else. */
-static void prepare(void)
-{
-    fill_logs();
-#ifdef X86
-    __builtin_cpu_init();
-    fill_permutations();
-#endif
-}
-
 static int runs_here(const char *name)
 {
 #ifdef X86

@@ -11,21 +11,18 @@
 /* Permutations that move what a mask selects: for each mask of 8 lanes, to_lanes spreads the first words over the
  * selected lanes, to_words packs the selected lanes at the end.
  */
-static uint8_t to_lanes[256][8], to_words[256][8];
-
-static void fill_permutations(void)
-{
-    for (int mask = 0; mask < 256; mask++) {
-        uint8_t next = 0, place = (uint8_t)(8 - __builtin_popcount((unsigned)mask));
-        for (uint8_t lane = 0; lane < 8; lane++) {
-            to_lanes[mask][lane] = next;
-            if (mask >> lane & 1) {
-                to_words[mask][place++] = lane;
-                next++;
-            }
-        }
-    }
-}
+#define BELOW(mask, lane) ((uint8_t)__builtin_popcount((mask) & ((1u << (lane)) - 1)))
+#define TO_LANES(mask) {BELOW(mask, 0), BELOW(mask, 1), BELOW(mask, 2), BELOW(mask, 3), BELOW(mask, 4), BELOW(mask, 5), BELOW(mask, 6), BELOW(mask, 7)}
+#define IF_PLACED(mask, place, lane) ((mask) >> (lane) & 1 && BELOW(mask, lane) + 8 == BELOW(mask, 8) + (place) ? (lane) : 0)
+#define PLACED(mask, place) \
+    (IF_PLACED(mask, place, 1) + IF_PLACED(mask, place, 2) + IF_PLACED(mask, place, 3) + IF_PLACED(mask, place, 4) + \
+     IF_PLACED(mask, place, 5) + IF_PLACED(mask, place, 6) + IF_PLACED(mask, place, 7))
+#define TO_WORDS(mask) {PLACED(mask, 0), PLACED(mask, 1), PLACED(mask, 2), PLACED(mask, 3), PLACED(mask, 4), PLACED(mask, 5), PLACED(mask, 6), PLACED(mask, 7)}
+#define FOUR(row, mask) row(mask), row((mask) + 1u), row((mask) + 2u), row((mask) + 3u)
+#define SIXTEEN(row, mask) FOUR(row, mask), FOUR(row, (mask) + 4u), FOUR(row, (mask) + 8u), FOUR(row, (mask) + 12u)
+#define SIXTY_FOUR(row, mask) SIXTEEN(row, mask), SIXTEEN(row, (mask) + 16u), SIXTEEN(row, (mask) + 32u), SIXTEEN(row, (mask) + 48u)
+#define EVERY_MASK(row) SIXTY_FOUR(row, 0u), SIXTY_FOUR(row, 64u), SIXTY_FOUR(row, 128u), SIXTY_FOUR(row, 192u)
+static const uint8_t to_lanes[256][8] = {EVERY_MASK(TO_LANES)}, to_words[256][8] = {EVERY_MASK(TO_WORDS)};
 
 /* -- AVX2 ------------------------------------------------------------------------------------------------------ */
 

@@ -122,7 +122,6 @@ static void answer(const Call *call, uint8_t **b, Answer answered)
 int main(void)
 {
     Call call;
-    prepare();
     while (fread(&call, sizeof call, 1, stdin)) {
         uint8_t *b[MOST_BUFFERS] = {0};
         for (int k = 0; k < call.buffers; k++) {
