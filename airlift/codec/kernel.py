@@ -1,18 +1,22 @@
 """Which implementation of the coder runs: the compiled kernel, by vector path, or the NumPy reference.
 
 All of them write the same bytes and refuse the same bytes. The fastest that runs here is the default; the environment
-variable ``AIRLIFT_KERNEL`` (numpy, scalar, neon, avx2, avx512), read by the compiled module, chooses another.
+variable ``AIRLIFT_KERNEL`` (numpy, scalar, neon, avx2, avx512), read by the compiled module, chooses another. Before
+a process uses a compiled path for the first time, the path must give the known answer of
+:mod:`airlift.codec.selftest`; where it does not, NumPy works in its place until the process ends.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from threading import Lock
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 
-from airlift.codec import reference
+from airlift.codec import reference, selftest
 from airlift.codec.group import Groups, Model
+from airlift.codec.operations import Body, Kernel
 from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
 from airlift.codec.scratch import Scratch
@@ -20,37 +24,12 @@ from airlift.codec.table import WRITTEN_TABLES, Tables
 from airlift.codec.unit import Array, Unit
 from airlift.errors import MalformedError, UsageError
 
+__all__ = ["Choice", "Compiled", "Kernel", "choose", "chosen", "default", "get", "name", "names"]
+
 try:
     _compiled: ModuleType | None = import_module("airlift.codec._kernel")
 except ImportError:  # installed without a compiler
     _compiled = None
-
-Body = bytes | memoryview
-
-
-class Kernel(Protocol):
-    """What an implementation does: see :mod:`airlift.codec.reference`, which is one."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
-        """Return of each group what its scale follows from."""
-
-    def analyse(
-        self, new: Array, base: Array | None, groups: Groups, model: Model
-    ) -> tuple[Array, Array, Body]:
-        """Return contexts and symbols of coded units, their counts, and the raw bits."""
-
-    def fit(self, counts: Array) -> Tables:
-        """Return tables for ``counts[context, symbol]``."""
-
-    def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
-        """Return the states and words of coded units."""
-
-    def read(self, payload: Payload, base: Array | None, out: Array) -> None:
-        """Fill ``out`` with the units of a payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +99,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Kernel:
-    """Return an implementation by name.
+    """Return an implementation by name, unchecked.
 
     Raises:
         UsageError: it does not run here.
@@ -130,14 +109,38 @@ def get(name: str) -> Kernel:
     return reference if _compiled is None or name == reference.name else Compiled(_compiled, name)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The implementation in use; ``refused`` names a compiled path whose known answer was wrong, else it is empty."""
+
+    kernel: Kernel
+    refused: str = ""
+
+
+def choose() -> Choice:
+    """Return the wanted or the fastest implementation if it gives the known answer, else the reference."""
+    wanted = _compiled.wanted() if _compiled is not None else ""
+    found = get(wanted if wanted in names() else names()[0])
+    if found is reference or selftest.passes(found):
+        return Choice(found)
+    return Choice(reference, refused=found.name)
+
+
+_choose_once = cache(choose)
+_choosing = Lock()
+
+
+def chosen() -> Choice:
+    """Return the choice of this process, made at the first call; threads that call meanwhile wait for it."""
+    with _choosing:
+        return _choose_once()
+
+
+def default() -> Kernel:
+    """Return the implementation that is in use."""
+    return chosen().kernel
+
+
 def name() -> str:
     """Return the name of the implementation that is in use."""
-    return DEFAULT.name
-
-
-def _choose() -> Kernel:
-    wanted = _compiled.wanted() if _compiled is not None else ""
-    return get(wanted if wanted in names() else names()[0])
-
-
-DEFAULT: Kernel = _choose()
+    return default().name

@@ -2,14 +2,23 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
-from airlift.codec import kernel
+from airlift.codec import kernel, reference, selftest, ulp
+from airlift.tensors.element import Element
+from tests.support.tensors import COLUMNS, ROWS, weights
 
-ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).resolve().parents[2]
 KERNELS = kernel.names()
+needs_kernel = pytest.mark.skipif(KERNELS == ["numpy"], reason="there is no compiled kernel here")
 
 LOADED_AGAIN = """
 import importlib.util, sys
@@ -40,9 +49,152 @@ for module in (loaded(), loaded()):
 """
 
 
-@pytest.mark.skipif(KERNELS == ["numpy"], reason="there is no compiled kernel here")
+@needs_kernel
 def test_a_kernel_that_is_loaded_again_gives_the_same_bytes() -> None:
     """The second initialisation shifted into a table of logarithms that it had not cleared: fit gave another map."""
     words = [sys.executable, "-c", LOADED_AGAIN]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+# -- the known answer ----------------------------------------------------------------------------------------------
+
+
+class Spoilt:
+    """The compiled module with one of its functions replaced; counts how often it was checked."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name, self._function, self.surveys = name, function, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.surveys += name == "survey"
+        return self._function if name == self._name else getattr(compiled(), name)
+
+
+def compiled() -> ModuleType:
+    assert ORIGINAL is not None
+    return ORIGINAL
+
+
+ORIGINAL = kernel._compiled
+
+
+@pytest.fixture
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[..., Any]], Spoilt]]:
+    """Return what puts a spoilt module in place, as if the process had just started."""
+
+    def put(name: str, function: Callable[..., Any]) -> Spoilt:
+        spoilt = Spoilt(name, function)
+        monkeypatch.setattr(kernel, "_compiled", cast("ModuleType", spoilt))
+        kernel._choose_once.cache_clear()
+        return spoilt
+
+    yield put
+    kernel._choose_once.cache_clear()
+
+
+def other_map(counts: Any, mapped: Any, frequencies: Any) -> int:
+    number = int(compiled().fit(counts, mapped, frequencies))
+    mapped[-1] = 0
+    return number
+
+
+def other_word(*given: Any) -> int:
+    count = int(compiled().write(*given))
+    given[-1][-1] ^= 1
+    return count
+
+
+def other_unit(*given: Any) -> None:
+    compiled().read(*given)
+    given[-1][-1] ^= 1
+
+
+def no_result(*given: Any) -> int:
+    return 0
+
+
+def old_arguments(path: str) -> None:
+    raise AssertionError
+
+
+def refuses(*given: Any) -> None:
+    raise ValueError("this machine has no such path")
+
+
+WRONG: dict[str, list[Callable[..., Any]]] = {
+    "survey": [no_result, refuses],
+    "analyse": [no_result, old_arguments],
+    "fit": [other_map, no_result, refuses],
+    "write": [other_word, no_result],
+    "read": [other_unit, no_result, refuses],
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_gives_the_known_answer(name: str) -> None:
+    assert selftest.digest(kernel.get(name)) == selftest.DIGEST
+
+
+@needs_kernel
+@pytest.mark.parametrize(("name", "function"), [(name, one) for name, some in WRONG.items() for one in some])
+def test_a_kernel_that_is_wrong_is_not_used(name: str, function: Callable[..., Any], spoil: Any) -> None:
+    spoil(name, function)
+    assert kernel.chosen() == kernel.Choice(reference, refused=KERNELS[0])
+    assert kernel.name() == "numpy"
+
+
+@needs_kernel
+def test_blocks_are_right_although_the_kernel_is_wrong(spoil: Any) -> None:
+    spoil("fit", other_map)
+    new, base = (memoryview(weights(Element.BF16, step=step)) for step in (0.02, 0.0))
+    plans = [
+        ulp.plan(new, base, Element.BF16, [(COLUMNS, ROWS * COLUMNS)], using=using)
+        for using in (None, reference)
+    ]
+    assert None not in plans
+    made, expected = (ulp.write(plan) for plan in plans if plan is not None)
+    assert made == expected
+    assert ulp.read(memoryview(made), base, Element.BF16, len(new)) == new
+
+
+@needs_kernel
+def test_the_path_that_was_asked_for_is_the_one_that_is_checked(spoil: Any) -> None:
+    checked = spoil("wanted", lambda: "scalar")
+    assert kernel.chosen() == kernel.Choice(kernel.get("scalar"))
+    assert checked.surveys == len(selftest.MODELS)
+    unchecked = spoil("wanted", lambda: "numpy")
+    assert kernel.chosen() == kernel.Choice(reference)
+    assert unchecked.surveys == 0
+
+
+@needs_kernel
+def test_threads_that_come_first_together_get_one_answer(spoil: Any) -> None:
+    def slow(*given: Any) -> int:
+        time.sleep(0.001)
+        return int(compiled().fit(*given))
+
+    checked = spoil("fit", slow)
+    with ThreadPoolExecutor(8) as pool:
+        choices = list(pool.map(lambda _: kernel.chosen(), range(16)))
+    assert set(map(id, choices)) == {id(choices[0])}
+    assert choices[0] == kernel.Choice(kernel.get(KERNELS[0]))
+    assert checked.surveys == len(selftest.MODELS)
+
+
+def test_a_process_that_codes_nothing_checks_nothing() -> None:
+    code = "from airlift.codec import encode, kernel; print(kernel._choose_once.cache_info().misses)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
+
+
+def test_the_input_of_the_known_answer_reaches_what_it_should() -> None:
+    for model in selftest.MODELS:
+        case = selftest._case(model)
+        index, counts, raw = reference.analyse(case.new, case.base, case.groups, model)
+        assert len(raw) or model.unit.bits <= 8
+        assert len(np.unique(index & 255)) >= 16
+        assert (counts > 0).sum() >= 16
+        assert len(index) > reference.TILE
