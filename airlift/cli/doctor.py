@@ -20,8 +20,9 @@ from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, size, to_data
 from airlift.cli.session import Run
 from airlift.cli.trial import trial
-from airlift.codec import kernel, registry, selftest
+from airlift.codec import kernel, registry
 from airlift.codec.block import Codec, Effort
+from airlift.codec.kernel import selftest
 from airlift.errors import AirliftError, DigestError, SignatureError, UncheckedError
 from airlift.trust import keys
 

@@ -90,7 +90,7 @@ def test_doctor_warns_of_a_kernel_that_is_wrong(tmp_path: Path) -> None:
 
 def test_doctor_fails_where_numpy_is_wrong_too(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.codec.selftest as selftest\nselftest.DIGEST = 'another'\n"
+        "import airlift.codec.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)

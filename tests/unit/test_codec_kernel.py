@@ -1,5 +1,6 @@
 """The compiled kernel in a process: loaded again, checked before its first use, and left alone when it is wrong."""
 
+import re
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from airlift.codec import kernel, reference, selftest, ulp
+from airlift.codec import kernel, reference, ulp
+from airlift.codec.kernel import selftest
 from airlift.tensors.element import Element
 from tests.support.tensors import COLUMNS, ROWS, weights
 
@@ -86,11 +88,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[.
     def put(name: str, function: Callable[..., Any]) -> Spoilt:
         spoilt = Spoilt(name, function)
         monkeypatch.setattr(kernel, "_compiled", cast("ModuleType", spoilt))
-        kernel._choose_once.cache_clear()
+        kernel._choose.cache_clear()
         return spoilt
 
     yield put
-    kernel._choose_once.cache_clear()
+    kernel._choose.cache_clear()
 
 
 def other_map(counts: Any, mapped: Any, frequencies: Any) -> int:
@@ -183,7 +185,7 @@ def test_threads_that_come_first_together_get_one_answer(spoil: Any) -> None:
 
 
 def test_a_process_that_codes_nothing_checks_nothing() -> None:
-    code = "from airlift.codec import encode, kernel; print(kernel._choose_once.cache_info().misses)"
+    code = "from airlift.codec import encode, kernel; print(kernel._choose.cache_info().misses)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
     )
@@ -198,3 +200,52 @@ def test_the_input_of_the_known_answer_reaches_what_it_should() -> None:
         assert len(np.unique(index & 255)) >= 16
         assert (counts > 0).sum() >= 16
         assert len(index) > reference.TILE
+
+
+# -- what the README of the kernel promises ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", KERNELS[:-1])
+@pytest.mark.parametrize("element", [Element.BF16, Element.F32, Element.F64])
+def test_units_may_lie_anywhere(name: str, element: Element) -> None:
+    using = kernel.get(name)
+    new, base = (memoryview(b"?" + weights(element, step=step))[1:] for step in (0.02, 0.0))
+    plan = ulp.plan(new, base, element, using=using)
+    assert plan is not None
+    data = memoryview(b"?" + ulp.write(plan, using=using))[1:]
+    room = memoryview(bytearray(len(new) + 1))[1:]
+    assert ulp.read(data, base, element, len(new), out=room, using=using) == new
+
+
+@pytest.mark.parametrize("name", KERNELS[:-1])
+def test_results_that_are_not_aligned_are_refused(name: str) -> None:
+    sizes, unit, units = np.array([8], "<u4"), (16, 7), np.zeros(8, "<u2")
+    sums, tops, moved = (memoryview(bytearray(length + 1)) for length in (8, 2, 1))
+    compiled().survey(name, units, None, sizes, unit, sums[:-1], tops[:-1], moved[:-1])
+    for wrong in ((sums[1:], tops[:-1]), (sums[:-1], tops[1:])):
+        with pytest.raises(ValueError, match="aligned"):
+            compiled().survey(name, units, None, sizes, unit, *wrong, moved[:-1])
+
+
+def test_threads_write_the_same_bytes() -> None:
+    new, base = (memoryview(weights(Element.BF16, step=step, rows=800)) for step in (0.02, 0.0))
+
+    def written(_: int) -> bytes:
+        plan = ulp.plan(new, base, Element.BF16, [(COLUMNS, 800 * COLUMNS)])
+        assert plan is not None
+        return ulp.write(plan)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(written, range(16)))) == 1
+
+
+def test_the_readme_names_tests_that_there_are() -> None:
+    """A promise whose test was renamed is held by nothing that a reader finds."""
+    text = (Path(kernel.__file__).parent / "README.md").read_text()
+    sources = "".join(path.read_text() for path in (FOLDER / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if f"def {name}(" not in sources] == []
+    files = set(re.findall(r"`((?:\w+/)?\w+\.py)`", text)) - {"__init__.py"}
+    there = {"/".join(path.parts[-n:]) for path in FOLDER.rglob("*.py") for n in (1, 2)}
+    assert files <= there

@@ -1,8 +1,10 @@
 /* Tables for counts: what table.py does, with the same integers (SPEC U5, U8). */
 
+#include "core.h"
+
 enum { LOG_BITS = 20, SYMBOL_COST = 9 << LOG_BITS };
 
-/* log2(1 + i / 256) in units of 2^-20, cut off: table._logs() computes them. */
+/* log2(1 + i / 256) in units of 2^-20, cut off: _logs() in table.py computes them. */
 static const uint32_t logs[257] = {
     0, 5897, 11772, 17624, 23454, 29261, 35046, 40809, 46550, 52269, 57967, 63644, 69299,
     74933, 80546, 86139, 91711, 97262, 102794, 108305, 113796, 119267, 124718, 130150, 135563, 140956,
@@ -73,12 +75,6 @@ static void normalise(const uint32_t *counts, Unit16 *frequencies)
     }
 }
 
-typedef struct {
-    uint32_t row[SYMBOLS][SYMBOLS];
-    int first[SYMBOLS]; /* context of a row */
-    int64_t alone[SYMBOLS], joint[SYMBOLS]; /* joint: with the next row */
-} Rows;
-
 /* Join the cheapest neighbours of `count` rows; returns how many rows are left. */
 static int merge(Rows *rows, int count, int most, int symbols)
 {
@@ -112,8 +108,7 @@ static int merge(Rows *rows, int count, int most, int symbols)
     return count;
 }
 
-/* Tables for counts by context and symbol; returns how many, at most `most`. rows is scratch. */
-static int run_fit(const Unit32 *counts, int contexts, int most, Rows *rows, uint8_t *map, Unit16 *frequencies)
+int run_fit(const Unit32 *counts, int contexts, int most, Rows *rows, uint8_t *map, Unit16 *frequencies)
 {
     int count = 0, symbols = 0;
     for (int c = 0; c < contexts; c++) {

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from airlift.codec.group import PLAIN, SCALED, STILL, SYMBOL, Groups, Model
-from airlift.codec.operations import Kernel
+from airlift.codec.kernel.operations import Kernel
 from airlift.codec.payload import Payload
 from airlift.codec.unit import NIBBLE, Array, Unit
 from airlift.errors import MalformedError
