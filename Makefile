@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo    the story from low to high and back, on the example stack"
 	@echo "make test    lint, then all tests with branch coverage"
-	@echo "make lint    ruff, mypy --strict, import rules"
+	@echo "make lint    ruff, mypy --strict, import rules, warnings of the kernel's C"
 	@echo "make format  rewrite the code as ruff formats it"
 	@echo "make bench   sizes and seconds beside those of peers, into docs/benchmarks"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
@@ -52,6 +52,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.support.kernel_warnings
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix

@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-KERNEL = "airlift/codec/_kernel"
+KERNEL = Path("airlift/codec/kernel")
 
 
 class Wheel(bdist_wheel):
@@ -21,12 +21,10 @@ class Wheel(bdist_wheel):
 setup(
     ext_modules=[
         Extension(
-            "airlift.codec._kernel",
-            [f"{KERNEL}.c"],
-            depends=[
-                f"{KERNEL}_{part}.h" for part in ("core", "fit", "width", "path", "vector", "x86", "neon")
-            ],
-            extra_compile_args=["-O3"],
+            ".".join([*KERNEL.parts, "_compiled"]),
+            sorted(map(str, KERNEL.glob("*.c"))),
+            depends=sorted(map(str, KERNEL.glob("*.h"))),
+            extra_compile_args=["-O3", "-fvisibility=hidden"],
             optional=True,
             py_limited_api=True,
         )

@@ -22,6 +22,7 @@ from airlift.cli.session import Run
 from airlift.cli.trial import trial
 from airlift.codec import kernel, registry
 from airlift.codec.block import Codec, Effort
+from airlift.codec.kernel import selftest
 from airlift.errors import AirliftError, DigestError, SignatureError, UncheckedError
 from airlift.trust import keys
 
@@ -136,12 +137,23 @@ def _try_scheme(scheme: str) -> str:
 
 def _codecs() -> Iterator[Finding]:
     yield Finding("codecs", "libzstd", OK, ".".join(map(str, zstandard.ZSTD_VERSION)))
-    yield Finding("codecs", "kernel", OK, f"{kernel.name()}, of {', '.join(kernel.names())}")
+    yield _kernel(kernel.chosen(), kernel.names())
     for codec in registry.CODECS.values():
         try:
             yield Finding("codecs", codec.name, OK, _try_codec(codec))
         except AirliftError as error:
             yield Finding("codecs", codec.name, FAIL, error.message)
+
+
+def _kernel(choice: kernel.Choice, names: list[str]) -> Finding:
+    if not selftest.passes(choice.kernel):
+        return Finding("codecs", "kernel", FAIL, f"{choice.kernel.name} does not give the known answer")
+    if choice.refused:
+        detail = f"{choice.refused} does not give the known answer: {choice.kernel.name} is used, slower"
+        return Finding("codecs", "kernel", WARN, detail)
+    return Finding(
+        "codecs", "kernel", OK, f"{choice.kernel.name} gives the known answer, of {', '.join(names)}"
+    )
 
 
 def _try_codec(codec: Codec) -> str:

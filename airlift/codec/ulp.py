@@ -50,13 +50,15 @@ def plan(
     element: Element,
     rows: Sequence[Run] = (),
     *,
-    using: Kernel = kernel.DEFAULT,
+    using: Kernel | None = None,
 ) -> Plan | None:
     """Return the cheapest way to code ``new``, None if it is no whole number of elements.
 
     ``base`` has the length of ``new``; ``rows`` says how many elements a row has, and for how many elements. Of
-    records the fields are coded apart, each byte a unit.
+    records the fields are coded apart, each byte a unit. ``using``, here and below, is another implementation than
+    that of the process.
     """
+    using = using or kernel.default()
     unit = unit_of(element)
     if not new or len(new) % (element.size if element.record else unit.size):
         return None
@@ -99,8 +101,9 @@ def _plan(new: memoryview, base: memoryview | None, model: Model, rows: Sequence
     return Plan(model, runs, groups, index, raw, tables, bits)
 
 
-def write(plan: Plan, *, using: Kernel = kernel.DEFAULT) -> bytes:
+def write(plan: Plan, *, using: Kernel | None = None) -> bytes:
     """Return the payload of a plan."""
+    using = using or kernel.default()
     states, words = using.write(plan.index, plan.tables, _lanes(plan.bits))
     parts = (memoryview(part) for part in (states, words, plan.raw))
     return payload.format(Payload(plan.model, plan.groups, plan.tables, *parts), plan.runs)
@@ -118,7 +121,7 @@ def read(
     length: int,
     *,
     out: memoryview | None = None,
-    using: Kernel = kernel.DEFAULT,
+    using: Kernel | None = None,
 ) -> memoryview:
     """Return the ``length`` target bytes of a payload; ``base`` and ``out``, if any, have the same length.
 
@@ -136,7 +139,7 @@ def read(
     if out is None or apart:
         out = np.empty(8 * length // model.unit.bits, model.unit.dtype).data.cast("B")
     units = np.frombuffer(out, model.unit.dtype)
-    using.read(parsed, source, units)
+    (using or kernel.default()).read(parsed, source, units)
     return fields.together(join(units, model.unit), element)
 
 

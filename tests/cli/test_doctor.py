@@ -50,6 +50,53 @@ def test_doctor_fails_on_a_library_that_accepts_forgeries(tmp_path: Path) -> Non
     assert "a forged signature was accepted" in said.error["found"]
 
 
+WRONG_KERNEL = """
+import airlift.codec.kernel as kernel
+
+class Wrong:
+    def paths(self):
+        return ["avx512"]
+
+    def wanted(self):
+        return ""
+
+    def survey(self, *given):
+        pass
+
+kernel._compiled = Wrong()
+"""
+
+
+def doctored(folder: Path, code: str) -> dict[str, str]:
+    """Return what doctor finds of the kernel after some code has run."""
+    (folder / "sitecustomize.py").write_text(code)
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    said = airlift("doctor", "--format", "json", cwd=folder, environment={"PYTHONPATH": path}).expect(0)
+    found = (check for check in said.data["checks"] if check["area"] == "codecs")
+    return next(check for check in found if check["name"] == "kernel")
+
+
+def test_doctor_says_that_the_kernel_was_checked(tmp_path: Path) -> None:
+    found = doctored(tmp_path, "")
+    assert found["status"] == "ok"
+    assert "gives the known answer" in found["detail"]
+
+
+def test_doctor_warns_of_a_kernel_that_is_wrong(tmp_path: Path) -> None:
+    found = doctored(tmp_path, WRONG_KERNEL)
+    assert found["status"] == "warn"
+    assert found["detail"] == "avx512 does not give the known answer: numpy is used, slower"
+
+
+def test_doctor_fails_where_numpy_is_wrong_too(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import airlift.codec.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)
+    assert "numpy does not give the known answer" in said.error["found"]
+
+
 def test_doctor_doubts_a_clock_at_1970(tmp_path: Path, require_tool: object) -> None:
     assert callable(require_tool)
     faketime = require_tool("faketime")

@@ -50,7 +50,7 @@ def read(data: bytes, base: bytes | None, element: Element, length: int, using: 
 def check(new: bytes, base: bytes | None, element: Element, using: Kernel) -> bytes:
     """Check that a block is coded to the same bytes as elsewhere, and comes back; return these bytes."""
     data = written(new, base, element, using)
-    assert data == written(new, base, element, kernel.DEFAULT)
+    assert data == written(new, base, element, kernel.default())
     assert read(data, base, element, len(new), using) == new
     return data
 
@@ -116,7 +116,7 @@ def test_damaged_blocks_end_alike(emulated: Emulated) -> None:
     random_, refused = random.Random(1), 0
     for element in (Element.BF16, Element.F32, Element.U8, Element.F8_E4M3):
         new, base = (weights(element, step=step, rows=40) for step in (0.1, 0.0))
-        data = written(new, base, element, kernel.DEFAULT)
+        data = written(new, base, element, kernel.default())
         for _ in range(50):
             changed = damaged(data, random_)
             found = outcome(changed, base, element, using)

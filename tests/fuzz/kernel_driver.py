@@ -15,6 +15,7 @@ import numpy as np
 
 from airlift.codec import payload, ulp
 from airlift.codec.group import Groups
+from airlift.codec.kernel import Compiled
 from airlift.codec.payload import Payload
 from airlift.codec.unit import split
 from airlift.errors import MalformedError
@@ -23,7 +24,7 @@ from tests.support.tensors import weights
 
 
 def load(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location("airlift.codec._kernel", path)
+    spec = importlib.util.spec_from_file_location("_compiled", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -125,10 +126,7 @@ class Feeder:
 def main() -> None:
     """Feed until the time is up."""
     module = load(sys.argv[1])
-    sys.modules["airlift.codec._kernel"] = module
-    from airlift.codec import kernel
-
-    kernels = [kernel.Compiled(module, name) for name in module.paths()]
+    kernels = [Compiled(module, name) for name in module.paths()]
     feeder, end = Feeder(kernels, random.Random(int(sys.argv[3]))), time.monotonic() + float(sys.argv[2])
     while time.monotonic() < end:
         feeder.feed()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import find_tool
+from tests.support.kernel_sources import MODULE, without_python
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "airlift" / "codec" / "_kernel.c"
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1", "-shared", "-fPIC", "-w"]
 
@@ -20,10 +20,10 @@ FLAGS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1
 def built(folder: Path) -> tuple[Path, str]:
     """Return the kernel with sanitizers, and the library that must be loaded before it."""
     compiler = find_tool("gcc")
-    target = folder / "_kernel.abi3.so"
+    target = folder / "_compiled.abi3.so"
     include = sysconfig.get_path("include")
     done = subprocess.run(
-        [compiler, *FLAGS, f"-I{include}", str(SOURCE), "-o", str(target)],
+        [compiler, *FLAGS, f"-I{include}", str(MODULE), *map(str, without_python()), "-o", str(target)],
         capture_output=True,
         text=True,
         check=False,

@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any, BinaryIO, cast
 
 from tests.conftest import find_tool
+from tests.support.kernel_sources import SOURCES, without_python
 
-ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = {"survey": 3, "analyse": 4, "fit": 1, "write": 3, "read": 8}
 """How many of the buffers of a call are read; those after them are written."""
 
@@ -73,9 +73,9 @@ def _model(operation: str, numbers: tuple[int, ...], *, based: bool) -> tuple[in
 def kernel_of(compiler: str, emulator: str, folder: Path) -> Iterator[Emulated]:
     """Compile the kernel into ``folder``, and yield it running; the test does not run without the programs."""
     server, run = folder / "kernel_server", find_tool(emulator)
-    source = Path(__file__).with_name("kernel_server.c")
-    flags = ["-O3", "-Wall", "-Wextra", "-Werror", "-static", f"-I{ROOT / 'airlift' / 'codec'}"]
-    subprocess.run([find_tool(compiler), *flags, str(source), "-o", str(server)], check=True, timeout=120)
+    sources = [Path(__file__).with_name("kernel_server.c"), *without_python()]
+    words = [find_tool(compiler), "-O3", "-static", f"-I{SOURCES}", *map(str, sources), "-o", str(server)]
+    subprocess.run(words, check=True, timeout=120)
     with subprocess.Popen([run, str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "_kernel_core.h"
+#include "core.h"
 
 enum { SURVEY, ANALYSE, FIT, WRITE, READ, MOST_BUFFERS = 9 };
 
@@ -90,10 +90,8 @@ static Answer read(const Path *path, const Model *m, const Call *call, uint8_t *
 static Answer run(const Call *call, uint8_t **b)
 {
     const Model m = model_of(call->model);
-    const Path *path = paths;
-    while (path < paths + PATHS && strcmp(path->name, call->path))
-        path++;
-    if (path == paths + PATHS || !runs_here(path->name))
+    const Path *path = find_path(call->path);
+    if (!path)
         return (Answer){-1, "this machine has no such path"};
     switch (call->operation) {
     case SURVEY:
@@ -122,7 +120,6 @@ static void answer(const Call *call, uint8_t **b, Answer answered)
 int main(void)
 {
     Call call;
-    prepare();
     while (fread(&call, sizeof call, 1, stdin)) {
         uint8_t *b[MOST_BUFFERS] = {0};
         for (int k = 0; k < call.buffers; k++) {

@@ -4,7 +4,7 @@
  * checked against every other before a loop starts, tables are checked when their lookups are built, and a loop reads
  * and writes only where these checks allow. The last words are decoded from a padded copy, so that a tile may read
  * too far and be refused after. The interpreter lock is released while loops run; nothing is shared between
- * calls but tables that are filled when the module is loaded.
+ * calls but tables that are constant.
  *
  * Only the limited API of Python 3.11 and libc are used.
  */
@@ -13,15 +13,14 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
-#include "_kernel_core.h"
+#include "core.h"
 
-static const Path *find_path(const char *name)
+static const Path *path_of(const char *name)
 {
-    for (int k = 0; k < PATHS; k++)
-        if (!strcmp(paths[k].name, name) && runs_here(name))
-            return &paths[k];
-    PyErr_SetString(PyExc_ValueError, "this machine has no such path");
-    return NULL;
+    const Path *path = find_path(name);
+    if (!path)
+        PyErr_SetString(PyExc_ValueError, "this machine has no such path");
+    return path;
 }
 
 /* -- arguments ------------------------------------------------------------------------------------------------- */
@@ -162,7 +161,7 @@ static PyObject *kernel_survey(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "sy*z*y*(ii)w*w*w*", &name, &b[0], &b[1], &b[2], &m.bits, &m.mantissa, &b[3], &b[4], &b[5]))
         return NULL;
-    const Path *path = find_path(name);
+    const Path *path = path_of(name);
     int good = path && survey_checked(path, &m, b);
     release(b, 6);
     return good ? Py_NewRef(Py_None) : NULL;
@@ -205,7 +204,7 @@ static PyObject *kernel_analyse(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "sy*z*y*y*(iipiii)w*w*w*", &name, &b[0], &b[1], &b[2], &b[3], &m.bits, &m.mantissa, &m.delta,
                           &m.context, &m.shift, &m.offset, &b[4], &b[5], &b[6]))
         return NULL;
-    const Path *path = find_path(name);
+    const Path *path = path_of(name);
     int good = path && analyse_checked(path, &m, b, &length);
     release(b, 7);
     return good ? PyLong_FromSize_t(length) : NULL;
@@ -283,7 +282,7 @@ static PyObject *kernel_write(PyObject *self, PyObject *args)
     (void)self;
     if (!PyArg_ParseTuple(args, "sy*y*y*w*w*", &name, &b[0], &b[1], &b[2], &b[3], &b[4]))
         return NULL;
-    const Path *path = find_path(name);
+    const Path *path = path_of(name);
     int good = path && write_checked(path, b, &count);
     release(b, 5);
     return good ? PyLong_FromSize_t(count) : NULL;
@@ -333,7 +332,7 @@ static PyObject *kernel_read(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "sy*y*y*z*y*y*(iipiii)y*y*w*", &name, &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &m.bits, &m.mantissa,
                           &m.delta, &m.context, &m.shift, &m.offset, &b[6], &b[7], &b[8]))
         return NULL;
-    const Path *path = find_path(name);
+    const Path *path = path_of(name);
     int good = path && read_checked(path, &m, b);
     release(b, 9);
     return good ? Py_NewRef(Py_None) : NULL;
@@ -346,10 +345,10 @@ static PyObject *kernel_paths(PyObject *self, PyObject *args)
     (void)self;
     (void)args;
     PyObject *names = PyList_New(0);
-    for (int k = 0; names && k < PATHS; k++) {
-        if (!runs_here(paths[k].name))
+    for (const Path *const *path = paths; names && *path; path++) {
+        if (!(*path)->runs_here())
             continue;
-        PyObject *name = PyUnicode_FromString(paths[k].name);
+        PyObject *name = PyUnicode_FromString((*path)->name);
         if (!name || PyList_Append(names, name) < 0)
             Py_CLEAR(names);
         Py_XDECREF(name);
@@ -377,11 +376,10 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "airlift.codec._kernel", "The compiled coder of the codec ulp.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_compiled", "The compiled coder of the codec ulp.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__kernel(void)
+PyMODINIT_FUNC PyInit__compiled(void)
 {
-    prepare();
     return PyModule_Create(&module);
 }

@@ -1,56 +1,18 @@
-"""Which implementation of the coder runs: the compiled kernel, by vector path, or the NumPy reference.
-
-All of them write the same bytes and refuse the same bytes. The fastest that runs here is the default; the environment
-variable ``AIRLIFT_KERNEL`` (numpy, scalar, neon, avx2, avx512), read by the compiled module, chooses another.
-"""
+"""A path of the compiled kernel, with the results of :mod:`airlift.codec.reference`."""
 
 from dataclasses import dataclass, field
-from importlib import import_module
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 
-from airlift.codec import reference
 from airlift.codec.group import Groups, Model
+from airlift.codec.kernel.operations import Body
 from airlift.codec.payload import Payload
 from airlift.codec.rans import SYMBOLS
 from airlift.codec.scratch import Scratch
 from airlift.codec.table import WRITTEN_TABLES, Tables
 from airlift.codec.unit import Array, Unit
-from airlift.errors import MalformedError, UsageError
-
-try:
-    _compiled: ModuleType | None = import_module("airlift.codec._kernel")
-except ImportError:  # installed without a compiler
-    _compiled = None
-
-Body = bytes | memoryview
-
-
-class Kernel(Protocol):
-    """What an implementation does: see :mod:`airlift.codec.reference`, which is one."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def survey(self, new: Array, base: Array | None, sizes: Array, unit: Unit) -> tuple[Array, Array, Array]:
-        """Return of each group what its scale follows from."""
-
-    def analyse(
-        self, new: Array, base: Array | None, groups: Groups, model: Model
-    ) -> tuple[Array, Array, Body]:
-        """Return contexts and symbols of coded units, their counts, and the raw bits."""
-
-    def fit(self, counts: Array) -> Tables:
-        """Return tables for ``counts[context, symbol]``."""
-
-    def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
-        """Return the states and words of coded units."""
-
-    def read(self, payload: Payload, base: Array | None, out: Array) -> None:
-        """Fill ``out`` with the units of a payload."""
+from airlift.errors import MalformedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,32 +74,3 @@ def _groups(groups: Groups) -> tuple[Array, Array]:
 
 def _model(model: Model) -> tuple[int, int, bool, int, int, int]:
     return model.unit.bits, model.unit.mantissa, model.delta, model.context, model.shift, model.offset
-
-
-def names() -> list[str]:
-    """Return the names of the implementations that run here, the fastest first."""
-    return [*(_compiled.paths() if _compiled is not None else ()), reference.name]
-
-
-def get(name: str) -> Kernel:
-    """Return an implementation by name.
-
-    Raises:
-        UsageError: it does not run here.
-    """
-    if name not in names():
-        raise UsageError(f"the codec has no kernel {name!a} here", expected=" or ".join(names()))
-    return reference if _compiled is None or name == reference.name else Compiled(_compiled, name)
-
-
-def name() -> str:
-    """Return the name of the implementation that is in use."""
-    return DEFAULT.name
-
-
-def _choose() -> Kernel:
-    wanted = _compiled.wanted() if _compiled is not None else ""
-    return get(wanted if wanted in names() else names()[0])
-
-
-DEFAULT: Kernel = _choose()

@@ -3,9 +3,18 @@
  * Coding stays plain: it has a division a unit. Lanes below a whole step go the plain way.
  */
 
+#include "vector.h"
+
+#ifdef NEON
+
 #include <arm_neon.h>
 
-#include "_kernel_vector.h"
+#define TARGET
+
+static int runs_here(void)
+{
+    return 1; /* part of every aarch64 */
+}
 
 /* A map of CONTEXTS bytes in registers. */
 static inline uint8x16x4_t load_map(const uint8_t *map)
@@ -13,7 +22,7 @@ static inline uint8x16x4_t load_map(const uint8_t *map)
     return (uint8x16x4_t){{vld1q_u8(map), vld1q_u8(map + 16), vld1q_u8(map + 32), vld1q_u8(map + 48)}};
 }
 
-static void look_up_neon(const uint8_t *map, int contexts, uint8_t *places, size_t n)
+static void look_up(const uint8_t *map, int contexts, uint8_t *places, size_t n)
 {
     size_t i = 0;
     if (contexts == CONTEXTS) {
@@ -25,8 +34,8 @@ static void look_up_neon(const uint8_t *map, int contexts, uint8_t *places, size
         places[i] = map[places[i]];
 }
 
-/* What map has for the contexts of n 16-bit units of one group; see _kernel_width.h. */
-static void scaled_16_neon(const Model *m, const Unit16 *base, int level, const uint8_t *map, size_t n, uint8_t *out)
+/* What map has for the contexts of n 16-bit units of one group; see width.h. */
+static void scaled_16(const Model *m, const Unit16 *base, int level, const uint8_t *map, size_t n, uint8_t *out)
 {
     const int16x8_t top = vdupq_n_s16((int16_t)(level > 2104 ? 2104 : level < -1 ? -1 : level));
     const int16x8_t right = vdupq_n_s16((int16_t)-m->mantissa), left = vdupq_n_s16((int16_t)m->shift);
@@ -46,7 +55,7 @@ static void scaled_16_neon(const Model *m, const Unit16 *base, int level, const 
         out[i] = scaled_one(m, base[i], level, map);
 }
 
-static size_t find_large_neon(const uint8_t *symbols, size_t n, int from, uint16_t *large)
+static size_t find_large(const uint8_t *symbols, size_t n, int from, uint16_t *large)
 {
     const uint8x16_t direct = vdupq_n_u8((uint8_t)from);
     size_t count = 0, i = 0;
@@ -105,7 +114,7 @@ static inline const Unit16 *advance(uint32_t *at, const uint32_t *entries, const
     return words + count;
 }
 
-static const Unit16 *rans_read_neon(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, Ahead ahead)
+static const Unit16 *rans_read(const uint32_t *looked, uint32_t *states, size_t lanes, const Unit16 *words, const uint8_t *tables, size_t n, uint8_t *out, Ahead ahead)
 {
     const size_t step = lanes < STEP ? lanes : STEP;
     uint32_t entries[STEP];
@@ -122,15 +131,14 @@ static const Unit16 *rans_read_neon(const uint32_t *looked, uint32_t *states, si
     return rans_read_plain(looked, states, lanes, words, tables + first, n - first, out + first, first);
 }
 
-static uint16_t *rans_write_neon(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
+static uint16_t *rans_write(const uint32_t *entries, uint32_t *states, size_t lanes, uint16_t *words, const uint16_t *index, size_t n)
 {
     return rans_write_plain(entries, states, lanes, words, index, n, 0);
 }
 
 #define VECTOR
-#define NAME _neon
-#define TARGET
-#include "_kernel_path.h"
-#undef NAME
-#undef TARGET
-#undef VECTOR
+#include "path.h"
+
+OFFER(neon);
+
+#endif

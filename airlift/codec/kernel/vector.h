@@ -1,8 +1,13 @@
 /* What paths with vectors share, whatever the machine. */
 
+#ifndef KERNEL_VECTOR_H
+#define KERNEL_VECTOR_H
+
+#include "core.h"
+
 enum { STEP = 128 }; /* units that go through each stage together */
 
-/* What map has for the context of a 16-bit unit; see _kernel_width.h. */
+/* What map has for the context of a 16-bit unit; see width.h. */
 static inline uint8_t scaled_one(const Model *m, uint16_t base, int level, const uint8_t *map)
 {
     int e = (base & 0x7fff) >> m->mantissa, c = level - ((e > 1 ? e : 1) << m->shift);
@@ -23,3 +28,5 @@ static inline void fetch(const uint32_t *from, uint32_t *index, size_t n)
             memcpy(index + i, &both, 8);
         }
 }
+
+#endif

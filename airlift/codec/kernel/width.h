@@ -1,6 +1,6 @@
-/* Loops over units of one width (SPEC U4, U6). Included once for each path and width; defines nothing twice.
+/* Loops over units of one width (SPEC U4, U6). Included once for each width by path.h; defines nothing twice.
  *
- * PATH(name) names a function of this path and width, U and S are the unsigned and signed type of a unit, and TARGET
+ * WIDE(name) names a function of this width, U and S are the unsigned and signed type of a unit, and TARGET
  * is the attribute that lets the compiler use the path's instructions. The compiler vectorises most of these loops.
  */
 
@@ -11,14 +11,14 @@
 #define FLIP(m) ((U)((m)->mantissa < 0 ? 0 : LOW_BITS))
 
 /* ord(x): its own inverse. */
-TARGET static inline U PATH(order)(U x, U flip)
+TARGET static inline U WIDE(order)(U x, U flip)
 {
     return (U)(x ^ ((U)(0 - (U)(x >> (WIDTH - 1))) & flip));
 }
 
 #if !defined(VECTOR) || UNIT_BYTES != 2
 /* What map has for the contexts of n units of one group; level is offset + scale. Only floats with a base get here. */
-TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int level, const uint8_t *map, size_t n, uint8_t *restrict out)
+TARGET static void WIDE(scaled)(const Model *m, const U *restrict base, int level, const uint8_t *map, size_t n, uint8_t *restrict out)
 {
     const int mantissa = m->mantissa, shift = m->shift;
 #if UNIT_BYTES <= 2
@@ -39,49 +39,49 @@ TARGET static void PATH(scaled)(const Model *m, const U *restrict base, int leve
         out[i] = (uint8_t)(c > CONTEXTS - 1 ? CONTEXTS - 1 : c);
     }
 #endif
-    JOIN2(look_up, NAME)(map, CONTEXTS, out, n);
+    look_up(map, CONTEXTS, out, n);
 }
 #endif
 
 /* Zigzagged differences. base may be NULL: zero. */
-TARGET static void PATH(differ)(const Model *m, const U *restrict new, const U *restrict base, size_t n, U *restrict out)
+TARGET static void WIDE(differ)(const Model *m, const U *restrict new, const U *restrict base, size_t n, U *restrict out)
 {
     const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0), sign = (U)(m->bits < 8 ? 8 : 0);
     if (!base) {
         for (size_t i = 0; i < n; i++) {
-            U d = (U)((U)((U)(PATH(order)(new[i], flip) & keep) ^ sign) - sign);
+            U d = (U)((U)((U)(WIDE(order)(new[i], flip) & keep) ^ sign) - sign);
             out[i] = (U)((U)(d << 1) ^ (U)(0 - (U)(d >> (WIDTH - 1))));
         }
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        U d = (U)(PATH(order)(new[i], flip) - PATH(order)(base[i], flip));
+        U d = (U)(WIDE(order)(new[i], flip) - WIDE(order)(base[i], flip));
         d = (U)((U)((U)(d & keep) ^ sign) - sign); /* nibbles: extend the sign */
         out[i] = (U)((U)(d << 1) ^ (U)(0 - (U)(d >> (WIDTH - 1))));
     }
 }
 
 /* A unit from a zigzagged difference. */
-TARGET static inline U PATH(apply)(U code, U base, U flip)
+TARGET static inline U WIDE(apply)(U code, U base, U flip)
 {
     U d = (U)((U)(code >> 1) ^ (U)(0 - (U)(code & 1)));
-    return PATH(order)((U)(PATH(order)(base, flip) + d), flip);
+    return WIDE(order)((U)(WIDE(order)(base, flip) + d), flip);
 }
 
 /* Units from symbols as if all were zigzagged differences; the inverse of differ. */
-TARGET static void PATH(restore)(const Model *m, const uint8_t *restrict symbols, const U *restrict base, size_t n, U *restrict out)
+TARGET static void WIDE(restore)(const Model *m, const uint8_t *restrict symbols, const U *restrict base, size_t n, U *restrict out)
 {
     const U flip = FLIP(m), keep = (U)(m->bits < 8 ? 15 : ~(U)0);
     if (base)
         for (size_t i = 0; i < n; i++)
-            out[i] = (U)(PATH(apply)(symbols[i], base[i], flip) & keep);
+            out[i] = (U)(WIDE(apply)(symbols[i], base[i], flip) & keep);
     else
         for (size_t i = 0; i < n; i++)
-            out[i] = (U)(PATH(apply)(symbols[i], 0, flip) & keep);
+            out[i] = (U)(WIDE(apply)(symbols[i], 0, flip) & keep);
 }
 
 /* What the scale of one group follows from; see reference.survey. */
-TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const U *restrict base, size_t n)
+TARGET static Measure WIDE(measure)(const Model *m, const U *restrict new, const U *restrict base, size_t n)
 {
     Measure found = {0, 0, 0};
     const U *powers = base ? base : new;
@@ -103,7 +103,7 @@ TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const
             SUM below = floating ? (SUM)(U)(top - (e > 1 ? e : 1)) : 0;
             SUM steps = 1;
             if (base) {
-                U d = (U)(PATH(order)(new[i], flip) - PATH(order)(base[i], flip));
+                U d = (U)(WIDE(order)(new[i], flip) - WIDE(order)(base[i], flip));
                 d = (U)((U)((U)(d & keep) ^ half) - half);
                 U sign = (U)((S)d >> (WIDTH - 1));
                 U size = (U)((U)(d ^ sign) - sign);
@@ -130,12 +130,12 @@ TARGET static Measure PATH(measure)(const Model *m, const U *restrict new, const
 
 #if UNIT_BYTES > 1
 /* Symbols of zigzagged differences; the raw bits go to the writer. large is scratch for n places. */
-TARGET static void PATH(symbols)(const U *restrict codes, size_t n, uint8_t *restrict out, uint16_t *restrict large, BitWriter *bits)
+TARGET static void WIDE(symbols)(const U *restrict codes, size_t n, uint8_t *restrict out, uint16_t *restrict large, BitWriter *bits)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = (uint8_t)(codes[i] < 255 ? codes[i] : 255);
     const int from = direct(UNIT_BYTES), log = direct_log(UNIT_BYTES);
-    size_t count = JOIN2(find_large, NAME)(out, n, from, large);
+    size_t count = find_large(out, n, from, large);
     for (size_t k = 0; k < count; k++) {
         uint64_t z = codes[large[k]];
         int length = 61 - __builtin_clzll(z); /* floor(log2 z) - 2 */
@@ -145,26 +145,26 @@ TARGET static void PATH(symbols)(const U *restrict codes, size_t n, uint8_t *res
 }
 
 /* Put the units right whose symbols have raw bits. */
-TARGET static void PATH(correct)(const Model *m, Scratch *scratch, const U *base, size_t n, U *out, BitReader *bits)
+TARGET static void WIDE(correct)(const Model *m, Scratch *scratch, const U *base, size_t n, U *out, BitReader *bits)
 {
     const U flip = FLIP(m);
     const int from = direct(UNIT_BYTES), log = direct_log(UNIT_BYTES);
     const uint16_t *large = scratch->large;
     const int enough = UNIT_BYTES < 8 && bits->position / 8 + 4 * n + 8 <= bits->size; /* whatever the lengths are */
-    size_t count = JOIN2(find_large, NAME)(scratch->symbols, n, from, scratch->large);
+    size_t count = find_large(scratch->symbols, n, from, scratch->large);
     BitReader reader = *bits; /* which no unit that is written can be thought to change */
     for (size_t k = 0; k < count; k++) {
         size_t i = large[k];
         int token = scratch->symbols[i] - from, length = (token >> 2) + log - 2;
         uint64_t low = enough ? get_few_bits(&reader, length) : get_bits(&reader, length);
-        out[i] = PATH(apply)((U)((uint64_t)(4 | (token & 3)) << length | low), base ? base[i] : 0, flip);
+        out[i] = WIDE(apply)((U)((uint64_t)(4 | (token & 3)) << length | low), base ? base[i] : 0, flip);
     }
     bits->position = reader.position;
 }
 #endif
 
 /* Floats as they are: the eight bits after the sign, and the rest with the sign as raw bytes. */
-TARGET static void PATH(turn)(const U *restrict units, size_t n, uint8_t *restrict symbols, uint8_t *restrict raw)
+TARGET static void WIDE(turn)(const U *restrict units, size_t n, uint8_t *restrict symbols, uint8_t *restrict raw)
 {
     for (size_t i = 0; i < n; i++) {
         U turned = (U)((U)(units[i] << 1) | (U)(units[i] >> (WIDTH - 1)));
@@ -174,7 +174,7 @@ TARGET static void PATH(turn)(const U *restrict units, size_t n, uint8_t *restri
     }
 }
 
-TARGET static void PATH(unturn)(const uint8_t *restrict symbols, const uint8_t *restrict raw, size_t n, U *restrict out)
+TARGET static void WIDE(unturn)(const uint8_t *restrict symbols, const uint8_t *restrict raw, size_t n, U *restrict out)
 {
     for (size_t i = 0; i < n; i++) {
         U turned = (U)((U)symbols[i] << (WIDTH - 8));

@@ -1,12 +1,11 @@
-/* The coder without Python: types, the plain entropy coder, the paths, and whole blocks. Lengths were checked. */
+/* What all files share: types, bits, the plain entropy coder, and what each file offers. Lengths were checked before. */
+
+#ifndef KERNEL_CORE_H
+#define KERNEL_CORE_H
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define JOINED(a, b, c) a##b##c
-#define JOIN3(a, b, c) JOINED(a, b, c)
-#define JOIN2(a, b) JOIN3(a, b, )
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "little-endian machines only"
@@ -115,7 +114,7 @@ static inline void put_few_bits(BitWriter *bits, uint64_t value, int length)
 }
 
 /* Whether everything was read, and the unused bits are zero. */
-static int at_end(const BitReader *bits)
+static inline int at_end(const BitReader *bits)
 {
     if (bits->size != (bits->position + 7) / 8)
         return 0;
@@ -200,7 +199,7 @@ static inline void draw_near(Ahead *ahead, size_t n)
 }
 
 /* What lies after a tile; where no whole tile follows, the tile itself. */
-static Ahead after(const Tile *tile, size_t size, const Coded *coded)
+static inline Ahead after(const Tile *tile, size_t size, const Coded *coded)
 {
     const Piece *last = tile->piece + tile->pieces - 1;
     size_t next = (last->start + last->count) * size;
@@ -258,20 +257,11 @@ static inline uint32_t counted(const Found *found, size_t k)
     return at[0] + at[COUNTERS] + at[2 * COUNTERS] + at[3 * COUNTERS];
 }
 
-static void learn(Found *found, int contexts)
+static inline void learn(Found *found, int contexts)
 {
     for (size_t c = 0; c < (size_t)contexts; c++)
         while (found->common[c] < 255 && counted(found, c << 8 | found->common[c]) >= COMMON)
             found->common[c]++;
-}
-
-/* Counts by context and symbol: exact of what is rare. */
-static void estimate(const Found *found, int contexts, size_t live, Unit32 *counts)
-{
-    for (size_t k = 0; k < (size_t)SYMBOLS * (size_t)contexts; k++) {
-        uint32_t total = counted(found, k);
-        counts[k] = live >= LARGE && total >= COMMON ? EVERY * total : total + found->others[k];
-    }
 }
 
 /* Count units, given as context << 8 | symbol; neighbours go to different counters, for equal ones would wait for each
@@ -287,113 +277,61 @@ static inline void count(uint32_t *counts, const uint16_t *index, size_t n)
         counts[index[i]]++;
 }
 
-/* -- paths ----------------------------------------------------------------------------------------------------- */
-
-#define NAME _scalar
-#define TARGET
-#include "_kernel_path.h"
-#undef NAME
-#undef TARGET
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define X86
-#include "_kernel_x86.h"
-#elif defined(__aarch64__) && defined(__GNUC__)
-#define NEON
-#include "_kernel_neon.h"
-#endif
+/* -- what an instruction set offers ---------------------------------------------------------------------------- */
 
 typedef struct {
     const char *name;
+    int (*runs_here)(void);
+    /* Fill in of each group what its scale follows from: model, new, base or NULL, sizes, groups; sums, tops, moved. */
     void (*survey)(const Model *, const uint8_t *, const uint8_t *, const Unit32 *, size_t, uint64_t *, uint16_t *, uint8_t *);
+    /* Fill in contexts and symbols, what is counted, and raw bits, whose length is returned: model, groups, new, base or
+     * NULL, coded units; index, found, raw.
+     */
     size_t (*analyse)(const Model *, Groups, const uint8_t *, const uint8_t *, size_t, uint16_t *, Found *, uint8_t *);
+    /* Code a tile from the last unit to the first; returns where the words begin: entries, states, lanes, the end of the
+     * words, index, units.
+     */
     uint16_t *(*write)(const uint32_t *, uint32_t *, size_t, uint16_t *, const uint16_t *, size_t);
+    /* Decode a block; returns NULL or what is wrong: model, block, lookups, states. */
     const char *(*read)(const Model *, Coded, const uint32_t *, uint32_t *);
 } Path;
 
-static const Path paths[] = {
-#ifdef X86
-    {"avx512", survey_avx512, analyse_avx512, rans_write_avx512, read_avx512},
-    {"avx2", survey_avx2, analyse_avx2, rans_write_avx2, read_avx2},
-#elif defined(NEON)
-    {"neon", survey_neon, analyse_neon, rans_write_neon, read_neon},
+#if defined(__x86_64__) && defined(__GNUC__)
+#define X86
+extern const Path path_avx2, path_avx512;
+#elif defined(__aarch64__) && defined(__GNUC__)
+#define NEON
+extern const Path path_neon;
 #endif
-    {"scalar", survey_scalar, analyse_scalar, rans_write_scalar, read_scalar},
-};
-enum { PATHS = sizeof paths / sizeof *paths };
+extern const Path path_scalar;
 
-#include "_kernel_fit.h"
+/* -- whole blocks: blocks.c, fit.c ----------------------------------------------------------------------------- */
 
-/* Once, before anything else. */
-static void prepare(void)
-{
-    fill_logs();
-#ifdef X86
-    __builtin_cpu_init();
-    fill_permutations();
-#endif
-}
+typedef struct {
+    uint32_t row[SYMBOLS][SYMBOLS];
+    int first[SYMBOLS]; /* context of a row */
+    int64_t alone[SYMBOLS], joint[SYMBOLS]; /* joint: with the next row */
+} Rows;
 
-static int runs_here(const char *name)
-{
-#ifdef X86
-    if (!strcmp(name, "avx512"))
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
-    if (!strcmp(name, "avx2"))
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-#elif defined(NEON)
-    if (!strcmp(name, "neon"))
-        return 1; /* part of every aarch64 */
-#endif
-    return !strcmp(name, "scalar");
-}
+/* The paths that the kernel was built with, the fastest first; then NULL. */
+extern const Path *const paths[];
 
-/* -- whole blocks ---------------------------------------------------------------------------------------------- */
+/* A path by its name, NULL if it does not run here. */
+const Path *find_path(const char *name);
+
+/* Counts by context and symbol: exact of what is rare. */
+void estimate(const Found *found, int contexts, size_t live, Unit32 *counts);
+
+/* Tables for counts by context and symbol; returns how many, at most `most`. rows is scratch. */
+int run_fit(const Unit32 *counts, int contexts, int most, Rows *rows, uint8_t *map, Unit16 *frequencies);
 
 /* What an encoder looks up, by context and symbol; see rans_write_plain. */
-static void fill_entries(const Unit16 *frequencies, const uint8_t *map, size_t contexts, uint32_t *entries)
-{
-    for (size_t c = 0; c < contexts; c++) {
-        const Unit16 *f = frequencies + (size_t)map[c] * SYMBOLS;
-        for (uint32_t y = 0, start = 0; y < SYMBOLS; start += f[y++])
-            *entries++ = start << TABLE_BITS | (f[y] ? f[y] - 1u : 0);
-    }
-}
+void fill_entries(const Unit16 *frequencies, const uint8_t *map, size_t contexts, uint32_t *entries);
 
 /* Code units; returns the first of the words, which end at `end` and have as many places before it. */
-static uint16_t *run_write(const Path *path, const uint32_t *entries, const uint16_t *index, size_t units, uint32_t *states, size_t lanes, uint16_t *end)
-{
-    for (size_t k = 0; k < lanes; k++)
-        states[k] = LOW;
-    for (size_t first = (units + TILE - 1) / TILE * TILE; first;) {
-        first -= TILE;
-        end = path->write(entries, states, lanes, end, index + first, units - first < TILE ? units - first : TILE);
-    }
-    return end;
-}
-
-/* What a decoder looks up, by table and slot: slot - start, the symbol from bit 11, frequency - 1 from bit 20. */
-static void fill_looked(const Unit16 *f, int tables, uint32_t *looked)
-{
-    for (int t = 0; t < tables; t++)
-        for (uint32_t y = 0; y < SYMBOLS; y++, f++)
-            for (uint32_t k = 0; k < *f; k++)
-                *looked++ = (*f - 1u) << 20 | y << TABLE_BITS | k;
-}
+uint16_t *run_write(const Path *path, const uint32_t *entries, const uint16_t *index, size_t units, uint32_t *states, size_t lanes, uint16_t *end);
 
 /* Decode a block; NULL, or what is wrong. looked has room for the tables, and `lanes` states after it. */
-static const char *run_read(const Path *path, const Model *m, const Coded *coded, const Unit16 *frequencies, int tables, uint32_t *looked)
-{
-    uint32_t *states = looked + (size_t)tables * TOTAL;
-    fill_looked(frequencies, tables, looked);
-    for (size_t k = 0; k < coded->lanes; k++)
-        if ((states[k] = coded->states[k]) < LOW)
-            return "an ulp block starts with an impossible state";
-    const char *wrong = path->read(m, *coded, looked, states);
-    for (size_t k = 0; !wrong && k < coded->lanes; k++)
-        if (states[k] != LOW)
-            wrong = "an ulp block's words do not end where they should";
-    return wrong;
-}
+const char *run_read(const Path *path, const Model *m, const Coded *coded, const Unit16 *frequencies, int tables, uint32_t *looked);
+
+#endif
