@@ -162,18 +162,20 @@ def test_a_rotten_baseline(tmp_path: Path, used: Counter[str]) -> None:
 
 
 def test_a_base_that_no_manifest_names(tmp_path: Path, used: Counter[str]) -> None:
-    """Content whose release was collected since is known by its SHA-512 alone: that decides."""
+    """It is no content of the baseline (SPEC 6.2-5): refused before anything is read."""
     low, place, data = site(tmp_path), says(enclave("one", tmp_path), "sha256"), b"of a release of long ago"
     path = at_rest(place, data)
     path.parent.mkdir(exist_ok=True)
+    overwrite(path, data)
     made = forge.describe(low, "assistant@2", files=[NEW], bases=[data])
     blocks = [Block(0, 0, len(data), 1, 0, (Source(0, 0, len(data)),), b""), forge.raw(0, 24, NEW[24:])]
     paths = forge.publish(low, made, forge.packed(*blocks), tmp_path / "evil")
-    overwrite(path, data)
-    attempt(place, paths, DigestError, 3)
-    overwrite(path, data.upper())
-    assert attempt(place, paths, BaselineDamagedError, 5).expected == path.name
-    assert used == {"sha256": 2, "sha512": 2}
+    attempt(place, paths, MalformedError, 3)
+    assert not used
+
+
+def test_content_that_no_manifest_names_is_known_by_its_name() -> None:
+    assert Expected("sha256", {"a" * 128: "b" * 64}).of("c" * 128) == ("sha512", "c" * 128)
 
 
 def test_a_file_that_is_built_from_one_of_the_same_bundle(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def parse_file_digest(detail: Any, what: str) -> str | None:
         MalformedError: it is no digest that files can be verified with.
     """
     found: str | None = detail.get("file_digest", SHA512)
-    if found not in {None, SHA512, SHA256}:
+    if found not in (None, SHA512, SHA256):
         raise MalformedError(f"{what}: 'file_digest' is unknown", found=ascii(found)[:40])
     return found
 
