@@ -9,12 +9,6 @@ from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
-from airlift.high.emergency import Emergency
-from airlift.high.enclave import open_enclave
-from airlift.high.import_ import import_
-from airlift.high.inspect import inspect as inspect_volumes
-from airlift.high.plan import plan as plan_import
-from airlift.high.prove import prove
 
 SHOWN_MISSING = 20
 MAX_WORKERS = 4
@@ -24,6 +18,8 @@ MAX_WORKERS = 4
 @command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")
 def inspect(run: Run, volumes: options.Volumes) -> Answer:
     """Show what volumes claim to be: no trust is needed, nothing is proven, nothing changes."""
+    from airlift.high.inspect import inspect as inspect_volumes
+
     data = to_data(inspect_volumes(volumes))
     run.say("nothing of this is verified: it is what the medium says of itself")
     return Answer(data, lambda page: _render(page, data))
@@ -32,12 +28,18 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
 @command(app.high, "plan", "airlift high plan /media/disc1 /media/disc2")
 def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show what an import would install and activate, and all that policy has against it; nothing changes."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.plan import plan as plan_import
+
     return _planned(run, plan_import(open_enclave(enclave), volumes, run.now))
 
 
 @command(app.high, "verify", "airlift high verify /media/disc1 /media/disc2")
 def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Prove everything that can be proven without changing state: signatures, inventory, and every chunk's digest."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.prove import prove
+
     result = prove(open_enclave(enclave), volumes, run.now, progress=run.progress)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
@@ -72,6 +74,11 @@ def import_volumes(
 
     Volumes come in any order and may come in several runs: what was verified is kept.
     """
+    from airlift.high.emergency import Emergency
+    from airlift.high.enclave import open_enclave
+    from airlift.high.import_ import import_
+    from airlift.high.plan import plan as plan_import
+
     opened = open_enclave(enclave)
     if not insecure_expired and (reason is not None or key):
         raise UsageError("--reason and --key belong to --insecure-expired")

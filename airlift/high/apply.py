@@ -10,7 +10,6 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError, NoSpaceError
 from airlift.high.enclave import Enclave
-from airlift.high.rebuild import rebuild
 from airlift.high.verified import VerifiedBundle
 from airlift.progress import Progress
 
@@ -111,6 +110,8 @@ def apply(
     todo = {item.sha512 for item in needed if not (built / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
     if todo:
+        from airlift.high.rebuild import rebuild
+
         _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
         stage_chunks(enclave, verified)
         files.make_folder(built)

@@ -11,10 +11,8 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, NotHeldError
 from airlift.high.apply import needed_bases
 from airlift.high.enclave import Enclave, Operator
-from airlift.high.rebuild import rebuild
 from airlift.high.recover import recover
 from airlift.high.sources import digest_file
-from airlift.high.verify import verify
 from airlift.progress import Progress, silent
 
 
@@ -56,6 +54,9 @@ def repair(
         NotHeldError: the volumes are not of a committed bundle.
         ContentDamagedError: something is damaged that the bundle does not hold.
     """
+    from airlift.high.rebuild import rebuild
+    from airlift.high.verify import verify
+
     with nullcontext() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
