@@ -74,7 +74,7 @@ def _provenance() -> None:
 
 
 GROUPS: dict[str, Callable[[], object]] = {
-    "doctor": lambda: importlib.import_module("airlift.cli.doctor"),
+    "doctor": lambda: importlib.import_module("airlift.cli.machine"),
     "keys": lambda: importlib.import_module("airlift.cli.keys"),
     "low": _low,
     "high": _high,

@@ -1,4 +1,4 @@
-"""``airlift doctor``: is this machine fit for the work? Everything that is claimed was tried just now."""
+"""Is this machine fit for the work? Everything that is claimed was tried just now."""
 
 import hashlib
 import importlib.metadata
@@ -9,21 +9,19 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import zstandard
 from cryptography.hazmat.backends.openssl import backend
 
 from airlift import __version__, files
-from airlift.cli import app, options
-from airlift.cli.command import Answer, command
-from airlift.cli.output import Page, size, to_data
-from airlift.cli.session import Run
+from airlift.cli.output import size
 from airlift.cli.trial import trial
 from airlift.codec import kernel, registry
 from airlift.codec.block import Codec, Effort
 from airlift.codec.kernel import selftest
-from airlift.errors import AirliftError, DigestError, SignatureError, UncheckedError
+from airlift.errors import AirliftError, DigestError, SignatureError
 from airlift.trust import keys
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -57,36 +55,20 @@ class Finding:
     detail: str
 
 
-@command(app.root, "doctor", "airlift doctor", "airlift doctor --format json")
-def doctor(
-    run: Run, *, depot: options.Depot = options.DEPOT, enclave: options.Enclave = options.ENCLAVE
-) -> Answer:
-    """Check this machine: versions, algorithms, space, clock, permissions, optional parts.
+def findings(now: datetime, folders: dict[str, Path]) -> list[Finding]:
+    """Try everything that airlift needs: versions, algorithms, space, clock, permissions, optional parts.
 
-    Exit code 7 if something that airlift needs does not work; warnings do not change the exit code.
+    ``folders`` are depot and enclave, which need not exist.
     """
-    findings = [
+    return [
         *_versions(),
         *_algorithms(),
         *_codecs(),
         *_extras(),
-        *_space({"depot": depot, "enclave": enclave}),
-        *_clock(run),
-        *_permissions({"depot": depot, "enclave": enclave}),
+        *_space(folders),
+        *_clock(now),
+        *_permissions(folders),
     ]
-    data = {
-        "checks": to_data(findings),
-        "warnings": sum(finding.status == WARN for finding in findings),
-        "failures": sum(finding.status == FAIL for finding in findings),
-    }
-    if data["failures"]:
-        raise UncheckedError(
-            "this machine is not fit for airlift",
-            found="; ".join(f"{f.name}: {f.detail}" for f in findings if f.status == FAIL),
-            hint="install the locked versions of the libraries, then run `airlift doctor` again",
-            data=data,
-        )
-    return Answer(data, lambda page: _render(page, findings))
 
 
 def _versions() -> Iterator[Finding]:
@@ -195,9 +177,9 @@ def _existing(folder: Path) -> Path:
     return path
 
 
-def _clock(run: Run) -> Iterator[Finding]:
-    sane = FIRST_YEAR <= run.now.year <= LAST_YEAR
-    yield Finding("clock", "time", OK if sane else WARN, f"{run.now:%Y-%m-%d %H:%M:%S} UTC")
+def _clock(now: datetime) -> Iterator[Finding]:
+    sane = FIRST_YEAR <= now.year <= LAST_YEAR
+    yield Finding("clock", "time", OK if sane else WARN, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _permissions(folders: dict[str, Path]) -> Iterator[Finding]:
@@ -217,9 +199,3 @@ def _permissions(folders: dict[str, Path]) -> Iterator[Finding]:
             "others may write here" if shared else "writable" if writable else "not writable by this user"
         )
         yield Finding("permissions", name, WARN if shared or not writable else OK, detail)
-
-
-def _render(page: Page, findings: list[Finding]) -> None:
-    page.table(
-        ["area", "check", "status", "detail"], [(f.area, f.name, f.status, f.detail) for f in findings]
-    )

@@ -9,11 +9,6 @@ from airlift.cli import app, operator, options
 from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import Page, marking, to_data
 from airlift.cli.session import Run
-from airlift.high.approve import approve as approve_release
-from airlift.high.attest import attest as attest_files
-from airlift.high.enclave import open_enclave
-from airlift.high.receipt import receipt as state_receipt
-from airlift.trust.keys import load_signer
 
 
 @command(app.high, "attest", "airlift high attest scan.intoto.json custody.intoto.json")
@@ -32,6 +27,8 @@ def attest(
 
     Each must be signed by a key that policy or a root names.
     """
+    from airlift.high.attest import attest as attest_files
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     data = {**to_data(attest_files(opened, file, operator=acting, dry_run=dry_run)), "dry_run": dry_run}
 
@@ -71,6 +68,10 @@ def approve(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Approve an installed release as one of the people whom policy asks for."""
+    from airlift.high.approve import approve as approve_release
+    from airlift.high.enclave import open_enclave
+    from airlift.trust.keys import load_signer
+
     opened, ask = open_enclave(enclave), options.passphrase(run, passphrase_file, passphrase_fd)
     acting, signer = operator.of_enclave(run, opened, ask), load_signer(key, ask)
     result = approve_release(
@@ -92,6 +93,8 @@ def receipt(
 
     It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
     """
+    from airlift.high.receipt import receipt as state_receipt
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     data = to_data(state_receipt(opened, operator=acting, output=output))
 

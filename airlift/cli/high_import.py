@@ -1,6 +1,6 @@
 """``airlift high``: look at volumes, plan, verify, import."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,14 +9,9 @@ from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
-from airlift.high.emergency import Emergency
-from airlift.high.enclave import open_enclave
-from airlift.high.expected import NOT_CNSA
-from airlift.high.import_ import ImportResult, import_
-from airlift.high.inspect import inspect as inspect_volumes
-from airlift.high.plan import plan as plan_import
-from airlift.high.prove import prove
-from airlift.ledger.entries.imports import SHA256
+
+if TYPE_CHECKING:
+    from airlift.high.import_ import ImportResult
 
 SHOWN_MISSING = 20
 MAX_WORKERS = 4
@@ -26,6 +21,8 @@ MAX_WORKERS = 4
 @command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")
 def inspect(run: Run, volumes: options.Volumes) -> Answer:
     """Show what volumes claim to be: no trust is needed, nothing is proven, nothing changes."""
+    from airlift.high.inspect import inspect as inspect_volumes
+
     data = to_data(inspect_volumes(volumes))
     run.say("nothing of this is verified: it is what the medium says of itself")
     return Answer(data, lambda page: _render(page, data))
@@ -34,12 +31,18 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
 @command(app.high, "plan", "airlift high plan /media/disc1 /media/disc2")
 def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show what an import would install and activate, and all that policy has against it; nothing changes."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.plan import plan as plan_import
+
     return _planned(run, plan_import(open_enclave(enclave), volumes, run.now))
 
 
 @command(app.high, "verify", "airlift high verify /media/disc1 /media/disc2")
 def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Prove everything that can be proven without changing state: signatures, inventory, and every chunk's digest."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.prove import prove
+
     result = prove(open_enclave(enclave), volumes, run.now, progress=run.progress)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
@@ -74,6 +77,11 @@ def import_volumes(
 
     Volumes come in any order and may come in several runs: what was verified is kept.
     """
+    from airlift.high.emergency import Emergency
+    from airlift.high.enclave import open_enclave
+    from airlift.high.import_ import import_
+    from airlift.high.plan import plan as plan_import
+
     opened = open_enclave(enclave)
     if not insecure_expired and (reason is not None or key):
         raise UsageError("--reason and --key belong to --insecure-expired")
@@ -107,12 +115,15 @@ def _tell_recovered(run: Run, steps: tuple[str, ...]) -> None:
         run.say(f"recovered from an interrupted command: {step}")
 
 
-def _tell_digest(run: Run, result: ImportResult) -> None:
+def _tell_digest(run: Run, result: "ImportResult") -> None:
+    from airlift.high.expected import NOT_CNSA
+    from airlift.ledger.entries.imports import SHA256
+
     if result.file_digest == SHA256:
         run.warn(f"policy: {NOT_CNSA}")
 
 
-def _planned(run: Run, result: ImportResult, **more: Any) -> Answer:
+def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
     _tell_digest(run, result)
     for objection in result.objections:
         run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")

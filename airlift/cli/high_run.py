@@ -9,14 +9,6 @@ from airlift.cli import app, operator, options
 from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import Page, size, to_data
 from airlift.cli.session import Run
-from airlift.high.activate import activate as activate_release
-from airlift.high.check import check as check_content
-from airlift.high.check import repair
-from airlift.high.enclave import open_enclave
-from airlift.high.gc import gc as collect
-from airlift.high.rollback import rollback as roll_back
-from airlift.high.status import listing
-from airlift.high.status import status as enclave_status
 
 
 @command(app.high, "activate", "airlift high activate assistant@2026.11.1")
@@ -30,6 +22,8 @@ def activate(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Make an installed release the active one, as a whole and at once, if policy allows it."""
+    from airlift.high.activate import activate as activate_release
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = activate_release(opened, release, operator=acting, dry_run=dry_run)
     return answer({**to_data(result), "dry_run": dry_run})
@@ -51,6 +45,8 @@ def rollback(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Return to the release that was active before, or to a named one; policy is asked again."""
+    from airlift.high.rollback import rollback as roll_back
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     planned = roll_back(opened, to, operator=acting, dry_run=True)
     if dry_run or planned.already:
@@ -62,6 +58,9 @@ def rollback(
 @command(app.high, "status", "airlift high status", "airlift high status --format json")
 def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show what is active, installed and trusted, and what should be looked at."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.status import status as enclave_status
+
     data = to_data(enclave_status(open_enclave(enclave), run.now))
 
     def render(page: Page) -> None:
@@ -83,6 +82,9 @@ def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
 @command(app.high, "list", "airlift high list")
 def list_(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show the installed releases and their components, oldest import first."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.status import listing
+
     del run
     releases: list[dict[str, Any]] = to_data(listing(open_enclave(enclave)))
 
@@ -114,6 +116,10 @@ def check(
     dry_run: options.DryRun = False,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
+    from airlift.high.check import check as check_content
+    from airlift.high.check import repair
+    from airlift.high.enclave import open_enclave
+
     if not repair_from:
         return _checked(to_data(check_content(open_enclave(enclave), run.progress)))
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
@@ -140,6 +146,8 @@ def gc(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Remove releases that are no longer kept for roll back: the only command that deletes."""
+    from airlift.high.gc import gc as collect
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = collect(opened, keep, operator=acting, dry_run=True)
     if not dry_run and (result.removed or result.files or result.staged_bytes):

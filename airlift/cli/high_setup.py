@@ -1,19 +1,17 @@
 """``airlift high``: enrol an enclave, and keep its policy."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airlift.cli import app, operator, options
 from airlift.cli.command import Answer, command
-from airlift.cli.keys import grouped
-from airlift.cli.output import to_data
+from airlift.cli.output import grouped, to_data
 from airlift.cli.session import Run
-from airlift.high.enclave import Operator, open_enclave
-from airlift.high.enrol import enrol, root_fingerprint
-from airlift.high.policy import PolicyDocument, load_document, set_policy
-from airlift.trust.keys import load_signer
+
+if TYPE_CHECKING:
+    from airlift.high.policy import PolicyDocument
 
 URI = "pkcs11:"
 
@@ -45,6 +43,10 @@ def init(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
+    from airlift.high.enclave import Operator
+    from airlift.high.enrol import enrol
+    from airlift.trust.keys import load_signer
+
     expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
@@ -66,6 +68,8 @@ def init(
 
 def _compared(run: Run, root: Path, *, yes: bool) -> str:
     """Return the fingerprint of a root that a person has compared."""
+    from airlift.high.enrol import root_fingerprint
+
     found = root_fingerprint(root)
     run.say(f"the fingerprint of {root} is:")
     run.say(f"  {grouped(found)}")
@@ -80,6 +84,9 @@ def _compared(run: Run, root: Path, *, yes: bool) -> str:
 @command(app.policy, "show", "airlift high policy show")
 def show(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show the policy in force, as the ledger recorded it."""
+    from airlift.high.enclave import open_enclave
+    from airlift.high.policy import load_document
+
     del run
     opened = open_enclave(enclave)
     document = load_document(opened, opened.state())
@@ -97,12 +104,14 @@ def set_(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Put a policy in force; the change is an entry in the ledger."""
+    from airlift.high.policy import set_policy
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     document = set_policy(opened, file, operator=acting, dry_run=dry_run)
     return _policy(document, dry_run=dry_run)
 
 
-def _policy(document: PolicyDocument, **more: Any) -> Answer:
+def _policy(document: "PolicyDocument", **more: Any) -> Answer:
     text = document.data.decode()
     data = {
         "digest": document.digest,

@@ -3,32 +3,25 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airlift.cli import app, options, passphrase
 from airlift.cli.command import Answer, command
-from airlift.cli.output import Page
+from airlift.cli.output import Page, grouped
 from airlift.cli.session import Run
 from airlift.errors import AirliftError, ExistsError
-from airlift.files import read_bounded
-from airlift.trust import keys
-from airlift.trust.keys import PublicKey
 
-BLOCK = 8  # digits that a person reads in one go
+if TYPE_CHECKING:
+    from airlift.trust.keys import PublicKey
 
 
 class Scheme(StrEnum):
     """Signature schemes of :data:`airlift.trust.keys.SCHEMES`."""
 
-    ml_dsa_87 = keys.ML_DSA_87
-    ecdsa_p384 = keys.ECDSA_P384
-
-
-def grouped(fingerprint: str) -> str:
-    """Return a fingerprint in blocks of BLOCK digits, to be read aloud."""
-    return " ".join(fingerprint[i : i + BLOCK] for i in range(0, len(fingerprint), BLOCK))
+    ml_dsa_87 = "ml-dsa-87"
+    ecdsa_p384 = "ecdsa-p384"
 
 
 @command(
@@ -57,6 +50,8 @@ def generate(
 
     Nothing is ever overwritten. Only the .pub file is meant to leave the machine.
     """
+    from airlift.trust import keys
+
     _refuse_existing(out, name)
     secret = passphrase.new(run, passphrase_file, passphrase_fd, none=no_passphrase)
     signer = keys.generate(scheme.value)
@@ -84,6 +79,8 @@ def show(
 
     The fingerprint (SHA-384) is what two people read to each other over another channel than the file's own.
     """
+    from airlift.trust import keys
+
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     found = [
         _facts(
@@ -102,15 +99,18 @@ def _refuse_existing(folder: Path, name: str) -> None:
 
 
 def _is_private(file: str) -> bool:
+    from airlift.files import read_bounded
+    from airlift.trust.keys import MAX_KEY_FILE_BYTES
+
     if file.startswith("pkcs11:"):
         return True
     try:
-        return b"PRIVATE KEY-----" in read_bounded(os.path.realpath(file), keys.MAX_KEY_FILE_BYTES)
+        return b"PRIVATE KEY-----" in read_bounded(os.path.realpath(file), MAX_KEY_FILE_BYTES)
     except AirliftError:
         return False  # loading it as a public key says what is wrong
 
 
-def _facts(file: str, key: PublicKey) -> dict[str, Any]:
+def _facts(file: str, key: "PublicKey") -> dict[str, Any]:
     return {"file": file, "scheme": key.scheme, "key_id": key.key_id, "fingerprint": key.fingerprint}
 
 

@@ -11,8 +11,6 @@ from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
-from airlift.low import attest as attesting
-from airlift.low.depot import open_depot
 
 
 class Kind(StrEnum):
@@ -54,6 +52,9 @@ def attest(
     It goes along with every bundle of the release that is made from now on. Whose word counts is for the enclave's
     policy to say.
     """
+    from airlift.low import attest as attesting
+    from airlift.low.depot import open_depot
+
     opened = open_depot(depot)
     if import_ is not None:
         if kind is not None or predicate is not None or key:

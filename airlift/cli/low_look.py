@@ -2,18 +2,16 @@
 
 from airlift.cli import app, options
 from airlift.cli.command import Answer, command
-from airlift.cli.keys import grouped
-from airlift.cli.output import Page, size, to_data
+from airlift.cli.output import Page, grouped, size, to_data
 from airlift.cli.session import Run
-from airlift.low.depot import open_depot
-from airlift.low.listing import listing
-from airlift.low.log import log as depot_log
-from airlift.low.status import status as depot_status
 
 
 @command(app.low, "status", "airlift low status")
 def status(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
     """Show authorities and expiries, what waits for signatures, and what should be looked at."""
+    from airlift.low.depot import open_depot
+    from airlift.low.status import status as depot_status
+
     data = to_data(depot_status(open_depot(depot), run.now))
 
     def render(page: Page) -> None:
@@ -44,6 +42,9 @@ def status(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
 @command(app.low, "list", "airlift low list")
 def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
     """Show releases, bundles that may still be imported, and enclaves; oldest first."""
+    from airlift.low.depot import open_depot
+    from airlift.low.listing import listing
+
     del run
     data = to_data(listing(open_depot(depot)))
 
@@ -61,6 +62,9 @@ def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
 @command(app.low, "log", "airlift low log")
 def log(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
     """Show what was done to the depot, oldest first."""
+    from airlift.low.depot import open_depot
+    from airlift.low.log import log as depot_log
+
     del run
     events = to_data(depot_log(open_depot(depot)))
     return Answer(

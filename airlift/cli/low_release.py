@@ -1,7 +1,7 @@
 """``airlift low``: gather a release, and collect its signatures."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,10 +9,9 @@ from airlift.cli import app, options
 from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import Page, size, to_data
 from airlift.cli.session import Run
-from airlift.low.depot import MARKER, Depot, open_depot
-from airlift.low.hub import fetch as fetch_repo
-from airlift.low.release import release as make_release
-from airlift.low.sign import sign as sign_change
+
+if TYPE_CHECKING:
+    from airlift.low.depot import Depot
 
 
 @command(
@@ -39,6 +38,8 @@ def fetch(
     ] = None,
 ) -> Answer:
     """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit."""
+    from airlift.low.hub import fetch as fetch_repo
+
     result = fetch_repo(repo, revision, include, cache, run.progress)
 
     def render(page: Page) -> None:
@@ -67,6 +68,9 @@ def release(
 
     Signed at once with the keys that are given; published when the threshold is met.
     """
+    from airlift.low.depot import open_depot
+    from airlift.low.release import release as make_release
+
     result = make_release(
         open_depot(depot),
         manifest,
@@ -112,6 +116,8 @@ def sign(
     Below the threshold the exit code is 0 and `published` is false. Without a depot, --import FILE --export FILE
     signs a change that was exported elsewhere.
     """
+    from airlift.low.sign import sign as sign_change
+
     result = sign_change(
         _depot_if_any(depot, alone=import_ is not None and export is not None),
         what,
@@ -126,8 +132,10 @@ def sign(
     return Answer(data, lambda page: _render(page, data))
 
 
-def _depot_if_any(folder: Path, *, alone: bool) -> Depot | None:
+def _depot_if_any(folder: Path, *, alone: bool) -> "Depot | None":
     """Return the depot, or None where a signer works on an exported change alone."""
+    from airlift.low.depot import MARKER, open_depot
+
     if alone and not (folder / MARKER).exists():
         return None
     return open_depot(folder)

@@ -6,17 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from airlift import codec
 from airlift.cli import app, explained, options
 from airlift.cli.command import Answer, answer, command
 from airlift.cli.output import Page, marking, size, to_data
 from airlift.cli.session import Run
-from airlift.low.bundle import bundle as make_bundle
-from airlift.low.check import check as check_volumes
-from airlift.low.depot import open_depot
-from airlift.low.renew import renew as make_renewal
-from airlift.low.withdraw import withdraw as withdraw_bundle
-from airlift.trust.keys import load_signer
 
 MAX_WORKERS = 8
 
@@ -81,6 +74,11 @@ def bundle(
 
     Say with --from which release it holds; without it the bundle is complete.
     """
+    from airlift.codec import Effort as Coding
+    from airlift.low.bundle import bundle as make_bundle
+    from airlift.low.depot import open_depot
+    from airlift.trust.keys import load_signer
+
     result = make_bundle(
         open_depot(depot),
         release,
@@ -91,7 +89,7 @@ def bundle(
         medium=options.medium(volume_size, max_file_size),
         workers=options.threads(workers, MAX_WORKERS),
         check=check,
-        effort=codec.Effort[effort.name.upper()],
+        effort=Coding[effort.name.upper()],
         explain=explain,
         now=run.now,
         dry_run=dry_run,
@@ -122,6 +120,10 @@ def renew(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Write a bundle without chunks: fresh metadata, roots and revocations."""
+    from airlift.low.depot import open_depot
+    from airlift.low.renew import renew as make_renewal
+    from airlift.trust.keys import load_signer
+
     result = make_renewal(
         open_depot(depot),
         output=output,
@@ -149,6 +151,10 @@ def withdraw(
 
     Enclaves learn of it with the next bundle or renewal.
     """
+    from airlift.low.depot import open_depot
+    from airlift.low.withdraw import withdraw as withdraw_bundle
+    from airlift.trust.keys import load_signer
+
     signer = load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd))
     result = withdraw_bundle(open_depot(depot), bundle, signer=signer, now=run.now, dry_run=dry_run)
     return answer({**to_data(result), "dry_run": dry_run})
@@ -167,6 +173,9 @@ def check(
     ] = None,
 ) -> Answer:
     """Read again what was written or burnt, before it leaves: every byte against its digest."""
+    from airlift.low.check import check as check_volumes
+    from airlift.low.depot import open_depot
+
     opened = open_depot(depot) if depot is not None else None
     result = check_volumes(volumes, depot=opened, progress=run.progress)
     if result.missing:

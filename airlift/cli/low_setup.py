@@ -8,14 +8,9 @@ import typer
 
 from airlift.cli import app, options
 from airlift.cli.command import Answer, answer, command
-from airlift.cli.keys import grouped
-from airlift.cli.output import Page, to_data
+from airlift.cli.output import Page, grouped, to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
-from airlift.low.depot import open_depot
-from airlift.low.enrol import enrol as enrol_enclave
-from airlift.low.init import init as make_depot
-from airlift.low.rotate import rotate as rotate_role
 
 MAX_DAYS = 36_500
 
@@ -67,6 +62,8 @@ def init(
     Prints the fingerprint of root.json, which the high side compares out of band. Members who gave only a public key
     sign later with `airlift low sign`.
     """
+    from airlift.low.init import init as make_depot
+
     result = make_depot(
         depot,
         root=root_key,
@@ -123,6 +120,9 @@ def rotate(
 
     The bundler is listed by root and release authority, so both sign its rotation.
     """
+    from airlift.low.depot import open_depot
+    from airlift.low.rotate import rotate as rotate_role
+
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     result = rotate_role(
         open_depot(depot),
@@ -149,6 +149,9 @@ def enrol(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
+    from airlift.low.depot import open_depot
+    from airlift.low.enrol import enrol as enrol_enclave
+
     return answer(
         enrol_enclave(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
     )

@@ -3,11 +3,14 @@
 import getpass
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airlift.cli import options
 from airlift.cli.session import Run
-from airlift.high.enclave import Enclave, Operator, open_enclave
-from airlift.trust.keys import Passphrase, load_signer
+
+if TYPE_CHECKING:
+    from airlift.high.enclave import Enclave, Operator
+    from airlift.trust.keys import Passphrase
 
 MAX_ACTOR = 64
 
@@ -24,21 +27,26 @@ def actor() -> str:
 
 def enter(
     run: Run, enclave: Path, passphrase_file: Path | None, passphrase_fd: int | None
-) -> tuple[Enclave, Operator]:
+) -> "tuple[Enclave, Operator]":
     """Return the enclave of a folder, and its operator.
 
     Raises:
         NotHeldError: there is no enclave.
         KeyUnavailableError: its ledger key cannot be used.
     """
+    from airlift.high.enclave import open_enclave
+
     opened = open_enclave(enclave)
     return opened, of_enclave(run, opened, options.passphrase(run, passphrase_file, passphrase_fd))
 
 
-def of_enclave(run: Run, enclave: Enclave, ask: Passphrase) -> Operator:
+def of_enclave(run: Run, enclave: "Enclave", ask: "Passphrase") -> "Operator":
     """Return the operator of an enclave that exists.
 
     Raises:
         KeyUnavailableError: its ledger key cannot be used.
     """
+    from airlift.high.enclave import Operator
+    from airlift.trust.keys import load_signer
+
     return Operator(actor(), load_signer(enclave.ledger_key, ask), run.now)

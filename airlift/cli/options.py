@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,9 @@ from airlift.bundle import layout
 from airlift.bundle.layout import Medium
 from airlift.cli import passphrase as passphrases
 from airlift.cli.session import Run
-from airlift.trust.keys import Passphrase, Signer, load_signer
+
+if TYPE_CHECKING:
+    from airlift.trust.keys import Passphrase, Signer
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
@@ -89,15 +91,17 @@ def medium(volume_size: str | None, max_file_size: str | None) -> Medium:
     )
 
 
-def passphrase(run: Run, file: Path | None, descriptor: int | None) -> Passphrase:
+def passphrase(run: Run, file: Path | None, descriptor: int | None) -> "Passphrase":
     """Return what is asked for the passphrases of encrypted keys."""
     return passphrases.source(run, file, descriptor)
 
 
-def signers(keys: list[str], ask: Passphrase) -> list[Signer]:
+def signers(keys: list[str], ask: "Passphrase") -> "list[Signer]":
     """Load private keys, in order.
 
     Raises:
         KeyUnavailableError: one is missing, is no private key, or does not open.
     """
+    from airlift.trust.keys import load_signer
+
     return [load_signer(key, ask) for key in keys]

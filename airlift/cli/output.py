@@ -1,7 +1,7 @@
 """Results for people and for scripts: the JSON envelope, tables, and the cleaning of text that others wrote.
 
 Names, notes and paths may come from a manifest or a medium, so nothing reaches a terminal before :func:`clean` made
-it printable, and rich never sees a plain string that it could take for markup.
+it printable.
 """
 
 import dataclasses
@@ -10,20 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, TextIO
-
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
+from typing import TYPE_CHECKING, Any, TextIO
 
 from airlift.bundle.fields import format_time
+from airlift.cli.plain import Plain
 from airlift.shown import clean
+
+if TYPE_CHECKING:
+    from airlift.cli.terminal import Terminal
 
 ENVELOPE = 1
 LISTED = 20
 DIGITS = 32  # of a digest in a table; JSON has all of them
-_WIDE = 100_000  # columns when nobody looks: lines are never folded in a pipe
+BLOCK = 8  # digits of a fingerprint that a person reads in one go
 
 
 def to_data(value: Any) -> Any:
@@ -72,6 +71,11 @@ def size(count: int | None) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{scaled:.1f} {unit} ({count})"
 
 
+def grouped(fingerprint: str) -> str:
+    """Return a fingerprint in blocks of BLOCK digits, to be read aloud."""
+    return " ".join(fingerprint[i : i + BLOCK] for i in range(0, len(fingerprint), BLOCK))
+
+
 def marking(document: Mapping[str, Any]) -> str:
     """Return a marking as people write it: ``SECRET//NOFORN``."""
     return "//".join([document["level"], *document["caveats"]])
@@ -91,44 +95,32 @@ def cell(value: Any) -> str:
 
 
 class Page:
-    """The answer for people: facts, tables, trees and lines, written to one stream as plain aligned text."""
+    """The answer for people: facts, tables, trees and lines, drawn on a terminal and plain everywhere else."""
 
-    __slots__ = ("console", "stream")
+    __slots__ = ("_sheet",)
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        width = None if stream.isatty() else _WIDE
-        self.console = Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+        self._sheet = _sheet(stream)
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line."""
-        self._print(Text(clean(text), style=style))
+        self._sheet.line(clean(text), style)
 
     def facts(self, rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         """Write labels and their values, one pair a line."""
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for label, value in rows.items() if isinstance(rows, Mapping) else rows:
-            if (label, value) == ("dry_run", False):
-                continue  # only a dry run needs saying
-            table.add_row(Text(clean(label).replace("_", " "), style="dim"), Text(cell(value)))
-        self._print(table)
+        pairs = rows.items() if isinstance(rows, Mapping) else rows
+        said = [pair for pair in pairs if pair != ("dry_run", False)]  # only a dry run needs saying
+        self._sheet.grid([(clean(label).replace("_", " "), cell(value)) for label, value in said])
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write a table with a line of headers; the cells of a row match them."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for header in headers:
-            table.add_column(Text(header.replace("_", " ")), overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell(value)) for value in row))
-        self._print(table)
+        self._sheet.table(
+            [header.replace("_", " ") for header in headers], [[cell(value) for value in row] for row in rows]
+        )
 
     def tree(self, label: str, branches: Iterable[Any]) -> None:
         """Write a tree; a branch is a pair of its label and its own branches."""
-        root = Tree(Text(clean(label)), guide_style="dim")
-        _grow(root, branches)
-        self._print(root)
+        self._sheet.tree(clean(label), _cleaned(branches))
 
     def records(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Write objects of the same shape as a table under their own keys, digests cut to DIGITS."""
@@ -144,22 +136,21 @@ class Page:
             self.line(key.replace("_", " "), style="bold")
             self.records(value)
 
-    def _print(self, what: RenderableType) -> None:
-        if self.stream.isatty():
-            self.console.print(what)
-            return
-        with self.console.capture() as capture:
-            self.console.print(what)
-        self.stream.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines() or [""]))
+
+def _sheet(stream: TextIO) -> "Terminal | Plain":
+    if not stream.isatty():
+        return Plain(stream)
+    from airlift.cli import terminal
+
+    return terminal.Terminal(stream)
 
 
 def _shortened(key: str, value: Any) -> Any:
     return value[:DIGITS] if key in {"digest", "fingerprint"} and isinstance(value, str) else value
 
 
-def _grow(tree: Tree, branches: Iterable[Any]) -> None:
-    for label, below in branches:
-        _grow(tree.add(Text(clean(label))), below)
+def _cleaned(branches: Iterable[Any]) -> list[tuple[str, list[Any]]]:
+    return [(clean(label), _cleaned(below)) for label, below in branches]
 
 
 def _is_records(value: Any) -> bool:

@@ -5,16 +5,19 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airlift import files
 from airlift.cli.session import Run
 from airlift.errors import KeyUnavailableError, UsageError
-from airlift.trust.keys import Passphrase
+
+if TYPE_CHECKING:
+    from airlift.trust.keys import Passphrase
 
 MAX_BYTES = 64 << 10
 
 
-def source(run: Run, file: Path | None, descriptor: int | None) -> Passphrase:
+def source(run: Run, file: Path | None, descriptor: int | None) -> "Passphrase":
     """Return what is asked for the passphrase of an encrypted key.
 
     A file or descriptor holds one passphrase per line, one for each encrypted key in the order of the command; the
@@ -70,7 +73,7 @@ def _ask(run: Run, question: str) -> bytes:
         return b""
 
 
-def _from_lines(data: bytes, what: str) -> Passphrase:
+def _from_lines(data: bytes, what: str) -> "Passphrase":
     lines = [line.rstrip(b"\r") for line in data.split(b"\n")]
     while lines and not lines[-1]:
         lines.pop()

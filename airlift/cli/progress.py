@@ -1,12 +1,12 @@
 """Progress on stderr: bars on a terminal, now and then a plain line elsewhere."""
 
 import time
-from typing import TextIO
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, TextIO
 
 from airlift.shown import clean
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 FIRST_LINE = 2.0  # seconds: quick work says nothing
 INTERVAL = 10.0  # seconds between plain lines
@@ -18,6 +18,9 @@ class Bars:
     __slots__ = ("_progress", "_tasks")
 
     def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,10 +12,11 @@ from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, to_data
 from airlift.cli.session import Format, Run
 from airlift.errors import UsageError
-from airlift.high import provenance
-from airlift.high.enclave import Enclave, open_enclave
-from airlift.high.provenance import Grounds
 from airlift.ledger.entries.registry import TYPES
+
+if TYPE_CHECKING:
+    from airlift.high.enclave import Enclave
+    from airlift.high.provenance import Grounds
 
 SHOWN_DIGITS = 16
 LIMIT, PERIODS = 200, 10
@@ -48,6 +49,8 @@ def show(
     run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
 ) -> Answer:
     """Show one thing and what it comes from directly."""
+    from airlift.high.enclave import open_enclave
+
     return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=False)
 
 
@@ -61,6 +64,8 @@ def trace(
     run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
 ) -> Answer:
     """Show the whole lineage: files, sources, bases, deltas, bundles, signers, attestations, ledger entries."""
+    from airlift.high.enclave import open_enclave
+
     return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=True)
 
 
@@ -73,6 +78,9 @@ def at(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Show what was active then."""
+    from airlift.high import provenance
+    from airlift.high.enclave import open_enclave
+
     opened = open_enclave(enclave)
     found = provenance.at(opened, moment(time))
     (period,) = to_data(found.periods)
@@ -98,6 +106,9 @@ def during(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Show everything that ran while a component was active: each period, and all that was active in it."""
+    from airlift.high import provenance
+    from airlift.high.enclave import open_enclave
+
     opened = open_enclave(enclave)
     found = provenance.during(opened, component, limit)
     data = {"component": component, "periods": to_data(found.periods), "more": found.more}
@@ -133,6 +144,9 @@ def history(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Show what happened, entry by entry, oldest first."""
+    from airlift.high import provenance
+    from airlift.high.enclave import open_enclave
+
     opened = open_enclave(enclave)
     found = provenance.history(
         opened,
@@ -169,6 +183,9 @@ def where(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Show every entry that mentions something; for a key or its holder, that is all that came in through it."""
+    from airlift.high import provenance
+    from airlift.high.enclave import open_enclave
+
     opened = open_enclave(enclave)
     found = provenance.where(opened, subject, types=[str(item) for item in type_], limit=limit)
     brought = provenance.brought(found.entries)
@@ -202,10 +219,10 @@ def moment(text: str) -> datetime:
 
 def _answer(
     run: Run,
-    enclave: Enclave,
+    enclave: "Enclave",
     data: dict[str, Any],
     render: Callable[[Page], None],
-    grounds: Grounds,
+    grounds: "Grounds",
     *,
     prove: bool,
 ) -> Answer:
@@ -217,7 +234,9 @@ def _answer(
             "a proof goes into a JSON answer",
             hint="say `--prove --format json > answer.json`, then `airlift-verify answer.json`",
         )
-    return Answer({**data, "proof": provenance.prove(enclave, grounds)}, render)
+    from airlift.high.provenance import prove as proof_of
+
+    return Answer({**data, "proof": proof_of(enclave, grounds)}, render)
 
 
 def _tell_more(run: Run, *, more: bool) -> None:
@@ -244,7 +263,9 @@ def _span(data: dict[str, Any]) -> dict[str, str | None]:
     }
 
 
-def _lineage(run: Run, enclave: Enclave, subject: str, *, prove: bool, deep: bool) -> Answer:
+def _lineage(run: Run, enclave: "Enclave", subject: str, *, prove: bool, deep: bool) -> Answer:
+    from airlift.high import provenance
+
     found = provenance.trace(enclave, subject)
     nodes: list[dict[str, Any]] = to_data(found.nodes)
     if not deep:

@@ -8,7 +8,6 @@ from airlift.cli import app, options
 from airlift.cli.command import Answer, command
 from airlift.cli.output import Page, size, to_data
 from airlift.cli.session import Run
-from airlift.high.enclave import open_enclave
 
 
 @command(
@@ -35,7 +34,8 @@ def changes(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Show what a release changed, by component and file; with --tensors how many numbers, and by how much."""
-    from airlift.high import changes as looking  # noqa: PLC0415 - it needs NumPy, which other questions do not
+    from airlift.high import changes as looking
+    from airlift.high.enclave import open_enclave
 
     found = looking.changes(
         open_enclave(enclave),

@@ -8,14 +8,9 @@ import typer
 
 from airlift.cli import app, options
 from airlift.cli.command import Answer, answer, command
-from airlift.cli.keys import grouped
-from airlift.cli.output import to_data
+from airlift.cli.output import grouped, to_data
 from airlift.cli.session import Run
 from airlift.errors import UsageError
-from airlift.high import assess, provenance
-from airlift.high.enclave import open_enclave
-from airlift.high.provenance import Grounds
-from airlift.trust.keys import load_public, load_signer
 
 Kept = Annotated[
     list[Path],
@@ -79,6 +74,11 @@ def verify(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Prove that the record was not changed: every entry, the tree, every checkpoint's signature."""
+    from airlift.high import assess, provenance
+    from airlift.high.enclave import open_enclave
+    from airlift.high.provenance import Grounds
+    from airlift.trust.keys import load_public
+
     key = load_public(public_key) if public_key is not None else None
     proof = {}
     if ledger is not None:
@@ -121,6 +121,10 @@ def witness(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Countersign the newest checkpoint, after checking that nothing which the witness saw before has changed."""
+    from airlift.high import assess
+    from airlift.high.enclave import open_enclave
+    from airlift.trust.keys import load_signer
+
     signer = load_signer(key, options.passphrase(run, passphrase_file, passphrase_fd))
     shown = name or f"witness-{signer.public.key_id[:16]}"
     result = assess.witness(
@@ -140,6 +144,9 @@ def checkpoint(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Write the newest checkpoint, to be kept elsewhere: only against it does a history that was rewritten show."""
+    from airlift.high import assess
+    from airlift.high.enclave import open_enclave
+
     del run
     return answer(assess.keep_checkpoint(open_enclave(enclave), output))
 
@@ -152,6 +159,9 @@ def backup(
     enclave: options.Enclave = options.ENCLAVE,
 ) -> Answer:
     """Write a copy of the ledger's database as of one instant; docs/backup.md tells how to restore it."""
+    from airlift.high import assess
+    from airlift.high.enclave import open_enclave
+
     del run
     return answer(assess.backup(open_enclave(enclave), output))
 
@@ -183,8 +193,11 @@ def export(
     intoto: every attestation as it was signed. cyclonedx (1.6) and spdx (3.0.1): the bill of materials of a release.
     oscal: assessment results that map the record's evidence to controls of SP 800-53.
     """
+    from airlift.high.enclave import open_enclave
+
     if kind is not Kind.ledger:
-        from airlift.high import exports  # noqa: PLC0415 - what questions do not need
+        from airlift.high import exports
+        from airlift.trust.keys import load_public
 
         written = exports.export(
             open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls,
@@ -196,6 +209,8 @@ def export(
             "the ledger is exported whole, with every checkpoint",
             hint="give the witness's key to `airlift-verify --witness`; leave --release and --controls out",
         )
+    from airlift.high import assess
+
     result = assess.export_ledger(open_enclave(enclave), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
@@ -219,7 +234,9 @@ def report(
 
     It needs nothing from anywhere, runs no scripts, prints well, and bears the marking.
     """
-    from airlift.high import exports  # noqa: PLC0415 - what questions do not need
+    from airlift.high import exports
+    from airlift.high.enclave import open_enclave
+    from airlift.trust.keys import load_public
 
     keys = [load_public(path) for path in witness]
     return answer(

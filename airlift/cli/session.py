@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.text import Text
-
 from airlift.cli import output
 from airlift.cli.progress import Bars, Lines
 from airlift.errors import AirliftError, UsageError
@@ -123,9 +120,9 @@ class Run:
         self.pause()
         shown = clean(text)
         if self.err.isatty():
-            Console(file=self.err, soft_wrap=True, markup=False, highlight=False).print(
-                Text(shown, style=style)
-            )
+            from airlift.cli import terminal
+
+            terminal.say(self.err, shown, style)
         else:
             self.err.write(f"{shown}\n")
 

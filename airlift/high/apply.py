@@ -12,7 +12,6 @@ from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError, NoSpaceError
 from airlift.high.enclave import Enclave
 from airlift.high.expected import Expected
-from airlift.high.rebuild import rebuild
 from airlift.high.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
@@ -142,6 +141,8 @@ def apply(
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
     if todo:
+        from airlift.high.rebuild import rebuild
+
         _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
         stage_chunks(enclave, verified)
         files.make_folder(folder)

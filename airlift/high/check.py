@@ -13,9 +13,7 @@ from airlift.high.apply import needed_bases, staging_folder
 from airlift.high.enclave import Enclave, Operator
 from airlift.high.expected import Expected
 from airlift.high.expected import load as load_expected
-from airlift.high.rebuild import rebuild
 from airlift.high.recover import recover
-from airlift.high.verify import verify
 from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, silent
 
@@ -59,6 +57,9 @@ def repair(
         NotHeldError: the volumes are not of a committed bundle.
         ContentDamagedError: something is damaged that the bundle does not hold.
     """
+    from airlift.high.rebuild import rebuild
+    from airlift.high.verify import verify
+
     with nullcontext() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)

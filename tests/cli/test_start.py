@@ -1,0 +1,104 @@
+"""A fast start: what each verb loads, in names and numbers; seconds would depend on the machine.
+
+Every library below takes longer to load than most verbs work. A verb loads those that it needs to do what it says,
+and no others (docs/decisions/011-what-is-loaded-when.md).
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airlift.cli import app
+from airlift.cli.keys import Scheme
+from airlift.trust import keys
+from tests.cli.conftest import World
+
+LIBRARIES = {
+    "cryptography",
+    "jsonschema",
+    "numpy",
+    "packaging",
+    "rich",
+    "securesystemslib",
+    "sqlite3",
+    "tuf",
+    "urllib3",
+    "yaml",
+    "zstandard",
+}
+RUN = """
+import sys
+from airlift.cli.main import main
+code = main(sys.argv[1:])
+print(*sorted(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
+DECLARATIONS = (
+    "import sys\nfrom airlift.cli import app\napp.declare()\nprint(*sorted(sys.modules), file=sys.stderr)"
+)
+
+KEYS = {"cryptography", "securesystemslib"}
+RECORD = KEYS | {"jsonschema", "sqlite3", "yaml"}
+SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
+
+# What each verb may load: libraries, and how many modules of airlift.
+VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
+    ("--help",): ({"rich"}, 25),  # rich draws it
+    ("--version",): (set(), 25),
+    ("keys", "show", "keys/ledger.pub"): (KEYS, 30),
+    ("low", "status"): (KEYS, 50),
+    ("low", "list"): (KEYS, 55),
+    ("low", "log"): (KEYS, 40),
+    ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
+    ("high", "inspect", "VOLUMES"): (set(), 35),
+    ("high", "status"): (RECORD | {"packaging"}, 60),
+    ("high", "list"): (RECORD | {"packaging"}, 60),
+    ("high", "policy", "show"): (RECORD | {"packaging"}, 60),
+    ("high", "check"): (RECORD, 60),
+    ("high", "plan", "VOLUMES"): (SIGNED, 85),
+    ("high", "verify", "VOLUMES"): (SIGNED, 85),
+    ("provenance", "show", "guard"): (RECORD, 60),
+    ("provenance", "trace", "guard"): (RECORD, 60),
+    ("provenance", "at", "2999-01-01"): (RECORD, 60),
+    ("provenance", "during", "guard"): (RECORD, 60),
+    ("provenance", "where", "guard"): (RECORD, 60),
+    ("provenance", "history"): (RECORD, 60),
+    ("provenance", "changes", "demo@1"): (RECORD | {"numpy"}, 75),
+    ("provenance", "verify"): (RECORD, 60),
+}
+
+
+def loaded(*arguments: str, cwd: Path) -> set[str]:
+    """Return the modules that a Python has after it ran these arguments."""
+    done = subprocess.run(
+        [sys.executable, "-c", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_a_verb_loads_what_it_needs(prepared_running: World, verb: tuple[str, ...]) -> None:
+    """Every verb loaded what all verbs of its group need: ``high status`` tuf and NumPy, ``--help`` NumPy."""
+    allowed, most = VERBS[verb]
+    volumes = tuple(map(str, prepared_running.volumes("alpha-2")))
+    words = [w for word in verb for w in (volumes if word == "VOLUMES" else (word,))]
+    modules = loaded(RUN, *words, cwd=prepared_running.folder)
+    assert LIBRARIES & modules <= allowed
+    own = {name for name in modules if name.partition(".")[0] == "airlift"}
+    assert len(own) <= most, sorted(own)
+
+
+def test_declaring_every_command_loads_no_library(tmp_path: Path) -> None:
+    assert LIBRARIES & loaded(DECLARATIONS, cwd=tmp_path) == set()
+
+
+def test_every_group_is_measured() -> None:
+    assert {verb[0] for verb in VERBS if not verb[0].startswith("-")} == set(app.GROUPS) - {"doctor"}
+
+
+def test_the_schemes_are_those_of_the_keys() -> None:
+    """The command line names them itself, so that it need not load what makes keys."""
+    assert [scheme.value for scheme in Scheme] == list(keys.SCHEMES)
