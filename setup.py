@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-KERNEL = Path("airlift/codec/kernel")
+KERNEL = Path("airlift/codec/ulp/kernel")
 
 
 class Wheel(bdist_wheel):

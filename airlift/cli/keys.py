@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airlift.cli import app, options, passphrase
-from airlift.cli.command import Answer, command
-from airlift.cli.output import Page, grouped
-from airlift.cli.session import Run
+from airlift.cli.frame import app, options, passphrase
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import Page, grouped
+from airlift.cli.frame.session import Run
 from airlift.errors import AirliftError, ExistsError
 
 if TYPE_CHECKING:
-    from airlift.trust.keys import PublicKey
+    from airlift.trust.keys.key import PublicKey
 
 
 class Scheme(StrEnum):
-    """Signature schemes of :data:`airlift.trust.keys.SCHEMES`."""
+    """Signature schemes of :data:`airlift.trust.keys.key.SCHEMES`."""
 
     ml_dsa_87 = "ml-dsa-87"
     ecdsa_p384 = "ecdsa-p384"
@@ -50,7 +50,7 @@ def generate(
 
     Nothing is ever overwritten. Only the .pub file is meant to leave the machine.
     """
-    from airlift.trust import keys
+    from airlift.trust.keys import key as keys
 
     _refuse_existing(out, name)
     secret = passphrase.new(run, passphrase_file, passphrase_fd, none=no_passphrase)
@@ -79,7 +79,7 @@ def show(
 
     The fingerprint (SHA-384) is what two people read to each other over another channel than the file's own.
     """
-    from airlift.trust import keys
+    from airlift.trust.keys import key as keys
 
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     found = [
@@ -100,7 +100,7 @@ def _refuse_existing(folder: Path, name: str) -> None:
 
 def _is_private(file: str) -> bool:
     from airlift.files import read_bounded
-    from airlift.trust.keys import MAX_KEY_FILE_BYTES
+    from airlift.trust.keys.key import MAX_KEY_FILE_BYTES
 
     if file.startswith("pkcs11:"):
         return True

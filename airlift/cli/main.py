@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import typer
 
-from airlift.cli.app import declare, root
-from airlift.cli.command import Answer, write
-from airlift.cli.session import Format, Run
+from airlift.cli.frame.app import declare, root
+from airlift.cli.frame.command import Answer, write
+from airlift.cli.frame.session import Format, Run
 from airlift.errors import AirliftError, NoSpaceError, StorageError, UncheckedError, UsageError
 
 LIBRARY_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")

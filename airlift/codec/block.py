@@ -8,7 +8,7 @@ import numpy as np
 
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
-from airlift.tensors.hint import Hint
+from airlift.tensors.matching.hint import Hint
 
 MAX_LENGTH = 16 << 20
 MAX_SOURCE_LENGTH = 32 << 20

@@ -6,18 +6,18 @@ What ``ulp`` would take follows from its counts, without writing anything. Of th
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from airlift.codec import ulp
-from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
-from airlift.codec.lowrank import LOWRANK
-from airlift.codec.narrow import NARROW
-from airlift.codec.plain import EQUAL, RAW
-from airlift.codec.planes import PLANES
-from airlift.codec.ulp import ULP, Plan
-from airlift.codec.unit import NIBBLE, unit_of
-from airlift.codec.zstd import ZSTD
+from airlift.codec.plain.copies import EQUAL, RAW
+from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.zstd import ZSTD
+from airlift.codec.predict.adapter import ADAPTER
+from airlift.codec.predict.lowrank import LOWRANK
+from airlift.codec.predict.narrow import NARROW
+from airlift.codec.ulp import ulp
+from airlift.codec.ulp.ulp import ULP, Plan
+from airlift.codec.ulp.unit import NIBBLE, unit_of
 from airlift.tensors.element import Element
-from airlift.tensors.hint import Adapter, Hint
+from airlift.tensors.matching.hint import Adapter, Hint
 
 TRIED = (PLANES, ZSTD)
 WINDOW = 64 << 10

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from airlift.codec.adapter import ADAPTER
 from airlift.codec.block import Buffer, Codec, Context, admit, check_limits, view
-from airlift.codec.lowrank import LOWRANK
-from airlift.codec.narrow import NARROW
-from airlift.codec.plain import EQUAL, RAW
-from airlift.codec.planes import PLANES
-from airlift.codec.ulp import ULP
-from airlift.codec.zstd import ZSTD
+from airlift.codec.plain.copies import EQUAL, RAW
+from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.zstd import ZSTD
+from airlift.codec.predict.adapter import ADAPTER
+from airlift.codec.predict.lowrank import LOWRANK
+from airlift.codec.predict.narrow import NARROW
+from airlift.codec.ulp.ulp import ULP
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 

@@ -15,7 +15,7 @@ from airlift.ledger.entries.read import file_digest, read
 from airlift.ledger.entries.switch import ActivateCommit, ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.policy.judge import is_within_ceiling
-from airlift.trust.statement import STATING
+from airlift.trust.statements.statement import STATING
 
 FILE = "controls.yaml"
 SCHEMA = "controls.schema.json"

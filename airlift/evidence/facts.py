@@ -13,7 +13,7 @@ from airlift.ledger.entries.registry import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.policy.document import Policy
 from airlift.policy.votes import Said, votes
-from airlift.trust.statement import STATING
+from airlift.trust.statements.statement import STATING
 
 
 @dataclass(frozen=True, slots=True)

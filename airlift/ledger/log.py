@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from airlift.errors import KeyUnavailableError, LedgerError, UncheckedError
-from airlift.ledger import checkpoint, note, store, tree
+from airlift.ledger import checkpoint, database, note, tree
 from airlift.ledger import entry as entries_
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.proof import Proof
 from airlift.ledger.terms import terms
-from airlift.trust.keys import PublicKey, Signer
+from airlift.trust.keys.key import PublicKey, Signer
 
 BATCH = 256
 CONTENT_BYTES = 16
@@ -32,7 +32,7 @@ def create(path: Path, origin: str, signer: Signer) -> None:
         ExistsError: ``path`` exists.
     """
     empty = checkpoint.sign(Checkpoint(checkpoint.check_origin(origin), 0, tree.EMPTY_ROOT), signer)
-    store.create(path, {"origin": origin.encode(), "public_key": signer.public.pem()}, 0, empty)
+    database.create(path, {"origin": origin.encode(), "public_key": signer.public.pem()}, 0, empty)
 
 
 def open_log(path: Path, origin: str, *, writable: bool = False, key: PublicKey | None = None) -> "Log":
@@ -45,7 +45,7 @@ def open_log(path: Path, origin: str, *, writable: bool = False, key: PublicKey 
         LedgerError: it belongs to another enclave or key, or contradicts its newest checkpoint.
         RecoveryNeededError: read-only, and an interrupted transaction waits to be undone by the next writer.
     """
-    connection = store.connect(path, writable=writable)
+    connection = database.connect(path, writable=writable)
     try:
         log = Log(connection, path, origin, writable=writable)
         log.check_key(key or log.public)
@@ -245,7 +245,7 @@ class Log:
             NoSpaceError: the disk is full; nothing was appended.
         """
         self._check_writer(signer)
-        with store.guarded(self.path, writing=True), store.transaction(self._connection):
+        with database.guarded(self.path, writing=True), database.transaction(self._connection):
             head = self.head()
             frontier, added = tree.frontier_of(self.node, head.size), []
             for index, draft in enumerate(drafts, head.size):
@@ -263,7 +263,7 @@ class Log:
         The witness vouches that the log only grew: call :meth:`check_kept` with its previous checkpoint first.
         """
         self._check_writer(None)
-        with store.guarded(self.path, writing=True), store.transaction(self._connection):
+        with database.guarded(self.path, writing=True), database.transaction(self._connection):
             size, data = self.head().size, self.checkpoint()
             signed = checkpoint.countersign(data, name, witness)
             if signed != data:
@@ -314,7 +314,7 @@ class Log:
         if self._connection.in_transaction:
             yield
             return
-        with store.guarded(self.path, writing=False):
+        with database.guarded(self.path, writing=False):
             self._connection.execute("BEGIN")
             try:
                 self._connection.execute("SELECT COUNT(*) FROM meta").fetchone()  # takes the lock
@@ -336,7 +336,7 @@ class Log:
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT; text comes as bytes."""
-        with store.guarded(self.path, writing=False):
+        with database.guarded(self.path, writing=False):
             return self._connection.execute(statement, values).fetchall()
 
     def _meta(self, name: str) -> bytes:

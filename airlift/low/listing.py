@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from airlift.low import attestations, known, outstanding, signing
-from airlift.low.depot import Depot
-from airlift.low.known import Acknowledged
-from airlift.trust.statement import STATING, Statement
+from airlift.low.authority import signing
+from airlift.low.depot import attestations, outstanding
+from airlift.low.depot import enclaves as known
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.enclaves import Acknowledged
+from airlift.trust.statements.statement import STATING, Statement
 
 PUBLISHED, PENDING, DROPPED = "published", "pending", "dropped"
 

@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airlift import files
-from airlift.low import known, signing
-from airlift.low.depot import Depot
-from airlift.low.signing import Change
-from airlift.trust import bundling, change, metadata, repository, roles, root
-from airlift.trust.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.roles import BUNDLER, Document
-from airlift.trust.store import encode
+from airlift.low.authority import signing
+from airlift.low.authority.signing import Change
+from airlift.low.depot import enclaves as known
+from airlift.low.depot.depot import Depot
+from airlift.trust.tuf import bundling, change, metadata, repository, roles, root
+from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.metadata_store import encode
+from airlift.trust.tuf.roles import BUNDLER, Document
 
 WARN_DAYS = 30
 

@@ -18,7 +18,7 @@ from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 from airlift.media.inventory import take_inventory
-from airlift.trust import carried
+from airlift.trust.tuf import carried
 
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256

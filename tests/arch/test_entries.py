@@ -17,7 +17,7 @@ WORDS = frozenset(name for name in TYPES if "-" not in name)
 CALLS = {"append": 0, "last": 0, "Draft": 0, "record": 1, "entries": None, "history": None, "where": None}
 """Calls that take a type of entry: where (every one of :data:`TAKING` besides)."""
 TAKING = ("type", "types", "kind")
-OTHER_LOG = ("airlift.low", "airlift.cli.doctor")
+OTHER_LOG = ("airlift.low", "airlift.cli.doctor.findings")
 """The depot's log and the findings of `doctor` have a ``detail`` of their own."""
 
 

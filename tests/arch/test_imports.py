@@ -20,7 +20,7 @@ NETWORK = {
     "urllib",
     "urllib3",
 }
-NETWORK_ROOM = "airlift.low.hub"
+NETWORK_ROOM = "airlift.low.release.hub"
 PARSERS_OF_ADDRESSES = {"urllib.parse"}  # pure text: opens nothing
 
 # Extras: never imported by loading a module, so that airlift works without them.
@@ -127,10 +127,10 @@ def test_the_standalone_verifier_imports_nothing_of_airlift() -> None:
 @pytest.mark.parametrize(
     ("rule", "name", "source"),
     [
-        (network, "airlift.low.hub", "def f():\n    import huggingface_hub\n"),
-        (network, "airlift.trust.keys", "from urllib.parse import unquote\nimport urllib.parse\n"),
+        (network, "airlift.low.release.hub", "def f():\n    import huggingface_hub\n"),
+        (network, "airlift.trust.keys.key", "from urllib.parse import unquote\nimport urllib.parse\n"),
         (network, "airlift.high.returns", "from airlift.bundle import requests\n"),
-        (optional, "airlift.trust.keys", "def f():\n    import pkcs11\n"),
+        (optional, "airlift.trust.keys.key", "def f():\n    import pkcs11\n"),
         (unsafe, "airlift.tensors", "import json\n"),
         (unknown, "airlift.cli", "import importlib\nimportlib.import_module('airlift.low')\n"),
         (impure, "airlift.high.receive", "open('x')\n"),
@@ -146,11 +146,11 @@ def test_good_examples(rule: Rule, name: str, source: str) -> None:
     ("rule", "name", "source"),
     [
         (network, "airlift.high.receive", "def f():\n    import huggingface_hub\n"),
-        (network, "airlift.low.release", "from urllib import request\n"),
-        (network, "airlift.low.release", "import urllib.request\n"),
-        (network, "airlift.low.release", "import importlib\nimportlib.import_module('socket')\n"),
-        (optional, "airlift.low.hub", "import huggingface_hub\n"),
-        (optional, "airlift.trust.keys", "try:\n    import pkcs11\nexcept ImportError:\n    pass\n"),
+        (network, "airlift.low.release.make", "from urllib import request\n"),
+        (network, "airlift.low.release.make", "import urllib.request\n"),
+        (network, "airlift.low.release.make", "import importlib\nimportlib.import_module('socket')\n"),
+        (optional, "airlift.low.release.hub", "import huggingface_hub\n"),
+        (optional, "airlift.trust.keys.key", "try:\n    import pkcs11\nexcept ImportError:\n    pass\n"),
         (unsafe, "airlift.tensors", "def f():\n    from pickle import loads\n"),
         (unknown, "airlift.cli", "def f(name):\n    __import__(name)\n"),
         (impure, "airlift.policy", "from datetime import datetime\ndatetime.now()\n"),

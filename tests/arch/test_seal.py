@@ -57,12 +57,12 @@ def _defines(module: Module) -> bool:
 @pytest.mark.parametrize(
     "source",
     [
-        "from airlift.high.verified import SEAL\n",
-        "from airlift.high.verified import SEAL as key\n",
-        "from airlift.high.verified import *\n",
-        "from airlift.high import verified\nverified.SEAL\n",
-        "from airlift.high import verified\ngetattr(verified, 'SEAL')\n",
-        "def f():\n    from airlift.high.verified import SEAL\n",
+        "from airlift.high.verification.verified import SEAL\n",
+        "from airlift.high.verification.verified import SEAL as key\n",
+        "from airlift.high.verification.verified import *\n",
+        "from airlift.high.verification import verified\nverified.SEAL\n",
+        "from airlift.high.verification import verified\ngetattr(verified, 'SEAL')\n",
+        "def f():\n    from airlift.high.verification.verified import SEAL\n",
     ],
 )
 def test_ways_to_name_it_are_found(source: str) -> None:
@@ -78,7 +78,11 @@ def test_ways_to_make_one_are_found(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["from airlift.high.verified import VerifiedBundle\n", "def f(bundle: VerifiedBundle): pass\n"]
+    "source",
+    [
+        "from airlift.high.verification.verified import VerifiedBundle\n",
+        "def f(bundle: VerifiedBundle): pass\n",
+    ],
 )
 def test_using_one_is_allowed(source: str) -> None:
     assert not [*names(parse(source)), *makes(parse(source))]

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from airlift.codec import kernel, reference, ulp
 from airlift.codec.block import Rows
+from airlift.codec.ulp import kernel, reference, ulp
 from airlift.tensors.element import Element
-from airlift.tensors.match import FileSpans, match
-from airlift.tensors.segment import blocks
-from airlift.tensors.tiling import spans
+from airlift.tensors.formats.tiling import spans
+from airlift.tensors.matching.match import FileSpans, match
+from airlift.tensors.matching.segment import blocks
 from tests.support.tensors import weights
 
 ROUNDS = 5

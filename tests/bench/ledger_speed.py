@@ -17,12 +17,12 @@ from typing import Any
 from airlift.bundle import manifest
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
-from airlift.high import assess, provenance
-from airlift.high.enclave import Enclave
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.record import assess, provenance
 from airlift.ledger import export, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
-from airlift.trust.keys import FileSigner, generate
+from airlift.trust.keys.key import FileSigner, generate
 from airlift.verify import main as verify_alone
 from tests.bench.machine import describe
 from tests.support import facts

@@ -12,7 +12,7 @@ import numpy as np
 import zstandard
 
 import airlift
-from airlift.codec import kernel
+from airlift.codec.ulp import kernel
 
 READING_SECONDS = 0.5
 VERSIONS = {"zstd": ("--version",), "xdelta3": ("-V",), "sha512sum": ("--version",)}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airlift.trust import keys
+from airlift.trust.keys import key as keys
 from tests.bench.pairs import Pair
 from tests.bench.peers import compare
 from tests.bench.process import Cost, run

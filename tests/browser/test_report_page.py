@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from airlift.evidence import report
 from airlift.evidence.facts import Facts
+from airlift.evidence.report import report
 from tests.browser.driver import Browser, browser
 from tests.conftest import find_file
 from tests.support.facts import component, facts
-from tests.unit.test_evidence_exports import CASES, rich
-from tests.unit.test_evidence_report import hostile
+from tests.unit.evidence.documents.test_exports import CASES, rich
+from tests.unit.evidence.report.test_report import hostile
 
 WIDTHS = (390, 1280)
 PAGES: dict[str, Callable[[], Facts]] = {**CASES, "hostile": hostile, "sixty components": lambda: many(60)}

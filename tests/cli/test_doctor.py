@@ -42,7 +42,7 @@ def test_doctor_warns_about_a_shared_folder_and_an_open_umask(tmp_path: Path) ->
 
 def test_doctor_fails_on_a_library_that_accepts_forgeries(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.trust.keys as keys\nkeys.PublicKey.verify = lambda *_: None\n"
+        "import airlift.trust.keys.key as keys\nkeys.PublicKey.verify = lambda *_: None\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)
@@ -51,7 +51,7 @@ def test_doctor_fails_on_a_library_that_accepts_forgeries(tmp_path: Path) -> Non
 
 
 WRONG_KERNEL = """
-import airlift.codec.kernel as kernel
+import airlift.codec.ulp.kernel as kernel
 
 class Wrong:
     def paths(self):
@@ -90,7 +90,7 @@ def test_doctor_warns_of_a_kernel_that_is_wrong(tmp_path: Path) -> None:
 
 def test_doctor_fails_where_numpy_is_wrong_too(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.codec.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
+        "import airlift.codec.ulp.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from airlift.cli import progress
-from airlift.cli.output import Page, cell, envelope, size, to_data
-from airlift.cli.session import Run, Verbosity
+from airlift.cli.frame import progress
+from airlift.cli.frame.output import Page, cell, envelope, size, to_data
+from airlift.cli.frame.session import Run, Verbosity
 from airlift.progress import silent
 from airlift.shown import clean
 from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
@@ -95,7 +95,7 @@ def test_debug_shows_the_traceback_and_only_then(tmp_path: Path) -> None:
 def test_a_bug_is_exit_1_with_a_hint_and_no_traceback(tmp_path: Path) -> None:
     """An unforeseen exception: planted with a module that Python imports at start."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.trust.keys as keys\n"
+        "import airlift.trust.keys.key as keys\n"
         "def broken(*_):\n    raise KeyError('\\x1b[31msurprise')\n"
         "keys.generate = broken\n"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from airlift.cli.app import declare, root
+from airlift.cli.frame.app import declare, root
 from tests.cli.transcript import airlift, inside
 
 COMMON = ("--format", "--quiet", "--verbose", "--no-progress")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.trust.keys import load_public, load_signer
+from airlift.trust.keys.key import load_public, load_signer
 from tests.cli.transcript import airlift, inside, tree
 
 

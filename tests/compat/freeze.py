@@ -20,29 +20,30 @@ from typing import Any
 import yaml
 
 from airlift.bundle.layout import Medium
-from airlift.cli.output import to_data
+from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
-from airlift.high import assess
-from airlift.high.activate import activate
-from airlift.high.approve import approve
-from airlift.high.attest import attest as attest_high
-from airlift.high.enclave import Enclave, Operator, open_enclave
-from airlift.high.enrol import enrol, root_fingerprint
-from airlift.high.gc import gc
-from airlift.high.import_ import import_
-from airlift.high.policy import set_policy
-from airlift.high.receipt import receipt
-from airlift.high.rollback import rollback
-from airlift.high.status import status
-from airlift.low.attest import attest as attest_low
-from airlift.low.bundle import bundle
-from airlift.low.depot import Depot, open_depot
-from airlift.low.init import init
-from airlift.low.release import release
-from airlift.low.renew import renew
-from airlift.low.rotate import rotate
-from airlift.trust import keys, statement
-from airlift.trust.keys import FileSigner
+from airlift.high.activation.activate import activate
+from airlift.high.activation.rollback import rollback
+from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
+from airlift.high.enclave.gc import gc
+from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.policy import set_policy
+from airlift.high.enclave.status import status
+from airlift.high.governance.approve import approve
+from airlift.high.governance.attest import attest as attest_high
+from airlift.high.importing.run import import_
+from airlift.high.record import assess
+from airlift.high.record.receipt import receipt
+from airlift.low.authority.init import init
+from airlift.low.authority.rotate import rotate
+from airlift.low.bundle.make import bundle
+from airlift.low.bundle.renew import renew
+from airlift.low.depot.depot import Depot, open_depot
+from airlift.low.release.attest import attest as attest_low
+from airlift.low.release.make import release
+from airlift.trust.keys import key as keys
+from airlift.trust.keys.key import FileSigner
+from airlift.trust.statements import statement
 from tests.cli.transcript import inside
 from tests.support import vendor
 from tests.support.enclaves import flip

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from airlift import verify as verifier
-from airlift.cli.output import to_data
+from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError, LedgerError
-from airlift.high import assess
-from airlift.high.attest import attest
-from airlift.high.check import check
-from airlift.high.enclave import Enclave, Operator, open_enclave
-from airlift.high.enrol import enrol
-from airlift.high.import_ import import_
-from airlift.high.status import status
+from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
+from airlift.high.enclave.init import enrol
+from airlift.high.enclave.status import status
+from airlift.high.governance.attest import attest
+from airlift.high.importing.check import check
+from airlift.high.importing.run import import_
+from airlift.high.record import assess
 from airlift.ledger import entry as entries
-from airlift.trust.keys import load_public
+from airlift.trust.keys.key import load_public
 from tests.cli.transcript import inside
 from tests.compat import freeze
 from tests.support import keys

@@ -13,9 +13,9 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from airlift.errors import SignatureError
-from airlift.high.import_ import import_
-from airlift.low.release import release
-from airlift.trust import vendor as signatures
+from airlift.high.importing.run import import_
+from airlift.low.release.make import release
+from airlift.trust.statements import model_signing as signatures
 from tests.compat.crossing import stack
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from airlift.codec import kernel, payload, reference, ulp
-from airlift.codec.kernel import Compiled, Kernel
-from airlift.codec.unit import NIBBLE
+from airlift.codec.ulp import kernel, payload, reference, ulp
+from airlift.codec.ulp.kernel import Compiled, Kernel
+from airlift.codec.ulp.unit import NIBBLE
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 from tests.fuzz.kernel_driver import damaged

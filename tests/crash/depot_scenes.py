@@ -5,19 +5,20 @@ from pathlib import Path
 
 from airlift.bundle.layout import Medium
 from airlift.errors import ExistsError
-from airlift.low import attestations, outstanding
-from airlift.low import check as checking
-from airlift.low.attest import import_
-from airlift.low.bundle import bundle
-from airlift.low.depot import Depot, open_depot
-from airlift.low.enrol import enrol
-from airlift.low.init import init
-from airlift.low.release import release
-from airlift.low.renew import renew
-from airlift.low.sign import sign
+from airlift.low.authority.init import init
+from airlift.low.authority.sign import sign
+from airlift.low.bundle import check as checking
+from airlift.low.bundle.make import bundle
+from airlift.low.bundle.renew import renew
+from airlift.low.bundle.withdraw import withdraw
+from airlift.low.depot import attestations, outstanding
+from airlift.low.depot.depot import Depot, open_depot
+from airlift.low.release.attest import import_
+from airlift.low.release.make import release
+from airlift.low.returns.register import enrol
 from airlift.low.status import status
-from airlift.low.withdraw import withdraw
-from airlift.trust import repository, statement
+from airlift.trust.statements import statement
+from airlift.trust.tuf import repository
 from tests.crash.scenes import Run, Scene, copy
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site

@@ -19,7 +19,7 @@ from typing import Any, Self
 import pytest
 
 from airlift import files
-from airlift.ledger import store
+from airlift.ledger import database
 from tests.crash import model
 from tests.crash.model import File, Folder, Link
 
@@ -80,7 +80,7 @@ class Recorder:
             self._replace(os, name, spy)
         for name in FILES_CALLS:
             self._replace(files, name, _spy_call)
-        self._replace(store.Transaction, "__exit__", _spy_commit)
+        self._replace(database.Transaction, "__exit__", _spy_commit)
         self._replace(fcntl, "ioctl", _refuse)
         return self
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import pytest
 
-from airlift.high.recover import points_at
+from airlift.high.enclave.recover import points_at
 from tests.crash import depot_scenes
 from tests.crash.depot_scenes import ExpectedDepot
 from tests.crash.recorder import Call, KilledError, Recorder

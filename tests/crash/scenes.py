@@ -8,17 +8,17 @@ from pathlib import Path
 from airlift.bundle.layout import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
-from airlift.high.activate import activate
-from airlift.high.attest import attest
-from airlift.high.check import repair
-from airlift.high.enclave import Enclave, Operator, open_enclave
-from airlift.high.enrol import enrol, root_fingerprint
-from airlift.high.gc import gc
-from airlift.high.import_ import import_
-from airlift.high.policy import set_policy
-from airlift.high.recover import recover
-from airlift.high.rollback import rollback
-from airlift.trust import statement
+from airlift.high.activation.activate import activate
+from airlift.high.activation.rollback import rollback
+from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
+from airlift.high.enclave.gc import gc
+from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.policy import set_policy
+from airlift.high.enclave.recover import recover
+from airlift.high.governance.attest import attest
+from airlift.high.importing.check import repair
+from airlift.high.importing.run import import_
+from airlift.trust.statements import statement
 from tests.support import keys, weights
 from tests.support.depots import NOW, RELEASERS, Site, make_site
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.ledger import store
+from airlift.ledger import database
 from airlift.ledger.entries.imports import ImportReject
 from tests.crash.rehearsal import FULL, Rehearsal, told
 from tests.crash.scenes import enclave_in, operator
@@ -19,7 +19,7 @@ Tool = Callable[[str], str]
 def test_durability_settings(rehearsals: dict[str, Rehearsal]) -> None:
     """Rollback journal and synchronous=EXTRA (3), or a commit that has returned could vanish."""
     with rehearsals["activate"].fresh() as top:
-        connection = store.connect(enclave_in(top).ledger_path, writable=True)
+        connection = database.connect(enclave_in(top).ledger_path, writable=True)
         try:
             assert connection.execute("PRAGMA journal_mode").fetchone()[0] == b"delete"
             assert connection.execute("PRAGMA synchronous").fetchone() == (3,)

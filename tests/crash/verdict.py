@@ -5,10 +5,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift.high import assess, provenance, recover
-from airlift.high import check as checking
-from airlift.high.enclave import Enclave
-from airlift.high.status import status
+from airlift.high.enclave import recover
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.status import status
+from airlift.high.importing import check as checking
+from airlift.high.record import assess, provenance
 from airlift.ledger.state import State, fold
 from airlift.store.content import digest_file
 from tests.crash.scenes import Scene, enclave_in, operator

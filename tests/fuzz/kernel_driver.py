@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from airlift.codec import payload, ulp
-from airlift.codec.group import Groups
-from airlift.codec.kernel import Compiled
-from airlift.codec.payload import Payload
-from airlift.codec.unit import split
+from airlift.codec.ulp import payload, ulp
+from airlift.codec.ulp.group import Groups
+from airlift.codec.ulp.kernel import Compiled
+from airlift.codec.ulp.payload import Payload
+from airlift.codec.ulp.unit import split
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 from tests.support.tensors import weights

@@ -26,18 +26,18 @@ from airlift.bundle import chunk
 from airlift.bundle.chunk import BUILT, Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
-from airlift.codec import kernel
 from airlift.codec.registry import CODECS
+from airlift.codec.ulp import kernel
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
-from airlift.high.enclave import Enclave
-from airlift.high.expected import Expected
-from airlift.high.rebuild import rebuild
-from airlift.high.verified import VerifiedBundle
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import Expected
+from airlift.high.importing.rebuild import rebuild
+from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import silent
 from airlift.tensors.element import Element
 from tests.fuzz.mutate import damaged
 from tests.fuzz.test_parsers import narrowed, plain, predicted
-from tests.unit.bundle_values import BUNDLE
+from tests.support.bundle_values import BUNDLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(kernel.names())

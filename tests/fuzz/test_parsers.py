@@ -19,28 +19,29 @@ import numpy as np
 import pytest
 
 from airlift import codec, verify
-from airlift.bundle import chunk, receipt
+from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.receipt import Receipt
+from airlift.bundle.returns import receipt
+from airlift.bundle.returns.receipt import Receipt
 from airlift.codec.block import Context, Effort
-from airlift.codec.narrow import NARROW
+from airlift.codec.predict.narrow import NARROW
 from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
-from airlift.ledger import answer
-from airlift.tensors import gguf, safetensors
+from airlift.ledger.answers import proven
 from airlift.tensors.element import Element
-from airlift.tensors.hint import Adapter, Hint, LowRank
+from airlift.tensors.formats import gguf, safetensors
+from airlift.tensors.matching.hint import Adapter, Hint, LowRank
 from airlift.tensors.span import tile
-from airlift.trust import dsse, statement
-from airlift.trust import vendor as vendor_signatures
-from airlift.trust.statement import SLSA, attest, predicate_type
+from airlift.trust.statements import dsse, statement
+from airlift.trust.statements import model_signing as vendor_signatures
+from airlift.trust.statements.statement import SLSA, attest, predicate_type
 from tests.fuzz.mutate import Case, Parts, run
-from tests.ledgers import make_log, opened
 from tests.support import gguf_files, keys, vendor, weights
+from tests.support.bundle_values import BUNDLE, TARGET, content
+from tests.support.ledgers import make_log, opened
 from tests.support.merges import merge
 from tests.support.tensors import weights as numbers
-from tests.unit.bundle_values import BUNDLE, TARGET, content
-from tests.unit.test_codec_narrow import wide
+from tests.unit.codec.predict.test_narrow import wide
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOWEST = 5.0
@@ -271,7 +272,7 @@ def answers() -> Iterator[Case]:
             data = {
                 "entries": [e.to_json() for e in log.entries()],
                 "more": False,
-                "proof": answer.prove(log, range(5)),
+                "proof": proven.prove(log, range(5)),
             }
     document = {"airlift": 1, "command": "provenance history", "ok": True, "data": data}
     key = verify.load_key(signer.public.pem(), "key")

@@ -9,7 +9,7 @@ from airlift.codec.block import Context
 from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
-from airlift.tensors.hint import Adapter, Hint, LowRank
+from airlift.tensors.matching.hint import Adapter, Hint, LowRank
 from tests.support.merges import merge
 
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.codec import kernel, ulp
 from airlift.codec.block import Rows
+from airlift.codec.ulp import kernel, ulp
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 
 from airlift.errors import MalformedError
 from airlift.tensors.element import SAFETENSORS_BITS, Element
-from airlift.tensors.match import FileSpans, Segment, blocks, match
-from airlift.tensors.safetensors import parse_header
+from airlift.tensors.formats.safetensors import parse_header
+from airlift.tensors.matching.match import FileSpans, Segment, blocks, match
 from airlift.tensors.span import TensorSpan, tile
 from tests.support.tensor_files import load, with_header
 

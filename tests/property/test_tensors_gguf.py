@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlift.errors import FormatTooNewError, MalformedError
-from airlift.tensors.ggml import TYPES
-from airlift.tensors.gguf import parse_header
+from airlift.tensors.formats.ggml import TYPES
+from airlift.tensors.formats.gguf import parse_header
 from airlift.tensors.span import tile
 from tests.support.gguf_files import STRING, Tensor, array, gguf, number, pair, string
 

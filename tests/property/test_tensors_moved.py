@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airlift.tensors import cdc, moved
+from airlift.tensors.matching import anchor, moved
 from tests.support.opaque_files import TABLE_BYTES, Pair
 
 SIZE = 40_000
@@ -26,8 +26,8 @@ def small() -> Iterator[None]:
             (moved, "LONG_RUN", 2048),
             (moved, "SHORTEST_RUN", 512),
             (moved, "SLACK", 128),
-            (cdc, "MIN_BITS", 7),
-            (cdc, "TILE_BYTES", 9001),
+            (anchor, "MIN_BITS", 7),
+            (anchor, "TILE_BYTES", 9001),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlift.errors import ProvenBadError
-from tests.unit.trust_simulator import Enclave, Simulator
+from tests.support.trust_simulator import Enclave, Simulator
 
 MEDIUM = Simulator().publish().rotate().bump().publish()
 PINNED = MEDIUM.files["1.root.json"]

@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from airlift.bundle.layout import Medium
-from airlift.low.bundle import bundle
-from airlift.low.depot import Depot, open_depot
-from airlift.low.init import init
-from airlift.low.publish import BundleResult
-from airlift.low.release import ReleaseResult, release
-from airlift.trust import root as root_metadata
+from airlift.low.authority.init import init
+from airlift.low.bundle.make import bundle
+from airlift.low.bundle.publish import BundleResult
+from airlift.low.depot.depot import Depot, open_depot
+from airlift.low.release.make import ReleaseResult, release
+from airlift.trust.tuf import root as root_metadata
 from tests.support import keys, weights
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

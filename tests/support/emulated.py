@@ -18,7 +18,7 @@ CALL = struct.Struct("<8i16s9q")
 
 
 class Emulated:
-    """What :class:`airlift.codec.kernel.Compiled` takes for a module; its arguments are not checked."""
+    """What :class:`airlift.codec.ulp.kernel.Compiled` takes for a module; its arguments are not checked."""
 
     def __init__(self, calls: BinaryIO, answers: BinaryIO) -> None:
         self._calls, self._answers = calls, answers

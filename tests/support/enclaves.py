@@ -17,12 +17,12 @@ import pytest
 from airlift.bundle import volume
 from airlift.bundle.layout import Medium
 from airlift.errors import AirliftError
-from airlift.high.activate import activate
-from airlift.high.enclave import Enclave, Operator, open_enclave
-from airlift.high.enrol import enrol, root_fingerprint
-from airlift.high.import_ import ImportResult, import_
-from airlift.low.renew import renew
-from airlift.low.withdraw import withdraw
+from airlift.high.activation.activate import activate
+from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
+from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.importing.run import ImportResult, import_
+from airlift.low.bundle.renew import renew
+from airlift.low.bundle.withdraw import withdraw
 from airlift.strict import format as canonical
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, Components, Site, make_site

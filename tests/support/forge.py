@@ -13,14 +13,14 @@ from airlift.bundle.chunk import Block
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.revocations import Revocation
-from airlift.low.chunks import write_chunks
-from airlift.low.signing import sign_roles
+from airlift.low.authority.signing import sign_roles
+from airlift.low.bundle.chunks import write_chunks
 from airlift.media import writer
 from airlift.media.writer import Carried
 from airlift.strict import format as canonical
-from airlift.trust import bundling, proposal, roles, targets
-from airlift.trust.metadata import SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.roles import BUNDLER
+from airlift.trust.tuf import bundling, proposal, roles, targets
+from airlift.trust.tuf.metadata import SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.roles import BUNDLER
 from tests.support import keys
 from tests.support.depots import BUNDLER as MACHINE
 from tests.support.depots import NOW, RELEASERS, Site

@@ -31,16 +31,20 @@ class Absent:
 
 def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
-    from airlift.high import assess, check, enrol, gc, import_, inspect, plan, provenance, rollback, status
-    from airlift.high.enclave import Operator, open_enclave
-    from airlift.trust.keys import load_signer
+    from airlift.high.activation import rollback
+    from airlift.high.enclave import gc, init, status
+    from airlift.high.enclave.enclave import Operator, open_enclave
+    from airlift.high.importing import check, plan, run
+    from airlift.high.record import assess, provenance
+    from airlift.high.verification import inspect
+    from airlift.trust.keys.key import load_signer
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     operator = Operator("isolated", load_signer(key), now)
-    enrol.enrol(
+    init.enrol(
         folder,
         root=root,
-        expected=enrol.root_fingerprint(root),
+        expected=init.root_fingerprint(root),
         name="alpha",
         ledger_key=key,
         operator=operator,
@@ -49,7 +53,7 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     for bundle in bundles:
         inspect.inspect([bundle])
         plan.plan(place, [bundle], now)
-        import_.import_(place, [bundle], operator=operator, activate=True)
+        run.import_(place, [bundle], operator=operator, activate=True)
     rollback.rollback(place, operator=operator)
     check.check(place)
     gc.gc(place, operator=operator)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from airlift.codec import kernel
+from airlift.codec.ulp import kernel
 
 SOURCES = Path(kernel.__file__).resolve().parent
 MODULE = SOURCES / "module.c"

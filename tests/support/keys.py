@@ -3,14 +3,14 @@
 from functools import cache
 from pathlib import Path
 
-from airlift.trust import keys
-from airlift.trust.keys import FileSigner
+from airlift.trust.keys import key
+from airlift.trust.keys.key import FileSigner
 
 
 @cache
 def signer(name: str, scheme: str = "ml-dsa-87") -> FileSigner:
     """Return the key that belongs to ``name`` in this session."""
-    return keys.generate(scheme)
+    return key.generate(scheme)
 
 
 def write(folder: Path, *names: str) -> None:

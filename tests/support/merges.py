@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from airlift.codec import exact
+from airlift.codec.predict import exact
 from airlift.tensors.element import Element
 
 Floats = NDArray[np.float32]

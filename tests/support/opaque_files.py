@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airlift import codec
-from airlift.tensors.match import FileSpans, Side, match
-from airlift.tensors.moved import realign
-from airlift.tensors.segment import Segment, blocks
+from airlift.tensors.matching.match import FileSpans, Side, match
+from airlift.tensors.matching.moved import realign
+from airlift.tensors.matching.segment import Segment, blocks
 from airlift.tensors.span import TensorSpan, tile
 
 TABLE_BYTES = 47

@@ -9,8 +9,8 @@ from functools import cache
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from airlift.trust import vendor
-from airlift.trust.dsse import pae
+from airlift.trust.statements import model_signing
+from airlift.trust.statements.dsse import pae
 
 
 @cache
@@ -30,9 +30,9 @@ def sign(files: Mapping[str, bytes], name: str = "vendor") -> bytes:
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items())}
     whole = hashlib.sha256(b"".join(map(bytes.fromhex, digests.values()))).hexdigest()
     statement = {
-        "_type": vendor.STATEMENT_TYPE,
+        "_type": model_signing.STATEMENT_TYPE,
         "subject": [{"name": "model", "digest": {"sha256": whole}}],
-        "predicateType": vendor.PREDICATE_TYPE,
+        "predicateType": model_signing.PREDICATE_TYPE,
         "predicate": {
             "serialization": {"method": "files", "hash_type": "sha256", "ignore_paths": ["model.sig"]},
             "resources": [
@@ -41,14 +41,14 @@ def sign(files: Mapping[str, bytes], name: str = "vendor") -> bytes:
         },
     }
     payload = json.dumps(statement).encode()
-    value = key(name).sign(pae(vendor.PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
+    value = key(name).sign(pae(model_signing.PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
     line = {"keyid": "", "sig": base64.b64encode(value).decode()}
     document = {
-        "mediaType": vendor.MEDIA_TYPE,
+        "mediaType": model_signing.MEDIA_TYPE,
         "verificationMaterial": {"publicKey": {"hint": ""}, "tlogEntries": []},
         "dsseEnvelope": {
             "payload": base64.b64encode(payload).decode(),
-            "payloadType": vendor.PAYLOAD_TYPE,
+            "payloadType": model_signing.PAYLOAD_TYPE,
             "signatures": [line],
         },
     }

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from airlift.bundle import chunk, manifest, release, revocations, volume
-from tests.unit import bundle_values as values
-from tests.unit.bundle_values import changed
+from tests.support import bundle_values as values
+from tests.support.bundle_values import changed
 
 FOLDER = Path(__file__).parent / "bundle"
 OK, MALFORMED, TOO_NEW = "ok", "malformed", "format-too-new"

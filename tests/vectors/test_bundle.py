@@ -8,7 +8,7 @@ import pytest
 
 from airlift.bundle import chunk, manifest, release, revocations, volume
 from airlift.errors import AirliftError
-from tests.unit.bundle_values import BUNDLE
+from tests.support.bundle_values import BUNDLE
 from tests.vectors.make_bundle import FOLDER, MAKERS, OK, made, to_bytes
 
 Parse = Callable[[bytes], Any]

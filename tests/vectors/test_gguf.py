@@ -5,8 +5,8 @@ import json
 import math
 from pathlib import Path
 
-from airlift.tensors.ggml import TYPES
-from airlift.tensors.gguf import parse_header
+from airlift.tensors.formats.ggml import TYPES
+from airlift.tensors.formats.gguf import parse_header
 
 DOCUMENT = json.loads((Path(__file__).parent / "gguf" / "types.json").read_text())
 

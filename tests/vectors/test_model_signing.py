@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airlift.errors import AirliftError
-from airlift.trust import vendor
+from airlift.trust.statements import model_signing
 
 FOLDER = Path(__file__).parent / "model_signing"
 CASES = json.loads((FOLDER / "cases.json").read_text())
@@ -21,7 +21,9 @@ def outcome(case: dict[str, Any]) -> str:
     if len(case["files"]) == 1:
         del files["model.sig"]  # a model of one file: the signature stands beside it
     try:
-        vendor.verify(signature, files, case["method"], [(FOLDER / TRUSTED[case["method"]]).read_text()])
+        model_signing.verify(
+            signature, files, case["method"], [(FOLDER / TRUSTED[case["method"]]).read_text()]
+        )
     except AirliftError as error:
         return error.code
     return "ok"

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlift.errors import AirliftError
-from airlift.trust import vendor
+from airlift.trust.statements import model_signing
 
 CASES = json.loads((Path(__file__).parent / "vendor" / "signatures.json").read_text())
 
 
 def outcome(case: dict[str, Any]) -> str:
     try:
-        vendor.verify(case["signature"].encode(), case["digests"], case["method"], case["trusted"])
+        model_signing.verify(case["signature"].encode(), case["digests"], case["method"], case["trusted"])
     except AirliftError as error:
         return error.code
     return "ok"
@@ -28,7 +28,9 @@ def test_the_outcome(case: dict[str, Any]) -> None:
 
 
 def test_what_a_vendor_vouches_for() -> None:
-    found = vendor.verify(CASES[0]["signature"].encode(), CASES[0]["digests"], "key", CASES[0]["trusted"])
+    found = model_signing.verify(
+        CASES[0]["signature"].encode(), CASES[0]["digests"], "key", CASES[0]["trusted"]
+    )
     assert (found.model, found.ignored) == ("model", (".gitattributes",))
 
 
@@ -37,7 +39,7 @@ def test_a_flipped_byte_is_an_error_or_changes_nothing(place: int, flip: int) ->
     data = bytearray(CASES[0]["signature"].encode())
     data[place] ^= flip
     try:
-        found = vendor.verify(bytes(data), CASES[0]["digests"], "key", CASES[0]["trusted"])
+        found = model_signing.verify(bytes(data), CASES[0]["digests"], "key", CASES[0]["trusted"])
     except AirliftError:
         return
     assert found.model == "model"  # the hint, or white space

@@ -1,0 +1,1 @@
+"""``airlift doctor``: is this machine fit for the work?"""

@@ -1,0 +1,113 @@
+"""The tree of commands: the root, and one group per room."""
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from airlift import __version__
+
+_HELP = (
+    "Air-gapped distribution of AI models: signed, diff-based bundles and provable provenance.\n\n"
+    "The low side makes bundles, the high side checks and applies them, and provenance answers afterwards what ran, "
+    "where it came from and who allowed it.\n\n"
+    "exit codes: 0 done or already so, 1 a bug, 2 usage, 3 proven bad, 4 incomplete, 5 wrong baseline, "
+    "6 refused by policy, 7 could not check, 8 storage"
+)
+
+
+def _group(help_text: str, example: str) -> typer.Typer:
+    return typer.Typer(help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
+
+
+root = typer.Typer(
+    name="airlift",
+    help=_HELP,
+    epilog="example:\n$ airlift high import /media/disc --activate",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+keys = _group("Make and look at keys.", "airlift keys generate release-alice --out keys")
+low = _group(
+    "The connected side: make and send.", "airlift low release release.yaml --key keys/release-alice.key"
+)
+high = _group(
+    "The isolated side: check and apply.", "airlift high import /media/disc1 /media/disc2 --activate"
+)
+policy = _group("What the enclave's owners decided.", "airlift high policy show")
+provenance = _group(
+    "Ask what ran, where it came from and who allowed it.", "airlift provenance at 2026-03-03T12:00:00Z"
+)
+
+root.add_typer(keys, name="keys")
+root.add_typer(low, name="low")
+root.add_typer(high, name="high")
+root.add_typer(provenance, name="provenance")
+high.add_typer(policy, name="policy")
+
+
+COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completions
+
+
+def _low() -> None:
+    importlib.import_module("airlift.cli.low.setup")
+    importlib.import_module("airlift.cli.low.release")
+    importlib.import_module("airlift.cli.low.attest")
+    importlib.import_module("airlift.cli.low.send")
+    importlib.import_module("airlift.cli.low.look")
+
+
+def _high() -> None:
+    importlib.import_module("airlift.cli.high.setup")
+    importlib.import_module("airlift.cli.high.import_")
+    importlib.import_module("airlift.cli.high.run")
+    importlib.import_module("airlift.cli.high.attest")
+
+
+def _provenance() -> None:
+    importlib.import_module("airlift.cli.provenance.ask")
+    importlib.import_module("airlift.cli.provenance.record")
+    importlib.import_module("airlift.cli.provenance.changes")
+
+
+GROUPS: dict[str, Callable[[], object]] = {
+    "doctor": lambda: importlib.import_module("airlift.cli.doctor.verb"),
+    "keys": lambda: importlib.import_module("airlift.cli.keys"),
+    "low": _low,
+    "high": _high,
+    "provenance": _provenance,
+}
+"""How the commands of each group are declared: by importing the modules that hold them."""
+
+
+def declare(word: str | None = None) -> None:
+    """Declare the commands of the group that the first word of a command line names; all commands without a word.
+
+    So a command of one side never loads the other side, and starts faster.
+    """
+    for group in _wanted(word):
+        GROUPS[group]()
+
+
+def _wanted(word: str | None) -> list[str]:
+    if word is None or COMPLETION in os.environ:
+        return list(GROUPS)
+    return [word] if word in GROUPS else ["doctor"]
+
+
+def _version(context: typer.Context, wanted: bool) -> None:
+    if wanted:
+        context.obj.out.write(f"airlift {__version__}\n")
+        raise typer.Exit
+
+
+@root.callback()
+def _root(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass

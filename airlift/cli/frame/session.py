@@ -1,0 +1,138 @@
+"""One run of one command: its clock, its streams, what it says, shows and asks."""
+
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TextIO
+
+from airlift.cli.frame import output
+from airlift.cli.frame.progress import Bars, Lines
+from airlift.errors import AirliftError, UsageError
+from airlift.progress import Progress, silent
+from airlift.shown import clean
+
+
+class Format(StrEnum):
+    """How the answer is written."""
+
+    table = "table"
+    json = "json"
+
+
+class Verbosity(StrEnum):
+    """How much is said beside the answer."""
+
+    quiet = "quiet"
+    normal = "normal"
+    verbose = "verbose"
+
+
+@dataclass(slots=True)
+class Run:
+    """What a command body gets: ``now`` is read once, so that a command judges everything at one instant."""
+
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    command: str = ""
+    format: Format = Format.table
+    verbosity: Verbosity = Verbosity.normal
+    show_progress: bool = True
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    _bars: Bars | Lines | None = None
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person can be asked."""
+        return sys.stdin is not None and sys.stdin.isatty() and self.err.isatty()
+
+    @property
+    def progress(self) -> Progress:
+        """What long work reports to."""
+        if self.verbosity is Verbosity.quiet or not self.show_progress:
+            return silent
+        if self._bars is None:
+            self._bars = Bars(self.err) if self.err.isatty() else Lines(self.err)
+        return self._bars
+
+    def pause(self) -> None:
+        """Take progress bars away before something else is written."""
+        if self._bars is not None:
+            self._bars.close()
+
+    def say(self, text: str) -> None:
+        """Tell the person something, unless ``--quiet``."""
+        if self.verbosity is not Verbosity.quiet:
+            self._write(text)
+
+    def detail(self, text: str) -> None:
+        """Tell what only ``--verbose`` asks for."""
+        if self.verbosity is Verbosity.verbose:
+            self._write(text)
+
+    def warn(self, text: str) -> None:
+        """Tell what should be looked at; even ``--quiet`` does not silence it."""
+        self._write(f"warning: {text}", "yellow")
+
+    def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
+        """Return if the person agrees.
+
+        Raises:
+            UsageError: there is nobody to ask, or the answer is no; nothing was changed.
+        """
+        if yes:
+            return
+        if not self.interactive:
+            raise UsageError(
+                "this needs a person's consent, and there is no terminal to ask", hint=f"say it with {flag}"
+            )
+        self.pause()
+        self.err.write(f"{clean(question)} [y/N] ")
+        self.err.flush()
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise UsageError(
+                "not confirmed, nothing was changed", hint=f"run the same command again, or say {flag}"
+            )
+
+    def error(self, error: AirliftError) -> None:
+        """Write an error: JSON on stdout, or text for people on stderr."""
+        self.pause()
+        if self.format is Format.json:
+            self.out.write(output.envelope(self.command, error.data, _described(error)) + "\n")
+            return
+        self._write(f"error: {error.message}", "red")
+        if error.expected is not None:
+            self._write(f"  expected: {error.expected}")
+        if error.found is not None:
+            self._write(f"  found: {error.found}")
+        for key, items in error.data.items():
+            if isinstance(items, list | tuple):
+                self._list(key, [output.cell(output.to_data(item)) for item in items])
+        self._write(f"hint: {error.hint}", "cyan")
+
+    def _list(self, key: str, items: list[str]) -> None:
+        for item in items[: output.LISTED]:
+            self._write(f"  {key.replace('_', ' ')}: {item}")
+        if len(items) > output.LISTED:
+            self._write(f"  and {len(items) - output.LISTED} more; `--format json` lists them all")
+
+    def _write(self, text: str, style: str = "") -> None:
+        self.pause()
+        shown = clean(text)
+        if self.err.isatty():
+            from airlift.cli.frame import terminal
+
+            terminal.say(self.err, shown, style)
+        else:
+            self.err.write(f"{shown}\n")
+
+
+def _described(error: AirliftError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "exit": error.exit_code,
+        "message": error.message,
+        "expected": error.expected,
+        "found": error.found,
+        "hint": error.hint,
+    }

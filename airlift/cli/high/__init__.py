@@ -1,0 +1,1 @@
+"""``airlift high``: one module a group of verbs; each loads what it needs when it runs."""

@@ -1,0 +1,106 @@
+"""``airlift high attest``, ``approve`` and ``receipt``: what this side says of a release."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airlift.cli.frame import app, operator, options
+from airlift.cli.frame.command import Answer, answer, command
+from airlift.cli.frame.output import Page, marking, to_data
+from airlift.cli.frame.session import Run
+
+
+@command(app.high, "attest", "airlift high attest scan.intoto.json custody.intoto.json")
+def attest(
+    run: Run,
+    file: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Attestations: in-toto statements in DSSE envelopes.")
+    ],
+    *,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Record attestations about releases or bundles that were imported: scans made on the way, hand-overs.
+
+    Each must be signed by a key that policy or a root names.
+    """
+    from airlift.high.governance.attest import attest as attest_files
+
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    data = {**to_data(attest_files(opened, file, operator=acting, dry_run=dry_run)), "dry_run": dry_run}
+
+    def render(page: Page) -> None:
+        page.table(
+            ["entry", "kind", "about", "signed by", "passes", "already"],
+            [
+                [a[k] for k in ("entry", "kind", "subject", "signers", "passes", "already")]
+                for a in data["attestations"]
+            ],
+        )
+
+    return Answer(data, render)
+
+
+@command(
+    app.high,
+    "approve",
+    "airlift high approve assistant@2026.11.1 --key issm.key --reason 'change board 2026-11'",
+    "airlift high approve assistant@2026.11.1 --key issm.key --reject --reason 'failed review'",
+)
+def approve(
+    run: Run,
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
+    *,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="The approver's private key: a file, or a pkcs11: URI.")
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the approval.")] = "",
+    reject: Annotated[
+        bool,
+        typer.Option("--reject", help="Speak against it; this withdraws an earlier approval by the key."),
+    ] = False,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Approve an installed release as one of the people whom policy asks for."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.governance.approve import approve as approve_release
+    from airlift.trust.keys.key import load_signer
+
+    opened, ask = open_enclave(enclave), options.passphrase(run, passphrase_file, passphrase_fd)
+    acting, signer = operator.of_enclave(run, opened, ask), load_signer(key, ask)
+    result = approve_release(
+        opened, release, signer=signer, operator=acting, reason=reason, reject=reject, dry_run=dry_run
+    )
+    return answer({**to_data(result), "dry_run": dry_run})
+
+
+@command(app.high, "receipt", "airlift high receipt --output receipt.json")
+def receipt(
+    run: Run,
+    *,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; shown without it.")] = None,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+) -> Answer:
+    """State what this enclave holds, signed with the ledger's key: to be kept elsewhere; `airlift-verify` checks it.
+
+    It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
+    """
+    from airlift.high.record.receipt import receipt as state_receipt
+
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    data = to_data(state_receipt(opened, operator=acting, output=output))
+
+    def render(page: Page) -> None:
+        page.facts({**{k: v for k, v in data.items() if k != "receipt"}, "marking": marking(data["marking"])})
+        if output is None:
+            run.out.write(f"\n{data['receipt']}\n")
+
+    return Answer(data, render)

@@ -1,0 +1,152 @@
+"""``airlift high``: look at volumes, plan, verify, import."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airlift.cli.frame import app, operator, options
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import Page, marking, size, to_data
+from airlift.cli.frame.session import Run
+from airlift.errors import UsageError
+
+if TYPE_CHECKING:
+    from airlift.high.importing.run import ImportResult
+
+SHOWN_MISSING = 20
+MAX_WORKERS = 4
+"""By default: with the compiled kernel the digest of a file can use no more, and each holds memory."""
+
+
+@command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")
+def inspect(run: Run, volumes: options.Volumes) -> Answer:
+    """Show what volumes claim to be: no trust is needed, nothing is proven, nothing changes."""
+    from airlift.high.verification.inspect import inspect as inspect_volumes
+
+    data = to_data(inspect_volumes(volumes))
+    run.say("nothing of this is verified: it is what the medium says of itself")
+    return Answer(data, lambda page: _render(page, data))
+
+
+@command(app.high, "plan", "airlift high plan /media/disc1 /media/disc2")
+def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+    """Show what an import would install and activate, and all that policy has against it; nothing changes."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.importing.plan import plan as plan_import
+
+    return _planned(run, plan_import(open_enclave(enclave), volumes, run.now))
+
+
+@command(app.high, "verify", "airlift high verify /media/disc1 /media/disc2")
+def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+    """Prove everything that can be proven without changing state: signatures, inventory, and every chunk's digest."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.importing.prove import prove
+
+    result = prove(open_enclave(enclave), volumes, run.now, progress=run.progress)
+    data = to_data(result)
+    return Answer(data, lambda page: _render(page, data))
+
+
+@command(
+    app.high,
+    "import",
+    "airlift high import /media/disc1 /media/disc2 --activate",
+    "airlift high import /media/disc --insecure-expired --reason flood --key ada.key --key bo.key",
+)
+def import_volumes(
+    run: Run,
+    volumes: options.Volumes,
+    *,
+    key: options.Key,
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Make the release the active one as well.")
+    ] = False,
+    insecure_expired: Annotated[
+        bool,
+        typer.Option("--insecure-expired", help="Accept expired metadata: two people, a reason, the ledger."),
+    ] = False,
+    reason: Annotated[str | None, typer.Option(metavar="R", help="Why, for the ledger.")] = None,
+    workers: options.Workers = None,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Verify a bundle, rebuild and install its release, and perhaps activate it: all of it or nothing.
+
+    Volumes come in any order and may come in several runs: what was verified is kept.
+    """
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.governance.emergency import Emergency
+    from airlift.high.importing.plan import plan as plan_import
+    from airlift.high.importing.run import import_
+
+    opened = open_enclave(enclave)
+    if not insecure_expired and (reason is not None or key):
+        raise UsageError("--reason and --key belong to --insecure-expired")
+    if dry_run:
+        planned = plan_import(opened, volumes, run.now, expired_allowed=insecure_expired, activate=activate)
+        return _planned(run, planned, dry_run=True)
+    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    acting = operator.of_enclave(run, opened, ask)
+    emergency = Emergency(reason or "", options.signers(key, ask)) if insecure_expired else None
+    if emergency is not None:
+        run.warn("expired metadata is accepted; the reason and both signatures go into the ledger")
+    result = import_(
+        opened,
+        volumes,
+        operator=acting,
+        activate=activate,
+        emergency=emergency,
+        progress=run.progress,
+        workers=options.threads(workers, MAX_WORKERS),
+    )
+    _tell_recovered(run, result.recovered)
+    _tell_digest(run, result)
+    if result.already:
+        run.say("this bundle was imported before")
+    data = {**to_data(result), "dry_run": False}
+    return Answer(data, lambda page: _render(page, data))
+
+
+def _tell_recovered(run: Run, steps: tuple[str, ...]) -> None:
+    for step in steps:
+        run.say(f"recovered from an interrupted command: {step}")
+
+
+def _tell_digest(run: Run, result: "ImportResult") -> None:
+    from airlift.high.enclave.expected import NOT_CNSA
+    from airlift.ledger.entries.imports import SHA256
+
+    if result.file_digest == SHA256:
+        run.warn(f"policy: {NOT_CNSA}")
+
+
+def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
+    _tell_digest(run, result)
+    for objection in result.objections:
+        run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")
+    data = {**to_data(result), **more}
+    return Answer(data, lambda page: _render(page, data))
+
+
+def _render(page: Page, data: dict[str, Any]) -> None:
+    hidden = {"components", "volumes", "objections", "missing", "recovered", "verified"}
+    if "verified" in data:  # inspect knows nothing of any enclave
+        hidden |= {"installed", "activated", "already"}
+    facts = {key: value for key, value in data.items() if key not in hidden}
+    facts["marking"] = marking(facts["marking"])
+    for key in {"bytes_built", "chunk_bytes"} & facts.keys():
+        facts[key] = size(facts[key])
+    missing = data["missing"]
+    page.facts({**facts, "missing": f"{len(missing)} chunks" if missing else "nothing"})
+    for name in ("components", "volumes", "objections"):
+        if data.get(name):
+            page.line()
+            page.line(name, style="bold")
+            page.records(data[name])
+    for digest in missing[:SHOWN_MISSING]:
+        page.line(f"missing chunk {digest}")
+    if len(missing) > SHOWN_MISSING:
+        page.line(f"and {len(missing) - SHOWN_MISSING} more")

@@ -1,0 +1,130 @@
+"""``airlift high``: enrol an enclave, and keep its policy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airlift.cli.frame import app, operator, options
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import grouped, to_data
+from airlift.cli.frame.session import Run
+
+if TYPE_CHECKING:
+    from airlift.high.enclave.policy import PolicyDocument
+
+URI = "pkcs11:"
+
+
+@command(
+    app.high,
+    "init",
+    "airlift high init --root root.json --name alpha --ledger-key ledger.key --policy policy.yaml",
+)
+def init(
+    run: Run,
+    *,
+    root: Annotated[Path, typer.Option(metavar="ROOT.json", help="The low side's root.json.")],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The enclave's name; its folder's by default.")
+    ] = None,
+    ledger_key: Annotated[str, typer.Option(metavar="KEY", help="The private key that signs checkpoints.")],
+    expect_fingerprint: Annotated[
+        str | None, typer.Option(metavar="F", help="The root's fingerprint as it came by another channel.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="POLICY.yaml", help="Safe defaults without it.")
+    ] = None,
+    minimum_sequence: Annotated[int, typer.Option(metavar="N", help="Accept no bundle before it.")] = 1,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
+    from airlift.high.enclave.enclave import Operator
+    from airlift.high.enclave.init import enrol
+    from airlift.trust.keys.key import load_signer
+
+    expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
+    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
+    result = enrol(
+        enclave,
+        root=root,
+        expected=expected,
+        name=name or enclave.absolute().name,
+        ledger_key=source,
+        operator=Operator(operator.actor(), load_signer(source, ask), run.now),
+        policy=policy,
+        minimum_sequence=minimum_sequence,
+        dry_run=dry_run,
+    )
+    data = {**to_data(result), "dry_run": dry_run}
+    shown = data | {key: grouped(data[key]) for key in ("fingerprint", "ledger_key")}
+    return Answer(data, lambda page: page.facts(shown))
+
+
+def _compared(run: Run, root: Path, *, yes: bool) -> str:
+    """Return the fingerprint of a root that a person has compared."""
+    from airlift.high.enclave.init import root_fingerprint
+
+    found = root_fingerprint(root)
+    run.say(f"the fingerprint of {root} is:")
+    run.say(f"  {grouped(found)}")
+    run.confirm(
+        "is it the one that the low side told you over another channel?",
+        yes=yes,
+        flag="--expect-fingerprint F, or --yes once it was compared",
+    )
+    return found
+
+
+@command(app.policy, "show", "airlift high policy show")
+def show(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+    """Show the policy in force, as the ledger recorded it."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.enclave.policy import load_document
+
+    del run
+    opened = open_enclave(enclave)
+    document = load_document(opened, opened.state())
+    return _policy(document)
+
+
+@command(app.policy, "set", "airlift high policy set policy.yaml")
+def set_(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new policy; its keys lie beside it.")],
+    *,
+    enclave: options.Enclave = options.ENCLAVE,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Put a policy in force; the change is an entry in the ledger."""
+    from airlift.high.enclave.policy import set_policy
+
+    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    document = set_policy(opened, file, operator=acting, dry_run=dry_run)
+    return _policy(document, dry_run=dry_run)
+
+
+def _policy(document: "PolicyDocument", **more: Any) -> Answer:
+    text = document.data.decode()
+    data = {
+        "digest": document.digest,
+        "policy": to_data(document.policy),
+        "keys": {name: key.fingerprint for name, key in document.keys.items()},
+        "text": text,
+        **more,
+    }
+
+    def render(page: Any) -> None:
+        page.facts({"digest": document.digest, "keys": sorted(data["keys"]), **more})
+        page.line()
+        for line in text.splitlines():
+            page.line(line)
+
+    return Answer(data, render)

@@ -1,0 +1,73 @@
+"""``airlift low``: how the depot stands, what it holds, what was done."""
+
+from airlift.cli.frame import app, options
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import Page, grouped, size, to_data
+from airlift.cli.frame.session import Run
+
+
+@command(app.low, "status", "airlift low status")
+def status(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+    """Show authorities and expiries, what waits for signatures, and what should be looked at."""
+    from airlift.low.depot.depot import open_depot
+    from airlift.low.status import status as depot_status
+
+    data = to_data(depot_status(open_depot(depot), run.now))
+
+    def render(page: Page) -> None:
+        fingerprint = grouped(data["fingerprint"]) if data["fingerprint"] else None
+        plain = ("depot", "sequence", "releases", "outstanding", "enclaves")
+        page.facts(
+            {
+                "fingerprint": fingerprint,
+                **{key: data[key] for key in plain},
+                "free": size(data["free_bytes"]),
+            }
+        )
+        page.line()
+        page.records(data["roles"])
+        for change in data["pending"]:
+            page.line()
+            page.line(
+                f"pending: {change['role']}, {change['signatures']} of {change['threshold']} signatures"
+            )
+            for line in change["differences"]:
+                page.line(f"  {line}")
+        for warning in data["warnings"]:
+            page.line(f"warning: {warning}", style="yellow")
+
+    return Answer(data, render)
+
+
+@command(app.low, "list", "airlift low list")
+def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+    """Show releases, bundles that may still be imported, and enclaves; oldest first."""
+    from airlift.low.depot.depot import open_depot
+    from airlift.low.listing import listing
+
+    del run
+    data = to_data(listing(open_depot(depot)))
+
+    def render(page: Page) -> None:
+        releases = [{**item, "bytes": size(item["bytes"])} for item in data["releases"]]
+        bundles = [{**item, "chunk_bytes": size(item["chunk_bytes"])} for item in data["bundles"]]
+        for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", data["enclaves"])):
+            page.line(title, style="bold")
+            page.records(items)
+            page.line("" if items else "none")
+
+    return Answer(data, render)
+
+
+@command(app.low, "log", "airlift low log")
+def log(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+    """Show what was done to the depot, oldest first."""
+    from airlift.low.depot.depot import open_depot
+    from airlift.low.depot.log import log as depot_log
+
+    del run
+    events = to_data(depot_log(open_depot(depot)))
+    return Answer(
+        {"events": events},
+        lambda page: page.table(["time", "event", "detail"], [list(event.values()) for event in events]),
+    )

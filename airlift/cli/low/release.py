@@ -1,0 +1,161 @@
+"""``airlift low``: gather a release, and collect its signatures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airlift.cli.frame import app, options
+from airlift.cli.frame.command import Answer, answer, command
+from airlift.cli.frame.output import Page, size, to_data
+from airlift.cli.frame.session import Run
+
+if TYPE_CHECKING:
+    from airlift.low.depot.depot import Depot
+
+
+@command(
+    app.low,
+    "fetch",
+    "airlift low fetch org/name --revision 0123456789abcdef0123456789abcdef01234567 --include *.safetensors",
+)
+def fetch(
+    run: Run,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="For example org/name.")],
+    *,
+    revision: Annotated[str, typer.Option(metavar="COMMIT", help="The whole commit, 40 hex digits.")],
+    include: Annotated[
+        list[str],
+        typer.Option(
+            metavar="GLOB",
+            default_factory=list,
+            show_default=False,
+            help="Only files that fit. May be repeated.",
+        ),
+    ],
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The cache to fetch into; the usual one by default.")
+    ] = None,
+) -> Answer:
+    """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit."""
+    from airlift.low.release.hub import fetch as fetch_repo
+
+    result = fetch_repo(repo, revision, include, cache, run.progress)
+
+    def render(page: Page) -> None:
+        page.facts({"repo": result.repo, "revision": result.revision, "bytes": size(result.bytes)})
+        page.line()
+        page.table(["file", "path"], [(name, str(path)) for name, path in result.paths.items()])
+
+    return answer(result, render)
+
+
+@command(app.low, "release", "airlift low release release.yaml --key release-carol.key")
+def release(
+    run: Run,
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST.yaml", help="The release as a person wrote it.")
+    ],
+    *,
+    key: options.Key,
+    depot: options.Depot = options.DEPOT,
+    replace: options.Replace = False,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Gather a release, check and digest every file, and propose it to the release authority.
+
+    Signed at once with the keys that are given; published when the threshold is met.
+    """
+    from airlift.low.depot.depot import open_depot
+    from airlift.low.release.make import release as make_release
+
+    result = make_release(
+        open_depot(depot),
+        manifest,
+        signers=options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        now=run.now,
+        dry_run=dry_run,
+        replace=replace,
+        progress=run.progress,
+    )
+    data = {**to_data(result), "dry_run": dry_run}
+    return Answer(data, lambda page: _render(page, data))
+
+
+@command(
+    app.low,
+    "sign",
+    "airlift low sign assistant@2026.11.1 --key release-dave.key",
+    "airlift low sign root --export root-change.json",
+    "airlift low sign --import root-change.json --export signed.json --key alice.key",
+)
+def sign(
+    run: Run,
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="RELEASE|root", help="What to sign; everything pending by default."),
+    ] = None,
+    *,
+    key: options.Key,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the pending change to a file, for a signer elsewhere."),
+    ] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Take signatures from such a file.")
+    ] = None,
+    depot: options.Depot = options.DEPOT,
+    passphrase_file: options.PassphraseFile = None,
+    passphrase_fd: options.PassphraseFd = None,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Show what a pending change does, check it again, and add signatures.
+
+    Below the threshold the exit code is 0 and `published` is false. Without a depot, --import FILE --export FILE
+    signs a change that was exported elsewhere.
+    """
+    from airlift.low.authority.sign import sign as sign_change
+
+    result = sign_change(
+        _depot_if_any(depot, alone=import_ is not None and export is not None),
+        what,
+        signers=options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        export=export,
+        import_=import_,
+        now=run.now,
+        dry_run=dry_run,
+        progress=run.progress,
+    )
+    data = {**to_data(result), "dry_run": dry_run}
+    return Answer(data, lambda page: _render(page, data))
+
+
+def _depot_if_any(folder: Path, *, alone: bool) -> "Depot | None":
+    """Return the depot, or None where a signer works on an exported change alone."""
+    from airlift.low.depot.depot import MARKER, open_depot
+
+    if alone and not (folder / MARKER).exists():
+        return None
+    return open_depot(folder)
+
+
+def _render(page: Page, data: dict[str, Any]) -> None:
+    lines = [
+        *data.get("differences", ()),
+        *(line for item in data.get("changes", ()) for line in item["differences"]),
+    ]
+    for line in lines:
+        page.line(line)
+    if lines:
+        page.line()
+    facts = {
+        key: value
+        for key, value in data.items()
+        if key not in {"differences", "changes", "bytes", "new_bytes"}
+    }
+    for key in ("bytes", "new_bytes"):
+        if key in data:
+            facts[key] = size(data[key])
+    page.facts(facts)

@@ -1,0 +1,297 @@
+"""``airlift provenance``: ask the record."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airlift.cli.frame import app, options
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import Page, to_data
+from airlift.cli.frame.session import Format, Run
+from airlift.errors import UsageError
+from airlift.ledger.entries.registry import TYPES
+
+if TYPE_CHECKING:
+    from airlift.high.enclave.enclave import Enclave
+    from airlift.high.record.provenance import Grounds
+
+SHOWN_DIGITS = 16
+LIMIT, PERIODS = 200, 10
+
+Subject = Annotated[
+    str,
+    typer.Argument(metavar="SUBJECT", help="A release, a component, name@version, a bundle, or a digest."),
+]
+Prove = Annotated[
+    bool,
+    typer.Option("--prove", help="Add what lets `airlift-verify` check the answer alone (--format json)."),
+]
+Limit = Annotated[
+    int, typer.Option("--limit", metavar="N", min=0, help="The newest N; 0 for all.", show_default=True)
+]
+Since = Annotated[str | None, typer.Option(metavar="T", help="From this time on; UTC.")]
+Until = Annotated[str | None, typer.Option(metavar="T", help="Up to this time; UTC.")]
+Type = StrEnum("Type", {name: name for name in TYPES})  # type: ignore[misc] # one word for each type of entry
+Types = Annotated[
+    list[Type],
+    typer.Option(
+        "--type", metavar="TYPE", default_factory=list, show_default=False,
+        help=f"Only entries of this type: {', '.join(TYPES)}. May be repeated.",
+    ),
+]  # fmt: skip
+
+
+@command(app.provenance, "show", "airlift provenance show assistant@2026.11.1")
+def show(
+    run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
+) -> Answer:
+    """Show one thing and what it comes from directly."""
+    from airlift.high.enclave.enclave import open_enclave
+
+    return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=False)
+
+
+@command(
+    app.provenance,
+    "trace",
+    "airlift provenance trace guard@2.1",
+    "airlift provenance trace guard@2.1 --prove --format json > answer.json",
+)
+def trace(
+    run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
+) -> Answer:
+    """Show the whole lineage: files, sources, bases, deltas, bundles, signers, attestations, ledger entries."""
+    from airlift.high.enclave.enclave import open_enclave
+
+    return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=True)
+
+
+@command(app.provenance, "at", "airlift provenance at 2026-03-03T12:00:00Z")
+def at(
+    run: Run,
+    time: Annotated[str, typer.Argument(metavar="TIME", help="2026-03-03, or 2026-03-03T12:00:00Z; UTC.")],
+    *,
+    prove: Prove = False,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Show what was active then."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.record import provenance
+
+    opened = open_enclave(enclave)
+    found = provenance.at(opened, moment(time))
+    (period,) = to_data(found.periods)
+    data = {"time": time, **period}
+
+    def render(page: Page) -> None:
+        page.facts({**{key: data[key] for key in ("time", "release", "digest")}, **_span(data)})
+        page.line()
+        page.records(data["components"])
+
+    return _answer(run, opened, data, render, found.grounds, prove=prove)
+
+
+@command(app.provenance, "during", "airlift provenance during guard@2.0")
+def during(
+    run: Run,
+    component: Annotated[
+        str, typer.Argument(metavar="COMPONENT", help="A component: its name, name@version, or its digest.")
+    ],
+    *,
+    limit: Limit = PERIODS,
+    prove: Prove = False,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Show everything that ran while a component was active: each period, and all that was active in it."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.record import provenance
+
+    opened = open_enclave(enclave)
+    found = provenance.during(opened, component, limit)
+    data = {"component": component, "periods": to_data(found.periods), "more": found.more}
+    _tell_more(run, more=found.more)
+
+    def render(page: Page) -> None:
+        for number, period in enumerate(data["periods"]):
+            if number:
+                page.line()
+            page.facts({"release": period["release"], **_span(period)})
+            page.records(period["components"])
+        if not data["periods"]:
+            page.line("no release with it was ever active")
+
+    return _answer(run, opened, data, render, found.grounds, prove=prove)
+
+
+@command(
+    app.provenance,
+    "history",
+    "airlift provenance history",
+    "airlift provenance history --since 2026-03-01 --component guard --type import-commit",
+)
+def history(
+    run: Run,
+    *,
+    since: Since = None,
+    until: Until = None,
+    type_: Types,
+    component: Annotated[str | None, typer.Option(metavar="C", help="Entries about one component.")] = None,
+    limit: Limit = LIMIT,
+    prove: Prove = False,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Show what happened, entry by entry, oldest first."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.record import provenance
+
+    opened = open_enclave(enclave)
+    found = provenance.history(
+        opened,
+        since=moment(since) if since is not None else None,
+        until=moment(until) if until is not None else None,
+        types=[str(item) for item in type_],
+        component=component,
+        limit=limit,
+    )
+    data = {"entries": to_data(found.entries), "more": found.more}
+    _tell_more(run, more=found.more)
+    return _answer(run, opened, data, _table(data), found.grounds, prove=prove)
+
+
+@command(
+    app.provenance,
+    "where",
+    "airlift provenance where guard@2.0",
+    "airlift provenance where 'Build machine' --type import-commit",
+)
+def where(
+    run: Run,
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="SUBJECT",
+            help="A digest or 8 of its digits, a key id, a holder, a component, a release, a bundle.",
+        ),
+    ],
+    *,
+    type_: Types,
+    limit: Limit = LIMIT,
+    prove: Prove = False,
+    enclave: options.Enclave = options.ENCLAVE,
+) -> Answer:
+    """Show every entry that mentions something; for a key or its holder, that is all that came in through it."""
+    from airlift.high.enclave.enclave import open_enclave
+    from airlift.high.record import provenance
+
+    opened = open_enclave(enclave)
+    found = provenance.where(opened, subject, types=[str(item) for item in type_], limit=limit)
+    brought = provenance.brought(found.entries)
+    data = {"entries": to_data(found.entries), "more": found.more, **to_data(brought)}
+    _tell_more(run, more=found.more)
+
+    def render(page: Page) -> None:
+        _table(data)(page)
+        if brought.bundles:
+            page.line()
+            page.facts({f"{key} that came in": value for key, value in to_data(brought).items()})
+
+    return _answer(run, opened, data, render, found.grounds, prove=prove)
+
+
+def moment(text: str) -> datetime:
+    """Return the aware UTC time of an ISO 8601 text; without a zone it is UTC.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"not a time: {text!a}", expected="2026-03-03, or 2026-03-03T12:00:00Z") from error
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    run: Run,
+    enclave: "Enclave",
+    data: dict[str, Any],
+    render: Callable[[Page], None],
+    grounds: "Grounds",
+    *,
+    prove: bool,
+) -> Answer:
+    """Return an answer, with its proof if it was asked for."""
+    if not prove:
+        return Answer(data, render)
+    if run.format is not Format.json:
+        raise UsageError(
+            "a proof goes into a JSON answer",
+            hint="say `--prove --format json > answer.json`, then `airlift-verify answer.json`",
+        )
+    from airlift.high.record.provenance import prove as proof_of
+
+    return Answer({**data, "proof": proof_of(enclave, grounds)}, render)
+
+
+def _tell_more(run: Run, *, more: bool) -> None:
+    if more:
+        run.say("there are more before these: --limit N shows the newest N, --limit 0 all")
+
+
+def _table(data: dict[str, Any]) -> Callable[[Page], None]:
+    headers = ["index", "time", "type", "actor", "bundle", "release"]
+
+    def render(page: Page) -> None:
+        page.table(
+            headers,
+            [[*(e[h] for h in headers[:-1]), (e["release"] or "-")[:SHOWN_DIGITS]] for e in data["entries"]],
+        )
+
+    return render
+
+
+def _span(data: dict[str, Any]) -> dict[str, str | None]:
+    return {
+        key: f"{entry['time']}, entry {entry['index']}, by {entry['actor']}" if entry else None
+        for key, entry in (("since", data["since"]), ("until", data["until"]))
+    }
+
+
+def _lineage(run: Run, enclave: "Enclave", subject: str, *, prove: bool, deep: bool) -> Answer:
+    from airlift.high.record import provenance
+
+    found = provenance.trace(enclave, subject)
+    nodes: list[dict[str, Any]] = to_data(found.nodes)
+    if not deep:
+        nodes = [{**n, "parents": [{**parent, "parents": []} for parent in n["parents"]]} for n in nodes]
+    if found.omitted:
+        run.say(f"{found.omitted} imports between the first and the last ones are left out")
+
+    def render(page: Page) -> None:
+        for node in nodes:
+            page.tree(_label(node, above=None), _branches(node))
+
+    data = {"node": nodes[0], "nodes": nodes, "omitted": found.omitted}
+    return _answer(run, enclave, data, render, found.grounds, prove=prove)
+
+
+def _branches(node: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+    return [(_label(parent, above=node), _branches(parent)) for parent in node["parents"]]
+
+
+def _label(node: dict[str, Any], *, above: dict[str, Any] | None) -> str:
+    name = (
+        node["name"] if node["kind"] in {"entry", "volume", "licence"} else f"{node['kind']} {node['name']}"
+    )
+    if node["version"] and node["kind"] == "delta":
+        name += f", {node['version']} bytes"
+    elif node["version"] and node["kind"] != "bundle":
+        name += f" {node['version']}"
+    digest = f" ({node['digest'][:SHOWN_DIGITS]})" if node["digest"] else ""
+    return f"{name}{digest}" if above is None else f"{node['relation']}: {name}{digest}"

@@ -1,0 +1,83 @@
+"""Garbage collection: the only thing that deletes releases and content (SPEC 8.5)."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.errors import UsageError
+from airlift.high.enclave import policy
+from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.recover import children, recover
+from airlift.ledger.entries.setup import Gc
+from airlift.ledger.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class GcResult:
+    """What was removed (or would be): releases by name, and files and bytes of content; bytes of staged work."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    files: int
+    bytes: int
+    staged_bytes: int
+    recovered: tuple[str, ...] = ()
+
+
+def gc(enclave: Enclave, keep: int | None = None, *, operator: Operator, dry_run: bool = False) -> GcResult:
+    """Remove all but the active, the previous and the newest ``keep`` releases (policy's number by default).
+
+    The ledger's entry comes first: a crash after it leaves trees that recovery removes, and never a release that the
+    ledger still counts on. Staged work of imports that did not finish goes as well.
+
+    Raises:
+        UsageError: ``keep`` is less than 1.
+    """
+    with nullcontext() if dry_run else enclave.lock():
+        recovered = () if dry_run else recover(enclave, operator)
+        state = enclave.state()
+        count = policy.load(enclave, state).keep if keep is None else keep
+        if count < 1:
+            raise UsageError("at least one release must be kept", found=str(count))
+        doomed = _doomed(state, count)
+        labels = {digest: enclave.load_release(digest).label for digest in state.installed}
+        kept = [digest for digest in state.installed if digest not in doomed]
+        garbage = _unreferenced(enclave, kept)
+        staged = children(enclave.staging)
+        result = GcResult(
+            removed=tuple(labels[digest] for digest in doomed),
+            kept=tuple(labels[digest] for digest in kept),
+            files=len(garbage),
+            bytes=sum(path.stat().st_size for path in garbage),
+            staged_bytes=sum(_tree_bytes(path) for path in staged),
+            recovered=recovered,
+        )
+        if not dry_run:
+            _collect(enclave, operator, doomed, garbage, staged)
+        return result
+
+
+def _doomed(state: State, keep: int) -> list[str]:
+    sacred = {state.active, state.previous, *state.installed[-keep:]}
+    return [digest for digest in state.installed if digest not in sacred]
+
+
+def _unreferenced(enclave: Enclave, kept: list[str]) -> list[Path]:
+    wanted = {digest for release in kept for digest in enclave.load_release(release).contents()}
+    return [path for path in enclave.content.paths() if path.name not in wanted]
+
+
+def _tree_bytes(top: Path) -> int:
+    return sum(path.lstat().st_size for path in top.rglob("*") if path.is_file())
+
+
+def _collect(
+    enclave: Enclave, operator: Operator, doomed: list[str], garbage: list[Path], staged: list[Path]
+) -> None:
+    if doomed:
+        enclave.record(operator, Gc(tuple(doomed)))
+    for digest in doomed:
+        files.remove(enclave.release_path(digest))
+    for path in (*garbage, *staged):
+        files.remove(path)

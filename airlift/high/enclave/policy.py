@@ -1,0 +1,120 @@
+"""The policy in force: loaded and held against the ledger; set only through an entry (SPEC 8.2)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from airlift import authored, files, strict
+from airlift.errors import LedgerError, ManifestError
+from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave, Operator
+from airlift.high.enclave.enclave import POLICY_TEXT as TEXT
+from airlift.high.enclave.recover import recover
+from airlift.ledger.entries.setup import PolicyChange
+from airlift.ledger.state import State
+from airlift.policy.document import Policy, from_document
+from airlift.trust.keys.key import PublicKey, load_public
+
+SCHEMA = "policy.schema.json"
+
+_PUT_BACK = "put the recorded file back with `airlift high policy set FILE`, which also records a change"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A policy as written, its meaning, and the public keys that it names, by file name."""
+
+    data: bytes
+    policy: Policy
+    keys: Mapping[str, PublicKey]
+
+    @property
+    def digest(self) -> str:
+        """SHA-512 (hex) over the text and the fingerprints of its keys: what the ledger records."""
+        fingerprints = {name: key.fingerprint for name, key in self.keys.items()}
+        return hashlib.sha512(
+            strict.format({"policy": hashlib.sha512(self.data).hexdigest(), "keys": fingerprints})
+        ).hexdigest()
+
+    @property
+    def voters(self) -> Mapping[str, frozenset[str]]:
+        """For each kind of attestation that policy asks for, the ids of the keys that count."""
+        return {
+            kind: frozenset(self.keys[Path(name).name].key_id for name in quorum.keys)
+            for kind, quorum in self.policy.attestations
+        }
+
+
+def default_document(enclave: str) -> bytes:
+    """Return the policy text of an enclave whose owners gave none: every key at its safe default."""
+    return yaml.safe_dump({"airlift": 1, "enclave": enclave}, sort_keys=False).encode()
+
+
+def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
+    """Check a policy text; key files are looked up below the folder ``keys``.
+
+    Raises:
+        ManifestError: not valid, or for another enclave.
+        UncheckedError: a key that it names cannot be read.
+    """
+    policy = from_document(authored.load(name, data, SCHEMA))
+    if policy.enclave != enclave:
+        raise ManifestError(
+            f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
+        )
+    named = sorted({key for _, quorum in policy.attestations for key in quorum.keys})
+    if len({TEXT, *(Path(key).name for key in named)}) != len(named) + 1:
+        raise ManifestError(f"{name}: two keys have the same file name, or a key that of the policy")
+    return PolicyDocument(data, policy, {Path(key).name: load_public(keys / key) for key in named})
+
+
+def load(enclave: Enclave, state: State) -> Policy:
+    """Return the policy in force.
+
+    Raises:
+        LedgerError: the files are not those that the ledger recorded.
+    """
+    return load_document(enclave, state).policy
+
+
+def load_document(enclave: Enclave, state: State) -> PolicyDocument:
+    """Return the policy in force with its text and keys; errors as :func:`load`."""
+    folder = enclave.policy_path(state.policy or "")
+    data = files.read_bounded(folder / TEXT, MAX_CONFIG_BYTES)
+    try:
+        policy = from_document(authored.load(str(folder / TEXT), data, SCHEMA))
+    except ManifestError as error:
+        raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
+    named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
+    document = PolicyDocument(data, policy, {name: load_public(folder / name) for name in named})
+    if document.digest != state.policy:
+        raise LedgerError(
+            f"{folder / TEXT} is not the policy that the ledger recorded",
+            hint=_PUT_BACK,
+        )
+    return document
+
+
+def write(enclave: Enclave, document: PolicyDocument) -> None:
+    """Write a policy and its keys durably under their digest; the ledger decides whether it is in force."""
+    folder = files.make_folder(enclave.policy_path(document.digest))
+    for name, key in document.keys.items():
+        files.write_durable(folder / name, key.pem())
+    files.write_durable(folder / TEXT, document.data)
+
+
+def set_policy(enclave: Enclave, path: Path, *, operator: Operator, dry_run: bool = False) -> PolicyDocument:
+    """Put a new policy in force: checked and written first, then recorded, then pointed at."""
+    document = read(files.read_bounded(path, MAX_CONFIG_BYTES), str(path), enclave.name, path.parent)
+    if dry_run:
+        return document
+    with enclave.lock():
+        recover(enclave, operator)
+        write(enclave, document)
+        if enclave.state().policy != document.digest:
+            fingerprints = {name: key.fingerprint for name, key in document.keys.items()}
+            enclave.record(operator, PolicyChange(document.digest, fingerprints))
+        files.point(enclave.policy_link, enclave.policy_target(document.digest))
+    return document

@@ -1,0 +1,156 @@
+"""Recover: derive every pointer from the ledger after an interruption (SPEC 7.6).
+
+:func:`plan` compares what the ledger says with what lies on disk and lists what is left to do; it changes nothing, so
+that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing command.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.fields import NAME_HEX
+from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.ledger.entries.imports import ImportPrepare
+from airlift.ledger.entries.read import read
+from airlift.ledger.entries.switch import Abort, SwitchPrepare
+from airlift.ledger.entry import Entry
+from airlift.ledger.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that recovery would do: a text for people, and the act."""
+
+    text: str
+    act: Callable[[Operator], object]
+
+
+def recover(enclave: Enclave, operator: Operator) -> tuple[str, ...]:
+    """Finish or undo interrupted work; return what was done. The caller holds the lock.
+
+    Raises:
+        StorageError: it could not be done; running any state-changing command again continues.
+    """
+    steps = plan(enclave, _settled_state(enclave))
+    for step in steps:
+        step.act(operator)
+    return tuple(step.text for step in steps)
+
+
+def plan(enclave: Enclave, state: State) -> list[Step]:
+    """Return what an interrupted command left to finish or to undo."""
+    return [
+        *_intents(enclave, state),
+        *_pointers(enclave, state),
+        *_strays(enclave, state),
+    ]
+
+
+def _settled_state(enclave: Enclave) -> State:
+    """Return the ledger's state after an interrupted transaction was rolled back by opening it for writing."""
+    with enclave.ledger(writable=True):
+        pass
+    return enclave.state()
+
+
+def _intents(enclave: Enclave, state: State) -> list[Step]:
+    steps = []
+    for intent in state.open:
+        if intent.type == ImportPrepare.TYPE:
+            steps.append(_abort(enclave, intent, "the import was interrupted"))
+        elif intent.release and points_at(enclave.active) == enclave.active_target(intent.release):
+            steps.append(_finish(enclave, intent))
+        else:
+            steps.append(_abort(enclave, intent, "the switch was interrupted before it took place"))
+    return steps
+
+
+def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
+    def act(operator: Operator) -> None:
+        detail = Abort(intent.index, reason)
+        enclave.record(operator, detail, release=intent.release, bundle=intent.bundle)
+
+    return Step(f"close {intent.type} of entry {intent.index}: {reason}", act)
+
+
+def _finish(enclave: Enclave, intent: Entry) -> Step:
+    """The link was switched and only the commit is missing: model servers may have seen it, so it is the truth."""
+
+    def act(operator: Operator) -> None:
+        detail = read(intent, SwitchPrepare).commit(recovered=intent.index)
+        enclave.record(operator, detail, release=intent.release)
+
+    return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)
+
+
+def _pointers(enclave: Enclave, state: State) -> list[Step]:
+    """Point the links at what the ledger says, unless an open intent explains what they point at."""
+    explained = {
+        enclave.active_target(e.release) for e in state.open if e.release and e.type != ImportPrepare.TYPE
+    }
+    steps = []
+    active = enclave.active_target(state.active) if state.active else None
+    if points_at(enclave.active) not in {active, *explained}:
+        steps.append(_repoint(enclave.active, active))
+    policy = enclave.policy_target(state.policy) if state.policy else None
+    if points_at(enclave.policy_link) != policy:
+        steps.append(_repoint(enclave.policy_link, policy))
+    return steps
+
+
+def _repoint(link: Path, target: str | None) -> Step:
+    if target is None:
+        return Step(
+            f"remove the link `{link.name}`, which the ledger does not know", lambda _: files.remove(link)
+        )
+    return Step(f"point `{link.name}` at {target} again", lambda _: files.point(link, target))
+
+
+def _strays(enclave: Enclave, state: State) -> list[Step]:
+    """List what interrupted writes and imports left behind: temporary files, uncommitted trees, old trust states."""
+    known = {digest[:NAME_HEX] for digest in state.installed}
+    committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
+    current = {"roots", *([state.trust.folder] if state.trust else [])}
+    strays = [
+        *(path for path in children(enclave.releases) if path.name not in known),
+        *(path for path in children(enclave.trust) if path.name not in current),
+        *(path for path in children(enclave.staging) if path.name in committed),
+        *(path for folder in _folders(enclave) for path in folder.glob(".tmp-*")),
+    ]
+    return [
+        Step(f"remove leftover {path.relative_to(enclave.folder)}", _removal(path))
+        for path in dict.fromkeys(strays)
+    ]
+
+
+def _removal(path: Path) -> Callable[[Operator], object]:
+    return lambda _operator: files.remove(path)
+
+
+def _folders(enclave: Enclave) -> list[Path]:
+    """Return every folder that durable writes use temporary names in."""
+    staged = [part for path in children(enclave.staging) for part in (path, *children(path)) if part.is_dir()]
+    return [
+        enclave.folder,
+        enclave.roots,
+        enclave.history.folder,
+        *children(enclave.policies),
+        enclave.staging,
+        *staged,
+        *children(enclave.content.folder),
+    ]
+
+
+def children(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing if it is missing."""
+    with files.reading(folder):
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def points_at(link: Path) -> str | None:
+    """Return the target of a symbolic link, or None if there is none."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None

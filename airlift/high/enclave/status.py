@@ -1,0 +1,122 @@
+"""Status and list: what the ledger and the disk say, and what an operator should look at. Changes nothing."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from airlift.bundle.fields import parse_time
+from airlift.errors import AirliftError
+from airlift.high.enclave import policy, recover
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import NOT_CNSA
+from airlift.ledger.entries.imports import SHA512
+from airlift.ledger.state import State
+from airlift.trust.tuf import metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files."""
+
+    enclave: str
+    active: str | None
+    previous: str | None
+    installed: tuple[str, ...]
+    staged: tuple[str, ...]
+    trust: Mapping[str, Any]
+    ledger: Mapping[str, Any]
+    policy: Mapping[str, Any]
+    imports: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
+def status(enclave: Enclave, now: datetime) -> Status:
+    """Return the enclave's state and warnings.
+
+    Raises:
+        LedgerError, TrustStateError: the record or the trust state contradicts itself.
+    """
+    state = enclave.state()
+    labels = {digest: enclave.load_release(digest).label for digest in _mentioned(state)}
+    with enclave.ledger() as log:
+        ledger = {"size": log.size, "root": log.root().hex()}
+    return Status(
+        enclave=enclave.name,
+        active=labels.get(state.active or ""),
+        previous=labels.get(state.previous or ""),
+        installed=tuple(labels[digest] for digest in state.installed),
+        staged=tuple(path.name for path in recover.children(enclave.staging)),
+        trust=_trust(enclave, state),
+        ledger=ledger,
+        policy={"digest": state.policy},
+        imports=_imports(state),
+        warnings=tuple(_warnings(enclave, state, now)),
+    )
+
+
+def _mentioned(state: State) -> set[str]:
+    return {digest for digest in (*state.installed, state.active, state.previous) if digest}
+
+
+def _trust(enclave: Enclave, state: State) -> dict[str, Any]:
+    roots = enclave.load_roots()
+    found = {"root.json": roots[max(roots)], **enclave.load_trust(state)}
+    return {
+        name.removesuffix(".json"): {key: signed[key] for key in ("version", "expires")}
+        for name, data in found.items()
+        for signed in [metadata.check(name.removesuffix(".json"), data)["signed"]]
+    }
+
+
+def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
+    warnings = [f"interrupted work: {step.text}" for step in recover.plan(enclave, state)]
+    try:
+        rules = policy.load(enclave, state)
+    except AirliftError as error:
+        return [*warnings, f"policy: {error.message}"]
+    warnings += [*_outside(state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
+    if not state.bundles:
+        return [*warnings, "no bundle was imported yet"]
+    issued = max(parse_time(bundle.issued) for bundle in state.bundles)
+    if now < issued:
+        warnings.append("the clock is behind the newest imported bundle: check it")
+    elif now - issued > timedelta(days=rules.warn_after_days):
+        warnings.append(f"stale: the newest imported bundle is {(now - issued).days} days old")
+    for role, facts in _trust(enclave, state).items():
+        if parse_time(facts["expires"]) < now:
+            warnings.append(f"expired: {role} metadata on {facts['expires']}")
+    return warnings
+
+
+def _imports(state: State) -> dict[str, int]:
+    """Count the imports that rebuilt files, by the digest that these were verified with."""
+    return dict(sorted(Counter(b.file_digest for b in state.bundles if b.file_digest is not None).items()))
+
+
+def _outside(state: State) -> list[str]:
+    """Warn of imports whose files were verified with another digest than SHA-512."""
+    count = sum(number for name, number in _imports(state).items() if name != SHA512)
+    return (
+        [f"imports: {count} verified files with SHA-256, which is not a CNSA 2.0 algorithm"] if count else []
+    )
+
+
+def listing(enclave: Enclave) -> tuple[dict[str, Any], ...]:
+    """Return the installed releases with their components, oldest import first."""
+    state = enclave.state()
+    return tuple(
+        {
+            "release": release.label,
+            "digest": release.digest,
+            "marking": release.marking.to_json(),
+            "active": release.digest == state.active,
+            "previous": release.digest == state.previous,
+            "components": [
+                {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
+                for c in release.components
+            ],
+        }
+        for release in map(enclave.load_release, state.installed)
+    )

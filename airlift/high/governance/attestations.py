@@ -1,0 +1,135 @@
+"""The attestations of an enclave: recorded in the ledger, kept in history, judged by policy's keys (SPEC 4.5)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from airlift.errors import SignatureError
+from airlift.high.enclave import policy
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.verification.verified import VerifiedBundle
+from airlift.ledger.entries import read
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.registry import RECORDING
+from airlift.ledger.entry import Entry
+from airlift.ledger.state import State
+from airlift.policy.votes import Said, votes
+from airlift.trust.keys.key import PublicKey
+from airlift.trust.statements import dsse, statement
+from airlift.trust.statements.statement import Attestation
+from airlift.trust.tuf import metadata
+from airlift.trust.tuf.metadata import ROOT
+from airlift.trust.tuf.roles import HOLDER, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An attestation that an entry recorded: digest (SHA-512), kind, subject (SHA-512), and the entry."""
+
+    digest: str
+    kind: str
+    subject: str
+    entry: Entry
+
+
+def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> RecordedAttestation:
+    """Return how an entry records an attestation about ``subject``: no text of its own, only what was checked."""
+    return RecordedAttestation(
+        sha512=item.digest,
+        kind=item.statement.kind,
+        subject=subject,
+        passes=item.statement.passes,
+        signers=tuple(member.key.key_id for member in signers),
+        holders={member.key.key_id: member.holder for member in signers},
+    )
+
+
+def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
+    """Return the attestations that a bundle carries, each with what it is about: the release or the bundle itself."""
+    found = []
+    release = verified.release.digest if verified.release else verified.digest
+    for digest in verified.attestations:
+        item = statement.parse(verified.documents[digest])
+        found.append((item, release if release in item.statement.subjects else verified.digest))
+    return tuple(found)
+
+
+def carried_details(
+    enclave: Enclave, state: State, verified: VerifiedBundle
+) -> tuple[RecordedAttestation, ...]:
+    """Return how the commit entry records what a bundle carried."""
+    known = members(enclave, state)
+    return tuple(detail(item, subject, signed_by(item, known)) for item, subject in carried(verified))
+
+
+def members(enclave: Enclave, state: State) -> tuple[Member, ...]:
+    """Return every key that the enclave knows, with its holder: those of the roots it holds, and those of policy."""
+    found: dict[str, Member] = {}
+    for _, data in sorted(enclave.load_roots().items(), reverse=True):
+        for key_id, key in metadata.check(ROOT, data)["signed"]["keys"].items():
+            pem = key["keyval"]["public"].encode()
+            found.setdefault(key_id, Member(PublicKey.from_pem(pem), key[HOLDER]))
+    for name, key in policy.load_document(enclave, state).keys.items():
+        found.setdefault(key.key_id, Member(key, name.removesuffix(".pub")))
+    return tuple(found.values())
+
+
+def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return those who signed.
+
+    Raises:
+        SignatureError: a line gives the id of a known key and does not verify.
+    """
+    signed = set(dsse.signed_by(item.envelope, [member.key for member in known], "attestation"))
+    return tuple(member for member in known if member.key in signed)
+
+
+def believed(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return those who signed; nobody if a line is bad: a key may become known after what falsely claims its id."""
+    try:
+        return signed_by(item, known)
+    except SignatureError:
+        return ()
+
+
+def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
+    """Yield what entries record, in order."""
+    for entry in entries:
+        for item in read.attestations(entry):
+            yield Recorded(item.sha512, item.kind, item.subject, entry)
+
+
+def about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
+    """Return what the ledger records about the release with this digest."""
+    with enclave.ledger() as log:
+        found = log.entries(types=RECORDING, release=release)
+        return tuple(item for item in recorded(found) if item.subject == release)
+
+
+def load(enclave: Enclave, digest: str) -> Attestation:
+    """Return a kept attestation.
+
+    Raises:
+        LedgerError: it is missing or changed.
+    """
+    return statement.parse(enclave.history.load(digest, dsse.MAX_BYTES))
+
+
+def count(
+    enclave: Enclave, state: State, release: str, verified: VerifiedBundle | None = None
+) -> Mapping[str, int]:
+    """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
+
+    What each key said last is what it says (:mod:`airlift.policy.votes`).
+    """
+    known = members(enclave, state)
+    found = [(item.entry.index, load(enclave, item.digest)) for item in about(enclave, release)]
+    if verified is not None:
+        found += [(state.size, item) for item, subject in carried(verified) if subject == release]
+    said: dict[str, list[Said]] = {}
+    for index, item in found:
+        signed = tuple(member.key.key_id for member in believed(item, known))
+        said.setdefault(item.statement.kind, []).append(Said(signed, item.statement.passes, index))
+    return {
+        kind: sum(passes for key, passes in votes(said.get(kind, ())).items() if key in voters)
+        for kind, voters in policy.load_document(enclave, state).voters.items()
+    }

@@ -1,0 +1,62 @@
+"""Sources: where the bytes that a block is decoded from lie, and whether they are still what was installed.
+
+They are read, never mapped: a disk that fails, or a file that is cut short, is then an error that names the file, and
+not the end of the process (docs/decisions/007).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.chunk import BUILT, Source
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
+from airlift.errors import BaselineDamagedError, ProvenBadError
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The contents that sources are of: files of this bundle that were just rebuilt, else content at rest.
+
+    A file of the bundle is a source only of files after it, and is read only when it stands in ``folder``: complete,
+    and with its signed digest.
+    """
+
+    enclave: Enclave
+    bundle: Bundle
+    folder: Path
+    expected: Expected
+
+    def path(self, source: Source) -> Path:
+        """Return the file that a source is of."""
+        digest = source.content(self.bundle).sha512
+        built = self.folder / digest
+        return built if source.base & BUILT and built.exists() else self.enclave.content.path(digest)
+
+    def read(self, source: Source) -> bytes:
+        """Return the bytes of a source.
+
+        Raises:
+            BaselineDamagedError: a base at rest is shorter than it was.
+            UncheckedError: it cannot be read.
+        """
+        path = self.path(source)
+        with files.opened(path) as descriptor, files.reading(path):
+            data = files.read_at(descriptor, source.start, source.length)
+        if len(data) != source.length:
+            raise BaselineDamagedError("a base at rest is shorter than it was", found=path.name)
+        return data
+
+    def blame(self, sources: Iterable[Source], error: ProvenBadError) -> None:
+        """Raise BaselineDamagedError if content at rest among these is no longer what it was when installed."""
+        found: dict[FileDigest, Path] = {source.content(self.bundle): self.path(source) for source in sources}
+        for content, path in found.items():
+            if path.parent != self.folder and not self.expected.fits(path, content.sha512):
+                raise BaselineDamagedError(
+                    "a base at rest is damaged: nothing was installed",
+                    expected=self.expected.of(content.sha512)[1],
+                    found=str(path),
+                ) from error

@@ -1,0 +1,249 @@
+"""What a release changed against another one: by component, by file and, from content, by tensor (SPEC 9.13)."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from airlift import files
+from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileChange
+from airlift.bundle.difference import compare as compare_releases
+from airlift.bundle.release import FileEntry, Release
+from airlift.errors import ContentDamagedError, NotHeldError, UsageError
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import Expected
+from airlift.high.enclave.expected import load as load_expected
+from airlift.ledger.answers import indexed
+from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.read import read
+from airlift.ledger.state import State
+from airlift.progress import Progress, silent
+from airlift.store import references
+from airlift.tensors.compare import Counts, compare
+from airlift.tensors.formats.tiling import spans
+from airlift.tensors.span import TensorSpan
+
+PIECE = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TensorChange:
+    """What became of a tensor (``name`` is empty for bytes outside of tensors).
+
+    ``change`` is added, removed, reshaped (another type or shape) or changed; numbers as in
+    :class:`airlift.tensors.compare.Counts`, of a changed one only.
+    """
+
+    component: str
+    path: str
+    name: str
+    element: str
+    shape: tuple[int, ...]
+    change: str
+    elements: int
+    changed: int
+    share: float
+    absolute: float | None
+    ulps: int | None
+    not_finite: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``release`` changed against ``against``; ``why`` says how that one was chosen.
+
+    ``tensors`` is None unless it was asked for; ``not_held`` lists files whose earlier content is no longer here.
+    """
+
+    release: str
+    digest: str
+    against: str | None
+    why: str
+    components: tuple[dict[str, Any], ...]
+    tensors: tuple[TensorChange, ...] | None
+    tensors_compared: int
+    not_held: tuple[str, ...]
+
+
+def changes(
+    enclave: Enclave,
+    reference: str,
+    *,
+    from_: str | None = None,
+    tensors: bool = False,
+    component: str | None = None,
+    progress: Progress = silent,
+) -> Changes:
+    """Return what an imported release changed, by default against what it came in as a delta from.
+
+    Raises:
+        NotHeldError: a release was never imported here, or has no such component.
+        ContentDamagedError: content at rest is not what was installed.
+    """
+    state = enclave.state()
+    release = _find(enclave, state, reference)
+    old, why = _against(enclave, state, release, from_)
+    found = [item for item in compare_releases(release, old) if component in {None, item.name}]
+    if component is not None and not found:
+        raise NotHeldError(f"neither release has a component {component!a}", hint="see `airlift high list`")
+    pairs = [(item, file) for item in found for file in item.files if file.change == CHANGED]
+    held = [(i, f) for i, f in pairs if _held(enclave, f.before) and _held(enclave, f.after)]
+    changed, compared = _tensors(enclave, state, held, progress) if tensors else ((), 0)
+    return Changes(
+        release=release.label,
+        digest=release.digest,
+        against=old.label if old else None,
+        why=why,
+        components=tuple(_told(item) for item in found),
+        tensors=changed if tensors else None,
+        tensors_compared=compared,
+        not_held=tuple(f"{i.name}/{f.path}" for i, f in pairs if (i, f) not in held) if tensors else (),
+    )
+
+
+# -- which releases ------------------------------------------------------------------------------------------------
+
+
+def _find(enclave: Enclave, state: State, reference: str) -> Release:
+    """Return an imported release, whether it is still installed or not."""
+    imported = dict.fromkeys(bundle.release for bundle in state.bundles if bundle.release)
+    known = [enclave.load_release(digest) for digest in imported]
+    found = references.find(reference, known)
+    if len(found) != 1:
+        raise NotHeldError(
+            f"no release that was imported is named {reference!a}",
+            expected="one of " + (", ".join(r.label for r in known[-8:]) or "none"),
+        )
+    return found[0]
+
+
+def _against(
+    enclave: Enclave, state: State, release: Release, from_: str | None
+) -> tuple[Release | None, str]:
+    if from_ is not None:
+        other = _find(enclave, state, from_)
+        if other.digest == release.digest:
+            raise UsageError("a release cannot be compared with itself", hint="say another one with --from")
+        return other, "as asked"
+    imported = [bundle.release for bundle in state.bundles if bundle.release]
+    with enclave.ledger() as log:
+        commit = log.entry(indexed.commits(log, release.digest)[0])
+    baseline = read(commit, ImportCommit).baseline
+    if baseline is not None and baseline.digest in imported:
+        return enclave.load_release(baseline.digest), "what it came in as a delta from"
+    before = imported[: imported.index(release.digest)]
+    if before:
+        return enclave.load_release(before[-1]), "the release imported before it"
+    return None, "the first release: everything is new"
+
+
+def _told(item: ComponentChange) -> dict[str, Any]:
+    """Return a component's change as plain values."""
+    return {
+        "name": item.name,
+        "change": item.change,
+        "before": item.before.version if item.before else None,
+        "after": item.after.version if item.after else None,
+        "files": [
+            {
+                "path": file.path,
+                "change": file.change,
+                "was": file.before.path if file.before and file.before.path != file.path else None,
+                "size_before": file.before.size if file.before else None,
+                "size_after": file.after.size if file.after else None,
+            }
+            for file in item.files
+        ],
+    }
+
+
+# -- tensors -------------------------------------------------------------------------------------------------------
+
+
+def _held(enclave: Enclave, entry: FileEntry | None) -> bool:
+    return entry is not None and enclave.content.holds(entry.sha512, entry.size)
+
+
+def _tensors(
+    enclave: Enclave, state: State, pairs: list[tuple[ComponentChange, FileChange]], progress: Progress
+) -> tuple[tuple[TensorChange, ...], int]:
+    """Return what changed in these files, largest difference first, and how many tensors were compared."""
+    found, expected = list[TensorChange](), load_expected(enclave, state)
+    total, done, compared = sum(f.after.size for _, f in pairs if f.after), 0, 0
+    for item, file in pairs:
+        if file.before is None or file.after is None:
+            continue
+        _check(enclave, expected, file.before, file.after)
+        for change in _file(enclave, item.name, file.before, file.after):
+            compared += 1
+            if change.change != CHANGED or change.changed:
+                found.append(change)
+        done += file.after.size
+        progress("comparing", done, total)
+    return tuple(sorted(found, key=_rank)), compared
+
+
+def _rank(item: TensorChange) -> tuple[Any, ...]:
+    return (-(item.absolute or 0), -item.changed, item.component, item.path, item.name)
+
+
+def _check(enclave: Enclave, expected: Expected, *entries: FileEntry) -> None:
+    """Digest both contents before anything is said of them."""
+    with ThreadPoolExecutor(len(entries)) as pool:
+        names = [entry.sha512 for entry in entries]
+        paths = [enclave.content.path(name) for name in names]
+        for name, path, fits in zip(names, paths, pool.map(expected.fits, paths, names), strict=True):
+            if not fits:
+                raise ContentDamagedError(f"{path} is damaged", expected=name[:16], found="another digest")
+
+
+def _file(enclave: Enclave, component: str, old: FileEntry, new: FileEntry) -> Iterator[TensorChange]:
+    before, after = enclave.content.path(old.sha512), enclave.content.path(new.sha512)
+    bases = {span.name: span for span in spans(before, old.path) if span.name}
+    with files.opened(before) as source, files.opened(after) as target:
+        for span in spans(after, new.path):
+            if not span.name:
+                continue
+            base = bases.pop(span.name, None)
+            if base is None:
+                yield _whole(component, new.path, span, "added")
+            elif (base.element, base.shape) != (span.element, span.shape):
+                yield _whole(component, new.path, span, "reshaped")
+            else:
+                yield _compared(component, new.path, span, _counts(source, base, target, span))
+    for gone in bases.values():
+        yield _whole(component, new.path, gone, REMOVED)
+
+
+def _counts(source: int, base: TensorSpan, target: int, span: TensorSpan) -> Counts:
+    size, found = span.element.size, Counts()
+    step = PIECE // size * size
+    for offset in range(0, span.length, step):
+        length = min(step, span.length - offset)
+        old = files.read_at(source, base.start + offset, length)
+        found += compare(old, files.read_at(target, span.start + offset, length), span.element)
+    return found
+
+
+def _compared(component: str, path: str, span: TensorSpan, found: Counts) -> TensorChange:
+    return TensorChange(
+        component=component,
+        path=path,
+        name=span.name,
+        element=span.element.name,
+        shape=span.shape,
+        change=CHANGED,
+        elements=found.elements,
+        changed=found.changed,
+        share=round(found.changed / found.elements, 6) if found.elements else 0.0,
+        absolute=found.absolute,
+        ulps=found.ulps,
+        not_finite=found.not_finite,
+    )
+
+
+def _whole(component: str, path: str, span: TensorSpan, change: str) -> TensorChange:
+    count = span.length // span.element.size
+    return TensorChange(
+        component, path, span.name, span.element.name, span.shape, change, count, 0, 0.0, None, None, 0
+    )

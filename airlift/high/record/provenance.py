@@ -1,0 +1,289 @@
+"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.9).
+
+Each answer comes with its :class:`Grounds`: the entries and documents that it says everything from, so that
+:func:`prove` can add what lets somebody check it alone (SPEC 9.11).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airlift.bundle import manifest
+from airlift.bundle.fields import format_time
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import MAX_BYTES
+from airlift.errors import NotHeldError
+from airlift.high.enclave.enclave import Enclave
+from airlift.ledger.answers import indexed, lineage, proven
+from airlift.ledger.answers.indexed import Found
+from airlift.ledger.answers.lineage import Node, Record
+from airlift.ledger.answers.scanned import Activation
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.read import bundle_manifest, components, read
+from airlift.ledger.entries.shape import NamedComponent
+from airlift.ledger.entry import Entry
+from airlift.ledger.log import Log
+
+OLDEST, NEWEST = 4, 12
+"""How many imports of what a subject names are told of: the first ones, and the last ones."""
+
+MAX_BASES = 24
+"""How many releases are loaded at most when their baselines are followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an answer is made from: entries by index, and documents (manifests, attestations) by SHA-512."""
+
+    entries: tuple[int, ...]
+    documents: tuple[str, ...] = ()
+
+
+def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
+    """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answers.proven`.
+
+    Raises:
+        UsageError: it is more than goes into one file.
+        LedgerError: the record contradicts itself, or an older checkpoint.
+    """
+    documents = (enclave.history.load(digest, MAX_BYTES) for digest in dict.fromkeys(grounds.documents))
+    with enclave.ledger() as log:
+        return proven.prove(log, grounds.entries, documents, older)
+
+
+# -- lineage -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """The lineage of everything that a subject names; ``omitted`` imports between the first and last are left out."""
+
+    nodes: tuple[Node, ...]
+    omitted: int
+    grounds: Grounds
+
+
+def trace(enclave: Enclave, subject: str) -> Traced:
+    """Return the lineage of everything that ``subject`` names.
+
+    Raises:
+        NotHeldError: nothing does.
+    """
+    record, omitted = load_record(enclave, subject)
+    nodes = lineage.trace(record, subject)
+    documents = (*record.releases, *record.bundles)
+    return Traced(nodes, omitted, Grounds(tuple(e.index for e in record.entries), documents))
+
+
+def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
+    """Return what the record has about a subject: manifests, verified by digest, and entries; and what was left out.
+
+    Of the imports that name it, the first OLDEST and the last NEWEST are loaded, with their baselines.
+    """
+    with enclave.ledger() as log:
+        named = indexed.commits(log, subject)
+        chosen = named if len(named) <= OLDEST + NEWEST else (*named[:OLDEST], *named[len(named) - NEWEST :])
+        commits = {index: log.entry(index) for index in chosen}
+        bundles = {_manifest(e): load_bundle(enclave, e) for e in commits.values()}
+        _follow_bases(enclave, log, commits, bundles)
+        entries = {e.index: e for commit in commits.values() for e in _about(log, commit)}
+    ordered = [entries[index] for index in sorted(entries)]
+    releases = {e.release: enclave.load_release(e.release) for e in commits.values() if e.release}
+    return Record(releases, bundles, ordered), len(named) - len(chosen)
+
+
+def _follow_bases(enclave: Enclave, log: Log, commits: dict[int, Entry], bundles: dict[str, Bundle]) -> None:
+    """Add the imports that brought the baselines of what is there, and theirs, up to a limit."""
+    queue = [bundle.baseline.digest for bundle in bundles.values() if bundle.baseline]
+    known = {commit.release for commit in commits.values()}
+    for digest in queue:
+        if digest in known or len(known) >= MAX_BASES:
+            continue
+        known.add(digest)
+        for entry in log.entries(types=(ImportCommit.TYPE,), release=digest):
+            commits[entry.index] = entry
+            bundle = bundles[_manifest(entry)] = load_bundle(enclave, entry)
+            queue += [bundle.baseline.digest] if bundle.baseline else []
+            break
+
+
+def _about(log: Log, commit: Entry) -> Iterator[Entry]:
+    """Yield an import's own entries, and what was attested of its release."""
+    for entry in log.entries(types=(ImportPrepare.TYPE, ImportCommit.TYPE), bundle=commit.bundle):
+        if bundle_manifest(entry) == bundle_manifest(commit):
+            yield entry
+    if commit.release is not None:
+        yield from log.entries(types=(RecordedAttestation.TYPE,), release=commit.release)
+
+
+def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
+    """Return the manifest of the bundle that an import-commit entry brought."""
+    return manifest.parse(enclave.history.load(_manifest(commit), manifest.MAX_BYTES))
+
+
+def _manifest(commit: Entry) -> str:
+    return read(commit, ImportCommit).bundle_manifest
+
+
+# -- what ran ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A period in which a release was active: its components, and the entries that began and ended it."""
+
+    release: str
+    digest: str
+    since: dict[str, Any]
+    until: dict[str, Any] | None
+    components: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """The newest periods that answer a question, in order, and whether there are more before them."""
+
+    periods: tuple[Active, ...]
+    more: bool
+    grounds: Grounds
+
+
+def at(enclave: Enclave, moment: datetime) -> Periods:
+    """Return what was active at ``moment``: one period.
+
+    Raises:
+        NotHeldError: nothing was.
+    """
+    text = format_time(moment)
+    with enclave.ledger() as log:
+        period = indexed.active_at(log, text)
+    if period is None:
+        raise NotHeldError("nothing was active then", expected=text, hint="see `airlift provenance history`")
+    return _periods(enclave, [period], more=False)
+
+
+def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
+    """Return when releases with a component (name, ``name@version`` or digest) were active, and what ran beside it.
+
+    Raises:
+        NotHeldError: no imported release has it.
+    """
+    with enclave.ledger() as log:
+        candidates = indexed.releases(log, component)
+        found = indexed.activations_of(log, candidates, lambda release: _has(log, release, component), limit)
+        if not found.periods and not any(_has(log, release, component) for release in candidates):
+            raise NotHeldError(
+                "no release that was imported has this component",
+                found=ascii(component[:140]),
+                hint="see `airlift high list` for components",
+            )
+    return _periods(enclave, found.periods, more=found.more)
+
+
+def _has(log: Log, release: str, component: str) -> bool:
+    """Say whether a release that was imported has a component of this name, label or digest."""
+    return any(
+        _is(component, item)
+        for entry in log.entries(types=(ImportCommit.TYPE,), release=release)
+        for item in components(entry)
+    )
+
+
+def _is(component: str, item: NamedComponent) -> bool:
+    named = component in {item.name, item.label}
+    return named or (len(component) >= lineage.PREFIX_HEX and item.digest.startswith(component.lower()))
+
+
+def _periods(enclave: Enclave, periods: Sequence[Activation], *, more: bool) -> Periods:
+    entries = [entry.index for p in periods for entry in (p.since, p.until) if entry is not None]
+    documents = tuple(period.release for period in periods)
+    return Periods(
+        tuple(_active(enclave, period) for period in periods), more, Grounds(tuple(entries), documents)
+    )
+
+
+def _active(enclave: Enclave, period: Activation) -> Active:
+    release = enclave.load_release(period.release)
+    return Active(
+        release=release.label,
+        digest=release.digest,
+        since=period.since.to_json(),
+        until=period.until.to_json() if period.until else None,
+        components=tuple(
+            {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
+            for c in release.components
+        ),
+    )
+
+
+# -- entries -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The newest entries that answer a question, in order; ``more`` says that there are others before them."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+
+    @property
+    def grounds(self) -> Grounds:
+        """The entries themselves."""
+        return Grounds(tuple(entry.index for entry in self.entries))
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came in through imports among the entries: bundles, releases and components by name."""
+
+    bundles: tuple[str, ...]
+    releases: tuple[str, ...]
+    components: tuple[str, ...]
+
+
+def history(
+    enclave: Enclave,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    types: Sequence[str] = (),
+    component: str | None = None,
+    limit: int = 0,
+) -> Entries:
+    """Return the newest entries of a span of time, of some types, about one component."""
+    with enclave.ledger() as log:
+        found = indexed.history(
+            log,
+            since=format_time(since) if since else None,
+            until=format_time(until) if until else None,
+            types=types,
+            component=component,
+            limit=limit,
+        )
+    return _entries(found)
+
+
+def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
+    """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
+    with enclave.ledger() as log:
+        return _entries(indexed.where(log, text, types=types, limit=limit))
+
+
+def brought(entries: Iterable[Entry]) -> Brought:
+    """Return what came in through the imports among ``entries``; each once, in order."""
+    commits = [(entry, read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE]
+    return Brought(
+        _each(entry.bundle for entry, _ in commits if entry.bundle),
+        _each(said.release.label for _, said in commits if said.release),
+        _each(item.label for _, said in commits for item in said.components),
+    )
+
+
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _entries(found: Found) -> Entries:
+    return Entries(found.entries, found.more)

@@ -1,0 +1,80 @@
+"""The proof of verification as a type: ``apply`` accepts nothing but a :class:`VerifiedBundle` (SPEC 7.2).
+
+Its metadata, manifests and inventory are verified when it exists; its chunk reader yields only verified bytes, each
+read once from a medium or from staging.
+"""
+
+from collections.abc import Mapping
+from dataclasses import InitVar, dataclass
+from pathlib import Path
+
+from airlift.bundle import volume
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.release import Release
+from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
+from airlift.media.reader import read_chunk
+from airlift.trust.tuf.trusted import TrustedMetadata
+
+SEAL = object()
+"""Named by the one module that verifies bundles, and by no other: tests/arch/test_seal.py checks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBundle:
+    """A bundle whose signatures, digests and inventory were verified.
+
+    ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
+    lists, for each chunk of the manifest, the files that claim to be it, and ``sums`` the SHA-256 (hex) that volumes
+    state of their chunks; ``volume_names`` are those of the given volumes. ``documents`` maps SHA-512 to bytes of the
+    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
+    the bundle. ``seal`` is not kept, so that nobody makes another bundle out of this one.
+    """
+
+    bundle: Bundle
+    digest: str
+    release: Release | None
+    documents: Mapping[str, bytes]
+    trusted: TrustedMetadata | None
+    chunk_paths: Mapping[str, tuple[Path, ...]]
+    sums: Mapping[Path, str]
+    volumes_present: int
+    volumes_total: int
+    volume_names: tuple[str, ...]
+    attestations: tuple[str, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not SEAL:
+            raise TypeError("only the verifier makes a VerifiedBundle")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """SHA-512 of the chunks that no given volume claims to hold."""
+        return tuple(chunk.sha512 for chunk in self.bundle.chunks if not self.chunk_paths[chunk.sha512])
+
+    def read_chunk(self, chunk: FileDigest, also: Path | None = None) -> bytes:
+        """Return a chunk's bytes, read once and verified; a damaged copy is passed over if another one is good.
+
+        A copy of which its volume states another SHA-256 counts as damaged. ``also`` is a further folder to look into
+        first (staging).
+
+        Raises:
+            IncompleteError: nothing claims to be this chunk.
+            DigestError: every copy is damaged.
+            UncheckedError: a copy cannot be read.
+        """
+        failure: AirliftError | None = None
+        for path in self._candidates(chunk, also):
+            try:
+                return read_chunk(path, chunk, self.sums.get(path))
+            except (DigestError, UncheckedError) as error:
+                failure = error
+        if failure is None:
+            raise IncompleteError("a chunk is missing", expected=volume.chunk_name(chunk.sha512))
+        raise failure
+
+    def _candidates(self, chunk: FileDigest, also: Path | None) -> tuple[Path, ...]:
+        paths = self.chunk_paths[chunk.sha512]
+        staged = also / volume.chunk_name(chunk.sha512) if also else None
+        return (staged, *paths) if staged and staged.exists() else paths

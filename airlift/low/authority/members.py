@@ -1,0 +1,59 @@
+"""Members of a role from the keys that an operator names: ``.pub`` makes a member, a private key also signs."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from airlift.trust.keys.key import Passphrase, Signer, load_public, load_signer
+from airlift.trust.tuf.roles import Member, RoleKeys
+
+URI = "pkcs11:"
+_OBJECT = re.compile(r"[:;]object=([^;?]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A member of a role, with the signer if its private key was named."""
+
+    member: Member
+    signer: Signer | None
+
+
+def load(sources: Sequence[str | Path], passphrase: Passphrase | None) -> Mapping[str, Holder]:
+    """Return the holder behind each source, each loaded once; people are named after their key files.
+
+    Raises:
+        KeyUnavailableError, MalformedError, PermissionDeniedError: a key cannot be used.
+    """
+    return {source: _holder(source, passphrase) for source in dict.fromkeys(map(str, sources))}
+
+
+def role(sources: Sequence[str | Path], threshold: int, holders: Mapping[str, Holder]) -> RoleKeys:
+    """Return the role of these keys.
+
+    Raises:
+        UsageError: a key stands twice, or the threshold cannot be met.
+    """
+    return RoleKeys(tuple(holders[str(source)].member for source in sources), threshold)
+
+
+def signers(sources: Sequence[str | Path], holders: Mapping[str, Holder]) -> tuple[Signer, ...]:
+    """Return the signers among these keys."""
+    found = (holders[str(source)].signer for source in sources)
+    return tuple(signer for signer in found if signer is not None)
+
+
+def _holder(source: str, passphrase: Passphrase | None) -> Holder:
+    if source.startswith(URI):
+        signer = load_signer(source, passphrase)
+        named = _OBJECT.search(source)
+        return Holder(
+            Member(signer.public, unquote(named[1]) if named else signer.public.key_id[:16]), signer
+        )
+    path = Path(source)
+    if path.suffix == ".pub":
+        return Holder(Member(load_public(path), path.stem), None)
+    signer = load_signer(source, passphrase)
+    return Holder(Member(signer.public, path.stem), signer)

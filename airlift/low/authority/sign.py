@@ -1,0 +1,167 @@
+"""Sign: show what a pending change does, read again what it names, add signatures (SPEC 4.3).
+
+On the depot's machine, or on another one: ``export`` writes the change with its documents to a file, a member signs
+that file without any depot, and ``import_`` takes its signatures back.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from airlift import files
+from airlift import progress as progress_module
+from airlift.bundle.release import Release
+from airlift.errors import ExistsError, UsageError
+from airlift.low.authority import signing
+from airlift.low.authority.review import describe
+from airlift.low.authority.signing import Change
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.log import record
+from airlift.progress import Progress
+from airlift.trust.keys.key import Signer
+from airlift.trust.tuf import exchange
+from airlift.trust.tuf.metadata import ROOT, TARGETS
+
+_ROLES = {"root": ROOT, "release": TARGETS, "targets": TARGETS}
+
+
+@dataclass(frozen=True, slots=True)
+class SignResult:
+    """The changes that were signed, exported or merged; the plain fields are those of the first one.
+
+    ``release`` and ``digest`` are None if the change is about no release; ``published`` is True when nothing more is
+    needed. Without a depot only signing happens: ``published`` is False then. ``exported`` is the file written.
+    """
+
+    release: str | None
+    digest: str | None
+    signatures: int
+    threshold: int
+    published: bool
+    changes: tuple[Change, ...]
+    exported: Path | None
+
+
+def sign(
+    depot: Depot | None,
+    what: str | None,
+    *,
+    signers: Sequence[Signer] = (),
+    export: Path | None = None,
+    import_: Path | None = None,
+    now: datetime,
+    dry_run: bool = False,
+    progress: Progress = progress_module.silent,
+) -> SignResult:
+    """Sign the pending change that ``what`` names: ``root``, ``release``, a release (``name@version``), None for all.
+
+    With ``export`` the change goes to a file; with ``import_`` signatures come from one. Without a depot, ``import_``
+    is signed with ``signers`` and written to ``export``. ``dry_run`` only tells what there is to sign.
+
+    Raises:
+        UsageError: nothing of that name is pending, or there is nothing to do.
+        KeyUnavailableError: a key is no member of the role that must sign.
+        DigestError: what would be signed is not what is there.
+        PendingError, SignatureError: the imported file does not hold the pending change, or a good signature.
+        ExistsError: the file to export to exists.
+    """
+    if not (signers or export or import_ or dry_run):
+        raise UsageError("nothing to do", expected="--key, --export or --import")
+    if export is not None and export.exists():
+        raise ExistsError(f"{export} exists", hint="choose another file name")
+    if depot is None:
+        return _sign_file(signers, import_, export, dry_run=dry_run)
+    with nullcontext() if dry_run else depot.lock():
+        reference = None if what is None or what in _ROLES else depot.find_release(what)
+        if reference is not None and depot.is_published(reference.digest):
+            return _result(depot.load_release(reference.digest), (), signing.published_quorum(depot), None)
+        if import_ is not None and not dry_run:
+            _merge(depot, import_, now)
+        chosen = _choose(depot, what, reference.digest if reference else None, merged=import_ is not None)
+        releases = signing.pending_releases(depot)
+        changes = _sign(depot, chosen, () if dry_run else signers, now, progress)
+        exported = None if export is None or dry_run else _export(depot, chosen, export)
+    return _result(releases[0] if releases else None, changes, signing.published_quorum(depot), exported)
+
+
+def _choose(depot: Depot, what: str | None, digest: str | None, *, merged: bool) -> tuple[str, ...]:
+    """Return the TUF roles that ``what`` is about."""
+    pending = signing.pending_roles(depot)
+    if what is None:
+        if not pending and not merged:
+            raise UsageError("nothing is pending", hint="see `airlift low status`")
+        return pending
+    role = _ROLES.get(what, TARGETS)
+    waiting = [release.digest for release in signing.pending_releases(depot)]
+    if (role not in pending or (digest is not None and digest not in waiting)) and not merged:
+        raise UsageError(
+            f"{what} is not pending",
+            hint="see `airlift low status`; a release whose change was replaced must be released again",
+        )
+    return (role,) if role in pending else ()
+
+
+def _sign(
+    depot: Depot, chosen: tuple[str, ...], signers: Sequence[Signer], now: datetime, progress: Progress
+) -> tuple[Change, ...]:
+    if signers and TARGETS in chosen:
+        signing.recheck_content(depot, now, progress)
+    changes = signing.sign_roles(depot, chosen, signers, now)
+    for item in changes if signers else ():
+        record(depot, now, "sign", role=item.role, version=item.version, published=item.published)
+    return changes
+
+
+def _merge(depot: Depot, path: Path, now: datetime) -> None:
+    status = exchange.merge_change(depot.store, files.read_bounded(path, exchange.MAX_BYTES))
+    depot.refresh_root()
+    record(depot, now, "merge", role=status.role, version=status.version, published=status.published)
+
+
+def _export(depot: Depot, chosen: tuple[str, ...], path: Path) -> Path:
+    pending = [role for role in chosen if depot.store.pending(role) is not None]
+    if len(pending) != 1:
+        raise UsageError(
+            "one change goes into one file",
+            expected="a release, `release` or `root`",
+            found=", ".join(pending) or "none",
+        )
+    data = exchange.export_change(depot.store, pending[0], signing.documents(depot, pending[0]))
+    files.write_durable(path, data, mode=0o644, replace=False)
+    return path
+
+
+def _sign_file(
+    signers: Sequence[Signer], import_: Path | None, export: Path | None, *, dry_run: bool
+) -> SignResult:
+    """Sign a change file on a machine without a depot."""
+    if import_ is None or (export is None and not dry_run):
+        raise UsageError(
+            "without a depot, a file is signed", expected="--import FILE --export FILE --key KEY"
+        )
+    data = files.read_bounded(import_, exchange.MAX_BYTES)
+    lines = exchange.change_differences(data)
+    releases = signing.parse_releases(exchange.parse(data).documents)
+    for release in releases:
+        lines += describe(release, None)
+    if not dry_run and export is not None:
+        data = exchange.sign_change(data, signers)
+        files.write_durable(export, data, mode=0o644, replace=False)
+    change = signing.to_change(signing.file_status(exchange.parse(data)), tuple(lines))
+    return _result(releases[0] if releases else None, (change,), (0, 0), None if dry_run else export)
+
+
+def _result(
+    release: Release | None, changes: tuple[Change, ...], quorum: tuple[int, int], exported: Path | None
+) -> SignResult:
+    return SignResult(
+        release=release.label if release else None,
+        digest=release.digest if release else None,
+        signatures=changes[0].signatures if changes else quorum[0],
+        threshold=changes[0].threshold if changes else quorum[1],
+        published=all(item.published for item in changes),
+        changes=changes,
+        exported=exported,
+    )

@@ -1,0 +1,120 @@
+"""Check volumes before they leave: re-read every byte that was written or burnt (SPEC L5).
+
+Needs no depot; with one, the bundle must also be among those that it has published. Nothing is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import progress as progress_module
+from airlift.bundle import baseline, volume
+from airlift.bundle.manifest import Bundle
+from airlift.bundle.volume import CHUNKS
+from airlift.errors import IncompleteError, NotHeldError, UsageError
+from airlift.low.depot import outstanding
+from airlift.low.depot.depot import Depot
+from airlift.media.claims import claims, counted, missing
+from airlift.media.reader import Volume, read_chunk, read_volumes
+from airlift.media.writer import VolumeInfo
+from airlift.progress import Progress, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What is on the volumes, all of it good; ``missing`` are the chunks (SHA-512) on volumes that were not given.
+
+    ``published`` says whether the depot lists the bundle; None without a depot.
+    """
+
+    bundle: str
+    sequence: int
+    enclave: str | None
+    baseline: str | None
+    target: str | None
+    marking: str
+    volumes: tuple[VolumeInfo, ...]
+    volumes_present: int
+    volumes_total: int
+    missing: tuple[str, ...]
+    published: bool | None
+
+
+def check(
+    paths: Sequence[Path], *, depot: Depot | None = None, progress: Progress = progress_module.silent
+) -> CheckResult:
+    """Re-read the volumes of one bundle, or folders that hold them.
+
+    Raises:
+        DigestError, InventoryError, MalformedError: a volume is not as it was written.
+        IncompleteError: a volume lacks a chunk that it lists.
+        MixedVolumesError: the volumes belong to different bundles.
+        NotHeldError: the depot does not list the bundle.
+        UncheckedError: there is no volume, or it cannot be read.
+        UsageError: no volume was named.
+    """
+    if not paths:
+        raise UsageError("there is nothing to check", expected="at least one volume")
+    volumes = read_volumes(paths)
+    bundle = claims(volumes).bundle
+    published = None if depot is None else _published(depot, bundle)
+    tally = Tally("checking", sum(item.size for item in volumes), progress)
+    for item in volumes:
+        _check_chunks(item, bundle, tally)
+    for item in volumes:
+        _check_complete(item, bundle)
+    return _result(bundle, volumes, published)
+
+
+def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -> CheckResult:
+    present, total = counted(volumes)
+    return CheckResult(
+        bundle=bundle.id,
+        sequence=bundle.sequence,
+        enclave=bundle.enclave,
+        baseline=bundle.baseline.label if bundle.baseline else None,
+        target=bundle.target.label if bundle.target else None,
+        marking=str(bundle.marking),
+        volumes=tuple(VolumeInfo(item.folder, item.size) for item in volumes),
+        volumes_present=present,
+        volumes_total=total,
+        missing=missing(volumes, bundle),
+        published=published,
+    )
+
+
+def _published(depot: Depot, bundle: Bundle) -> bool:
+    listed = {item.bundle.digest for item in outstanding.load(depot)}
+    if bundle.digest not in listed:
+        raise NotHeldError(f"bundle {bundle.id} is not one that this depot has published and not withdrawn")
+    if bundle.baseline is not None:
+        baseline.check(bundle, depot.load_release(bundle.baseline.digest))
+    return True
+
+
+def _check_chunks(item: Volume, bundle: Bundle, tally: Tally) -> None:
+    """Digest every chunk of a volume against the bundle manifest and SHA256SUMS; all else was digested when read."""
+    tally.add(item.small_bytes)
+    for chunk in bundle.chunks:
+        name = volume.chunk_name(chunk.sha512)
+        if name in item.chunks:
+            path = item.folder / CHUNKS / name
+            tally.add(len(read_chunk(path, chunk, item.sums[name])))
+
+
+def _check_complete(item: Volume, bundle: Bundle) -> None:
+    """Check that a volume has the chunks that it lists, wherever else they may lie.
+
+    Raises:
+        IncompleteError: it lacks one.
+    """
+    absent = set(item.sums) - set(item.chunks)
+    if absent:
+        digests = [one.sha512 for one in bundle.chunks if volume.chunk_name(one.sha512) in absent]
+        raise IncompleteError(
+            f"{item.folder} lacks chunks that it lists",
+            expected=f"{len(item.sums)} chunks",
+            found=f"{len(item.chunks)} chunks",
+            hint="copy the volume again from its source",
+            data={"missing": digests},
+        )

@@ -1,0 +1,126 @@
+"""Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, L4.3)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from airlift import codec, files
+from airlift.bundle import chunk, volume
+from airlift.bundle.chunk import Block, Source
+from airlift.bundle.fields import FileDigest
+from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
+from airlift.low.bundle.plan import Plan
+from airlift.media.writer import Chunk
+from airlift.tensors.element import Element
+from airlift.tensors.matching import segment
+
+Parts = tuple[bytes | memoryview, ...]
+"""The bytes of a chunk, in pieces that were never joined."""
+
+TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + 3 * chunk.SOURCE.size
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Gives each base that a block refers to its number in the bundle manifest, in the order of first use.
+
+    ``codecs`` sums the target bytes by the name of the codec that coded them.
+    """
+
+    plan: Plan
+    bases: dict[FileDigest, int] = field(default_factory=dict)
+    codecs: dict[str, int] = field(default_factory=dict)
+
+    def number(self, item: Encoded) -> Block:
+        """Return the block of the bundle for a coded block of the plan."""
+        name, part = codec.names()[item.codec], item.segment
+        self.codecs[name] = self.codecs.get(name, 0) + part.length
+        sources = tuple(self._source(source) for source in item.sources)
+        return Block(item.file, part.start, part.length, item.codec, part.element, sources, item.payload)
+
+    def _source(self, source: segment.Source) -> Source:
+        built = source.file - len(self.plan.bases)
+        if built >= 0:
+            number = built + chunk.BUILT
+        else:
+            number = self.bases.setdefault(self.plan.bases[source.file].content, len(self.bases))
+        return Source(number, source.start, source.end - source.start)
+
+
+def block_limit(chunk_bytes: int, *, large: bool = False) -> int:
+    """Return the most target bytes in a block such that one block always fits a chunk of ``chunk_bytes``."""
+    most = chunk.MAX_BLOCK_BYTES if large else BLOCK_BYTES
+    return min(most, (chunk_bytes - TABLE_BYTES) // 4096 * 4096)
+
+
+def merge(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Join neighbouring copies whose target and source both continue into one copy of any length."""
+    held: Block | None = None
+    for block in blocks:
+        joined = None if held is None else _joined(held, block)
+        if held is not None and joined is None:
+            yield held
+        held = joined or block
+    if held is not None:
+        yield held
+
+
+def pack(blocks: Iterable[Block], limit: int) -> Iterator[Parts]:
+    """Yield chunks of at most ``limit`` bytes and MAX_BLOCKS blocks that hold the blocks, in order."""
+    held: list[Block] = []
+    used = chunk.HEADER.size
+    for block in blocks:
+        need = block.table_bytes + len(block.payload)
+        if held and (used + need > limit or len(held) == chunk.MAX_BLOCKS):
+            yield tuple(chunk.parts(held))
+            held, used = [], chunk.HEADER.size
+        held.append(block)
+        used += need
+    if held:
+        yield tuple(chunk.parts(held))
+
+
+def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[Chunk, ...]:
+    """Write chunks durably into ``folder`` (None: nowhere) under their names; return them in order.
+
+    A chunk is digested and written on a thread of its own while the next one fills.
+    """
+    written: list[Chunk] = []
+    with ThreadPoolExecutor(1) as pool:
+        writing: Future[Chunk] | None = None
+        for parts in packed:
+            if writing is not None:
+                written.append(writing.result())
+            writing = pool.submit(_write_chunk, folder, parts)
+        if writing is not None:
+            written.append(writing.result())
+    return tuple(written)
+
+
+def _write_chunk(folder: Path | None, parts: Parts) -> Chunk:
+    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
+    for part in parts:
+        sha512.update(part)
+        sha256.update(part)
+    digest = FileDigest(sha512.hexdigest(), sum(map(len, parts)))
+    if folder is not None:
+        with files.writer(folder / volume.chunk_name(digest.sha512)) as file:
+            for part in parts:
+                file.write(part)
+    return Chunk(digest, sha256.hexdigest())
+
+
+def _joined(first: Block, second: Block) -> Block | None:
+    """Return both as one copy, or None if they are no copies or do not continue each other."""
+    if {codec.names()[first.codec], codec.names()[second.codec]} != {"equal"}:
+        return None
+    (a,), (b,) = first.sources, second.sources
+    if (first.file, first.start + first.length) != (second.file, second.start):
+        return None
+    if (a.base, a.start + a.length) != (b.base, b.start):
+        return None
+    element = first.element if first.element == second.element else Element.BYTES
+    length = first.length + second.length
+    return replace(first, length=length, element=element, sources=(Source(a.base, a.start, length),))

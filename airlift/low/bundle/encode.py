@@ -1,0 +1,166 @@
+"""Encode the blocks of a plan on threads, in order and in bounded memory (SPEC L4.4, L4.5).
+
+One thread reads the targets in order, and digests those that were not today; others read the sources of each block,
+code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so
+memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from airlift import codec
+from airlift.codec import Effort
+from airlift.codec.plain.copies import same
+from airlift.errors import DigestError
+from airlift.low.bundle.plan import Plan, blocks
+from airlift.low.bundle.reader import Room, Targets, changed, read
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.digest_cache import BASE_AGE, Verified
+from airlift.progress import Progress, Tally
+from airlift.store.content import Read
+from airlift.tensors.matching.segment import Segment, Source
+
+BLOCK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A coded block of file number ``file`` of the plan."""
+
+    file: int
+    segment: Segment
+    codec: int
+    payload: bytes
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the decoder must be given."""
+        return self.segment.sources[: codec.sources(self.codec)]
+
+
+def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, progress: Progress) -> None:
+    """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
+
+    Raises:
+        DigestError: a base is missing or has changed.
+    """
+    targets = {item.entry.sha512 for item in plan.files}
+    bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
+    bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
+    tally = Tally("checking", sum(item.entry.size for item in bases), progress)
+    with ThreadPoolExecutor(workers) as pool:
+        looks = pool.map(lambda item: depot.content.verify(item.entry.sha512, tally.add), bases)
+        for item, look in zip(bases, looks, strict=True):
+            if look is None:
+                raise changed(depot, item)
+            verified.note(item.entry.sha512, look)
+
+
+def encode(
+    depot: Depot,
+    plan: Plan,
+    verified: Verified,
+    *,
+    block_bytes: int,
+    large_bytes: int,
+    workers: int,
+    check: bool,
+    effort: Effort,
+    read: Read,
+) -> Generator[Encoded, None, None]:
+    """Yield every block of the plan, coded, in the order of the files.
+
+    Raises:
+        DigestError: a target has changed; or, with ``check``, a block does not decode to what it was made from
+            (a bug, or broken memory).
+        UncheckedError: the depot cannot be read.
+    """
+    work = _Work(depot, plan, check, effort)
+    for _ in range(workers):
+        work.free.put(_Memory())
+    targets, rooms = Targets(depot, plan, verified), [Room() for _ in range(2 * workers)]
+    queue: deque[Future[Encoded]] = deque()
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
+        try:
+            for turn, (number, segment) in enumerate(blocks(plan, block_bytes, large_bytes)):
+                if len(queue) == len(rooms):  # the one that comes out had the room that the next one gets
+                    yield _told(queue.popleft().result(), read)
+                target = first.submit(targets.read, number, segment, rooms[turn % len(rooms)])
+                queue.append(pool.submit(_encode_block, work, number, segment, target))
+            while queue:
+                yield _told(queue.popleft().result(), read)
+        finally:
+            first.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(item: Encoded, read: Read) -> Encoded:
+    read(item.segment.length)
+    return item
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one worker reads sources into, and decodes to."""
+
+    sources: tuple[Room, ...] = field(default_factory=lambda: tuple(Room() for _ in range(codec.MAX_SOURCES)))
+    out: Room = field(default_factory=Room)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the workers share; the memory goes from hand to hand."""
+
+    depot: Depot
+    plan: Plan
+    check: bool
+    effort: Effort
+    free: SimpleQueue[_Memory] = field(default_factory=SimpleQueue)
+
+    @contextmanager
+    def memory(self) -> Iterator[_Memory]:
+        """Give memory to one of the workers."""
+        mine = self.free.get()
+        try:
+            yield mine
+        finally:
+            self.free.put(mine)
+
+
+def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[memoryview]") -> Encoded:
+    target = reading.result()
+    with work.memory() as memory:
+        sources = [
+            read(
+                work.depot,
+                work.plan.source(source.file).entry.sha512,
+                source.start,
+                room.take(source.end - source.start),
+            )
+            for source, room in zip(segment.sources, memory.sources, strict=False)
+        ]
+        coded = codec.encode(
+            target, sources, segment.element, segment.rows, effort=work.effort, hint=segment.hint
+        )
+        item = Encoded(number, segment, coded.codec, coded.payload)
+        if work.check:
+            _check(work.plan, item, target, sources, memory.out)
+    return item
+
+
+def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], room: Room) -> None:
+    """Decode a block again and compare."""
+    segment, used = item.segment, sources[: len(item.sources)]
+    again = codec.decode(
+        item.codec, item.payload, used, len(target), segment.element, out=room.take(len(target))
+    )
+    if not same(again, target):
+        raise DigestError(
+            f"a block of {plan.files[item.file].entry.path} does not decode to what it was made from",
+            found=f"codec {codec.names()[item.codec]}, bytes {segment.start} to {segment.end}",
+            hint="check this machine's memory; if it is sound this is a bug: report it",
+        )

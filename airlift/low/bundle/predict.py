@@ -1,0 +1,182 @@
+"""Find out how matrices moved, by samples, before they are coded: by an adapter, by a low rank, or otherwise.
+
+What is found is a hint for the encoder and decides how small a bundle becomes, never whether it is right. A sample is
+some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+import numpy as np
+
+from airlift.codec.predict import adapter, estimate, exact
+from airlift.codec.predict.attribution import explain
+from airlift.codec.predict.exact import Array, Bits
+from airlift.errors import MalformedError
+from airlift.tensors.element import Element
+from airlift.tensors.matching.adapters import Candidate, Pair, find_adapters, pairs
+from airlift.tensors.matching.hint import Adapter, LowRank
+from airlift.tensors.matching.match import FileSpans
+from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
+from airlift.tensors.span import TensorSpan
+
+ADAPTER_ROWS = 64
+SURE = 0.04
+"""An adapter that gets a larger share of the elements wrong is left for factors of our own, if the rank is low."""
+MAX_ROW_BYTES = 1 << 20
+MAX_FACTOR_BYTES = 16 << 20
+"""Of both factors: with the base of a block they stay within what a block may read."""
+
+NUMBER = re.compile(r"\d+")
+
+Pairs = Mapping[str, Sequence[Pair]]
+
+Read = Callable[[int, int, int], bytes]
+"""Returns bytes ``[start, end)`` of file number ``int``: the bases first, then the targets."""
+
+
+def predict(
+    targets: Sequence[FileSpans], bases: Sequence[FileSpans], found: Sequence[Sequence[Segment]], read: Read
+) -> list[list[Segment]]:
+    """Return the segments of each target with matrices set apart that an adapter or a low rank explains.
+
+    Factors refer to files by number: the bases first, then the targets. A target that holds adapters is itself only
+    explained by adapters of the bases, so that there is an order in which every file comes after its sources.
+    """
+    numbered = [*bases, *targets]
+    known = pairs((number, file.spans) for number, file in enumerate(numbered))
+    holders = {pair.a.file for group in known.values() for pair in group}
+    marked = []
+    for number, (file, segments) in enumerate(zip(targets, found, strict=True), len(bases)):
+        reach = len(bases) if number in holders else len(numbered)
+        near = _near(known, reach)
+        hinted = _file(number, file.spans, segments, near, read)
+        marked.append(mark(segments, hinted))
+    return marked
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    """A tensor of a target file that has a counterpart, and a sample of rows of both."""
+
+    span: TensorSpan
+    rows: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
+    new: Bits
+    old: Bits
+
+    def hinted(self, hint: Adapter | LowRank, factors: tuple[Source, ...] = ()) -> Hinted:
+        return Hinted(self.span.start, self.span.end, self.span.shape[1], hint, factors)
+
+
+def _near(known: Pairs, reach: int) -> Pairs:
+    """Return the pairs in files below a number."""
+    return {module: [pair for pair in group if pair.a.file < reach] for module, group in known.items()}
+
+
+def _file(
+    number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
+) -> Iterator[Hinted]:
+    """Yield what is found out about the matrices of one target."""
+    families: dict[str, _Family] = {}
+    for span in spans:
+        candidates = list(find_adapters(span, known))
+        family = families.setdefault(NUMBER.sub("", span.name), _Family())
+        if not candidates and not family.due():
+            continue
+        matrix = _sample(number, span, segments, read)
+        if matrix is None or np.array_equal(matrix.new, matrix.old):
+            continue
+        hint = _hint(matrix, candidates, read)
+        family.found = family.found or hint is not None
+        if hint is not None:
+            yield hint
+
+
+def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinted | None:
+    """Return what explains a matrix best, if anything does."""
+    hints = [_explained(matrix, item, read) for item in candidates]
+    wrong, best = min((hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None))
+    span = matrix.span
+    if wrong > SURE and estimate.probe(matrix.new, matrix.old, span.element, span.shape[0]):
+        return matrix.hinted(LowRank(span.shape[1]))
+    return best
+
+
+@dataclass(slots=True)
+class _Family:
+    """Matrices of one name but for its numbers: the same place of layer after layer.
+
+    A full fine-tune moves all of them alike, a merge all or the last ones: as long as nothing explains a family, only
+    its 1st, 2nd, 4th, 8th ... member is looked at.
+    """
+
+    seen: int = 0
+    found: bool = False
+
+    def due(self) -> bool:
+        """Count one more member, and return whether to look at it."""
+        self.seen += 1
+        return self.found or self.seen & (self.seen - 1) == 0
+
+
+def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Read) -> _Matrix | None:
+    """Return a sample of a tensor, None if it is no matrix of floats with a counterpart."""
+    if span.element not in exact.FLOATS or len(span.shape) != 2 or min(span.shape) < estimate.LEAST_SIDE:
+        return None
+    step = span.shape[1] * span.element.size
+    holder = next((item for item in segments if item.start <= span.start and span.end <= item.end), None)
+    if step > MAX_ROW_BYTES or holder is None or holder.source is None or not holder.parallel:
+        return None
+    rows = estimate.sample_rows(span.shape[0])
+    shift = holder.source.start - holder.start
+    new = b"".join(read(number, span.start + row * step, span.start + (row + 1) * step) for row in rows)
+    start = span.start + shift
+    old = b"".join(read(holder.source.file, start + row * step, start + (row + 1) * step) for row in rows)
+    if len(new) != len(old) or len(new) != len(rows) * step:
+        return None
+    bits = (exact.from_bytes(memoryview(data), span.element).reshape(len(rows), -1) for data in (new, old))
+    return _Matrix(span, rows, *bits)
+
+
+def _explained(matrix: _Matrix, candidate: Candidate, read: Read) -> tuple[float, Hinted] | None:
+    """Return what an adapter says of a matrix and the share that it gets wrong, None if it does not explain it."""
+    pair, transposed = candidate.pair, candidate.transposed
+    left, right = (pair.a, pair.b) if transposed else (pair.b, pair.a)
+    if left.span.length + right.span.length > MAX_FACTOR_BYTES or pair.rank > adapter.MAX_RANK:
+        return None
+    height, width = matrix.span.shape
+    some = slice(None, None, max(1, len(matrix.rows) // ADAPTER_ROWS))
+    try:
+        whole = _load(read, left.file, left.span, (height, pair.rank), transposed=transposed)
+        other = _load(read, right.file, right.span, (pair.rank, width), transposed=transposed)
+    except MalformedError:
+        return None
+    found = explain(matrix.new[some], matrix.old[some], matrix.span.element, whole[matrix.rows[some]], other)
+    if found is None:
+        return None
+    hint = Adapter(
+        left=left.span.element, right=right.span.element, columns=width, rank=pair.rank, scale=found.scale,
+        per_product=found.per_product, left_transposed=transposed, right_transposed=transposed,
+    )  # fmt: skip
+    sources = (Source(item.file, item.span.start, item.span.end) for item in (left, right))
+    return found.wrong, matrix.hinted(hint, tuple(sources))
+
+
+def _load(read: Read, number: int, span: TensorSpan, shape: tuple[int, int], *, transposed: bool) -> Array:
+    data = memoryview(read(number, span.start, span.end))
+    return adapter.load(data, Element(span.element), shape, transposed=transposed)
+
+
+def arrange(found: Sequence[Sequence[Segment]], bases: int) -> tuple[list[int], list[list[Segment]]]:
+    """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered."""
+    used = {source.file - bases for parts in found for part in parts for source in part.factors}
+    order = sorted(range(len(found)), key=lambda number: number not in used)
+    places = {old + bases: new + bases for new, old in enumerate(order)}
+    return order, [[_renumbered(part, places) for part in found[number]] for number in order]
+
+
+def _renumbered(segment: Segment, places: dict[int, int]) -> Segment:
+    factors = (replace(source, file=places.get(source.file, source.file)) for source in segment.factors)
+    return replace(segment, factors=tuple(factors))

@@ -1,0 +1,246 @@
+"""Publish a bundle whose chunks stand in staging, and write its volumes (SPEC L4).
+
+Order of writes: under the depot's lock the bundle manifest and the bundler's metadata (the sequence number is used
+from here on), then the volumes in staging, then their final names. Whatever fails, nothing is left in the output
+folder.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airlift.bundle import baseline, manifest, revocations, volume
+from airlift.bundle.fields import FileDigest, Marking, format_time
+from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.release import Release
+from airlift.errors import AirliftError
+from airlift.low.bundle.costs import ComponentCost
+from airlift.low.bundle.job import Job
+from airlift.low.bundle.plan import Plan
+from airlift.low.bundle.slsa import provenance
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.digest_cache import Verified
+from airlift.low.depot.log import record
+from airlift.media import writer
+from airlift.media.writer import Carried, Chunk, VolumeInfo
+from airlift.trust.statements.statement import Attestation
+from airlift.trust.tuf import bundling, repository, roles, targets
+from airlift.trust.tuf.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.roles import BUNDLER
+from airlift.trust.tuf.targets import Target
+
+NONE = "none"
+"""The baseline of a complete bundle, and who knows that it is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentChange:
+    """What a bundle does to a component: ``change`` is new, changed or unchanged; ``bytes`` are to be rebuilt."""
+
+    name: str
+    version: str
+    change: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundleResult:
+    """What was bundled.
+
+    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``), or none; receipt
+    is for what nothing records yet.
+    ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
+    of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
+    """
+
+    bundle: str
+    digest: str
+    sequence: int
+    enclave: str | None
+    baseline: str | None
+    baseline_known_by: str
+    target: str | None
+    marking: Marking
+    volumes: tuple[VolumeInfo, ...]
+    chunks: int
+    chunk_bytes: int
+    target_bytes: int
+    files: int
+    codecs: Mapping[str, int]
+    components: tuple[ComponentChange, ...]
+    explain: tuple[ComponentCost, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """The chunks of a bundle in staging, and what they are about."""
+
+    plan: Plan
+    chunks: tuple[Chunk, ...] = ()
+    bases: tuple[FileDigest, ...] = ()
+    codecs: Mapping[str, int] = field(default_factory=dict)
+    explain: tuple[ComponentCost, ...] | None = None
+    seen: Verified | None = None
+
+
+def check_bundler(depot: Depot, job: Job) -> None:
+    """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
+    repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
+    probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
+    bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
+
+
+def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
+    """Return what the bundle would be, without writing anything."""
+    return _result(job, _manifest(depot, job, coded), coded, ())
+
+
+def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
+    """List the bundle under the next sequence number, and write its volumes.
+
+    Raises:
+        AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
+    """
+    with depot.lock():
+        if coded.seen is not None:
+            coded.seen.save()
+        made = _manifest(depot, job, coded)
+        _check_baseline(made, job.baseline)
+        attested = provenance(depot, made, job, coded.codecs)
+        documents = _documents(depot, made, job.target) | {
+            volume.manifest_name(item.digest): item.data for item in attested
+        }
+        target = _target(made, attested)
+        shares = _cut(depot, job, made, target, documents)
+        writer.check_free(made, len(shares), job.output)
+        for data in documents.values():
+            depot.documents.keep(data)
+        bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
+        depot.refresh_root()
+        try:
+            carried = Carried(bundling.volume_files(depot.store), documents)
+            written = writer.write_volumes(made, shares, carried, coded.chunks, folder)
+            writer.check_sizes(written, job.medium)
+            placed = writer.place(written, job.output)
+        except AirliftError as error:
+            error.data["sequence_used"] = made.sequence
+            error.hint = (
+                f"{error.hint}; sequence number {made.sequence} is used up, the next bundle gets another"
+            )
+            raise
+        _record(depot, job, made, len(placed))
+    return _result(job, made, coded, placed)
+
+
+def next_sequence(depot: Depot) -> int:
+    """Return the sequence number of the next bundle."""
+    return bundling.sequence_of(depot.store) + 1
+
+
+def _check_baseline(made: Bundle, release: Release | None) -> None:
+    """Check, as importers will, what is about to be said of the baseline."""
+    baseline.check_target(made)
+    if release is not None:
+        baseline.check(made, release)
+
+
+def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
+    listed = targets.listed(depot.store.published(TARGETS), TARGETS)
+    return Bundle(
+        sequence=next_sequence(depot),
+        issued=format_time(job.now),
+        enclave=job.enclave,
+        marking=job.marking,
+        target=_reference(job.target),
+        baseline=_reference(job.baseline),
+        bases=coded.bases,
+        files=tuple(item.content for item in coded.plan.files),
+        chunks=tuple(item.digest for item in coded.chunks),
+        revocations=listed[revocations.TARGET].sha512,
+    )
+
+
+def _reference(release: Release | None) -> ReleaseRef | None:
+    return None if release is None else ReleaseRef(release.digest, release.name, release.version)
+
+
+def _documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
+    """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
+
+    With them go vendors' signatures (SPEC 5.5).
+    """
+    data = manifest.format(made)
+    manifest.parse(data)
+    found = {
+        made.digest: data,
+        made.revocations: depot.documents.load(made.revocations, revocations.MAX_BYTES),
+    }
+    if target is not None:
+        found[target.digest] = depot.documents.load(target.digest)
+        for stated in target.vendor_signatures():
+            found[stated.sha512] = depot.documents.load(stated.sha512)
+    return {volume.manifest_name(digest): document for digest, document in found.items()}
+
+
+def _target(made: Bundle, attested: Sequence[Attestation]) -> Target:
+    """Return the bundler's entry for a bundle: its manifest, and the attestations that go along (SPEC 4.5-7)."""
+    custom = {ATTESTATIONS: sorted(item.digest for item in attested)} if attested else {}
+    return targets.describe(manifest.target_name(made.digest), BUNDLER, manifest.format(made), custom)
+
+
+def _cut(
+    depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
+) -> list[frozenset[str]]:
+    sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
+    return writer.cut(made, job.medium, sizes, documents)
+
+
+def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
+    record(
+        depot,
+        job.now,
+        "bundle",
+        bundle=made.id,
+        digest=made.digest,
+        target=made.target and made.target.label,
+        baseline=made.baseline and made.baseline.label,
+        baseline_known_by=job.known_by,
+        volumes=count,
+        bytes=sum(item.size for item in made.chunks),
+    )
+
+
+def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]) -> BundleResult:
+    return BundleResult(
+        bundle=made.id,
+        digest=made.digest,
+        sequence=made.sequence,
+        enclave=made.enclave,
+        baseline=job.baseline.label if job.baseline else None,
+        baseline_known_by=job.known_by,
+        target=job.target.label if job.target else None,
+        marking=made.marking,
+        volumes=placed,
+        chunks=len(made.chunks),
+        chunk_bytes=sum(item.size for item in made.chunks),
+        target_bytes=coded.plan.target_bytes,
+        files=len(made.files),
+        codecs=dict(sorted(coded.codecs.items())),
+        components=tuple(_changes(job, coded.plan)),
+        explain=coded.explain,
+    )
+
+
+def _changes(job: Job, found: Plan) -> Iterator[ComponentChange]:
+    before = {item.name: item.digest for item in job.baseline.components} if job.baseline else {}
+    lacking = {item.entry.sha512 for item in found.files}
+    for item in job.target.components if job.target else ():
+        change = (
+            "new"
+            if item.name not in before
+            else "unchanged"
+            if before[item.name] == item.digest
+            else "changed"
+        )
+        contents = {entry.sha512: entry.size for entry in item.files if entry.sha512 in lacking}
+        yield ComponentChange(item.name, item.version, change, sum(contents.values()))

@@ -1,0 +1,201 @@
+"""Gather the files of one component into the depot: found, judged, read once, digested and kept (SPEC L2).
+
+A component's source is a folder or a single file. Links to regular files are followed wherever they lead (a Hugging
+Face cache is made of them) and the file is what counts; links to folders are refused. Of what tools leave beside a
+model, ``.git`` and ``.cache/huggingface`` at the top are passed over, and named; every other dotfile is kept.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.bundle.release import MAX_FILES, FileEntry
+from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
+from airlift.low.release import forbidden
+from airlift.store.content import Read, Taken
+from airlift.tensors.formats.tiling import reader
+
+SKIPPED = frozenset({".git", ".cache/huggingface"})
+MAX_DEPTH = 64
+THREADS = min(8, os.cpu_count() or 1)
+
+Take = Callable[[int, Path, Read], Taken]
+"""Given an open file, its path for messages, and who counts the bytes: what the file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a source holds: real path and size by portable relative path, sorted; and what was passed over."""
+
+    paths: Mapping[str, Path]
+    sizes: Mapping[str, int]
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The files of a component, sorted by path, and those contents (SHA-512 to bytes) that the depot did not have."""
+
+    files: tuple[FileEntry, ...]
+    new: Mapping[str, int]
+
+
+def survey(component: str, kind: str, source: Path) -> Survey:
+    """Find the files of a component and judge them by name, path and type; nothing is read yet.
+
+    Raises:
+        ForbiddenFileError: a file, link or name that a component may not hold, or none at all.
+        UncheckedError: the source cannot be read.
+    """
+    if not source.exists():
+        raise UncheckedError(
+            f"component {component}: there is no {source}", hint="correct the path in the manifest"
+        )
+    try:
+        paths, skipped = _find(source)
+    except ForbiddenFileError as error:
+        raise _named(component, error) from error
+    return judge(component, kind, paths, tuple(skipped))
+
+
+def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = ()) -> Survey:
+    """Judge the files of a component by name; ``paths`` are real paths by relative path, sorted.
+
+    Raises:
+        ForbiddenFileError: a name that a component may not hold, or that is not portable.
+    """
+    try:
+        for relative in paths:
+            check_relative(relative)
+            forbidden.check_name(kind, relative)
+        check_no_collision(list(paths))
+    except (MalformedError, ForbiddenFileError) as error:
+        raise _named(component, error) from error
+    return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
+
+
+def collect(component: str, kind: str, found: Survey, take: Take, read: Read) -> Collected:
+    """Read and judge every file of a survey on threads, and hand each to ``take``.
+
+    Raises:
+        ForbiddenFileError: a file whose content a component may not hold.
+        UncheckedError: a file cannot be read, or changes while it is read.
+    """
+    work = partial(_collect_file, kind, found, take, read)
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            taken = list(pool.map(work, found.paths))
+    except ForbiddenFileError as error:
+        raise _named(component, error) from error
+    entries = tuple(
+        FileEntry(relative, item.size, item.sha512, item.sha256)
+        for relative, item in zip(found.paths, taken, strict=True)
+    )
+    return Collected(entries, {item.sha512: item.size for item in taken if item.new})
+
+
+def _collect_file(kind: str, found: Survey, take: Take, read: Read, relative: str) -> Taken:
+    path = found.paths[relative]
+    descriptor = files.open_regular(path)
+    try:
+        forbidden.check_content(kind, relative, descriptor, frozenset(found.paths))
+        _check_header(relative, path)
+        return take(descriptor, path, read)
+    finally:
+        os.close(descriptor)
+
+
+def _check_header(relative: str, path: Path) -> None:
+    """Refuse weights that no library would load: on the high side it would be too late to say so."""
+    read = reader(relative)
+    try:
+        if read is not None:
+            read(path)
+    except FormatTooNewError:
+        return  # carried as opaque bytes: another version is no damage
+    except MalformedError as error:
+        raise ForbiddenFileError(
+            f"{relative} is not a valid {relative.rpartition('.')[2].lower()} file: {error.message}",
+            expected=error.expected,
+            found=error.found,
+            hint="save or download it again",
+        ) from error
+
+
+def _named(component: str, error: MalformedError | ForbiddenFileError) -> ForbiddenFileError:
+    hint = error.hint if isinstance(error, ForbiddenFileError) else "rename it: names must be portable"
+    return ForbiddenFileError(
+        f"component {component}: {error.message}", expected=error.expected, found=error.found, hint=hint
+    )
+
+
+# -- finding -------------------------------------------------------------------------------------------------------
+
+
+def _find(source: Path) -> tuple[dict[str, Path], list[str]]:
+    if not source.is_dir():
+        return {source.name: _real_file(source.name, source)}, []
+    paths: dict[str, Path] = {}
+    skipped: list[str] = []
+    for relative, path in _walk(source.resolve(), "", skipped, 0):
+        paths[relative] = _real_file(relative, path)
+        if len(paths) > MAX_FILES:
+            raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
+    if not paths:
+        raise ForbiddenFileError(
+            "there are no files", found=str(source), hint="correct the path in the manifest"
+        )
+    return dict(sorted(paths.items())), skipped
+
+
+def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator[tuple[str, Path]]:
+    if depth > MAX_DEPTH:
+        raise ForbiddenFileError("folders are nested too deeply", expected=f"at most {MAX_DEPTH} levels")
+    with files.reading(folder), os.scandir(folder) as entries:
+        listing = sorted(entries, key=lambda entry: entry.name)
+    for entry in listing:
+        relative = prefix + entry.name
+        if relative in SKIPPED:
+            skipped.append(relative)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{relative}/", skipped, depth + 1)
+        else:
+            yield relative, Path(entry.path)
+
+
+def _real_file(relative: str, path: Path) -> Path:
+    """Return what ``path`` leads to, which must be a regular file."""
+    with files.reading(relative):
+        try:
+            real = path.resolve(strict=True)
+            mode = real.stat().st_mode
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            RuntimeError,
+        ) as error:  # RuntimeError: a loop of links
+            raise ForbiddenFileError(
+                f"{_shown(relative)} is a link that leads nowhere", hint="remove it, or complete the download"
+            ) from error
+    if stat.S_ISDIR(mode):
+        raise ForbiddenFileError(
+            f"{_shown(relative)} is a link to a folder", hint="put the files themselves there"
+        )
+    if not stat.S_ISREG(mode):
+        raise ForbiddenFileError(f"{_shown(relative)} is neither a file nor a folder", hint="remove it")
+    return real
+
+
+def _size(relative: str, path: Path) -> int:
+    with files.reading(relative):
+        return path.stat().st_size
+
+
+def _shown(relative: str) -> str:
+    return ascii(relative)[1:-1]

@@ -1,0 +1,359 @@
+"""Release: gather what an authored manifest names, check it, and propose it to the release authority (SPEC L3).
+
+Order of writes: content, then the manifest, then the index of releases, then the pending change, then signatures.
+Whatever fails, content that no release names is removed again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airlift import __version__, authored, files
+from airlift import progress as progress_module
+from airlift.bundle import release as releases
+from airlift.bundle.fields import Marking
+from airlift.bundle.manifest import ReleaseRef
+from airlift.bundle.release import Component, Release, Requirement
+from airlift.errors import (
+    DigestError,
+    ExistsError,
+    MalformedError,
+    ManifestError,
+    PendingError,
+)
+from airlift.low.authority import signing
+from airlift.low.authority.review import describe
+from airlift.low.authority.signing import Change
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.digest_cache import verified
+from airlift.low.depot.log import record
+from airlift.low.release import hub
+from airlift.low.release.collect import Collected, Survey, Take, collect, judge, survey
+from airlift.low.release.parents import parents
+from airlift.low.release.vendor_signature import Voucher, vouch
+from airlift.policy.judge import check_comparable, requirement_objections
+from airlift.progress import Progress, Tally
+from airlift.store.content import Read, Taken, digest
+from airlift.trust.keys.key import Signer
+from airlift.trust.tuf import proposal, targets
+from airlift.trust.tuf.metadata import TARGETS
+
+SCHEMA = "release.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseResult:
+    """What was released, and how far its signatures have come.
+
+    ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
+    hold; ``skipped`` names what was passed over. ``already`` says that this very release was here before.
+    """
+
+    release: str
+    digest: str
+    signatures: int
+    threshold: int
+    published: bool
+    already: bool
+    files: int
+    bytes: int
+    new_bytes: int
+    skipped: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512.
+
+    ``documents`` are vendors' signature files.
+    """
+
+    release: Release
+    new: Mapping[str, int]
+    skipped: tuple[str, ...]
+    documents: tuple[bytes, ...]
+
+
+def release(
+    depot: Depot,
+    manifest: Path,
+    *,
+    signers: Sequence[Signer] = (),
+    now: datetime,
+    dry_run: bool = False,
+    replace: bool = False,
+    progress: Progress = progress_module.silent,
+) -> ReleaseResult:
+    """Gather the release that the YAML file ``manifest`` describes, propose it, and sign it if keys are given.
+
+    The same release again is no error and adds signatures. ``replace`` drops another pending change of the release
+    authority, and the signatures collected for it.
+
+    Raises:
+        ManifestError, ForbiddenFileError: the manifest or a file cannot be released: exit 2.
+        ExistsError: the release, or a version of a component, was published with other content.
+        PendingError: another change is pending.
+        UnpublishedError: the depot itself still lacks signatures.
+        RequirementError: the release does not meet its own requirements.
+        UncheckedError: a source cannot be read, or changes meanwhile.
+    """
+    document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
+    with nullcontext() if dry_run else depot.lock():
+        depot.store.published(TARGETS)
+        if not replace:
+            _check_not_pending(depot, f"{document['release']}@{document['version']}")
+        with _gathered(depot, document, manifest.parent, progress, keep=not dry_run) as draft:
+            known = _check_new(depot, draft.release, replace=replace)
+            if dry_run:
+                lines = tuple(describe(draft.release, signing.previous(depot, draft.release)))
+                return _result(depot, draft, (), lines, known=known)
+            _keep(depot, draft)
+        _note(depot, draft.new, now)
+        return _propose(depot, draft, signers, now, known=known, replace=replace)
+
+
+def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
+    """Remember that content which just came in has its digest."""
+    seen = verified(depot, now)
+    for sha512 in new:
+        seen.take(sha512)
+    seen.save()
+
+
+def _propose(
+    depot: Depot, draft: _Draft, signers: Sequence[Signer], now: datetime, *, known: bool, replace: bool
+) -> ReleaseResult:
+    """Make the kept release a pending change unless it is one, or published; sign it."""
+    if depot.is_published(draft.release.digest):
+        return _result(depot, draft, (), (), known=True)
+    if draft.release not in signing.pending_releases(depot):
+        data = releases.format(draft.release)
+        target = targets.describe(releases.target_name(draft.release.digest), TARGETS, data, {})
+        proposal.propose_target(depot.store, target, now, replace=replace)
+    changes = signing.sign_roles(depot, (TARGETS,), signers, now)
+    result = _result(depot, draft, changes, changes[0].differences, known=known)
+    record(
+        depot,
+        now,
+        "release",
+        release=result.release,
+        digest=result.digest,
+        signatures=result.signatures,
+        published=result.published,
+        airlift=__version__,
+    )
+    return result
+
+
+def _result(
+    depot: Depot, draft: _Draft, changes: tuple[Change, ...], lines: tuple[str, ...], *, known: bool
+) -> ReleaseResult:
+    published = depot.is_published(draft.release.digest)
+    contents = draft.release.contents()
+    signatures, threshold = signing.published_quorum(depot)
+    return ReleaseResult(
+        release=draft.release.label,
+        digest=draft.release.digest,
+        signatures=changes[0].signatures if changes else signatures if published else 0,
+        threshold=changes[0].threshold if changes else threshold,
+        published=published,
+        already=known,
+        files=sum(1 for _ in draft.release.files()),
+        bytes=sum(contents.values()),
+        new_bytes=sum(draft.new.values()),
+        skipped=draft.skipped,
+        differences=lines,
+    )
+
+
+# -- what was there before -----------------------------------------------------------------------------------------
+
+
+def _check_not_pending(depot: Depot, label: str) -> None:
+    """Refuse early, before hours of gathering, what the trust room would refuse in the end."""
+    waiting = [release.label for release in signing.pending_releases(depot)]
+    if TARGETS in signing.pending_roles(depot) and label not in waiting:
+        raise PendingError(
+            "a change of the release authority's metadata is pending",
+            found=", ".join(waiting) or "other than a release",
+        )
+
+
+def _check_new(depot: Depot, draft: Release, *, replace: bool) -> bool:
+    """Say whether this very release is known; refuse a published name or component version with other content."""
+    known = False
+    for reference in depot.releases():
+        published = depot.is_published(reference.digest)
+        if reference.label == draft.label and reference.digest == draft.digest:
+            known = True
+        elif reference.label == draft.label and (published or not replace):
+            raise ExistsError(
+                f"release {draft.label} exists with other content",
+                expected=reference.digest[:16],
+                found=draft.digest[:16],
+                hint="choose another version" if published else "choose another version, or say --replace",
+            )
+        elif published:
+            _check_versions(draft, depot.load_release(reference.digest))
+    return known
+
+
+def _check_versions(draft: Release, earlier: Release) -> None:
+    """Refuse a component whose files changed though its version did not: who names it could mean either."""
+    before = {(component.name, component.version): component.digest for component in earlier.components}
+    for component in draft.components:
+        if before.get((component.name, component.version), component.digest) != component.digest:
+            raise ExistsError(
+                f"component {component.name} {component.version} has other content than in release {earlier.label}",
+                hint="give the component another version",
+            )
+
+
+def _keep(depot: Depot, draft: _Draft) -> None:
+    made = draft.release
+    for document in (*draft.documents, releases.format(made)):
+        depot.documents.keep(document)
+    others = tuple(reference for reference in depot.releases() if reference.label != made.label)
+    depot.write_releases((*others, ReleaseRef(made.digest, made.name, made.version)))
+
+
+# -- gathering -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _gathered(
+    depot: Depot, document: Mapping[str, Any], folder: Path, progress: Progress, *, keep: bool
+) -> Iterator[_Draft]:
+    """Gather every component of an authored manifest; if anything fails, forget the content that came in."""
+    new: dict[str, int] = {}
+    try:
+        yield _gather(depot, document, folder, progress, new, keep=keep)
+    except BaseException:
+        if keep:
+            for sha512 in new:
+                depot.content.remove(sha512)
+        raise
+
+
+def _gather(
+    depot: Depot,
+    document: Mapping[str, Any],
+    folder: Path,
+    progress: Progress,
+    new: dict[str, int],
+    *,
+    keep: bool,
+) -> _Draft:
+    items = sorted(document["components"], key=lambda item: str(item["name"]))
+    found = [_survey(item, folder, progress) for item in items]
+    tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
+    take = _take(depot, new, keep=keep)
+    components, vouchers = [], []
+    for item, (one, claimed) in zip(items, found, strict=True):
+        collected = collect(item["name"], item["kind"], one, take, tally.add)
+        _check_claimed(item["name"], collected, claimed)
+        voucher = vouch(item, folder, collected.files)
+        vouchers += [voucher] if voucher else []
+        components.append(_component(item, collected, voucher))
+    components = [
+        changed(component, parents=parents(depot, item, components))
+        for item, component in zip(items, components, strict=True)
+    ]
+    skipped = tuple(
+        f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
+    )
+    documents = tuple(voucher.data for voucher in vouchers)
+    return _Draft(_checked(document, tuple(components)), new, skipped, documents)
+
+
+def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
+    """Return how a file is taken in; what the depot did not hold is put down in ``new`` at once."""
+    sizes = {
+        size
+        for reference in depot.releases()
+        for size in depot.load_release(reference.digest).contents().values()
+    }
+
+    def take(descriptor: int, path: Path, read: Read) -> Taken:
+        if not keep:
+            taken = digest(descriptor, path, read)
+            is_new = not depot.content.path(taken.sha512).exists()
+        else:
+            taken = depot.content.take(descriptor, path, read, sizes=sizes)
+            is_new = taken.new
+        if is_new:
+            new[taken.sha512] = taken.size
+        return taken
+
+    return take
+
+
+def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[Survey, Mapping[str, str]]:
+    """Find a component's files; with them what their origin says of their SHA-256, by relative path."""
+    source = item["source"]
+    if "path" in source:
+        return survey(item["name"], item["kind"], folder / source["path"]), {}
+    fetched = hub.fetch(source["hub"], source["revision"], source.get("include", ()), progress=progress)
+    return judge(item["name"], item["kind"], fetched.paths), fetched.sha256
+
+
+def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, str]) -> None:
+    for entry in collected.files:
+        if claimed.get(entry.path, entry.sha256) != entry.sha256:
+            raise DigestError(
+                f"component {component}: {entry.path} is not what the endpoint says it is",
+                expected=f"SHA-256 {claimed[entry.path]}",
+                found=entry.sha256,
+                hint="remove it from the Hugging Face cache and fetch it again",
+            )
+
+
+def _component(item: Mapping[str, Any], collected: Collected, voucher: Voucher | None) -> Component:
+    source = item["source"]
+    if "path" in source:
+        origin: dict[str, Any] = {"kind": "path", "path": source["path"]}
+    else:
+        origin = {
+            "kind": "hub",
+            "repo": source["hub"],
+            "revision": source["revision"],
+            "include": list(source.get("include", ())),
+        }
+    return Component(
+        name=item["name"],
+        kind=item["kind"],
+        version=item["version"],
+        license=item.get("license", ""),
+        source=origin,
+        files=collected.files,
+        vendor_signature=voucher.signature if voucher else None,
+    )
+
+
+def _checked(document: Mapping[str, Any], components: tuple[Component, ...]) -> Release:
+    """Return the release, valid under its own format and requirements."""
+    marking = document["marking"]
+    draft = Release(
+        name=document["release"],
+        version=document["version"],
+        marking=Marking(marking["level"], tuple(sorted(marking.get("caveats", ())))),
+        notes=document.get("notes", ""),
+        components=components,
+        requires=tuple(
+            Requirement(r["component"], r["needs"], r["version"]) for r in document.get("requires", ())
+        ),
+    )
+    try:
+        draft = releases.parse(releases.format(draft))
+    except MalformedError as error:
+        raise ManifestError(error.message, expected=error.expected, found=error.found) from error
+    check_comparable(draft)
+    objections = requirement_objections(draft)
+    if objections:
+        raise objections[0]
+    return draft

@@ -1,0 +1,51 @@
+"""Vouch: verify a vendor's own signature over what was gathered for a component (SPEC 5.5)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airlift import files
+from airlift.bundle.release import MAX_PEM, FileEntry, VendorSignature
+from airlift.errors import AirliftError, ManifestError
+from airlift.trust.statements import model_signing
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """What the release manifest says of a vendor's signature, and the signature file itself."""
+
+    signature: VendorSignature
+    data: bytes
+
+
+def vouch(item: Mapping[str, Any], folder: Path, entries: Sequence[FileEntry]) -> Voucher | None:
+    """Return the verified vendor signature that an authored component names, if any; ``folder`` is the manifest's.
+
+    Raises:
+        SignatureError, DigestError, InventoryError, MalformedError: the vendor did not sign these files.
+        KeyUnavailableError: the key or certificate cannot be used.
+        UncheckedError: a file cannot be read.
+    """
+    authored = item.get("vendor_signature")
+    if authored is None:
+        return None
+    method = model_signing.KEY if "public_key" in authored else model_signing.CERTIFICATE
+    names = [authored["public_key"]] if method == model_signing.KEY else authored["certificates"]
+    trusted = tuple(_pem(folder / name) for name in names)
+    data = files.read_bounded(folder / authored["path"], model_signing.MAX_BYTES)
+    try:
+        model_signing.verify(data, {entry.path: entry.sha256 for entry in entries}, method, trusted)
+    except AirliftError as error:
+        error.message = f"component {item['name']}: {error.message}"
+        error.hint = "do not release it: fetch the component and its signature from the vendor again"
+        raise
+    return Voucher(VendorSignature(method, hashlib.sha512(data).hexdigest(), len(data), trusted), data)
+
+
+def _pem(path: Path) -> str:
+    try:
+        return files.read_bounded(path, MAX_PEM).decode("ascii")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path} is not in PEM", expected="one public key, or one certificate") from error

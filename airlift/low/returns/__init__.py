@@ -1,0 +1,1 @@
+"""What comes back from enclaves: whose word the depot takes, by the public key of its ledger (SPEC 5.3)."""

@@ -1,0 +1,191 @@
+"""Segments: runs of a target file and the base bytes to code them against, cut into blocks."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from airlift.tensors.element import Element
+from airlift.tensors.matching.hint import Adapter, Hint
+
+Rows = tuple[int, int]
+"""Elements a row (0 if unknown), and elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes ``[start, end)`` of base file number ``file``."""
+
+    file: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes ``[start, end)`` of a target file, a whole number of ``element``; ``row`` elements a row, 0 if unknown.
+
+    If tensors with different rows were joined, ``row`` is 0 and ``parts`` says (elements a row, elements) for each.
+    A source of the segment's own length is parallel to it: byte for byte the counterpart. A source of another length
+    is only similar (an opaque file that grew). A hint says how whole rows of one matrix moved; ``factors`` are the
+    sources of an adapter's left and right.
+    """
+
+    start: int
+    end: int
+    element: Element
+    row: int
+    source: Source | None
+    parts: tuple[Rows, ...] = ()
+    hint: Hint = None
+    factors: tuple[Source, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Rows, ...]:
+        """What the rows are: (elements a row, elements) from the start to the end."""
+        return self.parts or ((self.row, self.length // self.element.size),)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All sources, the base first."""
+        return (self.source, *self.factors) if self.source is not None else ()
+
+    @property
+    def length(self) -> int:
+        """The length in bytes."""
+        return self.end - self.start
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the source is the counterpart byte for byte."""
+        return self.source is not None and self.source.end - self.source.start == self.length
+
+
+def merge(segments: Iterable[Segment]) -> list[Segment]:
+    """Join neighbours whose target and source both continue, and that have the same element.
+
+    ``row`` is kept if it is the same in both, else it becomes 0 and the parts remember.
+    """
+    merged: list[Segment] = []
+    for segment in segments:
+        if merged and _continues(merged[-1], segment):
+            merged[-1] = _join(merged[-1], segment)
+        else:
+            merged.append(segment)
+    return merged
+
+
+def _continues(before: Segment, after: Segment) -> bool:
+    if before.end != after.start or before.element != after.element or before.hint or after.hint:
+        return False
+    if before.source is None or after.source is None:
+        return before.source is after.source
+    if before.source.file != after.source.file or before.source.end != after.source.start:
+        return False
+    return before.parallel and after.parallel
+
+
+def _join(before: Segment, after: Segment) -> Segment:
+    source = before.source
+    if source is not None and after.source is not None:
+        source = Source(source.file, source.start, after.source.end)
+    same = before.row == after.row and not before.parts and not after.parts
+    row, parts = (before.row, ()) if same else (0, (*before.rows, *after.rows))
+    return Segment(before.start, after.end, before.element, row, source, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """Bytes ``[start, end)`` of a target file are a matrix of ``columns``, of which something was found out."""
+
+    start: int
+    end: int
+    columns: int
+    hint: Hint
+    factors: tuple[Source, ...] = ()
+
+
+def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]:
+    """Cut hinted matrices (ascending, none overlapping) out of the parallel segments that hold them."""
+    marked, waiting = [], list(hinted)[::-1]
+    for segment in segments:
+        rest, source = segment, segment.source
+        while waiting and waiting[-1].end <= segment.end:
+            found = waiting.pop()
+            if found.start < rest.start or source is None or not segment.parallel:
+                continue
+            if rest.start < found.start:
+                marked.append(_part(segment, source, rest.start, found.start))
+            matrix = _part(segment, source, found.start, found.end)
+            marked.append(
+                replace(matrix, row=found.columns, parts=(), hint=found.hint, factors=found.factors)
+            )
+            rest = _part(segment, source, found.end, segment.end)
+        if rest.length:
+            marked.append(rest)
+    return marked
+
+
+def _part(segment: Segment, source: Source, start: int, end: int) -> Segment:
+    """Return the part ``[start, end)`` of a segment that is parallel to ``source``."""
+    offset = source.start - segment.start
+    within = Source(source.file, start + offset, end + offset)
+    return replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
+
+
+def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
+    """Cut a segment into blocks of at most ``limit`` bytes, each with its part of the source.
+
+    Cuts lie between rows if a row is known and fits ``limit``, else between elements. The source of the block
+    ``[a, b)`` (relative to the segment) is ``[a, b)`` of a parallel source; of another it is ``[a - limit // 2,
+    b + limit // 2)``, clipped to the source, so that bytes which moved by less than half a block are still in reach
+    and no source is longer than ``2 * limit``. A block for which that leaves nothing has no source.
+    """
+    unit = segment.row * segment.element.size
+    if not 0 < unit <= limit:
+        unit = segment.element.size
+    step = max(limit - limit % unit, unit)
+    for start in range(segment.start, segment.end, step):
+        end = min(start + step, segment.end)
+        source = _window(segment, start - segment.start, end - segment.start, limit // 2)
+        block = Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
+        yield _hinted(segment, block)
+
+
+def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:
+    """Return the parts between two bytes of the file; a row that the start cuts is a part of its own."""
+    found: list[Rows] = []
+    size, position = segment.element.size, segment.start
+    for row, elements in segment.parts:
+        first = max(start - position, 0) // size
+        count = min(end - position, elements * size) // size - first
+        position += elements * size
+        lead = min(-first % row, count) if row and count > 0 else 0
+        found.extend(part for part in ((lead, lead), (row, count - lead)) if part[1] > 0)
+    return tuple(found)
+
+
+def _hinted(segment: Segment, block: Segment) -> Segment:
+    """Return the block with the segment's hint, if it is whole rows, and its part of the factors."""
+    unit = segment.row * segment.element.size
+    if segment.hint is None or not unit or block.length % unit:
+        return block
+    if not isinstance(segment.hint, Adapter):
+        return replace(block, hint=segment.hint)
+    left, right = segment.factors
+    first, rows = (block.start - segment.start) // unit, block.length // unit
+    if segment.hint.left_transposed:
+        return replace(block, hint=replace(segment.hint, first=first), factors=(left, right))
+    step = segment.hint.rank * segment.hint.left.size
+    left = Source(left.file, left.start + first * step, left.start + (first + rows) * step)
+    return replace(block, hint=segment.hint, factors=(left, right))
+
+
+def _window(segment: Segment, start: int, end: int, slack: int) -> Source | None:
+    """Return the part of the source for bytes ``[start, end)`` of the segment."""
+    source = segment.source
+    if source is None:
+        return None
+    if segment.parallel:
+        return Source(source.file, source.start + start, source.start + end)
+    first = max(source.start, source.start + start - slack)
+    last = min(source.end, source.start + end + slack)
+    return Source(source.file, first, last) if first < last else None

@@ -1,0 +1,131 @@
+"""The depot's metadata on disk: published files, and changes that still collect signatures (SPEC 4.3).
+
+``metadata/`` holds ``N.root.json``, ``N.targets.json``, ``N.bundler.json``, ``N.snapshot.json`` and
+``timestamp.json``, which is written last: whatever it does not lead to was never published. ``pending/`` holds at
+most one change per role.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files, strict
+from airlift.errors import TrustStateError, UnpublishedError
+from airlift.trust.tuf import metadata
+from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.roles import BUNDLER, Document
+
+_VERSIONED = re.compile(r"([1-9][0-9]{0,9})\.(root|targets|snapshot|bundler)\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The folders ``metadata`` and ``pending`` of a depot."""
+
+    folder: Path
+
+    @property
+    def metadata(self) -> Path:
+        """The folder of published metadata."""
+        return self.folder / "metadata"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a depot's metadata was created here: root is the last file to be written."""
+        return self.metadata.is_dir() or self._pending(ROOT).exists()
+
+    # -- published -------------------------------------------------------------------------------------------------
+
+    def newest(self, role: str) -> Document | None:
+        """Return the newest published root or targets metadata, or None before the first."""
+        versions = self._versions(role)
+        return self.document(role, max(versions)) if versions else None
+
+    def published(self, role: str) -> Document:
+        """Return the newest published root or targets metadata.
+
+        Raises:
+            UnpublishedError: there is none yet.
+        """
+        document = self.newest(role)
+        if document is None:
+            raise UnpublishedError(f"{role} metadata still lacks signatures")
+        return document
+
+    def raw(self, role: str, version: int | None) -> bytes:
+        """Return the bytes of a published file; every role but timestamp has a version."""
+        name = file_name(role, version)
+        return files.read_bounded(self.metadata / name, metadata.MAX_BYTES[role])
+
+    def document(self, role: str, version: int | None) -> Document:
+        """Return published metadata, checked."""
+        return metadata.check(role, self.raw(role, version))
+
+    def committed(self) -> dict[str, Document] | None:
+        """Return timestamp, snapshot, bundler and targets metadata as the newest timestamp names them, or None."""
+        if not (self.metadata / file_name(TIMESTAMP, None)).exists():
+            return None
+        timestamp = self.document(TIMESTAMP, None)
+        snapshot = self.document(SNAPSHOT, timestamp["signed"]["meta"]["snapshot.json"]["version"])
+        meta = snapshot["signed"]["meta"]
+        named = {role: self.document(role, meta[f"{role}.json"]["version"]) for role in (TARGETS, BUNDLER)}
+        return {TIMESTAMP: timestamp, SNAPSHOT: snapshot, **named}
+
+    def write(self, named: Mapping[str, bytes]) -> None:
+        """Write published files durably, in the given order."""
+        files.make_folder(self.metadata)
+        for name, data in named.items():
+            files.write_durable(self.metadata / name, data)
+
+    # -- pending ---------------------------------------------------------------------------------------------------
+
+    def pending(self, role: str) -> Document | None:
+        """Return the pending change of root or targets, with the signatures collected so far."""
+        path = self._pending(role)
+        if not path.exists():
+            return None
+        return metadata.check(role, files.read_bounded(path, metadata.MAX_BYTES[role]))
+
+    def write_pending(self, role: str, document: Document) -> None:
+        """Write the pending change of a role, in place of an earlier one."""
+        path = self._pending(role)
+        files.make_folder(path.parent)
+        files.write_durable(path, encode(role, document), mode=0o644)
+
+    def drop_pending(self, role: str) -> None:
+        """Remove the pending change of a role."""
+        files.remove(self._pending(role))
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _pending(self, role: str) -> Path:
+        return self.folder / "pending" / f"{role}.json"
+
+    def _versions(self, role: str) -> set[int]:
+        if not self.metadata.is_dir():
+            return set()
+        with files.reading(self.metadata):
+            matches = [_VERSIONED.fullmatch(path.name) for path in self.metadata.iterdir()]
+        versions = {int(match[1]) for match in matches if match is not None and match[2] == role}
+        if role == ROOT and versions != set(range(1, len(versions) + 1)):
+            raise TrustStateError(
+                "the chain of roots in the depot has a gap", hint="restore the depot's metadata from a backup"
+            )
+        return versions
+
+
+def encode(role: str, document: Document) -> bytes:
+    """Return the bytes of a document, which pass the checks of whoever will read them.
+
+    Raises:
+        MalformedError: it would grow beyond the limit of its role.
+    """
+    data = strict.format(document)
+    metadata.check(role, data)
+    return data
+
+
+def file_name(role: str, version: int | None) -> str:
+    """Return the name of a published metadata file."""
+    return f"{role}.json" if version is None else f"{version}.{role}.json"

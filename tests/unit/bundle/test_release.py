@@ -1,0 +1,87 @@
+"""The release manifest: what it says of itself, and its limits. Its vectors are in tests/vectors/bundle."""
+
+import doctest
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airlift.bundle import release
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.release import Release
+from airlift.errors import MalformedError
+from tests.support.bundle_values import GUARD, RELEASE, component, entry, sha512
+from tests.vectors.make_bundle import canonical
+
+
+def test_the_example_in_the_documentation_is_true() -> None:
+    assert doctest.testmod(release).failed == 0
+
+
+def test_parse_returns_what_was_formatted() -> None:
+    assert release.parse(release.format(RELEASE)) == RELEASE
+
+
+def test_a_release_is_named_and_identified() -> None:
+    assert RELEASE.label == "assistant@2026.11.0"
+    assert RELEASE.digest == hashlib.sha512(release.format(RELEASE)).hexdigest()
+    assert release.target_name(RELEASE.digest) == f"release-{RELEASE.digest[:64]}"
+
+
+def test_a_component_is_identified_by_its_tree_alone() -> None:
+    renamed = replace(GUARD, name="other", version="9", license="", source={})
+    assert renamed.digest == GUARD.digest
+    assert replace(GUARD, files=(entry("other"),)).digest != GUARD.digest
+
+
+def test_contents_are_distinct_and_in_order() -> None:
+    same = component("a", "1", "data", "x", "y")
+    twice = replace(same, files=(entry("x", "t"), entry("y", "t"), entry("z", "u")))
+    built = replace(RELEASE, components=(twice,))
+    assert list(built.contents().items()) == [(sha512("t"), 1), (sha512("u"), 1)]
+    assert [f.path for _, f in built.files()] == ["x", "y", "z"]
+    assert twice.files[0].content == FileDigest(sha512("t"), 1)
+
+
+def refused(built: Release, reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        release.parse(release.format(built))
+
+
+def test_one_digest_has_one_size() -> None:
+    for other in (replace(entry("y"), size=2), replace(entry("y"), sha256="0" * 64)):
+        refused(
+            replace(RELEASE, components=(replace(GUARD, files=(entry("x"), other)),)),
+            "one SHA-512 stands with two",
+        )
+
+
+def test_components_are_sorted_and_have_portable_names() -> None:
+    one, two = component("a"), component("b")
+    refused(replace(RELEASE, components=(two, one)), "sorted by name")
+    refused(replace(RELEASE, components=(one, one)), "sorted by name")
+    refused(replace(RELEASE, components=(component("aux"),)), "Windows reserves")
+    refused(replace(RELEASE, components=(component("a."),)), "trailing dot")
+
+
+@pytest.mark.parametrize("sort", [["b", "a"], ["a", "a"]])
+def test_files_are_sorted(sort: list[str]) -> None:
+    files = tuple(entry(path) for path in sort)
+    refused(replace(RELEASE, components=(replace(GUARD, files=files),)), "sorted by path")
+
+
+def _document(**changes: Any) -> bytes:
+    return canonical(json.loads(release.format(RELEASE)) | changes)
+
+
+def test_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MalformedError, match="too many components"):
+        release.parse(_document(components=[0] * (release.MAX_COMPONENTS + 1)))
+    with pytest.raises(MalformedError, match="too many requirements"):
+        release.parse(_document(requires=[0] * (release.MAX_REQUIREMENTS + 1)))
+    monkeypatch.setattr(release, "MAX_FILES", 2)
+    refused(RELEASE, "too many files")
+    monkeypatch.setattr(release, "MAX_BYTES", 100)
+    refused(RELEASE, "too long")

@@ -1,0 +1,149 @@
+"""Vendors' signatures and parents, from the authored manifest to the enclave's record."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airlift.bundle import volume
+from airlift.bundle.release import Parent
+from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
+from airlift.high.importing.run import import_
+from airlift.low.release.make import release
+from airlift.trust.statements import model_signing as signatures
+from tests.support import keys, vendor
+from tests.support.depots import NOW, RELEASERS, Site
+from tests.support.enclaves import (
+    V1,
+    attempt,
+    enclave,
+    flip,
+    fresh,
+    operator,
+    overwrite,
+    picture,
+    reseal,
+    site,
+)
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+VENDOR = {"vendor_signature": {"path": "model.sig", "public_key": "vendor.pub"}}
+
+
+def authored(low: Site, version: str = "7", by: str = "vendor", **more: Any) -> Path:
+    """Write a manifest whose component ``base`` comes with its vendor's signature, and more."""
+    path = low.manifest(V1, version, kinds={"guard": "guard"})
+    (path.parent / "model.sig").write_bytes(vendor.sign(V1["base"], by))
+    (path.parent / "vendor.pub").write_bytes(vendor.public())
+    document = yaml.safe_load(path.read_text())
+    document["components"][0] |= {**VENDOR, **more}
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def files_in(seen: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in seen.items() if name != "lock" and not text.endswith("folder")}
+
+
+def released(low: Site, path: Path, **more: Any) -> str:
+    signers = [keys.signer(name) for name in RELEASERS[:2]]
+    return release(low.depot, path, signers=signers, now=NOW, **more).digest
+
+
+def test_carried_verified_again_and_recorded(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    digest = released(low, authored(low))
+    (item,) = low.bundle("assistant@7", "vouched", from_="assistant@1").volumes
+    place = enclave("one", tmp_path)
+    import_(place, [item.path], operator=operator())
+    (stated,) = place.load_release(digest).vendor_signatures()
+    kept = place.history.load(stated.sha512, signatures.MAX_BYTES)
+    assert kept == (low.folder / "source-7" / "model.sig").read_bytes()
+    with place.ledger() as log:
+        commit = log.last("import-commit")
+    assert commit is not None
+    (recorded,) = commit.detail["vendor_signatures"]
+    assert (recorded["component"], recorded["method"], recorded["sha512"]) == ("base", "key", stated.sha512)
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [
+        (lambda folder: (folder / "base" / "empty.txt").write_bytes(b"x"), DigestError),
+        (lambda folder: (folder / "base" / "further.txt").write_bytes(b"x"), InventoryError),
+        (lambda folder: flip(folder / "model.sig", 200), Exception),
+        (lambda folder: (folder / "vendor.pub").write_bytes(vendor.public("other")), SignatureError),
+        (lambda folder: (folder / "vendor.pub").write_bytes(b"none"), KeyUnavailableError),
+        (lambda folder: (folder / "vendor.pub").write_bytes(b"\xff"), ManifestError),
+    ],
+)
+def test_a_release_whose_vendor_signature_fails_is_refused(tmp_path: Path, harm: Any, error: Any) -> None:
+    low = site(tmp_path)
+    path = authored(low)
+    before = picture(low.folder / "depot")
+    harm(path.parent)
+    with pytest.raises(error):
+        released(low, path)
+    assert files_in(picture(low.folder / "depot")) == files_in(before)
+
+
+def test_the_low_side_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release authority that is out of hand signs a release whose vendor signed something else."""
+    low = site(tmp_path)
+    monkeypatch.setattr(signatures, "verify", lambda *_: None)
+    path = authored(low)
+    (path.parent / "base" / "empty.txt").write_bytes(b"not what the vendor signed")
+    released(low, path)
+    (item,) = low.bundle("assistant@7", "odd", from_="none").volumes
+    monkeypatch.undo()
+    attempt(fresh(tmp_path / "new", low), [item.path], DigestError, 3)
+
+
+@pytest.mark.parametrize(
+    ("harm", "error"),
+    [(lambda path: path.unlink(), InventoryError), (lambda path: flip(path, 30), DigestError)],
+)
+def test_a_signature_file_that_changed_on_the_way(tmp_path: Path, harm: Any, error: Any) -> None:
+    low = site(tmp_path)
+    digest = released(low, authored(low))
+    (item,) = low.bundle("assistant@7", "vouched", from_="none").volumes
+    (stated,) = low.depot.load_release(digest).vendor_signatures()
+    harm(item.path / volume.MANIFESTS / volume.manifest_name(stated.sha512))
+    reseal(item.path)
+    attempt(fresh(tmp_path / "new", low), [item.path], error, 3)
+
+
+def test_certificates_are_read_as_such(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    path = authored(low, vendor_signature={"path": "model.sig", "certificates": ["root.pem"]})
+    overwrite(path.parent / "root.pem", b"-----BEGIN CERTIFICATE-----\n")
+    with pytest.raises(KeyUnavailableError):
+        released(low, path)
+
+
+# -- parents -------------------------------------------------------------------------------------------------------
+
+
+def test_parents_are_found_here_and_in_earlier_releases(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    named = [
+        {"component": "guard", "relation": "tuned-from"},
+        {"component": "base", "version": "1", "relation": "merged-from"},
+        {"component": "unknown", "version": "9", "relation": "derived-from"},
+    ]
+    digest = released(low, authored(low, parents=named))
+    base, guard = low.depot.load_release(digest).components
+    (old,) = [c for c in low.depot.load_release("assistant@1").components if c.name == "base"]
+    assert base.parents == (
+        Parent("derived-from", "unknown", "9"),
+        Parent("merged-from", "base", "1", old.digest),
+        Parent("tuned-from", "guard", guard.version, guard.digest),
+    )
+
+
+def test_a_parent_without_version_must_be_in_the_release(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    with pytest.raises(ManifestError):
+        released(low, authored(low, parents=[{"component": "unknown", "relation": "adapter-of"}]))

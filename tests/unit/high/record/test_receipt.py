@@ -1,0 +1,95 @@
+"""Receipts: made from the enclave, read back, and what no receipt may be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airlift.bundle.fields import Marking
+from airlift.bundle.returns import receipt as receipts
+from airlift.errors import AirliftError, ExistsError, FormatTooNewError, LedgerError, MalformedError
+from airlift.high.enclave.enclave import Operator
+from airlift.high.record.receipt import highest, receipt
+from airlift.strict import format as canonical
+from airlift.trust.statements import dsse
+from tests.support import keys
+from tests.support.depots import NOW
+from tests.support.enclaves import enclave, operator, picture
+from tests.support.facts import releases
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
+def test_what_an_enclave_holds(tmp_path: Path) -> None:
+    place = enclave("two", tmp_path)
+    before = picture(place.folder)
+    result = receipt(place, operator=operator(), output=tmp_path / "receipt.json")
+    assert picture(place.folder) == before
+    envelope = dsse.parse((tmp_path / "receipt.json").read_bytes(), limit=receipts.MAX_BYTES)
+    dsse.verify(envelope, keys.signer("ledger").public)
+    found = receipts.parse(envelope.payload)
+    assert receipts.format(found) == envelope.payload
+    assert (found.enclave, found.sequence, found.size) == ("alpha", 2, place.state().size)
+    assert (
+        [release.label for release in found.installed]
+        == list(result.installed)
+        == ["assistant@1", "assistant@2"]
+    )
+    assert (found.active and found.active.label, found.previous and found.previous.label) == (
+        "assistant@2",
+        "assistant@1",
+    )
+    with pytest.raises(ExistsError):
+        receipt(place, operator=operator(), output=tmp_path / "receipt.json")
+
+
+def test_an_empty_enclave(tmp_path: Path) -> None:
+    result = receipt(enclave("fresh", tmp_path), operator=operator())
+    payload = dsse.parse(result.receipt.encode()).payload
+    found = receipts.parse(payload)
+    assert (found.active, found.installed, found.sequence, found.manifest) == (None, (), 0, "")
+    assert found.marking == Marking("UNCLASSIFIED")
+
+
+def test_only_with_the_ledgers_key(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError):
+        receipt(enclave("one", tmp_path), operator=Operator("x", keys.signer("stranger"), NOW))
+
+
+def test_the_highest_marking() -> None:
+    levels = ("UNCLASSIFIED", "SECRET")
+    assert highest(releases(), levels) == Marking("SECRET", ("NOFORN",))
+    assert highest(releases(), ("SECRET",)).level == "UNCLASSIFIED"  # not listed: above all
+    assert highest([], levels) == Marking("UNCLASSIFIED")
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    result = receipt(enclave("two", tmp_path_factory.mktemp("receipt")), operator=operator())
+    loaded: dict[str, Any] = json.loads(dsse.parse(result.receipt.encode()).payload)
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"airlift": 2}, FormatTooNewError),
+        ({"type": "request"}, MalformedError),
+        ({"further": 1}, MalformedError),
+        ({"enclave": "Alpha"}, MalformedError),
+        ({"issued": "yesterday"}, MalformedError),
+        ({"active": {}}, MalformedError),
+        ({"installed": [1]}, MalformedError),
+        ({"installed": [None] * 5000}, MalformedError),
+        ({"bundle": {"sequence": -1, "manifest": None}}, MalformedError),
+        ({"bundle": {"sequence": 1, "manifest": "x"}}, MalformedError),
+        ({"bundle": {"sequence": 1, "manifest": None, "x": 1}}, MalformedError),
+        ({"checkpoint": ""}, MalformedError),
+        ({"ledger": {"size": 1, "root": "0"}}, MalformedError),
+        ({"marking": {}}, MalformedError),
+    ],
+)
+def test_what_is_no_receipt(document: dict[str, Any], changes: Any, error: type[AirliftError]) -> None:
+    with pytest.raises(error):
+        receipts.parse(canonical({**document, **changes}))

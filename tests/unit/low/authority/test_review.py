@@ -1,0 +1,52 @@
+from airlift.bundle.fields import Marking
+from airlift.bundle.release import Component, FileEntry, Release, Requirement
+from airlift.low.authority.review import describe
+
+
+def component(name: str, version: str, content: str = "a", kind: str = "model") -> Component:
+    entry = FileEntry("x.safetensors", 7, content * 128, content * 64)
+    return Component(name, kind, version, "", {"kind": "path", "path": "."}, (entry,))
+
+
+def release(
+    version: str, *components: Component, level: str = "CUI", requires: tuple[Requirement, ...] = ()
+) -> Release:
+    return Release("stack", version, Marking(level), "", components, requires)
+
+
+def test_everything_that_can_change() -> None:
+    old = release(
+        "1",
+        component("gone", "1"),
+        component("kind", "1", kind="data"),
+        component("new", "1"),
+        component("same", "3"),
+        requires=(Requirement("same", "new", ">=1"), Requirement("same", "gone", ">=1")),
+    )
+    new = release(
+        "2",
+        component("added", "1"),
+        component("kind", "1"),
+        component("new", "2", "b"),
+        component("same", "3"),
+        level="SECRET",
+        requires=(Requirement("same", "new", ">=1"),),
+    )
+    head, *lines = describe(new, old)
+    assert head == f"release stack@2, marking SECRET, digest {new.digest}, compared with stack@1"
+    assert [line.split(" (")[0] for line in lines] == [
+        "component added: added 1",
+        "component relabelled: data 1 -> kind 1",
+        "component changed: 1 -> new 2",
+        "component unchanged: same 3",
+        "component removed: gone 1",
+        "marking: CUI -> SECRET",
+        "requires: same needs new >=1",
+        "no longer requires: same needs gone >=1",
+    ]
+
+
+def test_a_first_release() -> None:
+    assert describe(release("1", component("a", "1")), None)[1].startswith(
+        "component added: a 1 (model, 1 files, 7 bytes"
+    )

@@ -1,0 +1,298 @@
+import hashlib
+import json
+import os
+import pickle
+import threading
+from pathlib import Path
+
+import pytest
+
+from airlift.bundle.release import FileEntry
+from airlift.errors import ForbiddenFileError, UncheckedError
+from airlift.low.release import collect as collect_module
+from airlift.low.release import forbidden
+from airlift.low.release.collect import Collected, collect, survey
+from airlift.store.content import digest
+from tests.support.gguf_files import gguf
+from tests.support.weights import component, noise, safetensors, weights
+
+
+def silent(_count: int) -> None:
+    pass
+
+
+def gather(source: Path, kind: str = "model") -> Collected:
+    return collect("base", kind, survey("base", kind, source), digest, silent)
+
+
+def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
+    with pytest.raises(ForbiddenFileError) as caught:
+        gather(source, kind)
+    assert caught.value.message.startswith("component base: ")
+    return caught.value
+
+
+def paths(found: Collected) -> list[str]:
+    return [entry.path for entry in found.files]
+
+
+def test_digests_and_sizes(tmp_path: Path) -> None:
+    data = noise(1, 3 * (1 << 20) + 17)
+    component(tmp_path, {"a/b.dat": data, "z.txt": b""})
+    assert gather(tmp_path).files == (
+        FileEntry("a/b.dat", len(data), hashlib.sha512(data).hexdigest(), hashlib.sha256(data).hexdigest()),
+        FileEntry("z.txt", 0, hashlib.sha512().hexdigest(), hashlib.sha256().hexdigest()),
+    )
+
+
+def test_one_file_is_a_component(tmp_path: Path) -> None:
+    component(tmp_path, {"blocklist.txt": b"x", "other.txt": b"y"})
+    assert paths(gather(tmp_path / "blocklist.txt", "blocklist")) == ["blocklist.txt"]
+
+
+def test_dotfiles_stay_and_bookkeeping_goes(tmp_path: Path) -> None:
+    component(
+        tmp_path,
+        {
+            ".gitattributes": b"x",
+            ".git/HEAD": b"x",
+            ".cache/huggingface/a.lock": b"",
+            ".cache/other": b"",
+            "a/.git/b": b"",
+        },
+    )
+    found = survey("base", "model", tmp_path)
+    assert list(found.paths) == [".cache/other", ".gitattributes", "a/.git/b"]
+    assert found.skipped == (".cache/huggingface", ".git")
+
+
+def test_links_to_files_are_followed_out_of_the_tree(tmp_path: Path) -> None:
+    """A Hugging Face cache: snapshots/<commit>/<name> -> ../../blobs/<digest>, the folder itself through a link."""
+    component(tmp_path / "blobs", {"abc": b"weights"})
+    snapshot = tmp_path / "snapshots" / "commit"
+    (snapshot / "sub").mkdir(parents=True)
+    (snapshot / "config.txt").symlink_to("../../blobs/abc")
+    (snapshot / "sub" / "chain.txt").symlink_to(snapshot / "config.txt")
+    (tmp_path / "latest").symlink_to(snapshot)
+    found = gather(tmp_path / "latest")
+    assert paths(found) == ["config.txt", "sub/chain.txt"]
+    assert {entry.sha512 for entry in found.files} == {hashlib.sha512(b"weights").hexdigest()}
+
+
+@pytest.mark.parametrize("target", ["..", ".", "nowhere", "loop", "/dev/null", "pipe"])
+def test_other_links_are_refused(tmp_path: Path, target: str) -> None:
+    """THREATS, file system: symbolic links and special files."""
+    source = component(tmp_path / "source", {"a.txt": b"x"})
+    os.mkfifo(source.parent / "pipe")
+    (source / "loop").symlink_to("../pipe" if target == "pipe" else target)
+    assert "loop" in refuse(source).message
+
+
+def test_special_files_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "neither a file nor a folder" in refuse(tmp_path).message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CON.txt",
+        "a:b",
+        "trailing.",
+        "tab\there",
+        "e\u0301",
+        "right\u202eleft",
+        "back\\slash",
+        "bad\udcffname",
+    ],
+)
+def test_names_must_be_portable(tmp_path: Path, name: str) -> None:
+    """THREATS, file system: control and bidirectional characters, reserved names, names that are not NFC."""
+    component(tmp_path, {name: b"x"})
+    assert "portable" in refuse(tmp_path).hint
+
+
+def test_names_that_collide(tmp_path: Path) -> None:
+    component(tmp_path, {"Readme": b"x", "README": b"y"})
+    assert "collide" in refuse(tmp_path).message
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    assert "no files" in refuse(tmp_path).message
+
+
+def test_missing_source(tmp_path: Path) -> None:
+    with pytest.raises(UncheckedError, match="there is no"):
+        survey("base", "model", tmp_path / "missing")
+
+
+def test_too_deep(tmp_path: Path) -> None:
+    component(tmp_path, {"/".join("a" * 66) + "/x": b""})
+    assert "too deeply" in refuse(tmp_path).message
+
+
+def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect_module, "MAX_FILES", 2)
+    component(tmp_path, dict.fromkeys("abc", b""))
+    assert "too many files" in refuse(tmp_path).message
+
+
+@pytest.mark.parametrize("suffix", sorted(forbidden.PICKLED_SUFFIXES))
+def test_pickles_by_name(tmp_path: Path, suffix: str) -> None:
+    component(tmp_path, {f"sub/model{suffix.upper()}": b"anything"})
+    assert "safetensors" in refuse(tmp_path, "data").hint
+
+
+def test_pickles_by_content(tmp_path: Path) -> None:
+    """THREATS, content: pickle by content rather than by name."""
+    component(tmp_path, {"weights.txt": pickle.dumps({"a": 1})})
+    assert "weights.txt is or holds a pickle" in refuse(tmp_path, "data").message
+
+
+@pytest.mark.parametrize("kind", ["model", "adapter", "guard", "tokenizer"])
+@pytest.mark.parametrize("name", ["modeling_x.py", "sub/op.SO"])
+def test_code_beside_weights(tmp_path: Path, kind: str, name: str) -> None:
+    """THREATS, content: Python code in a model folder."""
+    component(tmp_path, {name: b"print(1)\n"})
+    assert "is code" in refuse(tmp_path, kind).message
+
+
+def test_code_elsewhere_is_not_airlifts_business(tmp_path: Path) -> None:
+    component(tmp_path, {"canary.py": b"import os\nprint(1)\n", "config.json": b"not json"})
+    assert paths(gather(tmp_path, "data")) == ["canary.py", "config.json"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"auto_map": {"AutoModel": "org/repo--modeling.X"}}',
+        '{"text_config": [{"auto\\u005fmap": {}}]}',
+        '{"custom_pipelines": {"x": {"impl": "x.X"}}}',
+        '{"auto_map": 1, "a": 1, "a": 2}',
+        "not json",
+        "[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("name", ["config.json", "sub/tokenizer_config.json"])
+def test_remote_code_in_a_configuration(tmp_path: Path, document: str, name: str) -> None:
+    """THREATS, content: auto_map remote code in a model folder."""
+    component(tmp_path, {name: document.encode()})
+    assert name in refuse(tmp_path).message
+
+
+def test_configurations_with_floats_are_fine(tmp_path: Path) -> None:
+    component(
+        tmp_path,
+        {"config.json": b'{"dropout": 0.1, "list": [{"x": 1e-5}]}', "other.json": b'{"auto_map": 1}'},
+    )
+    assert len(gather(tmp_path).files) == 2
+
+
+def test_configurations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forbidden, "MAX_JSON_BYTES", 8)
+    component(tmp_path, {"config.json": b'{"aaaaaaaa": 1}'})
+    assert "too long" in refuse(tmp_path).message
+
+
+def index(**names: object) -> bytes:
+    return json.dumps({"metadata": {}, "weight_map": names}).encode()
+
+
+def test_index_of_its_own_folder(tmp_path: Path) -> None:
+    component(
+        tmp_path,
+        {
+            "sub/model.safetensors.index.json": index(a="x.safetensors", b="x.safetensors"),
+            "sub/x.safetensors": weights(1),
+        },
+    )
+    assert len(gather(tmp_path).files) == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        index(a="../x.safetensors"),
+        index(a="/x.safetensors"),
+        index(a="missing.safetensors"),
+        index(a="sub\\x.safetensors"),
+        index(a=1),
+        b"[]",
+        b'{"weight_map": []}',
+        b"{}",
+        b"\xff",
+    ],
+)
+def test_index_that_points_elsewhere(tmp_path: Path, data: bytes) -> None:
+    """THREATS, content: an index file that points outside its folder."""
+    component(tmp_path, {"sub/model.safetensors.index.json": data, "x.safetensors": weights(1)})
+    assert "model.safetensors.index.json" in refuse(tmp_path).message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"short",
+        weights(1)[:-1],
+        weights(1) + b"x",
+        safetensors({"a": ("BF16", (3,), b"12")}),
+        (1 << 40).to_bytes(8, "little") + b"{}",
+    ],
+)
+def test_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
+    """THREATS, parser: safetensors with holes, headers over 100 MB, truncated."""
+    component(tmp_path, {"model.safetensors": data})
+    error = refuse(tmp_path)
+    assert "model.safetensors is not a valid safetensors file" in error.message
+    assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
+def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
+    """Threat, parser: what claims to be GGUF and is not would be of no use to any library on the high side."""
+    component(tmp_path, {"MODEL.GGUF": data})
+    error = refuse(tmp_path)
+    assert "MODEL.GGUF is not a valid gguf file" in error.message
+    assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_gguf_of_any_version_is_carried(tmp_path: Path, version: int) -> None:
+    component(tmp_path, {"model.gguf": gguf(version=version)})
+    assert [entry.path for entry in gather(tmp_path).files] == ["model.gguf"]
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.dat"
+    path.write_bytes(noise(1, 1 << 20))
+    once = threading.Event()
+
+    def grow(_count: int) -> None:
+        if not once.is_set():
+            once.set()
+            with path.open("ab") as file:
+                file.write(b"more")
+
+    with pytest.raises(UncheckedError, match="changed while it was read"):
+        collect("base", "model", survey("base", "model", tmp_path), digest, grow)
+
+
+def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.dat"
+    path.write_bytes(noise(1, 1000))
+
+    def rewrite(_count: int) -> None:
+        path.write_bytes(noise(2, 1000))
+        os.utime(path, ns=(1, 1))
+
+    with pytest.raises(UncheckedError, match="changed while it was read"):
+        collect("base", "model", survey("base", "model", tmp_path), digest, rewrite)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    component(tmp_path, {"a.dat": b"x"})
+    found = survey("base", "model", tmp_path)
+    (tmp_path / "a.dat").unlink()
+    with pytest.raises(UncheckedError):
+        collect("base", "model", found, digest, silent)

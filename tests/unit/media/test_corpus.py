@@ -1,0 +1,144 @@
+"""One hostile corpus, four commands: what ``low check`` blesses ``high import`` accepts, and the reverse."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airlift import files
+from airlift.bundle import volume
+from airlift.errors import AirliftError
+from airlift.high.importing.prove import prove
+from airlift.high.importing.run import import_
+from airlift.high.verification.inspect import inspect
+from airlift.low.bundle.check import check
+from tests.support import hostile
+from tests.support.depots import NOW
+from tests.support.enclaves import enclave, operator, picture, volumes, world
+from tests.support.hostile import BAD, UNREADABLE, VARIANTS, Outcome, Variant
+
+pytestmark = pytest.mark.usefixtures("quick_disk")
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Return the exit code that a command ends with."""
+    try:
+        command()
+    except AirliftError as error:
+        return error.exit_code
+    return 0
+
+
+def outcome(paths: Sequence[Path], folder: Path) -> Outcome:
+    """Run all four commands on the same volumes."""
+    place = enclave("fresh", folder)
+    return Outcome(
+        check=exit_code(lambda: check(paths)),
+        inspect=exit_code(lambda: inspect(paths)),
+        verify=exit_code(lambda: prove(place, paths, NOW)),
+        import_=exit_code(lambda: import_(place, paths, operator=operator())),
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(variant.name))
+def test_the_four_commands_agree(variant: Variant, tmp_path: Path) -> None:
+    """Broke: a check blessed links to volumes, oversize files, differing metadata and a wrong ``chunk_bytes``."""
+    (tmp_path / "media").mkdir()
+    paths = variant.make(tmp_path / "media")
+    before = picture(tmp_path / "media")
+    assert outcome(paths, tmp_path) == variant.outcome
+    assert picture(tmp_path / "media") == before
+
+
+def test_the_corpus_is_whole() -> None:
+    """No two variants have the same name, and every outcome that can be is there."""
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS) > 100
+    named = {value for value in vars(hostile).values() if isinstance(value, Outcome)}
+    assert {variant.outcome for variant in VARIANTS} == named
+
+
+@pytest.mark.parametrize("command", ["check", "inspect", "import"])
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """A medium that changes between two reads: nothing is read again after it was held against its digest."""
+    place, paths = enclave("fresh", tmp_path), world().bundles["full"]
+    read, real = Counter[str](), files.open_regular
+
+    def counted(path: Path) -> int:
+        read[str(path)] += 1
+        return real(path)
+
+    monkeypatch.setattr(files, "open_regular", counted)
+    if command == "check":
+        check(paths)
+    elif command == "inspect":
+        inspect(paths)
+    else:
+        import_(place, paths, operator=operator())
+    there = {str(file) for path in paths for file in path.rglob("*") if file.is_file()}
+    wanted = {file for file in there if command != "inspect" or "/chunks/" not in file}
+    assert {file: read[file] for file in there if read[file]} == dict.fromkeys(wanted, 1)
+
+
+def test_a_mount_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broke: a check blessed volumes with another file system in them; here the volume's own looks different."""
+    paths = volumes("uncut", tmp_path)
+    real = Path.stat
+
+    def stat(self: Path, **more: Any) -> os.stat_result:
+        found = real(self, **more)
+        if self.name == paths[0].name:
+            return os.stat_result((*found[:2], found.st_dev + 1, *found[3:]))
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert outcome(paths, tmp_path) == BAD
+
+
+@pytest.mark.parametrize("part", [volume.CHUNKS, volume.METADATA])
+def test_a_real_mount_point(tmp_path: Path, require_tool: Callable[[str], str], part: str) -> None:
+    """The same files, but on a file system of their own; it takes a mount of its own."""
+    (path,) = volumes("uncut", tmp_path)
+    script = (
+        'cp -a "$1/$2" kept && mount -t tmpfs tmpfs "$1/$2" && cp -a kept/. "$1/$2" || exit 99; '
+        'for verb in "low check" "high inspect"; do "$3" -m airlift $verb "$1"; echo "$verb $?" >>codes; done'
+    )
+    wrapper = (require_tool("unshare"), "-m", "/bin/sh", "-c", script, "sh")
+    done = subprocess.run(
+        [*wrapper, path, part, sys.executable], cwd=tmp_path, capture_output=True, check=False
+    )
+    if not (tmp_path / "codes").exists():
+        pytest.skip(f"mounting is not permitted here: {done.stderr!r}")
+    assert (tmp_path / "codes").read_text().splitlines() == ["low check 3", "high inspect 3"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_medium_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A medium that returns I/O errors: never confused with one that is bad."""
+    real = os.pread
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if "/metadata/" in path and "vol01of" in path:
+            raise OSError(number, "injected")
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    assert outcome(world().bundles["full"], tmp_path) == UNREADABLE
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def scandir(path: Any) -> object:
+        if str(path).endswith("/chunks"):
+            raise OSError(errno.EIO, "injected", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert outcome(world().bundles["uncut"], tmp_path) == UNREADABLE

@@ -1,0 +1,165 @@
+"""Opaque files whose bytes moved: what was inserted is what it costs."""
+
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from airlift.tensors.element import Element
+from airlift.tensors.matching.match import FileSpans, match
+from airlift.tensors.matching.moved import BLOCK_BYTES, realign
+from airlift.tensors.matching.segment import Segment, Source
+from airlift.tensors.span import TensorSpan, tile
+from tests.support.opaque_files import Pair
+
+MIB = 1 << 20
+DATA = Random(1).randbytes(9 * MIB)
+NEW = Random(2).randbytes(3 * MIB)
+
+
+def pair(target: bytes, base: bytes = DATA) -> Pair:
+    return Pair({"f.bin": target}, {"f.bin": base})
+
+
+def cost(pair: Pair) -> int:
+    return pair.cost(pair.segments(), BLOCK_BYTES)
+
+
+def copies(segments: list[Segment]) -> list[tuple[int, int, int]]:
+    """Return start, end and shift of the parallel segments."""
+    return [(s.start, s.end, s.source.start - s.start) for s in segments if s.source and s.parallel]
+
+
+def test_an_insertion_costs_what_was_inserted() -> None:
+    files = pair(DATA[: 4 * MIB] + NEW[:1000] + DATA[4 * MIB :])
+    (segments,) = files.segments()
+    assert copies(segments) == [(0, 4 * MIB, 0), (4 * MIB + 1000, 9 * MIB + 1000, -1000)]
+    assert cost(files) < 1000 + 200
+
+
+def test_a_deletion_costs_next_to_nothing() -> None:
+    files = pair(DATA[: 4 * MIB] + DATA[6 * MIB :])
+    (segments,) = files.segments()
+    assert copies(segments) == [(0, 4 * MIB, 0), (4 * MIB, 7 * MIB, 2 * MIB)]
+    assert cost(files) < 200
+
+
+@pytest.mark.parametrize("place", [0, 9 * MIB])
+def test_at_either_end_it_is_the_same(place: int) -> None:
+    assert cost(pair(DATA[:place] + NEW + DATA[place:])) < len(NEW) + 300
+
+
+def test_an_exchange_of_halves_is_found() -> None:
+    """A file of the same length whose counterpart lies elsewhere."""
+    files = pair(DATA[4 * MIB :] + DATA[: 4 * MIB])
+    assert copies(files.segments()[0]) == [(0, 5 * MIB, 4 * MIB), (5 * MIB, 9 * MIB, -5 * MIB)]
+    assert cost(files) < 200
+
+
+def test_what_was_overwritten_inside_a_run_stays_in_it() -> None:
+    target = bytearray(DATA[: 2 * MIB] + NEW[:500] + DATA[2 * MIB :])
+    for place in range(3 * MIB, 9 * MIB, MIB):
+        target[place : place + 10] = NEW[place % 1000 :][:10]
+    files = pair(bytes(target))
+    assert copies(files.segments()[0]) == [(0, 2 * MIB, 0), (2 * MIB + 500, 9 * MIB + 500, -500)]
+    assert cost(files) < 500 + 2000
+
+
+def test_a_file_changed_in_place_is_only_probed() -> None:
+    target = bytearray(DATA)
+    target[100_000:100_100] = bytes(100)
+    target[-5:] = b"12345"
+    files = pair(bytes(target))
+    assert files.segments() == files.plain()
+    assert files.read == {"target": 8192, "base": 8192}
+
+
+def test_a_file_of_one_block_is_left_to_the_codec() -> None:
+    files = pair(b"new" + DATA[: BLOCK_BYTES - 3])
+    assert files.segments() == files.plain()
+    assert files.read == {"target": 0, "base": 0}
+
+
+def test_without_a_base_nothing_is_read() -> None:
+    files = Pair({"f.bin": DATA}, {"other/g.bin": DATA})
+    assert files.segments() == files.plain() == [[Segment(0, len(DATA), Element.BYTES, 0, None)]]
+    assert files.read == {"target": 0, "base": 0}
+
+
+def test_nothing_in_common_leaves_what_was_matched() -> None:
+    files = pair(NEW + NEW[::-1])
+    assert files.segments() == files.plain()
+
+
+def test_content_that_moved_to_another_file_of_the_component_is_found() -> None:
+    base = {"a.bin": DATA[: 5 * MIB], "b.bin": DATA[5 * MIB :], "other/c.bin": NEW}
+    files = Pair({"all.bin": DATA[5 * MIB :] + NEW + DATA[: 5 * MIB]}, base)
+    sources = [part.source for part in files.segments()[0] if part.parallel]
+    assert sources == [Source(1, 0, 4 * MIB), Source(0, 0, 5 * MIB)]
+    assert cost(files) < len(NEW) + 300
+
+
+def test_of_two_equal_files_the_counterpart_is_taken() -> None:
+    files = Pair({"f.bin": b"new" + DATA}, {"copy.bin": DATA, "f.bin": DATA})
+    assert {part.source.file for part in files.segments()[0] if part.source} == {1}
+
+
+def test_the_file_of_the_path_counts_in_another_component_too() -> None:
+    files = Pair({"new/f.bin": b"new" + DATA}, {"old/f.bin": DATA})
+    assert cost(files) < 300
+
+
+def test_many_small_changes_are_left_to_the_codec_block_by_block() -> None:
+    """Runs that are short only say where to look: hundreds of tiny blocks would cost more than they save."""
+    cuts = range(0, len(DATA) + 1, 100_000)
+    target = b"".join(DATA[a:b] + NEW[a * 3 // 10 :][:30_000] for a, b in pairwise(cuts))
+    files = pair(target)
+    (segments,) = files.segments()
+    assert 1 < len(segments) < 12
+    inserted = 30_000 * (len(cuts) - 1)
+    assert inserted < cost(files) < inserted + 20_000
+    assert cost(files) < files.cost(files.plain(), BLOCK_BYTES) + 1000
+
+
+def test_short_runs_from_afar_are_found() -> None:
+    pieces = [DATA[place : place + 300_000] for place in (8 * MIB, 2 * MIB, 6 * MIB, 0)]
+    target = b"".join(NEW[n * 500_000 :][:500_000] + piece for n, piece in enumerate(pieces)) + NEW[-MIB:]
+    assert cost(pair(target, DATA)) < 4 * 500_000 + MIB + 3000
+
+
+def test_an_insertion_where_much_was_deleted_has_no_faraway_source() -> None:
+    files = pair(DATA[: 2 * MIB] + NEW[:100_000] + DATA[7 * MIB :])
+    gap = files.segments()[0][1]
+    assert gap.length == 100_000
+    assert gap.source is not None
+    assert gap.source.end - gap.source.start <= 128 << 10
+
+
+def test_a_gap_as_long_as_its_counterpart_is_coded_against_it() -> None:
+    """A part that was changed in place between two that moved by different ways."""
+    changed = bytes(value ^ 1 for value in DATA[: 2 * MIB])
+    files = pair(changed + DATA[2 * MIB : 4 * MIB] + NEW[:10] + DATA[4 * MIB :])
+    assert files.segments()[0][0] == Segment(0, 4 * MIB, Element.BYTES, 0, Source(0, 0, 4 * MIB))
+    assert cost(files) < 3000
+
+
+def test_files_with_tensors_are_left_alone() -> None:
+    spans = (TensorSpan("t", Element.U8, (9 * MIB,), 3, 9 * MIB + 3),)
+    target = [FileSpans("f", "c", 9 * MIB + 3, tile(spans, 9 * MIB + 3))]
+    matched = match(target, target, lambda *_: b"")
+
+    def read(*_: object) -> bytes:
+        raise AssertionError
+
+    assert realign(target, target, matched, read) == matched
+
+
+def test_an_opaque_file_is_looked_for_in_one_of_the_same_path_that_is_not() -> None:
+    """The header of the new file is damaged: it is carried as bytes."""
+    base = FileSpans("f", "c", len(DATA), tile([TensorSpan("t", Element.U8, (), 8, len(DATA))], len(DATA)))
+    data = b"new" + DATA
+    target = FileSpans("f", "c", len(data), tile((), len(data)))
+    contents = {"target": data, "base": DATA}
+    matched = match([target], [base], lambda *_: b"")
+    segments = realign([target], [base], matched, lambda side, _, start, end: contents[side][start:end])
+    assert copies(segments[0]) == [(3, len(data), -3)]

@@ -1,0 +1,92 @@
+"""Spans tile every file, whatever it is."""
+
+from pathlib import Path
+
+import pytest
+
+from airlift.errors import InventoryError, MalformedError
+from airlift.tensors.element import Element
+from airlift.tensors.formats.tiling import spans
+from airlift.tensors.span import TensorSpan, opaque, tile
+from tests.support.tensor_files import safetensors, with_header
+
+MODEL = safetensors(
+    {"a": ("U8", [3], [0, 3]), "z": ("U8", [0], [3, 3]), "b": ("U16", [2], [3, 7])}, b"aaabbbb"
+)
+
+
+def tensor(start: int, end: int) -> TensorSpan:
+    return TensorSpan("t", Element.U8, (end - start,), start, end)
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def test_a_span_knows_its_length() -> None:
+    assert opaque(3, 10).length == 7
+    assert opaque(3, 10).opaque
+    assert not tensor(3, 10).opaque
+
+
+def test_what_lies_between_tensors_is_opaque() -> None:
+    assert tile([tensor(6, 8), tensor(2, 5), tensor(5, 5)], 9) == (
+        opaque(0, 2),
+        tensor(2, 5),
+        opaque(5, 6),
+        tensor(6, 8),
+        opaque(8, 9),
+    )
+
+
+def test_tensors_may_fill_everything() -> None:
+    assert tile([tensor(0, 4), tensor(4, 9)], 9) == (tensor(0, 4), tensor(4, 9))
+
+
+@pytest.mark.parametrize("tensors", [[tensor(0, 4), tensor(3, 5)], [tensor(5, 10)], [tensor(5, 4)]])
+def test_tensors_that_overlap_or_leave_the_file_are_refused(tensors: list[TensorSpan]) -> None:
+    with pytest.raises(MalformedError):
+        tile(tensors, 9)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "MODEL.SafeTensors"])
+def test_a_safetensors_file_is_its_header_and_its_tensors(name: str, tmp_path: Path) -> None:
+    start = len(MODEL) - 7
+    assert spans(write(tmp_path / name, MODEL)) == (
+        opaque(0, start),
+        TensorSpan("a", Element.U8, (3,), start, start + 3),
+        TensorSpan("b", Element.U16, (2,), start + 3, start + 7),
+    )
+
+
+def test_a_file_named_by_its_digest_is_what_people_call_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "0f3a", MODEL)
+    assert spans(path) == (opaque(0, len(MODEL)),)
+    assert len(spans(path, "model.safetensors")) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("model.bin", MODEL),
+        ("model.safetensors", b"not safetensors at all"),
+        ("model.safetensors", with_header(b'{"a":1}')),
+        ("model.safetensors", MODEL[:-1]),
+        ("model.safetensors", MODEL + b"!"),
+        ("model.safetensors", b"!"),
+    ],
+)
+def test_any_other_file_is_one_opaque_span(name: str, data: bytes, tmp_path: Path) -> None:
+    assert spans(write(tmp_path / name, data)) == (opaque(0, len(data)),)
+
+
+@pytest.mark.parametrize("name", ["empty.txt", "empty.safetensors"])
+def test_an_empty_file_has_no_spans(name: str, tmp_path: Path) -> None:
+    assert spans(write(tmp_path / name, b"")) == ()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(write(tmp_path / "file", b"x"))
+    with pytest.raises(InventoryError):
+        spans(tmp_path / "link")
