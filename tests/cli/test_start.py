@@ -1,7 +1,7 @@
 """A fast start: what each verb loads, in names and numbers; seconds would depend on the machine.
 
 Every library below takes longer to load than most verbs work. A verb loads those that it needs to do what it says,
-and no others (docs/decisions/011-what-is-loaded-when.md).
+and no others (docs/decisions/011-a-fast-start.md).
 """
 
 import subprocess
