@@ -40,7 +40,7 @@ DECLARATIONS = (
 )
 
 KEYS = {"cryptography", "securesystemslib"}
-RECORD = KEYS | {"jsonschema", "sqlite3", "yaml"}
+RECORD = KEYS | {"sqlite3", "yaml"}
 SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 
 # What each verb may load: libraries, and how many modules of airlift.
