@@ -10,12 +10,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
 
+from airlift import schema as schemas
 from airlift.errors import ManifestError
+
+if TYPE_CHECKING:
+    import jsonschema
 
 MAX_BYTES = 256 << 10
 MAX_DEPTH = 16
@@ -131,8 +134,10 @@ def _mapping(name: str, node: yaml.MappingNode, path: _Path, lines: dict[_Path, 
 
 
 def _validate(name: str, document: Any, schema: str, lines: dict[_Path, int]) -> None:
-    validator = _Validator(load_schema(schema))
-    errors = sorted(validator.iter_errors(document), key=lambda e: (_line(lines, e.absolute_path), e.message))
+    rules = load_schema(schema)
+    if schemas.fits(document, rules):
+        return
+    errors = sorted(_errors(document, rules), key=lambda e: (_line(lines, e.absolute_path), e.message))
     if not errors:
         return
     error = _closest(errors[0])
@@ -141,20 +146,24 @@ def _validate(name: str, document: Any, schema: str, lines: dict[_Path, int]) ->
     raise ManifestError(f"{name}:{line}: {_dotted(path)}: {_explain(error)}", hint=_HINT)
 
 
-def _whole_pattern(
-    _validator: Any, pattern: str, instance: Any, _schema: Any
-) -> Iterator[jsonschema.ValidationError]:
-    """Match the whole text: for Python, ``$`` also stands before a last newline."""
-    if isinstance(instance, str) and not re.fullmatch(pattern, instance):
-        yield jsonschema.ValidationError(f"{instance!a} does not match {pattern}")
+def _errors(document: Any, rules: dict[str, Any]) -> "Iterator[jsonschema.ValidationError]":
+    """Yield all that is wrong with a document; the library is loaded only to say so."""
+    import jsonschema
+
+    def whole_pattern(
+        _validator: Any, pattern: str, instance: Any, _schema: Any
+    ) -> Iterator[jsonschema.ValidationError]:
+        """Match the whole text: for Python, ``$`` also stands before a last newline."""
+        if isinstance(instance, str) and not re.fullmatch(pattern, instance):
+            yield jsonschema.ValidationError(f"{instance!a} does not match {pattern}")
+
+    validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]  # its stubs say nothing
+        jsonschema.Draft202012Validator, {"pattern": whole_pattern}
+    )
+    yield from validator(rules).iter_errors(document)
 
 
-_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]  # its stubs say nothing
-    jsonschema.Draft202012Validator, {"pattern": _whole_pattern}
-)
-
-
-def _closest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+def _closest(error: "jsonschema.ValidationError") -> "jsonschema.ValidationError":
     """Descend into the alternative with the fewest errors, so that the message names the key that is off."""
     while error.context:
         count = Counter(e.relative_schema_path[0] for e in error.context)

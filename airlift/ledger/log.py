@@ -178,11 +178,8 @@ class Log:
     def last(self, *types: str) -> Entry | None:
         """Return the newest entry of one of ``types``, or None."""
         condition, values = _condition(types, None, None)
-        rows = self.query(
-            f"SELECT idx, data FROM entries WHERE idx >= 0{condition} ORDER BY idx DESC LIMIT 1",  # noqa: S608
-            values,
-        )
-        return self._parsed(*rows[0]) if rows else None
+        rows = self.query(f"SELECT MAX(idx) FROM entries WHERE TRUE{condition}", values)  # noqa: S608
+        return self.entry(rows[0][0]) if rows[0][0] is not None else None
 
     def prove(self, index: int) -> Proof:
         """Return the proof that entry ``index`` is in the newest checkpoint."""

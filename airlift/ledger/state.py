@@ -72,13 +72,17 @@ class State:
         return tuple(bundle for bundle in self.bundles if bundle.sequence == sequence)
 
 
-def fold(entries: Iterable[Entry]) -> State:
-    """Return the state that all ``entries`` from index 0 on add up to.
+NOTHING = State()
+"""The state of no entries."""
+
+
+def fold(entries: Iterable[Entry], begun: State = NOTHING) -> State:
+    """Return the state that ``entries`` add up to; the first of them is the one at index ``begun.size``.
 
     Raises:
         LedgerError: an entry is out of order or lacks what its type must say.
     """
-    folding = _Folding()
+    folding = _Folding(begun)
     for entry in entries:
         folding.take(entry)
     return folding.state()
@@ -97,16 +101,18 @@ def release_of(entry: Entry) -> str:
 
 # -- inside --------------------------------------------------------------------------------------------------------
 
+_KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment")
+
 
 class _Folding:
     """The mutable half of :func:`fold`."""
 
-    def __init__(self) -> None:
-        self.fields: dict[str, Any] = {}
-        self.size = 0
-        self.open: dict[int, Entry] = {}
-        self.installed: dict[str, None] = {}
-        self.bundles: list[Committed] = []
+    def __init__(self, begun: State) -> None:
+        self.fields: dict[str, Any] = {name: getattr(begun, name) for name in _KEPT}
+        self.size = begun.size
+        self.open = {entry.index: entry for entry in begun.open}
+        self.installed = dict.fromkeys(begun.installed)
+        self.bundles = list(begun.bundles)
 
     def state(self) -> State:
         return State(

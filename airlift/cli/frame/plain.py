@@ -1,6 +1,6 @@
 """Answers where no terminal looks, in a pipe or a file: the words and columns that rich would write, without rich.
 
-Loading rich takes longer than most commands work (docs/decisions/011-what-is-loaded-when.md). A test holds the two
+Loading rich takes longer than most commands work (docs/decisions/011-a-fast-start.md). A test holds the two
 against each other.
 """
 

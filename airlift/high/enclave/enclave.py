@@ -13,12 +13,13 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
+from airlift.ledger import snapshot
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log, open_log
-from airlift.ledger.state import State, fold
+from airlift.ledger.state import State
 from airlift.store import folders, references
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
@@ -62,6 +63,8 @@ class Enclave:
     """The symbolic link that model servers follow."""
     ledger_path = Place("ledger.db")
     """The SQLite ledger."""
+    state_path = Place("state.note")
+    """The state as of some entry, kept to save time; derived from the ledger."""
     policies = Place("policies")
     """Every policy that was ever in force, by digest, with the keys that it names."""
     policy_link = Place(POLICY_TEXT)
@@ -117,7 +120,7 @@ class Enclave:
     def state(self) -> State:
         """Return what the ledger says: the only truth about releases, trust and policy."""
         with self.ledger() as log:
-            return fold(log.entries())
+            return snapshot.state(log, self.state_path)
 
     def record(
         self,
@@ -211,8 +214,8 @@ def reference_time(state: State, now: datetime, bundler_keys: Collection[str]) -
     What a removed key signed no longer counts, so that a stolen one cannot make everything expire for ever.
     """
     trusted = set(bundler_keys)
-    issued = [parse_time(b.issued) for b in state.bundles if trusted & set(b.bundler_keys)]
-    return max([now, *issued])
+    issued = max((b.issued for b in state.bundles if not trusted.isdisjoint(b.bundler_keys)), default=None)
+    return now if issued is None else max(now, parse_time(issued))  # such times sort as text
 
 
 def _missing(path: Path) -> LedgerError:

@@ -4,6 +4,7 @@
 that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing command.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.ledger import snapshot
 from airlift.ledger.entries.imports import ImportPrepare
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.switch import Abort, SwitchPrepare
@@ -32,7 +34,7 @@ def recover(enclave: Enclave, operator: Operator) -> tuple[str, ...]:
     Raises:
         StorageError: it could not be done; running any state-changing command again continues.
     """
-    steps = plan(enclave, _settled_state(enclave))
+    steps = plan(enclave, _settled_state(enclave, operator))
     for step in steps:
         step.act(operator)
     return tuple(step.text for step in steps)
@@ -47,11 +49,10 @@ def plan(enclave: Enclave, state: State) -> list[Step]:
     ]
 
 
-def _settled_state(enclave: Enclave) -> State:
+def _settled_state(enclave: Enclave, operator: Operator) -> State:
     """Return the ledger's state after an interrupted transaction was rolled back by opening it for writing."""
-    with enclave.ledger(writable=True):
-        pass
-    return enclave.state()
+    with enclave.ledger(writable=True) as log:
+        return snapshot.keep(log, enclave.state_path, operator.signer)
 
 
 def _intents(enclave: Enclave, state: State) -> list[Step]:
@@ -116,7 +117,7 @@ def _strays(enclave: Enclave, state: State) -> list[Step]:
         *(path for path in children(enclave.releases) if path.name not in known),
         *(path for path in children(enclave.trust) if path.name not in current),
         *(path for path in children(enclave.staging) if path.name in committed),
-        *(path for folder in _folders(enclave) for path in folder.glob(".tmp-*")),
+        *(folder / name for folder in _folders(enclave) for name in _temporary(folder)),
     ]
     return [
         Step(f"remove leftover {path.relative_to(enclave.folder)}", _removal(path))
@@ -140,6 +141,15 @@ def _folders(enclave: Enclave) -> list[Path]:
         *staged,
         *children(enclave.content.folder),
     ]
+
+
+def _temporary(folder: Path) -> list[str]:
+    """Return the names of what interrupted writes left in a folder, which may hold very many."""
+    with files.reading(folder):
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.name.startswith(".tmp-"))
 
 
 def children(folder: Path) -> list[Path]:

@@ -79,7 +79,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
     warnings += [*_outside(state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
-    issued = max(parse_time(bundle.issued) for bundle in state.bundles)
+    issued = parse_time(max(bundle.issued for bundle in state.bundles))  # such times sort as text
     if now < issued:
         warnings.append("the clock is behind the newest imported bundle: check it")
     elif now - issued > timedelta(days=rules.warn_after_days):

@@ -12,8 +12,8 @@ from airlift.shown import clean
 
 WIDE = 100_000  # columns: nothing is folded
 TEXTS = st.text(max_size=12).map(clean)
-LEAVES: st.SearchStrategy[tuple[str, list[Any]]] = st.tuples(TEXTS, st.just([]))
-BRANCHES = st.recursive(
+LEAVES: st.SearchStrategy[Any] = st.tuples(TEXTS, st.just([]))
+BRANCHES: st.SearchStrategy[Any] = st.recursive(
     st.lists(LEAVES, max_size=3), lambda below: st.lists(st.tuples(TEXTS, below), max_size=3)
 )
 SHEETS = st.one_of(
