@@ -1,15 +1,15 @@
-"""Modules and functions stay small enough to be read at one sitting."""
+"""Functions and folders stay small enough to be taken in at one look; how long a module is, its meaning says."""
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from tests.arch.tree import Function, Module, functions, modules, parse, violations
 
-MODULE_LINES = 400
-ONE_FILE = {"airlift.verify": 870}  # an assessor copies and reads one file, whatever it verifies
+FOLDER_MODULES = 15
 FUNCTION_LINES = 60
 FUNCTION_GUIDELINE = 40
 
@@ -33,14 +33,17 @@ def long_functions(module: Module, limit: int = FUNCTION_LINES) -> Iterator[str]
             yield f"{module.where(function)}: {function.name} has {length(function)} lines, limit {limit}"
 
 
-def long_modules(module: Module) -> Iterator[str]:
-    limit = ONE_FILE.get(module.name, MODULE_LINES)
-    if module.lines > limit:
-        yield f"{module.name} has {module.lines} lines, limit {limit}"
+def crowded_folders(names: Iterable[str]) -> Iterator[str]:
+    """Find folders with more modules than a reader takes in; ``names`` are dotted names of modules and folders."""
+    known = set(names)
+    folders = {name.rpartition(".")[0] for name in known}
+    for folder, count in sorted(Counter(name.rpartition(".")[0] for name in known - folders).items()):
+        if count > FOLDER_MODULES:
+            yield f"{folder} has {count} modules, limit {FOLDER_MODULES}: it has a room within it"
 
 
-def test_modules_are_short() -> None:
-    assert violations(long_modules) == []
+def test_no_folder_is_crowded() -> None:
+    assert list(crowded_folders(module.name for module in modules())) == []
 
 
 def test_functions_are_short() -> None:
@@ -59,5 +62,8 @@ def test_the_rules_themselves() -> None:
     assert list(long_functions(parse("def f():\n" + body))) == []
     assert list(long_functions(parse('def f():\n    """F.\n\n    More.\n    """\n' + body))) == []
     assert len(list(long_functions(parse("def f():\n    x = 1\n" + body)))) == 1
-    assert list(long_modules(parse("x = 1\n" * 400))) == []
-    assert len(list(long_modules(parse("x = 1\n" * 401)))) == 1
+    few = ["a", *(f"a.m{number}" for number in range(15)), "a.b", *(f"a.b.m{number}" for number in range(15))]
+    assert list(crowded_folders(few)) == []
+    assert list(crowded_folders([*few, "a.b.more"])) == [
+        "a.b has 16 modules, limit 15: it has a room within it"
+    ]

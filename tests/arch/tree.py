@@ -15,10 +15,9 @@ Rule = Callable[["Module"], Iterator[str]]
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One source file: its dotted name, its lines and its syntax tree."""
+    """One source file: its dotted name and its syntax tree."""
 
     name: str
-    lines: int
     tree: ast.Module
 
     def inside(self, *rooms: str) -> bool:
@@ -32,7 +31,7 @@ class Module:
 
 def parse(source: str, name: str = "airlift.example") -> Module:
     """Return a module made of ``source``."""
-    return Module(name, source.count("\n"), ast.parse(source))
+    return Module(name, ast.parse(source))
 
 
 @cache

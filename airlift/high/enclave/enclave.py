@@ -13,7 +13,7 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
-from airlift.ledger import snapshot
+from airlift.ledger import kept_state
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
@@ -120,7 +120,7 @@ class Enclave:
     def state(self) -> State:
         """Return what the ledger says: the only truth about releases, trust and policy."""
         with self.ledger() as log:
-            return snapshot.state(log, self.state_path)
+            return kept_state.state(log, self.state_path)
 
     def record(
         self,

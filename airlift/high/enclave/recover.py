@@ -12,7 +12,7 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.ledger import snapshot
+from airlift.ledger import kept_state
 from airlift.ledger.entries.imports import ImportPrepare
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.switch import Abort, SwitchPrepare
@@ -52,7 +52,7 @@ def plan(enclave: Enclave, state: State) -> list[Step]:
 def _settled_state(enclave: Enclave, operator: Operator) -> State:
     """Return the ledger's state after an interrupted transaction was rolled back by opening it for writing."""
     with enclave.ledger(writable=True) as log:
-        return snapshot.keep(log, enclave.state_path, operator.signer)
+        return kept_state.keep(log, enclave.state_path, operator.signer)
 
 
 def _intents(enclave: Enclave, state: State) -> list[Step]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import LedgerError
+from airlift.ledger import kept_state
 from airlift.ledger import log as logs
-from airlift.ledger import snapshot
 from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entries.setup import Gc, PolicyChange
 from airlift.ledger.entries.shape import Detail
@@ -117,12 +117,12 @@ def test_a_kept_state_and_the_rest_are_the_fold_of_all(
         expected, cut = fold(entries), data.draw(st.integers(0, len(entries)))
         begun = fold(entries[:cut])
         assert fold(entries[cut:], begun) == expected
-        made = snapshot.format(begun, log.root(cut), ORIGIN, signer)
-        assert snapshot.parse(made, log) == begun
+        made = kept_state.format(begun, log.root(cut), ORIGIN, signer)
+        assert kept_state.parse(made, log) == begun
         place.write_bytes(made)
-        assert snapshot.state(log, place) == expected
+        assert kept_state.state(log, place) == expected
         spot = data.draw(st.integers(0, len(made) - 1))
         flipped = bytes([made[spot] ^ data.draw(st.integers(1, 255))])
         for other in (made[:spot] + flipped + made[spot + 1 :], made[:spot], made[spot:], made + b"\n"):
             place.write_bytes(other)
-            assert snapshot.state(log, place) == expected
+            assert kept_state.state(log, place) == expected
