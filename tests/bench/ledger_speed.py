@@ -19,7 +19,7 @@ from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record import assess, provenance
-from airlift.ledger import export, log
+from airlift.ledger import export, kept_state, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
 from airlift.trust.keys.key import FileSigner, generate
@@ -123,6 +123,15 @@ def appends(record: Record, writer: Log) -> None:
     print(f"{'append one entry':24} median {median:7.1f} ms   longest {longest:7.1f} ms")
 
 
+def states(record: Record, writer: Log) -> None:
+    """Print what the state takes: folded from all entries, and with the one that is kept."""
+    place = record.place
+    print(f"{'state, every entry':24} median {timed(place.state, 1)[0]:7.1f} ms")
+    kept_state.keep(writer, place.state_path, record.signer)
+    median, longest = timed(place.state)
+    print(f"{'state, kept':24} median {median:7.1f} ms   longest {longest:7.1f} ms (the first)")
+
+
 def questions(record: Record) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield every question, by what it asks for: what is in the middle of the history, and what is everywhere."""
     place, middle = record.place, record.count // EACH // 2
@@ -170,6 +179,7 @@ def measure(count: int, folder: Path) -> None:
     record.make()
     with record.place.ledger(writable=True) as writer:
         appends(record, writer)
+        states(record, writer)
         size = record.place.ledger_path.stat().st_size / 1e6
         print(f"{writer.size} entries, {size:.0f} MB; this disk syncs 4 KiB in {fsyncs(folder):.2f} ms")
     for name, work in questions(record):

@@ -32,6 +32,7 @@ HIGH = (
     "import-resumed",
     "import-part",
     "activate",
+    "activate-long",
     "rollback",
     "gc",
     "policy",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlift.bundle.fields import format_time
 from airlift.bundle.layout import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
@@ -18,6 +19,9 @@ from airlift.high.enclave.recover import recover
 from airlift.high.governance.attest import attest
 from airlift.high.importing.check import repair
 from airlift.high.importing.run import import_
+from airlift.ledger import kept_state
+from airlift.ledger.entries.setup import PolicyChange
+from airlift.ledger.entry import Draft
 from airlift.trust.statements import statement
 from tests.support import keys, weights
 from tests.support.depots import NOW, RELEASERS, Site, make_site
@@ -121,6 +125,7 @@ def _make_starts(world: World) -> None:
     _make(world, "one", "enrolled", lambda top: _import(world, top, "1"))
     _make(world, "partial", "enrolled", lambda top: _import_part(world, top))
     _make(world, "installed", "one", lambda top: _import(world, top, "2", active=False))
+    _make(world, "long", "installed", _lengthen)
     _make(world, "two", "one", lambda top: _import(world, top, "2"))
     _make(world, "three", "two", lambda top: _import(world, top, "3"))
     _make(world, "damaged", "two", _damage)
@@ -144,6 +149,11 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene(
             "activate",
             world.start("installed"),
+            lambda top: activate(enclave_in(top), two, operator=operator()),
+        ),
+        Scene(
+            "activate-long",  # it keeps the state first
+            world.start("long"),
             lambda top: activate(enclave_in(top), two, operator=operator()),
         ),
         Scene("rollback", world.start("two"), _rollback),
@@ -193,6 +203,15 @@ def _enrol(world: World) -> Run:
             return _recover(top)
 
     return run
+
+
+def _lengthen(top: Path) -> object:
+    """Append so many entries that the next command keeps the state that they add up to."""
+    place = enclave_in(top)
+    change = PolicyChange(place.state().policy or "", {})
+    said = Draft(change.TYPE, "crash", format_time(NOW), detail=change.format())
+    with place.ledger(writable=True) as log:
+        return log.append_all([said] * (kept_state.STEP + 1), operator().signer)
 
 
 def _recover(top: Path) -> object:

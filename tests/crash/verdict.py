@@ -15,6 +15,9 @@ from airlift.store.content import digest_file
 from tests.crash.scenes import Scene, enclave_in, operator
 from tests.support.depots import NOW
 
+DERIVED = {"ledger.db", "lock", "state.note"}
+"""Files that differ between runs: full verification judges what they say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -54,7 +57,7 @@ def contents(top: Path) -> dict[str, bytes | str]:
         name = str(path.relative_to(top / "enclave"))
         if path.is_symlink():
             found[name] = str(path.readlink())
-        elif path.is_file() and name not in {"ledger.db", "lock"} and not name.startswith("trust/0"):
+        elif path.is_file() and name not in DERIVED and not name.startswith("trust/0"):
             found[name] = path.read_bytes()
     return found
 
