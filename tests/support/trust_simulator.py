@@ -16,7 +16,7 @@ from typing import Any
 
 from securesystemslib.formats import encode_canonical
 
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.tuf import verifier
 from airlift.trust.tuf.trusted import TrustedMetadata
 

@@ -23,7 +23,8 @@ from airlift.codec.block import Codec, Effort
 from airlift.codec.ulp import kernel
 from airlift.codec.ulp.kernel import selftest
 from airlift.errors import AirliftError, DigestError, SignatureError
-from airlift.trust.keys import key
+from airlift.trust.keys.file import generate
+from airlift.trust.keys.public import SCHEMES
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LIBRARIES = (
@@ -86,7 +87,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _algorithms() -> Iterator[Finding]:
-    for scheme in key.SCHEMES:
+    for scheme in SCHEMES:
         try:
             yield Finding("algorithms", scheme, OK, _try_scheme(scheme))
         except AirliftError as error:
@@ -105,7 +106,7 @@ def _try_scheme(scheme: str) -> str:
     Raises:
         AirliftError: any of it goes wrong.
     """
-    signer = key.generate(scheme)
+    signer = generate(scheme)
     start = time.perf_counter()
     signature = signer.sign(MESSAGE)
     signed = time.perf_counter()

@@ -12,7 +12,7 @@ from airlift.cli.frame import passphrase as passphrases
 from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
-    from airlift.trust.keys.key import Passphrase, Signer
+    from airlift.trust.keys.public import Passphrase, Signer
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
@@ -102,6 +102,6 @@ def signers(keys: list[str], ask: "Passphrase") -> "list[Signer]":
     Raises:
         KeyUnavailableError: one is missing, is no private key, or does not open.
     """
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     return [load_signer(key, ask) for key in keys]

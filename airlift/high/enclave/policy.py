@@ -15,7 +15,7 @@ from airlift.high.enclave.recover import recover
 from airlift.ledger.entries.setup import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, from_document
-from airlift.trust.keys.key import PublicKey, load_public
+from airlift.trust.keys.public import PublicKey, load_public
 
 SCHEMA = "policy.schema.json"
 

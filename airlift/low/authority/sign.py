@@ -20,7 +20,7 @@ from airlift.low.authority.signing import Change
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.log import record
 from airlift.progress import Progress
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import exchange
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 

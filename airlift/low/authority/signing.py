@@ -11,7 +11,7 @@ from airlift.low.authority.review import describe
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import verified
 from airlift.progress import Progress, Tally
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, exchange, metadata, repository, roles, targets
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.repository import SigningStatus

@@ -23,7 +23,7 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import Verified, verified
 from airlift.media.staging import staging
 from airlift.progress import Progress, Tally
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 OPERATOR = "operator"
 

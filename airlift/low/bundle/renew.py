@@ -11,7 +11,7 @@ from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler,
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.media.staging import staging
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 LOWEST = Marking("UNCLASSIFIED")
 

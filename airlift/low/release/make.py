@@ -38,7 +38,7 @@ from airlift.low.release.vendor_signature import Voucher, vouch
 from airlift.policy.judge import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
 from airlift.store.content import Read, Taken, digest
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import proposal, targets
 from airlift.trust.tuf.metadata import TARGETS
 

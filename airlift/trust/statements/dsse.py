@@ -12,7 +12,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import MalformedError, SignatureError
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 
 MAX_BYTES = 1 << 20
 MAX_SIGNATURES = 16

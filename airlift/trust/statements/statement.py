@@ -15,7 +15,7 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.errors import MalformedError, UsageError
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.statements import dsse
 from airlift.trust.statements.dsse import Envelope
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedError, UsageError
-from airlift.trust.keys.key import MAX_SIGNATURE_BYTES, PublicKey, Signer
+from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
 from airlift.trust.tuf import carried, change, metadata, repository, roles, targets
 from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import Store, encode, file_name

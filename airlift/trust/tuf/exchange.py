@@ -13,7 +13,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import MalformedError, UsageError
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, metadata, repository, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.metadata_store import Store

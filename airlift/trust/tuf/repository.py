@@ -16,7 +16,7 @@ from airlift.errors import (
     SignatureError,
     UsageError,
 )
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, metadata, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.metadata_store import Store, encode, file_name

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airlift.trust.keys.key import canonical
+from airlift.trust.keys.public import canonical
 from airlift.trust.tuf import metadata, roles
 from airlift.trust.tuf.roles import RoleKeys
 

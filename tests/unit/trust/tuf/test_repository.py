@@ -25,7 +25,7 @@ from airlift.errors import (
     UnpublishedError,
     UsageError,
 )
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.tuf import bundling, change, exchange, metadata, proposal, repository, targets
 from airlift.trust.tuf.metadata_store import Store
 from airlift.trust.tuf.roles import Member, RoleKeys
