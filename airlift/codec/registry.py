@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from airlift.codec.block import Buffer, Codec, Context, admit, check_limits, view
-from airlift.codec.plain.copies import EQUAL, RAW
 from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.lowrank import LOWRANK

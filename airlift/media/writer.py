@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import layout, volume
+from airlift.bundle import media_sizes, volume
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.layout import Medium
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import ExistsError, VolumeTooSmallError
 
@@ -49,7 +49,7 @@ def cut(
     Raises:
         VolumeTooSmallError: they do not fit.
     """
-    shares = layout.cut(bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests))
+    shares = media_sizes.cut(bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests))
     return [frozenset(item.sha512 for item in share) for share in shares]
 
 
@@ -98,8 +98,8 @@ def check_sizes(folders: Sequence[Path], medium: Medium) -> None:
         VolumeTooSmallError: one would.
     """
     for folder in folders if medium.volume_bytes is not None else ():
-        taken = layout.RESERVE + layout.FOLDER_SECTORS * medium.unit
-        taken += sum(layout.occupied(path.stat().st_size, medium.unit) for path in _all_files(folder))
+        taken = media_sizes.RESERVE + media_sizes.FOLDER_SECTORS * medium.unit
+        taken += sum(media_sizes.occupied(path.stat().st_size, medium.unit) for path in _all_files(folder))
         if medium.volume_bytes is not None and taken > medium.volume_bytes:
             raise VolumeTooSmallError(
                 f"volume {folder.name} is too large",

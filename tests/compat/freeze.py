@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activation.activate import activate

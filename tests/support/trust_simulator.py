@@ -18,7 +18,7 @@ from securesystemslib.formats import encode_canonical
 
 from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.tuf import verifier
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = "2027-05-01T00:00:00Z"

@@ -20,7 +20,7 @@ import numpy as np
 
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.plain import frame
-from airlift.codec.plain.records import Bytes, split
+from airlift.codec.plain.record_fields import Bytes, split
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 

@@ -19,7 +19,7 @@ from airlift.ledger.entries.read import read
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import references
-from airlift.tensors.compare import Counts, compare
+from airlift.tensors.comparison import Counts, compare
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.span import TensorSpan
 
@@ -31,7 +31,7 @@ class TensorChange:
     """What became of a tensor (``name`` is empty for bytes outside of tensors).
 
     ``change`` is added, removed, reshaped (another type or shape) or changed; numbers as in
-    :class:`airlift.tensors.compare.Counts`, of a changed one only.
+    :class:`airlift.tensors.comparison.Counts`, of a changed one only.
     """
 
     component: str

@@ -14,7 +14,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
 from airlift.media.reader import read_chunk
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 SEAL = object()
 """Named by the one module that verifies bundles, and by no other: tests/arch/test_seal.py checks it."""

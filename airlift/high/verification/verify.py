@@ -36,7 +36,7 @@ from airlift.policy.judge import destination_objection
 from airlift.trust.statements import statement
 from airlift.trust.tuf import metadata, roles, verifier
 from airlift.trust.tuf import root as root_metadata
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 KeepRoot = Callable[[int, bytes], None]
 

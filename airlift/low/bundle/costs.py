@@ -11,7 +11,7 @@ from math import prod
 
 from airlift import codec
 from airlift.bundle.chunk import Block
-from airlift.codec.parts import parts
+from airlift.codec.payload_sizes import parts
 from airlift.low.bundle.plan import Placed
 from airlift.tensors.span import TensorSpan
 

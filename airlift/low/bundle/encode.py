@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 from airlift import codec
 from airlift.codec import Effort
-from airlift.codec.plain.copies import same
+from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
 from airlift.low.bundle.plan import Plan, blocks
 from airlift.low.bundle.reader import Room, Targets, changed, read

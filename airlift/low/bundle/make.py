@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airlift import progress as progress_module
 from airlift.bundle import volume
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.release import Release
 from airlift.codec import Effort
 from airlift.errors import UnpublishedError

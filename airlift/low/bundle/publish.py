@@ -24,7 +24,7 @@ from airlift.low.depot.log import record
 from airlift.media import writer
 from airlift.media.writer import Carried, Chunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
-from airlift.trust.tuf import bundling, repository, roles, targets
+from airlift.trust.tuf import bundling, publication, roles, targets
 from airlift.trust.tuf.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
@@ -85,7 +85,7 @@ class Coded:
 
 def check_bundler(depot: Depot, job: Job) -> None:
     """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
-    repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
+    publication.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
     probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
     bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift.bundle.fields import Marking
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.plan import Plan
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, describe, publish

@@ -31,7 +31,7 @@ from airlift.store import folders, references
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
 from airlift.store.folders import Place
-from airlift.trust.tuf import repository, targets
+from airlift.trust.tuf import publication, targets
 from airlift.trust.tuf.metadata import MAX_BYTES, ROOT, TARGETS, version_of
 from airlift.trust.tuf.metadata_store import Store
 
@@ -80,7 +80,7 @@ class Depot:
         with files.lock(self.folder / folders.LOCK):
             for folder in (self.folder, self.content.folder, self.documents.folder, self.enclaves):
                 files.remove_temporary(folder)
-            repository.settle(self.store)
+            publication.settle(self.store)
             self.refresh_root()
             yield
 

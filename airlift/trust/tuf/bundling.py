@@ -11,7 +11,7 @@ from typing import Any
 
 from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedError, UsageError
 from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
-from airlift.trust.tuf import carried, change, metadata, repository, roles, targets
+from airlift.trust.tuf import change, metadata, metadata_folder, publication, roles, targets
 from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import Store, encode, file_name
 from airlift.trust.tuf.roles import BUNDLER, Document
@@ -28,8 +28,8 @@ def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, 
         ExpiredError: root or targets metadata have expired.
     """
     metadata.check_target_name(BUNDLER, target.name)
-    repository.settle(store)
-    repository.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
+    publication.settle(store)
+    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
     listed, last = outstanding(store), sequence_of(store)
     if sequence <= last:
         raise ExistsError(f"bundle sequence {sequence} was used", expected=f"at least {last + 1}")
@@ -99,7 +99,7 @@ def volume_files(store: Store) -> Mapping[str, bytes]:
         version = None if role == TIMESTAMP else metadata.version_of(document)
         versions[file_name(role, version)] = (role, version)
     files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
-    carried.check(files, files.get(carried.NEWEST))
+    metadata_folder.check(files, files.get(metadata_folder.NEWEST))
     return files
 
 
@@ -137,8 +137,8 @@ class _Longest:
 
 
 def _commit(store: Store, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
-    repository.settle(store)
-    repository.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
+    publication.settle(store)
+    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
     store.write(_next(store, listed, sequence_of(store), signer, now))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from airlift.errors import ExistsError, PendingError, UnpublishedError, UsageError
-from airlift.trust.tuf import change, metadata, repository, roles
+from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import Store, encode
 from airlift.trust.tuf.roles import BUNDLER, Document, Member, RoleKeys
@@ -119,7 +119,7 @@ def _days(expires: Mapping[str, int]) -> dict[str, int]:
 
 def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
     """Return the document that a change starts from, and the version of the new one."""
-    repository.settle(store)
+    publication.settle(store)
     pending, published = store.pending(role), store.newest(role)
     if pending is not None and not replace:
         raise PendingError(
@@ -135,7 +135,7 @@ def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
 
 
 def _days_of_targets(store: Store) -> int:
-    return roles.expiry_days(repository.authorities(store)[-1], TARGETS)
+    return roles.expiry_days(publication.authorities(store)[-1], TARGETS)
 
 
 def _targets_beside(

@@ -31,7 +31,7 @@ from airlift.trust.tuf.fetcher import BASE_URL, MediumFetcher, Read
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, STATE_ROLES, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import BUNDLE_PREFIX
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 MAX_ROOTS = 1024
 _SCRATCH_MODE = 0o600

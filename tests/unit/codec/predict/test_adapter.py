@@ -10,7 +10,7 @@ from airlift import codec
 from airlift.codec.block import Context, Effort
 from airlift.codec.predict import exact
 from airlift.codec.predict.adapter import ADAPTER, HEADER, load, quantise
-from airlift.codec.predict.attribution import candidates, explain, fitted
+from airlift.codec.predict.adapter_search import candidates, explain, fitted
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter

@@ -14,7 +14,7 @@ from airlift.bundle.difference import compare as compare_releases
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.importing.run import import_
 from airlift.high.record.changes import changes
-from airlift.tensors.compare import Counts, compare
+from airlift.tensors.comparison import Counts, compare
 from airlift.tensors.element import Element
 from tests.support.depots import Site
 from tests.support.enclaves import V1, V2, enclave, flip, fresh, operator, site

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airlift import codec, files
-from airlift.bundle import chunk, layout, volume
-from airlift.bundle.layout import Medium
+from airlift.bundle import chunk, media_sizes, volume
+from airlift.bundle.media_sizes import Medium
 from airlift.errors import (
     AirliftError,
     DigestError,
@@ -207,7 +207,7 @@ def test_delta_is_the_same_at_any_number_of_workers(stocked: Site) -> None:
 # -- media -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("unit", [layout.SECTOR, layout.CLUSTER])
+@pytest.mark.parametrize("unit", [media_sizes.SECTOR, media_sizes.CLUSTER])
 def test_every_volume_fits_its_medium(stocked: Site, unit: int) -> None:
     medium = Medium(volume_bytes=2_400_000, file_bytes=1 << 16, unit=unit)
     result = stocked.bundle("assistant@1", medium=medium)
@@ -216,8 +216,8 @@ def test_every_volume_fits_its_medium(stocked: Site, unit: int) -> None:
     for folder in folders(result):
         files_in = [path for path in folder.rglob("*") if path.is_file()]
         assert max(path.stat().st_size for path in files_in if path.parent.name == "chunks") <= 1 << 16
-        taken = sum(layout.occupied(path.stat().st_size, unit) for path in files_in)
-        assert taken + layout.RESERVE + layout.FOLDER_SECTORS * unit <= 2_400_000
+        taken = sum(media_sizes.occupied(path.stat().st_size, unit) for path in files_in)
+        assert taken + media_sizes.RESERVE + media_sizes.FOLDER_SECTORS * unit <= 2_400_000
     rebuild(folders(result), nothing)
 
 

@@ -26,11 +26,11 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.trust.keys.file import FileSigner, generate
-from airlift.trust.tuf import bundling, change, exchange, metadata, proposal, repository, targets
+from airlift.trust.tuf import bundling, change, change_file, metadata, proposal, publication, targets
 from airlift.trust.tuf.metadata_store import Store
 from airlift.trust.tuf.roles import Member, RoleKeys
 from airlift.trust.tuf.targets import Target
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 from tests.support.trust_simulator import NOW, Enclave, Simulator, signer
 
 REVOCATIONS = b'{"revoked":[]}'
@@ -83,8 +83,8 @@ def fresh(tmp_path: Path) -> Store:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = create(tmp_path_factory.mktemp("first"))
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
     return store
 
 
@@ -95,7 +95,7 @@ def depot(first: Store, tmp_path: Path) -> Store:
 
 def published_release(store: Store, target: Target | None = None) -> None:
     proposal.propose_target(store, target or release(), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
 
 
 def enclave_of(store: Store, folder: Path) -> Enclave:
@@ -111,7 +111,7 @@ def refresh(enclave: Enclave, store: Store) -> TrustedMetadata:
 
 def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
     assert fresh.newest("root") is None
-    root, authority = repository.status(fresh, "root"), repository.status(fresh, "targets")
+    root, authority = publication.status(fresh, "root"), publication.status(fresh, "targets")
     assert root is not None
     assert authority is not None
     assert (root.version, root.signatures, root.threshold, root.missing) == (1, 0, 2, 2)
@@ -131,23 +131,23 @@ def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
 
 
 def test_signatures_come_one_by_one(fresh: Store) -> None:
-    one = repository.sign(fresh, "root", signers("root-3"), NOW)
+    one = publication.sign(fresh, "root", signers("root-3"), NOW)
     assert (one.signatures, one.missing, one.published, one.waits_for) == (1, 1, False, None)
-    again = repository.sign(fresh, "root", signers("root-3"), NOW)
+    again = publication.sign(fresh, "root", signers("root-3"), NOW)
     assert again.signatures == 1
-    two = repository.sign(fresh, "root", signers("root-1"), NOW)
+    two = publication.sign(fresh, "root", signers("root-1"), NOW)
     assert (two.signatures, two.missing, two.published) == (2, 0, True)
     assert two.key_ids == tuple(sorted(key.public.key_id for key in signers("root-1", "root-3")))
-    assert repository.status(fresh, "root") is None
+    assert publication.status(fresh, "root") is None
 
 
 def test_targets_wait_for_the_first_root(fresh: Store) -> None:
-    waiting = repository.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
+    waiting = publication.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
     assert (waiting.missing, waiting.published, waiting.waits_for) == (0, False, "root")
     assert fresh.newest("targets") is None
-    repository.sign(fresh, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(fresh, "root", signers("root-1", "root-2"), NOW)
     assert fresh.newest("targets") is not None
-    assert repository.status(fresh, "targets") is None
+    assert publication.status(fresh, "targets") is None
 
 
 def test_what_is_published_is_what_tuf_accepts(depot: Store) -> None:
@@ -163,8 +163,8 @@ def test_expiry_is_set_per_role(tmp_path: Path) -> None:
     store = create(
         tmp_path, expires={"release": 10, "bundler": 20, "root": 30, "snapshot": 40, "timestamp": 50}
     )
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
     bundling.renew(store, signer("bundler"), NOW)
     committed = store.committed()
     assert committed is not None
@@ -200,14 +200,14 @@ def test_members_that_make_no_sense(tmp_path: Path) -> None:
 
 def test_one_pending_change_per_role(depot: Store) -> None:
     proposal.propose_target(depot, release(), NOW)
-    repository.sign(depot, "targets", signers("release-1"), NOW)
+    publication.sign(depot, "targets", signers("release-1"), NOW)
     with pytest.raises(PendingError):
         proposal.propose_target(depot, release(b"other", "c"), NOW)
     proposal.propose_target(depot, release(b"other", "c"), NOW, replace=True)
-    status = repository.status(depot, "targets")
+    status = publication.status(depot, "targets")
     assert status is not None
     assert (status.version, status.signatures) == (2, 0)
-    published = repository.sign(depot, "targets", signers("release-1", "release-2"), NOW)
+    published = publication.sign(depot, "targets", signers("release-1", "release-2"), NOW)
     assert published.published
     assert set(targets.listed(depot.published("targets"), "targets")) == {
         "revocations",
@@ -236,31 +236,31 @@ def test_a_release_is_immutable_and_revocations_are_not(depot: Store) -> None:
 def test_only_members_sign(depot: Store) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(KeyUnavailableError, match="no member"):
-        repository.sign(depot, "targets", signers("release-1", "root-1"), NOW)
-    status = repository.status(depot, "targets")
+        publication.sign(depot, "targets", signers("release-1", "root-1"), NOW)
+    status = publication.status(depot, "targets")
     assert status is not None
     assert status.signatures == 0
     with pytest.raises(UsageError, match="no change"):
-        repository.sign(depot, "root", signers("root-3"), NOW)
+        publication.sign(depot, "root", signers("root-3"), NOW)
     with pytest.raises(UsageError, match="no change"):
-        repository.sign(depot, "root", [], NOW)
+        publication.sign(depot, "root", [], NOW)
     with pytest.raises(UsageError, match="no change"):
-        repository.differences(depot, "root")
+        publication.differences(depot, "root")
 
 
 def test_documents_are_rechecked_before_signing(depot: Store) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(DigestError, match="missing"):
-        repository.sign(depot, "targets", signers("release-1"), NOW, {})
+        publication.sign(depot, "targets", signers("release-1"), NOW, {})
     with pytest.raises(DigestError):
-        repository.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST + b" "})
-    repository.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST})
+        publication.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST + b" "})
+    publication.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST})
 
 
 def test_a_change_that_expired_while_pending(depot: Store) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(ExpiredError):
-        repository.sign(depot, "targets", signers("release-1"), NOW + timedelta(days=181))
+        publication.sign(depot, "targets", signers("release-1"), NOW + timedelta(days=181))
 
 
 def test_signers_see_what_changes(depot: Store) -> None:
@@ -270,14 +270,14 @@ def test_signers_see_what_changes(depot: Store) -> None:
     assert "release threshold: none -> 2 of 3" in first
     assert "root metadata is valid for: none -> 730 days" in first
     proposal.propose_target(depot, release(), NOW + timedelta(days=1))
-    lines = repository.differences(depot, "targets")
+    lines = publication.differences(depot, "targets")
     assert lines[0] == "release metadata version: 1 -> 2"
     assert lines[1] == "expires: 2027-05-20T12:00:00Z -> 2027-05-21T12:00:00Z"
     assert lines[2].startswith(f"target added: {release().name} (23 bytes, SHA-512 {release().sha512})")
     proposal.propose_rotation(
         depot, "root", add=[member("root-4")], remove=[signer("root-1").public.key_id], threshold=3, now=NOW
     )
-    lines = repository.differences(depot, "root")
+    lines = publication.differences(depot, "root")
     assert any(line.startswith("root key removed: root-1") for line in lines)
     assert any(line.startswith("root key added: root-4") for line in lines)
     assert "root threshold: 2 of 3 -> 3 of 3" in lines
@@ -321,11 +321,11 @@ def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path)
         threshold=None,
         now=NOW,
     )
-    status = repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
+    status = publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     assert (status.signatures, status.missing, status.published) == (2, 2, False)
-    status = repository.sign(depot, "root", signers("root-3"), NOW)
+    status = publication.sign(depot, "root", signers("root-3"), NOW)
     assert (status.signatures, status.missing) == (3, 1)
-    assert repository.sign(depot, "root", signers("extra"), NOW).published
+    assert publication.sign(depot, "root", signers("extra"), NOW).published
     bundling.renew(depot, signer("bundler"), NOW)
     assert refresh(enclave, depot).versions["root"] == 2
 
@@ -340,25 +340,25 @@ def test_new_members_alone_cannot_take_over(depot: Store) -> None:
         threshold=None,
         now=NOW,
     )
-    status = repository.sign(depot, "root", signers("root-3", "root-4", "extra"), NOW)
+    status = publication.sign(depot, "root", signers("root-3", "root-4", "extra"), NOW)
     assert (status.signatures, status.missing, status.published) == (3, 1, False)
 
 
 def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: Store) -> None:
     assert rotate(depot, "release", "release-4", "release-3") == ("root",)
-    assert repository.sign(depot, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(depot, "root", signers("root-1", "root-2"), NOW).published
 
 
 def test_a_release_rotation_has_targets_signed_anew(depot: Store, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     assert rotate(depot, "release", "release-4", "release-1") == ("root", "targets")
-    status = repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
+    status = publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     assert (status.missing, status.published, status.waits_for) == (0, False, "targets")
     with pytest.raises(KeyUnavailableError):
-        repository.sign(depot, "targets", signers("root-1"), NOW)
-    assert not repository.sign(depot, "targets", signers("release-4"), NOW).published
-    assert repository.sign(depot, "targets", signers("release-2"), NOW).published
-    assert repository.status(depot, "root") is None
+        publication.sign(depot, "targets", signers("root-1"), NOW)
+    assert not publication.sign(depot, "targets", signers("release-4"), NOW).published
+    assert publication.sign(depot, "targets", signers("release-2"), NOW).published
+    assert publication.status(depot, "root") is None
     bundling.renew(depot, signer("bundler"), NOW)
     assert refresh(enclave, depot).versions["targets"] == 2
 
@@ -368,9 +368,9 @@ def test_a_bundler_rotation_is_published_whole(depot: Store, tmp_path: Path) -> 
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     refresh(enclave, depot)
     assert rotate(depot, "bundler", "bundler-2", "bundler") == ("root", "targets")
-    assert repository.sign(depot, "targets", signers("release-1", "release-2"), NOW).waits_for == "root"
+    assert publication.sign(depot, "targets", signers("release-1", "release-2"), NOW).waits_for == "root"
     bundling.renew(depot, signer("bundler"), NOW)  # the old key still works
-    assert repository.sign(depot, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(depot, "root", signers("root-1", "root-2"), NOW).published
     assert refresh(enclave, depot).versions["root"] == 1
     with pytest.raises(KeyUnavailableError):
         bundling.renew(depot, signer("bundler"), NOW)
@@ -405,7 +405,7 @@ def test_metadata_is_renewed_without_a_change(role: str, depot: Store) -> None:
     assert after["signed"] == before["signed"] | {"version": 2, "expires": after["signed"]["expires"]}
     assert metadata.expiry_of(after) == metadata.expiry_of(before) + timedelta(days=100)
     names = {"root": ("root-1", "root-2"), "targets": ("release-1", "release-2")}[role]
-    assert repository.sign(depot, role, signers(*names), NOW).published
+    assert publication.sign(depot, role, signers(*names), NOW).published
 
 
 # -- other machines ------------------------------------------------------------------------------------------------
@@ -413,43 +413,45 @@ def test_metadata_is_renewed_without_a_change(role: str, depot: Store) -> None:
 
 def exported(store: Store) -> bytes:
     proposal.propose_target(store, release(), NOW)
-    return exchange.export_change(
+    return change_file.export_change(
         store, "targets", {release().name: MANIFEST, "release-" + "0" * 64: b"unused"}
     )
 
 
 def test_a_change_is_signed_on_other_machines(depot: Store) -> None:
     data = exported(depot)
-    assert exchange.change_differences(data) == repository.differences(depot, "targets")
-    first = exchange.sign_change(data, signers("release-1"))
-    second = exchange.sign_change(data, signers("release-3"))
-    status = exchange.merge_change(depot, first)
+    assert change_file.change_differences(data) == publication.differences(depot, "targets")
+    first = change_file.sign_change(data, signers("release-1"))
+    second = change_file.sign_change(data, signers("release-3"))
+    status = change_file.merge_change(depot, first)
     assert (status.signatures, status.published) == (1, False)
-    assert exchange.merge_change(depot, second).published
-    assert exchange.merge_change(depot, first).published, "merging once more is already so"
+    assert change_file.merge_change(depot, second).published
+    assert change_file.merge_change(depot, first).published, "merging once more is already so"
 
 
 def test_a_root_is_signed_on_other_machines(fresh: Store) -> None:
-    first = exchange.export_change(fresh, "root", {})
-    assert exchange.merge_change(fresh, exchange.sign_change(first, signers("root-1", "root-2"))).published
+    first = change_file.export_change(fresh, "root", {})
+    assert change_file.merge_change(
+        fresh, change_file.sign_change(first, signers("root-1", "root-2"))
+    ).published
     rotate(fresh, "root", "root-4", "root-1")
-    data = exchange.sign_change(
-        exchange.export_change(fresh, "root", {}), signers("root-1", "root-2", "root-4")
+    data = change_file.sign_change(
+        change_file.export_change(fresh, "root", {}), signers("root-1", "root-2", "root-4")
     )
-    assert exchange.merge_change(fresh, data).published
+    assert change_file.merge_change(fresh, data).published
 
 
 def test_a_signer_elsewhere_checks_documents_and_membership(depot: Store) -> None:
     data = exported(depot)
     with pytest.raises(KeyUnavailableError):
-        exchange.sign_change(data, signers("root-1"))
+        change_file.sign_change(data, signers("root-1"))
     for documents, kind in (({}, DigestError), ({release().name: "YWJj"}, DigestError)):
         with pytest.raises(kind):
-            exchange.sign_change(edited(data, documents=documents), signers("release-1"))
+            change_file.sign_change(edited(data, documents=documents), signers("release-1"))
     with pytest.raises(DigestError):
-        exchange.export_change(depot, "targets", {})
+        change_file.export_change(depot, "targets", {})
     with pytest.raises(UsageError):
-        exchange.export_change(depot, "root", {})
+        change_file.export_change(depot, "root", {})
 
 
 def edited(data: bytes, **fields: object) -> bytes:
@@ -464,17 +466,17 @@ def test_signatures_from_elsewhere_must_be_good(depot: Store) -> None:
         [{"keyid": key_id("root-1"), "sig": "00"}],
     ):
         with pytest.raises(SignatureError):
-            exchange.merge_change(depot, edited(data, pending={**pending, "signatures": bad}))
-    status = repository.status(depot, "targets")
+            change_file.merge_change(depot, edited(data, pending={**pending, "signatures": bad}))
+    status = publication.status(depot, "targets")
     assert status is not None
     assert status.signatures == 0
 
 
 def test_only_the_change_that_is_pending_is_merged(depot: Store) -> None:
-    data = exchange.sign_change(exported(depot), signers("release-1", "release-2"))
+    data = change_file.sign_change(exported(depot), signers("release-1", "release-2"))
     proposal.propose_target(depot, release(b"other", "c"), NOW, replace=True)
     with pytest.raises(PendingError, match="not hold the change"):
-        exchange.merge_change(depot, data)
+        change_file.merge_change(depot, data)
 
 
 @pytest.mark.parametrize(
@@ -504,7 +506,7 @@ def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: Stor
     if fields == {"documents": {"revocations": "YWJ="}}:
         data = edited(data, documents={"revocations": "YWJ"})
     with pytest.raises(AirliftError) as caught:
-        exchange.parse(data)
+        change_file.parse(data)
     assert caught.value.exit_code == 3
 
 
@@ -560,7 +562,7 @@ def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: Store) ->
 def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: Store) -> None:
     with pytest.raises(UnpublishedError):
         bundling.renew(fresh, signer("bundler"), NOW)
-    repository.sign(fresh, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(fresh, "root", signers("root-1", "root-2"), NOW)
     with pytest.raises(UnpublishedError):
         bundling.renew(fresh, signer("bundler"), NOW)
 
@@ -586,7 +588,7 @@ def test_versions_end_somewhere(depot: Store) -> None:
 
 def test_volumes_carry_the_whole_chain_of_roots(depot: Store) -> None:
     proposal.propose_renewal(depot, "root", NOW)
-    repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     bundling.renew(depot, signer("bundler"), NOW)
     assert sorted(bundling.volume_files(depot)) == [
         "1.bundler.json",
@@ -618,8 +620,8 @@ def test_a_gap_in_the_roots_is_noticed(depot: Store) -> None:
 def test_sizes_are_planned_at_their_largest(scheme: str, tmp_path: Path) -> None:
     key = signer("size", scheme)
     store = create(tmp_path, bundler=RoleKeys((Member(key.public, "size"),), 1))
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
     for sequence in (1, 2, 9, 10, 11):
         planned = bundling.planned_sizes(store, bundle(digit=f"{sequence:x}"), sequence, key.public, NOW)
         bundling.publish_bundle(store, bundle(digit=f"{sequence:x}"), sequence, key, NOW)
@@ -661,8 +663,8 @@ def finishes(action: Callable[[], object], after: int, monkeypatch: pytest.Monke
 ACTIONS: dict[str, Callable[[Store], object]] = {
     "bundle": lambda store: bundling.publish_bundle(store, bundle(b"two", "c"), 2, signer("bundler"), NOW),
     "renew": lambda store: bundling.renew(store, signer("bundler"), NOW + timedelta(days=1)),
-    "sign": lambda store: repository.sign(store, "targets", signers("release-1", "release-2"), NOW),
-    "both": lambda store: repository.sign(store, "root", signers("root-1", "root-2"), NOW),
+    "sign": lambda store: publication.sign(store, "targets", signers("release-1", "release-2"), NOW),
+    "both": lambda store: publication.sign(store, "root", signers("root-1", "root-2"), NOW),
 }
 
 
@@ -673,7 +675,7 @@ def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     if action == "both":
         rotate(depot, "bundler", "bundler-2", "bundler")
-        repository.sign(depot, "targets", signers("release-1", "release-2"), NOW)
+        publication.sign(depot, "targets", signers("release-1", "release-2"), NOW)
     elif action == "sign":
         proposal.propose_target(depot, release(), NOW)
     old = dict(bundling.volume_files(depot))
@@ -686,7 +688,7 @@ def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
             break
     else:
         pytest.fail("running the command again never finished")
-    assert repository.settle(depot) == ()
+    assert publication.settle(depot) == ()
     assert depot.pending("targets") is None
     if action == "bundle":
         assert bundling.sequence_of(depot) == 2
@@ -700,8 +702,8 @@ def test_an_interrupted_start_is_started_again(tmp_path: Path, monkeypatch: pyte
     for after in range(2):
         assert not finishes(lambda: create(tmp_path), after, monkeypatch)
     store = create(tmp_path)
-    assert repository.sign(store, "root", signers("root-1", "root-2"), NOW).published
-    assert repository.sign(store, "targets", signers("release-1", "release-2"), NOW).published
+    assert publication.sign(store, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(store, "targets", signers("release-1", "release-2"), NOW).published
 
 
 def test_a_full_disk_while_proposing_changes_nothing(depot: Store, monkeypatch: pytest.MonkeyPatch) -> None:

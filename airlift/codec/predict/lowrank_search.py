@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airlift.codec.block import Effort
-from airlift.codec.predict import exact, fit
+from airlift.codec.predict import exact, least_squares
 from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.factors import MAX_RANK, MAX_SHIFT, Coded
-from airlift.codec.predict.fit import Difference, Floats
+from airlift.codec.predict.least_squares import Difference, Floats
 from airlift.tensors.element import Element
 
 LEAST_SIDE = 32
@@ -48,9 +48,9 @@ def estimate(
     rank = probe(new, old, element)
     if not rank:
         return None
-    found = fit.difference(new, old, element)
+    found = least_squares.difference(new, old, element)
     limit = min(2 * rank + 4, MAX_RANK, min(new.shape) // 4)
-    values, basis = fit.spectrum(found.delta, limit)
+    values, basis = least_squares.spectrum(found.delta, limit)
     rank = min(significant(found, values), limit)
     if not rank:
         return None
@@ -74,7 +74,7 @@ def probe(new: Bits, old: Bits, element: Element, height: int = 0) -> int:
     some, other = some[moved], other[moved]
     if np.count_nonzero(moved) < LEAST_SIDE or np.count_nonzero(some == other) > MOST_UNCHANGED * some.size:
         return 0
-    rank = _low(fit.difference(some, other, element))
+    rank = _low(least_squares.difference(some, other, element))
     shape = height or new.shape[0], new.shape[1]
     return rank if rank and _pays(rank, shape, _entropy(_ordered(some) - _ordered(other))) else 0
 
@@ -91,7 +91,7 @@ def _low(found: Difference) -> int:
     share = max(0.0, (1 - rank / delta.shape[0]) * (1 - rank / delta.shape[1]))
     if not 0 < rank <= min(delta.shape) // 4 or beneath >= MOST_LEFT * found.noise() * delta.size * share:
         return 0
-    signs = np.random.default_rng(fit.SEED).choice([-1.0, 1.0], delta.shape)
+    signs = np.random.default_rng(least_squares.SEED).choice([-1.0, 1.0], delta.shape)
     return rank if beneath < MOST_ALIKE * float((_singular(delta * signs)[rank:] ** 2).sum()) else 0
 
 
@@ -117,14 +117,16 @@ def refine(found: Difference, right: Floats, effort: Effort) -> tuple[Floats, Fl
     for _ in range(SWEEPS[effort]):
         left, right = _sweep(found.delta, weights, right)
     for _ in range(PULLS[effort]):
-        left, right = _sweep(fit.pulled(found, left, right), weights, right)
-    return fit.balance(left, right)
+        left, right = _sweep(least_squares.pulled(found, left, right), weights, right)
+    return least_squares.balance(left, right)
 
 
 def _sweep(delta: Floats, weights: Floats | None, right: Floats) -> tuple[Floats, Floats]:
     basis = np.ascontiguousarray(np.linalg.qr(right.T)[0].T)
-    left = np.linalg.qr(fit.solve(delta, weights, basis))[0]
-    right = fit.solve(delta.T, None if weights is None else weights.T, np.ascontiguousarray(left.T)).T
+    left = np.linalg.qr(least_squares.solve(delta, weights, basis))[0]
+    right = least_squares.solve(
+        delta.T, None if weights is None else weights.T, np.ascontiguousarray(left.T)
+    ).T
     return left, np.ascontiguousarray(right)
 
 
@@ -138,7 +140,7 @@ def spread(count: int, wanted: int) -> NDArray[np.int64]:
     if count <= wanted:
         return np.arange(count)
     edges = np.arange(wanted + 1) * count // wanted
-    jitter = np.random.default_rng(fit.SEED).random(wanted)
+    jitter = np.random.default_rng(least_squares.SEED).random(wanted)
     return np.asarray(edges[:-1] + (jitter * np.diff(edges)), np.int64)
 
 

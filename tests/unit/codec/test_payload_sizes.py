@@ -1,7 +1,7 @@
 import pytest
 
 from airlift import codec
-from airlift.codec.parts import parts
+from airlift.codec.payload_sizes import parts
 from airlift.codec.registry import CODECS
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from airlift.codec.predict import exact, fit
+from airlift.codec.predict import exact, least_squares
 from airlift.codec.predict.adapter import quantise
 from airlift.codec.predict.exact import Array, Bits
 from airlift.tensors.element import Element
@@ -56,7 +56,7 @@ def fitted(new: Bits, old: Bits, element: Element, left: Array, right: Array) ->
         product = left @ right
     if not np.isfinite(product).all():
         return None
-    found = fit.difference(np.ascontiguousarray(new), np.ascontiguousarray(old), element)
+    found = least_squares.difference(np.ascontiguousarray(new), np.ascontiguousarray(old), element)
     weighted = found.weights() * product
     strength = float((weighted * product).sum())
     scale = float((weighted * found.delta).sum()) / strength if strength > 0 else 0.0
