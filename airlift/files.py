@@ -328,7 +328,7 @@ def relink(source: Path, target: Path, scratch: Path) -> None:
         sync_folder(target.parent)
 
 
-def point(link: Path, target: str) -> None:
+def point_link(link: Path, target: str) -> None:
     """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename."""
     temporary = link.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(link):

@@ -82,7 +82,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def envelope(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
+def check_header(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
     """Check format number and type of a document, and that it has no unknown keys; return it.
 
     Raises:

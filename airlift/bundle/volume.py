@@ -88,7 +88,7 @@ def parse_index(data: bytes) -> Index:
         MalformedError: anything in it breaks SPEC 6.4.
     """
     what = INDEX
-    document = fields.envelope(
+    document = fields.check_header(
         strict.parse(data, limit=MAX_INDEX_BYTES, what=what), "volume", _INDEX_KEYS, what
     )
     bundle: str = strict.member(document, "bundle", str, what)

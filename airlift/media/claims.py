@@ -27,7 +27,7 @@ class Claims:
     release: Release | None
 
 
-def claims(volumes: Sequence[Volume]) -> Claims:
+def read_claims(volumes: Sequence[Volume]) -> Claims:
     """Return what volumes of one bundle claim, held against what they carry.
 
     Raises:
@@ -78,19 +78,19 @@ def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
     return {item.folder / CHUNKS / name: sha256 for item in volumes for name, sha256 in item.sums.items()}
 
 
-def copies(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:
+def chunk_files(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:
     """Return the files that claim to be a chunk."""
     name = volume.chunk_name(chunk.sha512)
     return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
 
 
-def missing(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
+def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
     """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
     present = {name for item in volumes for name in item.chunks}
     return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
 
 
-def counted(volumes: Sequence[Volume]) -> tuple[int, int]:
+def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
     """Return how many volumes are there, and how many there should be."""
     return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
 

@@ -162,7 +162,7 @@ def _read(folder: Path) -> Volume:
     sums = _check_sums(folder, index, small, chunks)
     found = Volume(folder, index, small, chunks, sums)
     metadata = found.part(METADATA)
-    metadata_folder.check(metadata, metadata.get(metadata_folder.NEWEST))
+    metadata_folder.check_complete(metadata, metadata.get(metadata_folder.NEWEST))
     _check_manifest_names(found)
     return found
 

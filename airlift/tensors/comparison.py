@@ -40,7 +40,7 @@ class Counts:
         )
 
 
-def compare(base: bytes, target: bytes, element: Element) -> Counts:
+def compare_runs(base: bytes, target: bytes, element: Element) -> Counts:
     """Compare two runs of whole elements of equal length.
 
     Raises:

@@ -112,7 +112,7 @@ def _check(top: Path) -> None:
     depot = _depot(top)
     for item in depot.releases():
         for digest in depot.load_release(item.digest).contents():
-            assert depot.content.verify(digest, lambda _count: None)
+            assert depot.content.verified_stamp(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
     for volume in sorted((top / "out").glob("airlift-*")):
         assert checking.check([volume]).volumes_present == 1

@@ -279,7 +279,7 @@ def test_no_volume_is_larger_than_it_may_be(
     """The cut never exceeds the medium, keeps the order, loses nothing and leaves no volume empty."""
     chunks = [content(f"{n}", size) for n, size in enumerate(chunk_sizes)]
     try:
-        shares = media_sizes.cut(chunks, Medium(volume_bytes, unit=unit), fixed)
+        shares = media_sizes.cut_into_volumes(chunks, Medium(volume_bytes, unit=unit), fixed)
     except VolumeTooSmallError:
         largest = max(chunks, key=lambda item: item.size, default=None)
         alone = _measured((largest,) if largest else (), fixed, unit)

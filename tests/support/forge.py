@@ -16,7 +16,7 @@ from airlift.bundle.revocations import Revocation
 from airlift.low.authority.signing import sign_roles
 from airlift.low.bundle.chunks import write_chunks
 from airlift.media import writer
-from airlift.media.writer import Carried
+from airlift.media.writer import SmallFiles
 from airlift.strict import format as canonical
 from airlift.trust.tuf import bundling, proposal, roles, targets
 from airlift.trust.tuf.metadata import SNAPSHOT, TARGETS, TIMESTAMP
@@ -82,7 +82,7 @@ def publish(
         documents = [depot.documents.load(made.revocations)]
         documents += [depot.documents.load(made.target.digest)] if made.target else []
     named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
-    carried = Carried(bundling.volume_files(depot.store), named)
+    carried = SmallFiles(bundling.volume_files(depot.store), named)
     share = frozenset(item.digest.sha512 for item in written)
     return writer.write_volumes(made, [share], carried, written, folder)
 

@@ -192,7 +192,7 @@ class Enclave:
     def refresh(
         self, medium: Simulator, time: datetime = NOW, read: Callable[[str, int], bytes | None] | None = None
     ) -> TrustedMetadata:
-        trusted = verifier.refresh(
+        trusted = verifier.verify_metadata(
             pinned_root=self.pinned,
             roots=dict(self.roots),
             state=dict(self.state),

@@ -8,7 +8,7 @@ from airlift.tensors.element import Element
 Bytes = NDArray[np.uint8]
 
 
-def split(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
+def split_fields(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
     """Return a plane for each field of whole elements."""
     elements, start, planes = data.reshape(-1, sum(fields)), 0, []
     for width in fields:
@@ -17,14 +17,14 @@ def split(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
     return planes
 
 
-def apart(data: memoryview, element: Element) -> memoryview:
+def to_planes(data: memoryview, element: Element) -> memoryview:
     """Return the planes of whole records, one after the other; other elements as they are."""
     if not element.record:
         return data
-    return np.concatenate(split(np.frombuffer(data, np.uint8), element.fields)).data
+    return np.concatenate(split_fields(np.frombuffer(data, np.uint8), element.fields)).data
 
 
-def together(data: memoryview, element: Element) -> memoryview:
+def from_planes(data: memoryview, element: Element) -> memoryview:
     """Return the records whose planes these are; other elements as they are."""
     if not element.record:
         return data

@@ -35,13 +35,13 @@ def explain(new: Bits, old: Bits, element: Element, left: Array, right: Array) -
     ``left`` (rows, rank) and ``right`` (rank, columns) are the unscaled factors for the rows that are given.
     """
     changed = int(np.count_nonzero(new != old))
-    scale = fitted(new, old, element, left, right)
+    scale = fit_scale(new, old, element, left, right)
     if not changed or scale is None:
         return None
     base = np.ascontiguousarray(old).reshape(-1).view(np.uint8).data
     least: float = MOST_WRONG * changed
     best: Explanation | None = None
-    for candidate in candidates(scale, right.shape[0]):
+    for candidate in candidate_scales(scale, right.shape[0]):
         for per_product in (False, True):
             found = exact.predict(base, element, quantise(left, right * candidate, per_product=per_product))
             wrong = int(np.count_nonzero(exact.from_bytes(found, element).reshape(new.shape) != new))
@@ -50,7 +50,7 @@ def explain(new: Bits, old: Bits, element: Element, left: Array, right: Array) -
     return best
 
 
-def fitted(new: Bits, old: Bits, element: Element, left: Array, right: Array) -> float | None:
+def fit_scale(new: Bits, old: Bits, element: Element, left: Array, right: Array) -> float | None:
     """Return the scale of weighted least squares, None if the factors are not finite or say nothing."""
     with np.errstate(all="ignore"):
         product = left @ right
@@ -64,7 +64,7 @@ def fitted(new: Bits, old: Bits, element: Element, left: Array, right: Array) ->
     return scale if usable else None
 
 
-def candidates(scale: float, rank: int) -> list[float]:
+def candidate_scales(scale: float, rank: int) -> list[float]:
     """Return scales near a fitted one, as float32: those that trainers use first."""
     root = math.sqrt(rank)
     near = [round(scale * rank) / rank, round(scale * root) / root]

@@ -24,7 +24,7 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
     base, hint = context.parallel(len(target)), context.hint
     if base is None or not isinstance(hint, LowRank) or not fits(len(target), context.element, hint.columns):
         return None
-    coded = lowrank_search.estimate(target, base, context.element, hint.columns, effort)
+    coded = lowrank_search.find_factors(target, base, context.element, hint.columns, effort)
     if coded is None:
         return None
     prediction = exact.predict(base, context.element, coded.factors())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from airlift.codec.block import Effort
 from airlift.codec.predict import exact, least_squares
 from airlift.codec.predict.exact import Bits
-from airlift.codec.predict.factors import MAX_RANK, MAX_SHIFT, Coded
+from airlift.codec.predict.factors import MAX_RANK, MAX_SHIFT, CodedFactors
 from airlift.codec.predict.least_squares import Difference, Floats
 from airlift.tensors.element import Element
 
@@ -39,9 +39,9 @@ STEPS = range(3, -8, -1)
 LIMIT = 32767
 
 
-def estimate(
+def find_factors(
     target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
-) -> Coded | None:
+) -> CodedFactors | None:
     """Return coded factors for whole rows of a matrix, or None if it did not move by a low rank."""
     new = exact.from_bytes(target, element).reshape(-1, columns)
     old = exact.from_bytes(base, element).reshape(-1, columns)
@@ -155,7 +155,7 @@ class _Case:
     found: Difference
 
 
-def cheapest(case: _Case, left: Floats, right: Floats) -> Coded | None:
+def cheapest(case: _Case, left: Floats, right: Floats) -> CodedFactors | None:
     """Return the factors rounded to the steps at which they and the residual cost least."""
     rows = spread(case.new.shape[0], TRIED_ROWS)
     unit = float(case.found.typical_unit())
@@ -172,7 +172,7 @@ def cheapest(case: _Case, left: Floats, right: Floats) -> Coded | None:
     return best
 
 
-def rounded(left: Floats, right: Floats, error: float) -> Coded | None:
+def rounded(left: Floats, right: Floats, error: float) -> CodedFactors | None:
     """Round balanced factors so that the roundings of each change the product by about ``error``.
 
     The step of a rank on one side is ``error`` divided by the root mean square of the other side, as a power of two,
@@ -184,7 +184,7 @@ def rounded(left: Floats, right: Floats, error: float) -> Coded | None:
     if shifts.max() > MAX_SHIFT or abs(sums.min()) > exact.MAX_EXPONENT:
         return None
     whole_left, whole_right = np.rint(np.ldexp(left, -a)), np.rint(np.ldexp(right, -b[:, None]))
-    coded = Coded(
+    coded = CodedFactors(
         whole_left.astype(np.int16), whole_right.astype(np.int16), tuple(map(int, shifts)), int(sums.min())
     )
     factors = coded.factors()
@@ -199,9 +199,9 @@ def _steps(side: Floats, other: Floats, error: float) -> NDArray[np.int32]:
     return np.asarray(np.maximum(wanted, least), np.int32)
 
 
-def _cost(case: _Case, coded: Coded, rows: NDArray[np.int64]) -> float:
+def _cost(case: _Case, coded: CodedFactors, rows: NDArray[np.int64]) -> float:
     """Return about how many bits an element costs: its share of the factors, and the residual in some rows."""
-    some = Coded(coded.left[rows], coded.right, coded.shifts, coded.exponent)
+    some = CodedFactors(coded.left[rows], coded.right, coded.shifts, coded.exponent)
     base = np.ascontiguousarray(case.old[rows])
     data = exact.predict(base.reshape(-1).view(np.uint8).data, case.element, some.factors())
     prediction = exact.from_bytes(memoryview(data), case.element).reshape(base.shape)

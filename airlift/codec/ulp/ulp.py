@@ -66,8 +66,8 @@ def plan(
     if element.record:
         rows = [(0, len(new) // element.size * width) for width in element.fields]
         new, base = (
-            record_fields.apart(new, element),
-            None if base is None else record_fields.apart(base, element),
+            record_fields.to_planes(new, element),
+            None if base is None else record_fields.to_planes(base, element),
         )
     plans = (_plan(new, base, model, rows, using) for model in _models(unit, base is not None))
     return min(plans, key=lambda plan: plan.bits)
@@ -139,14 +139,16 @@ def read(
     if model.delta and base is None:
         raise MalformedError("an ulp block needs a source of its own length")
     source = (
-        split(record_fields.apart(base, element), model.unit) if model.delta and base is not None else None
+        split(record_fields.to_planes(base, element), model.unit)
+        if model.delta and base is not None
+        else None
     )
     apart = element.record or model.unit == NIBBLE
     if out is None or apart:
         out = np.empty(8 * length // model.unit.bits, model.unit.dtype).data.cast("B")
     units = np.frombuffer(out, model.unit.dtype)
     (using or kernel.default()).read(parsed, source, units)
-    return record_fields.together(join(units, model.unit), element)
+    return record_fields.from_planes(join(units, model.unit), element)
 
 
 # -- as a codec ----------------------------------------------------------------------------------------------------

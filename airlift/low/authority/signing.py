@@ -172,7 +172,7 @@ def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
     tally = Tally("checking", sum(wanted.values()), progress)
     seen = verified(depot, now)
     for digest in wanted:
-        looks = depot.content.verify(digest, tally.add)
+        looks = depot.content.verified_stamp(digest, tally.add)
         if looks is None:
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",

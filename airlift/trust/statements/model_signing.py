@@ -60,7 +60,9 @@ class Vouched:
     ignored: tuple[str, ...]
 
 
-def verify(signature: bytes, digests: Mapping[str, str], method: str, trusted: Sequence[str]) -> Vouched:
+def verify_model(
+    signature: bytes, digests: Mapping[str, str], method: str, trusted: Sequence[str]
+) -> Vouched:
     """Verify a vendor's signature over the files of a folder: relative path to SHA-256 (hex).
 
     ``trusted`` is one public key, or the root certificates, in PEM, as ``method`` says.

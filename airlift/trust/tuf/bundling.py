@@ -13,12 +13,14 @@ from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedE
 from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
 from airlift.trust.tuf import change, metadata, metadata_folder, publication, roles, targets
 from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_store import Store, encode, file_name
+from airlift.trust.tuf.metadata_store import MetadataStore, encode, file_name
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import Target
 
 
-def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, now: datetime) -> None:
+def publish_bundle(
+    store: MetadataStore, target: Target, sequence: int, signer: Signer, now: datetime
+) -> None:
     """List a bundle manifest as outstanding under the next sequence number.
 
     Raises:
@@ -38,7 +40,7 @@ def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, 
     store.write(_next(store, {**listed, target.name: target}, sequence, signer, now))
 
 
-def withdraw(store: Store, name: str, signer: Signer, now: datetime) -> None:
+def withdraw(store: MetadataStore, name: str, signer: Signer, now: datetime) -> None:
     """Take a bundle off the list: whoever still carries it can no longer import it.
 
     Raises:
@@ -54,7 +56,7 @@ def withdraw(store: Store, name: str, signer: Signer, now: datetime) -> None:
     _commit(store, listed, signer, now)
 
 
-def renew(store: Store, signer: Signer, now: datetime) -> None:
+def renew(store: MetadataStore, signer: Signer, now: datetime) -> None:
     """Sign fresh metadata with the newest published root and targets, and the same outstanding bundles.
 
     Raises:
@@ -63,19 +65,19 @@ def renew(store: Store, signer: Signer, now: datetime) -> None:
     _commit(store, outstanding(store), signer, now)
 
 
-def outstanding(store: Store) -> Mapping[str, Target]:
+def outstanding(store: MetadataStore) -> Mapping[str, Target]:
     """Return the bundles that may still be imported, by target name."""
     committed = store.committed()
     return {} if committed is None else targets.listed(committed[BUNDLER], BUNDLER)
 
 
-def sequence_of(store: Store) -> int:
+def sequence_of(store: MetadataStore) -> int:
     """Return the highest bundle sequence ever used, 0 before the first."""
     committed = store.committed()
     return 0 if committed is None else int(committed[BUNDLER]["signed"][SEQUENCE])
 
 
-def volume_files(store: Store) -> Mapping[str, bytes]:
+def volume_files(store: MetadataStore) -> Mapping[str, bytes]:
     """Return everything that goes into the ``metadata`` folder of each volume, by file name.
 
     It is what the newest timestamp leads to: later roots and targets travel after the next bundle or renewal.
@@ -99,12 +101,12 @@ def volume_files(store: Store) -> Mapping[str, bytes]:
         version = None if role == TIMESTAMP else metadata.version_of(document)
         versions[file_name(role, version)] = (role, version)
     files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
-    metadata_folder.check(files, files.get(metadata_folder.NEWEST))
+    metadata_folder.check_complete(files, files.get(metadata_folder.NEWEST))
     return files
 
 
 def planned_sizes(
-    store: Store, target: Target, sequence: int, public: PublicKey, now: datetime
+    store: MetadataStore, target: Target, sequence: int, public: PublicKey, now: datetime
 ) -> Mapping[str, int]:
     """Return the largest possible size in bytes of each of :func:`volume_files` after bundling ``target``.
 
@@ -136,13 +138,13 @@ class _Longest:
         return b"\xff" * MAX_SIGNATURE_BYTES[self.public.scheme]
 
 
-def _commit(store: Store, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
+def _commit(store: MetadataStore, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
     publication.settle(store)
     publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
     store.write(_next(store, listed, sequence_of(store), signer, now))
 
 
-def _authority(store: Store, now: datetime) -> tuple[Document, Document]:
+def _authority(store: MetadataStore, now: datetime) -> tuple[Document, Document]:
     """Return the newest published root and targets metadata, which must not have expired."""
     found = store.published(ROOT), store.published(TARGETS)
     for role, document in zip((ROOT, TARGETS), found, strict=True):
@@ -156,7 +158,7 @@ def _authority(store: Store, now: datetime) -> tuple[Document, Document]:
 
 
 def _next(
-    store: Store, listed: Mapping[str, Target], sequence: int, signer: Signer, now: datetime
+    store: MetadataStore, listed: Mapping[str, Target], sequence: int, signer: Signer, now: datetime
 ) -> dict[str, bytes]:
     """Return the next bundler, snapshot and timestamp files, signed, in the order in which they are written."""
     root, authority = _authority(store, now)

@@ -16,7 +16,7 @@ from airlift.errors import MalformedError, UsageError
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
-from airlift.trust.tuf.metadata_store import Store
+from airlift.trust.tuf.metadata_store import MetadataStore
 from airlift.trust.tuf.publication import SigningStatus
 from airlift.trust.tuf.roles import Document, RoleKeys
 
@@ -43,7 +43,7 @@ class Change:
         return [roles.of(root, ROOT) for root in (self.published, self.pending) if root is not None]
 
 
-def export_change(store: Store, role: str, documents: Mapping[str, bytes]) -> bytes:
+def export_change(store: MetadataStore, role: str, documents: Mapping[str, bytes]) -> bytes:
     """Return the pending change of root or targets as a file; ``documents`` are those behind its changed targets.
 
     Raises:
@@ -89,7 +89,7 @@ def sign_change(data: bytes, signers: Sequence[Signer]) -> bytes:
     return _format(Change(parsed.role, pending, parsed.published, parsed.roots, parsed.documents))
 
 
-def merge_change(store: Store, data: bytes) -> SigningStatus:
+def merge_change(store: MetadataStore, data: bytes) -> SigningStatus:
     """Take the signatures of an exported change into the depot; it is published when its thresholds are met.
 
     Raises:

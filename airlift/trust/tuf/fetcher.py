@@ -14,7 +14,7 @@ BASE_URL = "medium:/metadata/"
 NOT_FOUND = 404
 _PROBED_ROOTS = 32
 
-Read = Callable[[str, int], bytes | None]
+ReadFile = Callable[[str, int], bytes | None]
 """Return the file ``name`` of the medium's metadata folder, at most ``limit`` bytes; None if it is not there."""
 
 _NAME = re.compile(r"(?:([1-9][0-9]{0,9})\.)?(root|targets|snapshot|timestamp|bundler)\.json")
@@ -28,7 +28,7 @@ class MediumFetcher(FetcherInterface):
     medium's is older, everything but roots is served from ``state`` (``overtaken``).
     """
 
-    def __init__(self, read: Read, state: Mapping[str, bytes], own_timestamp: Callable[[], int]) -> None:
+    def __init__(self, read: ReadFile, state: Mapping[str, bytes], own_timestamp: Callable[[], int]) -> None:
         self._read = read
         self._state = state
         self._own_timestamp = own_timestamp

@@ -19,7 +19,7 @@ NEWEST = f"{TIMESTAMP}.json"
 _NAME = re.compile(rf"([1-9][0-9]{{0,9}})\.({ROOT}|{SNAPSHOT}|{TARGETS}|{BUNDLER})\.json")
 
 
-def check(names: Collection[str], timestamp: bytes | None) -> None:
+def check_complete(names: Collection[str], timestamp: bytes | None) -> None:
     """Check that files are the roots from 1 without a gap and one version of each other role.
 
     Bundler, snapshot and timestamp are signed together, so they have one version. ``timestamp`` is what

@@ -20,7 +20,7 @@ _VERSIONED = re.compile(r"([1-9][0-9]{0,9})\.(root|targets|snapshot|bundler)\.js
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class MetadataStore:
     """The folders ``metadata`` and ``pending`` of a depot."""
 
     folder: Path

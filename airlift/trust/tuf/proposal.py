@@ -10,7 +10,7 @@ from datetime import datetime
 from airlift.errors import ExistsError, PendingError, UnpublishedError, UsageError
 from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_store import Store, encode
+from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import BUNDLER, Document, Member, RoleKeys
 from airlift.trust.tuf.targets import Target
 
@@ -19,7 +19,7 @@ RELEASE = "release"
 
 
 def create(
-    store: Store,
+    store: MetadataStore,
     *,
     root: RoleKeys,
     release: RoleKeys,
@@ -45,7 +45,7 @@ def create(
     _propose(store, first)
 
 
-def propose_target(store: Store, target: Target, now: datetime, *, replace: bool = False) -> Document:
+def propose_target(store: MetadataStore, target: Target, now: datetime, *, replace: bool = False) -> Document:
     """Start a change that lists ``target`` (a release manifest, or the revocations) in targets metadata.
 
     Raises:
@@ -58,7 +58,7 @@ def propose_target(store: Store, target: Target, now: datetime, *, replace: bool
     return document
 
 
-def propose_renewal(store: Store, role: str, now: datetime, *, replace: bool = False) -> Document:
+def propose_renewal(store: MetadataStore, role: str, now: datetime, *, replace: bool = False) -> Document:
     """Start a change of root or targets that only extends the expiry time.
 
     Raises:
@@ -74,7 +74,7 @@ def propose_renewal(store: Store, role: str, now: datetime, *, replace: bool = F
 
 
 def propose_rotation(
-    store: Store,
+    store: MetadataStore,
     role: str,
     *,
     add: Sequence[Member],
@@ -117,7 +117,7 @@ def _days(expires: Mapping[str, int]) -> dict[str, int]:
     return days
 
 
-def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
+def _base(store: MetadataStore, role: str, *, replace: bool) -> tuple[Document, int]:
     """Return the document that a change starts from, and the version of the new one."""
     publication.settle(store)
     pending, published = store.pending(role), store.newest(role)
@@ -134,12 +134,12 @@ def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
     )
 
 
-def _days_of_targets(store: Store) -> int:
+def _days_of_targets(store: MetadataStore) -> int:
     return roles.expiry_days(publication.authorities(store)[-1], TARGETS)
 
 
 def _targets_beside(
-    store: Store, role: str, members: RoleKeys, root: Document, now: datetime, *, replace: bool
+    store: MetadataStore, role: str, members: RoleKeys, root: Document, now: datetime, *, replace: bool
 ) -> dict[str, Document]:
     """Return the change of targets that must be published together with a rotation, if any."""
     days = roles.expiry_days(root, TARGETS)
@@ -157,7 +157,7 @@ def _targets_beside(
     return {TARGETS: change.again(published, metadata.version_of(published) + 1, days, now)}
 
 
-def _propose(store: Store, documents: Mapping[str, Document]) -> None:
+def _propose(store: MetadataStore, documents: Mapping[str, Document]) -> None:
     for role, document in documents.items():
         encode(role, document)
     for role, document in documents.items():

@@ -45,4 +45,4 @@ class TrustedMetadata:
             raise SignatureError(
                 "the release authority signed nothing under this name", found=ascii(name[:100])
             )
-        target.verify(data)
+        target.check_bytes(data)

@@ -27,7 +27,7 @@ from airlift.errors import (
     TrustStateError,
 )
 from airlift.trust.tuf import metadata, roles, targets
-from airlift.trust.tuf.fetcher import BASE_URL, MediumFetcher, Read
+from airlift.trust.tuf.fetcher import BASE_URL, MediumFetcher, ReadFile
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, STATE_ROLES, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import BUNDLE_PREFIX
@@ -39,12 +39,12 @@ _SCRATCH_MODE = 0o600
 KeepRoot = Callable[[int, bytes], None]
 
 
-def refresh(
+def verify_metadata(
     *,
     pinned_root: bytes,
     roots: Mapping[int, bytes],
     state: Mapping[str, bytes],
-    read: Read,
+    read: ReadFile,
     reference_time: datetime,
     workdir: Path,
     keep_root: KeepRoot,

@@ -121,17 +121,17 @@ def chunks(count: int, size: int) -> list[FileDigest]:
 
 def test_without_a_limit_there_is_one_volume() -> None:
     some = chunks(3, MIB)
-    assert media_sizes.cut(some, Medium(), [10**12]) == [tuple(some)]
-    assert media_sizes.cut([], Medium(), []) == [()]
+    assert media_sizes.cut_into_volumes(some, Medium(), [10**12]) == [tuple(some)]
+    assert media_sizes.cut_into_volumes([], Medium(), []) == [()]
 
 
 def test_no_chunks_still_make_a_volume() -> None:
-    assert media_sizes.cut([], Medium(volume_bytes=4 * MIB), [1000]) == [()]
+    assert media_sizes.cut_into_volumes([], Medium(volume_bytes=4 * MIB), [1000]) == [()]
 
 
 def test_chunks_stay_in_order_and_volumes_are_filled() -> None:
     some = chunks(10, MIB)
-    volumes = media_sizes.cut(some, Medium(volume_bytes=5 * MIB), [])
+    volumes = media_sizes.cut_into_volumes(some, Medium(volume_bytes=5 * MIB), [])
     assert [item for part in volumes for item in part] == some
     assert [len(part) for part in volumes] == [3, 3, 3, 1]
 
@@ -140,21 +140,21 @@ def test_a_volume_filled_to_the_last_byte() -> None:
     need = media_sizes.occupied(MIB) + media_sizes.SUMS_LINE
     least = media_sizes.RESERVE + (media_sizes.FOLDER_SECTORS + 1) * SECTOR + media_sizes.occupied(100) + need
     some = chunks(2, MIB)
-    assert media_sizes.cut(some, Medium(volume_bytes=least + need), [100]) == [tuple(some)]
-    assert media_sizes.cut(some, Medium(volume_bytes=least), [100]) == [(some[0],), (some[1],)]
+    assert media_sizes.cut_into_volumes(some, Medium(volume_bytes=least + need), [100]) == [tuple(some)]
+    assert media_sizes.cut_into_volumes(some, Medium(volume_bytes=least), [100]) == [(some[0],), (some[1],)]
     with pytest.raises(VolumeTooSmallError, match="too small for the metadata and one chunk") as caught:
-        media_sizes.cut(some, Medium(volume_bytes=least - 1), [100])
+        media_sizes.cut_into_volumes(some, Medium(volume_bytes=least - 1), [100])
     assert caught.value.expected == f"at least {least} bytes"
 
 
 def test_metadata_alone_may_be_too_much() -> None:
     with pytest.raises(VolumeTooSmallError, match="too small for the metadata"):
-        media_sizes.cut([], Medium(volume_bytes=MIB), [])
+        media_sizes.cut_into_volumes([], Medium(volume_bytes=MIB), [])
 
 
 def test_at_most_99_volumes() -> None:
     medium = Medium(volume_bytes=3 * MIB)
-    assert len(media_sizes.cut(chunks(99, MIB), medium, [])) == 99
+    assert len(media_sizes.cut_into_volumes(chunks(99, MIB), medium, [])) == 99
     with pytest.raises(VolumeTooSmallError, match="too many volumes") as caught:
-        media_sizes.cut(chunks(100, MIB), medium, [])
+        media_sizes.cut_into_volumes(chunks(100, MIB), medium, [])
     assert (caught.value.expected, caught.value.found) == ("at most 99", "100")

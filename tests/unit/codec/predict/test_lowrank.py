@@ -13,7 +13,7 @@ from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.block import Context
 from airlift.codec.predict import exact, factors, inner, least_squares, lowrank_search
-from airlift.codec.predict.factors import Coded
+from airlift.codec.predict.factors import CodedFactors
 from airlift.codec.predict.lowrank import HEADER, LOWRANK
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
@@ -189,7 +189,7 @@ def test_a_hint_never_makes_a_block_longer() -> None:
 # -- bytes ---------------------------------------------------------------------------------------------------------
 
 
-CODED = Coded(
+CODED = CodedFactors(
     np.arange(-6, 6, dtype=np.int16).reshape(6, 2), np.arange(8, dtype=np.int16).reshape(2, 4), (0, 3), -20
 )
 BASE = bytes(range(48))
@@ -205,7 +205,7 @@ def test_factors_are_what_they_were() -> None:
     assert np.array_equal(found.factors().left, CODED.left * [1.0, 8.0])
 
 
-def payload(header: bytes = HEADER.pack(1, 0, 0, 4), coded: Coded = CODED, rest: bytes = b"") -> bytes:
+def payload(header: bytes = HEADER.pack(1, 0, 0, 4), coded: CodedFactors = CODED, rest: bytes = b"") -> bytes:
     return header + factors.format(coded, Effort.NORMAL) + rest
 
 
@@ -250,7 +250,7 @@ def test_any_other_payload_is_refused(bad: bytes) -> None:
 
 
 def test_factors_whose_product_is_not_exact_are_refused() -> None:
-    large = Coded(np.full((6, 9), 32767, np.int16), np.full((9, 4), -32768, np.int16), (20,) * 9, 0)
+    large = CodedFactors(np.full((6, 9), 32767, np.int16), np.full((9, 4), -32768, np.int16), (20,) * 9, 0)
     with pytest.raises(MalformedError, match="too large"):
         small(payload(coded=large))
 

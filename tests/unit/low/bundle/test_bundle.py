@@ -246,7 +246,7 @@ def test_a_file_size_that_is_too_small(stocked: Site) -> None:
 
 
 def test_what_was_written_is_measured(stocked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "cut", lambda chunks, _medium, _sizes: [tuple(chunks)])
+    monkeypatch.setattr(media_sizes, "cut_into_volumes", lambda chunks, _medium, _sizes: [tuple(chunks)])
     with pytest.raises(VolumeTooSmallError, match="is too large") as caught:
         stocked.bundle("assistant@1", medium=Medium(volume_bytes=1_500_000))
     assert caught.value.data["sequence_used"] == 1
@@ -460,7 +460,7 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
     def fail(*_arguments: object) -> None:
         raise NoSpaceError("no space left")
 
-    monkeypatch.setattr(writer, "place", fail)
+    monkeypatch.setattr(writer, "move_into_place", fail)
     with pytest.raises(NoSpaceError):
         stocked.bundle("assistant@1")
     assert [path.name for path in output.iterdir()] == ["mine"]

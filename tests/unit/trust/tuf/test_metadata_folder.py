@@ -30,5 +30,5 @@ def test_metadata_that_nothing_needs_or_that_lacks(
     names: tuple[str, ...], message: str, found: str | None
 ) -> None:
     with pytest.raises(InventoryError, match=message) as caught:
-        metadata_folder.check(names, None)
+        metadata_folder.check_complete(names, None)
     assert found is None or found in str(caught.value.found)

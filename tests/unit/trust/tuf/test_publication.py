@@ -27,7 +27,7 @@ from airlift.errors import (
 )
 from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.tuf import bundling, change, change_file, metadata, proposal, publication, targets
-from airlift.trust.tuf.metadata_store import Store
+from airlift.trust.tuf.metadata_store import MetadataStore
 from airlift.trust.tuf.roles import Member, RoleKeys
 from airlift.trust.tuf.targets import Target
 from airlift.trust.tuf.trusted_metadata import TrustedMetadata
@@ -61,8 +61,10 @@ ROOT_KEYS = quorum("root-1", "root-2", "root-3")
 RELEASE_KEYS = quorum("release-1", "release-2", "release-3")
 
 
-def create(folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int] | None = None) -> Store:
-    store = Store(folder / "depot")
+def create(
+    folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int] | None = None
+) -> MetadataStore:
+    store = MetadataStore(folder / "depot")
     proposal.create(
         store,
         root=ROOT_KEYS,
@@ -76,12 +78,12 @@ def create(folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Store:
+def fresh(tmp_path: Path) -> MetadataStore:
     return create(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def first(tmp_path_factory: pytest.TempPathFactory) -> MetadataStore:
     store = create(tmp_path_factory.mktemp("first"))
     publication.sign(store, "root", signers("root-1", "root-2"), NOW)
     publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
@@ -89,27 +91,27 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def depot(first: Store, tmp_path: Path) -> Store:
-    return Store(shutil.copytree(first.folder, tmp_path / "depot"))
+def depot(first: MetadataStore, tmp_path: Path) -> MetadataStore:
+    return MetadataStore(shutil.copytree(first.folder, tmp_path / "depot"))
 
 
-def published_release(store: Store, target: Target | None = None) -> None:
+def published_release(store: MetadataStore, target: Target | None = None) -> None:
     proposal.propose_target(store, target or release(), NOW)
     publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
 
 
-def enclave_of(store: Store, folder: Path) -> Enclave:
+def enclave_of(store: MetadataStore, folder: Path) -> Enclave:
     return Enclave(store.raw("root", 1), folder)
 
 
-def refresh(enclave: Enclave, store: Store) -> TrustedMetadata:
+def refresh(enclave: Enclave, store: MetadataStore) -> TrustedMetadata:
     return enclave.refresh(Simulator(files=dict(bundling.volume_files(store))))
 
 
 # -- from nothing to a published release ---------------------------------------------------------------------------
 
 
-def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
+def test_a_depot_starts_with_two_pending_changes(fresh: MetadataStore) -> None:
     assert fresh.newest("root") is None
     root, authority = publication.status(fresh, "root"), publication.status(fresh, "targets")
     assert root is not None
@@ -130,7 +132,7 @@ def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
         )
 
 
-def test_signatures_come_one_by_one(fresh: Store) -> None:
+def test_signatures_come_one_by_one(fresh: MetadataStore) -> None:
     one = publication.sign(fresh, "root", signers("root-3"), NOW)
     assert (one.signatures, one.missing, one.published, one.waits_for) == (1, 1, False, None)
     again = publication.sign(fresh, "root", signers("root-3"), NOW)
@@ -141,7 +143,7 @@ def test_signatures_come_one_by_one(fresh: Store) -> None:
     assert publication.status(fresh, "root") is None
 
 
-def test_targets_wait_for_the_first_root(fresh: Store) -> None:
+def test_targets_wait_for_the_first_root(fresh: MetadataStore) -> None:
     waiting = publication.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
     assert (waiting.missing, waiting.published, waiting.waits_for) == (0, False, "root")
     assert fresh.newest("targets") is None
@@ -150,7 +152,7 @@ def test_targets_wait_for_the_first_root(fresh: Store) -> None:
     assert publication.status(fresh, "targets") is None
 
 
-def test_what_is_published_is_what_tuf_accepts(depot: Store) -> None:
+def test_what_is_published_is_what_tuf_accepts(depot: MetadataStore) -> None:
     root = Metadata[Root].from_bytes(depot.raw("root", 1))
     authority = Metadata[Targets].from_bytes(depot.raw("targets", 1))
     root.signed.verify_delegate("root", root.signed_bytes, root.signatures)
@@ -198,7 +200,7 @@ def test_members_that_make_no_sense(tmp_path: Path) -> None:
 # -- pending changes -----------------------------------------------------------------------------------------------
 
 
-def test_one_pending_change_per_role(depot: Store) -> None:
+def test_one_pending_change_per_role(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     publication.sign(depot, "targets", signers("release-1"), NOW)
     with pytest.raises(PendingError):
@@ -215,7 +217,7 @@ def test_one_pending_change_per_role(depot: Store) -> None:
     }
 
 
-def test_the_first_change_is_extended_when_replaced(fresh: Store) -> None:
+def test_the_first_change_is_extended_when_replaced(fresh: MetadataStore) -> None:
     with pytest.raises(PendingError):
         proposal.propose_target(fresh, release(), NOW)
     document = proposal.propose_target(fresh, release(), NOW, replace=True)
@@ -223,7 +225,7 @@ def test_the_first_change_is_extended_when_replaced(fresh: Store) -> None:
     assert set(document["signed"]["targets"]) == {"revocations", release().name}
 
 
-def test_a_release_is_immutable_and_revocations_are_not(depot: Store) -> None:
+def test_a_release_is_immutable_and_revocations_are_not(depot: MetadataStore) -> None:
     published_release(depot)
     with pytest.raises(ExistsError):
         proposal.propose_target(depot, release(b"other"), NOW)
@@ -233,7 +235,7 @@ def test_a_release_is_immutable_and_revocations_are_not(depot: Store) -> None:
         proposal.propose_target(depot, bundle(), NOW)
 
 
-def test_only_members_sign(depot: Store) -> None:
+def test_only_members_sign(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(KeyUnavailableError, match="no member"):
         publication.sign(depot, "targets", signers("release-1", "root-1"), NOW)
@@ -248,7 +250,7 @@ def test_only_members_sign(depot: Store) -> None:
         publication.differences(depot, "root")
 
 
-def test_documents_are_rechecked_before_signing(depot: Store) -> None:
+def test_documents_are_rechecked_before_signing(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(DigestError, match="missing"):
         publication.sign(depot, "targets", signers("release-1"), NOW, {})
@@ -257,13 +259,13 @@ def test_documents_are_rechecked_before_signing(depot: Store) -> None:
     publication.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST})
 
 
-def test_a_change_that_expired_while_pending(depot: Store) -> None:
+def test_a_change_that_expired_while_pending(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(ExpiredError):
         publication.sign(depot, "targets", signers("release-1"), NOW + timedelta(days=181))
 
 
-def test_signers_see_what_changes(depot: Store) -> None:
+def test_signers_see_what_changes(depot: MetadataStore) -> None:
     first = change.differences("root", None, depot.published("root"))
     assert "root metadata version: none -> 1" in first
     assert f"root key added: root-1 (ml-dsa-87, fingerprint {signer('root-1').public.fingerprint})" in first
@@ -288,7 +290,7 @@ def test_signers_see_what_changes(depot: Store) -> None:
     assert any(line.startswith("target changed: revocations") for line in lines)
 
 
-def test_a_pending_change_never_blocks_bundling(depot: Store, tmp_path: Path) -> None:
+def test_a_pending_change_never_blocks_bundling(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     published_release(depot)
     proposal.propose_target(depot, release(b"other", "c"), NOW)
@@ -305,13 +307,13 @@ def key_id(name: str) -> str:
     return signer(name).public.key_id
 
 
-def rotate(store: Store, role: str, add: str, remove: str) -> tuple[str, ...]:
+def rotate(store: MetadataStore, role: str, add: str, remove: str) -> tuple[str, ...]:
     return proposal.propose_rotation(
         store, role, add=[member(add)], remove=[key_id(remove)], threshold=None, now=NOW
     )
 
 
-def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path) -> None:
+def test_a_root_rotation_needs_old_and_new_members(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     proposal.propose_rotation(
         depot,
@@ -330,7 +332,7 @@ def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path)
     assert refresh(enclave, depot).versions["root"] == 2
 
 
-def test_new_members_alone_cannot_take_over(depot: Store) -> None:
+def test_new_members_alone_cannot_take_over(depot: MetadataStore) -> None:
     """THREATS: arbitrary install (a root that its own new members would sign, and the old ones did not)."""
     proposal.propose_rotation(
         depot,
@@ -344,12 +346,12 @@ def test_new_members_alone_cannot_take_over(depot: Store) -> None:
     assert (status.signatures, status.missing, status.published) == (3, 1, False)
 
 
-def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: Store) -> None:
+def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: MetadataStore) -> None:
     assert rotate(depot, "release", "release-4", "release-3") == ("root",)
     assert publication.sign(depot, "root", signers("root-1", "root-2"), NOW).published
 
 
-def test_a_release_rotation_has_targets_signed_anew(depot: Store, tmp_path: Path) -> None:
+def test_a_release_rotation_has_targets_signed_anew(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     assert rotate(depot, "release", "release-4", "release-1") == ("root", "targets")
     status = publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
@@ -363,7 +365,7 @@ def test_a_release_rotation_has_targets_signed_anew(depot: Store, tmp_path: Path
     assert refresh(enclave, depot).versions["targets"] == 2
 
 
-def test_a_bundler_rotation_is_published_whole(depot: Store, tmp_path: Path) -> None:
+def test_a_bundler_rotation_is_published_whole(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     refresh(enclave, depot)
@@ -380,14 +382,14 @@ def test_a_bundler_rotation_is_published_whole(depot: Store, tmp_path: Path) -> 
     assert trusted.target(bundle().name) == bundle()
 
 
-def test_a_bundler_rotation_needs_both_roles_free(depot: Store) -> None:
+def test_a_bundler_rotation_needs_both_roles_free(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(PendingError):
         rotate(depot, "bundler", "bundler-2", "bundler")
     assert depot.pending("root") is None
 
 
-def test_rotations_that_make_no_sense(depot: Store, tmp_path: Path) -> None:
+def test_rotations_that_make_no_sense(depot: MetadataStore, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown role"):
         rotate(depot, "snapshot", "bundler-2", "bundler")
     with pytest.raises(UsageError, match="no member"):
@@ -395,11 +397,11 @@ def test_rotations_that_make_no_sense(depot: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="twice"):
         rotate(depot, "root", "root-2", "root-1")
     with pytest.raises(UnpublishedError, match="no root metadata"):
-        rotate(Store(tmp_path / "nothing"), "root", "root-4", "root-1")
+        rotate(MetadataStore(tmp_path / "nothing"), "root", "root-4", "root-1")
 
 
 @pytest.mark.parametrize("role", ["root", "targets"])
-def test_metadata_is_renewed_without_a_change(role: str, depot: Store) -> None:
+def test_metadata_is_renewed_without_a_change(role: str, depot: MetadataStore) -> None:
     before = depot.published(role)
     after = proposal.propose_renewal(depot, role, NOW + timedelta(days=100))
     assert after["signed"] == before["signed"] | {"version": 2, "expires": after["signed"]["expires"]}
@@ -411,14 +413,14 @@ def test_metadata_is_renewed_without_a_change(role: str, depot: Store) -> None:
 # -- other machines ------------------------------------------------------------------------------------------------
 
 
-def exported(store: Store) -> bytes:
+def exported(store: MetadataStore) -> bytes:
     proposal.propose_target(store, release(), NOW)
     return change_file.export_change(
         store, "targets", {release().name: MANIFEST, "release-" + "0" * 64: b"unused"}
     )
 
 
-def test_a_change_is_signed_on_other_machines(depot: Store) -> None:
+def test_a_change_is_signed_on_other_machines(depot: MetadataStore) -> None:
     data = exported(depot)
     assert change_file.change_differences(data) == publication.differences(depot, "targets")
     first = change_file.sign_change(data, signers("release-1"))
@@ -429,7 +431,7 @@ def test_a_change_is_signed_on_other_machines(depot: Store) -> None:
     assert change_file.merge_change(depot, first).published, "merging once more is already so"
 
 
-def test_a_root_is_signed_on_other_machines(fresh: Store) -> None:
+def test_a_root_is_signed_on_other_machines(fresh: MetadataStore) -> None:
     first = change_file.export_change(fresh, "root", {})
     assert change_file.merge_change(
         fresh, change_file.sign_change(first, signers("root-1", "root-2"))
@@ -441,7 +443,7 @@ def test_a_root_is_signed_on_other_machines(fresh: Store) -> None:
     assert change_file.merge_change(fresh, data).published
 
 
-def test_a_signer_elsewhere_checks_documents_and_membership(depot: Store) -> None:
+def test_a_signer_elsewhere_checks_documents_and_membership(depot: MetadataStore) -> None:
     data = exported(depot)
     with pytest.raises(KeyUnavailableError):
         change_file.sign_change(data, signers("root-1"))
@@ -458,7 +460,7 @@ def edited(data: bytes, **fields: object) -> bytes:
     return strict.format({**strict.parse(data, limit=1 << 24), **fields})
 
 
-def test_signatures_from_elsewhere_must_be_good(depot: Store) -> None:
+def test_signatures_from_elsewhere_must_be_good(depot: MetadataStore) -> None:
     data = exported(depot)
     pending = strict.parse(data, limit=1 << 24)["pending"]
     for bad in (
@@ -472,7 +474,7 @@ def test_signatures_from_elsewhere_must_be_good(depot: Store) -> None:
     assert status.signatures == 0
 
 
-def test_only_the_change_that_is_pending_is_merged(depot: Store) -> None:
+def test_only_the_change_that_is_pending_is_merged(depot: MetadataStore) -> None:
     data = change_file.sign_change(exported(depot), signers("release-1", "release-2"))
     proposal.propose_target(depot, release(b"other", "c"), NOW, replace=True)
     with pytest.raises(PendingError, match="not hold the change"):
@@ -501,7 +503,7 @@ def test_only_the_change_that_is_pending_is_merged(depot: Store) -> None:
         {"extra": 1},
     ],
 )
-def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: Store) -> None:
+def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: MetadataStore) -> None:
     data = edited(exported(depot), **fields)
     if fields == {"documents": {"revocations": "YWJ="}}:
         data = edited(data, documents={"revocations": "YWJ"})
@@ -513,7 +515,7 @@ def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: Stor
 # -- bundling ------------------------------------------------------------------------------------------------------
 
 
-def test_bundles_follow_each_other(depot: Store, tmp_path: Path) -> None:
+def test_bundles_follow_each_other(depot: MetadataStore, tmp_path: Path) -> None:
     assert bundling.sequence_of(depot) == 0
     assert bundling.outstanding(depot) == {}
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
@@ -530,7 +532,7 @@ def test_bundles_follow_each_other(depot: Store, tmp_path: Path) -> None:
     assert trusted.versions["timestamp"] == 7
 
 
-def test_a_bundle_is_withdrawn(depot: Store) -> None:
+def test_a_bundle_is_withdrawn(depot: MetadataStore) -> None:
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     with pytest.raises(NotHeldError):
         bundling.withdraw(depot, bundle(digit="c").name, signer("bundler"), NOW)
@@ -539,7 +541,7 @@ def test_a_bundle_is_withdrawn(depot: Store) -> None:
     assert bundling.sequence_of(depot) == 1
 
 
-def test_renewal_takes_up_new_targets_and_fresh_expiry(depot: Store, tmp_path: Path) -> None:
+def test_renewal_takes_up_new_targets_and_fresh_expiry(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     published_release(depot)
@@ -550,7 +552,7 @@ def test_renewal_takes_up_new_targets_and_fresh_expiry(depot: Store, tmp_path: P
     assert trusted.expires["timestamp"] == "2027-05-25T12:00:00Z"
 
 
-def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: Store) -> None:
+def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: MetadataStore) -> None:
     with pytest.raises(KeyUnavailableError):
         bundling.publish_bundle(depot, bundle(), 1, signer("release-1"), NOW)
     with pytest.raises(MalformedError):
@@ -559,7 +561,7 @@ def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: Store) ->
         bundling.volume_files(depot)
 
 
-def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: Store) -> None:
+def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: MetadataStore) -> None:
     with pytest.raises(UnpublishedError):
         bundling.renew(fresh, signer("bundler"), NOW)
     publication.sign(fresh, "root", signers("root-1", "root-2"), NOW)
@@ -567,7 +569,7 @@ def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: Store) 
         bundling.renew(fresh, signer("bundler"), NOW)
 
 
-def test_nothing_is_bundled_with_expired_authority(depot: Store) -> None:
+def test_nothing_is_bundled_with_expired_authority(depot: MetadataStore) -> None:
     with pytest.raises(ExpiredError, match="role targets"):
         bundling.renew(depot, signer("bundler"), NOW + timedelta(days=181))
     with pytest.raises(ExpiredError, match="role root"):
@@ -581,12 +583,12 @@ def test_a_target_has_a_largest_length(monkeypatch: pytest.MonkeyPatch) -> None:
         release(b"1234")
 
 
-def test_versions_end_somewhere(depot: Store) -> None:
+def test_versions_end_somewhere(depot: MetadataStore) -> None:
     with pytest.raises(UsageError, match="is left"):
         bundling.publish_bundle(depot, bundle(), metadata.MAX_VERSION + 1, signer("bundler"), NOW)
 
 
-def test_volumes_carry_the_whole_chain_of_roots(depot: Store) -> None:
+def test_volumes_carry_the_whole_chain_of_roots(depot: MetadataStore) -> None:
     proposal.propose_renewal(depot, "root", NOW)
     publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     bundling.renew(depot, signer("bundler"), NOW)
@@ -600,7 +602,7 @@ def test_volumes_carry_the_whole_chain_of_roots(depot: Store) -> None:
     ]
 
 
-def test_a_depot_damaged_at_rest_makes_no_volume(depot: Store) -> None:
+def test_a_depot_damaged_at_rest_makes_no_volume(depot: MetadataStore) -> None:
     bundling.renew(depot, signer("bundler"), NOW)
     path = depot.metadata / "1.bundler.json"
     data = path.read_bytes()
@@ -610,7 +612,7 @@ def test_a_depot_damaged_at_rest_makes_no_volume(depot: Store) -> None:
         bundling.volume_files(depot)
 
 
-def test_a_gap_in_the_roots_is_noticed(depot: Store) -> None:
+def test_a_gap_in_the_roots_is_noticed(depot: MetadataStore) -> None:
     (depot.metadata / "1.root.json").rename(depot.metadata / "3.root.json")
     with pytest.raises(TrustStateError, match="gap"):
         depot.newest("root")
@@ -660,7 +662,7 @@ def finishes(action: Callable[[], object], after: int, monkeypatch: pytest.Monke
     return True
 
 
-ACTIONS: dict[str, Callable[[Store], object]] = {
+ACTIONS: dict[str, Callable[[MetadataStore], object]] = {
     "bundle": lambda store: bundling.publish_bundle(store, bundle(b"two", "c"), 2, signer("bundler"), NOW),
     "renew": lambda store: bundling.renew(store, signer("bundler"), NOW + timedelta(days=1)),
     "sign": lambda store: publication.sign(store, "targets", signers("release-1", "release-2"), NOW),
@@ -670,7 +672,7 @@ ACTIONS: dict[str, Callable[[Store], object]] = {
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
-    action: str, depot: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    action: str, depot: MetadataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     if action == "both":
@@ -706,7 +708,9 @@ def test_an_interrupted_start_is_started_again(tmp_path: Path, monkeypatch: pyte
     assert publication.sign(store, "targets", signers("release-1", "release-2"), NOW).published
 
 
-def test_a_full_disk_while_proposing_changes_nothing(depot: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_proposing_changes_nothing(
+    depot: MetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_args: object, **_named: object) -> None:
         raise StorageError("full")
 
