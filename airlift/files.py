@@ -133,11 +133,11 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_into(descriptor: int, offset: int, room: memoryview) -> int:
-    """Fill ``room`` with the bytes of an open file from ``offset`` on; return how many, fewer only at its end."""
+def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
+    """Fill ``buffer`` with the bytes of an open file from ``offset`` on; return how many, fewer only at its end."""
     done = 0
-    while done < len(room):
-        count = os.preadv(descriptor, [room[done:]], offset + done)
+    while done < len(buffer):
+        count = os.preadv(descriptor, [buffer[done:]], offset + done)
         if not count:
             break
         done += count

@@ -21,7 +21,6 @@ MAX_SUMS_BYTES = 256 << 20
 MAX_INDEX_BYTES = 64 << 10
 MAX_LABEL_BYTES = 64 << 10
 
-_FOLDER = re.compile(r"airlift-([a-z0-9-]+)-([0-9]+)-vol([0-9]{2})of([0-9]{2})\Z")
 _INDEX_KEYS = frozenset({"bundle", "manifest", "volume", "volumes", "chunks", "chunk_bytes", "sums"})
 _SUM_LINE = re.compile(rb"([0-9a-f]{64})  ([ -~]{1,160})\Z")
 
@@ -56,11 +55,6 @@ def manifest_name(digest: str) -> str:
 def folder_name(bundle: Bundle, volume: int, volumes: int) -> str:
     """Return the name of a volume's folder."""
     return f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
-
-
-def is_folder_name(name: str) -> bool:
-    """Say whether ``name`` looks like a volume's folder."""
-    return _FOLDER.match(name) is not None
 
 
 def format_index(index: Index) -> bytes:

@@ -1,4 +1,4 @@
-"""What a payload consists of, for people who ask what takes its bytes. For the low side only: nothing is decoded."""
+"""How many bytes each part of a payload takes, for ``low costs``. For the low side only: nothing is decoded."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Which codec codes a block: the one that makes it smallest, found by measuring (SPEC C8).
+"""Select the codec that makes a block smallest, and encode with it (SPEC C8).
 
 What ``ulp`` would take follows from its counts, without writing anything. Of the others a sample is coded.
 """

@@ -125,7 +125,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     source = context.parallel(length) if predictor != ALONE else None
     if predictor != ALONE and source is None:
         raise MalformedError("a planes block needs a source of its own length")
-    data: Bytes = np.frombuffer(context.room(length), np.uint8)
+    data: Bytes = np.frombuffer(context.output(length), np.uint8)
     elements, start = data.reshape(-1, sum(fields)), 0
     for width, (mode, body) in zip(fields, bodies, strict=True):
         elements[:, start : start + width] = _plane(mode, body, len(elements), width)

@@ -1,4 +1,7 @@
-"""The fields of records apart: of each field its bytes in all elements, one after the other (SPEC C7, U1)."""
+"""Records (blocks of quantised numbers) as planes, one for each field, and back (SPEC C7, U1).
+
+The plane of a field is its bytes in all elements, one after the other.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Whether an adapter explains how a matrix moved, and with which scale. For the low side only.
+"""Find out whether a known adapter explains how a matrix changed, and with which scale. For the low side only.
 
 The scale is not read from a configuration: least squares finds it (merges of a fraction of an adapter included), and
 what trainers use lies nearby: alpha / rank, or alpha / sqrt(rank) with rank-stabilised adapters, for a whole alpha.

@@ -1,8 +1,8 @@
-"""Find the factors of a move of low rank, if there was one. For the encoder only (SPEC P3 says what it may send).
+"""Find two small factors whose product explains how a matrix changed, if there are any (SPEC P3). Encoder only.
 
 First a sample of rows and columns: in a merge few singular values stand above what rounding alone makes, and hardly
-anything is left beneath them; a full fine-tune has no such gap and is left at once. Then the fit (:mod:`.fit`), and
-the roundings of the factors that cost least together with the residual that they leave.
+anything is left beneath them; a full fine-tune has no such gap and is given up at once. Then the factors are fitted
+(:mod:`.least_squares`), and rounded so that they cost least together with the residual that they leave.
 """
 
 from dataclasses import dataclass

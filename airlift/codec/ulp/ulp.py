@@ -160,7 +160,7 @@ def _encode(target: memoryview, context: Context, _effort: Effort) -> bytes | No
 
 
 def _decode(data: memoryview, context: Context, length: int) -> memoryview:
-    return read(data, context.parallel(length), context.element, length, out=context.room(length))
+    return read(data, context.parallel(length), context.element, length, out=context.output(length))
 
 
 ULP = Codec(4, "ulp", _encode, _decode)

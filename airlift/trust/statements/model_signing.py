@@ -89,18 +89,6 @@ def verify_model(
     return Vouched(model, method, fingerprint, _compare(digests, resources, ignored, own))
 
 
-def check_trusted(method: str, trusted: Sequence[str]) -> None:
-    """Check that PEM texts are what :func:`verify` can trust.
-
-    Raises:
-        KeyUnavailableError: they are not.
-    """
-    if method == KEY:
-        _with_key(trusted[0])
-    else:
-        _roots(trusted)
-
-
 # -- the key -------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,8 @@ from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedE
 from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
 from airlift.trust.tuf import change, metadata, metadata_folder, publication, roles, targets
 from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_store import MetadataStore, encode, file_name
+from airlift.trust.tuf.metadata_folder import file_name
+from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import Target
 
@@ -53,16 +54,18 @@ def withdraw(store: MetadataStore, name: str, signer: Signer, now: datetime) -> 
             "the bundle is not outstanding", found=ascii(name[:100]), hint="see `airlift low list`"
         )
     del listed[name]
-    _commit(store, listed, signer, now)
+    list_bundles(store, listed, signer, now)
 
 
-def renew(store: MetadataStore, signer: Signer, now: datetime) -> None:
-    """Sign fresh metadata with the newest published root and targets, and the same outstanding bundles.
+def list_bundles(store: MetadataStore, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
+    """Sign fresh metadata that lists these bundles as outstanding, with the newest published root and targets.
 
     Raises:
         KeyUnavailableError, UnpublishedError, ExpiredError: as :func:`publish_bundle`.
     """
-    _commit(store, outstanding(store), signer, now)
+    publication.settle(store)
+    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
+    store.write(_next(store, listed, sequence_of(store), signer, now))
 
 
 def outstanding(store: MetadataStore) -> Mapping[str, Target]:
@@ -136,12 +139,6 @@ class _Longest:
 
     def sign(self, message: bytes) -> bytes:  # noqa: ARG002 - the Signer protocol
         return b"\xff" * MAX_SIGNATURE_BYTES[self.public.scheme]
-
-
-def _commit(store: MetadataStore, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
-    publication.settle(store)
-    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
-    store.write(_next(store, listed, sequence_of(store), signer, now))
 
 
 def _authority(store: MetadataStore, now: datetime) -> tuple[Document, Document]:

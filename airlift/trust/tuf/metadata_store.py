@@ -5,7 +5,6 @@
 most one change per role.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,8 @@ from airlift import files, strict
 from airlift.errors import TrustStateError, UnpublishedError
 from airlift.trust.tuf import metadata
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.metadata_folder import file_name, parse_name
 from airlift.trust.tuf.roles import BUNDLER, Document
-
-_VERSIONED = re.compile(r"([1-9][0-9]{0,9})\.(root|targets|snapshot|bundler)\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,8 @@ class MetadataStore:
         if not self.metadata.is_dir():
             return set()
         with files.reading(self.metadata):
-            matches = [_VERSIONED.fullmatch(path.name) for path in self.metadata.iterdir()]
-        versions = {int(match[1]) for match in matches if match is not None and match[2] == role}
+            found = filter(None, (parse_name(path.name) for path in self.metadata.iterdir()))
+            versions = {version for named, version in found if named == role and version is not None}
         if role == ROOT and versions != set(range(1, len(versions) + 1)):
             raise TrustStateError(
                 "the chain of roots in the depot has a gap", hint="restore the depot's metadata from a backup"
@@ -124,8 +122,3 @@ def encode(role: str, document: Document) -> bytes:
     data = strict.format(document)
     metadata.check(role, data)
     return data
-
-
-def file_name(role: str, version: int | None) -> str:
-    """Return the name of a published metadata file."""
-    return f"{role}.json" if version is None else f"{version}.{role}.json"

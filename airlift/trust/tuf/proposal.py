@@ -58,21 +58,6 @@ def propose_target(store: MetadataStore, target: Target, now: datetime, *, repla
     return document
 
 
-def propose_renewal(store: MetadataStore, role: str, now: datetime, *, replace: bool = False) -> Document:
-    """Start a change of root or targets that only extends the expiry time.
-
-    Raises:
-        PendingError: another change of the role is pending, and ``replace`` was not said.
-    """
-    base, version = _base(store, role, replace=replace)
-    if role == ROOT:
-        document = change.with_members(base, version, {}, now)
-    else:
-        document = change.again(base, version, _days_of_targets(store), now)
-    _propose(store, {role: document})
-    return document
-
-
 def propose_rotation(
     store: MetadataStore,
     role: str,
