@@ -366,8 +366,8 @@ def remove_temporary(folder: Path) -> None:
 def lock(path: Path) -> Iterator[None]:
     """Hold the exclusive lock file ``path`` (one command at a time per depot or enclave).
 
-    The file is one byte long while it is held, and stays so if the holder is killed or fails. Whoever takes it next
-    syncs every folder around it first: a name that the dead one wrote can be seen, but may not be durable yet.
+    The file is one byte long while it is held, and stays so if the holder is killed or fails. The next holder then
+    syncs every folder around it first: names that the dead one wrote can be seen, but may not be durable yet.
 
     Raises:
         BusyError: another process holds it.

@@ -1,4 +1,4 @@
-"""What a release changes against another one, as far as their manifests say (SPEC 9.13). Pure."""
+"""Compare two releases by their manifests: which components and files were added, removed or changed (SPEC 9.13)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The small vocabulary that every document shares: digests, names, times, markings."""
+"""The fields that documents have in common, parsed and checked: digests, names, times, markings, format numbers."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What volumes claim: the bundle manifest that they carry, and what it names, held against them (SPEC 6.4, 6.6).
 
-Nothing of it is proven. Whoever must not parse what is not signed yet takes the bytes (:func:`bundle_document`), has
-them verified, and calls :func:`check_claims` with what came out.
+Nothing of it is proven. A caller that may parse only what is signed takes the bytes (:func:`bundle_document`),
+verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib

@@ -4,7 +4,7 @@
      "predicateType": ..., "predicate": {...}}
 
 :func:`parse` reads an envelope that was verified by digest, or whose signers are about to be asked for; what it says
-is only as true as whoever signed it.
+is only as true as its signers are honest.
 """
 
 import hashlib

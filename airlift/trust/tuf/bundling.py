@@ -1,4 +1,4 @@
-"""The low side's bundler: list bundles, and sign fresh snapshot and timestamp metadata (SPEC 4.3.5).
+"""The bundler's metadata: list bundles as outstanding, and sign fresh snapshot and timestamp (SPEC 4.3.5). Low side.
 
 Each function that changes something writes ``N.bundler.json``, ``N.snapshot.json`` and, as its commit point,
 ``timestamp.json``, and takes up the newest published root and targets metadata.
@@ -42,7 +42,7 @@ def publish_bundle(
 
 
 def withdraw(store: MetadataStore, name: str, signer: Signer, now: datetime) -> None:
-    """Take a bundle off the list: whoever still carries it can no longer import it.
+    """Take a bundle off the list: from then on it can no longer be imported.
 
     Raises:
         NotHeldError: it is not listed.

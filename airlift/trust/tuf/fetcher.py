@@ -1,4 +1,4 @@
-"""The only way metadata reaches tuf: read from the medium, bounded, and strictly checked before tuf parses it."""
+"""What the TUF client reads metadata with: bounded, from the medium, and strictly checked before tuf parses it."""
 
 from collections.abc import Callable, Iterator, Mapping
 

@@ -1,7 +1,7 @@
 """The depot's metadata on disk: published files, and changes that still collect signatures (SPEC 4.3).
 
 ``metadata/`` holds ``N.root.json``, ``N.targets.json``, ``N.bundler.json``, ``N.snapshot.json`` and
-``timestamp.json``, which is written last: whatever it does not lead to was never published. ``pending/`` holds at
+``timestamp.json``, which is written last: what it does not lead to was never published. ``pending/`` holds at
 most one change per role.
 """
 
@@ -114,7 +114,7 @@ class MetadataStore:
 
 
 def encode(role: str, document: Document) -> bytes:
-    """Return the bytes of a document, which pass the checks of whoever will read them.
+    """Return the bytes of a document after checking them as a reader will.
 
     Raises:
         MalformedError: it would grow beyond the limit of its role.

@@ -1,4 +1,4 @@
-"""The low side's authorities: create a depot's metadata and propose changes of it (SPEC 4.3).
+"""Create a depot's metadata, and propose changes of it for signing (SPEC 4.3). Low side.
 
 There is one pending change per role, root or targets; starting another is refused unless ``replace`` is said, which
 drops the signatures collected so far.

@@ -1,4 +1,4 @@
-"""The low side's authorities: collect signatures over pending changes, and publish them (SPEC 4.3).
+"""Collect signatures over pending changes, and publish those that have enough (SPEC 4.3). Low side.
 
 A change is published by whichever signature meets its thresholds, if the result fits together: targets signed by the
 release authority that root names, one set of bundler keys in both. Changes that need each other (a new bundler key, a

@@ -1,4 +1,4 @@
-"""Root metadata as people handle it: its fingerprint, its summary, and pinning (SPEC 4.4)."""
+"""Root metadata: its fingerprint and summary for people, and the check before it is pinned (SPEC 4.4)."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TUF targets as airlift uses them: manifests and revocations under opaque names (SPEC 4.2)."""
+"""TUF targets: the signed digests of manifests and revocations, under opaque names (SPEC 4.2)."""
 
 import hashlib
 from collections.abc import Mapping
