@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from airlift.codec.block import Buffer, view
+from airlift.codec.decoding import names
 from airlift.codec.predict import adapter, factors, lowrank, narrow
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
-from airlift.codec.registry import names
 from airlift.codec.ulp import payload
 from airlift.codec.ulp.ulp import ULP
 

@@ -16,7 +16,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS
 from airlift.errors import DigestError, InventoryError
-from airlift.media.reader import Volume
+from airlift.media.volume_reader import Volume
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from airlift.bundle import volume
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
-from airlift.media.reader import read_volumes
+from airlift.media.volume_reader import read_volumes
 
 
 @dataclass(frozen=True, slots=True)

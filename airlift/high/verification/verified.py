@@ -13,7 +13,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
-from airlift.media.reader import read_chunk
+from airlift.media.volume_reader import read_chunk
 from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 SEAL = object()

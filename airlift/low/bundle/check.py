@@ -15,8 +15,8 @@ from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
-from airlift.media.reader import Volume, read_chunk, read_volumes
-from airlift.media.writer import VolumeInfo
+from airlift.media.volume_reader import Volume, read_chunk, read_volumes
+from airlift.media.volume_writer import VolumeInfo
 from airlift.progress import Progress, Tally
 
 

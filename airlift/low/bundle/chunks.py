@@ -12,7 +12,7 @@ from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
 from airlift.low.bundle.plan import Plan
-from airlift.media.writer import StagedChunk
+from airlift.media.volume_writer import StagedChunk
 from airlift.tensors.element import Element
 from airlift.tensors.matching import segment
 

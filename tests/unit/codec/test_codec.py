@@ -7,8 +7,8 @@ import pytest
 from airlift import codec
 from airlift.codec import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Codec, Coded, Effort
 from airlift.codec.block import Context
+from airlift.codec.decoding import CODECS, run
 from airlift.codec.plain import raw_equal
-from airlift.codec.registry import CODECS, run
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from tests.support.tensors import weights

@@ -1,8 +1,8 @@
 import pytest
 
 from airlift import codec
+from airlift.codec.decoding import CODECS
 from airlift.codec.payload_sizes import part_sizes
-from airlift.codec.registry import CODECS
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank
 from tests.support.merges import merge

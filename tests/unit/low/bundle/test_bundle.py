@@ -32,7 +32,7 @@ from airlift.low.depot import enclaves
 from airlift.low.depot.enclaves import Acknowledged
 from airlift.low.depot.log import log
 from airlift.low.returns.register import enrol
-from airlift.media import writer
+from airlift.media import volume_writer
 from airlift.media.staging import hold, staging
 from airlift.trust.tuf import bundling
 from tests.support import keys
@@ -460,7 +460,7 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
     def fail(*_arguments: object) -> None:
         raise NoSpaceError("no space left")
 
-    monkeypatch.setattr(writer, "move_into_place", fail)
+    monkeypatch.setattr(volume_writer, "move_into_place", fail)
     with pytest.raises(NoSpaceError):
         stocked.bundle("assistant@1")
     assert [path.name for path in output.iterdir()] == ["mine"]
