@@ -133,11 +133,11 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_into(descriptor: int, offset: int, room: memoryview) -> int:
-    """Fill ``room`` with the bytes of an open file from ``offset`` on; return how many, fewer only at its end."""
+def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
+    """Fill ``buffer`` with the bytes of an open file from ``offset`` on; return how many, fewer only at its end."""
     done = 0
-    while done < len(room):
-        count = os.preadv(descriptor, [room[done:]], offset + done)
+    while done < len(buffer):
+        count = os.preadv(descriptor, [buffer[done:]], offset + done)
         if not count:
             break
         done += count
@@ -328,7 +328,7 @@ def relink(source: Path, target: Path, scratch: Path) -> None:
         sync_folder(target.parent)
 
 
-def point(link: Path, target: str) -> None:
+def point_link(link: Path, target: str) -> None:
     """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename."""
     temporary = link.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(link):
@@ -366,8 +366,8 @@ def remove_temporary(folder: Path) -> None:
 def lock(path: Path) -> Iterator[None]:
     """Hold the exclusive lock file ``path`` (one command at a time per depot or enclave).
 
-    The file is one byte long while it is held, and stays so if the holder is killed or fails. Whoever takes it next
-    syncs every folder around it first: a name that the dead one wrote can be seen, but may not be durable yet.
+    The file is one byte long while it is held, and stays so if the holder is killed or fails. The next holder then
+    syncs every folder around it first: names that the dead one wrote can be seen, but may not be durable yet.
 
     Raises:
         BusyError: another process holds it.

@@ -1,4 +1,4 @@
-"""How long work tells how far it is: one callable, so that no room but the command line knows of terminals."""
+"""How long-running work reports progress: through one callable, so that only the command line knows of terminals."""
 
 import threading
 from collections.abc import Callable

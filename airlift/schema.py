@@ -1,8 +1,9 @@
-"""Does a document fit a JSON Schema: yes, or not known. Enough to accept it without the library that tells faults.
+"""A quick check that a document is valid under a JSON Schema: :func:`fits` says yes, or does not know. Pure.
 
-Of JSON Schema (2020-12) the keywords are understood that the schemas of an enclave and its policy use; nothing fits a
-schema with another one (``oneOf`` cannot be judged without knowing what does *not* fit). :mod:`airlift.authored` then
-asks the library, which takes longer to load than most commands work. Pure.
+The jsonschema library takes longer to load than most commands run, so :mod:`airlift.authored` loads it only for a
+document that this check does not accept, to find and name the fault. Understood are the keywords of JSON Schema
+(2020-12) that the schemas of an enclave and its policy use; with any other keyword the answer is no. (``oneOf`` is
+not understood: it needs to know what is *not* valid.)
 """
 
 import re
@@ -22,7 +23,7 @@ _Rule = Callable[[Any, Any, dict[str, Any], dict[str, Any]], bool]
 
 
 def fits(document: Any, schema: dict[str, Any], root: dict[str, Any] | None = None) -> bool:
-    """Say whether a document of plain JSON values is known to fit ``schema``, whose references are into ``root``.
+    """Say whether a document of JSON values is surely valid under ``schema``; its references point into ``root``.
 
     A pattern matches the whole text.
     """

@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit to be shown: on one line, nothing invisible, nothing turned round (SPEC 14-3)."""
+"""Make text that others wrote safe to show: one line, no control or bidirectional characters (SPEC 14-3)."""
 
 import unicodedata
 

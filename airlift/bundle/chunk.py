@@ -71,10 +71,10 @@ def size(blocks: Sequence[Block]) -> int:
 
 def format(blocks: Sequence[Block]) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the bytes of the chunk of these blocks."""
-    return b"".join(parts(blocks))
+    return b"".join(format_parts(blocks))
 
 
-def parts(blocks: Sequence[Block]) -> Iterator[bytes | memoryview]:
+def format_parts(blocks: Sequence[Block]) -> Iterator[bytes | memoryview]:
     """Yield the bytes of the chunk of these blocks: its table, then payload after payload, none copied."""
     table = [HEADER.pack(MAGIC, len(blocks), 0)]
     for b in blocks:

@@ -1,4 +1,4 @@
-"""What a release changes against another one, as far as their manifests say (SPEC 9.13). Pure."""
+"""Compare two releases by their manifests: which components and files were added, removed or changed (SPEC 9.13)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class ComponentChange:
         return component.name if component else ""
 
 
-def compare(new: Release, old: Release | None) -> tuple[ComponentChange, ...]:
+def compare_releases(new: Release, old: Release | None) -> tuple[ComponentChange, ...]:
     """Return what ``new`` changes, component by component: its own in manifest order, then those that are gone."""
     before = {component.name: component for component in old.components} if old else {}
     own = [_component(component, before.pop(component.name, None)) for component in new.components]

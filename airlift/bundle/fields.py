@@ -1,4 +1,4 @@
-"""The small vocabulary that every document shares: digests, names, times, markings."""
+"""The fields that documents have in common, parsed and checked: digests, names, times, markings, format numbers."""
 
 import re
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def envelope(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
+def check_header(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
     """Check format number and type of a document, and that it has no unknown keys; return it.
 
     Raises:

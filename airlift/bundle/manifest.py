@@ -131,7 +131,7 @@ def parse(data: bytes) -> Bundle:
         MalformedError: anything in it breaks SPEC 6.2.
     """
     what = "bundle manifest"
-    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "bundle", _KEYS, what)
+    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "bundle", _KEYS, what)
     bundle = Bundle(
         sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
         issued=fields.time(document, "issued", what),

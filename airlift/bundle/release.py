@@ -174,7 +174,7 @@ def parse(data: bytes) -> Release:
         MalformedError: anything in it breaks SPEC 5.1.
     """
     what = "release manifest"
-    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)
+    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)
     components = strict.member(document, "components", list, what)
     requires = strict.member(document, "requires", list, what)
     if len(components) > MAX_COMPONENTS:

@@ -36,7 +36,7 @@ def parse(data: bytes) -> tuple[Revocation, ...]:
         MalformedError: anything in it breaks SPEC 5.4.
     """
     what = "revocations"
-    document = fields.envelope(
+    document = fields.check_header(
         strict.parse(data, limit=MAX_BYTES, what=what), "revocations", frozenset({"entries"}), what
     )
     entries = tuple(_entry(item, what) for item in strict.member(document, "entries", list, what))

@@ -21,7 +21,6 @@ MAX_SUMS_BYTES = 256 << 20
 MAX_INDEX_BYTES = 64 << 10
 MAX_LABEL_BYTES = 64 << 10
 
-_FOLDER = re.compile(r"airlift-([a-z0-9-]+)-([0-9]+)-vol([0-9]{2})of([0-9]{2})\Z")
 _INDEX_KEYS = frozenset({"bundle", "manifest", "volume", "volumes", "chunks", "chunk_bytes", "sums"})
 _SUM_LINE = re.compile(rb"([0-9a-f]{64})  ([ -~]{1,160})\Z")
 
@@ -58,11 +57,6 @@ def folder_name(bundle: Bundle, volume: int, volumes: int) -> str:
     return f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
 
 
-def is_folder_name(name: str) -> bool:
-    """Say whether ``name`` looks like a volume's folder."""
-    return _FOLDER.match(name) is not None
-
-
 def format_index(index: Index) -> bytes:
     """Return the bytes of ``volume.json``."""
     return strict.format(
@@ -88,7 +82,7 @@ def parse_index(data: bytes) -> Index:
         MalformedError: anything in it breaks SPEC 6.4.
     """
     what = INDEX
-    document = fields.envelope(
+    document = fields.check_header(
         strict.parse(data, limit=MAX_INDEX_BYTES, what=what), "volume", _INDEX_KEYS, what
     )
     bundle: str = strict.member(document, "bundle", str, what)

@@ -14,11 +14,11 @@ from airlift.cli.frame.session import Run
 from airlift.errors import AirliftError, ExistsError
 
 if TYPE_CHECKING:
-    from airlift.trust.keys.key import PublicKey
+    from airlift.trust.keys.public import PublicKey
 
 
 class Scheme(StrEnum):
-    """Signature schemes of :data:`airlift.trust.keys.key.SCHEMES`."""
+    """Signature schemes of :data:`airlift.trust.keys.public.SCHEMES`."""
 
     ml_dsa_87 = "ml-dsa-87"
     ecdsa_p384 = "ecdsa-p384"
@@ -50,14 +50,14 @@ def generate(
 
     Nothing is ever overwritten. Only the .pub file is meant to leave the machine.
     """
-    from airlift.trust.keys import key as keys
+    from airlift.trust.keys.file import generate, write_key_pair
 
     _refuse_existing(out, name)
     secret = passphrase.new(run, passphrase_file, passphrase_fd, none=no_passphrase)
-    signer = keys.generate(scheme.value)
+    signer = generate(scheme.value)
     private, public = out / f"{name}.key", out / f"{name}.pub"
     if not dry_run:
-        private, public = keys.write_key_pair(signer, out, name, secret)
+        private, public = write_key_pair(signer, out, name, secret)
     data = {
         "private": str(private),
         **_facts(str(public), signer.public),
@@ -79,13 +79,12 @@ def show(
 
     The fingerprint (SHA-384) is what two people read to each other over another channel than the file's own.
     """
-    from airlift.trust.keys import key as keys
+    from airlift.trust.keys.load import load_signer
+    from airlift.trust.keys.public import load_public
 
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     found = [
-        _facts(
-            file, keys.load_signer(file, ask).public if _is_private(file) else keys.load_public(Path(file))
-        )
+        _facts(file, load_signer(file, ask).public if _is_private(file) else load_public(Path(file)))
         for file in files
     ]
     return Answer({"keys": found}, lambda page: _render(page, found))
@@ -100,7 +99,7 @@ def _refuse_existing(folder: Path, name: str) -> None:
 
 def _is_private(file: str) -> bool:
     from airlift.files import read_bounded
-    from airlift.trust.keys.key import MAX_KEY_FILE_BYTES
+    from airlift.trust.keys.public import MAX_KEY_FILE_BYTES
 
     if file.startswith("pkcs11:"):
         return True

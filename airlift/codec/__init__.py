@@ -25,8 +25,8 @@ The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in 
 """
 
 from airlift.codec.block import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Buffer, Codec, Coded, Effort
-from airlift.codec.choose import encode
-from airlift.codec.registry import check_sources, decode, names, sources
+from airlift.codec.decoding import check_sources, decode, names, sources
+from airlift.codec.selection import encode
 
 __all__ = [
     "MAX_LENGTH",

@@ -37,9 +37,10 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of a block beside its bytes; ``rows`` (elements a row, elements) and ``hint`` aid the encoder.
+    """What an encoder or a decoder is given beside the target or payload.
 
-    A decoder may put the target into ``out``, which is writable, instead of fresh memory.
+    ``sources`` are base bytes to code against. ``rows`` (elements a row, elements) and ``hint`` aid the encoder only.
+    A decoder may write the target into ``out`` instead of fresh memory.
     """
 
     sources: Sequence[memoryview]
@@ -52,8 +53,8 @@ class Context:
         """Return the first source if it has the block's own length."""
         return self.sources[0] if self.sources and len(self.sources[0]) == length else None
 
-    def room(self, length: int) -> memoryview:
-        """Return where to put ``length`` bytes: in ``out`` if they fit."""
+    def output(self, length: int) -> memoryview:
+        """Return a buffer for the target's ``length`` bytes: the start of ``out`` if they fit, else fresh memory."""
         if self.out is None or len(self.out) < length:
             return np.empty(length, np.uint8).data
         return self.out[:length]

@@ -14,7 +14,7 @@ from airlift.ledger import checkpoint, entry, note, tree
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, Log
 from airlift.ledger.terms import terms
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 
 INDEXED = 16_384
 """How many entries are held against the index of terms in one reading of it."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger import note, tree
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 
 ORIGIN_PREFIX = "airlift/"
 _ORIGIN = re.compile(r"airlift/[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

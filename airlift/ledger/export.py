@@ -22,7 +22,7 @@ from airlift.errors import ExistsError, FormatTooNewError, MalformedError
 from airlift.ledger import checkpoint, entry, note
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 
 FORMAT = 1
 MAX_LINE_BYTES = entry.MAX_BYTES

@@ -5,7 +5,7 @@ from airlift.ledger import checkpoint, entry, tree
 from airlift.ledger.audit import Audit
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.export import Export
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 
 
 def verify(export: Export, key: PublicKey | None = None, kept: bytes | None = None) -> Audit:

@@ -32,7 +32,7 @@ from airlift.ledger.entries.setup import Enroll
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.log import Log
 from airlift.ledger.state import NOTHING, Committed, State, fold
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 FORMAT = 1
 STEP = 256

@@ -18,7 +18,7 @@ from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.proof import Proof
 from airlift.ledger.terms import terms
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 
 BATCH = 256
 CONTENT_BYTES = 16

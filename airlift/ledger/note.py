@@ -21,7 +21,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from airlift.errors import MalformedError, SignatureError
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 
 MAX_BYTES = 256 * 1024
 MAX_SIGNATURES = 32

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from airlift.errors import MalformedError
 from airlift.ledger import checkpoint, entry, note, tree
 from airlift.ledger.entry import Entry
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 
 HEADER = "airlift/tlog-proof-sha384@v1"
 MAX_BYTES = 2 << 20

@@ -9,7 +9,7 @@ from airlift.low.authority import signing
 from airlift.low.authority.signing import Change
 from airlift.low.depot import enclaves as known
 from airlift.low.depot.depot import Depot
-from airlift.trust.tuf import bundling, change, metadata, repository, roles, root
+from airlift.trust.tuf import bundling, change, metadata, publication, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import encode
 from airlift.trust.tuf.roles import BUNDLER, Document
@@ -94,7 +94,7 @@ def _roles(depot: Depot, signed: dict[str, Document]) -> tuple[Role, ...]:
 def _pending(depot: Depot) -> tuple[Change, ...]:
     found = []
     for role in signing.ROLES:
-        one = repository.status(depot.store, role)
+        one = publication.status(depot.store, role)
         if one is not None:
             found.append(signing.to_change(one, tuple(signing.differences(depot, role))))
     return tuple(found)

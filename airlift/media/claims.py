@@ -1,7 +1,7 @@
 """What volumes claim: the bundle manifest that they carry, and what it names, held against them (SPEC 6.4, 6.6).
 
-Nothing of it is proven. Whoever must not parse what is not signed yet takes the bytes (:func:`bundle_document`), has
-them verified, and calls :func:`check_claims` with what came out.
+Nothing of it is proven. A caller that may parse only what is signed takes the bytes (:func:`bundle_document`),
+verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS
 from airlift.errors import DigestError, InventoryError
-from airlift.media.reader import Volume
+from airlift.media.volume_reader import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Claims:
     release: Release | None
 
 
-def claims(volumes: Sequence[Volume]) -> Claims:
+def read_claims(volumes: Sequence[Volume]) -> Claims:
     """Return what volumes of one bundle claim, held against what they carry.
 
     Raises:
@@ -78,19 +78,19 @@ def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
     return {item.folder / CHUNKS / name: sha256 for item in volumes for name, sha256 in item.sums.items()}
 
 
-def copies(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:
+def chunk_files(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...]:
     """Return the files that claim to be a chunk."""
     name = volume.chunk_name(chunk.sha512)
     return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
 
 
-def missing(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
+def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
     """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
     present = {name for item in volumes for name in item.chunks}
     return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
 
 
-def counted(volumes: Sequence[Volume]) -> tuple[int, int]:
+def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
     """Return how many volumes are there, and how many there should be."""
     return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
 

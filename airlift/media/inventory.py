@@ -1,4 +1,4 @@
-"""The closed inventory of a volume: exactly the files that one has, all of them plain (SPEC 6.4-2).
+"""The inventory of a volume: exactly the files that a volume has, all of them plain, and no others (SPEC 6.4-2).
 
 Links, special files, nested folders, mount points and files that a volume does not have are refused, and nothing is
 opened here.

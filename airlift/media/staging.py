@@ -18,14 +18,14 @@ _NAME = re.compile(r"\.tmp-[0-9a-f]{16}")
 def staging(output: Path) -> Iterator[Path]:
     """Give a private folder in ``output``, gone afterwards; so is an ``output`` made for a bundle that failed.
 
-    One that a killed command left there, which nobody holds any more, is removed first.
+    A folder that a killed command left there is removed first: no process holds its lock any more.
     """
     made = not output.exists()
     folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
     try:
         _sweep(output)
         with hold(files.make_folder(folder)):
-            files.make_folder(folder / volume.CHUNKS)  # what has it, is or was held
+            files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for _sweep
             yield folder
     except BaseException:
         files.remove(folder)
@@ -37,9 +37,9 @@ def staging(output: Path) -> Iterator[Path]:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[bool]:
-    """Hold a folder, if nobody else does, as long as work goes on inside; give whether it is held now.
+    """Lock a folder while the body runs, if no other process has; give whether it is locked now.
 
-    Where a file system cannot tell, nobody holds anything.
+    On a file system without locks it never is.
     """
     with files.writing(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -13,13 +13,13 @@ from airlift.errors import UncheckedError
 
 KEPT_OPEN = 8
 
-Read = Callable[[int], None]
-"""Told how many bytes were read, from any thread."""
+CountBytes = Callable[[int], None]
+"""Called with the number of bytes that were just read, from any thread: it counts progress."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What a file is: size in bytes, both digests in hex, and whether it was not held before."""
+class Digested:
+    """A file that was digested: size in bytes, both digests in hex; ``new`` says that it was not held before."""
 
     size: int
     sha512: str
@@ -46,11 +46,11 @@ class ContentFolder:
         path = self.path(sha512)
         return path.is_file() and path.stat().st_size == size
 
-    def take(self, descriptor: int, path: Path, read: Read, *, sizes: Container[int]) -> Taken:
-        """Keep the bytes of an open file, and return what they are.
+    def keep(self, descriptor: int, path: Path, read: CountBytes, *, sizes: Container[int]) -> Digested:
+        """Copy the bytes of an open file into the folder unless they are held; return their digests.
 
-        ``sizes`` are those of files that are held: one of such a size is digested before anything is written, so that
-        a component which did not change costs no writes.
+        ``sizes`` are the sizes of held files. A file of one of these sizes is digested before anything is written, so
+        that a component which did not change costs no writes.
 
         Raises:
             UncheckedError: the file cannot be read, or changes meanwhile.
@@ -59,10 +59,10 @@ class ContentFolder:
         with files.reading(path):
             size = os.fstat(descriptor).st_size
         if size in sizes:
-            taken = digest(descriptor, path, lambda _count: None)
-            if self.path(taken.sha512).exists():
-                read(taken.size)
-                return Taken(taken.size, taken.sha512, taken.sha256, new=False)
+            digested = digest(descriptor, path, lambda _count: None)
+            if self.path(digested.sha512).exists():
+                read(digested.size)
+                return Digested(digested.size, digested.sha512, digested.sha256, new=False)
         return self._copy(descriptor, path, read)
 
     def adopt(self, source: Path, sha512: str) -> None:
@@ -75,8 +75,8 @@ class ContentFolder:
         """Remove content that no release names."""
         files.remove(self.path(sha512))
 
-    def verify(self, sha512: str, read: Read) -> str | None:
-        """Return what the file looks like (its stamp) if it is held and its bytes are unchanged; else None."""
+    def verified_stamp(self, sha512: str, read: CountBytes) -> str | None:
+        """Digest the content with this SHA-512; return its :func:`stamp`, None if it is not held or has changed."""
         path = self.path(sha512)
         if not path.exists():
             return None
@@ -90,9 +90,9 @@ class ContentFolder:
 
     @contextmanager
     def reader(self, digests: Sequence[str]) -> Iterator[Callable[[int, int, int], bytes]]:
-        """Give what returns bytes ``[start, end)`` of contents by their number in ``digests``, for one thread.
+        """Give a function ``read(number, start, end)``: bytes ``[start, end)`` of the content ``digests[number]``.
 
-        A few files are kept open: whoever looks at rows of matrices comes back thousands of times.
+        For one thread. The last few files are kept open: rows of matrices are read from them thousands of times.
         """
         kept: dict[int, int] = {}
 
@@ -112,29 +112,29 @@ class ContentFolder:
             for descriptor in kept.values():
                 os.close(descriptor)
 
-    def _copy(self, descriptor: int, path: Path, read: Read) -> Taken:
+    def _copy(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
         """Copy under a temporary name, which is swept after a crash, then rename to the digest."""
         temporary = self.folder / f".tmp-{secrets.token_hex(8)}"
         with files.writer(temporary) as out:
-            taken = digest(descriptor, path, read, out.write)
+            digested = digest(descriptor, path, read, out.write)
         try:
-            new = not self.path(taken.sha512).exists()
+            new = not self.path(digested.sha512).exists()
             if new:
-                self.adopt(temporary, taken.sha512)
+                self.adopt(temporary, digested.sha512)
         finally:
             files.remove(temporary)
-        return Taken(taken.size, taken.sha512, taken.sha256, new)
+        return Digested(digested.size, digested.sha512, digested.sha256, new)
 
 
 def stamp(status: os.stat_result) -> str:
-    """Return what a file looks like: size (bytes), modification and change (nanoseconds), inode."""
+    """Return size (bytes), modification and change time (ns) and inode: while these stay, so do the bytes."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def digest(
-    descriptor: int, path: Path, read: Read, write: Callable[[memoryview], None] = lambda _piece: None
-) -> Taken:
-    """Digest an open file, twice in one pass, giving each piece to ``write``; ``new`` is True.
+    descriptor: int, path: Path, read: CountBytes, write: Callable[[memoryview], None] = lambda _piece: None
+) -> Digested:
+    """Digest an open file with SHA-512 and SHA-256 in one pass, giving each piece to ``write``; ``new`` is True.
 
     Raises:
         UncheckedError: it cannot be read, or changes meanwhile.
@@ -146,7 +146,7 @@ def digest(
         sha256.update(piece)
         size += len(piece)
         write(piece)
-    return Taken(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
+    return Digested(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
 
 
 def digest_file(path: Path, algorithm: str = "sha512") -> str:
@@ -159,8 +159,12 @@ def digest_file(path: Path, algorithm: str = "sha512") -> str:
     return running.hexdigest()
 
 
-def _pieces(descriptor: int, path: Path, read: Read) -> Iterator[memoryview]:
-    """Yield an open file's bytes in order, each piece valid until the next one; the file must hold still."""
+def _pieces(descriptor: int, path: Path, read: CountBytes) -> Iterator[memoryview]:
+    """Yield an open file's bytes in order, each piece valid until the next one.
+
+    Raises:
+        UncheckedError: it cannot be read, or changes meanwhile.
+    """
     with files.reading(path):
         before = os.fstat(descriptor)
     buffer = bytearray(files.COPY_BYTES)

@@ -18,7 +18,7 @@ class DocumentFolder:
     """A folder of documents, named by the first 64 hex digits of their SHA-512.
 
     ``changed`` makes the error about a document whose bytes have another digest, ``missing`` the one about a document
-    that is not there; without it that is an error of reading like any other.
+    that is not there. Without ``missing`` that is an UncheckedError.
     """
 
     folder: Path

@@ -10,7 +10,7 @@ from tests.arch.tree import Module, Rule, argument, dotted, parse, violations
 DISK = "airlift.files"
 SURFACE = "airlift.cli.main"
 
-VOLUME_READERS = ("airlift.media.claims", "airlift.media.inventory", "airlift.media.reader")
+VOLUME_READERS = ("airlift.media.claims", "airlift.media.inventory", "airlift.media.volume_reader")
 READS = {"read_bounded", "reading"}
 
 WRITE_METHODS = {"hardlink_to", "rename", "symlink_to", "touch", "write_bytes", "write_text"}

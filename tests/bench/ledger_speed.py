@@ -22,7 +22,7 @@ from airlift.high.record import assess, provenance
 from airlift.ledger import export, kept_state, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from airlift.verify import main as verify_alone
 from tests.bench.machine import describe
 from tests.support import facts

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airlift.trust.keys import key as keys
+from airlift.trust.keys.file import generate, write_key_pair
 from tests.bench.pairs import Pair
 from tests.bench.peers import compare
 from tests.bench.process import Cost, run
@@ -65,7 +65,7 @@ class AirliftRun:
 
     def _prepare(self) -> None:
         for key in KEYS:
-            keys.write_key_pair(keys.generate(), self.low / "keys", key, None)
+            write_key_pair(generate(), self.low / "keys", key, None)
         _, depot = self._run(
             *("low", "init", "--root-key", "keys/root.key", "--root-threshold", "1"),
             *("--release-key", "keys/release.key", "--release-threshold", "1"),

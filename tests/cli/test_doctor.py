@@ -42,7 +42,7 @@ def test_doctor_warns_about_a_shared_folder_and_an_open_umask(tmp_path: Path) ->
 
 def test_doctor_fails_on_a_library_that_accepts_forgeries(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.trust.keys.key as keys\nkeys.PublicKey.verify = lambda *_: None\n"
+        "import airlift.trust.keys.public as keys\nkeys.PublicKey.verify = lambda *_: None\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)

@@ -95,7 +95,7 @@ def test_debug_shows_the_traceback_and_only_then(tmp_path: Path) -> None:
 def test_a_bug_is_exit_1_with_a_hint_and_no_traceback(tmp_path: Path) -> None:
     """An unforeseen exception: planted with a module that Python imports at start."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.trust.keys.key as keys\n"
+        "import airlift.trust.keys.file as keys\n"
         "def broken(*_):\n    raise KeyError('\\x1b[31msurprise')\n"
         "keys.generate = broken\n"
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from airlift.trust.keys.key import load_public, load_signer
+from airlift.trust.keys.load import load_signer
+from airlift.trust.keys.public import load_public
 from tests.cli.transcript import airlift, inside, tree
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from airlift.cli.frame import app
 from airlift.cli.keys import Scheme
-from airlift.trust.keys import key
+from airlift.trust.keys.public import SCHEMES
 from tests.cli.conftest import World
 
 LIBRARIES = {
@@ -104,4 +104,4 @@ def test_every_group_is_measured() -> None:
 
 def test_the_schemes_are_those_of_the_keys() -> None:
     """The command line names them itself, so that it need not load what makes keys."""
-    assert [scheme.value for scheme in Scheme] == list(key.SCHEMES)
+    assert [scheme.value for scheme in Scheme] == list(SCHEMES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from tests.support import depots, keys
 
 STACK = Path(__file__).parents[2] / "examples" / "stack"

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate
@@ -41,8 +41,7 @@ from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import attest as attest_low
 from airlift.low.release.make import release
-from airlift.trust.keys import key as keys
-from airlift.trust.keys.key import FileSigner
+from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.statements import statement
 from tests.cli.transcript import inside
 from tests.support import vendor
@@ -106,7 +105,7 @@ class Freezer:
 
     def __init__(self, scratch: Path, output: Path) -> None:
         self.scratch, self.output = scratch, output
-        self.signers = {name: keys.generate(scheme) for name, scheme in SCHEMES.items()}
+        self.signers = {name: generate(scheme) for name, scheme in SCHEMES.items()}
         self.minutes = 0
         self.bundles: dict[str, list[Path]] = {}
         self.codecs: set[str] = set()

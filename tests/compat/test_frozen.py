@@ -19,7 +19,7 @@ from airlift.high.importing.check import check
 from airlift.high.importing.run import import_
 from airlift.high.record import assess
 from airlift.ledger import entry as entries
-from airlift.trust.keys.key import load_public
+from airlift.trust.keys.public import load_public
 from tests.cli.transcript import inside
 from tests.compat import freeze
 from tests.support import keys

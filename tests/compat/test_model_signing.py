@@ -147,5 +147,5 @@ def test_both_accept_a_signature_without_a_key_id(tmp_path: Path, vendor: Vendor
         signature.write_text(json.dumps(document))
         assert vendor.accepts(model, signature)
         files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in model.iterdir()}
-        found = signatures.verify(signature.read_bytes(), files, vendor.method, [trusted])
+        found = signatures.verify_model(signature.read_bytes(), files, vendor.method, [trusted])
         assert found.ignored == (".gitattributes", "model.sig")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.errors import ExistsError
 from airlift.low.authority.init import init
 from airlift.low.authority.sign import sign
@@ -18,7 +18,7 @@ from airlift.low.release.make import release
 from airlift.low.returns.register import enrol
 from airlift.low.status import status
 from airlift.trust.statements import statement
-from airlift.trust.tuf import repository
+from airlift.trust.tuf import publication
 from tests.crash.scenes import Run, Scene, copy
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
@@ -71,7 +71,7 @@ class ExpectedDepot:
         """Assert that an interrupted run left the old or the new state, and that running it again finishes."""
         if (top / "depot").exists():
             with _depot(top).lock():
-                repository.settle(_depot(top).store)
+                publication.settle(_depot(top).store)
             self._check_between(top)
         self.scene.run(top)
         self.finished(top)
@@ -112,7 +112,7 @@ def _check(top: Path) -> None:
     depot = _depot(top)
     for item in depot.releases():
         for digest in depot.load_release(item.digest).contents():
-            assert depot.content.verify(digest, lambda _count: None)
+            assert depot.content.verified_stamp(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
     for volume in sorted((top / "out").glob("airlift-*")):
         assert checking.check([volume]).volumes_present == 1

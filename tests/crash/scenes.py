@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.bundle.fields import format_time
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activation.activate import activate

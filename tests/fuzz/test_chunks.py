@@ -26,7 +26,7 @@ from airlift.bundle import chunk
 from airlift.bundle.chunk import BUILT, Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
-from airlift.codec.registry import CODECS
+from airlift.codec.decoding import CODECS
 from airlift.codec.ulp import kernel
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
 from airlift.high.enclave.enclave import Enclave

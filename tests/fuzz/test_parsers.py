@@ -24,8 +24,8 @@ from airlift.bundle.chunk import Block, Source
 from airlift.bundle.returns import receipt
 from airlift.bundle.returns.receipt import Receipt
 from airlift.codec.block import Context, Effort
+from airlift.codec.decoding import CODECS
 from airlift.codec.predict.narrow import NARROW
-from airlift.codec.registry import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.ledger.answers import proven
 from airlift.tensors.element import Element

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.bundle import chunk, fields, layout, manifest, paths, release, revocations, volume
+from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
-from airlift.bundle.layout import CLUSTER, SECTOR, Medium
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
+from airlift.bundle.media_sizes import CLUSTER, SECTOR, Medium
 from airlift.bundle.release import KINDS, Component, FileEntry, Release, Requirement
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
@@ -258,10 +258,12 @@ def test_every_bit_of_a_chunk_s_table_counts() -> None:
 
 def _measured(share: tuple[FileDigest, ...], fixed: list[int], unit: int) -> int:
     """Return the bytes that a written volume takes up: its last fixed file is SHA256SUMS, which grows."""
-    sums_bytes = (fixed[-1] if fixed else 0) + layout.SUMS_LINE * len(share)
+    sums_bytes = (fixed[-1] if fixed else 0) + media_sizes.SUMS_LINE * len(share)
     written = [*fixed[:-1], sums_bytes, *(item.size for item in share)]
     return (
-        layout.RESERVE + layout.FOLDER_SECTORS * unit + sum(layout.occupied(size, unit) for size in written)
+        media_sizes.RESERVE
+        + media_sizes.FOLDER_SECTORS * unit
+        + sum(media_sizes.occupied(size, unit) for size in written)
     )
 
 
@@ -277,7 +279,7 @@ def test_no_volume_is_larger_than_it_may_be(
     """The cut never exceeds the medium, keeps the order, loses nothing and leaves no volume empty."""
     chunks = [content(f"{n}", size) for n, size in enumerate(chunk_sizes)]
     try:
-        shares = layout.cut(chunks, Medium(volume_bytes, unit=unit), fixed)
+        shares = media_sizes.cut_into_volumes(chunks, Medium(volume_bytes, unit=unit), fixed)
     except VolumeTooSmallError:
         largest = max(chunks, key=lambda item: item.size, default=None)
         alone = _measured((largest,) if largest else (), fixed, unit)
@@ -291,7 +293,7 @@ def test_no_volume_is_larger_than_it_may_be(
 @given(st.integers(1, 2**50), st.sampled_from(["", "b", "B", " b"]))
 def test_plain_sizes_round_trip(size: int, unit: str) -> None:
     if size < 10**12:
-        assert layout.parse_size(f"{size}{unit}", {}) == size
+        assert media_sizes.parse_size(f"{size}{unit}", {}) == size
 
 
 # -- paths and versions --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.block import Context
-from airlift.codec.registry import CODECS
+from airlift.codec.decoding import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank

@@ -23,7 +23,7 @@ from airlift.ledger.entries.switch import (
 )
 from airlift.ledger.entry import Draft
 from airlift.ledger.state import fold
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from tests.support import details
 from tests.support.ledgers import ORIGIN, R1, R2, R3, TIME
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.low.authority.init import init
 from airlift.low.bundle.make import bundle
 from airlift.low.bundle.publish import BundleResult

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airlift.bundle import volume
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave

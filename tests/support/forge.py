@@ -15,8 +15,8 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.revocations import Revocation
 from airlift.low.authority.signing import sign_roles
 from airlift.low.bundle.chunks import write_chunks
-from airlift.media import writer
-from airlift.media.writer import Carried
+from airlift.media import volume_writer
+from airlift.media.volume_writer import SmallFiles
 from airlift.strict import format as canonical
 from airlift.trust.tuf import bundling, proposal, roles, targets
 from airlift.trust.tuf.metadata import SNAPSHOT, TARGETS, TIMESTAMP
@@ -82,9 +82,9 @@ def publish(
         documents = [depot.documents.load(made.revocations)]
         documents += [depot.documents.load(made.target.digest)] if made.target else []
     named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
-    carried = Carried(bundling.volume_files(depot.store), named)
+    carried = SmallFiles(bundling.volume_files(depot.store), named)
     share = frozenset(item.digest.sha512 for item in written)
-    return writer.write_volumes(made, [share], carried, written, folder)
+    return volume_writer.write_volumes(made, [share], carried, written, folder)
 
 
 def relist(site: Site, made: Bundle, sequence: int, folder: Path) -> list[Path]:

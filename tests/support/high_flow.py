@@ -37,7 +37,7 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     from airlift.high.importing import check, plan, run
     from airlift.high.record import assess, provenance
     from airlift.high.verification import inspect
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     operator = Operator("isolated", load_signer(key), now)

@@ -3,14 +3,13 @@
 from functools import cache
 from pathlib import Path
 
-from airlift.trust.keys import key
-from airlift.trust.keys.key import FileSigner
+from airlift.trust.keys.file import FileSigner, generate
 
 
 @cache
 def signer(name: str, scheme: str = "ml-dsa-87") -> FileSigner:
     """Return the key that belongs to ``name`` in this session."""
-    return key.generate(scheme)
+    return generate(scheme)
 
 
 def write(folder: Path, *names: str) -> None:

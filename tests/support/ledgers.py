@@ -10,7 +10,7 @@ from typing import Any
 from airlift.ledger import database, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 
 ORIGIN = "airlift/alpha"
 TIME = "2026-03-03T12:00:00Z"

@@ -16,9 +16,9 @@ from typing import Any
 
 from securesystemslib.formats import encode_canonical
 
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.tuf import verifier
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LATER = "2027-05-01T00:00:00Z"
@@ -192,7 +192,7 @@ class Enclave:
     def refresh(
         self, medium: Simulator, time: datetime = NOW, read: Callable[[str, int], bytes | None] | None = None
     ) -> TrustedMetadata:
-        trusted = verifier.refresh(
+        trusted = verifier.verify_metadata(
             pinned_root=self.pinned,
             roots=dict(self.roots),
             state=dict(self.state),

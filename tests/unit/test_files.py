@@ -101,7 +101,7 @@ def _relink(folder: Path) -> None:
 
 
 def _point(folder: Path) -> None:
-    files.point(folder / "link", "other/new")
+    files.point_link(folder / "link", "other/new")
 
 
 def _make(folder: Path) -> None:
@@ -428,12 +428,12 @@ def test_link_leaves_an_existing_target(folder: Path) -> None:
 
 
 def test_point_makes_and_moves_a_link(folder: Path) -> None:
-    files.point(folder / "fresh", "file")
-    files.point(folder / "fresh", "other")
+    files.point_link(folder / "fresh", "file")
+    files.point_link(folder / "fresh", "other")
     assert (folder / "fresh").readlink() == Path("other")
     (folder / "full").mkdir()
     with pytest.raises(StorageError):
-        files.point(folder / "full", "file")
+        files.point_link(folder / "full", "file")
     assert leftovers(folder) == []
 
 

@@ -18,7 +18,7 @@ import zstandard
 from airlift import codec
 from airlift.codec import Coded, Effort
 from airlift.codec.block import Context
-from airlift.codec.registry import CODECS
+from airlift.codec.decoding import CODECS
 from airlift.tensors.element import Element
 from tests.support import zstd_frames as made
 from tests.support.tensors import weights

@@ -16,7 +16,9 @@ CASES = json.loads((Path(__file__).parent / "vendor" / "signatures.json").read_t
 
 def outcome(case: dict[str, Any]) -> str:
     try:
-        model_signing.verify(case["signature"].encode(), case["digests"], case["method"], case["trusted"])
+        model_signing.verify_model(
+            case["signature"].encode(), case["digests"], case["method"], case["trusted"]
+        )
     except AirliftError as error:
         return error.code
     return "ok"
@@ -28,7 +30,7 @@ def test_the_outcome(case: dict[str, Any]) -> None:
 
 
 def test_what_a_vendor_vouches_for() -> None:
-    found = model_signing.verify(
+    found = model_signing.verify_model(
         CASES[0]["signature"].encode(), CASES[0]["digests"], "key", CASES[0]["trusted"]
     )
     assert (found.model, found.ignored) == ("model", (".gitattributes",))
@@ -39,7 +41,7 @@ def test_a_flipped_byte_is_an_error_or_changes_nothing(place: int, flip: int) ->
     data = bytearray(CASES[0]["signature"].encode())
     data[place] ^= flip
     try:
-        found = model_signing.verify(bytes(data), CASES[0]["digests"], "key", CASES[0]["trusted"])
+        found = model_signing.verify_model(bytes(data), CASES[0]["digests"], "key", CASES[0]["trusted"])
     except AirliftError:
         return
     assert found.model == "model"  # the hint, or white space

@@ -71,7 +71,7 @@ def parse(data: bytes) -> Receipt:
         MalformedError: anything in it breaks SPEC 9.12.
     """
     what = "receipt"
-    document = fields.envelope(strict.parse(data, limit=MAX_BYTES, what=what), "receipt", _KEYS, what)
+    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "receipt", _KEYS, what)
     installed = strict.member(document, "installed", list, what)
     note = strict.member(document, "checkpoint", str, what)
     if len(installed) > MAX_RELEASES or not note or len(note) > MAX_NOTE:

@@ -18,12 +18,13 @@ from cryptography.hazmat.backends.openssl import backend
 from airlift import __version__, files
 from airlift.cli.doctor.trial import trial
 from airlift.cli.frame.output import size
-from airlift.codec import registry
+from airlift.codec import decoding
 from airlift.codec.block import Codec, Effort
 from airlift.codec.ulp import kernel
 from airlift.codec.ulp.kernel import selftest
 from airlift.errors import AirliftError, DigestError, SignatureError
-from airlift.trust.keys import key
+from airlift.trust.keys.file import generate
+from airlift.trust.keys.public import SCHEMES
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LIBRARIES = (
@@ -86,7 +87,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _algorithms() -> Iterator[Finding]:
-    for scheme in key.SCHEMES:
+    for scheme in SCHEMES:
         try:
             yield Finding("algorithms", scheme, OK, _try_scheme(scheme))
         except AirliftError as error:
@@ -105,7 +106,7 @@ def _try_scheme(scheme: str) -> str:
     Raises:
         AirliftError: any of it goes wrong.
     """
-    signer = key.generate(scheme)
+    signer = generate(scheme)
     start = time.perf_counter()
     signature = signer.sign(MESSAGE)
     signed = time.perf_counter()
@@ -121,7 +122,7 @@ def _try_scheme(scheme: str) -> str:
 def _codecs() -> Iterator[Finding]:
     yield Finding("codecs", "libzstd", OK, ".".join(map(str, zstandard.ZSTD_VERSION)))
     yield _kernel(kernel.chosen(), kernel.names())
-    for codec in registry.CODECS.values():
+    for codec in decoding.CODECS.values():
         try:
             yield Finding("codecs", codec.name, OK, _try_codec(codec))
         except AirliftError as error:
@@ -151,7 +152,7 @@ def _try_codec(codec: Codec) -> str:
     if payload is None:
         raise DigestError("a block was not coded")
     start = time.perf_counter()
-    decoded = registry.decode(codec.id, payload, given.sources, length, given.element)
+    decoded = decoding.decode(codec.id, payload, given.sources, length, given.element)
     seconds = max(time.perf_counter() - start, 1e-9)
     if decoded != given.target:
         raise DigestError("a block came back as something else")

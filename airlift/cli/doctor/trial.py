@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airlift.codec.block import Codec, Context
-from airlift.codec.plain.copies import EQUAL
+from airlift.codec.plain.raw_equal import EQUAL
 from airlift.codec.predict.adapter import ADAPTER, prediction
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW

@@ -10,7 +10,7 @@ from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
     from airlift.high.enclave.enclave import Enclave, Operator
-    from airlift.trust.keys.key import Passphrase
+    from airlift.trust.keys.public import Passphrase
 
 MAX_ACTOR = 64
 
@@ -47,6 +47,6 @@ def of_enclave(run: Run, enclave: "Enclave", ask: "Passphrase") -> "Operator":
         KeyUnavailableError: its ledger key cannot be used.
     """
     from airlift.high.enclave.enclave import Operator
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     return Operator(actor(), load_signer(enclave.ledger_key, ask), run.now)

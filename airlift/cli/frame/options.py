@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airlift.bundle import layout
-from airlift.bundle.layout import Medium
+from airlift.bundle import media_sizes
+from airlift.bundle.media_sizes import Medium
 from airlift.cli.frame import passphrase as passphrases
 from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
-    from airlift.trust.keys.key import Passphrase, Signer
+    from airlift.trust.keys.public import Passphrase, Signer
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
@@ -60,7 +60,9 @@ Replace = Annotated[
 Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")]
 VolumeSize = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(layout.PRESETS)}."),
+    typer.Option(
+        metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(media_sizes.PRESETS)}."
+    ),
 ]
 MaxFileSize = Annotated[
     str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
@@ -85,9 +87,13 @@ def medium(volume_size: str | None, max_file_size: str | None) -> Medium:
         UsageError: one of them is no size.
     """
     return Medium(
-        volume_bytes=None if volume_size is None else layout.parse_size(volume_size, layout.PRESETS),
-        file_bytes=None if max_file_size is None else layout.parse_size(max_file_size, layout.FILE_PRESETS),
-        unit=layout.CLUSTER if max_file_size == USB else layout.SECTOR,
+        volume_bytes=None
+        if volume_size is None
+        else media_sizes.parse_size(volume_size, media_sizes.PRESETS),
+        file_bytes=None
+        if max_file_size is None
+        else media_sizes.parse_size(max_file_size, media_sizes.FILE_PRESETS),
+        unit=media_sizes.CLUSTER if max_file_size == USB else media_sizes.SECTOR,
     )
 
 
@@ -102,6 +108,6 @@ def signers(keys: list[str], ask: "Passphrase") -> "list[Signer]":
     Raises:
         KeyUnavailableError: one is missing, is no private key, or does not open.
     """
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     return [load_signer(key, ask) for key in keys]

@@ -12,7 +12,7 @@ from airlift.cli.frame.session import Run
 from airlift.errors import KeyUnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from airlift.trust.keys.key import Passphrase
+    from airlift.trust.keys.public import Passphrase
 
 MAX_BYTES = 64 << 10
 

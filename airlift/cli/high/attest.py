@@ -70,7 +70,7 @@ def approve(
     """Approve an installed release as one of the people whom policy asks for."""
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.governance.approve import approve as approve_release
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     opened, ask = open_enclave(enclave), options.passphrase(run, passphrase_file, passphrase_fd)
     acting, signer = operator.of_enclave(run, opened, ask), load_signer(key, ask)

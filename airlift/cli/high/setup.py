@@ -45,7 +45,7 @@ def init(
     """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
     from airlift.high.enclave.enclave import Operator
     from airlift.high.enclave.init import enrol
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
     ask = options.passphrase(run, passphrase_file, passphrase_fd)

@@ -78,7 +78,7 @@ def bundle(
     from airlift.codec import Effort as Coding
     from airlift.low.bundle.make import bundle as make_bundle
     from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     result = make_bundle(
         open_depot(depot),
@@ -123,7 +123,7 @@ def renew(
     """Write a bundle without chunks: fresh metadata, roots and revocations."""
     from airlift.low.bundle.renew import renew as make_renewal
     from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     result = make_renewal(
         open_depot(depot),
@@ -154,7 +154,7 @@ def withdraw(
     """
     from airlift.low.bundle.withdraw import withdraw as withdraw_bundle
     from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     signer = load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd))
     result = withdraw_bundle(open_depot(depot), bundle, signer=signer, now=run.now, dry_run=dry_run)

@@ -77,7 +77,7 @@ def verify(
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import assess, provenance
     from airlift.high.record.provenance import Grounds
-    from airlift.trust.keys.key import load_public
+    from airlift.trust.keys.public import load_public
 
     key = load_public(public_key) if public_key is not None else None
     proof = {}
@@ -123,7 +123,7 @@ def witness(
     """Countersign the newest checkpoint, after checking that nothing which the witness saw before has changed."""
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import assess
-    from airlift.trust.keys.key import load_signer
+    from airlift.trust.keys.load import load_signer
 
     signer = load_signer(key, options.passphrase(run, passphrase_file, passphrase_fd))
     shown = name or f"witness-{signer.public.key_id[:16]}"
@@ -197,7 +197,7 @@ def export(
 
     if kind is not Kind.ledger:
         from airlift.high.record import exports
-        from airlift.trust.keys.key import load_public
+        from airlift.trust.keys.public import load_public
 
         written = exports.export(
             open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls,
@@ -236,7 +236,7 @@ def report(
     """
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import exports
-    from airlift.trust.keys.key import load_public
+    from airlift.trust.keys.public import load_public
 
     keys = [load_public(path) for path in witness]
     return answer(

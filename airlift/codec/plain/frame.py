@@ -1,6 +1,6 @@
-"""One zstd frame, written one way and read with suspicion (SPEC C3).
+"""One zstd frame: how it is written, and the one form of it that is read (SPEC C3).
 
-Read are only frames that declare the content size that is expected, without dictionary id, content digest, skippable
+Only frames are read that declare the content size that is expected, without dictionary id, content digest, skippable
 frames or bytes after the end. ``zstandard.decompress(max_output_size=...)`` ignores its limit when a frame declares
 its size, so the declared size is checked before anything is allocated.
 

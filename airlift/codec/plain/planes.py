@@ -20,7 +20,7 @@ import numpy as np
 
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.plain import frame
-from airlift.codec.plain.records import Bytes, split
+from airlift.codec.plain.record_fields import Bytes, split_fields
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
@@ -63,17 +63,17 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
         return None
     data: Bytes = np.frombuffer(target, np.uint8)
     if source is None:
-        return _format(ALONE, split(data, element.fields), effort)
+        return _format(ALONE, split_fields(data, element.fields), effort)
     base: Bytes = np.frombuffer(source, np.uint8)
     predictor = XOR if element.size == 1 else _cheapest(data, base, element)
-    return _format(predictor, split(_delta(predictor, data, base), element.fields), effort)
+    return _format(predictor, split_fields(_delta(predictor, data, base), element.fields), effort)
 
 
 def _cheapest(data: Bytes, base: Bytes, element: Element) -> int:
     """Return the predictor that does best on a sample; of equals the XOR, then the difference."""
     data, base = _sample(data, element.size), _sample(base, element.size)
     tried = (XOR, DIFFERENCE, ALONE) if element.record else (XOR, ALONE)
-    return min(tried, key=lambda number: _cost(split(_delta(number, data, base), element.fields)))
+    return min(tried, key=lambda number: _cost(split_fields(_delta(number, data, base), element.fields)))
 
 
 def _delta(predictor: int, data: Bytes, base: Bytes) -> Bytes:
@@ -125,7 +125,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     source = context.parallel(length) if predictor != ALONE else None
     if predictor != ALONE and source is None:
         raise MalformedError("a planes block needs a source of its own length")
-    data: Bytes = np.frombuffer(context.room(length), np.uint8)
+    data: Bytes = np.frombuffer(context.output(length), np.uint8)
     elements, start = data.reshape(-1, sum(fields)), 0
     for width, (mode, body) in zip(fields, bodies, strict=True):
         elements[:, start : start + width] = _plane(mode, body, len(elements), width)

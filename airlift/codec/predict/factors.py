@@ -22,7 +22,7 @@ MAX_SHIFT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
+class CodedFactors:
     """Left (rows, rank) and right (rank, columns); the product of rank ``j`` counts ``2**(exponent + shifts[j])``."""
 
     left: Integers
@@ -36,14 +36,14 @@ class Coded:
         return Factors(self.left * scale, self.right.astype(np.float64), self.exponent, per_product)
 
 
-def format(coded: Coded, effort: Effort) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+def format(coded: CodedFactors, effort: Effort) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the bytes of coded factors."""
     numbers = np.concatenate([coded.left.T.reshape(-1), coded.right.reshape(-1)]).astype("<i2")
     body = PLANES.encode(numbers.view(np.uint8).data, Context([], Element.I16), effort) or b""
     return HEADER.pack(coded.exponent, len(coded.shifts), len(body)) + bytes(coded.shifts) + body
 
 
-def parse(data: memoryview, rows: int, columns: int) -> tuple[Coded, memoryview]:
+def parse(data: memoryview, rows: int, columns: int) -> tuple[CodedFactors, memoryview]:
     """Return the factors of a matrix of ``rows`` and ``columns``, and the bytes after them.
 
     Raises:
@@ -65,9 +65,9 @@ def parse(data: memoryview, rows: int, columns: int) -> tuple[Coded, memoryview]
 
 def _parse_numbers(
     body: memoryview, rows: int, columns: int, shifts: tuple[int, ...], exponent: int
-) -> Coded:
+) -> CodedFactors:
     rank = len(shifts)
     data = PLANES.decode(body, Context([], Element.I16), 2 * rank * (rows + columns))
     numbers = np.frombuffer(data, "<i2").astype(np.int16, copy=False)
     left, right = numbers[: rank * rows].reshape(rank, rows), numbers[rank * rows :].reshape(rank, columns)
-    return Coded(np.ascontiguousarray(left.T), right, shifts, exponent)
+    return CodedFactors(np.ascontiguousarray(left.T), right, shifts, exponent)

@@ -6,8 +6,8 @@ The codecs that predict keep only what they predict from, and hand the rest to o
 from dataclasses import replace
 
 from airlift.codec.block import Context, Effort
-from airlift.codec.plain.copies import EQUAL
 from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.raw_equal import EQUAL
 from airlift.codec.ulp.ulp import ULP
 from airlift.errors import FormatTooNewError
 

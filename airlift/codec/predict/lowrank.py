@@ -12,7 +12,7 @@ rounding. What the encoder is told of the matrix (:class:`Hint`) decides whether
 import struct
 
 from airlift.codec.block import Codec, Context, Effort
-from airlift.codec.predict import estimate, exact, factors, inner
+from airlift.codec.predict import exact, factors, inner, lowrank_search
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import LowRank
@@ -24,7 +24,7 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
     base, hint = context.parallel(len(target)), context.hint
     if base is None or not isinstance(hint, LowRank) or not fits(len(target), context.element, hint.columns):
         return None
-    coded = estimate.estimate(target, base, context.element, hint.columns, effort)
+    coded = lowrank_search.find_factors(target, base, context.element, hint.columns, effort)
     if coded is None:
         return None
     prediction = exact.predict(base, context.element, coded.factors())

@@ -47,16 +47,16 @@ def narrowed(data: memoryview, kind: Element) -> Bits | None:
     return _NARROW[kind](data)
 
 
-def widened(bits: Bits, kind: Element, room: memoryview) -> memoryview:
-    """Put numbers of ``kind`` into ``room`` as those of the wider type, which :func:`narrowed` reads."""
-    wide = np.frombuffer(room, f"<u{len(room) // bits.size}")
+def widened(bits: Bits, kind: Element, out: memoryview) -> memoryview:
+    """Put numbers of ``kind`` into ``out`` as those of the wider type, which :func:`narrowed` reads."""
+    wide = np.frombuffer(out, f"<u{len(out) // bits.size}")
     if kind is Element.BF16:
         np.left_shift(bits.astype(np.uint32), 16, out=wide)
     elif kind is Element.F16:
         np.take(_halves(), bits, out=wide)
     else:
         _double(bits.astype(np.uint64), wide)
-    return room
+    return out
 
 
 def _brains(data: memoryview) -> Bits | None:
@@ -144,7 +144,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     new = np.frombuffer(inner.decode(codec, payload[HEADER.size :], _bytes(old), inside), f"<u{kind.size}")
     if kind is Element.F16 and (new & np.uint16(0x7FFF)).max() > _NAN16:
         raise MalformedError("a narrow block holds a NaN")
-    return widened(new, kind, context.room(length))
+    return widened(new, kind, context.output(length))
 
 
 def _bytes(bits: Bits) -> memoryview:

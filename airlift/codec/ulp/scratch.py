@@ -1,4 +1,4 @@
-"""Memory for one block after another: fresh pages cost a quarter of what is computed in them."""
+"""Reuse of memory from block to block: fresh pages would cost a quarter of the time that is computed in them."""
 
 import weakref
 from collections import deque
@@ -9,12 +9,12 @@ import numpy as np
 from airlift.codec.ulp.unit import Array
 
 KEPT = 4
-"""At most so many pieces lie unused, of a few MiB each."""
+"""At most so many unused pieces are kept, of a few MiB each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Pieces of memory that nobody holds any more; any thread may take them."""
+    """Pieces of memory that are free to be used again, by any thread."""
 
     spare: deque[Array] = field(default_factory=lambda: deque(maxlen=KEPT))
 

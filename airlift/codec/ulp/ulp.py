@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airlift.codec.block import Codec, Context, Effort
-from airlift.codec.plain import records
+from airlift.codec.plain import record_fields
 from airlift.codec.ulp import group, kernel, payload
 from airlift.codec.ulp.group import PLAIN, SCALED, SYMBOL, Groups, Model, Run
 from airlift.codec.ulp.kernel import Kernel
@@ -65,7 +65,10 @@ def plan(
         return None
     if element.record:
         rows = [(0, len(new) // element.size * width) for width in element.fields]
-        new, base = records.apart(new, element), None if base is None else records.apart(base, element)
+        new, base = (
+            record_fields.to_planes(new, element),
+            None if base is None else record_fields.to_planes(base, element),
+        )
     plans = (_plan(new, base, model, rows, using) for model in _models(unit, base is not None))
     return min(plans, key=lambda plan: plan.bits)
 
@@ -135,13 +138,17 @@ def read(
     model = parsed.model
     if model.delta and base is None:
         raise MalformedError("an ulp block needs a source of its own length")
-    source = split(records.apart(base, element), model.unit) if model.delta and base is not None else None
+    source = (
+        split(record_fields.to_planes(base, element), model.unit)
+        if model.delta and base is not None
+        else None
+    )
     apart = element.record or model.unit == NIBBLE
     if out is None or apart:
         out = np.empty(8 * length // model.unit.bits, model.unit.dtype).data.cast("B")
     units = np.frombuffer(out, model.unit.dtype)
     (using or kernel.default()).read(parsed, source, units)
-    return records.together(join(units, model.unit), element)
+    return record_fields.from_planes(join(units, model.unit), element)
 
 
 # -- as a codec ----------------------------------------------------------------------------------------------------
@@ -153,7 +160,7 @@ def _encode(target: memoryview, context: Context, _effort: Effort) -> bytes | No
 
 
 def _decode(data: memoryview, context: Context, length: int) -> memoryview:
-    return read(data, context.parallel(length), context.element, length, out=context.room(length))
+    return read(data, context.parallel(length), context.element, length, out=context.output(length))
 
 
 ULP = Codec(4, "ulp", _encode, _decode)

@@ -1,5 +1,8 @@
 """Units: what the codec ``ulp`` takes for one number, and its bits as an integer in numeric order (SPEC U1, U6).
 
+An element (:mod:`airlift.tensors.element`) is what a tensor holds; a unit is what is coded as one number. A float is
+one unit, a complex number two, a record of quantised numbers one for each byte, and bytes of two 4-bit numbers two.
+
 ``order`` reads a float's bits as an integer such that a larger number has a larger integer: the bits of negative
 numbers are flipped below the sign. -0 is just below +0, infinities and NaN are ordinary, and nothing is lost::
 

@@ -26,5 +26,5 @@ def switch(
         )
     intent = kind(state.active, release_detail(release))
     enclave.record(operator, intent, release=release.digest)
-    files.point(enclave.active, enclave.active_target(release.digest))
+    files.point_link(enclave.active, enclave.active_target(release.digest))
     enclave.record(operator, intent.commit(), release=release.digest)

@@ -24,7 +24,7 @@ from airlift.store import folders, references
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
 from airlift.store.folders import Place
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import metadata
 
 CONFIG = "config.yaml"

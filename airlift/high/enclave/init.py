@@ -104,7 +104,7 @@ def _build(
         files.make_folder(folder)
     files.write_durable(building.roots / f"{version}.root.json", root)
     policies.write(building, document)
-    files.point(building.policy_link, building.policy_target(document.digest))
+    files.point_link(building.policy_link, building.policy_target(document.digest))
     log.create(building.ledger_path, building.origin, operator.signer)
     detail = Enroll(
         enclave=building.name,

@@ -15,7 +15,7 @@ from airlift.high.enclave.recover import recover
 from airlift.ledger.entries.setup import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, from_document
-from airlift.trust.keys.key import PublicKey, load_public
+from airlift.trust.keys.public import PublicKey, load_public
 
 SCHEMA = "policy.schema.json"
 
@@ -116,5 +116,5 @@ def set_policy(enclave: Enclave, path: Path, *, operator: Operator, dry_run: boo
         if enclave.state().policy != document.digest:
             fingerprints = {name: key.fingerprint for name, key in document.keys.items()}
             enclave.record(operator, PolicyChange(document.digest, fingerprints))
-        files.point(enclave.policy_link, enclave.policy_target(document.digest))
+        files.point_link(enclave.policy_link, enclave.policy_target(document.digest))
     return document

@@ -105,7 +105,7 @@ def _repoint(link: Path, target: str | None) -> Step:
         return Step(
             f"remove the link `{link.name}`, which the ledger does not know", lambda _: files.remove(link)
         )
-    return Step(f"point `{link.name}` at {target} again", lambda _: files.point(link, target))
+    return Step(f"point `{link.name}` at {target} again", lambda _: files.point_link(link, target))
 
 
 def _strays(enclave: Enclave, state: State) -> list[Step]:

@@ -12,7 +12,7 @@ from airlift.high.governance import attestations
 from airlift.high.governance.attest import take
 from airlift.ledger.state import State
 from airlift.policy.document import Quorum
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.statements import statement
 from airlift.trust.statements.statement import APPROVAL
 

@@ -13,7 +13,7 @@ from airlift.ledger.entries.registry import RECORDING
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
 from airlift.policy.votes import Said, votes
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
 from airlift.trust.tuf import metadata

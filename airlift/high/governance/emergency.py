@@ -14,7 +14,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import ExpiredAccepted
 from airlift.ledger.state import State
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 PEOPLE = 2
 MAX_REASON = 1024

@@ -27,7 +27,7 @@ def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> Ve
     stated = component.vendor_signature
     if stated is None:
         raise ValueError("a component without a vendor's signature has nothing to verify")
-    found = model_signing.verify(
+    found = model_signing.verify_model(
         staged.verified.documents[stated.sha512],
         {entry.path: digest_file(_place(enclave, staged, entry.sha512), SHA256) for entry in component.files},
         stated.method,

@@ -15,7 +15,7 @@ from airlift.ledger import audit, export, exported, kept_state, note
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 from airlift.trust.statements import dsse
 
 MAX_KEPT_BYTES = 96 << 20

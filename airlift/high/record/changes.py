@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift import files
-from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileChange
-from airlift.bundle.difference import compare as compare_releases
+from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileChange, compare_releases
 from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
@@ -19,7 +18,7 @@ from airlift.ledger.entries.read import read
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import references
-from airlift.tensors.compare import Counts, compare
+from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.span import TensorSpan
 
@@ -31,7 +30,7 @@ class TensorChange:
     """What became of a tensor (``name`` is empty for bytes outside of tensors).
 
     ``change`` is added, removed, reshaped (another type or shape) or changed; numbers as in
-    :class:`airlift.tensors.compare.Counts`, of a changed one only.
+    :class:`airlift.tensors.comparison.Counts`, of a changed one only.
     """
 
     component: str
@@ -221,7 +220,7 @@ def _counts(source: int, base: TensorSpan, target: int, span: TensorSpan) -> Cou
     for offset in range(0, span.length, step):
         length = min(step, span.length - offset)
         old = files.read_at(source, base.start + offset, length)
-        found += compare(old, files.read_at(target, span.start + offset, length), span.element)
+        found += compare_runs(old, files.read_at(target, span.start + offset, length), span.element)
     return found
 
 

@@ -13,7 +13,7 @@ from airlift.evidence.report import report as page
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record.facts import gather
 from airlift.high.record.output import check_new
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 
 OF_RELEASE = ("cyclonedx", "spdx")
 """The formats that are about one release."""

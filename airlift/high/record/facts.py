@@ -23,7 +23,7 @@ from airlift.ledger.entries.registry import RECORDING, TYPES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 from airlift.trust.tuf.roles import Member
 
 NEWEST = 2000

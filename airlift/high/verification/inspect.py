@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from airlift.bundle import volume
-from airlift.media.claims import claims, counted, missing
-from airlift.media.reader import read_volumes
+from airlift.media.claims import count_volumes, missing_chunks, read_claims
+from airlift.media.volume_reader import read_volumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ def inspect(paths: Sequence[Path]) -> InspectResult:
         ProvenBadError: a volume contradicts itself.
     """
     volumes = read_volumes(paths)
-    claimed = claims(volumes)
+    claimed = read_claims(volumes)
     bundle, release = claimed.bundle, claimed.release
-    present, total = counted(volumes)
+    present, total = count_volumes(volumes)
     return InspectResult(
         **volume.summary(bundle),
         issued=bundle.issued,
@@ -58,7 +58,7 @@ def inspect(paths: Sequence[Path]) -> InspectResult:
             }
             for item in volumes
         ),
-        missing=missing(volumes, bundle),
+        missing=missing_chunks(volumes, bundle),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
         components=tuple(
             {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}

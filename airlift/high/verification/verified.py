@@ -13,8 +13,8 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
-from airlift.media.reader import read_chunk
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.media.volume_reader import read_chunk
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 SEAL = object()
 """Named by the one module that verifies bundles, and by no other: tests/arch/test_seal.py checks it."""

@@ -30,13 +30,13 @@ from airlift.errors import (
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.verification.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
-from airlift.media.claims import bundle_document, check_claims, copies, counted, stated_sums
-from airlift.media.reader import Volume, read_volumes
+from airlift.media.claims import bundle_document, check_claims, chunk_files, count_volumes, stated_sums
+from airlift.media.volume_reader import Volume, read_volumes
 from airlift.policy.judge import destination_objection
 from airlift.trust.statements import statement
 from airlift.trust.tuf import metadata, roles, verifier
 from airlift.trust.tuf import root as root_metadata
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 KeepRoot = Callable[[int, bytes], None]
 
@@ -156,7 +156,7 @@ def refresh(
         return data
 
     with files.writing(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
-        return verifier.refresh(
+        return verifier.verify_metadata(
             pinned_root=pinned,
             roots=roots,
             state=enclave.load_trust(state),
@@ -313,14 +313,14 @@ def _bundle(
     attestations: tuple[str, ...] = (),
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
-    present, total = counted(volumes)
+    present, total = count_volumes(volumes)
     return VerifiedBundle(
         bundle=bundle,
         digest=bundle.digest,
         release=release,
         documents=documents,
         trusted=trusted,
-        chunk_paths={chunk.sha512: copies(volumes, chunk) for chunk in bundle.chunks},
+        chunk_paths={chunk.sha512: chunk_files(volumes, chunk) for chunk in bundle.chunks},
         sums=stated_sums(volumes),
         volumes_present=present,
         volumes_total=total,

@@ -16,7 +16,7 @@ from airlift.low.authority.members import Holder
 from airlift.low.depot.depot import Depot, create_depot, mark_depot
 from airlift.low.depot.log import record
 from airlift.store.folders import building, check_free
-from airlift.trust.keys.key import Passphrase
+from airlift.trust.keys.public import Passphrase
 from airlift.trust.tuf import proposal, root
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.metadata_store import encode

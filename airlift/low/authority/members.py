@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from airlift.trust.keys.key import Passphrase, Signer, load_public, load_signer
+from airlift.trust.keys.load import load_signer
+from airlift.trust.keys.public import Passphrase, Signer, load_public
 from airlift.trust.tuf.roles import Member, RoleKeys
 
 URI = "pkcs11:"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from airlift.bundle.difference import RELABELLED, UNCHANGED, compare
+from airlift.bundle.difference import RELABELLED, UNCHANGED, compare_releases
 from airlift.bundle.release import Component, Release
 
 
@@ -14,7 +14,7 @@ def describe(new: Release, old: Release | None) -> tuple[str, ...]:
 
 
 def _components(new: Release, old: Release | None) -> Iterator[str]:
-    for item in compare(new, old):
+    for item in compare_releases(new, old):
         before, after = item.before, item.after
         if after is None:
             yield f"component removed: {item.name} {before.version if before else ''}"

@@ -20,8 +20,8 @@ from airlift.low.authority.signing import Change
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.log import record
 from airlift.progress import Progress
-from airlift.trust.keys.key import Signer
-from airlift.trust.tuf import exchange
+from airlift.trust.keys.public import Signer
+from airlift.trust.tuf import change_file
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 
 _ROLES = {"root": ROOT, "release": TARGETS, "targets": TARGETS}
@@ -115,7 +115,7 @@ def _sign(
 
 
 def _merge(depot: Depot, path: Path, now: datetime) -> None:
-    status = exchange.merge_change(depot.store, files.read_bounded(path, exchange.MAX_BYTES))
+    status = change_file.merge_change(depot.store, files.read_bounded(path, change_file.MAX_BYTES))
     depot.refresh_root()
     record(depot, now, "merge", role=status.role, version=status.version, published=status.published)
 
@@ -128,7 +128,7 @@ def _export(depot: Depot, chosen: tuple[str, ...], path: Path) -> Path:
             expected="a release, `release` or `root`",
             found=", ".join(pending) or "none",
         )
-    data = exchange.export_change(depot.store, pending[0], signing.documents(depot, pending[0]))
+    data = change_file.export_change(depot.store, pending[0], signing.documents(depot, pending[0]))
     files.write_durable(path, data, mode=0o644, replace=False)
     return path
 
@@ -141,15 +141,15 @@ def _sign_file(
         raise UsageError(
             "without a depot, a file is signed", expected="--import FILE --export FILE --key KEY"
         )
-    data = files.read_bounded(import_, exchange.MAX_BYTES)
-    lines = exchange.change_differences(data)
-    releases = signing.parse_releases(exchange.parse(data).documents)
+    data = files.read_bounded(import_, change_file.MAX_BYTES)
+    lines = change_file.change_differences(data)
+    releases = signing.parse_releases(change_file.parse(data).documents)
     for release in releases:
         lines += describe(release, None)
     if not dry_run and export is not None:
-        data = exchange.sign_change(data, signers)
+        data = change_file.sign_change(data, signers)
         files.write_durable(export, data, mode=0o644, replace=False)
-    change = signing.to_change(signing.file_status(exchange.parse(data)), tuple(lines))
+    change = signing.to_change(signing.file_status(change_file.parse(data)), tuple(lines))
     return _result(releases[0] if releases else None, (change,), (0, 0), None if dry_run else export)
 
 

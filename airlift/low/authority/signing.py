@@ -11,10 +11,10 @@ from airlift.low.authority.review import describe
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import verified
 from airlift.progress import Progress, Tally
-from airlift.trust.keys.key import Signer
-from airlift.trust.tuf import change, exchange, metadata, repository, roles, targets
+from airlift.trust.keys.public import Signer
+from airlift.trust.tuf import change, change_file, metadata, publication, roles, targets
 from airlift.trust.tuf.metadata import ROOT, TARGETS
-from airlift.trust.tuf.repository import SigningStatus
+from airlift.trust.tuf.publication import SigningStatus
 
 ROLES = (TARGETS, ROOT)
 
@@ -40,7 +40,7 @@ def pending_roles(depot: Depot) -> tuple[str, ...]:
 
 def members(depot: Depot, role: str) -> frozenset[str]:
     """Return the key ids that may sign a change of root or targets."""
-    return frozenset(change.union(*(roles.of(root, role) for root in repository.authorities(depot.store))))
+    return frozenset(change.union(*(roles.of(root, role) for root in publication.authorities(depot.store))))
 
 
 def sign_roles(
@@ -56,16 +56,16 @@ def sign_roles(
     for signer in signers:
         if chosen and not any(signer.public.key_id in known for known in by_role.values()):
             quorums = [
-                roles.of(root, role) for root in repository.authorities(depot.store) for role in chosen
+                roles.of(root, role) for root in publication.authorities(depot.store) for role in chosen
             ]
-            repository.check_members(quorums, [signer])
+            publication.check_members(quorums, [signer])
     lines = {role: tuple(differences(depot, role)) for role in chosen}
     found: dict[str, SigningStatus] = {}
     for role in chosen:
         mine = [signer for signer in signers if signer.public.key_id in by_role[role]]
-        status = repository.status(depot.store, role)
+        status = publication.status(depot.store, role)
         if mine:
-            found[role] = repository.sign(depot.store, role, mine, now, documents(depot, role))
+            found[role] = publication.sign(depot.store, role, mine, now, documents(depot, role))
         elif status is not None:
             found[role] = status
     depot.refresh_root()
@@ -76,7 +76,7 @@ def settled(depot: Depot, status: SigningStatus) -> SigningStatus:
     """Return ``status`` as it stands now: a later signature may have published both changes at once."""
     if status.published:
         return status
-    current = repository.status(depot.store, status.role)
+    current = publication.status(depot.store, status.role)
     if current is not None:
         return current
     return SigningStatus(
@@ -84,7 +84,7 @@ def settled(depot: Depot, status: SigningStatus) -> SigningStatus:
     )
 
 
-def file_status(exported: exchange.Change) -> SigningStatus:
+def file_status(exported: change_file.Change) -> SigningStatus:
     """Return how far a change has come in the file that carries it."""
     quorums = exported.quorums()
     needed = quorums if exported.role == ROOT else quorums[-1:]
@@ -172,7 +172,7 @@ def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
     tally = Tally("checking", sum(wanted.values()), progress)
     seen = verified(depot, now)
     for digest in wanted:
-        looks = depot.content.verify(digest, tally.add)
+        looks = depot.content.verified_stamp(digest, tally.add)
         if looks is None:
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",

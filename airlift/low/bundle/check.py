@@ -14,9 +14,9 @@ from airlift.bundle.volume import CHUNKS
 from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
-from airlift.media.claims import claims, counted, missing
-from airlift.media.reader import Volume, read_chunk, read_volumes
-from airlift.media.writer import VolumeInfo
+from airlift.media.claims import count_volumes, missing_chunks, read_claims
+from airlift.media.volume_reader import Volume, read_chunk, read_volumes
+from airlift.media.volume_writer import VolumeInfo
 from airlift.progress import Progress, Tally
 
 
@@ -56,7 +56,7 @@ def check(
     if not paths:
         raise UsageError("there is nothing to check", expected="at least one volume")
     volumes = read_volumes(paths)
-    bundle = claims(volumes).bundle
+    bundle = read_claims(volumes).bundle
     published = None if depot is None else _published(depot, bundle)
     tally = Tally("checking", sum(item.size for item in volumes), progress)
     for item in volumes:
@@ -67,7 +67,7 @@ def check(
 
 
 def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -> CheckResult:
-    present, total = counted(volumes)
+    present, total = count_volumes(volumes)
     return CheckResult(
         bundle=bundle.id,
         sequence=bundle.sequence,
@@ -78,7 +78,7 @@ def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -
         volumes=tuple(VolumeInfo(item.folder, item.size) for item in volumes),
         volumes_present=present,
         volumes_total=total,
-        missing=missing(volumes, bundle),
+        missing=missing_chunks(volumes, bundle),
         published=published,
     )
 

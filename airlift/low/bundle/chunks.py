@@ -12,7 +12,7 @@ from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
 from airlift.low.bundle.plan import Plan
-from airlift.media.writer import Chunk
+from airlift.media.volume_writer import StagedChunk
 from airlift.tensors.element import Element
 from airlift.tensors.matching import segment
 
@@ -74,22 +74,22 @@ def pack(blocks: Iterable[Block], limit: int) -> Iterator[Parts]:
     for block in blocks:
         need = block.table_bytes + len(block.payload)
         if held and (used + need > limit or len(held) == chunk.MAX_BLOCKS):
-            yield tuple(chunk.parts(held))
+            yield tuple(chunk.format_parts(held))
             held, used = [], chunk.HEADER.size
         held.append(block)
         used += need
     if held:
-        yield tuple(chunk.parts(held))
+        yield tuple(chunk.format_parts(held))
 
 
-def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[Chunk, ...]:
+def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[StagedChunk, ...]:
     """Write chunks durably into ``folder`` (None: nowhere) under their names; return them in order.
 
     A chunk is digested and written on a thread of its own while the next one fills.
     """
-    written: list[Chunk] = []
+    written: list[StagedChunk] = []
     with ThreadPoolExecutor(1) as pool:
-        writing: Future[Chunk] | None = None
+        writing: Future[StagedChunk] | None = None
         for parts in packed:
             if writing is not None:
                 written.append(writing.result())
@@ -99,7 +99,7 @@ def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[Chunk, .
     return tuple(written)
 
 
-def _write_chunk(folder: Path | None, parts: Parts) -> Chunk:
+def _write_chunk(folder: Path | None, parts: Parts) -> StagedChunk:
     sha512, sha256 = hashlib.sha512(), hashlib.sha256()
     for part in parts:
         sha512.update(part)
@@ -109,7 +109,7 @@ def _write_chunk(folder: Path | None, parts: Parts) -> Chunk:
         with files.writer(folder / volume.chunk_name(digest.sha512)) as file:
             for part in parts:
                 file.write(part)
-    return Chunk(digest, sha256.hexdigest())
+    return StagedChunk(digest, sha256.hexdigest())
 
 
 def _joined(first: Block, second: Block) -> Block | None:

@@ -11,7 +11,7 @@ from math import prod
 
 from airlift import codec
 from airlift.bundle.chunk import Block
-from airlift.codec.parts import parts
+from airlift.codec.payload_sizes import part_sizes
 from airlift.low.bundle.plan import Placed
 from airlift.tensors.span import TensorSpan
 
@@ -104,7 +104,7 @@ class Account:
         component = self._files[block.file].component
         whole = self._components.setdefault(component, _Tally())
         whole.add(name, block.length, coded)
-        whole.parts.update({TABLES: block.table_bytes} | parts(block.codec, block.payload))
+        whole.parts.update({TABLES: block.table_bytes} | part_sizes(block.codec, block.payload))
         tensors = self._tensors.setdefault(component, {})
         for span, length in self._within(block):
             tally = tensors.setdefault((block.file, span.name), _Tally())

@@ -14,14 +14,14 @@ from queue import SimpleQueue
 
 from airlift import codec
 from airlift.codec import Effort
-from airlift.codec.plain.copies import same
+from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
 from airlift.low.bundle.plan import Plan, blocks
 from airlift.low.bundle.reader import Room, Targets, changed, read
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, Verified
 from airlift.progress import Progress, Tally
-from airlift.store.content import Read
+from airlift.store.content import CountBytes
 from airlift.tensors.matching.segment import Segment, Source
 
 BLOCK_BYTES = 8 << 20
@@ -53,7 +53,7 @@ def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, p
     bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda item: depot.content.verify(item.entry.sha512, tally.add), bases)
+        looks = pool.map(lambda item: depot.content.verified_stamp(item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):
             if look is None:
                 raise changed(depot, item)
@@ -70,7 +70,7 @@ def encode(
     workers: int,
     check: bool,
     effort: Effort,
-    read: Read,
+    read: CountBytes,
 ) -> Generator[Encoded, None, None]:
     """Yield every block of the plan, coded, in the order of the files.
 
@@ -98,7 +98,7 @@ def encode(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _told(item: Encoded, read: Read) -> Encoded:
+def _told(item: Encoded, read: CountBytes) -> Encoded:
     read(item.segment.length)
     return item
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift.bundle.fields import Marking
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.release import Release
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airlift import progress as progress_module
 from airlift.bundle import volume
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.release import Release
 from airlift.codec import Effort
 from airlift.errors import UnpublishedError
@@ -23,7 +23,7 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import Verified, verified
 from airlift.media.staging import staging
 from airlift.progress import Progress, Tally
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 OPERATOR = "operator"
 

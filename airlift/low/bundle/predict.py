@@ -11,8 +11,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from airlift.codec.predict import adapter, estimate, exact
-from airlift.codec.predict.attribution import explain
+from airlift.codec.predict import adapter, exact, lowrank_search
+from airlift.codec.predict.adapter_search import explain
 from airlift.codec.predict.exact import Array, Bits
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
@@ -99,7 +99,7 @@ def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinte
     hints = [_explained(matrix, item, read) for item in candidates]
     wrong, best = min((hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None))
     span = matrix.span
-    if wrong > SURE and estimate.probe(matrix.new, matrix.old, span.element, span.shape[0]):
+    if wrong > SURE and lowrank_search.probe(matrix.new, matrix.old, span.element, span.shape[0]):
         return matrix.hinted(LowRank(span.shape[1]))
     return best
 
@@ -123,13 +123,17 @@ class _Family:
 
 def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Read) -> _Matrix | None:
     """Return a sample of a tensor, None if it is no matrix of floats with a counterpart."""
-    if span.element not in exact.FLOATS or len(span.shape) != 2 or min(span.shape) < estimate.LEAST_SIDE:
+    if (
+        span.element not in exact.FLOATS
+        or len(span.shape) != 2
+        or min(span.shape) < lowrank_search.LEAST_SIDE
+    ):
         return None
     step = span.shape[1] * span.element.size
     holder = next((item for item in segments if item.start <= span.start and span.end <= item.end), None)
     if step > MAX_ROW_BYTES or holder is None or holder.source is None or not holder.parallel:
         return None
-    rows = estimate.sample_rows(span.shape[0])
+    rows = lowrank_search.sample_rows(span.shape[0])
     shift = holder.source.start - holder.start
     new = b"".join(read(number, span.start + row * step, span.start + (row + 1) * step) for row in rows)
     start = span.start + shift

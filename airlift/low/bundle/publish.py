@@ -21,10 +21,10 @@ from airlift.low.bundle.slsa import provenance
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import Verified
 from airlift.low.depot.log import record
-from airlift.media import writer
-from airlift.media.writer import Carried, Chunk, VolumeInfo
+from airlift.media import volume_writer
+from airlift.media.volume_writer import SmallFiles, StagedChunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
-from airlift.trust.tuf import bundling, repository, roles, targets
+from airlift.trust.tuf import bundling, publication, roles, targets
 from airlift.trust.tuf.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
@@ -76,7 +76,7 @@ class Coded:
     """The chunks of a bundle in staging, and what they are about."""
 
     plan: Plan
-    chunks: tuple[Chunk, ...] = ()
+    chunks: tuple[StagedChunk, ...] = ()
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
     explain: tuple[ComponentCost, ...] | None = None
@@ -85,7 +85,7 @@ class Coded:
 
 def check_bundler(depot: Depot, job: Job) -> None:
     """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
-    repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
+    publication.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
     probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
     bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
 
@@ -112,16 +112,16 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         }
         target = _target(made, attested)
         shares = _cut(depot, job, made, target, documents)
-        writer.check_free(made, len(shares), job.output)
+        volume_writer.check_no_volume(made, len(shares), job.output)
         for data in documents.values():
             depot.documents.keep(data)
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
         depot.refresh_root()
         try:
-            carried = Carried(bundling.volume_files(depot.store), documents)
-            written = writer.write_volumes(made, shares, carried, coded.chunks, folder)
-            writer.check_sizes(written, job.medium)
-            placed = writer.place(written, job.output)
+            carried = SmallFiles(bundling.volume_files(depot.store), documents)
+            written = volume_writer.write_volumes(made, shares, carried, coded.chunks, folder)
+            volume_writer.check_sizes(written, job.medium)
+            placed = volume_writer.move_into_place(written, job.output)
         except AirliftError as error:
             error.data["sequence_used"] = made.sequence
             error.hint = (
@@ -192,7 +192,7 @@ def _cut(
     depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
 ) -> list[frozenset[str]]:
     sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
-    return writer.cut(made, job.medium, sizes, documents)
+    return volume_writer.share_out_chunks(made, job.medium, sizes, documents)
 
 
 def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:

@@ -4,14 +4,14 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift.bundle.fields import Marking
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.plan import Plan
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.media.staging import staging
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 
 LOWEST = Marking("UNCLASSIFIED")
 

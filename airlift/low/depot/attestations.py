@@ -55,7 +55,7 @@ def _index(depot: Depot) -> Mapping[str, tuple[str, ...]]:
     if not path.exists():
         return {}
     data = strict.parse(files.read_bounded(path, MAX_INDEX_BYTES), limit=MAX_INDEX_BYTES, what=INDEX)
-    document = fields.envelope(data, "depot-attestations", frozenset({"releases"}), INDEX)
+    document = fields.check_header(data, "depot-attestations", frozenset({"releases"}), INDEX)
     releases = strict.member(document, "releases", dict, INDEX)
     if len(releases) > MAX_RELEASES:
         raise UsageError(f"{INDEX} names too many releases", expected=f"at most {MAX_RELEASES}")

@@ -31,9 +31,9 @@ from airlift.store import folders, references
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
 from airlift.store.folders import Place
-from airlift.trust.tuf import repository, targets
+from airlift.trust.tuf import publication, targets
 from airlift.trust.tuf.metadata import MAX_BYTES, ROOT, TARGETS, version_of
-from airlift.trust.tuf.metadata_store import Store
+from airlift.trust.tuf.metadata_store import MetadataStore
 
 MARKER = "depot.json"
 MAX_RELEASES = 1 << 20
@@ -56,9 +56,9 @@ class Depot:
     """What was done."""
 
     @property
-    def store(self) -> Store:
+    def store(self) -> MetadataStore:
         """The TUF metadata, published and pending."""
-        return Store(self.folder)
+        return MetadataStore(self.folder)
 
     @property
     def content(self) -> ContentFolder:
@@ -80,7 +80,7 @@ class Depot:
         with files.lock(self.folder / folders.LOCK):
             for folder in (self.folder, self.content.folder, self.documents.folder, self.enclaves):
                 files.remove_temporary(folder)
-            repository.settle(self.store)
+            publication.settle(self.store)
             self.refresh_root()
             yield
 
@@ -104,7 +104,7 @@ class Depot:
         """Return every release that was gathered here, oldest first, published or not."""
         what = "releases.json"
         data = files.read_bounded(self.folder / what, MAX_INDEX_BYTES)
-        document = fields.envelope(
+        document = fields.check_header(
             strict.parse(data, limit=MAX_INDEX_BYTES, what=what),
             "depot-releases",
             frozenset({"releases"}),
@@ -183,7 +183,7 @@ def open_depot(folder: Path) -> Depot:
         )
     data = files.read_bounded(path, _MARKER_BYTES)
     what = f"{folder.name}/{MARKER}"
-    fields.envelope(strict.parse(data, limit=_MARKER_BYTES, what=what), "depot", frozenset(), what)
+    fields.check_header(strict.parse(data, limit=_MARKER_BYTES, what=what), "depot", frozenset(), what)
     return Depot(folder)
 
 

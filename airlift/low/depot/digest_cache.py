@@ -78,7 +78,7 @@ def _load(depot: Depot) -> dict[str, Seen]:
     """Return what was saved; nothing if that is lost or damaged."""
     try:
         data = strict.parse(files.read_bounded(depot.folder / _NAME, MAX_BYTES), limit=MAX_BYTES, what=_NAME)
-        document = fields.envelope(data, "depot-verified", frozenset({"contents"}), _NAME)
+        document = fields.check_header(data, "depot-verified", frozenset({"contents"}), _NAME)
         contents: dict[str, object] = strict.member(document, "contents", dict, _NAME)
         return {_digest(sha512): _seen(item) for sha512, item in contents.items()}
     except AirliftError:

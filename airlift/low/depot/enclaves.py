@@ -76,7 +76,7 @@ def load(depot: Depot, enclave: str) -> Known:
         )
     what = f"enclaves/{enclave}.json"
     data = strict.parse(files.read_bounded(path, MAX_BYTES), limit=MAX_BYTES, what=what)
-    document = fields.envelope(data, "depot-enclave", _KEYS, what)
+    document = fields.check_header(data, "depot-enclave", _KEYS, what)
     return Known(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
         fields.time(document, "enrolled", what),

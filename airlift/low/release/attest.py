@@ -10,7 +10,7 @@ from airlift.errors import UsageError
 from airlift.low.depot import attestations
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.log import record
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
 

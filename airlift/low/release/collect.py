@@ -18,14 +18,14 @@ from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
 from airlift.low.release import forbidden
-from airlift.store.content import Read, Taken
+from airlift.store.content import CountBytes, Digested
 from airlift.tensors.formats.tiling import reader
 
 SKIPPED = frozenset({".git", ".cache/huggingface"})
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
-Take = Callable[[int, Path, Read], Taken]
+Take = Callable[[int, Path, CountBytes], Digested]
 """Given an open file, its path for messages, and who counts the bytes: what the file is."""
 
 
@@ -80,7 +80,7 @@ def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[s
     return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
 
 
-def collect(component: str, kind: str, found: Survey, take: Take, read: Read) -> Collected:
+def collect(component: str, kind: str, found: Survey, take: Take, read: CountBytes) -> Collected:
     """Read and judge every file of a survey on threads, and hand each to ``take``.
 
     Raises:
@@ -100,7 +100,7 @@ def collect(component: str, kind: str, found: Survey, take: Take, read: Read) ->
     return Collected(entries, {item.sha512: item.size for item in taken if item.new})
 
 
-def _collect_file(kind: str, found: Survey, take: Take, read: Read, relative: str) -> Taken:
+def _collect_file(kind: str, found: Survey, take: Take, read: CountBytes, relative: str) -> Digested:
     path = found.paths[relative]
     descriptor = files.open_regular(path)
     try:

@@ -37,8 +37,8 @@ from airlift.low.release.parents import parents
 from airlift.low.release.vendor_signature import Voucher, vouch
 from airlift.policy.judge import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
-from airlift.store.content import Read, Taken, digest
-from airlift.trust.keys.key import Signer
+from airlift.store.content import CountBytes, Digested, digest
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import proposal, targets
 from airlift.trust.tuf.metadata import TARGETS
 
@@ -279,12 +279,12 @@ def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
         for size in depot.load_release(reference.digest).contents().values()
     }
 
-    def take(descriptor: int, path: Path, read: Read) -> Taken:
+    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
         if not keep:
             taken = digest(descriptor, path, read)
             is_new = not depot.content.path(taken.sha512).exists()
         else:
-            taken = depot.content.take(descriptor, path, read, sizes=sizes)
+            taken = depot.content.keep(descriptor, path, read, sizes=sizes)
             is_new = taken.new
         if is_new:
             new[taken.sha512] = taken.size

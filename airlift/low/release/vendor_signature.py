@@ -36,7 +36,7 @@ def vouch(item: Mapping[str, Any], folder: Path, entries: Sequence[FileEntry]) -
     trusted = tuple(_pem(folder / name) for name in names)
     data = files.read_bounded(folder / authored["path"], model_signing.MAX_BYTES)
     try:
-        model_signing.verify(data, {entry.path: entry.sha256 for entry in entries}, method, trusted)
+        model_signing.verify_model(data, {entry.path: entry.sha256 for entry in entries}, method, trusted)
     except AirliftError as error:
         error.message = f"component {item['name']}: {error.message}"
         error.hint = "do not release it: fetch the component and its signature from the vendor again"

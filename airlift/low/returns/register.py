@@ -11,7 +11,7 @@ from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import Known
 from airlift.low.depot.log import record
-from airlift.trust.keys.key import load_public
+from airlift.trust.keys.public import load_public
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""File formats as spans of typed elements: one module a format, and ``tiling``, which tells them apart (SPEC 13)."""
+"""File formats as spans of typed elements: one module for each, and ``tiling``, which chooses by name (SPEC 13)."""

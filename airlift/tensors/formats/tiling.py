@@ -1,4 +1,4 @@
-"""Any file as spans that tile it."""
+"""Read any file as spans that tile it: with the reader of its format, or as one opaque span."""
 
 import os
 from collections.abc import Callable

@@ -1,1 +1,6 @@
-"""What is coded against what: which bytes of the base belong to each run of a target file (SPEC 13, matching)."""
+"""Which bytes of the base each run of a target file is coded against (SPEC 13, matching).
+
+``match`` finds tensors by name, shape or content, and ``moved`` opaque bytes by ``anchor`` and ``runs``. Both give
+``segment`` values, which are cut into blocks. ``adapters`` pairs LoRA factors with tensors, and ``hint`` carries what
+was found out to the encoder.
+"""

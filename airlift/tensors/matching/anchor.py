@@ -3,7 +3,7 @@
 A place is an anchor if the four bytes there, multiplied by an odd constant modulo 2^32, give a number whose top six
 bits are 000001, and the sixteen bytes there, mixed, one whose top ``bits - 6`` are zero: about one place in
 ``2^bits``, and never one in a run of zeros. Its digest covers the next ``WINDOW`` bytes. Equal digests are a hint,
-nothing more: what is made of them never decides whether a file is right.
+nothing more: they decide how small a delta becomes, never whether a file is right.
 
 Source: the cut points of content-defined chunking (LBFS; FastCDC), as places instead of as ends of chunks.
 """

@@ -1,4 +1,4 @@
-"""Hints: what the low side has found out about how a matrix moved, for whoever codes it."""
+"""Hints: what the low side has found out about how a matrix changed, handed to the encoder."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from airlift.tensors.element import Element
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """The range is whole rows, of ``columns`` elements, of a matrix that seems to have moved by a low rank."""
+    """The range is whole rows, of ``columns`` elements, of a matrix that seems to have changed by a low rank."""
 
     columns: int
 

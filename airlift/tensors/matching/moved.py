@@ -1,4 +1,4 @@
-"""Opaque bytes that moved: which shifted base bytes each run of an opaque file is coded against. Pure.
+"""Opaque files in which bytes were inserted or removed: which shifted base bytes each run is coded against. Pure.
 
 An insertion moves all that follows it, so the counterpart at the same offset says nothing any more. Files that are
 opaque as a whole, longer than a block, and that do not agree with their counterpart at the same offsets are compared

@@ -1,1 +1,1 @@
-"""Key pairs and signers: files, and PKCS#11 tokens (SPEC 4.1)."""
+"""Public keys, and private ones in files and on PKCS#11 tokens (SPEC 4.1)."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from airlift import files
 from airlift.errors import AirliftError, KeyUnavailableError, MalformedError, SignatureError, UsageError
-from airlift.trust.keys.key import ECDSA_P384, Passphrase, PublicKey
+from airlift.trust.keys.public import ECDSA_P384, Passphrase, PublicKey
 
 SCHEME = "pkcs11:"
 MODULE_VARIABLE = "AIRLIFT_PKCS11_MODULE"

@@ -12,7 +12,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import MalformedError, SignatureError
-from airlift.trust.keys.key import PublicKey, Signer
+from airlift.trust.keys.public import PublicKey, Signer
 
 MAX_BYTES = 1 << 20
 MAX_SIGNATURES = 16
@@ -75,10 +75,10 @@ def parse(data: bytes, *, limit: int = MAX_BYTES, what: str = "envelope") -> Env
 
 def sign(payload_type: str, payload: bytes, signer: Signer) -> Envelope:
     """Return ``payload`` signed."""
-    return add(Envelope(payload_type, payload, ()), signer)
+    return add_signature(Envelope(payload_type, payload, ()), signer)
 
 
-def add(envelope: Envelope, signer: Signer) -> Envelope:
+def add_signature(envelope: Envelope, signer: Signer) -> Envelope:
     """Return the envelope with one more signature."""
     value = signer.sign(pae(envelope.payload_type, envelope.payload))
     line = Signature(signer.public.key_id, value)
@@ -95,7 +95,7 @@ def signed_by(envelope: Envelope, keys: Iterable[PublicKey], what: str = "envelo
     return tuple(key for key in known.values() if _signed(envelope, key, known, message, what))
 
 
-def verify(envelope: Envelope, key: PublicKey, what: str = "envelope") -> None:
+def require_signature(envelope: Envelope, key: PublicKey, what: str = "envelope") -> None:
     """Verify that ``key`` signed.
 
     Raises:

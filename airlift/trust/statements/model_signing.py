@@ -60,7 +60,9 @@ class Vouched:
     ignored: tuple[str, ...]
 
 
-def verify(signature: bytes, digests: Mapping[str, str], method: str, trusted: Sequence[str]) -> Vouched:
+def verify_model(
+    signature: bytes, digests: Mapping[str, str], method: str, trusted: Sequence[str]
+) -> Vouched:
     """Verify a vendor's signature over the files of a folder: relative path to SHA-256 (hex).
 
     ``trusted`` is one public key, or the root certificates, in PEM, as ``method`` says.
@@ -85,18 +87,6 @@ def verify(signature: bytes, digests: Mapping[str, str], method: str, trusted: S
     model, resources, ignored = _statement(envelope)
     own = hashlib.sha256(signature).hexdigest()
     return Vouched(model, method, fingerprint, _compare(digests, resources, ignored, own))
-
-
-def check_trusted(method: str, trusted: Sequence[str]) -> None:
-    """Check that PEM texts are what :func:`verify` can trust.
-
-    Raises:
-        KeyUnavailableError: they are not.
-    """
-    if method == KEY:
-        _with_key(trusted[0])
-    else:
-        _roots(trusted)
 
 
 # -- the key -------------------------------------------------------------------------------------------------------

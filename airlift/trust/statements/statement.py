@@ -4,7 +4,7 @@
      "predicateType": ..., "predicate": {...}}
 
 :func:`parse` reads an envelope that was verified by digest, or whose signers are about to be asked for; what it says
-is only as true as whoever signed it.
+is only as true as its signers are honest.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.errors import MalformedError, UsageError
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.statements import dsse
 from airlift.trust.statements.dsse import Envelope
 

@@ -1,4 +1,4 @@
-"""The low side's bundler: list bundles, and sign fresh snapshot and timestamp metadata (SPEC 4.3.5).
+"""The bundler's metadata: list bundles as outstanding, and sign fresh snapshot and timestamp (SPEC 4.3.5). Low side.
 
 Each function that changes something writes ``N.bundler.json``, ``N.snapshot.json`` and, as its commit point,
 ``timestamp.json``, and takes up the newest published root and targets metadata.
@@ -10,15 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedError, UsageError
-from airlift.trust.keys.key import MAX_SIGNATURE_BYTES, PublicKey, Signer
-from airlift.trust.tuf import carried, change, metadata, repository, roles, targets
+from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
+from airlift.trust.tuf import change, metadata, metadata_folder, publication, roles, targets
 from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_store import Store, encode, file_name
+from airlift.trust.tuf.metadata_folder import file_name
+from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import Target
 
 
-def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, now: datetime) -> None:
+def publish_bundle(
+    store: MetadataStore, target: Target, sequence: int, signer: Signer, now: datetime
+) -> None:
     """List a bundle manifest as outstanding under the next sequence number.
 
     Raises:
@@ -28,8 +31,8 @@ def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, 
         ExpiredError: root or targets metadata have expired.
     """
     metadata.check_target_name(BUNDLER, target.name)
-    repository.settle(store)
-    repository.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
+    publication.settle(store)
+    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
     listed, last = outstanding(store), sequence_of(store)
     if sequence <= last:
         raise ExistsError(f"bundle sequence {sequence} was used", expected=f"at least {last + 1}")
@@ -38,8 +41,8 @@ def publish_bundle(store: Store, target: Target, sequence: int, signer: Signer, 
     store.write(_next(store, {**listed, target.name: target}, sequence, signer, now))
 
 
-def withdraw(store: Store, name: str, signer: Signer, now: datetime) -> None:
-    """Take a bundle off the list: whoever still carries it can no longer import it.
+def withdraw(store: MetadataStore, name: str, signer: Signer, now: datetime) -> None:
+    """Take a bundle off the list: from then on it can no longer be imported.
 
     Raises:
         NotHeldError: it is not listed.
@@ -51,31 +54,33 @@ def withdraw(store: Store, name: str, signer: Signer, now: datetime) -> None:
             "the bundle is not outstanding", found=ascii(name[:100]), hint="see `airlift low list`"
         )
     del listed[name]
-    _commit(store, listed, signer, now)
+    list_bundles(store, listed, signer, now)
 
 
-def renew(store: Store, signer: Signer, now: datetime) -> None:
-    """Sign fresh metadata with the newest published root and targets, and the same outstanding bundles.
+def list_bundles(store: MetadataStore, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
+    """Sign fresh metadata that lists these bundles as outstanding, with the newest published root and targets.
 
     Raises:
         KeyUnavailableError, UnpublishedError, ExpiredError: as :func:`publish_bundle`.
     """
-    _commit(store, outstanding(store), signer, now)
+    publication.settle(store)
+    publication.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
+    store.write(_next(store, listed, sequence_of(store), signer, now))
 
 
-def outstanding(store: Store) -> Mapping[str, Target]:
+def outstanding(store: MetadataStore) -> Mapping[str, Target]:
     """Return the bundles that may still be imported, by target name."""
     committed = store.committed()
     return {} if committed is None else targets.listed(committed[BUNDLER], BUNDLER)
 
 
-def sequence_of(store: Store) -> int:
+def sequence_of(store: MetadataStore) -> int:
     """Return the highest bundle sequence ever used, 0 before the first."""
     committed = store.committed()
     return 0 if committed is None else int(committed[BUNDLER]["signed"][SEQUENCE])
 
 
-def volume_files(store: Store) -> Mapping[str, bytes]:
+def volume_files(store: MetadataStore) -> Mapping[str, bytes]:
     """Return everything that goes into the ``metadata`` folder of each volume, by file name.
 
     It is what the newest timestamp leads to: later roots and targets travel after the next bundle or renewal.
@@ -99,12 +104,12 @@ def volume_files(store: Store) -> Mapping[str, bytes]:
         version = None if role == TIMESTAMP else metadata.version_of(document)
         versions[file_name(role, version)] = (role, version)
     files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
-    carried.check(files, files.get(carried.NEWEST))
+    metadata_folder.check_complete(files, files.get(metadata_folder.NEWEST))
     return files
 
 
 def planned_sizes(
-    store: Store, target: Target, sequence: int, public: PublicKey, now: datetime
+    store: MetadataStore, target: Target, sequence: int, public: PublicKey, now: datetime
 ) -> Mapping[str, int]:
     """Return the largest possible size in bytes of each of :func:`volume_files` after bundling ``target``.
 
@@ -136,13 +141,7 @@ class _Longest:
         return b"\xff" * MAX_SIGNATURE_BYTES[self.public.scheme]
 
 
-def _commit(store: Store, listed: Mapping[str, Target], signer: Signer, now: datetime) -> None:
-    repository.settle(store)
-    repository.check_members([roles.of(store.published(ROOT), TIMESTAMP)], [signer])
-    store.write(_next(store, listed, sequence_of(store), signer, now))
-
-
-def _authority(store: Store, now: datetime) -> tuple[Document, Document]:
+def _authority(store: MetadataStore, now: datetime) -> tuple[Document, Document]:
     """Return the newest published root and targets metadata, which must not have expired."""
     found = store.published(ROOT), store.published(TARGETS)
     for role, document in zip((ROOT, TARGETS), found, strict=True):
@@ -156,7 +155,7 @@ def _authority(store: Store, now: datetime) -> tuple[Document, Document]:
 
 
 def _next(
-    store: Store, listed: Mapping[str, Target], sequence: int, signer: Signer, now: datetime
+    store: MetadataStore, listed: Mapping[str, Target], sequence: int, signer: Signer, now: datetime
 ) -> dict[str, bytes]:
     """Return the next bundler, snapshot and timestamp files, signed, in the order in which they are written."""
     root, authority = _authority(store, now)

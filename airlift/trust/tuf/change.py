@@ -117,7 +117,7 @@ def recheck(old: Document | None, new: Document, documents: Mapping[str, bytes])
     for name in changed_targets(old, new):
         if name not in documents:
             raise DigestError(f"the document of {name} is missing: it cannot be checked before signing")
-        listed[name].verify(documents[name])
+        listed[name].check_bytes(documents[name])
 
 
 def _of(document: Document | None, field: str) -> str:

@@ -1,6 +1,5 @@
-"""The only way metadata reaches tuf: read from the medium, bounded, and strictly checked before tuf parses it."""
+"""What the TUF client reads metadata with: bounded, from the medium, and strictly checked before tuf parses it."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tuf.api.exceptions import DownloadHTTPError
@@ -8,16 +7,15 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from airlift.errors import DigestError, InventoryError, MalformedError
 from airlift.trust.tuf import metadata
+from airlift.trust.tuf.metadata_folder import parse_name
 from airlift.trust.tuf.roles import Document
 
 BASE_URL = "medium:/metadata/"
 NOT_FOUND = 404
 _PROBED_ROOTS = 32
 
-Read = Callable[[str, int], bytes | None]
+ReadFile = Callable[[str, int], bytes | None]
 """Return the file ``name`` of the medium's metadata folder, at most ``limit`` bytes; None if it is not there."""
-
-_NAME = re.compile(r"(?:([1-9][0-9]{0,9})\.)?(root|targets|snapshot|timestamp|bundler)\.json")
 
 
 class MediumFetcher(FetcherInterface):
@@ -28,7 +26,7 @@ class MediumFetcher(FetcherInterface):
     medium's is older, everything but roots is served from ``state`` (``overtaken``).
     """
 
-    def __init__(self, read: Read, state: Mapping[str, bytes], own_timestamp: Callable[[], int]) -> None:
+    def __init__(self, read: ReadFile, state: Mapping[str, bytes], own_timestamp: Callable[[], int]) -> None:
         self._read = read
         self._state = state
         self._own_timestamp = own_timestamp
@@ -43,7 +41,7 @@ class MediumFetcher(FetcherInterface):
             AirliftError: the medium cannot be read, or what it holds is not acceptable.
         """
         name = url.removeprefix(BASE_URL)
-        version, role = _split(name)
+        role, version = _parse(name)
         data, document = (
             self._own(role) if self.overtaken and role != metadata.ROOT else self._load(role, name)
         )
@@ -71,7 +69,7 @@ class MediumFetcher(FetcherInterface):
 
     def _check_no_gap(self, role: str, name: str) -> None:
         """Refuse a chain of roots with a gap: the end of the chain must be the last root on the medium."""
-        version = _split(name)[0]
+        _, version = _parse(name)
         if role != metadata.ROOT or version is None:
             return
         for later in range(version + 1, version + 1 + _PROBED_ROOTS):
@@ -83,9 +81,9 @@ class MediumFetcher(FetcherInterface):
         return data, metadata.check(role, data)
 
 
-def _split(name: str) -> tuple[int | None, str]:
-    """Return version and role of a metadata file name; every role but timestamp is named by its version."""
-    match = _NAME.fullmatch(name)
-    if match is None or (match[1] is None) != (match[2] == metadata.TIMESTAMP):
+def _parse(name: str) -> tuple[str, int | None]:
+    """Return role and version of a metadata file name; every role but timestamp is named by its version."""
+    known = parse_name(name)
+    if known is None:
         raise MalformedError("metadata delegates to a role that does not exist here", found=ascii(name[:80]))
-    return (int(match[1]) if match[1] else None), match[2]
+    return known

@@ -12,7 +12,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import AirliftError, MalformedError, SignatureError
-from airlift.trust.keys.key import MAX_SIGNATURE_BYTES, TUF_SCHEMES, PublicKey
+from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, TUF_SCHEMES, PublicKey
 from airlift.trust.tuf.roles import BUNDLER, EXPIRY_DAYS, HOLDER, MAX_MEMBERS, Document, Member
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = "root", "targets", "snapshot", "timestamp"

@@ -1,11 +1,10 @@
 """The depot's metadata on disk: published files, and changes that still collect signatures (SPEC 4.3).
 
 ``metadata/`` holds ``N.root.json``, ``N.targets.json``, ``N.bundler.json``, ``N.snapshot.json`` and
-``timestamp.json``, which is written last: whatever it does not lead to was never published. ``pending/`` holds at
+``timestamp.json``, which is written last: what it does not lead to was never published. ``pending/`` holds at
 most one change per role.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from airlift import files, strict
 from airlift.errors import TrustStateError, UnpublishedError
 from airlift.trust.tuf import metadata
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.metadata_folder import file_name, parse_name
 from airlift.trust.tuf.roles import BUNDLER, Document
-
-_VERSIONED = re.compile(r"([1-9][0-9]{0,9})\.(root|targets|snapshot|bundler)\.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class MetadataStore:
     """The folders ``metadata`` and ``pending`` of a depot."""
 
     folder: Path
@@ -106,8 +104,8 @@ class Store:
         if not self.metadata.is_dir():
             return set()
         with files.reading(self.metadata):
-            matches = [_VERSIONED.fullmatch(path.name) for path in self.metadata.iterdir()]
-        versions = {int(match[1]) for match in matches if match is not None and match[2] == role}
+            found = filter(None, (parse_name(path.name) for path in self.metadata.iterdir()))
+            versions = {version for named, version in found if named == role and version is not None}
         if role == ROOT and versions != set(range(1, len(versions) + 1)):
             raise TrustStateError(
                 "the chain of roots in the depot has a gap", hint="restore the depot's metadata from a backup"
@@ -116,7 +114,7 @@ class Store:
 
 
 def encode(role: str, document: Document) -> bytes:
-    """Return the bytes of a document, which pass the checks of whoever will read them.
+    """Return the bytes of a document after checking them as a reader will.
 
     Raises:
         MalformedError: it would grow beyond the limit of its role.
@@ -124,8 +122,3 @@ def encode(role: str, document: Document) -> bytes:
     data = strict.format(document)
     metadata.check(role, data)
     return data
-
-
-def file_name(role: str, version: int | None) -> str:
-    """Return the name of a published metadata file."""
-    return f"{role}.json" if version is None else f"{version}.{role}.json"

@@ -1,4 +1,4 @@
-"""The low side's authorities: create a depot's metadata and propose changes of it (SPEC 4.3).
+"""Create a depot's metadata, and propose changes of it for signing (SPEC 4.3). Low side.
 
 There is one pending change per role, root or targets; starting another is refused unless ``replace`` is said, which
 drops the signatures collected so far.
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from airlift.errors import ExistsError, PendingError, UnpublishedError, UsageError
-from airlift.trust.tuf import change, metadata, repository, roles
+from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_store import Store, encode
+from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import BUNDLER, Document, Member, RoleKeys
 from airlift.trust.tuf.targets import Target
 
@@ -19,7 +19,7 @@ RELEASE = "release"
 
 
 def create(
-    store: Store,
+    store: MetadataStore,
     *,
     root: RoleKeys,
     release: RoleKeys,
@@ -45,7 +45,7 @@ def create(
     _propose(store, first)
 
 
-def propose_target(store: Store, target: Target, now: datetime, *, replace: bool = False) -> Document:
+def propose_target(store: MetadataStore, target: Target, now: datetime, *, replace: bool = False) -> Document:
     """Start a change that lists ``target`` (a release manifest, or the revocations) in targets metadata.
 
     Raises:
@@ -58,23 +58,8 @@ def propose_target(store: Store, target: Target, now: datetime, *, replace: bool
     return document
 
 
-def propose_renewal(store: Store, role: str, now: datetime, *, replace: bool = False) -> Document:
-    """Start a change of root or targets that only extends the expiry time.
-
-    Raises:
-        PendingError: another change of the role is pending, and ``replace`` was not said.
-    """
-    base, version = _base(store, role, replace=replace)
-    if role == ROOT:
-        document = change.with_members(base, version, {}, now)
-    else:
-        document = change.again(base, version, _days_of_targets(store), now)
-    _propose(store, {role: document})
-    return document
-
-
 def propose_rotation(
-    store: Store,
+    store: MetadataStore,
     role: str,
     *,
     add: Sequence[Member],
@@ -117,9 +102,9 @@ def _days(expires: Mapping[str, int]) -> dict[str, int]:
     return days
 
 
-def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
+def _base(store: MetadataStore, role: str, *, replace: bool) -> tuple[Document, int]:
     """Return the document that a change starts from, and the version of the new one."""
-    repository.settle(store)
+    publication.settle(store)
     pending, published = store.pending(role), store.newest(role)
     if pending is not None and not replace:
         raise PendingError(
@@ -134,12 +119,12 @@ def _base(store: Store, role: str, *, replace: bool) -> tuple[Document, int]:
     )
 
 
-def _days_of_targets(store: Store) -> int:
-    return roles.expiry_days(repository.authorities(store)[-1], TARGETS)
+def _days_of_targets(store: MetadataStore) -> int:
+    return roles.expiry_days(publication.authorities(store)[-1], TARGETS)
 
 
 def _targets_beside(
-    store: Store, role: str, members: RoleKeys, root: Document, now: datetime, *, replace: bool
+    store: MetadataStore, role: str, members: RoleKeys, root: Document, now: datetime, *, replace: bool
 ) -> dict[str, Document]:
     """Return the change of targets that must be published together with a rotation, if any."""
     days = roles.expiry_days(root, TARGETS)
@@ -157,7 +142,7 @@ def _targets_beside(
     return {TARGETS: change.again(published, metadata.version_of(published) + 1, days, now)}
 
 
-def _propose(store: Store, documents: Mapping[str, Document]) -> None:
+def _propose(store: MetadataStore, documents: Mapping[str, Document]) -> None:
     for role, document in documents.items():
         encode(role, document)
     for role, document in documents.items():

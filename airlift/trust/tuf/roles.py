@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.errors import SignatureError, UsageError
-from airlift.trust.keys.key import ECDSA_P384, PublicKey, Signer, canonical
+from airlift.trust.keys.public import ECDSA_P384, PublicKey, Signer, canonical
 
 HOLDER = "x-airlift-holder"
 EXPIRY_DAYS = "x-airlift-expiry-days"

@@ -1,10 +1,10 @@
-"""Root metadata as people handle it: its fingerprint, its summary, and pinning (SPEC 4.4)."""
+"""Root metadata: its fingerprint and summary for people, and the check before it is pinned (SPEC 4.4)."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airlift.trust.keys.key import canonical
+from airlift.trust.keys.public import canonical
 from airlift.trust.tuf import metadata, roles
 from airlift.trust.tuf.roles import RoleKeys
 

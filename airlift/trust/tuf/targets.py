@@ -1,4 +1,4 @@
-"""TUF targets as airlift uses them: manifests and revocations under opaque names (SPEC 4.2)."""
+"""TUF targets: the signed digests of manifests and revocations, under opaque names (SPEC 4.2)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Target:
         """The SHA-512 (hex) of the attestations that go along with a bundle (SPEC 4.5-7)."""
         return tuple(self.custom.get(ATTESTATIONS, ()))
 
-    def verify(self, data: bytes) -> None:
+    def check_bytes(self, data: bytes) -> None:
         """Check that ``data`` is what was signed under this name.
 
         Raises:

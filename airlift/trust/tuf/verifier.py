@@ -1,4 +1,4 @@
-"""The high side: verify a medium's TUF metadata against the pinned root and the committed state (SPEC 4.4).
+"""Verify a medium's TUF metadata against the pinned root and the committed state (SPEC 4.4). High side.
 
 One function, :func:`refresh`, drives ``tuf.ngclient.Updater`` on a scratch copy of the state, without a network and
 at a given reference time. The caller commits what it returns, or nothing.
@@ -27,11 +27,11 @@ from airlift.errors import (
     TrustStateError,
 )
 from airlift.trust.tuf import metadata, roles, targets
-from airlift.trust.tuf.fetcher import BASE_URL, MediumFetcher, Read
+from airlift.trust.tuf.fetcher import BASE_URL, MediumFetcher, ReadFile
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, STATE_ROLES, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import BUNDLE_PREFIX
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
 MAX_ROOTS = 1024
 _SCRATCH_MODE = 0o600
@@ -39,12 +39,12 @@ _SCRATCH_MODE = 0o600
 KeepRoot = Callable[[int, bytes], None]
 
 
-def refresh(
+def verify_metadata(
     *,
     pinned_root: bytes,
     roots: Mapping[int, bytes],
     state: Mapping[str, bytes],
-    read: Read,
+    read: ReadFile,
     reference_time: datetime,
     workdir: Path,
     keep_root: KeepRoot,

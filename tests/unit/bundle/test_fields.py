@@ -95,10 +95,10 @@ def test_names_are_matched_whole() -> None:
 
 def test_an_envelope_from_the_future_is_too_new_rather_than_malformed() -> None:
     with pytest.raises(FormatTooNewError) as caught:
-        fields.envelope({"airlift": 2, "novel": 1}, "bundle", frozenset(), "thing")
+        fields.check_header({"airlift": 2, "novel": 1}, "bundle", frozenset(), "thing")
     assert (caught.value.exit_code, caught.value.expected, caught.value.found) == (7, "1", "2")
     good = {"airlift": 1, "type": "bundle", "a": 1}
-    assert fields.envelope(good, "bundle", frozenset("a"), "thing") is good
+    assert fields.check_header(good, "bundle", frozenset("a"), "thing") is good
 
 
 def test_a_file_digest_round_trips() -> None:

@@ -27,25 +27,9 @@ def test_names_fit_joliet_rock_ridge_and_udf() -> None:
 
 
 @pytest.mark.parametrize("bundle", [BUNDLE, RENEWAL])
-def test_folder_names_are_recognised(bundle: Bundle) -> None:
+def test_a_folder_is_named_after_its_bundle(bundle: Bundle) -> None:
     name = volume.folder_name(bundle, 1, 3)
     assert name == f"airlift-{bundle.enclave or 'any'}-{bundle.sequence}-vol01of03"
-    assert volume.is_folder_name(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "airlift",
-        "airlift-a-1-vol1of2",
-        "airlift-a-1-vol01of02\n",
-        "xairlift-a-1-vol01of02",
-        "airlift-A-1-vol01of02",
-    ],
-)
-def test_other_folders_are_not(name: str) -> None:
-    assert not volume.is_folder_name(name)
 
 
 def test_the_index_and_the_sums_round_trip() -> None:

@@ -7,8 +7,8 @@ import pytest
 from airlift import codec
 from airlift.codec import MAX_LENGTH, MAX_SOURCE_LENGTH, MAX_SOURCES, Codec, Coded, Effort
 from airlift.codec.block import Context
-from airlift.codec.plain import copies
-from airlift.codec.registry import CODECS, run
+from airlift.codec.decoding import CODECS, run
+from airlift.codec.plain import raw_equal
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from tests.support.tensors import weights
@@ -215,12 +215,14 @@ def test_a_base_of_other_content_is_not_noticed_here() -> None:
     assert wrong != WEIGHTS
 
 
-@pytest.mark.parametrize("length", [0, 1, 7, 8, copies.STRIPE, copies.STRIPE + 1, 2 * copies.STRIPE + 24])
+@pytest.mark.parametrize(
+    "length", [0, 1, 7, 8, raw_equal.STRIPE, raw_equal.STRIPE + 1, 2 * raw_equal.STRIPE + 24]
+)
 def test_views_are_the_same_or_not(length: int) -> None:
     data = noise(length)
-    assert copies.same(memoryview(data), memoryview(bytes(data)))
-    assert not copies.same(memoryview(data), memoryview(data + b"x"))
+    assert raw_equal.same(memoryview(data), memoryview(bytes(data)))
+    assert not raw_equal.same(memoryview(data), memoryview(data + b"x"))
     for place in {0, length // 2, length - 1} if length else ():
         other = bytearray(data)
         other[place] ^= 128
-        assert not copies.same(memoryview(data), memoryview(other))
+        assert not raw_equal.same(memoryview(data), memoryview(other))

@@ -20,7 +20,7 @@ from airlift.ledger.audit import Audit
 from airlift.ledger.entries.imports import ImportReject, VendorVerified
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
-from airlift.trust.keys.key import FileSigner
+from airlift.trust.keys.file import FileSigner
 from tests.support import keys
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, switch_to

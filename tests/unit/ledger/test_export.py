@@ -10,7 +10,7 @@ import pytest
 from airlift import strict
 from airlift.errors import AirliftError, ExistsError, FormatTooNewError, MalformedError, UncheckedError
 from airlift.ledger import export
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from tests.support.ledgers import ORIGIN, make_log, opened
 
 

@@ -8,7 +8,7 @@ import pytest
 from airlift.errors import LedgerError, SignatureError
 from airlift.ledger import export, exported
 from airlift.ledger.export import Export
-from airlift.trust.keys.key import generate
+from airlift.trust.keys.file import generate
 from tests.support.ledgers import make_log, opened
 
 

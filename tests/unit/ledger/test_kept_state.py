@@ -17,7 +17,7 @@ from airlift.ledger import log as logs
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import NOTHING, Committed, State, fold
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture
 from tests.support.ledgers import ORIGIN, make_log, opened, tamper

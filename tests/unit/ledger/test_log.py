@@ -32,7 +32,7 @@ from airlift.errors import (
 from airlift.ledger import audit, checkpoint, database, entry, log, note, proof, tree
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft
-from airlift.trust.keys.key import FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
 from tests.support.ledgers import ORIGIN, R1, R2, TIME, WITNESS, draft, make_log, opened, rows, tamper
 
 

@@ -9,7 +9,8 @@ from airlift.errors import AirliftError, LedgerError, MalformedError, SignatureE
 from airlift.ledger import checkpoint, note
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.note import Note, Signature
-from airlift.trust.keys.key import SCHEMES, FileSigner, generate
+from airlift.trust.keys.file import FileSigner, generate
+from airlift.trust.keys.public import SCHEMES
 
 ORIGIN = "airlift/alpha"
 ROOT = bytes(range(48))

@@ -8,7 +8,7 @@ import pytest
 
 from airlift import files
 from airlift.errors import AirliftError, BusyError, DigestError, ExistsError, LedgerError, UncheckedError
-from airlift.store.content import ContentFolder, Taken, digest_file
+from airlift.store.content import ContentFolder, Digested, digest_file
 from airlift.store.documents import DocumentFolder
 from airlift.store.folders import LOCK, Place, building, check_free
 from airlift.store.references import find
@@ -33,15 +33,15 @@ def content(tmp_path: Path) -> ContentFolder:
     return ContentFolder(files.make_folder(tmp_path / "content"))
 
 
-def take(content: ContentFolder, path: Path, *sizes: int) -> Taken:
+def take(content: ContentFolder, path: Path, *sizes: int) -> Digested:
     with files.opened(path) as descriptor:
-        return content.take(descriptor, path, silent, sizes=sizes)
+        return content.keep(descriptor, path, silent, sizes=sizes)
 
 
 def test_a_file_is_taken_in_once(content: ContentFolder, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(DATA)
-    expected = Taken(len(DATA), SHA512, hashlib.sha256(DATA).hexdigest(), new=True)
+    expected = Digested(len(DATA), SHA512, hashlib.sha256(DATA).hexdigest(), new=True)
     assert take(content, source) == expected
     path = tmp_path / "content" / SHA512[:2] / SHA512
     assert content.path(SHA512) == path
@@ -56,18 +56,18 @@ def test_a_file_is_taken_in_once(content: ContentFolder, tmp_path: Path) -> None
 def test_content_is_held_verified_and_removed(content: ContentFolder, tmp_path: Path) -> None:
     source = tmp_path / "built"
     source.write_bytes(DATA)
-    assert content.verify(SHA512, silent) is None
+    assert content.verified_stamp(SHA512, silent) is None
     assert not content.holds(SHA512, len(DATA))
     content.adopt(source, SHA512)
     assert not source.exists()
     assert content.holds(SHA512, len(DATA))
     assert not content.holds(SHA512, len(DATA) + 1)
-    assert content.verify(SHA512, silent)
+    assert content.verified_stamp(SHA512, silent)
     assert (digest_file(content.path(SHA512)), digest_file(content.path(SHA512), "sha256")) == (
         SHA512, hashlib.sha256(DATA).hexdigest(),
     )  # fmt: skip
     content.path(SHA512).write_bytes(b"changed")
-    assert content.verify(SHA512, silent) is None
+    assert content.verified_stamp(SHA512, silent) is None
     content.remove(SHA512)
     assert content.paths() == []
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from airlift import strict, verify
 from airlift.ledger import audit, checkpoint, entry, export, log, tree
 from airlift.ledger.checkpoint import Checkpoint
-from airlift.trust.keys.key import SCHEMES, FileSigner, PublicKey, generate
+from airlift.trust.keys.file import FileSigner, generate
+from airlift.trust.keys.public import SCHEMES, PublicKey
 from tests.support.ledgers import ORIGIN, draft, make_log, opened
 
 

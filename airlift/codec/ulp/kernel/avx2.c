@@ -86,7 +86,7 @@ AVX2 static const Unit16 *rans_read(const uint32_t *looked, uint32_t *states, si
     size_t first = 0;
     for (; lanes >= 8 && first + step <= n; first += step) {
         uint32_t *at = states + (first & (lanes - 1));
-        draw_near(&ahead, step);
+        prefetch(&ahead, step);
         for (size_t i = 0; i < step; i += 8) {
             __m256i x = _mm256_loadu_si256((const __m256i *)(at + i));
             __m256i table = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(tables + first + i)));

@@ -99,7 +99,7 @@ AVX512 static const Unit16 *rans_read(const uint32_t *looked, uint32_t *states, 
         fetch(looked, ring + (found & (RING - 1)), 32);
     }
     for (; aimed < whole; aimed += 32, found += 32, done += 32) {
-        draw_near(&ahead, 32);
+        prefetch(&ahead, 32);
         aim(states, lanes, tables, aimed, ring);
         fetch(looked, ring + (found & (RING - 1)), 32);
         words = advance(states, lanes, ring, done, words, out);

@@ -181,14 +181,14 @@ typedef struct {
     Tile tile;
 } Scratch;
 
-/* Memory that is needed soon: fetching it a little at a time costs nothing, all at once as much as decoding it. */
+/* Memory that is needed soon. Prefetched little by little it costs nothing; all at once, as much as decoding it. */
 typedef struct {
     const uint8_t *base, *out;
     size_t size; /* bytes a unit */
 } Ahead;
 
-/* Have the bytes of the next n units come near. */
-static inline void draw_near(Ahead *ahead, size_t n)
+/* Prefetch the bytes of the next n units, of the base and of the output, a cache line of each at a time. */
+static inline void prefetch(Ahead *ahead, size_t n)
 {
     for (size_t k = 0; k < n * ahead->size; k += 64) {
         __builtin_prefetch(ahead->base + k);

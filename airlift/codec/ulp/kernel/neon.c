@@ -121,7 +121,7 @@ static const Unit16 *rans_read(const uint32_t *looked, uint32_t *states, size_t 
     size_t first = 0;
     for (; lanes >= 8 && first + step <= n; first += step) {
         uint32_t *at = states + (first & (lanes - 1));
-        draw_near(&ahead, step);
+        prefetch(&ahead, step);
         for (size_t i = 0; i < step; i += 8)
             aim(at + i, tables + first + i, entries + i);
         fetch(looked, entries, step);

@@ -118,14 +118,14 @@ TARGET static void take(const Model *m, Groups *groups, const uint8_t *map, cons
     }
 }
 
-/* The units of a tile as one run: in place, or gathered into room. */
-static const uint8_t *gathered(const Tile *tile, size_t size, const uint8_t *from, uint8_t *room)
+/* The units of a tile as one run: in place, or gathered into the buffer. */
+static const uint8_t *gathered(const Tile *tile, size_t size, const uint8_t *from, uint8_t *buffer)
 {
     if (!from || tile->pieces == 1)
         return from ? from + tile->piece[0].start * size : NULL;
     for (size_t k = 0, done = 0; k < tile->pieces; done += tile->piece[k++].count)
-        memcpy(room + done * size, from + tile->piece[k].start * size, tile->piece[k].count * size);
-    return room;
+        memcpy(buffer + done * size, from + tile->piece[k].start * size, tile->piece[k].count * size);
+    return buffer;
 }
 
 TARGET static void survey(const Model *m, const uint8_t *new, const uint8_t *base, const Unit32 *sizes, size_t groups, uint64_t *sums, uint16_t *tops, uint8_t *moved)

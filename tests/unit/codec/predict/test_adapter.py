@@ -10,7 +10,7 @@ from airlift import codec
 from airlift.codec.block import Context, Effort
 from airlift.codec.predict import exact
 from airlift.codec.predict.adapter import ADAPTER, HEADER, load, quantise
-from airlift.codec.predict.attribution import candidates, explain, fitted
+from airlift.codec.predict.adapter_search import candidate_scales, explain, fit_scale
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter
@@ -227,12 +227,12 @@ def test_an_adapter_of_something_else_explains_nothing() -> None:
 
 
 def test_scales_that_trainers_use_come_first() -> None:
-    assert candidates(1.9999, 8)[0] == 2
-    assert candidates(0.35356, 8)[0] == 0.375
-    assert float(np.float32(1 / 8**0.5)) in candidates(0.35356, 8)
-    assert candidates(1e-9, 8) == [float(np.float32(1e-9))]
+    assert candidate_scales(1.9999, 8)[0] == 2
+    assert candidate_scales(0.35356, 8)[0] == 0.375
+    assert float(np.float32(1 / 8**0.5)) in candidate_scales(0.35356, 8)
+    assert candidate_scales(1e-9, 8) == [float(np.float32(1e-9))]
 
 
 def test_a_fit_needs_a_product() -> None:
     zero = np.zeros((4, 4), "<u2")
-    assert fitted(zero, zero, Element.BF16, np.zeros((4, 1)), np.ones((1, 4))) is None
+    assert fit_scale(zero, zero, Element.BF16, np.zeros((4, 1)), np.ones((1, 4))) is None

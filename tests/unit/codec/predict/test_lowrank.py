@@ -12,8 +12,8 @@ import pytest
 from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.block import Context
-from airlift.codec.predict import estimate, exact, factors, fit, inner
-from airlift.codec.predict.factors import Coded
+from airlift.codec.predict import exact, factors, inner, least_squares, lowrank_search
+from airlift.codec.predict.factors import CodedFactors
 from airlift.codec.predict.lowrank import HEADER, LOWRANK
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
@@ -76,10 +76,10 @@ def test_rows_that_did_not_move_do_not_make_a_low_rank() -> None:
     old = np.frombuffer(MERGE.base, "<u2").reshape(256, 320)
     new = old.copy()
     new[:40] += np.random.default_rng(3).integers(1, 9, (40, 320)).astype("<u2")
-    assert not estimate.probe(new, old, Element.BF16)
+    assert not lowrank_search.probe(new, old, Element.BF16)
     new[:] = old
     new[::9, ::11] ^= 1
-    assert not estimate.probe(new, old, Element.BF16)
+    assert not lowrank_search.probe(new, old, Element.BF16)
 
 
 ENTRY = """
@@ -125,17 +125,17 @@ def test_rows_that_moved_far_do_not_make_a_low_rank() -> None:
     old = np.full((256, 320), 0x3C00, np.uint16) + rng.integers(0, 128, (256, 320)).astype(np.uint16)
     reach = np.where(rng.random(256) < 0.1, 4, 0.3)[:, None]
     new = (old + np.rint(rng.standard_normal((256, 320)) * reach).astype(np.int64)).astype(np.uint16)
-    assert not estimate.probe(new, old, Element.BF16, 30_000)
+    assert not lowrank_search.probe(new, old, Element.BF16, 30_000)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(estimate, "MOST_ALIKE", 2.0)
-        assert estimate.probe(new, old, Element.BF16, 30_000)
+        patched.setattr(lowrank_search, "MOST_ALIKE", 2.0)
+        assert lowrank_search.probe(new, old, Element.BF16, 30_000)
 
 
 def test_a_rank_that_does_not_pay_is_left_alone() -> None:
     made = merge(64, 64, 14, scale=0.05)
     old, new = (np.frombuffer(data, "<u2").reshape(64, 64) for data in (made.base, made.target))
-    assert not estimate.probe(new, old, Element.BF16)
-    assert estimate.probe(new, old, Element.BF16, height=1 << 20)
+    assert not lowrank_search.probe(new, old, Element.BF16)
+    assert lowrank_search.probe(new, old, Element.BF16, height=1 << 20)
 
 
 def test_numbers_that_are_not_finite_do_not_spoil_the_fit() -> None:
@@ -155,17 +155,17 @@ def test_a_high_rank_is_fitted_without_weights() -> None:
 
 
 def test_nothing_but_numbers_that_are_not_finite_has_a_unit() -> None:
-    empty = fit.difference(np.full((2, 2), 0x7F80, "<u2"), np.zeros((2, 2), "<u2"), Element.BF16)
+    empty = least_squares.difference(np.full((2, 2), 0x7F80, "<u2"), np.zeros((2, 2), "<u2"), Element.BF16)
     assert [float(empty.typical_unit()), empty.noise()] == [1, 0]
 
 
 def test_factors_that_cannot_be_rounded_are_not_coded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "rounded", lambda *_: None)
+    monkeypatch.setattr(lowrank_search, "rounded", lambda *_: None)
     assert LOWRANK.encode(memoryview(MERGE.target), context(MERGE), Effort.NORMAL) is None
 
 
 def test_a_gap_in_a_sample_only_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "probe", lambda *_: 3)
+    monkeypatch.setattr(lowrank_search, "probe", lambda *_: 3)
     rng = np.random.default_rng(5)
     noise = np.frombuffer(MERGE.base, "<u2") ^ rng.integers(0, 2, len(MERGE.base) // 2).astype("<u2")
     made = replace(MERGE, target=noise.tobytes())
@@ -174,8 +174,8 @@ def test_a_gap_in_a_sample_only_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
 
 def test_ranks_too_far_apart_are_not_rounded() -> None:
     left = np.array([[1, 2.0**-40], [1, -(2.0**-40)]], np.float32)
-    assert estimate.rounded(left, np.ascontiguousarray(left.T), 2.0**-12) is None
-    assert estimate.rounded(left[:, :1], np.ascontiguousarray(left[:, :1].T), 2.0**-12) is not None
+    assert lowrank_search.rounded(left, np.ascontiguousarray(left.T), 2.0**-12) is None
+    assert lowrank_search.rounded(left[:, :1], np.ascontiguousarray(left[:, :1].T), 2.0**-12) is not None
 
 
 def test_a_hint_never_makes_a_block_longer() -> None:
@@ -189,7 +189,7 @@ def test_a_hint_never_makes_a_block_longer() -> None:
 # -- bytes ---------------------------------------------------------------------------------------------------------
 
 
-CODED = Coded(
+CODED = CodedFactors(
     np.arange(-6, 6, dtype=np.int16).reshape(6, 2), np.arange(8, dtype=np.int16).reshape(2, 4), (0, 3), -20
 )
 BASE = bytes(range(48))
@@ -205,7 +205,7 @@ def test_factors_are_what_they_were() -> None:
     assert np.array_equal(found.factors().left, CODED.left * [1.0, 8.0])
 
 
-def payload(header: bytes = HEADER.pack(1, 0, 0, 4), coded: Coded = CODED, rest: bytes = b"") -> bytes:
+def payload(header: bytes = HEADER.pack(1, 0, 0, 4), coded: CodedFactors = CODED, rest: bytes = b"") -> bytes:
     return header + factors.format(coded, Effort.NORMAL) + rest
 
 
@@ -250,7 +250,7 @@ def test_any_other_payload_is_refused(bad: bytes) -> None:
 
 
 def test_factors_whose_product_is_not_exact_are_refused() -> None:
-    large = Coded(np.full((6, 9), 32767, np.int16), np.full((9, 4), -32768, np.int16), (20,) * 9, 0)
+    large = CodedFactors(np.full((6, 9), 32767, np.int16), np.full((9, 4), -32768, np.int16), (20,) * 9, 0)
     with pytest.raises(MalformedError, match="too large"):
         small(payload(coded=large))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airlift.codec.plain import records as fields
+from airlift.codec.plain import record_fields
 from airlift.codec.ulp import kernel, payload, rans, reference, symbol, table, ulp
 from airlift.codec.ulp.group import MAX_RUNS, Groups, check_runs, runs_of
 from airlift.codec.ulp.unit import (
@@ -256,9 +256,9 @@ def test_every_element_comes_back_from_every_kernel(element: Element, based: boo
 def test_fields_of_records_are_coded_apart() -> None:
     scales, numbers = bytes(range(64)), bytes(n * n % 251 for n in range(64 * 32))
     target = b"".join(scales[n : n + 1] + b"\x28" + numbers[32 * n : 32 * n + 32] for n in range(64))
-    apart = fields.apart(memoryview(target), Element.Q8_0)
+    apart = record_fields.to_planes(memoryview(target), Element.Q8_0)
     assert apart == scales + b"\x28" * 64 + numbers
-    assert fields.together(apart, Element.Q8_0) == target
+    assert record_fields.from_planes(apart, Element.Q8_0) == target
     data = memoryview(written(target, bytes(len(target)), Element.Q8_0))
     found = payload.parse(data, Element.Q8_0, len(target))
     assert found.model.unit in {unit_of(Element.U8), NIBBLE}

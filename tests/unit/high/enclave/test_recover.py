@@ -288,7 +288,7 @@ def test_recovery_that_cannot_write(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def point(*_: object) -> None:
         raise NoSpaceError("injected")
 
-    monkeypatch.setattr(files, "point", point)
+    monkeypatch.setattr(files, "point_link", point)
     with pytest.raises(NoSpaceError):
         take(place, "delta")
     monkeypatch.undo()

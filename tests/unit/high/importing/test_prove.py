@@ -12,7 +12,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance.attestations import carried_details
 from airlift.high.importing.prove import prove
 from airlift.high.verification.verify import verify
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse
 from airlift.trust.tuf import verifier
 from tests.support.depots import NOW

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.bundle.difference import compare as compare_releases
+from airlift.bundle.difference import compare_releases
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.importing.run import import_
 from airlift.high.record.changes import changes
-from airlift.tensors.compare import Counts, compare
+from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.element import Element
 from tests.support.depots import Site
 from tests.support.enclaves import V1, V2, enclave, flip, fresh, operator, site
@@ -32,17 +32,17 @@ def f32(*values: float) -> bytes:
 
 
 def test_floats_are_counted_by_their_bits() -> None:
-    found = compare(f32(1.0, 0.0, 5.0, 2.0), f32(1.5, -0.0, 5.0, 2.0), Element.F32)
+    found = compare_runs(f32(1.0, 0.0, 5.0, 2.0), f32(1.5, -0.0, 5.0, 2.0), Element.F32)
     assert found == Counts(4, 2, 0, 0.5, 1 << 22)
-    assert compare(f32(0.0), f32(-0.0), Element.F32) == Counts(1, 1, 0, 0.0, 1)
-    far = compare(f32(-1.0), f32(1.0), Element.F32)
+    assert compare_runs(f32(0.0), f32(-0.0), Element.F32) == Counts(1, 1, 0, 0.0, 1)
+    far = compare_runs(f32(-1.0), f32(1.0), Element.F32)
     assert (far.absolute, far.ulps) == (2.0, 2 * 0x3F800000 + 1)
 
 
 def test_what_is_not_finite_is_counted_apart() -> None:
     old, new = f32(1.0, float("nan"), 3.0, 4.0), f32(float("inf"), 1.0, 3.5, 4.0)
-    assert compare(old, new, Element.F32) == Counts(4, 3, 2, 0.5, 1 << 21)
-    assert compare(f32(1.0), f32(float("nan")), Element.F32) == Counts(1, 1, 1, None, None)
+    assert compare_runs(old, new, Element.F32) == Counts(4, 3, 2, 0.5, 1 << 21)
+    assert compare_runs(f32(1.0), f32(float("nan")), Element.F32) == Counts(1, 1, 1, None, None)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ def test_what_is_not_finite_is_counted_apart() -> None:
     ],
 )
 def test_every_kind_of_element(element: Element, old: bytes, new: bytes, expected: Counts) -> None:
-    assert compare(old, new, element) == expected
-    assert compare(old, old, element) == Counts(expected.elements)
+    assert compare_runs(old, new, element) == expected
+    assert compare_runs(old, old, element) == Counts(expected.elements)
 
 
 def test_broken_runs() -> None:
     for old, new in ((b"ab", b"abcd"), (b"abc", b"abd")):
         with pytest.raises(ValueError, match="runs"):
-            compare(old, new, Element.F16)
+            compare_runs(old, new, Element.F16)
 
 
 @given(
@@ -94,14 +94,14 @@ def test_broken_runs() -> None:
 def test_counts_are_numpys_and_add_up(pairs: list[tuple[int, int]], element: Element, cut: int) -> None:
     kind = {Element.F16: "<f2", Element.I16: "<i2", Element.U16: "<u2"}[element]
     old, new = (np.array(side, "<u2").tobytes() for side in zip(*pairs, strict=True))
-    found = compare(old, new, element)
+    found = compare_runs(old, new, element)
     first, second = (np.frombuffer(data, kind).astype(np.float64) for data in (old, new))
     differs = np.frombuffer(old, "<u2") != np.frombuffer(new, "<u2")
     finite = differs & np.isfinite(first) & np.isfinite(second)
     assert (found.elements, found.changed) == (len(pairs), int(np.count_nonzero(differs)))
     assert found.absolute == (np.abs(second - first)[finite].max() if finite.any() else None)
     at = 2 * min(cut, len(pairs))
-    assert compare(old[:at], new[:at], element) + compare(old[at:], new[at:], element) == found
+    assert compare_runs(old[:at], new[:at], element) + compare_runs(old[at:], new[at:], element) == found
 
 
 # -- manifests -----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_what_an_enclave_holds(tmp_path: Path) -> None:
     result = receipt(place, operator=operator(), output=tmp_path / "receipt.json")
     assert picture(place.folder) == before
     envelope = dsse.parse((tmp_path / "receipt.json").read_bytes(), limit=receipts.MAX_BYTES)
-    dsse.verify(envelope, keys.signer("ledger").public)
+    dsse.require_signature(envelope, keys.signer("ledger").public)
     found = receipts.parse(envelope.payload)
     assert receipts.format(found) == envelope.payload
     assert (found.enclave, found.sequence, found.size) == ("alpha", 2, place.state().size)

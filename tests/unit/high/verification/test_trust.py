@@ -33,7 +33,7 @@ from airlift.high.importing.plan import plan
 from airlift.high.importing.run import import_
 from airlift.low.authority.rotate import rotate
 from airlift.low.bundle.renew import renew
-from airlift.trust.keys import key as trust_keys
+from airlift.trust.keys.file import generate
 from tests.support import forge, keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
 from tests.support.enclaves import (
@@ -302,7 +302,7 @@ def test_a_pinned_root_that_is_gone_or_another(tmp_path: Path) -> None:
     (root,) = place.roots.iterdir()
     flip(root, -30)
     attempt(place, world().bundles["delta"], TrustStateError, 3)
-    other = trust_keys.generate()
+    other = generate()
     del other
     root.unlink()
     attempt(place, world().bundles["delta"], TrustStateError, 3)

@@ -8,7 +8,7 @@ from airlift.low.authority import members
 from airlift.low.authority.init import init
 from airlift.low.depot.depot import open_depot
 from airlift.low.depot.log import log
-from airlift.trust.keys.key import FileSigner
+from airlift.trust.keys.file import FileSigner
 from airlift.trust.tuf import root
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, make_site

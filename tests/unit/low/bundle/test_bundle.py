@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airlift import codec, files
-from airlift.bundle import chunk, layout, volume
-from airlift.bundle.layout import Medium
+from airlift.bundle import chunk, media_sizes, volume
+from airlift.bundle.media_sizes import Medium
 from airlift.errors import (
     AirliftError,
     DigestError,
@@ -32,7 +32,7 @@ from airlift.low.depot import enclaves
 from airlift.low.depot.enclaves import Acknowledged
 from airlift.low.depot.log import log
 from airlift.low.returns.register import enrol
-from airlift.media import writer
+from airlift.media import volume_writer
 from airlift.media.staging import hold, staging
 from airlift.trust.tuf import bundling
 from tests.support import keys
@@ -207,7 +207,7 @@ def test_delta_is_the_same_at_any_number_of_workers(stocked: Site) -> None:
 # -- media -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("unit", [layout.SECTOR, layout.CLUSTER])
+@pytest.mark.parametrize("unit", [media_sizes.SECTOR, media_sizes.CLUSTER])
 def test_every_volume_fits_its_medium(stocked: Site, unit: int) -> None:
     medium = Medium(volume_bytes=2_400_000, file_bytes=1 << 16, unit=unit)
     result = stocked.bundle("assistant@1", medium=medium)
@@ -216,8 +216,8 @@ def test_every_volume_fits_its_medium(stocked: Site, unit: int) -> None:
     for folder in folders(result):
         files_in = [path for path in folder.rglob("*") if path.is_file()]
         assert max(path.stat().st_size for path in files_in if path.parent.name == "chunks") <= 1 << 16
-        taken = sum(layout.occupied(path.stat().st_size, unit) for path in files_in)
-        assert taken + layout.RESERVE + layout.FOLDER_SECTORS * unit <= 2_400_000
+        taken = sum(media_sizes.occupied(path.stat().st_size, unit) for path in files_in)
+        assert taken + media_sizes.RESERVE + media_sizes.FOLDER_SECTORS * unit <= 2_400_000
     rebuild(folders(result), nothing)
 
 
@@ -246,7 +246,7 @@ def test_a_file_size_that_is_too_small(stocked: Site) -> None:
 
 
 def test_what_was_written_is_measured(stocked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "cut", lambda chunks, _medium, _sizes: [tuple(chunks)])
+    monkeypatch.setattr(media_sizes, "cut_into_volumes", lambda chunks, _medium, _sizes: [tuple(chunks)])
     with pytest.raises(VolumeTooSmallError, match="is too large") as caught:
         stocked.bundle("assistant@1", medium=Medium(volume_bytes=1_500_000))
     assert caught.value.data["sequence_used"] == 1
@@ -460,7 +460,7 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
     def fail(*_arguments: object) -> None:
         raise NoSpaceError("no space left")
 
-    monkeypatch.setattr(writer, "place", fail)
+    monkeypatch.setattr(volume_writer, "move_into_place", fail)
     with pytest.raises(NoSpaceError):
         stocked.bundle("assistant@1")
     assert [path.name for path in output.iterdir()] == ["mine"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airlift.bundle import volume
-from airlift.bundle.layout import Medium
+from airlift.bundle.media_sizes import Medium
 from airlift.errors import (
     AirliftError,
     DigestError,

@@ -7,7 +7,7 @@ import pytest
 from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.release import FileEntry
-from airlift.codec.plain.copies import EQUAL, RAW
+from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.low.bundle.costs import LARGEST, Account, ComponentCost
 from airlift.low.bundle.plan import Placed
 from airlift.low.bundle.publish import BundleResult

@@ -12,7 +12,7 @@ from airlift.errors import DigestError, NoSpaceError
 from airlift.low.authority.sign import sign
 from airlift.low.bundle import reader
 from airlift.low.depot.digest_cache import BASE_AGE, TARGET_AGE, Verified, verified
-from airlift.store.content import KEPT_OPEN, ContentFolder, Read
+from airlift.store.content import KEPT_OPEN, ContentFolder, CountBytes
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.weights import weights
@@ -30,13 +30,13 @@ def site(tmp_path: Path) -> Site:
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was digested for its own sake, by SHA-512."""
     found: list[str] = []
-    real = ContentFolder.verify
+    real = ContentFolder.verified_stamp
 
-    def noted(folder: ContentFolder, sha512: str, read: Read) -> str | None:
+    def noted(folder: ContentFolder, sha512: str, read: CountBytes) -> str | None:
         found.append(sha512)
         return real(folder, sha512, read)
 
-    monkeypatch.setattr(ContentFolder, "verify", noted)
+    monkeypatch.setattr(ContentFolder, "verified_stamp", noted)
     return found
 
 

@@ -19,15 +19,23 @@ from airlift.errors import (
     StorageError,
     UsageError,
 )
-from airlift.trust.keys import key
-from airlift.trust.keys.key import PublicKey
+from airlift.trust.keys.file import FileSigner, generate, write_key_pair
+from airlift.trust.keys.load import load_signer
+from airlift.trust.keys.public import (
+    ECDSA_P384,
+    MAX_KEY_FILE_BYTES,
+    MAX_SIGNATURE_BYTES,
+    SCHEMES,
+    PublicKey,
+    load_public,
+)
 
 PEM, SPKI = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 
 
-@pytest.fixture(params=key.SCHEMES)
-def signer(request: pytest.FixtureRequest) -> key.FileSigner:
-    return key.generate(request.param)
+@pytest.fixture(params=SCHEMES)
+def signer(request: pytest.FixtureRequest) -> FileSigner:
+    return generate(request.param)
 
 
 def weak_handles() -> list[tuple[str, object]]:
@@ -41,18 +49,18 @@ def weak_handles() -> list[tuple[str, object]]:
     ]
 
 
-def test_a_signature_verifies_over_its_message_only(signer: key.FileSigner) -> None:
+def test_a_signature_verifies_over_its_message_only(signer: FileSigner) -> None:
     signature = signer.sign(b"message")
     signer.public.verify(signature, b"message")
-    assert len(signature) <= key.MAX_SIGNATURE_BYTES[signer.public.scheme]
+    assert len(signature) <= MAX_SIGNATURE_BYTES[signer.public.scheme]
     for wrong, message in ((signature, b"massage"), (signature[:-1], b"message"), (b"", b"message")):
         with pytest.raises(SignatureError):
             signer.public.verify(wrong, message)
     with pytest.raises(SignatureError):
-        key.generate(signer.public.scheme).public.verify(signature, b"message")
+        generate(signer.public.scheme).public.verify(signature, b"message")
 
 
-def test_public_key_round_trips_through_pem(signer: key.FileSigner) -> None:
+def test_public_key_round_trips_through_pem(signer: FileSigner) -> None:
     again = PublicKey.from_pem(signer.public.pem())
     assert again == signer.public
     assert again.pem() == signer.public.pem()
@@ -65,7 +73,7 @@ def test_public_key_round_trips_through_pem(signer: key.FileSigner) -> None:
         CryptoSigner.generate_mldsa(scheme="ml-dsa-87/1"),
         CryptoSigner.generate_ecdsa(scheme="ecdsa-sha2-nistp384"),
     ],
-    ids=key.SCHEMES,
+    ids=SCHEMES,
 )
 def test_key_id_is_the_one_of_securesystemslib(theirs: CryptoSigner) -> None:
     ours = PublicKey.from_pem(theirs.public_key.keyval["public"].encode())
@@ -81,7 +89,7 @@ def test_two_spellings_of_a_point_are_one_key() -> None:
     pem = b"-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n" % base64.b64encode(compressed)
     assert PublicKey.from_pem(pem) == canonical
     with pytest.raises(MalformedError, match="canonical"):
-        PublicKey(key.ECDSA_P384, compressed)
+        PublicKey(ECDSA_P384, compressed)
 
 
 @pytest.mark.parametrize(("name", "handle"), weak_handles(), ids=[name for name, _ in weak_handles()])
@@ -96,11 +104,11 @@ def test_other_algorithms_are_refused(name: str, handle: object, tmp_path: Path)
     )
     path.write_bytes(private)
     with pytest.raises(KeyUnavailableError, match="does not accept"):
-        key.load_signer(str(path))
+        load_signer(str(path))
 
 
-def test_a_public_key_of_another_scheme_is_malformed(signer: key.FileSigner) -> None:
-    other = next(scheme for scheme in key.SCHEMES if scheme != signer.public.scheme)
+def test_a_public_key_of_another_scheme_is_malformed(signer: FileSigner) -> None:
+    other = next(scheme for scheme in SCHEMES if scheme != signer.public.scheme)
     with pytest.raises(MalformedError):
         PublicKey(other, signer.public.spki)
     ed = ed25519.Ed25519PrivateKey.generate().public_key()
@@ -122,9 +130,9 @@ def test_what_is_no_pem_is_malformed(data: bytes) -> None:
         PublicKey.from_pem(data)
 
 
-def test_a_huge_public_key_file_is_not_parsed(signer: key.FileSigner) -> None:
+def test_a_huge_public_key_file_is_not_parsed(signer: FileSigner) -> None:
     with pytest.raises(MalformedError, match="too long"):
-        PublicKey.from_pem(signer.public.pem() + b"\n" * key.MAX_KEY_FILE_BYTES)
+        PublicKey.from_pem(signer.public.pem() + b"\n" * MAX_KEY_FILE_BYTES)
 
 
 def test_a_curve_that_nobody_knows_is_unavailable(tmp_path: Path) -> None:
@@ -139,7 +147,7 @@ def test_a_curve_that_nobody_knows_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "odd.key"
     path.write_bytes(pem("PRIVATE", private.replace(p384, secp112r1)))
     with pytest.raises(KeyUnavailableError, match="does not accept"):
-        key.load_signer(str(path))
+        load_signer(str(path))
 
 
 def pem(kind: str, der: bytes) -> bytes:
@@ -156,72 +164,72 @@ def test_a_key_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(files, "read_bounded", denied)
     with pytest.raises(PermissionDeniedError):
-        key.load_public(tmp_path / "x.pub")
+        load_public(tmp_path / "x.pub")
 
 
-def test_key_pair_on_disk(signer: key.FileSigner, tmp_path: Path) -> None:
-    private, public = key.write_key_pair(signer, tmp_path / "new", "anna", None)
+def test_key_pair_on_disk(signer: FileSigner, tmp_path: Path) -> None:
+    private, public = write_key_pair(signer, tmp_path / "new", "anna", None)
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert stat.S_IMODE(public.stat().st_mode) == 0o644
-    assert key.load_public(public) == signer.public
-    loaded = key.load_signer(str(private))
+    assert load_public(public) == signer.public
+    loaded = load_signer(str(private))
     signer.public.verify(loaded.sign(b"x"), b"x")
     assert loaded.public == signer.public
     with pytest.raises(ExistsError):
-        key.write_key_pair(signer, tmp_path / "new", "anna", None)
+        write_key_pair(signer, tmp_path / "new", "anna", None)
 
 
-def test_an_encrypted_key_opens_with_its_passphrase_only(signer: key.FileSigner, tmp_path: Path) -> None:
-    private, _ = key.write_key_pair(signer, tmp_path, "anna", b"correct horse")
+def test_an_encrypted_key_opens_with_its_passphrase_only(signer: FileSigner, tmp_path: Path) -> None:
+    private, _ = write_key_pair(signer, tmp_path, "anna", b"correct horse")
     asked: list[str] = []
 
     def right(path: str) -> bytes:
         asked.append(path)
         return b"correct horse"
 
-    assert key.load_signer(str(private), right).public == signer.public
+    assert load_signer(str(private), right).public == signer.public
     assert asked == [str(private)]
     with pytest.raises(KeyUnavailableError, match="passphrase is wrong"):
-        key.load_signer(str(private), lambda _path: b"wrong")
+        load_signer(str(private), lambda _path: b"wrong")
     for missing in (None, lambda _path: None, lambda _path: b""):
         with pytest.raises(KeyUnavailableError, match="is encrypted"):
-            key.load_signer(str(private), missing)
+            load_signer(str(private), missing)
     with pytest.raises(UsageError, match="empty"):
         signer.private_pem(b"")
 
 
 def test_an_unencrypted_key_never_asks(tmp_path: Path) -> None:
-    private, _ = key.write_key_pair(key.generate(), tmp_path, "anna", None)
+    private, _ = write_key_pair(generate(), tmp_path, "anna", None)
 
     def never(_path: str) -> bytes:
         raise AssertionError
 
-    key.load_signer(str(private), never)
+    load_signer(str(private), never)
 
 
 def test_key_files_that_cannot_be_used(tmp_path: Path) -> None:
-    private, public = key.write_key_pair(key.generate(), tmp_path, "anna", None)
+    private, public = write_key_pair(generate(), tmp_path, "anna", None)
     with pytest.raises(KeyUnavailableError, match="is a public key"):
-        key.load_signer(str(public))
+        load_signer(str(public))
     with pytest.raises(KeyUnavailableError, match="is a private key"):
-        key.load_public(private)
+        load_public(private)
     with pytest.raises(KeyUnavailableError, match="cannot read"):
-        key.load_signer(str(tmp_path / "missing.key"))
+        load_signer(str(tmp_path / "missing.key"))
     (tmp_path / "junk").write_bytes(b"junk")
     with pytest.raises(KeyUnavailableError, match="no private key"):
-        key.load_signer(str(tmp_path / "junk"))
-    (tmp_path / "huge").write_bytes(b"\n" * (key.MAX_KEY_FILE_BYTES + 1))
+        load_signer(str(tmp_path / "junk"))
+    (tmp_path / "huge").write_bytes(b"\n" * (MAX_KEY_FILE_BYTES + 1))
     with pytest.raises(KeyUnavailableError):
-        key.load_signer(str(tmp_path / "huge"))
+        load_signer(str(tmp_path / "huge"))
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(KeyUnavailableError):
-        key.load_public(tmp_path / "loop")
+        load_public(tmp_path / "loop")
 
 
 def test_a_key_file_may_be_a_link(tmp_path: Path) -> None:
-    private, _ = key.write_key_pair(key.generate(), tmp_path, "anna", None)
+    private, _ = write_key_pair(generate(), tmp_path, "anna", None)
     (tmp_path / "link").symlink_to(private)
-    key.load_signer(str(tmp_path / "link"))
+    load_signer(str(tmp_path / "link"))
 
 
 def test_nothing_is_left_behind_when_the_second_file_fails(
@@ -236,22 +244,22 @@ def test_nothing_is_left_behind_when_the_second_file_fails(
 
     monkeypatch.setattr(files, "write_durable", failing)
     with pytest.raises(StorageError):
-        key.write_key_pair(key.generate(), tmp_path, "anna", None)
+        write_key_pair(generate(), tmp_path, "anna", None)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "a b", "x" * 65])
 def test_a_key_name_is_one_portable_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a name"):
-        key.write_key_pair(key.generate(), tmp_path, name, None)
+        write_key_pair(generate(), tmp_path, name, None)
 
 
 def test_unknown_scheme() -> None:
     with pytest.raises(UsageError, match="unknown key scheme"):
-        key.generate("rsa")
+        generate("rsa")
 
 
-def test_a_private_key_is_not_printed(signer: key.FileSigner) -> None:
+def test_a_private_key_is_not_printed(signer: FileSigner) -> None:
     assert "spki" not in repr(signer)
     assert "PRIVATE" not in repr(signer)
     assert "_handle" not in repr(signer)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from airlift.errors import KeyUnavailableError, SignatureError, UsageError
-from airlift.trust.keys import key, token
-from airlift.trust.keys.key import generate
+from airlift.trust.keys import token
+from airlift.trust.keys.file import generate, write_key_pair
+from airlift.trust.keys.load import load_signer
+from airlift.trust.keys.public import MAX_SIGNATURE_BYTES
 
 MODULES = [
     Path("/usr/lib/softhsm/libsofthsm2.so"),
@@ -84,13 +86,13 @@ def ask(_source: str) -> bytes:
 
 
 def test_a_token_signs_like_a_file(hsm: Hsm) -> None:
-    signer = key.load_signer(hsm.uri(), ask)
+    signer = load_signer(hsm.uri(), ask)
     assert signer.public.scheme == "ecdsa-p384"
     signature = signer.sign(b"message")
     signer.public.verify(signature, b"message")
     with pytest.raises(SignatureError):
         signer.public.verify(signature, b"massage")
-    assert len(signature) <= key.MAX_SIGNATURE_BYTES["ecdsa-p384"]
+    assert len(signature) <= MAX_SIGNATURE_BYTES["ecdsa-p384"]
     assert PIN not in repr(signer)
 
 
@@ -177,10 +179,10 @@ def test_a_token_needs_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkcs11", None)
     with pytest.raises(KeyUnavailableError, match="python-pkcs11") as caught:
-        key.load_signer("pkcs11:object=a?module-path=/m.so", ask)
+        load_signer("pkcs11:object=a?module-path=/m.so", ask)
     assert "hsm" in caught.value.hint
 
 
 def test_files_still_load(tmp_path: Path) -> None:
-    private, _ = key.write_key_pair(generate(), tmp_path, "a", None)
-    key.load_signer(str(private)).sign(b"x")
+    private, _ = write_key_pair(generate(), tmp_path, "a", None)
+    load_signer(str(private)).sign(b"x")

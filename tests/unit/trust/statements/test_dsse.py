@@ -32,15 +32,15 @@ def test_the_encoding_is_that_of_the_protocol() -> None:
 @pytest.mark.parametrize("scheme", ["ecdsa-p384", "ml-dsa-87"])
 def test_signed_and_read_back(scheme: str) -> None:
     signer = keys.signer("three", scheme)
-    envelope = dsse.add(dsse.sign(TYPE, b"payload", signer), ONE)
+    envelope = dsse.add_signature(dsse.sign(TYPE, b"payload", signer), ONE)
     assert dsse.parse(dsse.format(envelope)) == envelope
     assert set(dsse.signed_by(envelope, [ONE.public, TWO.public, signer.public])) == {
         signer.public,
         ONE.public,
     }
-    dsse.verify(envelope, signer.public)
+    dsse.require_signature(envelope, signer.public)
     with pytest.raises(SignatureError):
-        dsse.verify(envelope, TWO.public)
+        dsse.require_signature(envelope, TWO.public)
 
 
 def test_the_key_id_is_a_hint() -> None:
@@ -59,16 +59,16 @@ def test_no_key_id_is_no_hint(hint: dict[str, Any]) -> None:
     (line,) = json.loads(dsse.format(SIGNED))["signatures"]
     found = dsse.parse(document(signatures=[{"sig": line["sig"], **hint}]))
     assert found.signatures[0].keyid == ""
-    dsse.verify(found, ONE.public)
+    dsse.require_signature(found, ONE.public)
     with pytest.raises(SignatureError):
-        dsse.verify(found, TWO.public)
+        dsse.require_signature(found, TWO.public)
 
 
 @pytest.mark.parametrize("change", [{"payload_type": "text/plain"}, {"payload": b'{"a":2}'}])
 def test_type_and_payload_are_signed(change: dict[str, Any]) -> None:
     fields = {"payload_type": TYPE, "payload": SIGNED.payload, "signatures": SIGNED.signatures, **change}
     with pytest.raises(SignatureError):
-        dsse.verify(Envelope(**fields), ONE.public)
+        dsse.require_signature(Envelope(**fields), ONE.public)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_flipped_byte_is_found(place: int, flip: int) -> None:
     data[place] ^= flip
     try:
         found = dsse.parse(bytes(data))
-        dsse.verify(found, ONE.public)
+        dsse.require_signature(found, ONE.public)
     except AirliftError:
         return
     assert (found.payload_type, found.payload) == (TYPE, SIGNED.payload)  # only the hint may differ

@@ -3,7 +3,7 @@
 import pytest
 
 from airlift.errors import InventoryError
-from airlift.trust.tuf import carried
+from airlift.trust.tuf import metadata_folder
 
 REST = ("timestamp.json", "4.snapshot.json", "3.targets.json", "4.bundler.json")
 
@@ -30,5 +30,5 @@ def test_metadata_that_nothing_needs_or_that_lacks(
     names: tuple[str, ...], message: str, found: str | None
 ) -> None:
     with pytest.raises(InventoryError, match=message) as caught:
-        carried.check(names, None)
+        metadata_folder.check_complete(names, None)
     assert found is None or found in str(caught.value.found)

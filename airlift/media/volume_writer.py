@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import layout, volume
+from airlift.bundle import media_sizes, volume
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.layout import Medium
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import ExistsError, VolumeTooSmallError
 
@@ -26,7 +26,7 @@ class VolumeInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class StagedChunk:
     """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS."""
 
     digest: FileDigest
@@ -34,26 +34,28 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class SmallFiles:
     """What every volume carries beside its chunks, by file name."""
 
     metadata: Mapping[str, bytes]
     manifests: Mapping[str, bytes]
 
 
-def cut(
+def share_out_chunks(
     bundle: Bundle, medium: Medium, metadata_sizes: Mapping[str, int], manifests: Mapping[str, bytes]
 ) -> list[frozenset[str]]:
-    """Return the SHA-512 of the chunks of each volume, before anything is signed.
+    """Return which chunks (SHA-512) go on which volume, before anything is signed.
 
     Raises:
         VolumeTooSmallError: they do not fit.
     """
-    shares = layout.cut(bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests))
+    shares = media_sizes.cut_into_volumes(
+        bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests)
+    )
     return [frozenset(item.sha512 for item in share) for share in shares]
 
 
-def check_free(bundle: Bundle, volumes: int, output: Path) -> None:
+def check_no_volume(bundle: Bundle, volumes: int, output: Path) -> None:
     """Check that no volume of this bundle stands in ``output``.
 
     Raises:
@@ -66,7 +68,11 @@ def check_free(bundle: Bundle, volumes: int, output: Path) -> None:
 
 
 def write_volumes(
-    bundle: Bundle, shares: Sequence[frozenset[str]], carried: Carried, chunks: Sequence[Chunk], staging: Path
+    bundle: Bundle,
+    shares: Sequence[frozenset[str]],
+    small: SmallFiles,
+    chunks: Sequence[StagedChunk],
+    staging: Path,
 ) -> list[Path]:
     """Write the volumes into ``staging``, whose ``chunks`` folder gives up its files to them; return their folders.
 
@@ -77,7 +83,7 @@ def write_volumes(
     for number, share in enumerate(shares, 1):
         mine = [by_digest[item.sha512] for item in bundle.chunks if item.sha512 in share]
         folder = files.make_folder(staging / volume.folder_name(bundle, number, len(shares)))
-        sums = _write_small(folder, carried, volume.render_label(bundle, number, len(shares)))
+        sums = _write_small(folder, small, volume.render_label(bundle, number, len(shares)))
         files.make_folder(folder / CHUNKS)
         for item in mine:
             name = volume.chunk_name(item.digest.sha512)
@@ -98,8 +104,8 @@ def check_sizes(folders: Sequence[Path], medium: Medium) -> None:
         VolumeTooSmallError: one would.
     """
     for folder in folders if medium.volume_bytes is not None else ():
-        taken = layout.RESERVE + layout.FOLDER_SECTORS * medium.unit
-        taken += sum(layout.occupied(path.stat().st_size, medium.unit) for path in _all_files(folder))
+        taken = media_sizes.RESERVE + media_sizes.FOLDER_SECTORS * medium.unit
+        taken += sum(media_sizes.occupied(path.stat().st_size, medium.unit) for path in _all_files(folder))
         if medium.volume_bytes is not None and taken > medium.volume_bytes:
             raise VolumeTooSmallError(
                 f"volume {folder.name} is too large",
@@ -108,7 +114,7 @@ def check_sizes(folders: Sequence[Path], medium: Medium) -> None:
             )
 
 
-def place(folders: Sequence[Path], output: Path) -> tuple[VolumeInfo, ...]:
+def move_into_place(folders: Sequence[Path], output: Path) -> tuple[VolumeInfo, ...]:
     """Rename the volumes to their places; if that fails half-way, take all of them away again."""
     placed: list[Path] = []
     try:
@@ -140,18 +146,18 @@ def _fixed_sizes(bundle: Bundle, metadata: Mapping[str, int], manifests: Mapping
     return [*small, *metadata.values(), *map(len, manifests.values())]
 
 
-def _write_small(folder: Path, carried: Carried, label: bytes) -> dict[str, str]:
+def _write_small(folder: Path, small: SmallFiles, label: bytes) -> dict[str, str]:
     """Write all small files but SHA256SUMS and volume.json; return their SHA-256 (hex) by path."""
     named = {LABEL: label}
-    named |= {f"{METADATA}/{name}": data for name, data in carried.metadata.items()}
-    named |= {f"{MANIFESTS}/{name}": data for name, data in carried.manifests.items()}
+    named |= {f"{METADATA}/{name}": data for name, data in small.metadata.items()}
+    named |= {f"{MANIFESTS}/{name}": data for name, data in small.manifests.items()}
     for path, data in named.items():
         files.make_folder((folder / path).parent)
         files.write_durable(folder / path, data)
     return {path: hashlib.sha256(data).hexdigest() for path, data in named.items()}
 
 
-def _index(bundle: Bundle, number: int, total: int, mine: Sequence[Chunk], sums: str) -> Index:
+def _index(bundle: Bundle, number: int, total: int, mine: Sequence[StagedChunk], sums: str) -> Index:
     return Index(
         bundle=bundle.id,
         manifest=bundle.digest,

@@ -1,8 +1,8 @@
 import pytest
 
 from airlift import codec
-from airlift.codec.parts import parts
-from airlift.codec.registry import CODECS
+from airlift.codec.decoding import CODECS
+from airlift.codec.payload_sizes import part_sizes
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank
 from tests.support.merges import merge
@@ -14,7 +14,7 @@ MERGE = merge(400, 320)
 def coded(sources: list[bytes], target: bytes, hint: Hint = None) -> tuple[str, dict[str, int], int]:
     """Return the codec's name, the parts, and their sum, which is the payload's length."""
     made = codec.encode(target, sources, Element.BF16, [(320, 400 * 320)], hint=hint)
-    found = parts(made.codec, made.payload)
+    found = part_sizes(made.codec, made.payload)
     assert sum(found.values()) == len(made.payload)
     return CODECS[made.codec].name, found, len(made.payload)
 
@@ -46,7 +46,7 @@ def test_of_numbers_in_too_wide_a_type() -> None:
         b"".join(b"\0\0" + data[n : n + 2] for n in range(0, 8000, 2)) for data in (MERGE.base, MERGE.target)
     )
     made = codec.encode(new, [old], Element.F32)
-    found = parts(made.codec, made.payload)
+    found = part_sizes(made.codec, made.payload)
     assert (codec.names()[made.codec], found["header"]) == ("narrow", 4)
     assert sum(found.values()) == len(made.payload)
 
@@ -62,4 +62,4 @@ def test_of_numbers_in_too_wide_a_type() -> None:
 def test_of_others(sources: list[bytes], target: bytes, expected: set[str]) -> None:
     """Their payload is one part; an equal block has none."""
     made = codec.encode(target, sources, Element.BYTES)
-    assert set(parts(made.codec, made.payload)) == expected
+    assert set(part_sizes(made.codec, made.payload)) == expected

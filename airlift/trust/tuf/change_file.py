@@ -13,11 +13,11 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import MalformedError, UsageError
-from airlift.trust.keys.key import Signer
-from airlift.trust.tuf import change, metadata, repository, roles
+from airlift.trust.keys.public import Signer
+from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
-from airlift.trust.tuf.metadata_store import Store
-from airlift.trust.tuf.repository import SigningStatus
+from airlift.trust.tuf.metadata_store import MetadataStore
+from airlift.trust.tuf.publication import SigningStatus
 from airlift.trust.tuf.roles import Document, RoleKeys
 
 MAX_BYTES = 128 << 20
@@ -43,14 +43,14 @@ class Change:
         return [roles.of(root, ROOT) for root in (self.published, self.pending) if root is not None]
 
 
-def export_change(store: Store, role: str, documents: Mapping[str, bytes]) -> bytes:
+def export_change(store: MetadataStore, role: str, documents: Mapping[str, bytes]) -> bytes:
     """Return the pending change of root or targets as a file; ``documents`` are those behind its changed targets.
 
     Raises:
         DigestError: a document is missing or differs.
         UsageError: no change of the role is pending.
     """
-    repository.settle(store)
+    publication.settle(store)
     pending = store.pending(role)
     if pending is None:
         raise UsageError(f"no change of {role} metadata is pending", hint="see `airlift low status`")
@@ -59,7 +59,7 @@ def export_change(store: Store, role: str, documents: Mapping[str, bytes]) -> by
         name: documents[name] for name in change.changed_targets(published, pending) if name in documents
     }
     change.recheck(published, pending, wanted)
-    return _format(Change(role, pending, published, tuple(repository.authorities(store)), wanted))
+    return _format(Change(role, pending, published, tuple(publication.authorities(store)), wanted))
 
 
 def change_differences(data: bytes) -> list[str]:
@@ -82,14 +82,14 @@ def sign_change(data: bytes, signers: Sequence[Signer]) -> bytes:
     """
     parsed = parse(data)
     change.recheck(parsed.published, parsed.pending, parsed.documents)
-    repository.check_members(parsed.quorums(), signers)
+    publication.check_members(parsed.quorums(), signers)
     pending = parsed.pending
     for signer in signers:
         pending = roles.sign(pending, signer)
     return _format(Change(parsed.role, pending, parsed.published, parsed.roots, parsed.documents))
 
 
-def merge_change(store: Store, data: bytes) -> SigningStatus:
+def merge_change(store: MetadataStore, data: bytes) -> SigningStatus:
     """Take the signatures of an exported change into the depot; it is published when its thresholds are met.
 
     Raises:
@@ -98,7 +98,7 @@ def merge_change(store: Store, data: bytes) -> SigningStatus:
         MalformedError: it is no acceptable change file.
     """
     parsed = parse(data)
-    return repository.merge(store, parsed.role, parsed.pending)
+    return publication.merge(store, parsed.role, parsed.pending)
 
 
 def parse(data: bytes) -> Change:

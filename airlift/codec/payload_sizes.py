@@ -1,21 +1,21 @@
-"""What a payload consists of, for people who ask what takes its bytes. For the low side only: nothing is decoded."""
+"""How many bytes each part of a payload takes, for ``low costs``. For the low side only: nothing is decoded."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from airlift.codec.block import Buffer, view
+from airlift.codec.decoding import names
 from airlift.codec.predict import adapter, factors, lowrank, narrow
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
-from airlift.codec.registry import names
 from airlift.codec.ulp import payload
 from airlift.codec.ulp.ulp import ULP
 
-Parts = dict[str, int]
+PartSizes = dict[str, int]
 
 
-def parts(codec: int, data: Buffer) -> Parts:
+def part_sizes(codec: int, data: Buffer) -> PartSizes:
     """Return the bytes of each part of a payload that was just encoded; they sum to its length.
 
     Of ``ulp``: ``words`` (rANS states and words), ``raw bits``, ``scales`` (groups and their scales) and
@@ -28,26 +28,26 @@ def parts(codec: int, data: Buffer) -> Parts:
     return {names()[codec]: len(data)} if len(data) else {}
 
 
-def _ulp(data: memoryview) -> Parts:
+def _ulp(data: memoryview) -> PartSizes:
     _, _, lanes, _, _, _, _, runs, scales, words, bits = payload.HEADER.unpack_from(data)
     coded, scaled = (4 << lanes) + 2 * words, payload.RUN.size * runs + scales
     return {"words": coded, "raw bits": bits, "scales": scaled, "tables": len(data) - coded - scaled - bits}
 
 
-def _lowrank(data: memoryview) -> Parts:
+def _lowrank(data: memoryview) -> PartSizes:
     _, rank, body = factors.HEADER.unpack_from(data, lowrank.HEADER.size)
     end = lowrank.HEADER.size + factors.HEADER.size + rank + body
-    return {"factors": end} | parts(data[0], data[end:])
+    return {"factors": end} | part_sizes(data[0], data[end:])
 
 
-def _adapter(data: memoryview) -> Parts:
-    return {"factors": adapter.HEADER.size} | parts(data[0], data[adapter.HEADER.size :])
+def _adapter(data: memoryview) -> PartSizes:
+    return {"factors": adapter.HEADER.size} | part_sizes(data[0], data[adapter.HEADER.size :])
 
 
-def _narrow(data: memoryview) -> Parts:
-    return {"header": narrow.HEADER.size} | parts(data[1], data[narrow.HEADER.size :])
+def _narrow(data: memoryview) -> PartSizes:
+    return {"header": narrow.HEADER.size} | part_sizes(data[1], data[narrow.HEADER.size :])
 
 
-_PARTS: Mapping[int, Callable[[memoryview], Parts]] = MappingProxyType(
+_PARTS: Mapping[int, Callable[[memoryview], PartSizes]] = MappingProxyType(
     {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter, NARROW.id: _narrow}
 )

@@ -28,7 +28,7 @@ from airlift.high.importing.plan import plan
 from airlift.high.importing.prove import prove
 from airlift.high.importing.run import import_
 from airlift.high.verification.inspect import inspect
-from airlift.media import inventory, reader
+from airlift.media import inventory, volume_reader
 from tests.support import enclaves
 from tests.support.depots import NOW
 from tests.support.enclaves import (
@@ -181,7 +181,7 @@ def test_volumes_that_differ_in_what_they_share(tmp_path: Path) -> None:
 
 def test_shared_documents_are_held_once() -> None:
     """Broke: 99 volumes with a manifest of 64 MiB each were all held in memory."""
-    one, two, _ = reader.read_volumes(world().bundles["full"])
+    one, two, _ = volume_reader.read_volumes(world().bundles["full"])
     assert all(two.small[path] is data for path, data in one.small.items() if path.startswith("m"))
     assert two.small[volume.LABEL] != one.small[volume.LABEL]
 
@@ -214,7 +214,7 @@ def test_links_to_volumes_are_not_followed(tmp_path: Path) -> None:
 
 def test_sizes_are_bounded_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data: broke, a medium with a thousand manifests of 64 MiB was read into memory."""
-    monkeypatch.setattr(reader, "MAX_SMALL_BYTES", 50_000)
+    monkeypatch.setattr(volume_reader, "MAX_SMALL_BYTES", 50_000)
     error = attempt(enclave("fresh", tmp_path), world().bundles["full"], InventoryError, 3)
     assert "50000" in str(error.expected)
 
@@ -233,7 +233,7 @@ def test_files_that_are_too_long(tmp_path: Path, path: str, size: int) -> None:
 
 def test_too_many_files_or_volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("fresh", tmp_path)
-    monkeypatch.setattr(reader, "MAX_VOLUMES_GIVEN", 2)
+    monkeypatch.setattr(volume_reader, "MAX_VOLUMES_GIVEN", 2)
     attempt(place, world().bundles["full"], UncheckedError, 7)
     monkeypatch.undo()
     monkeypatch.setattr(inventory, "MAX_METADATA_FILES", 4)

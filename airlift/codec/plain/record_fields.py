@@ -1,4 +1,7 @@
-"""The fields of records apart: of each field its bytes in all elements, one after the other (SPEC C7, U1)."""
+"""Records (blocks of quantised numbers) as planes, one for each field, and back (SPEC C7, U1).
+
+The plane of a field is its bytes in all elements, one after the other.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +11,7 @@ from airlift.tensors.element import Element
 Bytes = NDArray[np.uint8]
 
 
-def split(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
+def split_fields(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
     """Return a plane for each field of whole elements."""
     elements, start, planes = data.reshape(-1, sum(fields)), 0, []
     for width in fields:
@@ -17,14 +20,14 @@ def split(data: Bytes, fields: tuple[int, ...]) -> list[Bytes]:
     return planes
 
 
-def apart(data: memoryview, element: Element) -> memoryview:
+def to_planes(data: memoryview, element: Element) -> memoryview:
     """Return the planes of whole records, one after the other; other elements as they are."""
     if not element.record:
         return data
-    return np.concatenate(split(np.frombuffer(data, np.uint8), element.fields)).data
+    return np.concatenate(split_fields(np.frombuffer(data, np.uint8), element.fields)).data
 
 
-def together(data: memoryview, element: Element) -> memoryview:
+def from_planes(data: memoryview, element: Element) -> memoryview:
     """Return the records whose planes these are; other elements as they are."""
     if not element.record:
         return data

@@ -1,4 +1,4 @@
-"""The low side's authorities: collect signatures over pending changes, and publish them (SPEC 4.3).
+"""Collect signatures over pending changes, and publish those that have enough (SPEC 4.3). Low side.
 
 A change is published by whichever signature meets its thresholds, if the result fits together: targets signed by the
 release authority that root names, one set of bundler keys in both. Changes that need each other (a new bundler key, a
@@ -16,10 +16,11 @@ from airlift.errors import (
     SignatureError,
     UsageError,
 )
-from airlift.trust.keys.key import Signer
+from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, metadata, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
-from airlift.trust.tuf.metadata_store import Store, encode, file_name
+from airlift.trust.tuf.metadata_folder import file_name
+from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import Document, RoleKeys
 
 
@@ -43,7 +44,7 @@ class SigningStatus:
 
 
 def sign(
-    store: Store,
+    store: MetadataStore,
     role: str,
     signers: Sequence[Signer],
     now: datetime,
@@ -79,7 +80,7 @@ def sign(
     return _status(store, role, pending)
 
 
-def merge(store: Store, role: str, other: Document) -> SigningStatus:
+def merge(store: MetadataStore, role: str, other: Document) -> SigningStatus:
     """Add the signatures of ``other``, a copy of the pending change that was signed elsewhere; all must be good.
 
     Raises:
@@ -105,13 +106,13 @@ def merge(store: Store, role: str, other: Document) -> SigningStatus:
     return _status(store, role, merged)
 
 
-def status(store: Store, role: str) -> SigningStatus | None:
+def status(store: MetadataStore, role: str) -> SigningStatus | None:
     """Return how far the pending change of root or targets has come, or None if there is none."""
     pending = store.pending(role)
     return None if pending is None else _status(store, role, pending)
 
 
-def differences(store: Store, role: str) -> list[str]:
+def differences(store: MetadataStore, role: str) -> list[str]:
     """Return what the pending change of root or targets does, one line each.
 
     Raises:
@@ -120,7 +121,7 @@ def differences(store: Store, role: str) -> list[str]:
     return change.differences(role, store.newest(role), _pending(store, role))
 
 
-def settle(store: Store) -> tuple[str, ...]:
+def settle(store: MetadataStore) -> tuple[str, ...]:
     """Publish pending changes that are fully signed and fit; return their roles.
 
     Also finishes what an interrupted command began, so every command that changes the depot's metadata calls it.
@@ -151,7 +152,7 @@ def check_members(quorums: Sequence[RoleKeys], signers: Sequence[Signer]) -> Non
             )
 
 
-def authorities(store: Store) -> list[Document]:
+def authorities(store: MetadataStore) -> list[Document]:
     """Return the roots that say who may sign: the published one and the pending one, where there are any."""
     return [root for root in (store.newest(ROOT), store.pending(ROOT)) if root is not None]
 
@@ -159,7 +160,7 @@ def authorities(store: Store) -> list[Document]:
 # -- publishing ----------------------------------------------------------------------------------------------------
 
 
-def _pending(store: Store, role: str) -> Document:
+def _pending(store: MetadataStore, role: str) -> Document:
     settle(store)
     pending = store.pending(role)
     if pending is None:
@@ -167,7 +168,7 @@ def _pending(store: Store, role: str) -> Document:
     return pending
 
 
-def _done(store: Store, role: str, key_ids: set[str]) -> SigningStatus | None:
+def _done(store: MetadataStore, role: str, key_ids: set[str]) -> SigningStatus | None:
     """Return the status of the newest published metadata if nothing is pending and all of ``key_ids`` signed it."""
     published = store.newest(role)
     if store.pending(role) is not None or published is None or not key_ids:
@@ -176,7 +177,7 @@ def _done(store: Store, role: str, key_ids: set[str]) -> SigningStatus | None:
     return _status(store, role, published) if key_ids <= signed else None
 
 
-def _without_published(store: Store) -> dict[str, Document]:
+def _without_published(store: MetadataStore) -> dict[str, Document]:
     """Return the pending changes by role after removing those that an interrupted command has published."""
     found = {}
     for role in (ROOT, TARGETS):
@@ -190,7 +191,7 @@ def _without_published(store: Store) -> dict[str, Document]:
     return found
 
 
-def _publishable(store: Store, chosen: Mapping[str, Document]) -> bool:
+def _publishable(store: MetadataStore, chosen: Mapping[str, Document]) -> bool:
     """Tell whether the depot's metadata fits together once ``chosen`` is published."""
     previous, published = store.newest(ROOT), store.newest(TARGETS)
     root, authority = chosen.get(ROOT, previous), chosen.get(TARGETS, published)
@@ -206,7 +207,7 @@ def _publishable(store: Store, chosen: Mapping[str, Document]) -> bool:
     return not any(quorum.missing(document) for quorum, document in quorums)
 
 
-def _quorums(store: Store, role: str, pending: Document) -> list[RoleKeys]:
+def _quorums(store: MetadataStore, role: str, pending: Document) -> list[RoleKeys]:
     """Return the groups of members whose signatures a change of ``role`` may need."""
     if role == ROOT:
         previous = store.newest(ROOT)
@@ -214,7 +215,7 @@ def _quorums(store: Store, role: str, pending: Document) -> list[RoleKeys]:
     return [roles.of(root, TARGETS) for root in authorities(store)]
 
 
-def _status(store: Store, role: str, document: Document) -> SigningStatus:
+def _status(store: MetadataStore, role: str, document: Document) -> SigningStatus:
     published = store.newest(role)
     done = published is not None and metadata.version_of(published) >= metadata.version_of(document)
     quorums = _quorums(store, role, document)

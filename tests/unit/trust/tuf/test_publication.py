@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,13 @@ from airlift.errors import (
     UnpublishedError,
     UsageError,
 )
-from airlift.trust.keys.key import FileSigner, generate
-from airlift.trust.tuf import bundling, change, exchange, metadata, proposal, repository, targets
-from airlift.trust.tuf.metadata_store import Store
+from airlift.trust.keys.file import FileSigner, generate
+from airlift.trust.keys.public import Signer
+from airlift.trust.tuf import bundling, change, change_file, metadata, proposal, publication, targets
+from airlift.trust.tuf.metadata_store import MetadataStore
 from airlift.trust.tuf.roles import Member, RoleKeys
 from airlift.trust.tuf.targets import Target
-from airlift.trust.tuf.trusted import TrustedMetadata
+from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 from tests.support.trust_simulator import NOW, Enclave, Simulator, signer
 
 REVOCATIONS = b'{"revoked":[]}'
@@ -61,8 +62,10 @@ ROOT_KEYS = quorum("root-1", "root-2", "root-3")
 RELEASE_KEYS = quorum("release-1", "release-2", "release-3")
 
 
-def create(folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int] | None = None) -> Store:
-    store = Store(folder / "depot")
+def create(
+    folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int] | None = None
+) -> MetadataStore:
+    store = MetadataStore(folder / "depot")
     proposal.create(
         store,
         root=ROOT_KEYS,
@@ -76,42 +79,42 @@ def create(folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Store:
+def fresh(tmp_path: Path) -> MetadataStore:
     return create(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def first(tmp_path_factory: pytest.TempPathFactory) -> MetadataStore:
     store = create(tmp_path_factory.mktemp("first"))
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
     return store
 
 
 @pytest.fixture
-def depot(first: Store, tmp_path: Path) -> Store:
-    return Store(shutil.copytree(first.folder, tmp_path / "depot"))
+def depot(first: MetadataStore, tmp_path: Path) -> MetadataStore:
+    return MetadataStore(shutil.copytree(first.folder, tmp_path / "depot"))
 
 
-def published_release(store: Store, target: Target | None = None) -> None:
+def published_release(store: MetadataStore, target: Target | None = None) -> None:
     proposal.propose_target(store, target or release(), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
 
 
-def enclave_of(store: Store, folder: Path) -> Enclave:
+def enclave_of(store: MetadataStore, folder: Path) -> Enclave:
     return Enclave(store.raw("root", 1), folder)
 
 
-def refresh(enclave: Enclave, store: Store) -> TrustedMetadata:
+def refresh(enclave: Enclave, store: MetadataStore) -> TrustedMetadata:
     return enclave.refresh(Simulator(files=dict(bundling.volume_files(store))))
 
 
 # -- from nothing to a published release ---------------------------------------------------------------------------
 
 
-def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
+def test_a_depot_starts_with_two_pending_changes(fresh: MetadataStore) -> None:
     assert fresh.newest("root") is None
-    root, authority = repository.status(fresh, "root"), repository.status(fresh, "targets")
+    root, authority = publication.status(fresh, "root"), publication.status(fresh, "targets")
     assert root is not None
     assert authority is not None
     assert (root.version, root.signatures, root.threshold, root.missing) == (1, 0, 2, 2)
@@ -130,27 +133,27 @@ def test_a_depot_starts_with_two_pending_changes(fresh: Store) -> None:
         )
 
 
-def test_signatures_come_one_by_one(fresh: Store) -> None:
-    one = repository.sign(fresh, "root", signers("root-3"), NOW)
+def test_signatures_come_one_by_one(fresh: MetadataStore) -> None:
+    one = publication.sign(fresh, "root", signers("root-3"), NOW)
     assert (one.signatures, one.missing, one.published, one.waits_for) == (1, 1, False, None)
-    again = repository.sign(fresh, "root", signers("root-3"), NOW)
+    again = publication.sign(fresh, "root", signers("root-3"), NOW)
     assert again.signatures == 1
-    two = repository.sign(fresh, "root", signers("root-1"), NOW)
+    two = publication.sign(fresh, "root", signers("root-1"), NOW)
     assert (two.signatures, two.missing, two.published) == (2, 0, True)
     assert two.key_ids == tuple(sorted(key.public.key_id for key in signers("root-1", "root-3")))
-    assert repository.status(fresh, "root") is None
+    assert publication.status(fresh, "root") is None
 
 
-def test_targets_wait_for_the_first_root(fresh: Store) -> None:
-    waiting = repository.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
+def test_targets_wait_for_the_first_root(fresh: MetadataStore) -> None:
+    waiting = publication.sign(fresh, "targets", signers("release-1", "release-2"), NOW)
     assert (waiting.missing, waiting.published, waiting.waits_for) == (0, False, "root")
     assert fresh.newest("targets") is None
-    repository.sign(fresh, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(fresh, "root", signers("root-1", "root-2"), NOW)
     assert fresh.newest("targets") is not None
-    assert repository.status(fresh, "targets") is None
+    assert publication.status(fresh, "targets") is None
 
 
-def test_what_is_published_is_what_tuf_accepts(depot: Store) -> None:
+def test_what_is_published_is_what_tuf_accepts(depot: MetadataStore) -> None:
     root = Metadata[Root].from_bytes(depot.raw("root", 1))
     authority = Metadata[Targets].from_bytes(depot.raw("targets", 1))
     root.signed.verify_delegate("root", root.signed_bytes, root.signatures)
@@ -163,9 +166,9 @@ def test_expiry_is_set_per_role(tmp_path: Path) -> None:
     store = create(
         tmp_path, expires={"release": 10, "bundler": 20, "root": 30, "snapshot": 40, "timestamp": 50}
     )
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
-    bundling.renew(store, signer("bundler"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    renew(store, signer("bundler"), NOW)
     committed = store.committed()
     assert committed is not None
     days = {role: (metadata.expiry_of(document) - NOW).days for role, document in committed.items()}
@@ -198,16 +201,16 @@ def test_members_that_make_no_sense(tmp_path: Path) -> None:
 # -- pending changes -----------------------------------------------------------------------------------------------
 
 
-def test_one_pending_change_per_role(depot: Store) -> None:
+def test_one_pending_change_per_role(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
-    repository.sign(depot, "targets", signers("release-1"), NOW)
+    publication.sign(depot, "targets", signers("release-1"), NOW)
     with pytest.raises(PendingError):
         proposal.propose_target(depot, release(b"other", "c"), NOW)
     proposal.propose_target(depot, release(b"other", "c"), NOW, replace=True)
-    status = repository.status(depot, "targets")
+    status = publication.status(depot, "targets")
     assert status is not None
     assert (status.version, status.signatures) == (2, 0)
-    published = repository.sign(depot, "targets", signers("release-1", "release-2"), NOW)
+    published = publication.sign(depot, "targets", signers("release-1", "release-2"), NOW)
     assert published.published
     assert set(targets.listed(depot.published("targets"), "targets")) == {
         "revocations",
@@ -215,7 +218,7 @@ def test_one_pending_change_per_role(depot: Store) -> None:
     }
 
 
-def test_the_first_change_is_extended_when_replaced(fresh: Store) -> None:
+def test_the_first_change_is_extended_when_replaced(fresh: MetadataStore) -> None:
     with pytest.raises(PendingError):
         proposal.propose_target(fresh, release(), NOW)
     document = proposal.propose_target(fresh, release(), NOW, replace=True)
@@ -223,7 +226,7 @@ def test_the_first_change_is_extended_when_replaced(fresh: Store) -> None:
     assert set(document["signed"]["targets"]) == {"revocations", release().name}
 
 
-def test_a_release_is_immutable_and_revocations_are_not(depot: Store) -> None:
+def test_a_release_is_immutable_and_revocations_are_not(depot: MetadataStore) -> None:
     published_release(depot)
     with pytest.raises(ExistsError):
         proposal.propose_target(depot, release(b"other"), NOW)
@@ -233,51 +236,51 @@ def test_a_release_is_immutable_and_revocations_are_not(depot: Store) -> None:
         proposal.propose_target(depot, bundle(), NOW)
 
 
-def test_only_members_sign(depot: Store) -> None:
+def test_only_members_sign(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(KeyUnavailableError, match="no member"):
-        repository.sign(depot, "targets", signers("release-1", "root-1"), NOW)
-    status = repository.status(depot, "targets")
+        publication.sign(depot, "targets", signers("release-1", "root-1"), NOW)
+    status = publication.status(depot, "targets")
     assert status is not None
     assert status.signatures == 0
     with pytest.raises(UsageError, match="no change"):
-        repository.sign(depot, "root", signers("root-3"), NOW)
+        publication.sign(depot, "root", signers("root-3"), NOW)
     with pytest.raises(UsageError, match="no change"):
-        repository.sign(depot, "root", [], NOW)
+        publication.sign(depot, "root", [], NOW)
     with pytest.raises(UsageError, match="no change"):
-        repository.differences(depot, "root")
+        publication.differences(depot, "root")
 
 
-def test_documents_are_rechecked_before_signing(depot: Store) -> None:
+def test_documents_are_rechecked_before_signing(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(DigestError, match="missing"):
-        repository.sign(depot, "targets", signers("release-1"), NOW, {})
+        publication.sign(depot, "targets", signers("release-1"), NOW, {})
     with pytest.raises(DigestError):
-        repository.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST + b" "})
-    repository.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST})
+        publication.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST + b" "})
+    publication.sign(depot, "targets", signers("release-1"), NOW, {release().name: MANIFEST})
 
 
-def test_a_change_that_expired_while_pending(depot: Store) -> None:
+def test_a_change_that_expired_while_pending(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(ExpiredError):
-        repository.sign(depot, "targets", signers("release-1"), NOW + timedelta(days=181))
+        publication.sign(depot, "targets", signers("release-1"), NOW + timedelta(days=181))
 
 
-def test_signers_see_what_changes(depot: Store) -> None:
+def test_signers_see_what_changes(depot: MetadataStore) -> None:
     first = change.differences("root", None, depot.published("root"))
     assert "root metadata version: none -> 1" in first
     assert f"root key added: root-1 (ml-dsa-87, fingerprint {signer('root-1').public.fingerprint})" in first
     assert "release threshold: none -> 2 of 3" in first
     assert "root metadata is valid for: none -> 730 days" in first
     proposal.propose_target(depot, release(), NOW + timedelta(days=1))
-    lines = repository.differences(depot, "targets")
+    lines = publication.differences(depot, "targets")
     assert lines[0] == "release metadata version: 1 -> 2"
     assert lines[1] == "expires: 2027-05-20T12:00:00Z -> 2027-05-21T12:00:00Z"
     assert lines[2].startswith(f"target added: {release().name} (23 bytes, SHA-512 {release().sha512})")
     proposal.propose_rotation(
         depot, "root", add=[member("root-4")], remove=[signer("root-1").public.key_id], threshold=3, now=NOW
     )
-    lines = repository.differences(depot, "root")
+    lines = publication.differences(depot, "root")
     assert any(line.startswith("root key removed: root-1") for line in lines)
     assert any(line.startswith("root key added: root-4") for line in lines)
     assert "root threshold: 2 of 3 -> 3 of 3" in lines
@@ -288,7 +291,7 @@ def test_signers_see_what_changes(depot: Store) -> None:
     assert any(line.startswith("target changed: revocations") for line in lines)
 
 
-def test_a_pending_change_never_blocks_bundling(depot: Store, tmp_path: Path) -> None:
+def test_a_pending_change_never_blocks_bundling(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     published_release(depot)
     proposal.propose_target(depot, release(b"other", "c"), NOW)
@@ -305,13 +308,18 @@ def key_id(name: str) -> str:
     return signer(name).public.key_id
 
 
-def rotate(store: Store, role: str, add: str, remove: str) -> tuple[str, ...]:
+def renew(store: MetadataStore, by: Signer, now: datetime) -> None:
+    """Sign fresh metadata that lists the same bundles."""
+    bundling.list_bundles(store, bundling.outstanding(store), by, now)
+
+
+def rotate(store: MetadataStore, role: str, add: str, remove: str) -> tuple[str, ...]:
     return proposal.propose_rotation(
         store, role, add=[member(add)], remove=[key_id(remove)], threshold=None, now=NOW
     )
 
 
-def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path) -> None:
+def test_a_root_rotation_needs_old_and_new_members(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     proposal.propose_rotation(
         depot,
@@ -321,16 +329,16 @@ def test_a_root_rotation_needs_old_and_new_members(depot: Store, tmp_path: Path)
         threshold=None,
         now=NOW,
     )
-    status = repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
+    status = publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     assert (status.signatures, status.missing, status.published) == (2, 2, False)
-    status = repository.sign(depot, "root", signers("root-3"), NOW)
+    status = publication.sign(depot, "root", signers("root-3"), NOW)
     assert (status.signatures, status.missing) == (3, 1)
-    assert repository.sign(depot, "root", signers("extra"), NOW).published
-    bundling.renew(depot, signer("bundler"), NOW)
+    assert publication.sign(depot, "root", signers("extra"), NOW).published
+    renew(depot, signer("bundler"), NOW)
     assert refresh(enclave, depot).versions["root"] == 2
 
 
-def test_new_members_alone_cannot_take_over(depot: Store) -> None:
+def test_new_members_alone_cannot_take_over(depot: MetadataStore) -> None:
     """THREATS: arbitrary install (a root that its own new members would sign, and the old ones did not)."""
     proposal.propose_rotation(
         depot,
@@ -340,54 +348,54 @@ def test_new_members_alone_cannot_take_over(depot: Store) -> None:
         threshold=None,
         now=NOW,
     )
-    status = repository.sign(depot, "root", signers("root-3", "root-4", "extra"), NOW)
+    status = publication.sign(depot, "root", signers("root-3", "root-4", "extra"), NOW)
     assert (status.signatures, status.missing, status.published) == (3, 1, False)
 
 
-def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: Store) -> None:
+def test_a_release_rotation_that_leaves_enough_signatures_is_root_alone(depot: MetadataStore) -> None:
     assert rotate(depot, "release", "release-4", "release-3") == ("root",)
-    assert repository.sign(depot, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(depot, "root", signers("root-1", "root-2"), NOW).published
 
 
-def test_a_release_rotation_has_targets_signed_anew(depot: Store, tmp_path: Path) -> None:
+def test_a_release_rotation_has_targets_signed_anew(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     assert rotate(depot, "release", "release-4", "release-1") == ("root", "targets")
-    status = repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
+    status = publication.sign(depot, "root", signers("root-1", "root-2"), NOW)
     assert (status.missing, status.published, status.waits_for) == (0, False, "targets")
     with pytest.raises(KeyUnavailableError):
-        repository.sign(depot, "targets", signers("root-1"), NOW)
-    assert not repository.sign(depot, "targets", signers("release-4"), NOW).published
-    assert repository.sign(depot, "targets", signers("release-2"), NOW).published
-    assert repository.status(depot, "root") is None
-    bundling.renew(depot, signer("bundler"), NOW)
+        publication.sign(depot, "targets", signers("root-1"), NOW)
+    assert not publication.sign(depot, "targets", signers("release-4"), NOW).published
+    assert publication.sign(depot, "targets", signers("release-2"), NOW).published
+    assert publication.status(depot, "root") is None
+    renew(depot, signer("bundler"), NOW)
     assert refresh(enclave, depot).versions["targets"] == 2
 
 
-def test_a_bundler_rotation_is_published_whole(depot: Store, tmp_path: Path) -> None:
+def test_a_bundler_rotation_is_published_whole(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     refresh(enclave, depot)
     assert rotate(depot, "bundler", "bundler-2", "bundler") == ("root", "targets")
-    assert repository.sign(depot, "targets", signers("release-1", "release-2"), NOW).waits_for == "root"
-    bundling.renew(depot, signer("bundler"), NOW)  # the old key still works
-    assert repository.sign(depot, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(depot, "targets", signers("release-1", "release-2"), NOW).waits_for == "root"
+    renew(depot, signer("bundler"), NOW)  # the old key still works
+    assert publication.sign(depot, "root", signers("root-1", "root-2"), NOW).published
     assert refresh(enclave, depot).versions["root"] == 1
     with pytest.raises(KeyUnavailableError):
-        bundling.renew(depot, signer("bundler"), NOW)
-    bundling.renew(depot, signer("bundler-2"), NOW)
+        renew(depot, signer("bundler"), NOW)
+    renew(depot, signer("bundler-2"), NOW)
     trusted = refresh(enclave, depot)
     assert trusted.bundler_key_ids == (key_id("bundler-2"),)
     assert trusted.target(bundle().name) == bundle()
 
 
-def test_a_bundler_rotation_needs_both_roles_free(depot: Store) -> None:
+def test_a_bundler_rotation_needs_both_roles_free(depot: MetadataStore) -> None:
     proposal.propose_target(depot, release(), NOW)
     with pytest.raises(PendingError):
         rotate(depot, "bundler", "bundler-2", "bundler")
     assert depot.pending("root") is None
 
 
-def test_rotations_that_make_no_sense(depot: Store, tmp_path: Path) -> None:
+def test_rotations_that_make_no_sense(depot: MetadataStore, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown role"):
         rotate(depot, "snapshot", "bundler-2", "bundler")
     with pytest.raises(UsageError, match="no member"):
@@ -395,68 +403,60 @@ def test_rotations_that_make_no_sense(depot: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="twice"):
         rotate(depot, "root", "root-2", "root-1")
     with pytest.raises(UnpublishedError, match="no root metadata"):
-        rotate(Store(tmp_path / "nothing"), "root", "root-4", "root-1")
-
-
-@pytest.mark.parametrize("role", ["root", "targets"])
-def test_metadata_is_renewed_without_a_change(role: str, depot: Store) -> None:
-    before = depot.published(role)
-    after = proposal.propose_renewal(depot, role, NOW + timedelta(days=100))
-    assert after["signed"] == before["signed"] | {"version": 2, "expires": after["signed"]["expires"]}
-    assert metadata.expiry_of(after) == metadata.expiry_of(before) + timedelta(days=100)
-    names = {"root": ("root-1", "root-2"), "targets": ("release-1", "release-2")}[role]
-    assert repository.sign(depot, role, signers(*names), NOW).published
+        rotate(MetadataStore(tmp_path / "nothing"), "root", "root-4", "root-1")
 
 
 # -- other machines ------------------------------------------------------------------------------------------------
 
 
-def exported(store: Store) -> bytes:
+def exported(store: MetadataStore) -> bytes:
     proposal.propose_target(store, release(), NOW)
-    return exchange.export_change(
+    return change_file.export_change(
         store, "targets", {release().name: MANIFEST, "release-" + "0" * 64: b"unused"}
     )
 
 
-def test_a_change_is_signed_on_other_machines(depot: Store) -> None:
+def test_a_change_is_signed_on_other_machines(depot: MetadataStore) -> None:
     data = exported(depot)
-    assert exchange.change_differences(data) == repository.differences(depot, "targets")
-    first = exchange.sign_change(data, signers("release-1"))
-    second = exchange.sign_change(data, signers("release-3"))
-    status = exchange.merge_change(depot, first)
+    assert change_file.change_differences(data) == publication.differences(depot, "targets")
+    first = change_file.sign_change(data, signers("release-1"))
+    second = change_file.sign_change(data, signers("release-3"))
+    status = change_file.merge_change(depot, first)
     assert (status.signatures, status.published) == (1, False)
-    assert exchange.merge_change(depot, second).published
-    assert exchange.merge_change(depot, first).published, "merging once more is already so"
+    assert change_file.merge_change(depot, second).published
+    assert change_file.merge_change(depot, first).published, "merging once more is already so"
 
 
-def test_a_root_is_signed_on_other_machines(fresh: Store) -> None:
-    first = exchange.export_change(fresh, "root", {})
-    assert exchange.merge_change(fresh, exchange.sign_change(first, signers("root-1", "root-2"))).published
+def test_a_root_is_signed_on_other_machines(fresh: MetadataStore) -> None:
+    first = change_file.export_change(fresh, "root", {})
+    assert change_file.merge_change(
+        fresh, change_file.sign_change(first, signers("root-1", "root-2"))
+    ).published
     rotate(fresh, "root", "root-4", "root-1")
-    data = exchange.sign_change(
-        exchange.export_change(fresh, "root", {}), signers("root-1", "root-2", "root-4")
+    data = change_file.sign_change(
+        change_file.export_change(fresh, "root", {}), signers("root-1", "root-2", "root-4")
     )
-    assert exchange.merge_change(fresh, data).published
+    assert change_file.merge_change(fresh, data).published
 
 
-def test_a_signer_elsewhere_checks_documents_and_membership(depot: Store) -> None:
+def test_a_signer_elsewhere_checks_documents_and_membership(depot: MetadataStore) -> None:
     data = exported(depot)
     with pytest.raises(KeyUnavailableError):
-        exchange.sign_change(data, signers("root-1"))
+        change_file.sign_change(data, signers("root-1"))
     for documents, kind in (({}, DigestError), ({release().name: "YWJj"}, DigestError)):
         with pytest.raises(kind):
-            exchange.sign_change(edited(data, documents=documents), signers("release-1"))
+            change_file.sign_change(edited(data, documents=documents), signers("release-1"))
     with pytest.raises(DigestError):
-        exchange.export_change(depot, "targets", {})
+        change_file.export_change(depot, "targets", {})
     with pytest.raises(UsageError):
-        exchange.export_change(depot, "root", {})
+        change_file.export_change(depot, "root", {})
 
 
 def edited(data: bytes, **fields: object) -> bytes:
     return strict.format({**strict.parse(data, limit=1 << 24), **fields})
 
 
-def test_signatures_from_elsewhere_must_be_good(depot: Store) -> None:
+def test_signatures_from_elsewhere_must_be_good(depot: MetadataStore) -> None:
     data = exported(depot)
     pending = strict.parse(data, limit=1 << 24)["pending"]
     for bad in (
@@ -464,17 +464,17 @@ def test_signatures_from_elsewhere_must_be_good(depot: Store) -> None:
         [{"keyid": key_id("root-1"), "sig": "00"}],
     ):
         with pytest.raises(SignatureError):
-            exchange.merge_change(depot, edited(data, pending={**pending, "signatures": bad}))
-    status = repository.status(depot, "targets")
+            change_file.merge_change(depot, edited(data, pending={**pending, "signatures": bad}))
+    status = publication.status(depot, "targets")
     assert status is not None
     assert status.signatures == 0
 
 
-def test_only_the_change_that_is_pending_is_merged(depot: Store) -> None:
-    data = exchange.sign_change(exported(depot), signers("release-1", "release-2"))
+def test_only_the_change_that_is_pending_is_merged(depot: MetadataStore) -> None:
+    data = change_file.sign_change(exported(depot), signers("release-1", "release-2"))
     proposal.propose_target(depot, release(b"other", "c"), NOW, replace=True)
     with pytest.raises(PendingError, match="not hold the change"):
-        exchange.merge_change(depot, data)
+        change_file.merge_change(depot, data)
 
 
 @pytest.mark.parametrize(
@@ -499,19 +499,19 @@ def test_only_the_change_that_is_pending_is_merged(depot: Store) -> None:
         {"extra": 1},
     ],
 )
-def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: Store) -> None:
+def test_a_change_file_is_parsed_strictly(fields: dict[str, object], depot: MetadataStore) -> None:
     data = edited(exported(depot), **fields)
     if fields == {"documents": {"revocations": "YWJ="}}:
         data = edited(data, documents={"revocations": "YWJ"})
     with pytest.raises(AirliftError) as caught:
-        exchange.parse(data)
+        change_file.parse(data)
     assert caught.value.exit_code == 3
 
 
 # -- bundling ------------------------------------------------------------------------------------------------------
 
 
-def test_bundles_follow_each_other(depot: Store, tmp_path: Path) -> None:
+def test_bundles_follow_each_other(depot: MetadataStore, tmp_path: Path) -> None:
     assert bundling.sequence_of(depot) == 0
     assert bundling.outstanding(depot) == {}
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
@@ -528,7 +528,7 @@ def test_bundles_follow_each_other(depot: Store, tmp_path: Path) -> None:
     assert trusted.versions["timestamp"] == 7
 
 
-def test_a_bundle_is_withdrawn(depot: Store) -> None:
+def test_a_bundle_is_withdrawn(depot: MetadataStore) -> None:
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     with pytest.raises(NotHeldError):
         bundling.withdraw(depot, bundle(digit="c").name, signer("bundler"), NOW)
@@ -537,18 +537,18 @@ def test_a_bundle_is_withdrawn(depot: Store) -> None:
     assert bundling.sequence_of(depot) == 1
 
 
-def test_renewal_takes_up_new_targets_and_fresh_expiry(depot: Store, tmp_path: Path) -> None:
+def test_renewal_takes_up_new_targets_and_fresh_expiry(depot: MetadataStore, tmp_path: Path) -> None:
     enclave = enclave_of(depot, tmp_path)
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     published_release(depot)
     assert refresh(enclave, depot).target(release().name) is None
-    bundling.renew(depot, signer("bundler"), NOW + timedelta(days=5))
+    renew(depot, signer("bundler"), NOW + timedelta(days=5))
     trusted = refresh(enclave, depot)
     assert trusted.target(release().name) == release()
     assert trusted.expires["timestamp"] == "2027-05-25T12:00:00Z"
 
 
-def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: Store) -> None:
+def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: MetadataStore) -> None:
     with pytest.raises(KeyUnavailableError):
         bundling.publish_bundle(depot, bundle(), 1, signer("release-1"), NOW)
     with pytest.raises(MalformedError):
@@ -557,19 +557,19 @@ def test_only_the_bundler_bundles_release_names_are_not_its_own(depot: Store) ->
         bundling.volume_files(depot)
 
 
-def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: Store) -> None:
+def test_nothing_is_bundled_before_root_and_targets_are_published(fresh: MetadataStore) -> None:
     with pytest.raises(UnpublishedError):
-        bundling.renew(fresh, signer("bundler"), NOW)
-    repository.sign(fresh, "root", signers("root-1", "root-2"), NOW)
+        renew(fresh, signer("bundler"), NOW)
+    publication.sign(fresh, "root", signers("root-1", "root-2"), NOW)
     with pytest.raises(UnpublishedError):
-        bundling.renew(fresh, signer("bundler"), NOW)
+        renew(fresh, signer("bundler"), NOW)
 
 
-def test_nothing_is_bundled_with_expired_authority(depot: Store) -> None:
+def test_nothing_is_bundled_with_expired_authority(depot: MetadataStore) -> None:
     with pytest.raises(ExpiredError, match="role targets"):
-        bundling.renew(depot, signer("bundler"), NOW + timedelta(days=181))
+        renew(depot, signer("bundler"), NOW + timedelta(days=181))
     with pytest.raises(ExpiredError, match="role root"):
-        bundling.renew(depot, signer("bundler"), NOW + timedelta(days=731))
+        renew(depot, signer("bundler"), NOW + timedelta(days=731))
 
 
 def test_a_target_has_a_largest_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -579,15 +579,15 @@ def test_a_target_has_a_largest_length(monkeypatch: pytest.MonkeyPatch) -> None:
         release(b"1234")
 
 
-def test_versions_end_somewhere(depot: Store) -> None:
+def test_versions_end_somewhere(depot: MetadataStore) -> None:
     with pytest.raises(UsageError, match="is left"):
         bundling.publish_bundle(depot, bundle(), metadata.MAX_VERSION + 1, signer("bundler"), NOW)
 
 
-def test_volumes_carry_the_whole_chain_of_roots(depot: Store) -> None:
-    proposal.propose_renewal(depot, "root", NOW)
-    repository.sign(depot, "root", signers("root-1", "root-2"), NOW)
-    bundling.renew(depot, signer("bundler"), NOW)
+def test_volumes_carry_the_whole_chain_of_roots(depot: MetadataStore) -> None:
+    rotate(depot, "root", "root-4", "root-1")
+    assert publication.sign(depot, "root", signers("root-1", "root-2", "root-4"), NOW).published
+    renew(depot, signer("bundler"), NOW)
     assert sorted(bundling.volume_files(depot)) == [
         "1.bundler.json",
         "1.root.json",
@@ -598,8 +598,8 @@ def test_volumes_carry_the_whole_chain_of_roots(depot: Store) -> None:
     ]
 
 
-def test_a_depot_damaged_at_rest_makes_no_volume(depot: Store) -> None:
-    bundling.renew(depot, signer("bundler"), NOW)
+def test_a_depot_damaged_at_rest_makes_no_volume(depot: MetadataStore) -> None:
+    renew(depot, signer("bundler"), NOW)
     path = depot.metadata / "1.bundler.json"
     data = path.read_bytes()
     path.unlink()
@@ -608,7 +608,7 @@ def test_a_depot_damaged_at_rest_makes_no_volume(depot: Store) -> None:
         bundling.volume_files(depot)
 
 
-def test_a_gap_in_the_roots_is_noticed(depot: Store) -> None:
+def test_a_gap_in_the_roots_is_noticed(depot: MetadataStore) -> None:
     (depot.metadata / "1.root.json").rename(depot.metadata / "3.root.json")
     with pytest.raises(TrustStateError, match="gap"):
         depot.newest("root")
@@ -618,8 +618,8 @@ def test_a_gap_in_the_roots_is_noticed(depot: Store) -> None:
 def test_sizes_are_planned_at_their_largest(scheme: str, tmp_path: Path) -> None:
     key = signer("size", scheme)
     store = create(tmp_path, bundler=RoleKeys((Member(key.public, "size"),), 1))
-    repository.sign(store, "root", signers("root-1", "root-2"), NOW)
-    repository.sign(store, "targets", signers("release-1", "release-2"), NOW)
+    publication.sign(store, "root", signers("root-1", "root-2"), NOW)
+    publication.sign(store, "targets", signers("release-1", "release-2"), NOW)
     for sequence in (1, 2, 9, 10, 11):
         planned = bundling.planned_sizes(store, bundle(digit=f"{sequence:x}"), sequence, key.public, NOW)
         bundling.publish_bundle(store, bundle(digit=f"{sequence:x}"), sequence, key, NOW)
@@ -658,22 +658,22 @@ def finishes(action: Callable[[], object], after: int, monkeypatch: pytest.Monke
     return True
 
 
-ACTIONS: dict[str, Callable[[Store], object]] = {
+ACTIONS: dict[str, Callable[[MetadataStore], object]] = {
     "bundle": lambda store: bundling.publish_bundle(store, bundle(b"two", "c"), 2, signer("bundler"), NOW),
-    "renew": lambda store: bundling.renew(store, signer("bundler"), NOW + timedelta(days=1)),
-    "sign": lambda store: repository.sign(store, "targets", signers("release-1", "release-2"), NOW),
-    "both": lambda store: repository.sign(store, "root", signers("root-1", "root-2"), NOW),
+    "renew": lambda store: renew(store, signer("bundler"), NOW + timedelta(days=1)),
+    "sign": lambda store: publication.sign(store, "targets", signers("release-1", "release-2"), NOW),
+    "both": lambda store: publication.sign(store, "root", signers("root-1", "root-2"), NOW),
 }
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
-    action: str, depot: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    action: str, depot: MetadataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundling.publish_bundle(depot, bundle(), 1, signer("bundler"), NOW)
     if action == "both":
         rotate(depot, "bundler", "bundler-2", "bundler")
-        repository.sign(depot, "targets", signers("release-1", "release-2"), NOW)
+        publication.sign(depot, "targets", signers("release-1", "release-2"), NOW)
     elif action == "sign":
         proposal.propose_target(depot, release(), NOW)
     old = dict(bundling.volume_files(depot))
@@ -686,13 +686,13 @@ def test_any_prefix_of_the_writes_leaves_the_old_or_the_new_state(
             break
     else:
         pytest.fail("running the command again never finished")
-    assert repository.settle(depot) == ()
+    assert publication.settle(depot) == ()
     assert depot.pending("targets") is None
     if action == "bundle":
         assert bundling.sequence_of(depot) == 2
     if action == "both":
         assert depot.pending("root") is None
-        bundling.renew(depot, signer("bundler-2"), NOW)
+        renew(depot, signer("bundler-2"), NOW)
         assert refresh(enclave_of(depot, tmp_path / "end"), depot).versions["root"] == 2
 
 
@@ -700,11 +700,13 @@ def test_an_interrupted_start_is_started_again(tmp_path: Path, monkeypatch: pyte
     for after in range(2):
         assert not finishes(lambda: create(tmp_path), after, monkeypatch)
     store = create(tmp_path)
-    assert repository.sign(store, "root", signers("root-1", "root-2"), NOW).published
-    assert repository.sign(store, "targets", signers("release-1", "release-2"), NOW).published
+    assert publication.sign(store, "root", signers("root-1", "root-2"), NOW).published
+    assert publication.sign(store, "targets", signers("release-1", "release-2"), NOW).published
 
 
-def test_a_full_disk_while_proposing_changes_nothing(depot: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_proposing_changes_nothing(
+    depot: MetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_args: object, **_named: object) -> None:
         raise StorageError("full")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from airlift.bundle import layout
+from airlift.bundle import media_sizes
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.layout import CLUSTER, FILE_PRESETS, PRESETS, SECTOR, Medium
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES
+from airlift.bundle.media_sizes import CLUSTER, FILE_PRESETS, PRESETS, SECTOR, Medium
 from airlift.errors import UsageError, VolumeTooSmallError
 from tests.support.bundle_values import content
 
@@ -34,7 +34,7 @@ MIB = 1 << 20
     ],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert layout.parse_size(text, PRESETS) == size
+    assert media_sizes.parse_size(text, PRESETS) == size
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_sizes(text: str, size: int) -> None:
 )
 def test_other_texts_are_no_sizes(text: str) -> None:
     with pytest.raises(UsageError, match="not a size"):
-        layout.parse_size(text, PRESETS)
+        media_sizes.parse_size(text, PRESETS)
 
 
 def test_fat32_holds_files_below_4_gib() -> None:
-    assert layout.parse_size("fat32", FILE_PRESETS) == 2**32 - 1
+    assert media_sizes.parse_size("fat32", FILE_PRESETS) == 2**32 - 1
 
 
 def test_presets_are_whole_sectors() -> None:
@@ -109,7 +109,7 @@ def test_files_occupy_whole_units(unit: int) -> None:
         (unit + 1, 2),
         (2**31 + 1, (2**31 + 1 + unit - 1) // unit),
     ):
-        assert layout.occupied(size, unit) == units * unit + 256
+        assert media_sizes.occupied(size, unit) == units * unit + 256
 
 
 # -- the cut -------------------------------------------------------------------------------------------------------
@@ -121,40 +121,40 @@ def chunks(count: int, size: int) -> list[FileDigest]:
 
 def test_without_a_limit_there_is_one_volume() -> None:
     some = chunks(3, MIB)
-    assert layout.cut(some, Medium(), [10**12]) == [tuple(some)]
-    assert layout.cut([], Medium(), []) == [()]
+    assert media_sizes.cut_into_volumes(some, Medium(), [10**12]) == [tuple(some)]
+    assert media_sizes.cut_into_volumes([], Medium(), []) == [()]
 
 
 def test_no_chunks_still_make_a_volume() -> None:
-    assert layout.cut([], Medium(volume_bytes=4 * MIB), [1000]) == [()]
+    assert media_sizes.cut_into_volumes([], Medium(volume_bytes=4 * MIB), [1000]) == [()]
 
 
 def test_chunks_stay_in_order_and_volumes_are_filled() -> None:
     some = chunks(10, MIB)
-    volumes = layout.cut(some, Medium(volume_bytes=5 * MIB), [])
+    volumes = media_sizes.cut_into_volumes(some, Medium(volume_bytes=5 * MIB), [])
     assert [item for part in volumes for item in part] == some
     assert [len(part) for part in volumes] == [3, 3, 3, 1]
 
 
 def test_a_volume_filled_to_the_last_byte() -> None:
-    need = layout.occupied(MIB) + layout.SUMS_LINE
-    least = layout.RESERVE + (layout.FOLDER_SECTORS + 1) * SECTOR + layout.occupied(100) + need
+    need = media_sizes.occupied(MIB) + media_sizes.SUMS_LINE
+    least = media_sizes.RESERVE + (media_sizes.FOLDER_SECTORS + 1) * SECTOR + media_sizes.occupied(100) + need
     some = chunks(2, MIB)
-    assert layout.cut(some, Medium(volume_bytes=least + need), [100]) == [tuple(some)]
-    assert layout.cut(some, Medium(volume_bytes=least), [100]) == [(some[0],), (some[1],)]
+    assert media_sizes.cut_into_volumes(some, Medium(volume_bytes=least + need), [100]) == [tuple(some)]
+    assert media_sizes.cut_into_volumes(some, Medium(volume_bytes=least), [100]) == [(some[0],), (some[1],)]
     with pytest.raises(VolumeTooSmallError, match="too small for the metadata and one chunk") as caught:
-        layout.cut(some, Medium(volume_bytes=least - 1), [100])
+        media_sizes.cut_into_volumes(some, Medium(volume_bytes=least - 1), [100])
     assert caught.value.expected == f"at least {least} bytes"
 
 
 def test_metadata_alone_may_be_too_much() -> None:
     with pytest.raises(VolumeTooSmallError, match="too small for the metadata"):
-        layout.cut([], Medium(volume_bytes=MIB), [])
+        media_sizes.cut_into_volumes([], Medium(volume_bytes=MIB), [])
 
 
 def test_at_most_99_volumes() -> None:
     medium = Medium(volume_bytes=3 * MIB)
-    assert len(layout.cut(chunks(99, MIB), medium, [])) == 99
+    assert len(media_sizes.cut_into_volumes(chunks(99, MIB), medium, [])) == 99
     with pytest.raises(VolumeTooSmallError, match="too many volumes") as caught:
-        layout.cut(chunks(100, MIB), medium, [])
+        media_sizes.cut_into_volumes(chunks(100, MIB), medium, [])
     assert (caught.value.expected, caught.value.found) == ("at most 99", "100")

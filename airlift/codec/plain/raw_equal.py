@@ -1,4 +1,4 @@
-"""The two codecs that copy: ``raw`` copies the payload, ``equal`` the first source (SPEC C4, C5)."""
+"""The codecs ``raw`` (the payload is the target) and ``equal`` (the target is the first source) (SPEC C4, C5)."""
 
 import numpy as np
 

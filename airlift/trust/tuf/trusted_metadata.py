@@ -1,4 +1,4 @@
-"""Verified metadata as a value, for those who use it and need no TUF client (SPEC 4.4)."""
+"""Verified metadata as a value, apart from the verifier so that its users need not load the TUF client (SPEC 4.4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,4 +45,4 @@ class TrustedMetadata:
             raise SignatureError(
                 "the release authority signed nothing under this name", found=ascii(name[:100])
             )
-        target.verify(data)
+        target.check_bytes(data)

@@ -1,4 +1,4 @@
-"""How much two runs of numbers differ: how many, and by how much at most (SPEC 9.13). Pure; NumPy.
+"""Compare two runs of numbers: how many differ, and by how much at most (SPEC 9.13). Pure; NumPy.
 
 Runs of one element type are compared piece by piece; the counts of pieces add up. Numbers differ if their bits do: -0
 and +0 differ, and a NaN differs from one with another payload.
@@ -40,7 +40,7 @@ class Counts:
         )
 
 
-def compare(base: bytes, target: bytes, element: Element) -> Counts:
+def compare_runs(base: bytes, target: bytes, element: Element) -> Counts:
     """Compare two runs of whole elements of equal length.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fit a matrix of low rank to the difference of two rounded matrices. For the encoder only.
+"""Weighted least squares: fit a matrix of low rank to the difference of two rounded matrices. For the encoder only.
 
 An element of the target is known to half a unit of its last place, and units differ by powers of two within a row, so
 each element counts by the inverse square of its unit: weighted alternating least squares. Truncated singular values

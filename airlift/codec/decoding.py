@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from airlift.codec.block import Buffer, Codec, Context, admit, check_limits, view
-from airlift.codec.plain.copies import EQUAL, RAW
 from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.lowrank import LOWRANK
@@ -25,7 +25,7 @@ def names() -> Mapping[int, str]:
 
 
 def sources(codec: int) -> int:
-    """Return how many sources a codec of this airlift needs at most: what comes after them can be left out."""
+    """Return how many sources a codec takes at most; further ones can be left out."""
     return CODECS[codec].sources
 
 
@@ -56,17 +56,17 @@ def decode(
 ) -> memoryview:
     """Return the ``length`` target bytes of a block; ``element`` is an Element or its stored code.
 
-    The result is fresh memory, or a view of the payload, of a source or of ``out``: writable memory to reuse, apart
-    from payload and sources, where codecs that need room decode to if ``length`` bytes fit. Threads may decode at
-    once: the work is done outside the interpreter lock.
+    The result is fresh memory, or a view of the payload, of a source or of ``out``. ``out`` is writable memory to
+    reuse, apart from payload and sources; codecs that produce new bytes decode into it if ``length`` bytes fit.
+    Several threads may decode at once: the work is done outside the interpreter lock.
 
     Raises:
         FormatTooNewError: the codec or the element is unknown.
         MalformedError: a size is over its limit, or the payload is not of this codec, these sources and this length.
     """
     known = _known(codec)
-    room = None if out is None else view(out)
-    context = Context([view(source) for source in sources], from_code(element), out=room)
+    buffer = None if out is None else view(out)
+    context = Context([view(source) for source in sources], from_code(element), out=buffer)
     check_limits(length, context.sources)
     return run(known, view(payload), admit(known, context, length), length)
 
@@ -80,7 +80,7 @@ def _known(codec: int) -> Codec:
 
 
 def run(codec: Codec, payload: memoryview, context: Context, length: int) -> memoryview:
-    """Decode with one codec, and trust it for nothing: the payload is bounded before, the result after."""
+    """Decode with one codec; check that the payload is no longer than the block, and the result exactly as long."""
     if len(payload) > length:
         raise MalformedError("a payload is longer than its block", expected=f"at most {length} bytes")
     target = codec.decode(payload, context, length)

@@ -1,4 +1,4 @@
-"""Which codec codes a block: the one that makes it smallest, found by measuring (SPEC C8).
+"""Select the codec that makes a block smallest, and encode with it (SPEC C8).
 
 What ``ulp`` would take follows from its counts, without writing anything. Of the others a sample is coded.
 """
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
-from airlift.codec.plain.copies import EQUAL, RAW
 from airlift.codec.plain.planes import PLANES
+from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.lowrank import LOWRANK

@@ -83,7 +83,7 @@ def occupied(size: int, unit: int = SECTOR) -> int:
     return max(1, -(-size // unit)) * unit + 256
 
 
-def cut(
+def cut_into_volumes(
     chunks: Sequence[FileDigest], medium: Medium, fixed_sizes: Sequence[int]
 ) -> list[tuple[FileDigest, ...]]:
     """Share the chunks out to volumes, in order; every volume also carries files of ``fixed_sizes`` bytes.

@@ -1,7 +1,7 @@
-"""What lies in the ``metadata`` folder of a volume: every root, and one set of the rest (SPEC 6.4-2).
+"""The ``metadata`` folder of a depot or a volume: the names of its files, and whether a volume's is complete.
 
-Judged by names, and by the version of the timestamp, which has none in its name: whoever reads a volume can ask this,
-with or without trust. Nothing here says that anything is signed.
+A volume carries every root and one set of the rest (SPEC 6.4-2). That is judged by file names and by the version of
+the timestamp, which has none in its name; no signature is verified here.
 """
 
 import re
@@ -19,7 +19,20 @@ NEWEST = f"{TIMESTAMP}.json"
 _NAME = re.compile(rf"([1-9][0-9]{{0,9}})\.({ROOT}|{SNAPSHOT}|{TARGETS}|{BUNDLER})\.json")
 
 
-def check(names: Collection[str], timestamp: bytes | None) -> None:
+def file_name(role: str, version: int | None) -> str:
+    """Return the name of a metadata file; every role but timestamp has a version."""
+    return f"{role}.json" if version is None else f"{version}.{role}.json"
+
+
+def parse_name(name: str) -> tuple[str, int | None] | None:
+    """Return role and version of a metadata file by its name, None if it is no such name; see :func:`file_name`."""
+    if name == NEWEST:
+        return TIMESTAMP, None
+    match = _NAME.fullmatch(name)
+    return None if match is None else (match[2], int(match[1]))
+
+
+def check_complete(names: Collection[str], timestamp: bytes | None) -> None:
     """Check that files are the roots from 1 without a gap and one version of each other role.
 
     Bundler, snapshot and timestamp are signed together, so they have one version. ``timestamp`` is what
@@ -53,9 +66,10 @@ def _versions(names: Iterable[str]) -> dict[str, set[int]]:
     """Return the versions of each role but timestamp."""
     found: dict[str, set[int]] = defaultdict(set)
     for name in names:
-        match = _NAME.fullmatch(name)
-        if match:
-            found[match[2]].add(int(match[1]))
-        elif name != NEWEST:
+        known = parse_name(name)
+        if known is None:
             raise InventoryError("the volume carries metadata that nothing needs", found=ascii(name[:100]))
+        role, version = known
+        if version is not None:
+            found[role].add(version)
     return found

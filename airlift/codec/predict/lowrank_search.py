@@ -1,8 +1,8 @@
-"""Find the factors of a move of low rank, if there was one. For the encoder only (SPEC P3 says what it may send).
+"""Find two small factors whose product explains how a matrix changed, if there are any (SPEC P3). Encoder only.
 
 First a sample of rows and columns: in a merge few singular values stand above what rounding alone makes, and hardly
-anything is left beneath them; a full fine-tune has no such gap and is left at once. Then the fit (:mod:`.fit`), and
-the roundings of the factors that cost least together with the residual that they leave.
+anything is left beneath them; a full fine-tune has no such gap and is given up at once. Then the factors are fitted
+(:mod:`.least_squares`), and rounded so that they cost least together with the residual that they leave.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airlift.codec.block import Effort
-from airlift.codec.predict import exact, fit
+from airlift.codec.predict import exact, least_squares
 from airlift.codec.predict.exact import Bits
-from airlift.codec.predict.factors import MAX_RANK, MAX_SHIFT, Coded
-from airlift.codec.predict.fit import Difference, Floats
+from airlift.codec.predict.factors import MAX_RANK, MAX_SHIFT, CodedFactors
+from airlift.codec.predict.least_squares import Difference, Floats
 from airlift.tensors.element import Element
 
 LEAST_SIDE = 32
@@ -39,18 +39,18 @@ STEPS = range(3, -8, -1)
 LIMIT = 32767
 
 
-def estimate(
+def find_factors(
     target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
-) -> Coded | None:
+) -> CodedFactors | None:
     """Return coded factors for whole rows of a matrix, or None if it did not move by a low rank."""
     new = exact.from_bytes(target, element).reshape(-1, columns)
     old = exact.from_bytes(base, element).reshape(-1, columns)
     rank = probe(new, old, element)
     if not rank:
         return None
-    found = fit.difference(new, old, element)
+    found = least_squares.difference(new, old, element)
     limit = min(2 * rank + 4, MAX_RANK, min(new.shape) // 4)
-    values, basis = fit.spectrum(found.delta, limit)
+    values, basis = least_squares.spectrum(found.delta, limit)
     rank = min(significant(found, values), limit)
     if not rank:
         return None
@@ -74,7 +74,7 @@ def probe(new: Bits, old: Bits, element: Element, height: int = 0) -> int:
     some, other = some[moved], other[moved]
     if np.count_nonzero(moved) < LEAST_SIDE or np.count_nonzero(some == other) > MOST_UNCHANGED * some.size:
         return 0
-    rank = _low(fit.difference(some, other, element))
+    rank = _low(least_squares.difference(some, other, element))
     shape = height or new.shape[0], new.shape[1]
     return rank if rank and _pays(rank, shape, _entropy(_ordered(some) - _ordered(other))) else 0
 
@@ -91,7 +91,7 @@ def _low(found: Difference) -> int:
     share = max(0.0, (1 - rank / delta.shape[0]) * (1 - rank / delta.shape[1]))
     if not 0 < rank <= min(delta.shape) // 4 or beneath >= MOST_LEFT * found.noise() * delta.size * share:
         return 0
-    signs = np.random.default_rng(fit.SEED).choice([-1.0, 1.0], delta.shape)
+    signs = np.random.default_rng(least_squares.SEED).choice([-1.0, 1.0], delta.shape)
     return rank if beneath < MOST_ALIKE * float((_singular(delta * signs)[rank:] ** 2).sum()) else 0
 
 
@@ -117,14 +117,16 @@ def refine(found: Difference, right: Floats, effort: Effort) -> tuple[Floats, Fl
     for _ in range(SWEEPS[effort]):
         left, right = _sweep(found.delta, weights, right)
     for _ in range(PULLS[effort]):
-        left, right = _sweep(fit.pulled(found, left, right), weights, right)
-    return fit.balance(left, right)
+        left, right = _sweep(least_squares.pulled(found, left, right), weights, right)
+    return least_squares.balance(left, right)
 
 
 def _sweep(delta: Floats, weights: Floats | None, right: Floats) -> tuple[Floats, Floats]:
     basis = np.ascontiguousarray(np.linalg.qr(right.T)[0].T)
-    left = np.linalg.qr(fit.solve(delta, weights, basis))[0]
-    right = fit.solve(delta.T, None if weights is None else weights.T, np.ascontiguousarray(left.T)).T
+    left = np.linalg.qr(least_squares.solve(delta, weights, basis))[0]
+    right = least_squares.solve(
+        delta.T, None if weights is None else weights.T, np.ascontiguousarray(left.T)
+    ).T
     return left, np.ascontiguousarray(right)
 
 
@@ -138,7 +140,7 @@ def spread(count: int, wanted: int) -> NDArray[np.int64]:
     if count <= wanted:
         return np.arange(count)
     edges = np.arange(wanted + 1) * count // wanted
-    jitter = np.random.default_rng(fit.SEED).random(wanted)
+    jitter = np.random.default_rng(least_squares.SEED).random(wanted)
     return np.asarray(edges[:-1] + (jitter * np.diff(edges)), np.int64)
 
 
@@ -153,7 +155,7 @@ class _Case:
     found: Difference
 
 
-def cheapest(case: _Case, left: Floats, right: Floats) -> Coded | None:
+def cheapest(case: _Case, left: Floats, right: Floats) -> CodedFactors | None:
     """Return the factors rounded to the steps at which they and the residual cost least."""
     rows = spread(case.new.shape[0], TRIED_ROWS)
     unit = float(case.found.typical_unit())
@@ -170,7 +172,7 @@ def cheapest(case: _Case, left: Floats, right: Floats) -> Coded | None:
     return best
 
 
-def rounded(left: Floats, right: Floats, error: float) -> Coded | None:
+def rounded(left: Floats, right: Floats, error: float) -> CodedFactors | None:
     """Round balanced factors so that the roundings of each change the product by about ``error``.
 
     The step of a rank on one side is ``error`` divided by the root mean square of the other side, as a power of two,
@@ -182,7 +184,7 @@ def rounded(left: Floats, right: Floats, error: float) -> Coded | None:
     if shifts.max() > MAX_SHIFT or abs(sums.min()) > exact.MAX_EXPONENT:
         return None
     whole_left, whole_right = np.rint(np.ldexp(left, -a)), np.rint(np.ldexp(right, -b[:, None]))
-    coded = Coded(
+    coded = CodedFactors(
         whole_left.astype(np.int16), whole_right.astype(np.int16), tuple(map(int, shifts)), int(sums.min())
     )
     factors = coded.factors()
@@ -197,9 +199,9 @@ def _steps(side: Floats, other: Floats, error: float) -> NDArray[np.int32]:
     return np.asarray(np.maximum(wanted, least), np.int32)
 
 
-def _cost(case: _Case, coded: Coded, rows: NDArray[np.int64]) -> float:
+def _cost(case: _Case, coded: CodedFactors, rows: NDArray[np.int64]) -> float:
     """Return about how many bits an element costs: its share of the factors, and the residual in some rows."""
-    some = Coded(coded.left[rows], coded.right, coded.shifts, coded.exponent)
+    some = CodedFactors(coded.left[rows], coded.right, coded.shifts, coded.exponent)
     base = np.ascontiguousarray(case.old[rows])
     data = exact.predict(base.reshape(-1).view(np.uint8).data, case.element, some.factors())
     prediction = exact.from_bytes(memoryview(data), case.element).reshape(base.shape)
