@@ -237,7 +237,7 @@ def _attestations(record: Record, subject: str) -> Iterator[Node]:
 
 
 def _attestation(item: RecordedAttestation, entry: Entry) -> Node:
-    relation = "attested-by" if item.passes or item.kind in STATING else "spoken-against-by"
+    relation = "attested-by" if item.passes or item.kind in STATING else "disputed-by"
     verb = "approved-by" if item.kind == "approval" and item.passes else "signed-by"
     keys = (Node("key", holder, None, key, verb) for key, holder in sorted(item.holders.items()))
     parents = (*keys, _entry(entry, "recorded-in"))
