@@ -19,7 +19,7 @@ from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record import assess, provenance
-from airlift.ledger import export, log
+from airlift.ledger import export, log, snapshot
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
 from airlift.trust.keys.key import FileSigner, generate
@@ -148,6 +148,23 @@ def questions(record: Record) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "proof of 200 entries", lambda: provenance.prove(place, history.grounds)
 
 
+def states(record: Record) -> None:
+    """Print what the state of the enclave takes (as `high status` and imports ask for it), folded and kept."""
+    place = record.place
+
+    def told(name: str, times: int, more: str = "") -> None:
+        begun = time.process_time()
+        median, longest = timed(place.state, times)
+        used = 1000 * (time.process_time() - begun) / times
+        print(f"{name:24} median {median:7.1f} ms   longest {longest:7.1f} ms   CPU {used:7.1f} ms{more}")
+
+    told("state: all entries", 3)
+    with place.ledger(writable=True) as writer:
+        snapshot.keep(writer, place.state_path, record.signer)
+    told("state: kept, read once", 1, f"; {place.state_path.stat().st_size / 1e6:.1f} MB")
+    told("state: kept, read again", 5)
+
+
 def whole(record: Record, folder: Path) -> None:
     """Print what it takes to verify everything, in the enclave and from an export."""
     began = time.perf_counter()
@@ -172,6 +189,7 @@ def measure(count: int, folder: Path) -> None:
         appends(record, writer)
         size = record.place.ledger_path.stat().st_size / 1e6
         print(f"{writer.size} entries, {size:.0f} MB; this disk syncs 4 KiB in {fsyncs(folder):.2f} ms")
+    states(record)
     for name, work in questions(record):
         median, longest = timed(work)
         print(f"{name:24} median {median:7.1f} ms   longest {longest:7.1f} ms")
