@@ -13,7 +13,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import AirliftError, LedgerError, MalformedError
 from airlift.ledger import audit, checkpoint, entry, export, note, proof, tree
-from airlift.ledger.answers import indexed, scanned
+from airlift.ledger.answers import indexed
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import (
@@ -37,6 +37,7 @@ from airlift.ledger.entries.switch import (
 )
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
+from tests.support import scan
 from tests.support.ledgers import make_log, opened
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="+"), min_size=1, max_size=40)
@@ -248,15 +249,15 @@ def test_the_index_answers_as_the_entries_do(
         entries = log.append_all(drafts, signer)
         audit.verify(log, signer.public)
         for text in questions:
-            expected = list(scanned.where(entries, text))
+            expected = list(scan.where(entries, text))
             found = indexed.where(log, text, limit=limit)
             assert list(found.entries) == (expected[-limit:] if limit else expected)
             assert found.more == bool(limit and len(expected) > limit)
             for since in (None, "2026-02-01T00:00:00Z"):
-                about = list(scanned.history(entries, since=since, component=text))
+                about = list(scan.history(entries, since=since, component=text))
                 assert list(indexed.history(log, since=since, component=text).entries) == about
         for number in range(1, 6):
             time = f"2026-0{number}-01T00:00:00Z"
-            assert indexed.active_at(log, time) == scanned.active_at(entries, time)
+            assert indexed.active_at(log, time) == scan.active_at(entries, time)
             later = indexed.history(log, since=time, types=["gc", "attestation"]).entries
             assert list(later) == [e for e in entries if e.time >= time and e.type in {"gc", "attestation"}]

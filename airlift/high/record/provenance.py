@@ -16,9 +16,8 @@ from airlift.bundle.release import MAX_BYTES
 from airlift.errors import NotHeldError
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.answers import indexed, lineage, proven
-from airlift.ledger.answers.indexed import Found
+from airlift.ledger.answers.indexed import Activation, Found
 from airlift.ledger.answers.lineage import Node, Record
-from airlift.ledger.answers.scanned import Activation
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entries.read import bundle_manifest, components, read

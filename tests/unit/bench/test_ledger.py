@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from airlift.ledger.answers import indexed, scanned
+from airlift.ledger.answers import indexed
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from tests.bench import ledger_speed
+from tests.support import scan
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -67,7 +68,7 @@ def test_periods_are_those_of_every_entry(
         every = indexed.releases(log, "guard")
         assert len(every) > 10
         for candidates in (every, every[2:9:3]):
-            expected = [p for p in scanned.activations(entries) if p.release in candidates]
+            expected = [p for p in scan.activations(entries) if p.release in candidates]
             found = indexed.activations_of(log, candidates, lambda _release: True, limit)
             assert list(found.periods) == (expected[-limit:] if limit else expected)
             assert found.more == bool(limit and len(expected) > limit)

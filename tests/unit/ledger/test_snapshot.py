@@ -22,7 +22,7 @@ from airlift.trust.keys.key import FileSigner, generate
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture
 from tests.support.ledgers import ORIGIN, make_log, opened, tamper
-from tests.unit.ledger.answers.test_query import STORY
+from tests.unit.ledger.answers.test_questions import STORY
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
