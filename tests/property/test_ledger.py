@@ -37,7 +37,7 @@ from airlift.ledger.entries.switch import (
 )
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
-from tests.support import scan
+from tests.support import merkle, scan
 from tests.support.ledgers import make_log, opened
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="+"), min_size=1, max_size=40)
@@ -106,8 +106,8 @@ def test_trees_grow_consistently(leaves: list[bytes], data: st.DataObject) -> No
         nodes |= {(level, index): digest for level, index, digest in added}
     old = data.draw(st.integers(0, len(leaves)))
     path = tree.consistency_proof(lambda level, index: nodes[level, index], old, len(leaves))
-    older = tree.root_from(map(tree.leaf_digest, leaves[:old]))
-    tree.verify_consistency(path, old, len(leaves), older, tree.fold(frontier))
+    older = merkle.root_from(map(tree.leaf_digest, leaves[:old]))
+    merkle.verify_consistency(path, old, len(leaves), older, tree.fold(frontier))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
-from airlift.ledger import snapshot
+from airlift.ledger import checkpoint, snapshot
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
@@ -83,7 +83,7 @@ class Enclave:
     @property
     def origin(self) -> str:
         """The ledger's name in its checkpoints."""
-        return f"airlift/{self.name}"
+        return checkpoint.origin_of(self.name)
 
     def release_path(self, digest: str) -> Path:
         """Where the tree of the release with this digest lies."""

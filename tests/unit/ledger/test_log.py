@@ -33,6 +33,7 @@ from airlift.ledger import audit, checkpoint, database, entry, log, note, proof,
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft
 from airlift.trust.keys.key import FileSigner, generate
+from tests.support import merkle
 from tests.support.ledgers import ORIGIN, R1, R2, TIME, WITNESS, draft, make_log, opened, rows, tamper
 
 
@@ -81,7 +82,7 @@ def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
     with opened(path) as reader:
         assert reader.entry(5) == added
         assert reader.size == 7
-        assert reader.root() == tree.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
+        assert reader.root() == merkle.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
         assert audit.verify(reader, signer.public).checkpoints == 7  # six with a witness, and the newest
 
 
