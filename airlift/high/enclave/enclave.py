@@ -17,7 +17,7 @@ from airlift.ledger import checkpoint, snapshot
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entry import Entry
+from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State
 from airlift.store import folders, references
@@ -132,17 +132,10 @@ class Enclave:
         contents: Collection[str] = (),
     ) -> Entry:
         """Append an entry to the ledger, durably; ``contents`` are digests of files that it brings in."""
+        time = format_time(operator.now)
+        draft = Draft(detail.TYPE, operator.actor, time, release, bundle, detail.format(), contents)
         with self.ledger(writable=True) as log:
-            return log.append(
-                detail.TYPE,
-                actor=operator.actor,
-                time=format_time(operator.now),
-                release=release,
-                bundle=bundle,
-                detail=detail.format(),
-                contents=contents,
-                signer=operator.signer,
-            )
+            return log.append(draft, operator.signer)
 
     def load_roots(self) -> dict[int, bytes]:
         """Return the verified roots by version.

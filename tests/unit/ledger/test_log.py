@@ -68,17 +68,9 @@ def test_a_new_ledger_has_a_signed_empty_checkpoint(tmp_path: Path) -> None:
 
 def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
     with opened(path, writable=True) as writer:
-        added = writer.append(
-            "import-commit",
-            actor="Ada",
-            time=TIME,
-            signer=signer,
-            release=R1,
-            bundle="alpha-1",
-            detail={"n": 1},
-        )
+        added = writer.append(Draft("import-commit", "Ada", TIME, R1, "alpha-1", {"n": 1}), signer)
         assert added.index == 5
-        assert writer.append("gc", actor="Ada", time=TIME, signer=signer).detail == {}
+        assert writer.append(Draft("gc", "Ada", TIME), signer).detail == {}
     with opened(path) as reader:
         assert reader.entry(5) == added
         assert reader.size == 7
