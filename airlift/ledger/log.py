@@ -16,7 +16,7 @@ from airlift.ledger import checkpoint, database, note, tree
 from airlift.ledger import entry as entries_
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
-from airlift.ledger.proof import Proof
+from airlift.ledger.entry_proof import Proof
 from airlift.ledger.terms import terms
 from airlift.trust.keys.key import PublicKey, Signer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airlift.ledger.entries.registry import TYPES
+from airlift.ledger.entries.kinds import TYPES
 from tests.arch.tree import Module, Rule, argument, parse, violations
 
 OWN = ("airlift.ledger.entries", "airlift.verify")
@@ -40,7 +40,7 @@ def detail_keys(module: Module) -> Iterator[str]:
         return
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Subscript | ast.Attribute) and _is_detail(node.value):
-            yield f"{module.where(node)} looks into a detail: airlift.ledger.entries.read does that"
+            yield f"{module.where(node)} looks into a detail: airlift.ledger.details does that"
 
 
 def _is_detail(node: ast.expr) -> bool:

@@ -19,7 +19,7 @@ from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record import assess, provenance
-from airlift.ledger import export, log, snapshot
+from airlift.ledger import export, kept_state, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
 from airlift.trust.keys.key import FileSigner, generate
@@ -160,7 +160,7 @@ def states(record: Record) -> None:
 
     told("state: all entries", 3)
     with place.ledger(writable=True) as writer:
-        snapshot.keep(writer, place.state_path, record.signer)
+        kept_state.keep(writer, place.state_path, record.signer)
     told("state: kept, read once", 1, f"; {place.state_path.stat().st_size / 1e6:.1f} MB")
     told("state: kept, read again", 5)
 

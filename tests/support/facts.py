@@ -11,8 +11,8 @@ from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.ledger import checkpoint, tree
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entries.imports import ImportPrepare
-from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.entry import format as format_entry
 from airlift.policy.document import Policy, Quorum

@@ -1,9 +1,9 @@
-"""The same answers by going through every entry: what :mod:`airlift.ledger.answers.indexed` must give."""
+"""The same answers by going through every entry: what :mod:`airlift.ledger.answers.questions` must give."""
 
 from collections.abc import Iterable, Iterator
 
-from airlift.ledger.answers.indexed import Activation, lists_component
-from airlift.ledger.entries.registry import SWITCHES
+from airlift.ledger.answers.questions import Activation, lists_component
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import release_of
 from airlift.ledger.terms import matches

@@ -13,9 +13,8 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
-from airlift.ledger import checkpoint, snapshot
+from airlift.ledger import checkpoint, details, kept_state
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
@@ -120,7 +119,7 @@ class Enclave:
     def state(self) -> State:
         """Return what the ledger says: the only truth about releases, trust and policy."""
         with self.ledger() as log:
-            return snapshot.state(log, self.state_path)
+            return kept_state.state(log, self.state_path)
 
     def record(
         self,
@@ -182,7 +181,7 @@ class Enclave:
             commit = log.last(ImportCommit.TYPE)
         if commit is None:
             return ()
-        listed = read(commit, ImportCommit).revocations
+        listed = details.read(commit, ImportCommit).revocations
         return revocations.parse(self.history.load(listed, revocations.MAX_BYTES))
 
     def find_release(self, reference: str, state: State) -> Release:

@@ -11,7 +11,7 @@ from airlift import files
 from airlift.errors import LedgerError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record.output import check_new
-from airlift.ledger import audit, export, note, snapshot
+from airlift.ledger import audit, export, kept_state, note
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
@@ -46,7 +46,7 @@ def verify(enclave: Enclave, *, public_key: PublicKey | None, kept: Sequence[Pat
         for path in kept:
             log.check_kept(read_kept(path), str(path))
         _check_contents(enclave, log)
-        snapshot.check(log, enclave.state_path)
+        kept_state.check(log, enclave.state_path)
     return Verification(result.size, result.root.hex(), result.checkpoints, ok=True, kept=len(kept))
 
 

@@ -16,7 +16,7 @@ from airlift.cli.main import main
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
 from airlift.high.governance.approve import approve
-from airlift.ledger import proof as proofs
+from airlift.ledger import entry_proof as proofs
 from airlift.trust.statements import dsse
 from tests.support import keys
 from tests.support.enclaves import enclave, operator, switch_to, take

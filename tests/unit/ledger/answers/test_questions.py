@@ -7,7 +7,7 @@ import pytest
 
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import LedgerError
-from airlift.ledger.entries.switch import ActivatePrepare
+from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.state import State, Trust, fold
 from tests.support import details, scan

@@ -8,10 +8,9 @@ they may run backwards.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from airlift.ledger import terms
+from airlift.ledger import details, terms
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import components
-from airlift.ledger.entries.registry import SWITCHES
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, CONTENT_BYTES, Log
 from airlift.ledger.state import release_of
@@ -154,7 +153,7 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
 
 def lists_component(entry: Entry, component: str) -> bool:
     """Say whether an import brought a component of that name, ``name@version`` or digest."""
-    return any(component in (item.name, item.label, item.digest) for item in components(entry))
+    return any(component in (item.name, item.label, item.digest) for item in details.components(entry))
 
 
 # -- inside --------------------------------------------------------------------------------------------------------

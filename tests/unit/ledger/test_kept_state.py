@@ -13,8 +13,8 @@ from airlift.errors import LedgerError, NoSpaceError
 from airlift.high.enclave.recover import recover
 from airlift.high.enclave.status import status
 from airlift.high.record import assess
+from airlift.ledger import kept_state, note
 from airlift.ledger import log as logs
-from airlift.ledger import note, snapshot
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import NOTHING, Committed, State, fold
@@ -26,7 +26,7 @@ from tests.unit.ledger.answers.test_questions import STORY
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
-MANY = snapshot.STEP + 1
+MANY = kept_state.STEP + 1
 
 
 def told(folder: Path, entries: Iterable[Entry], signer: FileSigner) -> Path:
@@ -58,7 +58,7 @@ def kept(path: Path, end: int, signer: FileSigner) -> Path:
     place = path.with_name("state.note")
     with opened(path) as log:
         found = fold(log.entries(0, end))
-        files.write_durable(place, snapshot.format(found, log.root(end), ORIGIN, signer))
+        files.write_durable(place, kept_state.format(found, log.root(end), ORIGIN, signer))
     return place
 
 
@@ -74,7 +74,7 @@ def parsed(path: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[St
 
     with monkeypatch.context() as patch, opened(path) as log:
         patch.setattr(Log, "_parsed", counted)
-        return snapshot.state(log, place), count
+        return kept_state.state(log, place), count
 
 
 def test_only_what_came_after_it_is_read(
@@ -101,7 +101,7 @@ def test_a_checkpoint_is_no_kept_state_and_a_kept_state_no_checkpoint(path: Path
     with opened(path) as log:
         checkpoint = log.checkpoint()
         with pytest.raises(LedgerError):
-            snapshot.parse(checkpoint + snapshot.encode(fold(STORY)), log)
+            kept_state.parse(checkpoint + kept_state.encode(fold(STORY)), log)
         head = data.partition(b"\n{")[0] + b"\n"
         assert len(note.parse(head).signatures) == 1
         with pytest.raises(Exception, match="not three lines"):
@@ -119,10 +119,10 @@ def test_what_this_airlift_does_not_understand_is_ignored(
         if change == "size":
             found = replace(found, size=10)
         if change == "format":
-            monkeypatch.setattr(snapshot, "FORMAT", 2)
+            monkeypatch.setattr(kept_state, "FORMAT", 2)
         if change == "other":
-            monkeypatch.setattr(snapshot, "encode", lambda _state: b'{"size":9}')
-        files.write_durable(place, snapshot.format(found, log.root(9), ORIGIN, signer))
+            monkeypatch.setattr(kept_state, "encode", lambda _state: b'{"size":9}')
+        files.write_durable(place, kept_state.format(found, log.root(9), ORIGIN, signer))
     monkeypatch.undo()
     assert parsed(path, place, monkeypatch) == (fold(STORY), len(STORY))
 
@@ -152,15 +152,15 @@ def test_it_is_kept_after_many_entries_and_not_after_few(tmp_path: Path, signer:
             MANY - 2
         )
         log.append_all(rest, signer)
-        assert snapshot.keep(log, place, signer).size == MANY - 1
+        assert kept_state.keep(log, place, signer).size == MANY - 1
         assert not place.exists()
         log.append_all(rest[:1], signer)
-        assert snapshot.keep(log, place, generate("ecdsa-p384")).size == MANY
+        assert kept_state.keep(log, place, generate("ecdsa-p384")).size == MANY
         assert not place.exists()
-        assert snapshot.keep(log, place, signer).size == MANY
+        assert kept_state.keep(log, place, signer).size == MANY
         first = place.stat()
         log.append_all(rest[:1], signer)
-        assert snapshot.keep(log, place, signer).size == MANY + 1
+        assert kept_state.keep(log, place, signer).size == MANY + 1
         assert place.stat().st_ino == first.st_ino
 
 
@@ -170,17 +170,17 @@ def test_a_full_disk_keeps_nothing_and_stops_nobody(
     def full(*_arguments: object, **_more: object) -> None:
         raise NoSpaceError("no space left")
 
-    monkeypatch.setattr(snapshot, "STEP", 2)
+    monkeypatch.setattr(kept_state, "STEP", 2)
     monkeypatch.setattr(files, "write_durable", full)
     path = told(tmp_path, STORY, signer)
     with opened(path, writable=True) as log:
-        assert snapshot.keep(log, tmp_path / "state.note", signer) == fold(STORY)
+        assert kept_state.keep(log, tmp_path / "state.note", signer) == fold(STORY)
 
 
 def test_commands_that_change_keep_it_and_others_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "STEP", 2)
+    monkeypatch.setattr(kept_state, "STEP", 2)
     place = enclave("two", tmp_path)
     before = picture(place.folder)
     expected = place.state()
@@ -198,7 +198,7 @@ def test_full_verification_compares_it_with_the_entries(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     with place.ledger() as log:
         wrong = replace(place.state(), active=place.state().previous)
-        made = snapshot.format(wrong, log.root(), place.origin, operator().signer)
+        made = kept_state.format(wrong, log.root(), place.origin, operator().signer)
     files.write_durable(place.state_path, made)
     assert place.state() == wrong
     with pytest.raises(LedgerError, match="not what the first") as caught:
@@ -210,7 +210,7 @@ def test_a_ledger_that_lost_nodes_still_says_so(path: Path, signer: FileSigner) 
     place = kept(path, 8, signer)
     tamper(path, "DELETE FROM nodes WHERE level = 3")
     with pytest.raises(LedgerError), opened(path) as log:
-        snapshot.state(log, place)
+        kept_state.state(log, place)
 
 
 def test_ten_thousand_bundles_are_read_in_a_moment(path: Path, signer: FileSigner) -> None:
@@ -221,9 +221,9 @@ def test_ten_thousand_bundles_are_read_in_a_moment(path: Path, signer: FileSigne
     )
     with opened(path) as log:
         whole = replace(fold(STORY), bundles=bundles)
-        data = snapshot.format(whole, log.root(), ORIGIN, signer)
+        data = kept_state.format(whole, log.root(), ORIGIN, signer)
         start = time.process_time()
-        assert snapshot.parse(data, log) == whole
+        assert kept_state.parse(data, log) == whole
         assert time.process_time() - start < 0.4
     assert len(data) < 4_000_000
 

@@ -31,9 +31,9 @@ from airlift import files, strict
 from airlift.errors import AirliftError, LedgerError, MalformedError, StorageError, UncheckedError
 from airlift.ledger import note
 from airlift.ledger.entries import shape
+from airlift.ledger.entries.administration import Enroll
 from airlift.ledger.entries.imports import SHA256, SHA512
-from airlift.ledger.entries.registry import INTENTS
-from airlift.ledger.entries.setup import Enroll
+from airlift.ledger.entries.kinds import INTENTS
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log

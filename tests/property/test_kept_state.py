@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from airlift import strict
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import AirliftError, LedgerError
+from airlift.ledger import kept_state, note
 from airlift.ledger import log as logs
-from airlift.ledger import note, snapshot
-from airlift.ledger.entries.imports import ImportReject
-from airlift.ledger.entries.setup import Gc, PolicyChange
-from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entries.switch import (
+from airlift.ledger.entries.activations import (
     Abort,
     ActivateCommit,
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
 )
+from airlift.ledger.entries.administration import Gc, PolicyChange
+from airlift.ledger.entries.imports import ImportReject
+from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft
 from airlift.ledger.state import fold
 from airlift.trust.keys.key import FileSigner, generate
@@ -120,15 +120,15 @@ def test_a_kept_state_and_the_rest_are_the_fold_of_all(
         expected, cut = fold(entries), data.draw(st.integers(0, len(entries)))
         begun = fold(entries[:cut])
         assert fold(entries[cut:], begun) == expected
-        made = snapshot.format(begun, log.root(cut), ORIGIN, signer)
-        assert snapshot.parse(made, log) == begun
+        made = kept_state.format(begun, log.root(cut), ORIGIN, signer)
+        assert kept_state.parse(made, log) == begun
         place.write_bytes(made)
-        assert snapshot.state(log, place) == expected
+        assert kept_state.state(log, place) == expected
         spot = data.draw(st.integers(0, len(made) - 1))
         flipped = bytes([made[spot] ^ data.draw(st.integers(1, 255))])
         for other in (made[:spot] + flipped + made[spot + 1 :], made[:spot], made[spot:], made + b"\n"):
             place.write_bytes(other)
-            assert snapshot.state(log, place) == expected
+            assert kept_state.state(log, place) == expected
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -177,10 +177,10 @@ def long(folder: Path, signer: FileSigner) -> Path:
 def refused(log: logs.Log, text: str, line: bytes, signer: FileSigner) -> bool:
     """Say whether a file with this note and line is no kept state; what is one can be kept again."""
     try:
-        found = snapshot.parse(note.format(note.sign(text, ORIGIN, signer)) + line, log)
+        found = kept_state.parse(note.format(note.sign(text, ORIGIN, signer)) + line, log)
     except AirliftError:
         return True
-    snapshot.format(found, log.root(found.size), ORIGIN, signer)
+    kept_state.format(found, log.root(found.size), ORIGIN, signer)
     return False
 
 
@@ -191,10 +191,10 @@ def test_whatever_a_signed_line_holds_only_an_airlift_error_comes_of_it(
     """Broke: ``"open": ["x"]`` raised TypeError, and a sequence that is text was believed."""
     with logs.open_log(long, ORIGIN) as log:
         state = fold(log.entries())
-        document = json.loads(snapshot.encode(state))
+        document = json.loads(kept_state.encode(state))
         path = data.draw(st.sampled_from(places(document)))
         line = strict.format(changed(document, path, data.draw(VALUES | st.just(...))))
-        refused(log, snapshot._text(ORIGIN, log.size, log.root(), line), line, signer)
+        refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
 
 
 WRONG: list[tuple[tuple[Any, ...], Any]] = [
@@ -230,9 +230,9 @@ def test_a_line_of_another_form_is_not_believed(
     long: Path, signer: FileSigner, path: tuple[Any, ...], value: Any
 ) -> None:
     with logs.open_log(long, ORIGIN) as log:
-        document = json.loads(snapshot.encode(fold(log.entries())))
+        document = json.loads(kept_state.encode(fold(log.entries())))
         line = strict.format(changed(document, path, value))
-        assert refused(log, snapshot._text(ORIGIN, log.size, log.root(), line), line, signer)
+        assert refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_line_of_another_form_is_not_believed(
 )
 def test_a_line_that_is_no_json_is_not_believed(long: Path, signer: FileSigner, line: bytes) -> None:
     with logs.open_log(long, ORIGIN) as log:
-        assert refused(log, snapshot._text(ORIGIN, log.size, log.root(), line), line, signer)
+        assert refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=8), max_size=5))
