@@ -571,7 +571,7 @@ class Ground:
     def _state_attestation(self, item: dict[str, Any], entry: Thing) -> None:
         kind, digest = item.get("kind"), item.get("sha512")
         speaks = bool(item.get("passes")) or kind in {"provenance", "other"}
-        relation = "attested-by" if speaks else "spoken-against-by"
+        relation = "attested-by" if speaks else "disputed-by"
         self._state(item.get("subject"), relation, ("attestation", kind, None, digest))
         self._state(digest, "recorded-in", entry)
         verb = "approved-by" if kind == "approval" and item.get("passes") else "signed-by"

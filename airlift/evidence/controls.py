@@ -10,11 +10,11 @@ from typing import Any
 from airlift import authored
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
+from airlift.ledger import details
+from airlift.ledger.entries.activations import ActivateCommit, ActivatePrepare
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportPrepare
-from airlift.ledger.entries.read import file_digest, read
-from airlift.ledger.entries.switch import ActivateCommit, ActivatePrepare
 from airlift.ledger.entry import Entry
-from airlift.policy.judge import is_within_ceiling
+from airlift.policy.objections import is_within_ceiling
 from airlift.trust.statements.statement import STATING
 
 FILE = "controls.yaml"
@@ -92,7 +92,7 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
     """
     found: dict[str, str] = {}
     for entry in _imports(facts, release):
-        said = read(entry, ImportCommit)
+        said = details.read(entry, ImportCommit)
         if bundle in {None, said.bundle_manifest}:
             found |= {key: said.holder(key) for key in said.signers.get(role, ())}
     return tuple(sorted(found.items()))
@@ -100,7 +100,7 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
 
 def outside(facts: Facts) -> tuple[Entry, ...]:
     """Return the entries of imports that verified files with another digest than SHA-512 (SPEC 7.3-7)."""
-    return tuple(entry for entry in facts.entries if file_digest(entry) not in {None, SHA512})
+    return tuple(entry for entry in facts.entries if details.file_digest(entry) not in {None, SHA512})
 
 
 # -- finders: found, text, entries, subject ------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def _sources(facts: Facts, _kind: str) -> _Finding:
 
 
 def _vendor(facts: Facts, _kind: str) -> _Finding:
-    recorded = [(e, read(e, ImportCommit).vendor_signatures) for e in _imports(facts, facts.active)]
+    recorded = [(e, details.read(e, ImportCommit).vendor_signatures) for e in _imports(facts, facts.active)]
     imports = [entry for entry, signatures in recorded if signatures]
     verified = {(item.component, item.sha512) for _, signatures in recorded for item in signatures}
     release = facts.active_release

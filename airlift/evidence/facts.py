@@ -9,7 +9,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.registry import SWITCHES
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.policy.document import Policy
 from airlift.policy.votes import Said, votes

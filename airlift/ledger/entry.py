@@ -14,7 +14,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import FormatTooNewError, MalformedError
-from airlift.ledger.entries.registry import TYPES
+from airlift.ledger.entries.kinds import TYPES
 from airlift.ledger.tree import MAX_SIZE
 
 MAX_BYTES = 1 << 20

@@ -19,19 +19,26 @@ the enclave believes of itself, which the ledger's checkpoint does not let them.
 import base64
 import hashlib
 import json
+import re
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from airlift import files, strict
 from airlift.errors import AirliftError, LedgerError, MalformedError, StorageError, UncheckedError
 from airlift.ledger import note
-from airlift.ledger.entries.setup import Enroll
+from airlift.ledger.entries import shape
+from airlift.ledger.entries.administration import Enroll
+from airlift.ledger.entries.imports import SHA256, SHA512
+from airlift.ledger.entries.kinds import INTENTS
 from airlift.ledger.entries.shape import Trust
+from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log
 from airlift.ledger.state import NOTHING, Committed, State, fold
+from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.public import Signer
 
 FORMAT = 1
@@ -39,7 +46,15 @@ STEP = 256
 """How many entries are folded again and again before the state is kept anew: 10 ms of work."""
 MAX_BYTES = 64 << 20
 
+_WHAT = "kept state"
 _PLAIN = ("size", "enclave", "active", "previous", "policy")
+_SIZE = re.compile(r"[^\n]*\n(0|[1-9][0-9]{0,15})\n[^\n]*\n[^\n]*\n")
+_ROWS = frozenset(
+    (str, str, int, str, release, bool, int, int, checked)
+    for release in (str, NoneType)
+    for checked in (str, NoneType)
+)
+"""The types of what stands for a bundle, in order."""
 
 
 def state(log: Log, path: Path) -> State:
@@ -86,18 +101,17 @@ def parse(data: bytes, log: Log) -> State:
     """Return the state in a file that the key of a ledger signed and that fits its entries.
 
     Raises:
-        AirliftError: it is none.
+        AirliftError: it is none, whatever it holds.
     """
     head, brace, rest = data.partition(b"\n{")
-    signed = note.parse(head + b"\n", "kept state")
-    note.verify(signed, log.origin, log.public, "kept state")
-    size = signed.text.split("\n")[1]
-    if not size.isdecimal() or signed.text != _text(
-        log.origin, int(size), log.root(int(size)), brace[1:] + rest
-    ):
+    signed, line = note.parse(head + b"\n", _WHAT), brace[1:] + rest
+    note.verify(signed, log.origin, log.public, _WHAT)
+    said = _SIZE.fullmatch(signed.text)
+    size = int(said[1]) if said is not None else 0
+    if said is None or signed.text != _text(log.origin, size, log.root(size), line):
         raise LedgerError("a kept state is not of this ledger, or has another digest")
-    found = decode(brace[1:] + rest, log)
-    if found.size != int(size):
+    found = decode(line, log)
+    if found.size != size:
         raise MalformedError("a kept state says another size than its note")
     return found
 
@@ -138,34 +152,76 @@ def decode(line: bytes, log: Log) -> State:
     """Return the state of a line of JSON that is known to be signed; open intents are read from the ledger.
 
     Raises:
-        MalformedError: it does not say what this airlift says there.
+        MalformedError: it has another form than SPEC 9.8 says, or names an open intent that is none.
+        LedgerError: it names an entry that is not there.
     """
     found, intents = _decoded(line)
-    return replace(found, open=tuple(map(log.entry, intents)))
+    return replace(found, open=tuple(_intent(log, index) for index in intents))
+
+
+def _intent(log: Log, index: int) -> Entry:
+    entry = log.entry(index)
+    if entry.type not in INTENTS:
+        raise MalformedError(f"{_WHAT}: 'open' names an entry that opens nothing", found=entry.type)
+    return entry
 
 
 @lru_cache(maxsize=1)
 def _decoded(line: bytes) -> tuple[State, tuple[int, ...]]:
     """Return what a line says, and the indices of open intents; a command reads the same line several times."""
     try:
-        document = json.loads(line)
-        keys = [tuple(signers) for signers in document["keys"]]
-        bundles = [
-            Committed(bundle, manifest, sequence, issued, release, overtaken, keys[place], index, checked)
-            for (
-                bundle, manifest, sequence, issued, release, overtaken, place, index, checked
-            ) in document["bundles"]
-        ]  # fmt: skip
-        found = State(
-            installed=tuple(document["installed"]),
-            bundles=tuple(bundles),
-            enrolment=Enroll.parse(document["enrolment"], "enrolment") if document["enrolment"] else None,
-            trust=Trust.parse(document["trust"], "trust") if document["trust"] else None,
-            **{name: document[name] for name in _PLAIN},
-        )
-        return found, tuple(document["open"])
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise MalformedError("a kept state is not in its format", found=type(error).__name__) from error
+        document = json.loads(line)  # not strict.parse: ten thousand bundles would take 0.2 s
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"{_WHAT} is not JSON", found=type(error).__name__) from error
+    keys = shape.items(document, "keys", _signers, _WHAT)
+    found = State(
+        size=_number(strict.member(document, "size", int, _WHAT)),
+        enclave=shape.optional(document, "enclave", _word, _WHAT),
+        active=shape.optional(document, "active", _digest, _WHAT),
+        previous=shape.optional(document, "previous", _digest, _WHAT),
+        policy=shape.optional(document, "policy", _digest, _WHAT),
+        installed=shape.items(document, "installed", _digest, _WHAT),
+        bundles=shape.items(document, "bundles", lambda row, _: _bundle(row, keys), _WHAT),
+        enrolment=shape.optional(document, "enrolment", Enroll.parse, _WHAT),
+        trust=shape.optional(document, "trust", Trust.parse, _WHAT),
+    )
+    return found, shape.items(document, "open", lambda index, _: _number(index), _WHAT)
+
+
+def _bundle(row: Any, keys: tuple[tuple[str, ...], ...]) -> Committed:
+    if type(row) is not list or tuple(map(type, row)) not in _ROWS:
+        raise MalformedError(f"{_WHAT}: 'bundles' holds what is no bundle")
+    bundle, manifest, sequence, issued, release, overtaken, place, index, checked = row
+    if not place < len(keys) or checked not in {None, SHA512, SHA256}:
+        raise MalformedError(f"{_WHAT}: 'bundles' says a place or a digest that is none")
+    for number in (sequence, place, index):
+        _number(number)
+    for digest in (manifest, release):
+        _digest(digest or manifest, "bundles")
+    check_time(issued)
+    return Committed(bundle, manifest, sequence, issued, release, overtaken, keys[place], index, checked)
+
+
+def _signers(value: Any, _what: str) -> tuple[str, ...]:
+    if type(value) is not list or any(type(key) is not str for key in value):
+        raise MalformedError(f"{_WHAT}: 'keys' holds what is no list of key ids")
+    return tuple(value)
+
+
+def _word(value: Any, what: str) -> str:
+    if type(value) is not str:
+        raise MalformedError(f"{what} must be a string")
+    return value
+
+
+def _digest(value: Any, what: str) -> str:
+    return shape.check_digest(value, what, _WHAT)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_SIZE:
+        raise MalformedError(f"{_WHAT} has a number that is out of range")
+    return value
 
 
 def _believed(log: Log, path: Path) -> State:

@@ -6,7 +6,7 @@ nothing that was written ever changes, what they read up to a size stays true.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from airlift.ledger import checkpoint, database, note, tree
 from airlift.ledger import entry as entries_
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft, Entry
-from airlift.ledger.proof import Proof
+from airlift.ledger.entry_proof import Proof
 from airlift.ledger.terms import terms
 from airlift.trust.keys.public import PublicKey, Signer
 
@@ -215,23 +215,13 @@ class Log:
 
     # -- how it grows ----------------------------------------------------------------------------------------------
 
-    def append(
-        self,
-        type: str,  # noqa: A002 - the field's name
-        *,
-        actor: str,
-        time: str,
-        signer: Signer,
-        release: str | None = None,
-        bundle: str | None = None,
-        detail: Mapping[str, Any] | None = None,
-        contents: Collection[str] = (),
-    ) -> Entry:
+    def append(self, draft: Draft, signer: Signer) -> Entry:
         """Append one entry; it is durable, with a signed checkpoint, when this returns.
 
-        ``contents`` are digests (hex) of the files that it brings in, which it can then be found by.
+        Raises:
+            AirliftError: as of :meth:`append_all`.
         """
-        return self.append_all([Draft(type, actor, time, release, bundle, detail or {}, contents)], signer)[0]
+        return self.append_all([draft], signer)[0]
 
     def append_all(self, drafts: Sequence[Draft], signer: Signer) -> list[Entry]:
         """Append entries and one checkpoint over all of them in one durable transaction; all or none.

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.errors import LedgerError
+from airlift.ledger import details
+from airlift.ledger.entries.activations import Abort, ActivateCommit, RollbackCommit, SwitchCommit
+from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
-from airlift.ledger.entries.read import imported, read
-from airlift.ledger.entries.registry import CLOSES, INTENTS
-from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange
+from airlift.ledger.entries.kinds import CLOSES, INTENTS
 from airlift.ledger.entries.shape import Trust
-from airlift.ledger.entries.switch import Abort, ActivateCommit, RollbackCommit, SwitchCommit
 from airlift.ledger.entry import Entry
 
 __all__ = ["Committed", "State", "Trust", "fold", "release_of"]
@@ -143,14 +143,14 @@ class _Folding:
             del self.open[index]
 
     def enroll(self, entry: Entry) -> None:
-        said = read(entry, Enroll)
+        said = details.read(entry, Enroll)
         self.fields |= {"enclave": said.enclave, "enrolment": said, "policy": said.policy}
 
     def policy(self, entry: Entry) -> None:
-        self.fields["policy"] = read(entry, PolicyChange).sha512
+        self.fields["policy"] = details.read(entry, PolicyChange).sha512
 
     def import_commit(self, entry: Entry) -> None:
-        said = imported(entry)
+        said = details.imported_state(entry)
         self.fields["trust"] = said.trust
         self.bundles.append(_committed(entry, said))
         if entry.release is not None:
@@ -158,15 +158,15 @@ class _Folding:
 
     def switch(self, entry: Entry) -> None:
         active = release_of(entry)
-        self.fields["previous"] = read(entry, SwitchCommit).previous
+        self.fields["previous"] = details.read(entry, SwitchCommit).previous
         self.fields["active"] = active
 
     def abort(self, entry: Entry) -> None:
-        if self.open.pop(read(entry, Abort).undoes, None) is None:
+        if self.open.pop(details.read(entry, Abort).undoes, None) is None:
             raise LedgerError(f"entry {entry.index} undoes what is not open")
 
     def gc(self, entry: Entry) -> None:
-        for release in read(entry, Gc).releases:
+        for release in details.read(entry, Gc).releases:
             if release == self.fields.get("active"):
                 raise LedgerError(f"entry {entry.index} removes the active release")
             if release == self.fields.get("previous"):

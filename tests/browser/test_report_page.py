@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from airlift.evidence.facts import Facts
-from airlift.evidence.report import report
+from airlift.evidence.report import page as report_page
 from tests.browser.driver import Browser, browser
 from tests.conftest import find_file
 from tests.support.facts import component, facts
 from tests.unit.evidence.documents.test_exports import CASES, rich
-from tests.unit.evidence.report.test_report import hostile
+from tests.unit.evidence.report.test_page import hostile
 
 WIDTHS = (390, 1280)
 PAGES: dict[str, Callable[[], Facts]] = {**CASES, "hostile": hostile, "sixty components": lambda: many(60)}
@@ -45,7 +45,7 @@ def axe() -> str:
 
 def written(folder: Path, name: str) -> Path:
     path = folder / "report.html"
-    path.write_bytes(report.format(PAGES[name]()))
+    path.write_bytes(report_page.format(PAGES[name]()))
     return path
 
 
@@ -98,7 +98,7 @@ def test_every_printed_page_bears_the_marking(
 
 def test_the_policy_of_the_page_keeps_scripts_from_running(page: Browser, tmp_path: Path) -> None:
     """Were a script to get in, it would not run: the page says so itself."""
-    data = report.format(facts()).replace(b"</main>", b"<script>window.ran = 1</script></main>")
+    data = report_page.format(facts()).replace(b"</main>", b"<script>window.ran = 1</script></main>")
     (tmp_path / "report.html").write_bytes(data)
     page.open(tmp_path / "report.html")
     assert page.run("return [document.scripts.length, window.ran]") == [1, None]

@@ -20,7 +20,7 @@ from airlift.high.governance.attest import attest
 from airlift.high.importing.check import repair
 from airlift.high.importing.run import import_
 from airlift.ledger import kept_state
-from airlift.ledger.entries.setup import PolicyChange
+from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
 from airlift.trust.statements import statement
 from tests.support import keys, weights

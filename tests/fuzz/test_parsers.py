@@ -27,7 +27,7 @@ from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
-from airlift.ledger.answers import proven
+from airlift.ledger.answers import answer_proof
 from airlift.tensors.element import Element
 from airlift.tensors.formats import gguf, safetensors
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank
@@ -272,7 +272,7 @@ def answers() -> Iterator[Case]:
             data = {
                 "entries": [e.to_json() for e in log.entries()],
                 "more": False,
-                "proof": proven.prove(log, range(5)),
+                "proof": answer_proof.prove(log, range(5)),
             }
     document = {"airlift": 1, "command": "provenance history", "ok": True, "data": data}
     key = verify.load_key(signer.public.pem(), "key")

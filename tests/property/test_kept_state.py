@@ -1,5 +1,7 @@
 """A kept state and the entries after it give what all entries give; so does a file of it that was changed."""
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,20 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airlift import strict
 from airlift.bundle.manifest import ReleaseRef
-from airlift.errors import LedgerError
-from airlift.ledger import kept_state
+from airlift.errors import AirliftError, LedgerError
+from airlift.ledger import kept_state, note
 from airlift.ledger import log as logs
-from airlift.ledger.entries.imports import ImportReject
-from airlift.ledger.entries.setup import Gc, PolicyChange
-from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entries.switch import (
+from airlift.ledger.entries.activations import (
     Abort,
     ActivateCommit,
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
 )
+from airlift.ledger.entries.administration import Gc, PolicyChange
+from airlift.ledger.entries.imports import ImportReject
+from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft
 from airlift.ledger.state import fold
 from airlift.trust.keys.file import FileSigner, generate
@@ -126,3 +129,125 @@ def test_a_kept_state_and_the_rest_are_the_fold_of_all(
         for other in (made[:spot] + flipped + made[spot + 1 :], made[:spot], made[spot:], made + b"\n"):
             place.write_bytes(other)
             assert kept_state.state(log, place) == expected
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=3) | RELEASES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of everything inside a document, outermost first."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, item in items for found in places(item, (*path, key)))]
+
+
+def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return a document with another value at a place; a value of ``...`` takes it out."""
+    if not path:
+        return {} if value is ... else value
+    result = copy.deepcopy(document)
+    inner = result
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return result
+
+
+@pytest.fixture(scope="module")
+def long(folder: Path, signer: FileSigner) -> Path:
+    """Return a ledger with a state in which nothing is empty."""
+    path = folder / "long.db"
+    steps: list[tuple[Any, ...]] = [
+        ("enroll", "alpha"), ("policy", "ab"), ("import", R1, 1, False, ["ab" * 32], "sha512"),
+        ("switch", ActivateCommit, R1, True), ("import", R2, 2, True, ["cd" * 32], None),
+        ("switch", ActivateCommit, R2, False), ("prepare", R3, 3), ("intend", ActivatePrepare, R1),
+    ]  # fmt: skip
+    logs.create(path, ORIGIN, signer)
+    with logs.open_log(path, ORIGIN, writable=True) as log:
+        log.append_all(valid(steps), signer)
+    return path
+
+
+def refused(log: logs.Log, text: str, line: bytes, signer: FileSigner) -> bool:
+    """Say whether a file with this note and line is no kept state; what is one can be kept again."""
+    try:
+        found = kept_state.parse(note.format(note.sign(text, ORIGIN, signer)) + line, log)
+    except AirliftError:
+        return True
+    kept_state.format(found, log.root(found.size), ORIGIN, signer)
+    return False
+
+
+@given(st.data())
+def test_whatever_a_signed_line_holds_only_an_airlift_error_comes_of_it(
+    long: Path, signer: FileSigner, data: st.DataObject
+) -> None:
+    """Broke: ``"open": ["x"]`` raised TypeError, and a sequence that is text was believed."""
+    with logs.open_log(long, ORIGIN) as log:
+        state = fold(log.entries())
+        document = json.loads(kept_state.encode(state))
+        path = data.draw(st.sampled_from(places(document)))
+        line = strict.format(changed(document, path, data.draw(VALUES | st.just(...))))
+        refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
+
+
+WRONG: list[tuple[tuple[Any, ...], Any]] = [
+    (("open",), ["x"]),
+    (("open",), [0]),
+    (("open",), [2**53 - 1]),
+    (("open",), [-1]),
+    (("size",), "8"),
+    (("size",), True),
+    (("keys",), ["ab" * 32]),
+    (("enclave",), 1),
+    (("active",), "x"),
+    (("installed", 0), "x"),
+    (("trust", "folder"), ".."),
+    (("enrolment", "minimum_sequence"), "1"),
+    (("bundles", 0), {}),
+    (("bundles", 0, 1), "x"),
+    (("bundles", 0, 2), "1"),
+    (("bundles", 0, 3), "yesterday"),
+    (("bundles", 0, 5), 0),
+    (("bundles", 0, 6), -1),
+    (("bundles", 0, 6), 2),
+    (("bundles", 0, 7), -1),
+    (("bundles", 0, 8), "md5"),
+    (("bundles", 0, 8), ...),
+    (("policy",), ...),
+    ((), []),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG)
+def test_a_line_of_another_form_is_not_believed(
+    long: Path, signer: FileSigner, path: tuple[Any, ...], value: Any
+) -> None:
+    with logs.open_log(long, ORIGIN) as log:
+        document = json.loads(kept_state.encode(fold(log.entries())))
+        line = strict.format(changed(document, path, value))
+        assert refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"{" + b"[" * 200_000, b'{"size":' + b"9" * 5000 + b"}", b'{"size":NaN}', b"{\xff}"]
+)
+def test_a_line_that_is_no_json_is_not_believed(long: Path, signer: FileSigner, line: bytes) -> None:
+    with logs.open_log(long, ORIGIN) as log:
+        assert refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=8), max_size=5))
+def test_whatever_a_signed_note_says_only_an_airlift_error_comes_of_it(
+    long: Path, signer: FileSigner, lines: list[str]
+) -> None:
+    with logs.open_log(long, ORIGIN) as log:
+        assert refused(log, "".join(f"{line}\n" for line in ["a", *lines]), b"{}", signer)
+        for size in ("", "x", "9" * 5000, "\u0661", "-1", "08"):
+            assert refused(log, f"a\n{size}\n", b"{}", signer)

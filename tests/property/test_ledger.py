@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import AirliftError, LedgerError, MalformedError
-from airlift.ledger import audit, checkpoint, entry, export, note, proof, tree
-from airlift.ledger.answers import indexed, scanned
+from airlift.ledger import audit, checkpoint, details, entry, entry_proof, export, note, tree
+from airlift.ledger.answers import questions
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.entries.activations import (
+    Abort,
+    ActivateCommit,
+    ActivatePrepare,
+    RollbackCommit,
+    RollbackPrepare,
+)
+from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import (
     ExpiredAccepted,
@@ -23,20 +31,12 @@ from airlift.ledger.entries.imports import (
     ImportReject,
     VendorVerified,
 )
-from airlift.ledger.entries.read import read
-from airlift.ledger.entries.registry import DETAILS as KINDS
-from airlift.ledger.entries.registry import TYPES
-from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
+from airlift.ledger.entries.kinds import DETAILS as KINDS
+from airlift.ledger.entries.kinds import TYPES
 from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
-from airlift.ledger.entries.switch import (
-    Abort,
-    ActivateCommit,
-    ActivatePrepare,
-    RollbackCommit,
-    RollbackPrepare,
-)
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
+from tests.support import merkle, scan
 from tests.support.ledgers import make_log, opened
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="+"), min_size=1, max_size=40)
@@ -89,7 +89,7 @@ def test_parsers_raise_nothing_else(data: bytes) -> None:
     for parse in (
         note.parse,
         entry.parse,
-        proof.parse,
+        entry_proof.parse,
         lambda d: export.parse(iter(d.splitlines(keepends=True))),
     ):
         with pytest.raises(AirliftError):
@@ -105,8 +105,8 @@ def test_trees_grow_consistently(leaves: list[bytes], data: st.DataObject) -> No
         nodes |= {(level, index): digest for level, index, digest in added}
     old = data.draw(st.integers(0, len(leaves)))
     path = tree.consistency_proof(lambda level, index: nodes[level, index], old, len(leaves))
-    older = tree.root_from(map(tree.leaf_digest, leaves[:old]))
-    tree.verify_consistency(path, old, len(leaves), older, tree.fold(frontier))
+    older = merkle.root_from(map(tree.leaf_digest, leaves[:old]))
+    merkle.verify_consistency(path, old, len(leaves), older, tree.fold(frontier))
 
 
 @pytest.fixture(scope="module")
@@ -206,8 +206,8 @@ SAID: st.SearchStrategy[Detail] = st.one_of(
 def test_what_an_entry_says_round_trips(said: Detail) -> None:
     written = Draft(said.TYPE, "admin", "2026-01-01T00:00:00Z", detail=said.format()).at(0)
     stored = entry.parse(entry.format(written))
-    assert read(stored, type(said)) == said
-    assert read(stored, type(said)).format() == stored.detail
+    assert details.read(stored, type(said)) == said
+    assert details.read(stored, type(said)).format() == stored.detail
 
 
 @given(st.sampled_from(TYPES), SAID, st.data())
@@ -217,7 +217,7 @@ def test_any_detail_is_understood_or_refused(kind: str, said: Detail, data: st.D
         key: str = data.draw(st.sampled_from(sorted(detail)))
         detail[key] = data.draw(st.just(detail[key]) | VALUES)
     with suppress(LedgerError):
-        read(Draft(kind, "admin", "2026-01-01T00:00:00Z", detail=detail).at(0), KINDS[kind])
+        details.read(Draft(kind, "admin", "2026-01-01T00:00:00Z", detail=detail).at(0), KINDS[kind])
 
 
 DRAFTS = st.builds(
@@ -240,23 +240,23 @@ QUESTIONS = st.sampled_from(
     st.lists(DRAFTS, min_size=1, max_size=12), st.lists(QUESTIONS, min_size=1, max_size=6), st.integers(0, 4)
 )
 def test_the_index_answers_as_the_entries_do(
-    tmp_path_factory: pytest.TempPathFactory, drafts: list[Draft], questions: list[str], limit: int
+    tmp_path_factory: pytest.TempPathFactory, drafts: list[Draft], asked: list[str], limit: int
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "ledger.db"
     signer = make_log(path, 0)
     with opened(path, writable=True) as log:
         entries = log.append_all(drafts, signer)
         audit.verify(log, signer.public)
-        for text in questions:
-            expected = list(scanned.where(entries, text))
-            found = indexed.where(log, text, limit=limit)
+        for text in asked:
+            expected = list(scan.where(entries, text))
+            found = questions.where(log, text, limit=limit)
             assert list(found.entries) == (expected[-limit:] if limit else expected)
             assert found.more == bool(limit and len(expected) > limit)
             for since in (None, "2026-02-01T00:00:00Z"):
-                about = list(scanned.history(entries, since=since, component=text))
-                assert list(indexed.history(log, since=since, component=text).entries) == about
+                about = list(scan.history(entries, since=since, component=text))
+                assert list(questions.history(log, since=since, component=text).entries) == about
         for number in range(1, 6):
             time = f"2026-0{number}-01T00:00:00Z"
-            assert indexed.active_at(log, time) == scanned.active_at(entries, time)
-            later = indexed.history(log, since=time, types=["gc", "attestation"]).entries
+            assert questions.active_at(log, time) == scan.active_at(entries, time)
+            later = questions.history(log, since=time, types=["gc", "attestation"]).entries
             assert list(later) == [e for e in entries if e.time >= time and e.type in {"gc", "attestation"}]

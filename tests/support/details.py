@@ -4,6 +4,14 @@ from typing import Any
 
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
+from airlift.ledger.entries.activations import (
+    Abort,
+    ActivateCommit,
+    ActivatePrepare,
+    RollbackCommit,
+    RollbackPrepare,
+)
+from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import (
     ExpiredAccepted,
@@ -12,15 +20,7 @@ from airlift.ledger.entries.imports import (
     ImportReject,
     VendorVerified,
 )
-from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
-from airlift.ledger.entries.switch import (
-    Abort,
-    ActivateCommit,
-    ActivatePrepare,
-    RollbackCommit,
-    RollbackPrepare,
-)
 
 ADA, BOB = "ab" * 32, "cd" * 32
 NAMED = ReleaseRef("1" * 128, "assistant", "1")

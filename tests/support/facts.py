@@ -11,12 +11,12 @@ from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.ledger import checkpoint, tree
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entries.imports import ImportPrepare
-from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.entry import format as format_entry
 from airlift.policy.document import Policy, Quorum
-from tests.support import details, keys
+from tests.support import details, keys, merkle
 
 SECRET = Marking("SECRET", ("NOFORN",))
 HUB = {
@@ -188,7 +188,7 @@ def facts(**changes: Any) -> Facts:
     first, second = releases()
     one, two = bundle(1, first, None), bundle(2, second, first)
     recorded = entries((one, first), (two, second))
-    root = tree.root_from(tree.leaf_digest(format_entry(entry)) for entry in recorded)
+    root = merkle.root_from(tree.leaf_digest(format_entry(entry)) for entry in recorded)
     signer = keys.signer("ledger")
     note = checkpoint.sign(Checkpoint("airlift/alpha", len(recorded), root), signer)
     quorum = Quorum(2, ("issm.pub", "owner.pub"))

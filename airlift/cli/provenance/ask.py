@@ -12,7 +12,7 @@ from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, to_data
 from airlift.cli.frame.session import Format, Run
 from airlift.errors import UsageError
-from airlift.ledger.entries.registry import TYPES
+from airlift.ledger.entries.kinds import TYPES
 
 if TYPE_CHECKING:
     from airlift.high.enclave.enclave import Enclave

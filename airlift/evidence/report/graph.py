@@ -7,7 +7,7 @@ SVG user units.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from airlift.evidence.report.page import Markup, join, tag, text
+from airlift.evidence.report.markup import Markup, join, tag, text
 from airlift.shown import clean
 
 WIDTH, GAP, LINE, PAD, SPACE = 184, 46, 16, 10, 14

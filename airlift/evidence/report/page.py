@@ -1,68 +1,317 @@
-"""Pieces of an HTML page: everything that comes in is shown as text, whatever it holds (SPEC 15.6). Pure."""
+"""The report: one self-contained page about an enclave, for screen and paper; nothing is fetched (SPEC 15.6)."""
 
-import html
-from collections.abc import Iterable, Sequence
-from typing import NewType
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
 
-from airlift.shown import clean
+from airlift.evidence import controls
+from airlift.evidence.controls import Judged
+from airlift.evidence.facts import Attested, Facts, Signatory
+from airlift.evidence.report import timeline, verification
+from airlift.evidence.report.markup import Markup, digest, facts, join, section, short, table, tag, text
+from airlift.evidence.report.origins import picture
+from airlift.evidence.report.style import sheet
+from airlift.ledger import details
+from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
+from airlift.ledger.entry import Entry
+from airlift.trust.statements.statement import STATING
 
-Markup = NewType("Markup", str)
-"""Text that is HTML already; everything else is escaped."""
+SHOWN_EVENTS = 200
+_SECTIONS = (
+    ("active", "What is active"),
+    ("attention", "What to know first"),
+    ("lineage", "Lineage"),
+    ("timeline", "Imports and activations"),
+    ("people", "Who signed and who approved"),
+    ("results", "Scans, evaluations, custody"),
+    ("policy", "Policy in force"),
+    ("controls", "Controls"),
+    ("ledger", "Ledger"),
+    ("verify", "How to verify this page"),
+)
 
-NOTHING = Markup("")
 
-
-def text(value: object) -> Markup:
-    """Return anything as escaped text on one line; markup stays as it is only inside the functions of this room."""
-    return Markup(html.escape(clean(value), quote=True))
-
-
-def join(parts: Iterable[Markup], between: str = "") -> Markup:
-    """Return pieces one after the other."""
-    return Markup(between.join(parts))
-
-
-def tag(name: str, *inner: Markup, **attributes: object) -> Markup:
-    """Return an element; ``class_`` stands for class, ``_`` in names for ``-``; None leaves an attribute out."""
-    given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
-        for key, value in attributes.items()
-        if value is not None
+def format(found: Facts) -> bytes:  # noqa: A001 - each format of this room has one function of this name
+    """Return the page; the same facts give the same bytes."""
+    style = sheet(str(found.marking))
+    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    title = f"airlift: enclave {found.enclave}"
+    head = tag(
+        "head",
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup(
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src '
+            f"'sha256-{allowed}'\">"
+        ),
+        tag("title", text(title)),
+        Markup(f"<style>{style}</style>"),
     )
-    return Markup(f"<{name}{given}>{''.join(inner)}</{name}>")
+    body = tag(
+        "body",
+        tag("a", text("Skip to the content"), href="#main", class_="skip"),
+        _marking(found, "header"),
+        _header(found),
+        tag("main", *_content(found), id="main"),
+        tag("footer", _marking(found, "footer")),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n".encode()
 
 
-def digest(value: str) -> Markup:
-    """Return a digest in full; it may wrap anywhere."""
-    return tag("code", text(value), class_="digest")
+def _marking(found: Facts, place: str) -> Markup:
+    level = found.marking.level.lower().replace(" ", "-")
+    return tag("p", text(found.marking), class_=f"marking {level}", id=f"marking-{place}")
 
 
-def short(value: str, digits: int = 16) -> Markup:
-    """Return the first digits of a digest, and all of it as a tooltip."""
-    return tag("code", text(value[:digits]), title=value) if value else text("-")
-
-
-def table(
-    caption: str, headers: Sequence[str], rows: Iterable[Sequence[Markup]], empty: str = "None."
-) -> Markup:
-    """Return a table with a caption, in a box that scrolls by itself; the first cell of a row heads it."""
-    lines = [
-        tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows
-    ]
-    if not lines:
-        return tag("p", text(empty), class_="none")
-    head = tag("thead", tag("tr", *(tag("th", text(header), scope="col") for header in headers)))
-    whole = tag("table", tag("caption", text(caption)), head, tag("tbody", *lines))
-    return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
-
-
-def facts(rows: Iterable[tuple[str, Markup]]) -> Markup:
-    """Return labels and their values."""
-    return tag("dl", *(tag("div", tag("dt", text(label)), tag("dd", value)) for label, value in rows))
-
-
-def section(name: str, title: str, *inner: Markup) -> Markup:
-    """Return a section with its heading, which links can lead to."""
+def _header(found: Facts) -> Markup:
+    links = (tag("li", tag("a", text(title), href=f"#{name}")) for name, title in _SECTIONS)
+    lead = (
+        f"As the record stood at {found.generated}: {found.ledger.size} entries, all verified. "
+        f"Made by airlift {found.version}."
+    )
     return tag(
-        "section", tag("h2", text(title), id=f"{name}-h"), *inner, id=name, aria_labelledby=f"{name}-h"
+        "header",
+        tag("h1", text(f"What enclave {found.enclave} runs, and how it came there")),
+        tag("p", text(lead), class_="lead"),
+        tag("nav", tag("ul", *links), aria_label="Sections"),
     )
+
+
+def _content(found: Facts) -> Iterable[Markup]:
+    judged = controls.judge(found)
+    bodies = {
+        "active": _active(found),
+        "attention": _attention(found),
+        "lineage": picture(found),
+        "timeline": _timeline(found),
+        "people": _people(found),
+        "results": _results(found),
+        "policy": _policy(found),
+        "controls": _controls(found, judged),
+        "ledger": verification.ledger(found),
+        "verify": verification.instructions(found),
+    }
+    return [section(name, title, bodies[name]) for name, title in _SECTIONS]
+
+
+# -- what is active ------------------------------------------------------------------------------------------------
+
+
+def _active(found: Facts) -> Markup:
+    release = found.active_release
+    if release is None:
+        return tag("p", text("No release is active."), class_="none")
+    since = found.switch()
+    rows = [
+        ("release", tag("strong", text(release.label))),
+        ("digest (SHA-512)", digest(release.digest)),
+        ("marking", text(release.marking)),
+        (
+            "active since",
+            text(f"{since.time}, entry {since.index}, by {since.actor}" if since else "not told here"),
+        ),
+        ("notes", text(release.notes or "-")),
+    ]
+    components = table(
+        f"Components of {release.label}",
+        ["component", "kind", "version", "licence", "files", "digest (SHA-512)"],
+        [
+            [
+                text(c.name),
+                text(c.kind),
+                text(c.version),
+                text(c.license or "-"),
+                text(len(c.files)),
+                short(c.digest),
+            ]
+            for c in release.components
+        ],
+    )
+    return join([facts(rows), components])
+
+
+# -- what to know first --------------------------------------------------------------------------------------------
+
+
+def _attention(found: Facts) -> Markup:
+    warnings = list(_warnings(found))
+    if not warnings:
+        return tag(
+            "ul",
+            tag("li", text("Nothing: every check that this page makes came out well.")),
+            class_="warnings fine",
+        )
+    return tag("ul", *(tag("li", text(warning)) for warning in warnings), class_="warnings")
+
+
+def _warnings(found: Facts) -> Iterable[str]:
+    if found.active_release is None:
+        yield "No release is active."
+    for kind, _quorum in found.policy.attestations:
+        evidence = controls.evidence(found, f"quorum {kind}")
+        if not evidence.found:
+            yield f"The active release has only {evidence.text}."
+    unknown = sum(not any(s.verified for s in item.signers) for item in found.attestations)
+    if unknown:
+        yield f"Attestations that no key known here signed, and that count for nothing: {unknown}."
+    against = sum(_speaks_against(item) for item in found.attestations)
+    if against:
+        yield f"Attestations by known keys that speak against what they are about: {against}."
+    if not found.ledger.witnesses:
+        claimed = f" ({', '.join(found.ledger.claimed)}: not verified)" if found.ledger.claimed else ""
+        yield (
+            f"No witness signed the newest checkpoint by the keys given{claimed}; only a kept one shows a history "
+            "signed with a stolen key."
+        )
+    if found.ledger.scheme != controls.CNSA:
+        yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
+    odd = ", ".join(str(entry.index) for entry in controls.outside(found) if entry.type == ImportCommit.TYPE)
+    if odd:
+        yield f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {odd}."
+    if found.policy.digest != SHA512:
+        yield "Policy verifies files with SHA-256 instead of SHA-512 from now on, which is not of CNSA 2.0."
+    if found.omitted:
+        yield f"{found.omitted} older entries are not told of here; the export of the ledger has all."
+
+
+def _speaks_against(item: Attested) -> bool:
+    return item.kind not in STATING and not item.passes and any(signer.verified for signer in item.signers)
+
+
+# -- timeline ------------------------------------------------------------------------------------------------------
+
+
+def _timeline(found: Facts) -> Markup:
+    events = [entry for entry in found.entries if entry.type in timeline.LANES]
+    if not events:
+        return tag("p", text("Nothing was imported yet."), class_="none")
+    picture = timeline.draw(events, found.releases)
+    drawn = tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label="Timeline, drawn")
+    rows = []
+    for entry in events[-SHOWN_EVENTS:]:
+        what, about = timeline.LANES[entry.type], _about(found, entry)
+        rows.append([text(entry.index), text(entry.time), text(what), text(about), text(entry.bundle or "-"),
+                     text(_verified_with(entry)), text(entry.actor)])  # fmt: skip
+    headers = ["entry", "time", "what", "release or reason", "bundle", "files verified with", "by"]
+    return join(
+        [drawn, table("In the order of the ledger; times are what the enclave's clock said", headers, rows)]
+    )
+
+
+def _about(found: Facts, entry: Entry) -> str:
+    """Return which release an event is about, or why an import was rejected."""
+    release = found.releases.get(entry.release or "")
+    if release is not None:
+        return release.label
+    return details.read(entry, ImportReject).code if entry.type == ImportReject.TYPE else "-"
+
+
+def _verified_with(entry: Entry) -> str:
+    """Return which digest an import verified the files with that it rebuilt, as its entry says."""
+    if entry.type != ImportCommit.TYPE:
+        return "-"
+    names = {SHA512: "SHA-512", SHA256: "SHA-256", None: "nothing rebuilt"}
+    return names[details.read(entry, ImportCommit).file_digest]
+
+
+# -- people and results --------------------------------------------------------------------------------------------
+
+
+def _people(found: Facts) -> Markup:
+    rows = []
+    for sha512 in dict.fromkeys(e.release for e in found.imports() if e.release):
+        for role, verb in (("targets", "released"), ("bundler", "bundled")):
+            rows += [
+                [text(holder), text(verb), text(_label(found, sha512)), short(key)]
+                for key, holder in controls.signers(found, sha512, role)
+            ]
+    approvals = [
+        [
+            text(signer.holder or "unknown"),
+            text(_approval(found, item, signer)),
+            text(_label(found, item.subject)),
+            short(signer.key_id),
+        ]
+        for item in found.attestations
+        if item.kind == "approval"
+        for signer in item.signers
+    ]
+    headers = ["holder", "what", "release", "key id"]
+    return join(
+        [
+            table("Who signed releases and bundles", headers, rows, "Nothing was imported yet."),
+            table("Who approved", headers, approvals, "Nobody approved anything."),
+        ]
+    )
+
+
+def _approval(found: Facts, item: Attested, signer: Signatory) -> str:
+    """Return what an approval says, and whether it still does: the last word counts."""
+    if not signer.verified:
+        return "says approved; unknown key" if item.passes else "says refused; unknown key"
+    last = found.votes(item.subject, item.kind)[signer.key_id]
+    return ("approved" if item.passes else "refused") + (
+        "" if last == item.passes else ", until a later word"
+    )
+
+
+def _label(found: Facts, sha512: str) -> str:
+    release = found.releases.get(sha512)
+    bundle = found.bundles.get(sha512)
+    return release.label if release else f"bundle {bundle.id}" if bundle else sha512[:16]
+
+
+def _results(found: Facts) -> Markup:
+    rows = []
+    for item in found.attestations:
+        if item.kind in {"approval", "provenance"}:
+            continue
+        by = ", ".join(s.holder if s.verified else "an unknown key" for s in item.signers)
+        verdict = (
+            tag("span", text("passes"), class_="yes")
+            if item.passes
+            else tag("span", text("does not pass"), class_="no")
+        )
+        stated = json.dumps({k: v for k, v in item.predicate.items() if k != "verdict"}, ensure_ascii=False)
+        rows.append([text(item.kind), text(_label(found, item.subject)), verdict, text(by), text(stated[:400]),
+                     text(item.entry)])  # fmt: skip
+    headers = ["kind", "about", "verdict", "signed by", "what it states", "entry"]
+    return table(
+        "What was attested, beside approvals", headers, rows, "No scan, evaluation or hand-over is recorded."
+    )
+
+
+# -- policy and controls -------------------------------------------------------------------------------------------
+
+
+def _policy(found: Facts) -> Markup:
+    policy = found.policy
+    asked = "; ".join(f"{kind}: {q.threshold} of {', '.join(q.keys)}" for kind, q in policy.attestations)
+    needs = "; ".join(f"{rule.kind} needs {rule.needs} {rule.version}" for rule in policy.requires)
+    floors = "; ".join(f"{name} >= {version}" for name, version in policy.floors)
+    return facts(
+        [
+            ("digest (SHA-512)", digest(found.policy_digest)),
+            ("ceiling", text(policy.ceiling)),
+            ("asks for", text(asked or "no attestations")),
+            ("requires", text(needs or "nothing beside the releases' own requirements")),
+            ("floors", text(floors or "none")),
+            ("files are verified with", text("SHA-512" if policy.digest == SHA512 else "SHA-256")),
+        ]
+    )
+
+
+def _controls(found: Facts, judged: tuple[Judged, ...]) -> Markup:
+    rows = []
+    for item in judged:
+        state = (
+            tag("span", text("evidence there"), class_="yes")
+            if item.satisfied
+            else tag("span", text("evidence missing"), class_="no")
+        )
+        told = join(tag("div", text(f"{'+' if e.found else '-'} {e.text}")) for e in item.evidence)
+        rows.append([text(item.id.upper()), text(item.title), state, told, text(item.claim)])
+    headers = ["control", "title", "state", "evidence in the record", "what airlift does"]
+    catalog = found.controls.get("catalog", "")
+    caption = f"{catalog}: whether the evidence is there. An assessor decides whether it suffices."
+    return table(caption, headers, rows, "No controls were mapped.")

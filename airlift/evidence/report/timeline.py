@@ -6,10 +6,10 @@ Places are by order and not by time: the order is what the ledger proves, times 
 from collections.abc import Mapping, Sequence
 
 from airlift.bundle.release import Release
-from airlift.evidence.report.page import Markup, tag, text
+from airlift.evidence.report.markup import Markup, tag, text
+from airlift.ledger.entries.activations import ActivateCommit, RollbackCommit
 from airlift.ledger.entries.imports import ImportCommit, ImportReject
-from airlift.ledger.entries.registry import SWITCHES
-from airlift.ledger.entries.switch import ActivateCommit, RollbackCommit
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.shown import clean
 

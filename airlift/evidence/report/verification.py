@@ -3,7 +3,7 @@
 import json
 
 from airlift.evidence.facts import Facts
-from airlift.evidence.report.page import Markup, digest, facts, join, tag, text
+from airlift.evidence.report.markup import Markup, digest, facts, join, tag, text
 
 PIECE = 1000
 

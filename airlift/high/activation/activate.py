@@ -7,7 +7,7 @@ from airlift.high.activation.switch import switch
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
-from airlift.ledger.entries.switch import ActivatePrepare, SwitchPrepare
+from airlift.ledger.entries.activations import ActivatePrepare, SwitchPrepare
 
 
 @dataclass(frozen=True, slots=True)

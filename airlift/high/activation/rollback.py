@@ -6,7 +6,7 @@ from airlift.errors import NotHeldError
 from airlift.high.activation.activate import SwitchResult, to_release
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
-from airlift.ledger.entries.switch import RollbackPrepare
+from airlift.ledger.entries.activations import RollbackPrepare
 
 
 def rollback(

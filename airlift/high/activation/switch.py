@@ -5,7 +5,7 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.importing.commit import release_detail
-from airlift.ledger.entries.switch import SwitchPrepare
+from airlift.ledger.entries.activations import SwitchPrepare
 from airlift.ledger.state import State
 
 

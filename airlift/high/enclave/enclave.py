@@ -13,11 +13,10 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
-from airlift.ledger import kept_state
+from airlift.ledger import checkpoint, details, kept_state
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import read
 from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entry import Entry
+from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State
 from airlift.store import folders, references
@@ -83,7 +82,7 @@ class Enclave:
     @property
     def origin(self) -> str:
         """The ledger's name in its checkpoints."""
-        return f"airlift/{self.name}"
+        return checkpoint.origin_of(self.name)
 
     def release_path(self, digest: str) -> Path:
         """Where the tree of the release with this digest lies."""
@@ -132,17 +131,10 @@ class Enclave:
         contents: Collection[str] = (),
     ) -> Entry:
         """Append an entry to the ledger, durably; ``contents`` are digests of files that it brings in."""
+        time = format_time(operator.now)
+        draft = Draft(detail.TYPE, operator.actor, time, release, bundle, detail.format(), contents)
         with self.ledger(writable=True) as log:
-            return log.append(
-                detail.TYPE,
-                actor=operator.actor,
-                time=format_time(operator.now),
-                release=release,
-                bundle=bundle,
-                detail=detail.format(),
-                contents=contents,
-                signer=operator.signer,
-            )
+            return log.append(draft, operator.signer)
 
     def load_roots(self) -> dict[int, bytes]:
         """Return the verified roots by version.
@@ -189,7 +181,7 @@ class Enclave:
             commit = log.last(ImportCommit.TYPE)
         if commit is None:
             return ()
-        listed = read(commit, ImportCommit).revocations
+        listed = details.read(commit, ImportCommit).revocations
         return revocations.parse(self.history.load(listed, revocations.MAX_BYTES))
 
     def find_release(self, reference: str, state: State) -> Release:

@@ -9,7 +9,7 @@ from airlift.errors import UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import children, recover
-from airlift.ledger.entries.setup import Gc
+from airlift.ledger.entries.administration import Gc
 from airlift.ledger.state import State
 
 

@@ -12,7 +12,7 @@ from airlift.errors import SignatureError, UsageError
 from airlift.high.enclave import policy as policies
 from airlift.high.enclave.enclave import CONFIG, MAX_CONFIG_BYTES, MAX_METADATA_BYTES, Enclave, Operator
 from airlift.ledger import log
-from airlift.ledger.entries.setup import Enroll
+from airlift.ledger.entries.administration import Enroll
 from airlift.store import folders
 from airlift.trust.tuf import root as root_metadata
 

@@ -12,7 +12,7 @@ from airlift.errors import LedgerError, ManifestError
 from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave, Operator
 from airlift.high.enclave.enclave import POLICY_TEXT as TEXT
 from airlift.high.enclave.recover import recover
-from airlift.ledger.entries.setup import PolicyChange
+from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, from_document
 from airlift.trust.keys.public import PublicKey, load_public

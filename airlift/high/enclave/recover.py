@@ -12,10 +12,9 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.ledger import kept_state
+from airlift.ledger import details, kept_state
+from airlift.ledger.entries.activations import Abort, SwitchPrepare
 from airlift.ledger.entries.imports import ImportPrepare
-from airlift.ledger.entries.read import read
-from airlift.ledger.entries.switch import Abort, SwitchPrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
 
@@ -79,7 +78,7 @@ def _finish(enclave: Enclave, intent: Entry) -> Step:
     """The link was switched and only the commit is missing: model servers may have seen it, so it is the truth."""
 
     def act(operator: Operator) -> None:
-        detail = read(intent, SwitchPrepare).commit(recovered=intent.index)
+        detail = details.read(intent, SwitchPrepare).commit(recovered=intent.index)
         enclave.record(operator, detail, release=intent.release)
 
     return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)

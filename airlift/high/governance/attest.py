@@ -10,8 +10,8 @@ from airlift.errors import KeyUnavailableError, NotHeldError
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import attestations
-from airlift.ledger.answers import indexed
-from airlift.ledger.entries.registry import RECORDING
+from airlift.ledger.answers import questions
+from airlift.ledger.entries.kinds import RECORDING
 from airlift.ledger.state import State
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
@@ -123,5 +123,5 @@ def _subject(
 def _before(enclave: Enclave, digest: str) -> int | None:
     """Return the entry that recorded this attestation before."""
     with enclave.ledger() as log:
-        found = attestations.recorded(indexed.where(log, digest, types=RECORDING).entries)
+        found = attestations.recorded(questions.where(log, digest, types=RECORDING).entries)
         return next((item.entry.index for item in found if item.digest == digest), None)

@@ -7,9 +7,9 @@ from airlift.errors import SignatureError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.verification.verified import VerifiedBundle
-from airlift.ledger.entries import read
+from airlift.ledger import details
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.registry import RECORDING
+from airlift.ledger.entries.kinds import RECORDING
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
 from airlift.policy.votes import Said, votes
@@ -94,7 +94,7 @@ def believed(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]
 def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
     """Yield what entries record, in order."""
     for entry in entries:
-        for item in read.attestations(entry):
+        for item in details.attestations(entry):
             yield Recorded(item.sha512, item.kind, item.subject, entry)
 
 

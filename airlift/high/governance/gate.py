@@ -10,7 +10,7 @@ from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import attestations
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
-from airlift.policy.judge import activation_objections, import_objections
+from airlift.policy.objections import activation_objections, import_objections
 
 
 def import_refusals(

@@ -33,9 +33,9 @@ from airlift.high.importing.install import install
 from airlift.high.importing.vendor_signatures import vouch
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.high.verification.verify import verify
+from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ExpiredAccepted, ImportReject
-from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store.folders import building

@@ -11,7 +11,7 @@ from airlift import files
 from airlift.errors import LedgerError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record.output import check_new
-from airlift.ledger import audit, export, exported, kept_state, note
+from airlift.ledger import audit, export, kept_state, note
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
@@ -54,8 +54,8 @@ def verify_export(path: Path, *, public_key: PublicKey | None, kept: Sequence[Pa
     """Do the same for an exported ledger file; no enclave is needed."""
     read = export.read(path)
     for old in kept:
-        exported.verify(read, public_key, read_kept(old))
-    result = exported.verify(read, public_key)
+        export.verify(read, public_key, read_kept(old))
+    result = export.verify(read, public_key)
     return Verification(result.size, result.root.hex(), result.checkpoints, ok=True, kept=len(kept))
 
 

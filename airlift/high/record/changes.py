@@ -12,9 +12,9 @@ from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.enclave.expected import load as load_expected
-from airlift.ledger.answers import indexed
+from airlift.ledger import details
+from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import read
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import references
@@ -126,8 +126,8 @@ def _against(
         return other, "as asked"
     imported = [bundle.release for bundle in state.bundles if bundle.release]
     with enclave.ledger() as log:
-        commit = log.entry(indexed.commits(log, release.digest)[0])
-    baseline = read(commit, ImportCommit).baseline
+        commit = log.entry(questions.commits(log, release.digest)[0])
+    baseline = details.read(commit, ImportCommit).baseline
     if baseline is not None and baseline.digest in imported:
         return enclave.load_release(baseline.digest), "what it came in as a delta from"
     before = imported[: imported.index(release.digest)]

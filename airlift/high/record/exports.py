@@ -9,7 +9,7 @@ from airlift import files
 from airlift.errors import UsageError
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
 from airlift.evidence.facts import Facts
-from airlift.evidence.report import report as page
+from airlift.evidence.report import page
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.record.facts import gather
 from airlift.high.record.output import check_new

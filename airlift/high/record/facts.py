@@ -15,11 +15,10 @@ from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
 from airlift.high.record.provenance import load_bundle
 from airlift.high.record.receipt import highest
-from airlift.ledger import audit, note
-from airlift.ledger.answers import indexed
+from airlift.ledger import audit, details, note
+from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.read import read
-from airlift.ledger.entries.registry import RECORDING, TYPES
+from airlift.ledger.entries.kinds import RECORDING, TYPES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
@@ -64,7 +63,7 @@ def gather(
         previous=state.previous,
         installed=state.installed,
         releases=releases,
-        bundles={read(e, ImportCommit).bundle_manifest: load_bundle(enclave, e) for e in commits},
+        bundles={details.read(e, ImportCommit).bundle_manifest: load_bundle(enclave, e) for e in commits},
         entries=entries,
         omitted=ledger.size - len(entries),
         attestations=tuple(_attested(enclave, state, recorded)),
@@ -89,13 +88,13 @@ def load_controls(path: Path | None) -> Mapping[str, Any]:
 def _told(log: Log, active: str | None) -> tuple[Entry, ...]:
     """Return the entries that documents tell of, in order (SPEC 15.1-2)."""
     found = [
-        *indexed.history(log, limit=NEWEST).entries,
+        *questions.history(log, limit=NEWEST).entries,
         *log.entries(types=RECORDING),
         *(log.entries(release=active) if active is not None else ()),
         *(
             entry
             for kind in TYPES
-            for entry in indexed.history(log, types=(kind,), limit=controls.SHOWN).entries
+            for entry in questions.history(log, types=(kind,), limit=controls.SHOWN).entries
         ),
     ]
     told = {entry.index: entry for entry in found}

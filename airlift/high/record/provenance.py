@@ -15,13 +15,12 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import MAX_BYTES
 from airlift.errors import NotHeldError
 from airlift.high.enclave.enclave import Enclave
-from airlift.ledger.answers import indexed, lineage, proven
-from airlift.ledger.answers.indexed import Found
+from airlift.ledger import details
+from airlift.ledger.answers import answer_proof, lineage, questions
 from airlift.ledger.answers.lineage import Node, Record
-from airlift.ledger.answers.scanned import Activation
+from airlift.ledger.answers.questions import Activation, Found
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
-from airlift.ledger.entries.read import bundle_manifest, components, read
 from airlift.ledger.entries.shape import NamedComponent
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
@@ -42,7 +41,7 @@ class Grounds:
 
 
 def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
-    """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answers.proven`.
+    """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answers.answer_proof`.
 
     Raises:
         UsageError: it is more than goes into one file.
@@ -50,7 +49,7 @@ def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> di
     """
     documents = (enclave.history.load(digest, MAX_BYTES) for digest in dict.fromkeys(grounds.documents))
     with enclave.ledger() as log:
-        return proven.prove(log, grounds.entries, documents, older)
+        return answer_proof.prove(log, grounds.entries, documents, older)
 
 
 # -- lineage -------------------------------------------------------------------------------------------------------
@@ -83,7 +82,7 @@ def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
     Of the imports that name it, the first OLDEST and the last NEWEST are loaded, with their baselines.
     """
     with enclave.ledger() as log:
-        named = indexed.commits(log, subject)
+        named = questions.commits(log, subject)
         chosen = named if len(named) <= OLDEST + NEWEST else (*named[:OLDEST], *named[len(named) - NEWEST :])
         commits = {index: log.entry(index) for index in chosen}
         bundles = {_manifest(e): load_bundle(enclave, e) for e in commits.values()}
@@ -112,7 +111,7 @@ def _follow_bases(enclave: Enclave, log: Log, commits: dict[int, Entry], bundles
 def _about(log: Log, commit: Entry) -> Iterator[Entry]:
     """Yield an import's own entries, and what was attested of its release."""
     for entry in log.entries(types=(ImportPrepare.TYPE, ImportCommit.TYPE), bundle=commit.bundle):
-        if bundle_manifest(entry) == bundle_manifest(commit):
+        if details.bundle_manifest(entry) == details.bundle_manifest(commit):
             yield entry
     if commit.release is not None:
         yield from log.entries(types=(RecordedAttestation.TYPE,), release=commit.release)
@@ -124,7 +123,7 @@ def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
 
 
 def _manifest(commit: Entry) -> str:
-    return read(commit, ImportCommit).bundle_manifest
+    return details.read(commit, ImportCommit).bundle_manifest
 
 
 # -- what ran ------------------------------------------------------------------------------------------------------
@@ -158,7 +157,7 @@ def at(enclave: Enclave, moment: datetime) -> Periods:
     """
     text = format_time(moment)
     with enclave.ledger() as log:
-        period = indexed.active_at(log, text)
+        period = questions.active_at(log, text)
     if period is None:
         raise NotHeldError("nothing was active then", expected=text, hint="see `airlift provenance history`")
     return _periods(enclave, [period], more=False)
@@ -171,8 +170,10 @@ def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
         NotHeldError: no imported release has it.
     """
     with enclave.ledger() as log:
-        candidates = indexed.releases(log, component)
-        found = indexed.activations_of(log, candidates, lambda release: _has(log, release, component), limit)
+        candidates = questions.releases(log, component)
+        found = questions.activations_of(
+            log, candidates, lambda release: _has(log, release, component), limit
+        )
         if not found.periods and not any(_has(log, release, component) for release in candidates):
             raise NotHeldError(
                 "no release that was imported has this component",
@@ -187,7 +188,7 @@ def _has(log: Log, release: str, component: str) -> bool:
     return any(
         _is(component, item)
         for entry in log.entries(types=(ImportCommit.TYPE,), release=release)
-        for item in components(entry)
+        for item in details.components(entry)
     )
 
 
@@ -254,7 +255,7 @@ def history(
 ) -> Entries:
     """Return the newest entries of a span of time, of some types, about one component."""
     with enclave.ledger() as log:
-        found = indexed.history(
+        found = questions.history(
             log,
             since=format_time(since) if since else None,
             until=format_time(until) if until else None,
@@ -268,12 +269,14 @@ def history(
 def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
     """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
     with enclave.ledger() as log:
-        return _entries(indexed.where(log, text, types=types, limit=limit))
+        return _entries(questions.where(log, text, types=types, limit=limit))
 
 
 def brought(entries: Iterable[Entry]) -> Brought:
     """Return what came in through the imports among ``entries``; each once, in order."""
-    commits = [(entry, read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE]
+    commits = [
+        (entry, details.read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE
+    ]
     return Brought(
         _each(entry.bundle for entry, _ in commits if entry.bundle),
         _each(said.release.label for _, said in commits if said.release),

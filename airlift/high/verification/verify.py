@@ -32,7 +32,7 @@ from airlift.high.verification.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
 from airlift.media.claims import bundle_document, check_claims, chunk_files, count_volumes, stated_sums
 from airlift.media.volume_reader import Volume, read_volumes
-from airlift.policy.judge import destination_objection
+from airlift.policy.objections import destination_objection
 from airlift.trust.statements import statement
 from airlift.trust.tuf import metadata, roles, verifier
 from airlift.trust.tuf import root as root_metadata

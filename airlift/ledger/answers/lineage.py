@@ -13,7 +13,7 @@ from typing import Any
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, FileEntry, Release
 from airlift.errors import NotHeldError
-from airlift.ledger.entries import read
+from airlift.ledger import details
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entry import Entry
@@ -74,10 +74,10 @@ class Record:
         about: dict[str, list[Entry]] = {}
         attested: dict[str, list[tuple[RecordedAttestation, Entry]]] = {}
         for entry in self.entries:
-            bundle = read.bundle_manifest(entry)
+            bundle = details.bundle_manifest(entry)
             if bundle is not None:
                 about.setdefault(bundle, []).append(entry)
-            for item in read.attestations(entry):
+            for item in details.attestations(entry):
                 attested.setdefault(item.subject, []).append((item, entry))
         contained = {d: tuple(map(_key, release.components)) for d, release in self.releases.items()}
         for name, value in (("about", about), ("attested", attested), ("contained", contained)):
@@ -209,7 +209,7 @@ def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:
     elif bundle.baseline is not None:
         base = bundle.baseline
         parents.append(_named_release("delta-from", base.digest, base.name, base.version))
-    commits = [read.read(entry, ImportCommit) for entry in entries if entry.type == ImportCommit.TYPE]
+    commits = [details.read(entry, ImportCommit) for entry in entries if entry.type == ImportCommit.TYPE]
     parents += (node for commit in commits for node in (*_transfer(commit), *_signers(commit)))
     parents += _attestations(record, digest)
     parents += (_entry(entry, "recorded-in") for entry in entries)
@@ -237,7 +237,7 @@ def _attestations(record: Record, subject: str) -> Iterator[Node]:
 
 
 def _attestation(item: RecordedAttestation, entry: Entry) -> Node:
-    relation = "attested-by" if item.passes or item.kind in STATING else "spoken-against-by"
+    relation = "attested-by" if item.passes or item.kind in STATING else "disputed-by"
     verb = "approved-by" if item.kind == "approval" and item.passes else "signed-by"
     keys = (Node("key", holder, None, key, verb) for key, holder in sorted(item.holders.items()))
     parents = (*keys, _entry(entry, "recorded-in"))

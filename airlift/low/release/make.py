@@ -35,7 +35,7 @@ from airlift.low.release import hub
 from airlift.low.release.collect import Collected, Survey, Take, collect, judge, survey
 from airlift.low.release.parents import parents
 from airlift.low.release.vendor_signature import Voucher, vouch
-from airlift.policy.judge import check_comparable, requirement_objections
+from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes, Digested, digest
 from airlift.trust.keys.public import Signer

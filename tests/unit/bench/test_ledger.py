@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from airlift.ledger.answers import indexed, scanned
+from airlift.ledger.answers import questions
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from tests.bench import ledger_speed
+from tests.support import scan
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -40,12 +41,12 @@ def test_questions_read_the_entries_of_their_answer_and_few_more(
     monkeypatch.setattr(Log, "_parsed", counted)
     with record.place.ledger() as log:
         for work, most in (
-            (lambda: indexed.where(log, "guard@1.50"), 1),
-            (lambda: indexed.where(log, "Scanner", limit=10), 11),
-            (lambda: indexed.history(log, limit=10), 11),
-            (lambda: indexed.history(log, component="guard@1.50"), 30),
-            (lambda: indexed.active_at(log, "2026-01-02T00:00:00Z"), 2),
-            (lambda: indexed.commits(log, "guard"), 0),
+            (lambda: questions.where(log, "guard@1.50"), 1),
+            (lambda: questions.where(log, "Scanner", limit=10), 11),
+            (lambda: questions.history(log, limit=10), 11),
+            (lambda: questions.history(log, component="guard@1.50"), 30),
+            (lambda: questions.active_at(log, "2026-01-02T00:00:00Z"), 2),
+            (lambda: questions.commits(log, "guard"), 0),
         ):
             parsed.clear()
             work()
@@ -58,24 +59,24 @@ def test_periods_are_those_of_every_entry(
     few: int, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both ways to find them, over several pages, give what the pure function gives."""
-    monkeypatch.setattr(indexed, "FEW", few)
-    monkeypatch.setattr(indexed, "BATCH", 4)
+    monkeypatch.setattr(questions, "FEW", few)
+    monkeypatch.setattr(questions, "BATCH", 4)
     record = ledger_speed.Record(tmp_path, 200)
     record.make()
     with record.place.ledger() as log:
         entries = list(log.entries())
-        every = indexed.releases(log, "guard")
+        every = questions.releases(log, "guard")
         assert len(every) > 10
         for candidates in (every, every[2:9:3]):
-            expected = [p for p in scanned.activations(entries) if p.release in candidates]
-            found = indexed.activations_of(log, candidates, lambda _release: True, limit)
+            expected = [p for p in scan.activations(entries) if p.release in candidates]
+            found = questions.activations_of(log, candidates, lambda _release: True, limit)
             assert list(found.periods) == (expected[-limit:] if limit else expected)
             assert found.more == bool(limit and len(expected) > limit)
 
 
 def test_the_newest_periods_take_few_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broke: the newest two read the release of every switch, and up to 256 entries for the end of each."""
-    monkeypatch.setattr(indexed, "BATCH", 16)
+    monkeypatch.setattr(questions, "BATCH", 16)
     record = ledger_speed.Record(tmp_path, 1000)
     record.make()
     wide: list[tuple[Any, ...]] = []
@@ -87,9 +88,9 @@ def test_the_newest_periods_take_few_rows(tmp_path: Path, monkeypatch: pytest.Mo
         return rows
 
     with record.place.ledger() as log:
-        every = indexed.releases(log, "guard")
-        assert len(every) > indexed.FEW
+        every = questions.releases(log, "guard")
+        assert len(every) > questions.FEW
         monkeypatch.setattr(Log, "query", counted)
-        found = indexed.activations_of(log, every, lambda _release: True, 2)
+        found = questions.activations_of(log, every, lambda _release: True, 2)
     assert len(found.periods) == 2
     assert len(wide) <= 16 + 2 * 2

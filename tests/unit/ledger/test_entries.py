@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from airlift.errors import LedgerError, MalformedError
+from airlift.ledger import details
 from airlift.ledger import entry as entries
-from airlift.ledger.entries import read
+from airlift.ledger.entries.activations import ActivateCommit, ActivatePrepare, SwitchCommit
+from airlift.ledger.entries.administration import Gc
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.registry import CLOSES, DETAILS, INTENTS, TYPES
-from airlift.ledger.entries.setup import Gc
+from airlift.ledger.entries.kinds import CLOSES, DETAILS, INTENTS, TYPES
 from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entries.switch import ActivateCommit, ActivatePrepare, SwitchCommit
 from airlift.ledger.entry import Draft, Entry
-from tests.support import details
+from tests.support import details as samples
 from tests.support.details import ADA, EVERY
 from tests.support.ledgers import R1, TIME
 
@@ -81,7 +81,7 @@ def test_every_type_is_a_frozen_value_that_reads_back(said: Detail) -> None:
     assert getattr(type(said), "__dataclass_params__").frozen  # noqa: B009 - no public name for it
     detail = said.format()
     stored = entries.parse(entries.format(entry(said.TYPE, detail)))
-    again = read.read(stored, type(said))
+    again = details.read(stored, type(said))
     assert again == said
     assert again.format() == stored.detail == detail
 
@@ -105,7 +105,7 @@ def test_a_value_of_another_type_is_refused_with_the_entry_named(said: Detail) -
         odd: Any
         for odd in (1.5, ["x", {}], {"x": [{}]}):
             with pytest.raises(LedgerError, match=rf"entry 4 \({said.TYPE}\)"):
-                read.read(entry(said.TYPE, {**detail, key: odd}), type(said))
+                details.read(entry(said.TYPE, {**detail, key: odd}), type(said))
 
 
 @pytest.mark.parametrize("said", EVERY, ids=ids)
@@ -114,12 +114,12 @@ def test_keys_of_later_versions_are_ignored(said: Detail) -> None:
 
 
 def test_an_import_as_the_first_version_wrote_it() -> None:
-    said = read.read(entry("import-commit", FIRST), ImportCommit)
+    said = details.read(entry("import-commit", FIRST), ImportCommit)
     assert (said.volume_names, said.codecs, said.attestations, said.vendor_signatures) == ((), {}, (), ())
     assert said.insecure_expired is None
     assert {key: said.format()[key] for key in FIRST} == FIRST
     assert ImportCommit.parse(said.format(), "entry") == said
-    assert read.attestations(entry("import-commit", FIRST)) == ()
+    assert details.attestations(entry("import-commit", FIRST)) == ()
 
 
 @pytest.mark.parametrize(
@@ -140,18 +140,18 @@ def test_an_import_as_the_first_version_wrote_it() -> None:
 )
 def test_an_import_that_is_not_one(change: dict[str, Any]) -> None:
     with pytest.raises(LedgerError):
-        read.read(entry("import-commit", {**FIRST, **change}), ImportCommit)
+        details.read(entry("import-commit", {**FIRST, **change}), ImportCommit)
 
 
 def test_an_entry_is_read_as_its_type_or_what_several_types_share() -> None:
-    commit = entry("activate-commit", ActivateCommit(None, details.NAMED).format())
-    assert read.read(commit, SwitchCommit) == read.read(commit, ActivateCommit)
+    commit = entry("activate-commit", ActivateCommit(None, samples.NAMED).format())
+    assert details.read(commit, SwitchCommit) == details.read(commit, ActivateCommit)
     with pytest.raises(LedgerError, match="is of type activate-commit"):
-        read.read(commit, Gc)
+        details.read(commit, Gc)
 
 
 def test_an_intent_says_what_its_commit_says() -> None:
-    intent = ActivatePrepare("2" * 128, details.NAMED)
+    intent = ActivatePrepare("2" * 128, samples.NAMED)
     assert intent.commit().format() == intent.format()
     assert intent.commit(recovered=7).format() == {**intent.format(), "recovered": 7}
     for said in EVERY:
@@ -161,21 +161,21 @@ def test_an_intent_says_what_its_commit_says() -> None:
 
 def test_parts_are_read_alone() -> None:
     """A question about one part does not parse, nor refuse, the rest."""
-    scan = details.attestation()
-    commit = {**replace(details.commit(1), attestations=(scan,)).format(), "issued": 1}
-    assert read.attestations(entry("import-commit", commit)) == (scan,)
-    assert read.components(entry("import-commit", commit)) == details.commit(1).components
-    assert read.bundle_manifest(entry("import-commit", commit)) == f"{1:0128x}"
-    told = read.imported(entry("import-commit", {**FIRST, "components": 1}))
+    scan = samples.attestation()
+    commit = {**replace(samples.commit(1), attestations=(scan,)).format(), "issued": 1}
+    assert details.attestations(entry("import-commit", commit)) == (scan,)
+    assert details.components(entry("import-commit", commit)) == samples.commit(1).components
+    assert details.bundle_manifest(entry("import-commit", commit)) == f"{1:0128x}"
+    told = details.imported_state(entry("import-commit", {**FIRST, "components": 1}))
     assert (told.sequence, told.trust.folder, told.bundler_keys) == (1, "00000001", (ADA,))
     with pytest.raises(LedgerError, match="is of type gc"):
-        read.imported(entry("gc", FIRST))
+        details.imported_state(entry("gc", FIRST))
     alone = entry(RecordedAttestation.TYPE, scan.format())
-    assert (read.attestations(alone), read.components(alone), read.bundle_manifest(alone)) == (
+    assert (details.attestations(alone), details.components(alone), details.bundle_manifest(alone)) == (
         (scan,),
         (),
         None,
     )
-    for kind, part in (("import-commit", read.components), ("import-prepare", read.bundle_manifest)):
+    for kind, part in (("import-commit", details.components), ("import-prepare", details.bundle_manifest)):
         with pytest.raises(LedgerError, match="lacks"):
             part(entry(kind, {}))

@@ -8,7 +8,7 @@ import pytest
 
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.ledger import entry
-from airlift.ledger.entries.registry import TYPES
+from airlift.ledger.entries.kinds import TYPES
 from airlift.ledger.entry import Draft, Entry
 
 GOOD = Entry(0, "2026-03-03T12:00:00Z", "enroll", "Ada Łovelace", None, None, {"enclave": "alpha"})

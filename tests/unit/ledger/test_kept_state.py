@@ -21,7 +21,7 @@ from airlift.trust.keys.file import FileSigner, generate
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture
 from tests.support.ledgers import ORIGIN, make_log, opened, tamper
-from tests.unit.ledger.answers.test_query import STORY
+from tests.unit.ledger.answers.test_questions import STORY
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -36,6 +36,10 @@ def told(folder: Path, entries: Iterable[Entry], signer: FileSigner) -> Path:
     with opened(path, writable=True) as log:
         log.append_all(drafts, signer)
     return path
+
+
+def policy(digit: str) -> Draft:
+    return Draft("policy", "a", "2026-03-05T00:00:00Z", detail={"sha512": digit * 128, "keys": {}})
 
 
 @pytest.fixture
@@ -129,19 +133,12 @@ def test_a_ledger_restored_from_a_copy_is_not_told_its_future(
     copy = path.with_name("copy.db")
     shutil.copy(path, copy)
     with opened(path, writable=True) as log:
-        log.append(
-            "policy",
-            actor="a",
-            time="2026-03-05T00:00:00Z",
-            detail={"sha512": "9" * 128, "keys": {}},
-            signer=signer,
-        )
+        log.append(policy("9"), signer)
     place = kept(path, len(STORY) + 1, signer)
     assert parsed(copy, place, monkeypatch) == (fold(STORY), len(STORY))
     with opened(copy, writable=True) as log:
         for digest in ("7", "8"):
-            detail = {"sha512": digest * 128, "keys": {}}
-            log.append("policy", actor="a", time="2026-03-05T00:00:00Z", detail=detail, signer=signer)
+            log.append(policy(digest), signer)
     found, read = parsed(copy, place, monkeypatch)
     assert (found.policy, read) == ("8" * 128, len(STORY) + 2)
 

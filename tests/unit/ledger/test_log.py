@@ -29,10 +29,11 @@ from airlift.errors import (
     StorageError,
     UncheckedError,
 )
-from airlift.ledger import audit, checkpoint, database, entry, log, note, proof, tree
+from airlift.ledger import audit, checkpoint, database, entry, entry_proof, log, note, tree
 from airlift.ledger.checkpoint import Checkpoint
 from airlift.ledger.entry import Draft
 from airlift.trust.keys.file import FileSigner, generate
+from tests.support import merkle
 from tests.support.ledgers import ORIGIN, R1, R2, TIME, WITNESS, draft, make_log, opened, rows, tamper
 
 
@@ -67,21 +68,13 @@ def test_a_new_ledger_has_a_signed_empty_checkpoint(tmp_path: Path) -> None:
 
 def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
     with opened(path, writable=True) as writer:
-        added = writer.append(
-            "import-commit",
-            actor="Ada",
-            time=TIME,
-            signer=signer,
-            release=R1,
-            bundle="alpha-1",
-            detail={"n": 1},
-        )
+        added = writer.append(Draft("import-commit", "Ada", TIME, R1, "alpha-1", {"n": 1}), signer)
         assert added.index == 5
-        assert writer.append("gc", actor="Ada", time=TIME, signer=signer).detail == {}
+        assert writer.append(Draft("gc", "Ada", TIME), signer).detail == {}
     with opened(path) as reader:
         assert reader.entry(5) == added
         assert reader.size == 7
-        assert reader.root() == tree.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
+        assert reader.root() == merkle.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
         assert audit.verify(reader, signer.public).checkpoints == 7  # six with a witness, and the newest
 
 
@@ -176,34 +169,34 @@ def test_a_witness_countersigns(path: Path, signer: FileSigner) -> None:
 def test_a_proof_of_one_entry(path: Path, signer: FileSigner) -> None:
     with opened(path) as reader:
         for index in range(5):
-            shown = proof.parse(proof.format(reader.prove(index)))
-            assert proof.verify(shown, ORIGIN, signer.public) == reader.entry(index)
-        data = proof.format(reader.prove(3))
+            shown = entry_proof.parse(entry_proof.format(reader.prove(index)))
+            assert entry_proof.verify(shown, ORIGIN, signer.public) == reader.entry(index)
+        data = entry_proof.format(reader.prove(3))
         moved = replace(reader.prove(3), leaf=reader.prove(2).leaf)
     with pytest.raises(LedgerError):
-        proof.verify(moved, ORIGIN, signer.public)
+        entry_proof.verify(moved, ORIGIN, signer.public)
     for place in range(0, data.index(f"— {WITNESS}".encode()), 3):
         changed = bytearray(data)
         changed[place] ^= 2
         with pytest.raises(AirliftError) as caught:
-            proof.verify(proof.parse(bytes(changed)), ORIGIN, signer.public)
+            entry_proof.verify(entry_proof.parse(bytes(changed)), ORIGIN, signer.public)
         assert caught.value.exit_code == 3
     for wrong in (
         b"",
         data[:-1],
         data.replace(b"index 3", b"index 03"),
-        b"x" * (proof.MAX_BYTES + 1),
+        b"x" * (entry_proof.MAX_BYTES + 1),
         b"\xff" + data,
     ):
         with pytest.raises(MalformedError):
-            proof.parse(wrong)
+            entry_proof.parse(wrong)
 
 
 def test_a_proof_says_the_entrys_own_index(tmp_path: Path, signer: FileSigner) -> None:
     leaf = entry.format(draft(0).at(1))
     signed = checkpoint.sign(Checkpoint(ORIGIN, 1, tree.leaf_digest(leaf)), signer)
     with pytest.raises(MalformedError, match="another index"):
-        proof.verify(proof.Proof(leaf, 0, (), signed), ORIGIN, signer.public)
+        entry_proof.verify(entry_proof.Proof(leaf, 0, (), signed), ORIGIN, signer.public)
 
 
 # -- the file ------------------------------------------------------------------------------------------------------

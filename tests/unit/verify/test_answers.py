@@ -16,7 +16,7 @@ from airlift.cli.main import main
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
 from airlift.high.governance.approve import approve
-from airlift.ledger import proof as proofs
+from airlift.ledger import entry_proof as proofs
 from airlift.trust.statements import dsse
 from tests.support import keys
 from tests.support.enclaves import enclave, operator, switch_to, take
@@ -49,6 +49,7 @@ class Case:
         for name in ("assistant@2", "assistant@1"):
             approve(self.place, name, signer=keys.signer("issm"), operator=operator())
         switch_to(self.place, "assistant@1")
+        approve(self.place, "assistant@2", signer=keys.signer("issm"), operator=operator(), reject=True)
         (folder / "ledger.pub").write_bytes(keys.signer("ledger").public.pem())
 
     def ask(self, *words: str | Path) -> dict[str, Any]:
@@ -94,6 +95,15 @@ def test_what_it_says_to_people(case: Case, answers: Any, capsys: pytest.Capture
 def test_a_proof_in_a_table_is_refused(case: Case) -> None:
     words = ["provenance", "history", "--prove", "--enclave", str(case.place.folder)]
     assert main(words) == 2
+
+
+def test_what_was_said_against_a_release_is_proven(case: Case, answers: Any) -> None:
+    answer = answers["trace", "assistant@2"]
+    (node,) = answer["data"]["nodes"]
+    said = [n["relation"] for n in node["parents"] if n["kind"] == "attestation" and n["name"] == "approval"]
+    assert said == ["attested-by", "disputed-by"]
+    place = next(p for p, v in walk(answer["data"]["nodes"]) if v == "disputed-by")
+    assert case.judge(put(answer, ("data", "nodes", *place), "attested-by")) == 3
 
 
 # -- lies ----------------------------------------------------------------------------------------------------------

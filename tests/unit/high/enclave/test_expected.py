@@ -21,7 +21,7 @@ from airlift.errors import (
     NoSpaceError,
 )
 from airlift.evidence import controls
-from airlift.evidence.report import report
+from airlift.evidence.report import page
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
 from airlift.high.enclave.policy import set_policy
@@ -34,8 +34,8 @@ from airlift.high.importing.run import import_
 from airlift.high.record.assess import export_ledger
 from airlift.high.record.changes import changes
 from airlift.high.record.facts import gather
+from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
-from airlift.ledger.entries.read import file_digest
 from airlift.ledger.entry import Entry
 from airlift.low.release import collect
 from airlift.store import content
@@ -253,7 +253,7 @@ def test_what_manifests_state() -> None:
 def told(place: Enclave) -> tuple[str, bool, tuple[str, ...]]:
     """Return the report, whether the record shows digests of CNSA 2.0, and the warnings of status."""
     found = gather(place, NOW)
-    shown = report.format(found).decode()
+    shown = page.format(found).decode()
     return shown, controls.evidence(found, "digest").found, status(place, NOW).warnings
 
 
@@ -293,10 +293,10 @@ def test_an_import_that_rebuilds_nothing_says_so(tmp_path: Path) -> None:
 
 def test_entries_of_before_mean_sha512() -> None:
     entry = Entry(1, "2026-11-21T12:00:00Z", "import-commit", "operator", "0" * 128, "any-1", {})
-    assert file_digest(entry) == "sha512"
-    assert file_digest(replace(entry, detail={"file_digest": None})) is None
+    assert details.file_digest(entry) == "sha512"
+    assert details.file_digest(replace(entry, detail={"file_digest": None})) is None
     with pytest.raises(LedgerError):
-        file_digest(replace(entry, detail={"file_digest": 5}))
+        details.file_digest(replace(entry, detail={"file_digest": 5}))
 
 
 def _without(real: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

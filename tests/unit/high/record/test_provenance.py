@@ -21,7 +21,7 @@ from airlift.high.record.assess import (
 )
 from airlift.high.record.provenance import at, brought, during, history, load_record, prove, trace, where
 from airlift.ledger import note
-from airlift.ledger.answers import proven
+from airlift.ledger.answers import answer_proof
 from airlift.trust.statements import dsse
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW
@@ -101,7 +101,7 @@ def test_what_came_in_through_a_key(tmp_path: Path) -> None:
 
 def test_too_much_is_not_proven_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("one", tmp_path)
-    monkeypatch.setattr(proven, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(answer_proof, "MAX_ENTRIES", 1)
     with pytest.raises(UsageError):
         prove(place, history(place).grounds)
 

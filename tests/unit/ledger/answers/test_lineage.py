@@ -231,7 +231,7 @@ def test_how_a_bundle_came_and_what_was_said_of_it() -> None:
         ("coded-with", "ulp", "12"),
         ("came-on", "airlift-alpha-1-vol01of01", None),
         ("attested-by", "provenance", None),
-        ("spoken-against-by", "scan", None),
+        ("disputed-by", "scan", None),
         ("recorded-in", "entry 0 (import-commit)", "2026-03-01T00:00:00Z"),
     ]
     approval = lineage.of_release(known, OLD.digest).parents[-1]

@@ -18,7 +18,7 @@ from airlift.errors import (
     RevokedError,
     WrongEnclaveError,
 )
-from airlift.policy import judge
+from airlift.policy import objections
 from airlift.policy.document import Policy, Quorum, Rule
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
 
@@ -33,20 +33,20 @@ def released(*components: Component, requires: tuple[Requirement, ...] = ()) -> 
     return replace(PLAIN, components=components, requires=requires)
 
 
-def objections(
+def activation(
     release: Release,
     policy: Policy = POLICY,
     attested: dict[str, int] | None = None,
     revoked: frozenset[str] = frozenset(),
 ) -> list[type[RefusedError]]:
-    found = judge.activation_objections(release, policy, attested or {}, revoked)
+    found = objections.activation_objections(release, policy, attested or {}, revoked)
     assert all(error.exit_code == 6 for error in found)
     return [type(error) for error in found]
 
 
 def test_nothing_against_a_plain_release() -> None:
-    assert objections(PLAIN) == []
-    assert judge.import_objections(BUNDLE, POLICY, NOW) == []
+    assert activation(PLAIN) == []
+    assert objections.import_objections(BUNDLE, POLICY, NOW) == []
 
 
 # -- markings ------------------------------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ def test_nothing_against_a_plain_release() -> None:
 )
 def test_markings_stay_below_the_ceiling(marking: Marking, reason: str | None) -> None:
     for found in (
-        judge.import_objections(replace(BUNDLE, marking=marking), POLICY, NOW),
-        judge.activation_objections(replace(PLAIN, marking=marking), POLICY, {}, frozenset()),
+        objections.import_objections(replace(BUNDLE, marking=marking), POLICY, NOW),
+        objections.activation_objections(replace(PLAIN, marking=marking), POLICY, {}, frozenset()),
     ):
         assert [type(error) for error in found] == [MarkingError] * (reason is not None)
         assert all(reason in error.message for error in found if reason)
@@ -78,9 +78,9 @@ def test_markings_stay_below_the_ceiling(marking: Marking, reason: str | None) -
 
 def test_levels_are_those_of_the_policy() -> None:
     own = replace(POLICY, levels=("LOW", "HIGH"), ceiling=Marking("LOW"))
-    assert objections(replace(PLAIN, marking=Marking("LOW")), own) == []
-    assert objections(replace(PLAIN, marking=Marking("HIGH")), own) == [MarkingError]
-    assert objections(PLAIN, own) == [MarkingError]
+    assert activation(replace(PLAIN, marking=Marking("LOW")), own) == []
+    assert activation(replace(PLAIN, marking=Marking("HIGH")), own) == [MarkingError]
+    assert activation(PLAIN, own) == [MarkingError]
 
 
 # -- destination and age -------------------------------------------------------------------------------------------
@@ -88,9 +88,9 @@ def test_levels_are_those_of_the_policy() -> None:
 
 def test_a_bundle_for_another_enclave_is_refused() -> None:
     """A bundle for another enclave."""
-    assert judge.destination_objection(BUNDLE, "alpha") is None
-    assert judge.destination_objection(RENEWAL, "alpha") is None
-    error = judge.destination_objection(BUNDLE, "bravo")
+    assert objections.destination_objection(BUNDLE, "alpha") is None
+    assert objections.destination_objection(RENEWAL, "alpha") is None
+    error = objections.destination_objection(BUNDLE, "bravo")
     assert isinstance(error, WrongEnclaveError)
     assert (error.expected, error.found) == ("bravo", "alpha")
 
@@ -98,17 +98,17 @@ def test_a_bundle_for_another_enclave_is_refused() -> None:
 def test_old_bundles_are_refused_if_the_policy_says_so() -> None:
     limited = replace(POLICY, refuse_new_after_days=30)
     edge = parse_time(ISSUED) + timedelta(days=30)
-    assert judge.import_objections(BUNDLE, limited, edge) == []
-    (error,) = judge.import_objections(BUNDLE, limited, edge + timedelta(seconds=1))
+    assert objections.import_objections(BUNDLE, limited, edge) == []
+    (error,) = objections.import_objections(BUNDLE, limited, edge + timedelta(seconds=1))
     assert isinstance(error, ExpiredError)
     assert (error.expected, error.found) == ("at most 30 days", f"30 days (issued {ISSUED})")
-    assert judge.import_objections(BUNDLE, POLICY, edge + timedelta(days=10_000)) == []
+    assert objections.import_objections(BUNDLE, POLICY, edge + timedelta(days=10_000)) == []
 
 
 def test_a_bundle_from_the_future_is_not_too_old() -> None:
     """A clock at 1970 does not make a bundle stale; freshness is the business of the metadata."""
     limited = replace(POLICY, refuse_new_after_days=1)
-    assert judge.import_objections(BUNDLE, limited, datetime(1970, 1, 1, tzinfo=UTC)) == []
+    assert objections.import_objections(BUNDLE, limited, datetime(1970, 1, 1, tzinfo=UTC)) == []
 
 
 # -- requirements --------------------------------------------------------------------------------------------------
@@ -134,38 +134,40 @@ GUARDED = Requirement("base", "guard", ">=2.0")
 def test_weights_need_the_guard_they_require(others: list[Component], met: bool) -> None:
     """Weights without the guard they require, by kind: something else that is called guard is none."""
     expected = [] if met else [RequirementError]
-    assert objections(released(component("base"), *others, requires=(GUARDED,))) == expected
+    assert activation(released(component("base"), *others, requires=(GUARDED,))) == expected
     rule = replace(POLICY, requires=(Rule("model", "guard", ">=2.0"),))
-    assert objections(released(component("base"), *others), rule) == expected
+    assert activation(released(component("base"), *others), rule) == expected
 
 
 @pytest.mark.parametrize(("version", "met"), [(">=1", True), (">=3", False), ("nonsense", False)])
 def test_requirements_by_name(version: str, met: bool) -> None:
     one = released(component("base"), component("shield", "2.1", "guard"))
     release = replace(one, requires=(Requirement("base", "shield", version),))
-    assert objections(release) == ([] if met else [RequirementError])
+    assert activation(release) == ([] if met else [RequirementError])
 
 
 def test_a_requirement_says_what_it_found() -> None:
     release = released(component("base"), component("guard", "1.0", "guard"), requires=(GUARDED,))
-    (error,) = judge.requirement_objections(release)
+    (error,) = objections.requirement_objections(release)
     assert (error.expected, error.found) == ("guard >=2.0", "guard 1.0")
-    (error,) = judge.requirement_objections(released(component("base"), requires=(GUARDED,)))
+    (error,) = objections.requirement_objections(released(component("base"), requires=(GUARDED,)))
     assert error.found == "none"
 
 
 def test_rules_hold_for_every_component_of_the_kind() -> None:
     rule = replace(POLICY, requires=(Rule("model", "guard", ">=2.0"),))
-    assert objections(released(component("a"), component("b")), rule) == [RequirementError] * 2
-    assert objections(released(component("a", "1", "data")), rule) == []
+    assert activation(released(component("a"), component("b")), rule) == [RequirementError] * 2
+    assert activation(released(component("a", "1", "data")), rule) == []
 
 
 def test_a_requirement_of_an_absent_component_is_met() -> None:
-    assert objections(released(component("other"), requires=(GUARDED,))) == []
+    assert activation(released(component("other"), requires=(GUARDED,))) == []
 
 
 def test_the_low_side_refuses_what_cannot_be_judged() -> None:
-    judge.check_comparable(released(component("base"), component("guard", "2", "guard"), requires=(GUARDED,)))
+    objections.check_comparable(
+        released(component("base"), component("guard", "2", "guard"), requires=(GUARDED,))
+    )
     for release, reason in (
         (released(component("other"), requires=(GUARDED,)), "no component 'base'"),
         (released(component("base"), requires=(replace(GUARDED, version="2"),)), "not a version range"),
@@ -175,7 +177,7 @@ def test_the_low_side_refuses_what_cannot_be_judged() -> None:
         ),
     ):
         with pytest.raises(ManifestError, match=reason):
-            judge.check_comparable(release)
+            objections.check_comparable(release)
 
 
 # -- floors, revocations, quorum -----------------------------------------------------------------------------------
@@ -189,35 +191,35 @@ def test_a_guard_older_than_the_floor_is_refused(version: str, met: bool) -> Non
     """A guard older than the floor; one whose age cannot be told is not let through."""
     floored = replace(POLICY, floors=(("guard", "2.1"),))
     release = released(component("base"), component("guard", version, "guard"))
-    assert objections(release, floored) == ([] if met else [FloorError])
+    assert activation(release, floored) == ([] if met else [FloorError])
 
 
 def test_floors_leave_other_names_alone() -> None:
     floored = replace(POLICY, floors=(("absent", "9"),))
-    assert objections(released(component("base", "x")), floored) == []
+    assert activation(released(component("base", "x")), floored) == []
 
 
 def test_revoked_releases_and_components_are_refused() -> None:
     """A revoked component."""
     base = PLAIN.components[0]
-    assert objections(PLAIN, revoked=frozenset({PLAIN.digest})) == [RevokedError]
-    assert objections(PLAIN, revoked=frozenset({base.digest})) == [RevokedError]
-    assert objections(PLAIN, revoked=frozenset({base.digest, PLAIN.digest})) == [RevokedError] * 2
-    assert objections(PLAIN, revoked=frozenset({"0" * 128})) == []
+    assert activation(PLAIN, revoked=frozenset({PLAIN.digest})) == [RevokedError]
+    assert activation(PLAIN, revoked=frozenset({base.digest})) == [RevokedError]
+    assert activation(PLAIN, revoked=frozenset({base.digest, PLAIN.digest})) == [RevokedError] * 2
+    assert activation(PLAIN, revoked=frozenset({"0" * 128})) == []
 
 
 def test_revocation_follows_the_files_under_any_name() -> None:
     base = PLAIN.components[0]
     renamed = released(replace(base, name="innocent", version="9.9"))
-    assert objections(renamed, revoked=frozenset({base.digest})) == [RevokedError]
+    assert activation(renamed, revoked=frozenset({base.digest})) == [RevokedError]
 
 
 def test_a_quorum_of_attestations() -> None:
     asking = replace(POLICY, attestations=(("approval", Quorum(2, ("a", "b"))), ("scan", Quorum(1, ("c",)))))
-    assert objections(PLAIN, asking) == [QuorumError, QuorumError]
-    assert objections(PLAIN, asking, {"approval": 1, "scan": 1}) == [QuorumError]
-    assert objections(PLAIN, asking, {"approval": 2, "scan": 5}) == []
-    assert objections(PLAIN, asking, {"approval": 2, "custody": 9}) == [QuorumError]
+    assert activation(PLAIN, asking) == [QuorumError, QuorumError]
+    assert activation(PLAIN, asking, {"approval": 1, "scan": 1}) == [QuorumError]
+    assert activation(PLAIN, asking, {"approval": 2, "scan": 5}) == []
+    assert activation(PLAIN, asking, {"approval": 2, "custody": 9}) == [QuorumError]
 
 
 def test_all_objections_are_told_at_once() -> None:
@@ -229,5 +231,5 @@ def test_all_objections_are_told_at_once() -> None:
         attestations=(("scan", Quorum(1, ("c",))),),
     )
     release = replace(PLAIN, marking=Marking("SECRET"))
-    found = objections(release, strict, revoked=frozenset({release.digest}))
+    found = activation(release, strict, revoked=frozenset({release.digest}))
     assert found == [MarkingError, RevokedError, RequirementError, FloorError, QuorumError]

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare, parse_file_digest
-from airlift.ledger.entries.registry import DETAILS
+from airlift.ledger.entries.kinds import DETAILS
 from airlift.ledger.entries.shape import Detail, NamedComponent
 from airlift.ledger.entry import Entry
 
@@ -38,7 +38,7 @@ def components(entry: Entry) -> tuple[NamedComponent, ...]:
     return _parsed(entry, ImportCommit.parse_components) if entry.type == ImportCommit.TYPE else ()
 
 
-def imported(entry: Entry) -> ImportedState:
+def imported_state(entry: Entry) -> ImportedState:
     """Return what an import changes in the state of an enclave; errors as of :func:`read`."""
     if entry.type != ImportCommit.TYPE:
         raise LedgerError(f"entry {entry.index} is of type {entry.type}", expected=ImportCommit.TYPE)

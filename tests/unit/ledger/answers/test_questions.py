@@ -7,11 +7,10 @@ import pytest
 
 from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import LedgerError
-from airlift.ledger.answers import scanned
-from airlift.ledger.entries.switch import ActivatePrepare
+from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entry import Draft, Entry
-from airlift.ledger.state import Trust
-from tests.support import details
+from airlift.ledger.state import State, Trust, fold
+from tests.support import details, scan
 from tests.support.ledgers import R1, R2, R3
 
 
@@ -53,9 +52,9 @@ STORY = entries(
 
 
 def test_the_state_of_a_whole_story() -> None:
-    state = scanned.fold(STORY)
+    state = fold(STORY)
     assert (state.size, state.enclave, state.active, state.previous) == (12, "alpha", R2, R1)
-    assert state.installed == scanned.installed(STORY) == (R1, R2)
+    assert state.installed == (R1, R2)
     assert state.policy == "f" * 128
     assert state.trust == Trust("00000004", f"{4:0128x}")
     assert state.open == ()
@@ -70,31 +69,31 @@ def test_the_state_of_a_whole_story() -> None:
     assert (found.index, found.bundler_keys, found.overtaken) == (6, ("ab" * 32,), False)
     assert state.committed("ff") is None
     assert state.at_sequence(2) == (found,)
-    assert scanned.fold([]) == scanned.State()
+    assert fold([]) == State()
     with pytest.raises(LedgerError, match="enrolment"):
-        scanned.State().enrolled()
+        State().enrolled()
 
 
 def test_an_intent_is_open_until_its_own_commit_or_abort() -> None:
     prepare = Draft("import-prepare", "importer", at(5), R3, "alpha-5", {})
     other = Draft("activate-prepare", "admin", at(5), R1, None, {})
     begun = entries([ENROLL, prepare, other])
-    assert scanned.fold(begun).open == tuple(begun[1:])
-    assert scanned.fold([*begun, commit(6, R2).at(3)]).open == tuple(begun[1:])
-    assert scanned.fold([*begun, commit(5, R3).at(3)]).open == (begun[2],)
+    assert fold(begun).open == tuple(begun[1:])
+    assert fold([*begun, commit(6, R2).at(3)]).open == tuple(begun[1:])
+    assert fold([*begun, commit(5, R3).at(3)]).open == (begun[2],)
     abort = Draft("abort", "recovery", at(6), R3, "alpha-5", {"undoes": 1, "reason": "interrupted"})
-    assert scanned.fold([*begun, abort.at(3)]).open == (begun[2],)
+    assert fold([*begun, abort.at(3)]).open == (begun[2],)
     with pytest.raises(LedgerError, match="not open"):
-        scanned.fold([*begun, abort.at(3), abort.at(4)])
+        fold([*begun, abort.at(3), abort.at(4)])
 
 
 def test_rollback_and_gc() -> None:
     back = Draft("rollback-commit", "admin", at(6), R1, None, switched(R2, R1))
     gc = Draft("gc", "admin", at(7), detail={"releases": [R2, R3]})
-    state = scanned.fold([*STORY, back.at(12), gc.at(13)])
+    state = fold([*STORY, back.at(12), gc.at(13)])
     assert (state.active, state.previous, state.installed) == (R1, None, (R1,))
     with pytest.raises(LedgerError, match="active"):
-        scanned.fold([*STORY, gc.at(12)])
+        fold([*STORY, gc.at(12)])
 
 
 @pytest.mark.parametrize(
@@ -116,17 +115,17 @@ def test_rollback_and_gc() -> None:
 )
 def test_an_entry_that_does_not_say_enough(draft: Draft) -> None:
     with pytest.raises(LedgerError):
-        scanned.fold([draft.at(0)])
+        fold([draft.at(0)])
 
 
 def test_entries_must_be_in_order() -> None:
     with pytest.raises(LedgerError, match="not in order"):
-        scanned.fold(STORY[1:])
+        fold(STORY[1:])
 
 
 def test_what_was_active_when() -> None:
     def release(time: str) -> str | None:
-        found = scanned.active_at(STORY, time)
+        found = scan.active_at(STORY, time)
         return found.release if found is not None else None
 
     assert release(at(1)) is None
@@ -134,8 +133,8 @@ def test_what_was_active_when() -> None:
     assert release(at(2)) == R1
     assert release("2026-03-03T11:59:59Z") == R1
     assert release(at(3)) == release("2030-01-01T00:00:00Z") == R2
-    assert list(scanned.activations([])) == []
-    periods = list(scanned.activations(STORY))
+    assert list(scan.activations([])) == []
+    periods = list(scan.activations(STORY))
     assert [(p.release, p.since.index, p.until and p.until.index) for p in periods] == [
         (R1, 4, 8),
         (R2, 8, None),
@@ -144,7 +143,7 @@ def test_what_was_active_when() -> None:
 
 def test_history() -> None:
     def indices(**conditions: str) -> list[int]:
-        return [entry.index for entry in scanned.history(STORY, **conditions)]
+        return [entry.index for entry in scan.history(STORY, **conditions)]
 
     assert indices() == list(range(12))
     assert indices(since=at(4)) == [9, 10, 11]
@@ -154,12 +153,12 @@ def test_history() -> None:
     assert indices(component="none") == []
     odd = Draft("import-commit", "a", at(9), detail={"components": "odd"}).at(0)
     with pytest.raises(LedgerError, match="components"):
-        list(scanned.history([odd], component="local"))
+        list(scan.history([odd], component="local"))
 
 
 def test_where() -> None:
     def indices(text: str) -> list[int]:
-        return [entry.index for entry in scanned.where(STORY, text)]
+        return [entry.index for entry in scan.where(STORY, text)]
 
     assert indices("guard") == indices("Ada") == [2, 6, 10]
     assert indices("guard@2.2") == [6]

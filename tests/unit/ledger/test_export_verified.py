@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airlift.errors import LedgerError, SignatureError
-from airlift.ledger import export, exported
+from airlift.ledger import export
 from airlift.ledger.export import Export
 from airlift.trust.keys.file import generate
 from tests.support.ledgers import make_log, opened
@@ -22,14 +22,14 @@ def exported_ledger(folder: Path, count: int = 4) -> Export:
 def test_an_export_proves_what_its_ledger_proves(tmp_path: Path) -> None:
     found = exported_ledger(tmp_path)
     with opened(tmp_path / "ledger.db") as log:
-        result = exported.verify(found, log.public, log.checkpoint())
+        result = export.verify(found, log.public, log.checkpoint())
         assert (result.size, result.root) == (log.size, log.root())
     assert result.checkpoints == 5
 
 
 def test_another_key_than_expected_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SignatureError, match="another ledger key"):
-        exported.verify(exported_ledger(tmp_path), generate("ecdsa-p384").public)
+        export.verify(exported_ledger(tmp_path), generate("ecdsa-p384").public)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_changed_record_contradicts_its_checkpoints(tmp_path: Path, change: ob
     """THREATS, against the record: an entry edited, deleted, reordered or inserted."""
     assert callable(change)
     with pytest.raises(LedgerError):
-        exported.verify(change(exported_ledger(tmp_path)))
+        export.verify(change(exported_ledger(tmp_path)))
 
 
 def test_a_kept_checkpoint_catches_a_history_signed_anew(tmp_path: Path) -> None:
@@ -66,6 +66,6 @@ def test_a_kept_checkpoint_catches_a_history_signed_anew(tmp_path: Path) -> None
     with opened(tmp_path / "new" / "ledger.db") as log:
         export.write(log, tmp_path / "ledger.jsonl")
     forged = export.read(tmp_path / "ledger.jsonl")
-    assert exported.verify(forged, signer.public).size == 2
+    assert export.verify(forged, signer.public).size == 2
     with pytest.raises(LedgerError, match="kept checkpoint"):
-        exported.verify(forged, signer.public, kept)
+        export.verify(forged, signer.public, kept)

@@ -1,23 +1,31 @@
 """Questions to a log, answered from its index: no entry is read that is not part of the answer (SPEC 9.9).
 
-Each function gives what the pure function of the same name in :mod:`airlift.ledger.answers.scanned` gives over all
-entries, the newest ``limit`` of it, in order; the property tests hold the two against each other.
+Each answer is the newest ``limit`` of what going through all entries would give, in order: ``tests/support/scan.py``
+does go through them, and the property tests hold the two against each other. Times are what the enclave's clock said;
+they may run backwards.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from airlift.ledger import terms
-from airlift.ledger.answers import scanned
-from airlift.ledger.answers.scanned import Activation
+from airlift.ledger import details, terms
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.registry import SWITCHES
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, CONTENT_BYTES, Log
 from airlift.ledger.state import release_of
 
 FEW = 64
 """Up to how many releases are looked up one by one instead of going through the newest entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A release was active from entry ``since`` until entry ``until`` (None: it still is)."""
+
+    release: str
+    since: Entry
+    until: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ def history(
 
 
 def where(log: Log, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Found:
-    """Return the entries that mention ``text``; see :func:`airlift.ledger.answers.scanned.where`."""
+    """Return the entries that mention ``text``: a whole string, ``name@version``, or 8 or more hex digits."""
     rows = log.query(
         "SELECT DISTINCT idx FROM terms WHERE term >= ? AND term < ? ORDER BY idx DESC", terms.bounds(text)
     )
@@ -60,7 +68,7 @@ def where(log: Log, text: str, *, types: Sequence[str] = (), limit: int = 0) -> 
 
 
 def active_at(log: Log, time: str) -> Activation | None:
-    """Return what was active at ``time``: the last switch that says no later time."""
+    """Return what was active at ``time`` (RFC 3339, UTC, whole seconds): the last switch that says no later time."""
     marks = ", ".join("?" * len(SWITCHES))
     rows = log.query(
         f"SELECT MAX(idx) FROM entries WHERE type IN ({marks}) AND time <= ?",  # noqa: S608 - placeholders only
@@ -143,6 +151,11 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
     return tuple(sorted({row[0] for row in rows}))
 
 
+def lists_component(entry: Entry, component: str) -> bool:
+    """Say whether an import brought a component of that name, ``name@version`` or digest."""
+    return any(component in (item.name, item.label, item.digest) for item in details.components(entry))
+
+
 # -- inside --------------------------------------------------------------------------------------------------------
 
 
@@ -186,14 +199,12 @@ def _of_component(log: Log, component: str) -> Iterator[int]:
         if release not in listed:
             about = (index for (index,) in log.query("SELECT idx FROM entries WHERE release = ?", (release,)))
             own = (i for i in sorted(about) if i in candidates)
-            listed[release] = next(
-                (i for i in own if scanned.names_component(log.entry(i), component)), log.size
-            )
+            listed[release] = next((i for i in own if lists_component(log.entry(i), component)), log.size)
         return listed[release]
 
     for index, release in _about(log, releases, candidates):
         if (release in releases and index >= lists(release or "")) or (
-            index in candidates and scanned.names_component(log.entry(index), component)
+            index in candidates and lists_component(log.entry(index), component)
         ):
             yield index
 

@@ -9,7 +9,7 @@ from airlift.evidence.facts import Facts
 from airlift.evidence.names import purl
 from airlift.evidence.report import graph
 from airlift.evidence.report.graph import Box, Line
-from airlift.evidence.report.page import NOTHING, Markup, join, table, tag, text
+from airlift.evidence.report.markup import NOTHING, Markup, join, table, tag, text
 
 SHOWN_COMPONENTS, SHOWN_BUNDLES = 14, 6
 HEADINGS = ("made from", "component", "release", "came in with", "delta from")

@@ -12,8 +12,8 @@ import pytest
 from airlift.bundle.fields import Marking
 from airlift.errors import ExistsError
 from airlift.evidence.facts import Facts, Signatory
-from airlift.evidence.report import report
-from airlift.evidence.report.page import tag, text
+from airlift.evidence.report import page as report_page
+from airlift.evidence.report.markup import tag, text
 from airlift.evidence.report.style import sheet
 from airlift.evidence.report.timeline import SHOWN
 from airlift.high.record.exports import report as write_report
@@ -93,8 +93,8 @@ PAGES = {**CASES, "hostile": hostile}
 @pytest.mark.parametrize("name", PAGES)
 def test_well_formed_and_self_contained(name: str) -> None:
     found = PAGES[name]()
-    data = report.format(found)
-    assert report.format(found) == data
+    data = report_page.format(found)
+    assert report_page.format(found) == data
     page = Page(data)
     names = {tag for tag, _ in page.seen}
     assert not names & {
@@ -127,18 +127,18 @@ def test_well_formed_and_self_contained(name: str) -> None:
 
 
 def test_hostile_text_is_shown_as_text() -> None:
-    page = Page(report.format(hostile()))
+    page = Page(report_page.format(hostile()))
     shown = "".join(page.words)
     assert shown.count("<script>window.ran=1</script>") > 10
     assert "\\u202e" in shown
     assert "\u202e" not in shown
     assert HOSTILE.startswith("</style>")
-    assert report.format(rich()).count(b"</style>") == 1
+    assert report_page.format(rich()).count(b"</style>") == 1
 
 
 def test_what_it_tells() -> None:
     found = rich()
-    shown = "".join(Page(report.format(found)).words)
+    shown = "".join(Page(report_page.format(found)).words)
     for expected in ("assistant@1", "SECRET//NOFORN", "adapter-of", "tuned-from", "signed by its vendor",
                      "Dan Release", "signature-invalid", "rolled back", "AU-9", "airlift-verify"):  # fmt: skip
         assert expected in shown
@@ -159,17 +159,17 @@ def test_what_it_tells() -> None:
     ],
 )
 def test_what_must_be_known_first(changes: dict[str, Any], expected: str) -> None:
-    assert expected in "".join(Page(report.format(sample(**changes))).words)
+    assert expected in "".join(Page(report_page.format(sample(**changes))).words)
 
 
 def test_nothing_to_warn_of() -> None:
     found = rich()
     calm = replace(found, ledger=replace(found.ledger, witnesses=("auditor",)))
-    assert "every check that this page makes came out well" in "".join(Page(report.format(calm)).words)
+    assert "every check that this page makes came out well" in "".join(Page(report_page.format(calm)).words)
 
 
 def test_a_parent_in_the_release_is_drawn_as_that_component() -> None:
-    drawn = report.format(rich()).decode().split('id="lineage-h"')[1].split("</svg>")[0]
+    drawn = report_page.format(rich()).decode().split('id="lineage-h"')[1].split("</svg>")[0]
     assert drawn.count(">base<") == 1
     assert drawn.count("adapter-of") == 1
     assert drawn.count(">seed 0.9<") == 1
@@ -180,15 +180,15 @@ def test_an_approval_that_was_withdrawn_is_shown_as_such() -> None:
     found = rich()
     release = found.active_release
     assert release is not None
-    given = report.format(found).decode()
+    given = report_page.format(found).decode()
     assert given.count("approved by Ivy Security") == 1
     later = attested(release, "approval", 1, 9, passes=False)
-    withdrawn = report.format(replace(found, attestations=(*found.attestations, later))).decode()
+    withdrawn = report_page.format(replace(found, attestations=(*found.attestations, later))).decode()
     assert "approved by Ivy Security" not in withdrawn
     assert "approved, until a later word" in withdrawn
     assert "1 of 2 approval" in withdrawn
     again = replace(found, attestations=(*found.attestations, later, attested(release, "approval", 1, 10)))
-    assert "refused, until a later word" in report.format(again).decode()
+    assert "refused, until a later word" in report_page.format(again).decode()
 
 
 def test_the_bundles_that_brought_the_release_are_drawn_however_many_came_since() -> None:
@@ -197,7 +197,7 @@ def test_the_bundles_that_brought_the_release_are_drawn_however_many_came_since(
     assert release is not None
     other = next(r for digest, r in found.releases.items() if digest != found.active)
     bundles = [bundle(20, release, None), *(bundle(n, other, None) for n in range(21, 29))]
-    shown = report.format(replace(found, bundles={b.digest: b for b in bundles})).decode()
+    shown = report_page.format(replace(found, bundles={b.digest: b for b in bundles})).decode()
     assert "bundle alpha-20" in shown
     assert "bundle alpha-28" not in shown.split('id="timeline"')[0]
 
@@ -208,7 +208,7 @@ def test_long_histories_are_bounded() -> None:
         Entry(n, "2026-11-01T00:00:00Z", "import-reject", "x", None, None, {"code": "malformed", "exit": 3})
         for n in range(10_000)
     )
-    data = report.format(replace(found, entries=(*found.entries, *many)))
+    data = report_page.format(replace(found, entries=(*found.entries, *many)))
     assert len(data) < 200_000
     assert data.count(b'class="mark ') == SHOWN
 

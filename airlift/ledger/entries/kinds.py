@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
-from airlift.ledger.entries.setup import Enroll, Gc, PolicyChange, Roots, Witness
-from airlift.ledger.entries.shape import Detail
-from airlift.ledger.entries.switch import (
+from airlift.ledger.entries.activations import (
     Abort,
     ActivateCommit,
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
 )
+from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
+from airlift.ledger.entries.shape import Detail
 
 _ALL: tuple[type[Detail], ...] = (
     Enroll,
