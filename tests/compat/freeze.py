@@ -22,8 +22,7 @@ import yaml
 from airlift.bundle.layout import Medium
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.init import enrol, root_fingerprint
@@ -371,7 +370,7 @@ def live(freezer: Freezer) -> Enclave:
     with _in_the_way(place):
         take("2-delta", expect="io-error")
     take("2-delta")
-    rollback(place, operator=freezer.operator(freezer.now()))
+    roll_back(place, operator=freezer.operator(freezer.now()))
     activate(place, "assistant@2", operator=freezer.operator(freezer.now()))
     set_policy(place, freezer.output / "policy.yaml", operator=freezer.operator(freezer.now()))
     take("4-next", expect="quorum-unmet")

@@ -8,8 +8,7 @@ from pathlib import Path
 from airlift.bundle.layout import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.init import enrol, root_fingerprint
@@ -218,7 +217,7 @@ def _import_part(world: World, top: Path) -> object:
 
 
 def _rollback(top: Path) -> object:
-    return rollback(enclave_in(top), "assistant@1", operator=operator())
+    return roll_back(enclave_in(top), "assistant@1", operator=operator())
 
 
 def _set_policy(world: World, top: Path) -> object:

@@ -31,7 +31,7 @@ class Absent:
 
 def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
-    from airlift.high.activation import rollback
+    from airlift.high.activation.activate import roll_back
     from airlift.high.enclave import gc, init, status
     from airlift.high.enclave.enclave import Operator, open_enclave
     from airlift.high.importing import check, plan, run
@@ -54,7 +54,7 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
         inspect.inspect([bundle])
         plan.plan(place, [bundle], now)
         run.import_(place, [bundle], operator=operator, activate=True)
-    rollback.rollback(place, operator=operator)
+    roll_back(place, operator=operator)
     check.check(place)
     gc.gc(place, operator=operator)
     assess.verify(place, public_key=None)

@@ -45,7 +45,7 @@ def rollback(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Return to the release that was active before, or to a named one; policy is asked again."""
-    from airlift.high.activation.rollback import rollback as roll_back
+    from airlift.high.activation.activate import roll_back
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     planned = roll_back(opened, to, operator=acting, dry_run=True)

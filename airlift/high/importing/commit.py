@@ -1,8 +1,8 @@
 """What goes into the ledger's entries: plain values only, none of them text from a medium that was not verified."""
 
-from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
+from airlift.high.enclave.enclave import release_ref
 from airlift.high.importing.apply import StagedRelease
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
@@ -36,7 +36,7 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         metadata=dict(trusted.versions),
         signers={role: tuple(keys) for role, keys in trusted.signers.items()},
         holders=dict(trusted.holders),
-        release=release_detail(verified.release) if verified.release else None,
+        release=release_ref(verified.release) if verified.release else None,
         components=component_details(verified.release),
         volumes=verified.volumes_total,
         volume_names=tuple(verified.volume_names),
@@ -46,11 +46,6 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         codecs=dict(sorted(staged.codecs.items())) if staged else {},
         revocations=listed.sha512 if listed else bundle.revocations,
     )
-
-
-def release_detail(release: Release) -> ReleaseRef:
-    """Return how entries name a release."""
-    return ReleaseRef(release.digest, release.name, release.version)
 
 
 def component_details(release: Release | None) -> tuple[NamedComponent, ...]:

@@ -20,7 +20,7 @@ from airlift.errors import (
     ProvenBadError,
     RefusedError,
 )
-from airlift.high.activation.switch import switch
+from airlift.high.activation.activate import switch
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load as load_expected
 from airlift.high.enclave.recover import recover
@@ -35,7 +35,6 @@ from airlift.high.verification.verified import VerifiedBundle
 from airlift.high.verification.verify import verify
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ExpiredAccepted, ImportReject
-from airlift.ledger.entries.switch import ActivatePrepare
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store.folders import building
@@ -132,7 +131,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     result = _commit(run, verified, state, carried, accepted)
     _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
-        switch(enclave, verified.release, enclave.state(), operator, ActivatePrepare)
+        switch(enclave, verified.release, enclave.state(), operator)
     return replace(result, activated=run.activate and verified.release is not None)
 
 
@@ -198,7 +197,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
         gate.insist(replay_refusals(enclave, verified, state))
-        switch(enclave, release, state, run.operator, ActivatePrepare)
+        switch(enclave, release, state, run.operator)
     return replace(result, activated=True)
 
 

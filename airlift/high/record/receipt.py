@@ -6,12 +6,11 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle.fields import Marking, format_time
-from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.bundle.returns import receipt as receipts
 from airlift.bundle.returns.receipt import Receipt
 from airlift.high.enclave import policy
-from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.record.output import check_new
 from airlift.trust.statements import dsse
 
@@ -63,7 +62,7 @@ def _state(enclave: Enclave, operator: Operator) -> Receipt:
         log.check_key(operator.signer.public)
         head, note = log.head(), log.checkpoint()
     held = {digest: enclave.load_release(digest) for digest in state.installed}
-    named = {digest: ReleaseRef(digest, release.name, release.version) for digest, release in held.items()}
+    named = {digest: release_ref(release) for digest, release in held.items()}
     newest = max(state.bundles, key=lambda bundle: bundle.sequence, default=None)
     return Receipt(
         enclave=enclave.name,

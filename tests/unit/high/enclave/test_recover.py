@@ -9,8 +9,7 @@ import pytest
 from airlift import files
 from airlift.bundle import volume
 from airlift.errors import LedgerError, NoSpaceError, RecoveryNeededError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.policy import load, set_policy
@@ -138,7 +137,7 @@ def go(place: Enclave, kind: str) -> None:
     if kind == "activate":
         activate(place, "assistant@1", operator=operator())
     else:
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
 
 
 @pytest.mark.parametrize("kind", ["activate", "rollback"])
@@ -242,7 +241,7 @@ def test_gc_broken_off_in_the_middle(tmp_path: Path) -> None:
     assert doomed.is_dir()
     assert len(place.state().installed) == 2
     assert len(reported(place)) == 1
-    rollback(place, operator=operator())
+    roll_back(place, operator=operator())
     assert not doomed.exists()
     settled(place)
     assert gc(place, 2, operator=operator()).files == 1

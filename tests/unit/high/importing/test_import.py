@@ -7,7 +7,7 @@ import pytest
 
 from airlift.bundle import volume
 from airlift.errors import BaselineError, IncompleteError, NotHeldError, OvertakenError
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import roll_back
 from airlift.high.enclave.gc import gc
 from airlift.high.importing.plan import plan
 from airlift.high.importing.run import import_
@@ -191,7 +191,7 @@ def test_a_replayed_medium_is_no_roll_back(tmp_path: Path) -> None:
     assert [item["code"] for item in plan(place, world().bundles["full"], NOW).objections] == ["overtaken"]
     assert plan(place, world().bundles["full"], NOW, activate=False).objections == ()
     assert take(place, "full").already
-    rollback(place, operator=operator())
+    roll_back(place, operator=operator())
     assert take(place, "full", activate=True).activated, "the release is active already"
     assert holds_release(place, V1)
 

@@ -15,8 +15,7 @@ from airlift.errors import (
     QuorumError,
     RequirementError,
 )
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.init import enrol
@@ -57,11 +56,11 @@ def policy(place: Enclave, folder: Path, text: str) -> None:
 def test_there_and_back_again(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     assert holds_release(place, V2)
-    result = rollback(place, operator=operator())
+    result = roll_back(place, operator=operator())
     assert (result.active, result.previous, result.already) == ("assistant@1", "assistant@2", False)
     assert holds_release(place, V1)
-    assert rollback(place, operator=operator()).active == "assistant@2"
-    result = rollback(place, "assistant@1", operator=operator())
+    assert roll_back(place, operator=operator()).active == "assistant@2"
+    result = roll_back(place, "assistant@1", operator=operator())
     digest = place.state().active
     assert digest is not None
     assert activate(place, digest[:12], operator=operator()).already
@@ -77,9 +76,9 @@ def test_what_is_not_installed(tmp_path: Path) -> None:
             activate(place, reference, operator=operator())
         assert caught.value.exit_code == 5
     with pytest.raises(NotHeldError):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     with pytest.raises(NotHeldError):
-        rollback(place, "assistant@2", operator=operator())
+        roll_back(place, "assistant@2", operator=operator())
     assert holds_release(place, V1)
 
 
@@ -100,9 +99,9 @@ def test_policy_holds_for_a_roll_back(tmp_path: Path, rule: str) -> None:
     keys.write(tmp_path / "policy", "scanner")
     policy(place, tmp_path / "policy", text)
     switches: list[Callable[[], object]] = [
-        lambda: rollback(place, operator=operator()),
+        lambda: roll_back(place, operator=operator()),
         lambda: activate(place, "assistant@1", operator=operator()),
-        lambda: rollback(place, dry_run=True, operator=operator()),
+        lambda: roll_back(place, dry_run=True, operator=operator()),
     ]
     for switch in switches:
         with pytest.raises(error) as caught:
@@ -140,7 +139,7 @@ def test_a_tree_that_has_vanished(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     forget(place.release_path(place.state().installed[0]))
     with pytest.raises(ContentDamagedError):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     assert holds_release(place, V2)
 
 
@@ -166,7 +165,7 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "check": lambda: check(place),
         "repair": lambda: repair(place, world().bundles["full"], operator=operator(), dry_run=True),
         "activate": lambda: activate(place, "assistant@1", operator=operator(), dry_run=True),
-        "rollback": lambda: rollback(place, operator=operator(), dry_run=True),
+        "rollback": lambda: roll_back(place, operator=operator(), dry_run=True),
         "gc": lambda: gc(place, 1, operator=operator(), dry_run=True),
         "policy set": lambda: set_policy(place, text, operator=operator(), dry_run=True),
         "policy show": lambda: load_document(place, place.state()),
@@ -220,7 +219,7 @@ def test_dry_runs_say_what_would_be(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     result = activate(place, "assistant@1", operator=operator(), dry_run=True)
     assert (result.active, result.previous) == ("assistant@1", "assistant@2")
-    assert rollback(place, operator=operator(), dry_run=True).active == "assistant@1"
+    assert roll_back(place, operator=operator(), dry_run=True).active == "assistant@1"
     assert holds_release(place, V2)
 
 
@@ -261,7 +260,7 @@ def test_a_reader_of_active_sees_a_whole_set(tmp_path: Path) -> None:
     for reader in readers:
         reader.start()
     for _ in range(6):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     stop.set()
     for reader in readers:
         reader.join()
