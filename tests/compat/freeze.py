@@ -25,12 +25,12 @@ from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.init import init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import status
 from airlift.high.governance.approve import approve
 from airlift.high.governance.attest import attest as attest_high
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record import assess
 from airlift.high.record.receipt import receipt
 from airlift.low.authority.init import init
@@ -208,7 +208,7 @@ class Freezer:
     def enrol(self, folder: Path, policy: Path | None = None) -> Enclave:
         """Pin the first root in a new enclave."""
         root = self.output / "root.json"
-        enrol(
+        init_enclave(
             folder, root=root, expected=root_fingerprint(root), name=ENCLAVE, ledger_key="ledger.key",
             operator=self.operator(self.now()), policy=policy,
         )  # fmt: skip
@@ -340,7 +340,7 @@ def _step(freezer: Freezer, place: Enclave, name: str, activated: bool) -> Step:
     now = freezer.now()
     try:
         done = to_data(
-            import_(place, freezer.bundles[name], operator=freezer.operator(now), activate=activated)
+            import_bundle(place, freezer.bundles[name], operator=freezer.operator(now), activate=activated)
         )
         outcome = "ok"
     except AirliftError as error:
@@ -356,7 +356,7 @@ def live(freezer: Freezer) -> Enclave:
     def take(name: str, *, expect: str = "", volumes: list[Path] | None = None, active: bool = True) -> None:
         acting = freezer.operator(freezer.now())
         try:
-            import_(place, volumes or freezer.bundles[name], operator=acting, activate=active)
+            import_bundle(place, volumes or freezer.bundles[name], operator=acting, activate=active)
             found = ""
         except AirliftError as error:
             found = error.code

@@ -11,12 +11,12 @@ import pytest
 from airlift import verify as verifier
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError, LedgerError
+from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.init import enrol
+from airlift.high.enclave.init import init_enclave
 from airlift.high.enclave.status import status
 from airlift.high.governance.attest import attest
-from airlift.high.importing.check import check
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record import assess
 from airlift.ledger import entry as entries
 from airlift.trust.keys.key import load_public
@@ -64,7 +64,7 @@ def volumes(name: str, folder: Path) -> list[Path]:
 
 def fresh(folder: Path) -> Enclave:
     """Return a new enclave that pins the frozen root."""
-    enrol(
+    init_enclave(
         folder, root=FOLDER / "root.json", expected=EXPECTED["fingerprint"], name=EXPECTED["enclave"],
         ledger_key="ledger.key", operator=operator(0), policy=FOLDER / "policy.yaml",
     )  # fmt: skip
@@ -79,7 +79,7 @@ def operator(minutes: int) -> Operator:
 def take(place: Enclave, step: dict[str, Any], media: Path) -> tuple[str, Any]:
     """Import a bundle as a step says; return the outcome and the answer."""
     try:
-        result = import_(
+        result = import_bundle(
             place,
             volumes(step["bundle"], media),
             operator=operator(step["minutes"]),
@@ -103,7 +103,9 @@ def test_every_bundle_is_imported_with_the_same_outcome(tmp_path: Path) -> None:
         found = {str(p.relative_to(top)) for p in top.rglob("*") if p.is_file()}
         assert found == set(tree)
         assert {f"{c.name}/{f.path}": f.sha512 for c, f in release.files()} == tree
-    assert check(place).damaged == ()  # every file of every release has the digest that was just compared
+    assert (
+        check_content(place).damaged == ()
+    )  # every file of every release has the digest that was just compared
     (taken,) = attest(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
     assert (taken.kind, taken.signers) == ("custody", ("scanner",))
     assert assess.verify(place, public_key=keys.signer("ledger").public).ok
@@ -114,7 +116,7 @@ def test_a_changed_byte_of_a_frozen_bundle_is_found(tmp_path: Path) -> None:
     (first, *others) = volumes("1-full", tmp_path / "media")
     flip(max((first / "chunks").iterdir(), key=lambda path: path.stat().st_size), 1000)
     with pytest.raises(AirliftError, match="is damaged"):
-        import_(place, [first, *others], operator=operator(30))
+        import_bundle(place, [first, *others], operator=operator(30))
 
 
 def test_all_codecs_are_there() -> None:

@@ -11,12 +11,12 @@ from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.init import init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.recover import recover
 from airlift.high.governance.attest import attest
-from airlift.high.importing.check import repair
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.repair import repair
 from airlift.trust.statements import statement
 from tests.support import keys, weights
 from tests.support.depots import NOW, RELEASERS, Site, make_site
@@ -180,7 +180,7 @@ def _enrol(world: World) -> Run:
 
     def run(top: Path) -> object:
         try:
-            return enrol(
+            return init_enclave(
                 top / "enclave",
                 root=root,
                 expected=root_fingerprint(root),
@@ -200,7 +200,7 @@ def _recover(top: Path) -> object:
 
 
 def _import(world: World, top: Path, version: str, *, active: bool = True) -> object:
-    return import_(enclave_in(top), world.volumes(version), operator=operator(), activate=active)
+    return import_bundle(enclave_in(top), world.volumes(version), operator=operator(), activate=active)
 
 
 def _import_part(world: World, top: Path) -> object:
@@ -211,7 +211,7 @@ def _import_part(world: World, top: Path) -> object:
         copy(volume, medium)
         min((medium / CHUNKS).iterdir()).unlink()
     try:
-        return import_(enclave_in(top), [medium], operator=operator(), activate=True)
+        return import_bundle(enclave_in(top), [medium], operator=operator(), activate=True)
     except IncompleteError as error:
         return error
 

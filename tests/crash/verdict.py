@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.high.enclave import recover
+from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import status
-from airlift.high.importing import check as checking
 from airlift.high.record import assess, provenance
 from airlift.ledger.state import State, fold
 from airlift.store.content import digest_file
@@ -110,7 +110,7 @@ class Expected:
             provenance.load_record(enclave, bundle.bundle)
         assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
         if whole:
-            checking.check(enclave)
+            check_content(enclave)
         expected = enclave.active_target(state.active) if state.active else None
         assert recover.points_at(enclave.active) == expected
         assert [str(path) for path in enclave.folder.rglob(".tmp-*")] == []

@@ -33,15 +33,17 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
     from airlift.high.activation.activate import roll_back
     from airlift.high.enclave import gc, init, status
+    from airlift.high.enclave.check import check_content
     from airlift.high.enclave.enclave import Operator, open_enclave
-    from airlift.high.importing import check, plan, run
+    from airlift.high.importing.import_bundle import import_bundle
+    from airlift.high.importing.preview import plan_import
     from airlift.high.record import assess, provenance
     from airlift.high.verification import inspect
     from airlift.trust.keys.key import load_signer
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     operator = Operator("isolated", load_signer(key), now)
-    init.enrol(
+    init.init_enclave(
         folder,
         root=root,
         expected=init.root_fingerprint(root),
@@ -51,11 +53,11 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     )
     place = open_enclave(folder)
     for bundle in bundles:
-        inspect.inspect([bundle])
-        plan.plan(place, [bundle], now)
-        run.import_(place, [bundle], operator=operator, activate=True)
+        inspect.inspect_volumes([bundle])
+        plan_import(place, [bundle], now)
+        import_bundle(place, [bundle], operator=operator, activate=True)
     roll_back(place, operator=operator)
-    check.check(place)
+    check_content(place)
     gc.gc(place, operator=operator)
     assess.verify(place, public_key=None)
     provenance.trace(place, "base")

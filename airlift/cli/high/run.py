@@ -116,12 +116,13 @@ def check(
     dry_run: options.DryRun = False,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
+    from airlift.high.enclave.check import check_content
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.importing.check import check as check_content
-    from airlift.high.importing.check import repair
 
     if not repair_from:
         return _checked(to_data(check_content(open_enclave(enclave), run.progress)))
+    from airlift.high.importing.repair import repair
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=dry_run)
     return _checked({**to_data(result), "dry_run": dry_run})

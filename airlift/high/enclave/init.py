@@ -1,4 +1,4 @@
-"""Enrol: make an enclave by pinning a root whose fingerprint was compared out of band (SPEC 8.3)."""
+"""Init: make an enclave by pinning a root whose fingerprint was compared out of band (SPEC 8.3)."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from airlift.trust.tuf import root as root_metadata
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolResult:
+class InitResult:
     """What was pinned, in which enclave."""
 
     enclave: str
@@ -43,7 +43,7 @@ def normalise(fingerprint: str) -> str:
     return "".join(c for c in fingerprint.lower() if c not in " :-\t\n")
 
 
-def enrol(
+def init_enclave(
     folder: Path,
     *,
     root: Path,
@@ -54,7 +54,7 @@ def enrol(
     policy: Path | None = None,
     minimum_sequence: int = 1,
     dry_run: bool = False,
-) -> EnrolResult:
+) -> InitResult:
     """Create the enclave ``name`` in ``folder``, trusting the root whose fingerprint is ``expected``.
 
     Raises:
@@ -83,7 +83,7 @@ def enrol(
     if not dry_run:
         with folders.building(enclave.folder, locked=True) as temporary:
             _build(replace(enclave, folder=temporary), data, document, operator, minimum_sequence)
-    return EnrolResult(name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
+    return InitResult(name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
 
 
 def _build(

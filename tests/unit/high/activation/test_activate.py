@@ -16,17 +16,17 @@ from airlift.errors import (
     RequirementError,
 )
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol
+from airlift.high.enclave.init import init_enclave
 from airlift.high.enclave.policy import load_document, set_policy
 from airlift.high.enclave.status import listing, status
-from airlift.high.importing.check import check, repair
-from airlift.high.importing.plan import plan
-from airlift.high.importing.prove import prove
+from airlift.high.importing.preview import plan_import, prove_bundle
+from airlift.high.importing.repair import repair
 from airlift.high.record.assess import backup, export_ledger, verify, witness
 from airlift.high.record.provenance import at, during, history, trace, where
-from airlift.high.verification.inspect import inspect
+from airlift.high.verification.inspect import inspect_volumes
 from tests.support import keys
 from tests.support.depots import NOW
 from tests.support.enclaves import (
@@ -117,7 +117,7 @@ def test_policy_is_asked_before_anything_is_installed(tmp_path: Path, rule: str)
     keys.write(tmp_path / "policy", "scanner")
     policy(place, tmp_path / "policy", text)
     attempt(place, world().bundles["full"], error, 6, activate=True)
-    codes = {item["code"] for item in plan(place, world().bundles["full"], NOW).objections}
+    codes = {item["code"] for item in plan_import(place, world().bundles["full"], NOW).objections}
     assert codes == {error.code}
     if rule != "ceiling":
         assert take(place, "full").installed
@@ -155,14 +155,14 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
     from airlift.high.enclave.init import root_fingerprint
 
     return {
-        "inspect": lambda: inspect(world().bundles["next"]),
-        "plan": lambda: plan(place, world().bundles["next"], NOW),
-        "plan of a replay": lambda: plan(place, world().bundles["full"], NOW),
-        "plan for expired": lambda: plan(place, world().bundles["next"], NOW, expired_allowed=True),
-        "prove": lambda: prove(place, world().bundles["next"], NOW),
+        "inspect": lambda: inspect_volumes(world().bundles["next"]),
+        "plan": lambda: plan_import(place, world().bundles["next"], NOW),
+        "plan of a replay": lambda: plan_import(place, world().bundles["full"], NOW),
+        "plan for expired": lambda: plan_import(place, world().bundles["next"], NOW, expired_allowed=True),
+        "prove": lambda: prove_bundle(place, world().bundles["next"], NOW),
         "status": lambda: status(place, NOW),
         "list": lambda: listing(place),
-        "check": lambda: check(place),
+        "check": lambda: check_content(place),
         "repair": lambda: repair(place, world().bundles["full"], operator=operator(), dry_run=True),
         "activate": lambda: activate(place, "assistant@1", operator=operator(), dry_run=True),
         "rollback": lambda: roll_back(place, operator=operator(), dry_run=True),
@@ -178,7 +178,7 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "during": lambda: during(place, "guard"),
         "backup": lambda: backup(place, folder / "ledger.db"),
         "export": lambda: export_ledger(place, folder / "ledger.jsonl"),
-        "init": lambda: enrol(
+        "init": lambda: init_enclave(
             folder / "elsewhere",
             root=root,
             expected=root_fingerprint(root),

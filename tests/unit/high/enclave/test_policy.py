@@ -19,7 +19,7 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.high.enclave.enclave import open_enclave
-from airlift.high.enclave.init import enrol, normalise, root_fingerprint
+from airlift.high.enclave.init import init_enclave, normalise, root_fingerprint
 from airlift.high.enclave.policy import load, load_document, set_policy
 from airlift.high.enclave.status import status
 from airlift.low.authority.rotate import rotate
@@ -187,7 +187,7 @@ def enrol_with(folder: Path, **more: object) -> None:
         "operator": operator(),
         **more,
     }
-    enrol(folder, **given)  # type: ignore[arg-type]
+    init_enclave(folder, **given)  # type: ignore[arg-type]
 
 
 def test_a_root_that_does_not_sign_itself(tmp_path: Path) -> None:

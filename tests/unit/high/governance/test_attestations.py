@@ -27,7 +27,7 @@ from airlift.high.enclave.policy import set_policy
 from airlift.high.governance import attestations as held
 from airlift.high.governance.approve import approve
 from airlift.high.governance.attest import attest as attest_high
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.depot import attestations
 from airlift.low.depot.log import log
 from airlift.low.listing import listing
@@ -175,7 +175,7 @@ def test_a_bundle_carries_how_it_and_its_release_were_made(tmp_path: Path) -> No
     scan = claim(low, "scan", "scanner")
     bundle = low.bundle("assistant@1", "again")
     place = fresh(tmp_path / "new", low)
-    import_(place, [item.path for item in bundle.volumes], operator=operator())
+    import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     with place.ledger() as record:
         commit = record.last("import-commit")
     assert commit is not None
@@ -257,7 +257,9 @@ def test_a_quorum_is_counted_from_the_bundle_that_comes_in(tmp_path: Path) -> No
     attempt(place, [item.path for item in short.volumes], QuorumError, 6, activate=True)
     claim(low, "approval", "owner")
     full = low.bundle("assistant@1", "full-quorum")
-    assert import_(place, [item.path for item in full.volumes], operator=operator(), activate=True).activated
+    assert import_bundle(
+        place, [item.path for item in full.volumes], operator=operator(), activate=True
+    ).activated
 
 
 def test_people_approve_and_a_scan_made_on_the_way_is_recorded(tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ def test_of_statements_that_come_together_a_failed_one_wins(tmp_path: Path) -> N
     claim(low, "scan", "scanner", verdict="fail")
     claim(low, "scan", "scanner")
     bundle = low.bundle("assistant@1", "both")
-    import_(place, [item.path for item in bundle.volumes], operator=operator())
+    import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     assert held.count(place, place.state(), place.state().installed[0])["scan"] == 0
 
 
@@ -387,7 +389,7 @@ def test_a_false_claim_that_was_recorded_before_its_key_was_known_locks_nobody_o
     place = fresh(tmp_path / "new", low)
     release = low.depot.find_release("assistant@1").digest
     take_in(low.depot, "assistant@1", written(tmp_path, falsified(release)), now=NOW)
-    import_(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
+    import_bundle(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
     demanding(place, tmp_path)
     assert held.count(place, place.state(), release) == {"approval": 0, "scan": 0}
     attest_high(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())

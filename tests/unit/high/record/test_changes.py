@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airlift.bundle.difference import compare as compare_releases
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.changes import changes
 from airlift.tensors.compare import Counts, compare
 from airlift.tensors.element import Element
@@ -187,7 +187,7 @@ def imported(low: Site, tmp_path: Path, *versions: dict[str, Any]) -> Any:
     for number, files in enumerate(versions, 20):
         low.release({"base": files}, str(number))
         bundle = low.bundle(f"assistant@{number}", f"out-{number}", from_="none")
-        import_(place, [item.path for item in bundle.volumes], operator=operator())
+        import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     return place
 
 

@@ -15,10 +15,11 @@ from airlift.errors import (
     UncheckedError,
     UsageError,
 )
+from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.policy import set_policy
-from airlift.high.importing.check import check, repair
+from airlift.high.importing.repair import repair
 from airlift.high.record.provenance import history
 from tests.support import forge
 from tests.support.enclaves import (
@@ -45,7 +46,7 @@ DIGEST = forge.digest(MODEL).sha512
 
 def damaged(place: Enclave) -> list[str]:
     with pytest.raises(ContentDamagedError) as caught:
-        check(place)
+        check_content(place)
     assert caught.value.exit_code == 3
     found: list[str] = list(caught.value.data["damaged"])
     return found
@@ -63,7 +64,7 @@ def rot(place: Enclave, path: str) -> Path:
 
 def test_all_is_well(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    result = check(enclave("two", tmp_path), lambda *step: told.append(step))
+    result = check_content(enclave("two", tmp_path), lambda *step: told.append(step))
     assert (result.files, result.damaged, result.unlisted) == (6, (), ())
     assert result.bytes == sum(
         len(data) for data in {d for c in (*V1.values(), *V2.values()) for d in c.values()}
@@ -81,7 +82,7 @@ def test_rot_is_found_and_repaired(tmp_path: Path) -> None:
     assert picture(place.folder) == before
     result = repair(place, world().bundles["full"], operator=operator())
     assert (result.damaged, result.repaired) == ((DIGEST,), (DIGEST,))
-    check(place)
+    check_content(place)
     assert holds_release(place, V1)
     assert (place.active / "base/model.safetensors").stat().st_ino == place.content.path(DIGEST).stat().st_ino
     assert list(place.staging.iterdir()) == []
@@ -105,7 +106,7 @@ def test_other_damage(tmp_path: Path, how: str) -> None:
             target.symlink_to(place.content.path(DIGEST))
     assert DIGEST in damaged(place)
     repair(place, world().bundles["full"], operator=operator())
-    check(place)
+    check_content(place)
     assert holds_release(place, V1)
 
 
@@ -113,7 +114,7 @@ def test_a_delta_repairs_its_file_from_its_base(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     rot(place, "base/model.safetensors")
     repair(place, world().bundles["delta"], operator=operator())
-    check(place)
+    check_content(place)
     assert holds_release(place, V2)
 
 
@@ -154,7 +155,7 @@ def test_files_that_somebody_added(tmp_path: Path) -> None:
     (top / "base" / "modeling.py").write_text("import os\n")
     (top / "link").symlink_to("/")
     looks: list[Callable[[], object]] = [
-        lambda: check(place),
+        lambda: check_content(place),
         lambda: repair(place, world().bundles["full"], operator=operator()),
     ]
     for look in looks:
@@ -164,7 +165,7 @@ def test_files_that_somebody_added(tmp_path: Path) -> None:
         assert found == ["base/modeling.py", "link"]
     (top / "base" / "modeling.py").unlink()
     (top / "link").unlink()
-    check(place)
+    check_content(place)
 
 
 def test_a_disk_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def test_a_disk_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "pread", pread)
     with pytest.raises(UncheckedError):
-        check(place)
+        check_content(place)
 
 
 # -- garbage -------------------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def test_gc_keeps_active_previous_and_newest(tmp_path: Path) -> None:
     assert (result.removed, result.kept) == (("assistant@1",), ("assistant@2", "assistant@3"))
     assert (result.files, result.bytes) == (1, len(MODEL))
     assert not place.content.path(DIGEST).exists()
-    check(place)
+    check_content(place)
     assert holds_release(place, V3)
     assert history(place).entries[-1].type == "gc"
 

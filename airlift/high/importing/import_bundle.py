@@ -11,15 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from airlift import files
-from airlift.bundle import revocations, volume
-from airlift.bundle.revocations import Revocation
-from airlift.errors import (
-    BaselineError,
-    NotHeldError,
-    OvertakenError,
-    ProvenBadError,
-    RefusedError,
-)
+from airlift.bundle import volume
+from airlift.errors import BaselineError, NotHeldError, ProvenBadError, RefusedError
 from airlift.high.activation.activate import switch
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load as load_expected
@@ -27,17 +20,13 @@ from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
 from airlift.high.governance.emergency import Emergency, check_emergency
-from airlift.high.importing.apply import apply, check_baseline, needed_files
-from airlift.high.importing.commit import commit_detail, prepare_detail
-from airlift.high.importing.install import install
-from airlift.high.importing.vendor_signatures import vouch
+from airlift.high.importing.commit import Admission, commit
+from airlift.high.importing.install import StagedRelease, check_baseline, needed_files, stage
 from airlift.high.verification.verified import VerifiedBundle
-from airlift.high.verification.verify import verify
-from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ExpiredAccepted, ImportReject
+from airlift.high.verification.verify_bundle import verify_bundle
+from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
-from airlift.store.folders import building
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,7 @@ class _Run:
     workers: int
 
 
-def import_(
+def import_bundle(
     enclave: Enclave,
     paths: Sequence[Path],
     *,
@@ -111,12 +100,12 @@ def import_(
 def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     enclave, operator = run.enclave, run.operator
     state = enclave.state()
-    verified = verify(
+    verified = verify_bundle(
         enclave,
         paths,
         state,
         operator.now,
-        keep_root=lambda version, data: keep_root(enclave, version, data),
+        keep_root=lambda version, data: _keep_root(enclave, version, data),
         expired_allowed=run.emergency is not None,
     )
     if verified.trusted is None:
@@ -127,12 +116,35 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     accepted = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
     gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
-        gate.insist(activation_refusals(enclave, verified, state))
-    result = _commit(run, verified, state, carried, accepted)
+        gate.insist(gate.new_release_refusals(enclave, verified, state))
+    staged = _stage(run, verified, state)
+    commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
     _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
         switch(enclave, verified.release, enclave.state(), operator)
-    return replace(result, activated=run.activate and verified.release is not None)
+    return replace(_installed(verified, staged), activated=run.activate and verified.release is not None)
+
+
+def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease | None:
+    """Rebuild the bundle's release, unless it has none, or one that is installed already."""
+    release = verified.release
+    if release is None or release.digest in state.installed:
+        return None
+    expected = load_expected(run.enclave, state, release)
+    return stage(run.enclave, verified, run.progress, expected=expected, workers=run.workers)
+
+
+def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:
+    """Return what an import did that installed what was staged."""
+    built = staged.built if staged else ()
+    return replace(
+        summarise(verified),
+        installed=True,
+        files_built=len(built),
+        bytes_built=sum(item.size for item in built),
+        file_digest=staged.file_digest if staged else None,
+        missing=(),
+    )
 
 
 def summarise(verified: VerifiedBundle) -> ImportResult:
@@ -151,34 +163,11 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
     )
 
 
-def keep_root(enclave: Enclave, version: int, data: bytes) -> None:
+def _keep_root(enclave: Enclave, version: int, data: bytes) -> None:
     """Keep a newly verified root at once, so that what it revokes stays revoked even if the import fails."""
     path = enclave.roots / f"{version}.root.json"
     if not path.exists():
         files.write_durable(path, data)
-
-
-def activation_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
-    """Return what stands against activating this bundle's release right after installing it."""
-    refusals: list[RefusedError] = []
-    if verified.trusted is not None and verified.trusted.overtaken:
-        refusals.append(
-            OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
-        )
-    if verified.release is not None:
-        refusals += gate.activation_refusals(
-            enclave, verified.release, state, current_revocations(enclave, verified), verified
-        )
-    return refusals
-
-
-def current_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Revocation, ...]:
-    """Return the newest signed list of revocations: the bundle's, unless the enclave already has a newer one."""
-    trusted = verified.trusted
-    listed = trusted.target(revocations.TARGET) if trusted else None
-    if listed is None or listed.sha512 not in verified.documents:
-        return enclave.load_revocations()
-    return revocations.parse(verified.documents[listed.sha512])
 
 
 def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
@@ -196,22 +185,9 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
             raise NotHeldError(
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
-        gate.insist(replay_refusals(enclave, verified, state))
+        gate.insist(gate.replay_refusals(enclave, verified, state))
         switch(enclave, release, state, run.operator)
     return replace(result, activated=True)
-
-
-def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
-    """Return what stands against activating the release of a bundle that was committed before."""
-    known, release = state.committed(verified.digest), verified.release
-    if known is None or release is None or state.active == release.digest:
-        return []
-    refusals: list[RefusedError] = []
-    if known.overtaken or any(b.index > known.index and b.release and not b.overtaken for b in state.bundles):
-        refusals.append(
-            OvertakenError("a newer bundle was imported since: this one is not activated by itself")
-        )
-    return refusals + gate.activation_refusals(enclave, release, state, enclave.load_revocations())
 
 
 def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
@@ -219,58 +195,3 @@ def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
     files.remove(enclave.staging_path(verified.digest))
     if state.trust is not None:
         files.remove(enclave.trust / state.trust.folder)
-
-
-def _commit(
-    run: _Run,
-    verified: VerifiedBundle,
-    state: State,
-    carried: tuple[RecordedAttestation, ...],
-    accepted: ExpiredAccepted | None,
-) -> ImportResult:
-    """Rebuild, declare the intent, install, and append the commit entry: the commit point.
-
-    That entry also says which attestations the bundle ``carried``, and who ``accepted`` that its metadata expired.
-    """
-    enclave, release = run.enclave, verified.release
-    staged = None
-    if release is not None and release.digest not in state.installed:
-        expected = load_expected(enclave, state, release)
-        staged = apply(enclave, verified, run.progress, expected=expected, workers=run.workers)
-    vouched = vouch(enclave, staged) if staged else ()
-    about = release.digest if release else None
-    enclave.record(run.operator, prepare_detail(verified, staged), release=about, bundle=verified.bundle.id)
-    built = staged.built if staged else ()
-    if staged is not None:
-        install(enclave, staged)
-    for document in verified.documents.values():
-        enclave.history.keep(document)
-    detail = commit_detail(verified, save_trust(enclave, verified, state), staged)
-    enclave.record(
-        run.operator,
-        replace(detail, vendor_signatures=vouched, attestations=carried, insecure_expired=accepted),
-        release=about,
-        bundle=verified.bundle.id,
-        contents=release.digests() if release else (),
-    )
-    return replace(
-        summarise(verified),
-        installed=True,
-        files_built=len(built),
-        bytes_built=sum(item.size for item in built),
-        file_digest=staged.file_digest if staged else None,
-        missing=(),
-    )
-
-
-def save_trust(enclave: Enclave, verified: VerifiedBundle, state: State) -> str:
-    """Write the trust state that the commit entry will name; return its folder's name."""
-    if verified.trusted is None:
-        raise ValueError("a bundle that was committed before leaves no new trust state")
-    name = f"{state.size:08d}"
-    with building(enclave.trust / name) as temporary:
-        for file, data in verified.trusted.files.items():
-            files.write_durable(temporary / file, data)
-    for data in (*verified.trusted.roots.values(), *verified.trusted.files.values()):
-        enclave.history.keep(data)
-    return name
