@@ -25,7 +25,7 @@ from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import init_enclave, root_fingerprint
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import status
 from airlift.high.governance.approve import approve
@@ -208,10 +208,8 @@ class Freezer:
     def enrol(self, folder: Path, policy: Path | None = None) -> Enclave:
         """Pin the first root in a new enclave."""
         root = self.output / "root.json"
-        init_enclave(
-            folder, root=root, expected=root_fingerprint(root), name=ENCLAVE, ledger_key="ledger.key",
-            operator=self.operator(self.now()), policy=policy,
-        )  # fmt: skip
+        new = NewEnclave(ENCLAVE, root, root_fingerprint(root), "ledger.key", policy)
+        init_enclave(folder, new, operator=self.operator(self.now()))
         return open_enclave(folder)
 
 

@@ -13,7 +13,7 @@ from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError, LedgerError
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.init import init_enclave
+from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.status import status
 from airlift.high.governance.attest import attest
 from airlift.high.importing.import_bundle import import_bundle
@@ -64,10 +64,9 @@ def volumes(name: str, folder: Path) -> list[Path]:
 
 def fresh(folder: Path) -> Enclave:
     """Return a new enclave that pins the frozen root."""
-    init_enclave(
-        folder, root=FOLDER / "root.json", expected=EXPECTED["fingerprint"], name=EXPECTED["enclave"],
-        ledger_key="ledger.key", operator=operator(0), policy=FOLDER / "policy.yaml",
-    )  # fmt: skip
+    root, policy = FOLDER / "root.json", FOLDER / "policy.yaml"
+    new = NewEnclave(EXPECTED["enclave"], root, EXPECTED["fingerprint"], "ledger.key", policy)
+    init_enclave(folder, new, operator=operator(0))
     return open_enclave(folder)
 
 

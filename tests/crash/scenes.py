@@ -11,7 +11,7 @@ from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import init_enclave, root_fingerprint
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.recover import recover
 from airlift.high.governance.attest import attest
@@ -176,18 +176,12 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def _enrol(world: World) -> Run:
-    root = world.site.depot.root
+    root, key = world.site.depot.root, str(world.folder / "keys" / "ledger.key")
+    new = NewEnclave("alpha", root, root_fingerprint(root), key)
 
     def run(top: Path) -> object:
         try:
-            return init_enclave(
-                top / "enclave",
-                root=root,
-                expected=root_fingerprint(root),
-                name="alpha",
-                ledger_key=str(world.folder / "keys" / "ledger.key"),
-                operator=operator(),
-            )
+            return init_enclave(top / "enclave", new, operator=operator())
         except ExistsError:
             return _recover(top)
 

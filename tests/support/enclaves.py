@@ -19,7 +19,7 @@ from airlift.bundle.layout import Medium
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.init import init_enclave, root_fingerprint
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.importing.import_bundle import ImportResult, import_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
@@ -69,9 +69,9 @@ def operator(now: datetime = NOW) -> Operator:
 def fresh(folder: Path, site: Site, name: str = "alpha", **more: Any) -> Enclave:
     """Enrol an enclave that trusts the site's root."""
     root = more.pop("root", site.depot.root)
-    more.setdefault("operator", operator())
-    key = str(site.keys / "ledger.key")
-    init_enclave(folder, root=root, expected=root_fingerprint(root), name=name, ledger_key=key, **more)
+    who = more.pop("operator", None) or operator()
+    new = NewEnclave(name, root, root_fingerprint(root), str(site.keys / "ledger.key"), **more)
+    init_enclave(folder, new, operator=who)
     return open_enclave(folder)
 
 

@@ -43,14 +43,8 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     operator = Operator("isolated", load_signer(key), now)
-    init.init_enclave(
-        folder,
-        root=root,
-        expected=init.root_fingerprint(root),
-        name="alpha",
-        ledger_key=key,
-        operator=operator,
-    )
+    new = init.NewEnclave("alpha", root, init.root_fingerprint(root), key)
+    init.init_enclave(folder, new, operator=operator)
     place = open_enclave(folder)
     for bundle in bundles:
         inspect.inspect_volumes([bundle])

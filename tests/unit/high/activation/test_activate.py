@@ -19,7 +19,7 @@ from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import init_enclave
+from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.policy import load_document, set_policy
 from airlift.high.enclave.status import listing, status
 from airlift.high.importing.preview import plan_import, prove_bundle
@@ -180,10 +180,7 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "export": lambda: export_ledger(place, folder / "ledger.jsonl"),
         "init": lambda: init_enclave(
             folder / "elsewhere",
-            root=root,
-            expected=root_fingerprint(root),
-            name="beta",
-            ledger_key=str(base.keys / "ledger.key"),
+            NewEnclave("beta", root, root_fingerprint(root), str(base.keys / "ledger.key")),
             operator=operator(),
             dry_run=True,
         ),

@@ -19,7 +19,7 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.high.enclave.enclave import open_enclave
-from airlift.high.enclave.init import init_enclave, normalise, root_fingerprint
+from airlift.high.enclave.init import NewEnclave, init_enclave, normalise, root_fingerprint
 from airlift.high.enclave.policy import load, load_document, set_policy
 from airlift.high.enclave.status import status
 from airlift.low.authority.rotate import rotate
@@ -184,10 +184,9 @@ def enrol_with(folder: Path, **more: object) -> None:
         "expected": root_fingerprint(low.depot.root),
         "name": "alpha",
         "ledger_key": str(low.keys / "ledger.key"),
-        "operator": operator(),
         **more,
     }
-    init_enclave(folder, **given)  # type: ignore[arg-type]
+    init_enclave(folder, NewEnclave(**given), operator=operator())  # type: ignore[arg-type]
 
 
 def test_a_root_that_does_not_sign_itself(tmp_path: Path) -> None:

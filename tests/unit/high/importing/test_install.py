@@ -246,7 +246,7 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="committed before"):
             use()
     renewal = verify_bundle(place, world().bundles["renewal"], place.state(), NOW)
-    with pytest.raises(ValueError, match="nothing to apply"):
+    with pytest.raises(ValueError, match="nothing to stage"):
         stage(place, renewal, lambda *_: None, expected=Expected())
 
 
