@@ -31,8 +31,9 @@ from airlift.high.enclave.status import status
 from airlift.high.governance.approve import approve
 from airlift.high.governance.attest import attest as attest_high
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.high.record import assess
-from airlift.high.record.receipt import receipt
+from airlift.high.record.copies import export_ledger
+from airlift.high.record.receipt import issue_receipt
+from airlift.high.record.witness import countersign
 from airlift.low.authority.init import init
 from airlift.low.authority.rotate import rotate
 from airlift.low.bundle.make import bundle
@@ -432,7 +433,7 @@ def _late(freezer: Freezer, place: Enclave) -> Path:
 
 
 def _witness(freezer: Freezer, place: Enclave, name: str, *kept: Path) -> None:
-    assess.witness(
+    countersign(
         place, signer=freezer.signers["auditor"], name="auditor", kept=kept, output=freezer.output / name
     )
 
@@ -449,8 +450,8 @@ def keep(freezer: Freezer, place: Enclave, steps: list[Step]) -> None:
         source = place.folder / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, out / "enclave" / name)
     acting = freezer.operator(freezer.now())
-    receipt(place, operator=acting, output=out / "receipt.json")
-    assess.export_ledger(place, out / "ledger.jsonl")
+    issue_receipt(place, operator=acting, output=out / "receipt.json")
+    export_ledger(place, out / "ledger.jsonl")
     for number, words in enumerate(QUESTIONS):
         asked = (*words, "--prove", "--enclave", str(place.folder), "--format", "json")
         said = inside("provenance", *asked, cwd=freezer.scratch).expect(0)

@@ -17,7 +17,7 @@ from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.status import status
 from airlift.high.governance.attest import attest
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.high.record import assess
+from airlift.high.record.verify_ledger import verify_exported_ledger, verify_ledger
 from airlift.ledger import entry as entries
 from airlift.trust.keys.key import load_public
 from tests.cli.transcript import inside
@@ -107,7 +107,7 @@ def test_every_bundle_is_imported_with_the_same_outcome(tmp_path: Path) -> None:
     )  # every file of every release has the digest that was just compared
     (taken,) = attest(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
     assert (taken.kind, taken.signers) == ("custody", ("scanner",))
-    assert assess.verify(place, public_key=keys.signer("ledger").public).ok
+    assert verify_ledger(place, public_key=keys.signer("ledger").public).ok
 
 
 def test_a_changed_byte_of_a_frozen_bundle_is_found(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_the_ledger_verifies_against_all_that_left_the_enclave(enclave: Enclave)
     kept = [FOLDER / name for name in ("kept.note", "newest.note", "receipt.json")]
     kept += [FOLDER / "answers" / name for name in ANSWERS]
     for result in (
-        assess.verify(enclave, public_key=load_public(FOLDER / "ledger.pub"), kept=kept),
-        assess.verify_export(
+        verify_ledger(enclave, public_key=load_public(FOLDER / "ledger.pub"), kept=kept),
+        verify_exported_ledger(
             FOLDER / "ledger.jsonl", public_key=load_public(FOLDER / "ledger.pub"), kept=kept
         ),
     ):
@@ -149,7 +149,7 @@ def test_the_ledger_verifies_against_all_that_left_the_enclave(enclave: Enclave)
             len(kept),
         )
     with pytest.raises(LedgerError, match="another key"):
-        assess.verify(enclave, public_key=load_public(FOLDER / "auditor.pub"))
+        verify_ledger(enclave, public_key=load_public(FOLDER / "auditor.pub"))
 
 
 def test_every_entry_is_read_and_written_back_identically(enclave: Enclave) -> None:

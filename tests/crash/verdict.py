@@ -9,7 +9,8 @@ from airlift.high.enclave import recover
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import status
-from airlift.high.record import assess, provenance
+from airlift.high.record import questions
+from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger.state import State, fold
 from airlift.store.content import digest_file
 from tests.crash.scenes import Scene, enclave_in, operator
@@ -105,9 +106,9 @@ class Expected:
         state = enclave.state()
         assert facts(state) in allowed
         assert state.open == ()
-        assert assess.verify(enclave, public_key=operator().signer.public).ok
+        assert verify_ledger(enclave, public_key=operator().signer.public).ok
         for bundle in state.bundles:
-            provenance.load_record(enclave, bundle.bundle)
+            questions.load_record(enclave, bundle.bundle)
         assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
         if whole:
             check_content(enclave)

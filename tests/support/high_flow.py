@@ -37,7 +37,8 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     from airlift.high.enclave.enclave import Operator, open_enclave
     from airlift.high.importing.import_bundle import import_bundle
     from airlift.high.importing.preview import plan_import
-    from airlift.high.record import assess, provenance
+    from airlift.high.record import questions
+    from airlift.high.record.verify_ledger import verify_ledger
     from airlift.high.verification import inspect
     from airlift.trust.keys.key import load_signer
 
@@ -53,8 +54,8 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     roll_back(place, operator=operator)
     check_content(place)
     gc.gc(place, operator=operator)
-    assess.verify(place, public_key=None)
-    provenance.trace(place, "base")
+    verify_ledger(place, public_key=None)
+    questions.trace(place, "base")
     return str(status.status(place, now).active)
 
 

@@ -93,10 +93,10 @@ def receipt(
 
     It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
     """
-    from airlift.high.record.receipt import receipt as state_receipt
+    from airlift.high.record.receipt import issue_receipt
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    data = to_data(state_receipt(opened, operator=acting, output=output))
+    data = to_data(issue_receipt(opened, operator=acting, output=output))
 
     def render(page: Page) -> None:
         page.facts({**{k: v for k, v in data.items() if k != "receipt"}, "marking": marking(data["marking"])})

@@ -65,7 +65,7 @@ class Changes:
     not_held: tuple[str, ...]
 
 
-def changes(
+def find_changes(
     enclave: Enclave,
     reference: str,
     *,

@@ -24,8 +24,10 @@ from airlift.high.enclave.policy import load_document, set_policy
 from airlift.high.enclave.status import listing, status
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
-from airlift.high.record.assess import backup, export_ledger, verify, witness
-from airlift.high.record.provenance import at, during, history, trace, where
+from airlift.high.record.copies import back_up_ledger, export_ledger
+from airlift.high.record.questions import active_at, active_during, history, mentions, trace
+from airlift.high.record.verify_ledger import verify_ledger
+from airlift.high.record.witness import countersign
 from airlift.high.verification.inspect import inspect_volumes
 from tests.support import keys
 from tests.support.depots import NOW
@@ -170,13 +172,13 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "policy set": lambda: set_policy(place, text, operator=operator(), dry_run=True),
         "policy show": lambda: load_document(place, place.state()),
         "trace": lambda: trace(place, "base"),
-        "at": lambda: at(place, NOW),
+        "at": lambda: active_at(place, NOW),
         "history": lambda: history(place, since=NOW, component="guard"),
-        "verify": lambda: verify(place, public_key=None),
-        "witness": lambda: witness(place, signer=keys.signer("auditor"), name="auditor", dry_run=True),
-        "where": lambda: where(place, "guard"),
-        "during": lambda: during(place, "guard"),
-        "backup": lambda: backup(place, folder / "ledger.db"),
+        "verify": lambda: verify_ledger(place, public_key=None),
+        "witness": lambda: countersign(place, signer=keys.signer("auditor"), name="auditor", dry_run=True),
+        "where": lambda: mentions(place, "guard"),
+        "during": lambda: active_during(place, "guard"),
+        "backup": lambda: back_up_ledger(place, folder / "ledger.db"),
         "export": lambda: export_ledger(place, folder / "ledger.jsonl"),
         "init": lambda: init_enclave(
             folder / "elsewhere",

@@ -31,9 +31,9 @@ from airlift.high.importing import commit, rebuild
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.importing.repair import repair
-from airlift.high.record.assess import export_ledger
-from airlift.high.record.changes import changes
-from airlift.high.record.facts import gather
+from airlift.high.record.changes import find_changes
+from airlift.high.record.copies import export_ledger
+from airlift.high.record.gather import gather_facts
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entries.read import file_digest
 from airlift.ledger.entry import Entry
@@ -228,11 +228,11 @@ def test_content_at_rest_is_checked_and_repaired(tmp_path: Path, used: Counter[s
 
 def test_changes_digest_what_they_compare(tmp_path: Path, used: Counter[str]) -> None:
     place = says(enclave("two", tmp_path), "sha256")
-    assert changes(place, "assistant@2", tensors=True).tensors
+    assert find_changes(place, "assistant@2", tensors=True).tensors
     assert used == {"sha256": 2}
     overwrite(at_rest(place, OLD), bytes(len(OLD)))
     with pytest.raises(ContentDamagedError):
-        changes(place, "assistant@2", tensors=True)
+        find_changes(place, "assistant@2", tensors=True)
 
 
 def test_what_manifests_state() -> None:
@@ -252,7 +252,7 @@ def test_what_manifests_state() -> None:
 
 def told(place: Enclave) -> tuple[str, bool, tuple[str, ...]]:
     """Return the report, whether the record shows digests of CNSA 2.0, and the warnings of status."""
-    found = gather(place, NOW)
+    found = gather_facts(place, NOW)
     shown = report.format(found).decode()
     return shown, controls.evidence(found, "digest").found, status(place, NOW).warnings
 

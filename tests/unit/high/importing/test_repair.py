@@ -20,7 +20,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import gc
 from airlift.high.enclave.policy import set_policy
 from airlift.high.importing.repair import repair
-from airlift.high.record.provenance import history
+from airlift.high.record.questions import history
 from tests.support import forge
 from tests.support.enclaves import (
     V1,

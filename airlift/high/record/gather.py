@@ -13,8 +13,8 @@ from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
-from airlift.high.record.provenance import load_bundle
-from airlift.high.record.receipt import highest
+from airlift.high.record.questions import load_bundle
+from airlift.high.record.receipt import highest_marking
 from airlift.ledger import audit, note
 from airlift.ledger.answers import indexed
 from airlift.ledger.entries.imports import ImportCommit
@@ -30,7 +30,7 @@ NEWEST = 2000
 """How many of the newest entries documents tell of; of older ones only what :func:`_told` lists."""
 
 
-def gather(
+def gather_facts(
     enclave: Enclave,
     now: datetime,
     *,
@@ -50,7 +50,7 @@ def gather(
         entries = _told(log, state.active)
         ledger = _ledger(log, witnesses)
     if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
-        return gather(enclave, now, controls_file=controls_file, witnesses=witnesses)
+        return gather_facts(enclave, now, controls_file=controls_file, witnesses=witnesses)
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
     recorded = attestations.recorded(entry for entry in entries if entry.type in RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
@@ -58,7 +58,7 @@ def gather(
         enclave=enclave.name,
         generated=format_time(now),
         version=__version__,
-        marking=highest(releases.values(), document.policy.levels),
+        marking=highest_marking(releases.values(), document.policy.levels),
         ledger=ledger,
         active=state.active,
         previous=state.previous,

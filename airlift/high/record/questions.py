@@ -41,7 +41,7 @@ class Grounds:
     documents: tuple[str, ...] = ()
 
 
-def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
+def prove_answer(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
     """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answers.proven`.
 
     Raises:
@@ -150,7 +150,7 @@ class Periods:
     grounds: Grounds
 
 
-def at(enclave: Enclave, moment: datetime) -> Periods:
+def active_at(enclave: Enclave, moment: datetime) -> Periods:
     """Return what was active at ``moment``: one period.
 
     Raises:
@@ -164,7 +164,7 @@ def at(enclave: Enclave, moment: datetime) -> Periods:
     return _periods(enclave, [period], more=False)
 
 
-def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
+def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
     """Return when releases with a component (name, ``name@version`` or digest) were active, and what ran beside it.
 
     Raises:
@@ -265,13 +265,13 @@ def history(
     return _entries(found)
 
 
-def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
+def mentions(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
     """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
     with enclave.ledger() as log:
         return _entries(indexed.where(log, text, types=types, limit=limit))
 
 
-def brought(entries: Iterable[Entry]) -> Brought:
+def brought_in(entries: Iterable[Entry]) -> Brought:
     """Return what came in through the imports among ``entries``; each once, in order."""
     commits = [(entry, read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE]
     return Brought(
