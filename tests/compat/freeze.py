@@ -24,12 +24,12 @@ from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attest import attest as attest_high
+from airlift.high.governance.record_attestations import record_attestations as attest_high
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.copies import export_ledger
 from airlift.high.record.receipt import issue_receipt
@@ -344,7 +344,7 @@ def _step(freezer: Freezer, place: Enclave, name: str, activated: bool) -> Step:
         outcome = "ok"
     except AirliftError as error:
         done, outcome = {}, error.code
-    active = status(place, now).active
+    active = enclave_status(place, now).active
     return Step(name, activated, freezer.minutes, outcome, done, active)
 
 
@@ -381,7 +381,7 @@ def live(freezer: Freezer) -> Enclave:
     activate(place, "assistant@4", operator=freezer.operator(freezer.now()))
     _witness(freezer, place, "kept.note")
     take("3-overtaken", active=False)
-    gc(place, operator=freezer.operator(freezer.now()))
+    collect_garbage(place, operator=freezer.operator(freezer.now()))
     take("6-renewal", active=False)
     _witness(freezer, place, "newest.note", freezer.output / "kept.note")
     return place
@@ -481,7 +481,7 @@ def expected(freezer: Freezer, place: Enclave, steps: list[Step], now: datetime)
             "state": to_data({**asdict(place.state()), "open": [], "enrolment": {}}),
         },
         "links": {name: str((place.folder / name).readlink()) for name in ("active", "policy.yaml")},
-        "status": {"now": now.isoformat(), "data": to_data(status(place, now))},
+        "status": {"now": now.isoformat(), "data": to_data(enclave_status(place, now))},
         "questions": [list(words) for words in QUESTIONS],
     }
 

@@ -14,8 +14,8 @@ from airlift.errors import AirliftError, LedgerError
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave
-from airlift.high.enclave.status import status
-from airlift.high.governance.attest import attest
+from airlift.high.enclave.status import enclave_status
+from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.verify_ledger import verify_exported_ledger, verify_ledger
 from airlift.ledger import entry as entries
@@ -95,7 +95,7 @@ def test_every_bundle_is_imported_with_the_same_outcome(tmp_path: Path) -> None:
         outcome, result = take(place, step, tmp_path / "media")
         assert (step["bundle"], outcome) == (step["bundle"], step["outcome"])
         assert contains(result, step["result"]), step["bundle"]
-        assert status(place, NOW).active == step["active"]
+        assert enclave_status(place, NOW).active == step["active"]
     for label, tree in EXPECTED["trees"].items():
         release = place.find_release(label, place.state())
         top = place.release_path(release.digest)
@@ -105,7 +105,7 @@ def test_every_bundle_is_imported_with_the_same_outcome(tmp_path: Path) -> None:
     assert (
         check_content(place).damaged == ()
     )  # every file of every release has the digest that was just compared
-    (taken,) = attest(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
+    (taken,) = record_attestations(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
     assert (taken.kind, taken.signers) == ("custody", ("scanner",))
     assert verify_ledger(place, public_key=keys.signer("ledger").public).ok
 
@@ -170,7 +170,7 @@ def test_the_entries_add_up_to_the_same_state(enclave: Enclave) -> None:
 
 def test_status_is_what_it_was(enclave: Enclave) -> None:
     now = datetime.fromisoformat(EXPECTED["status"]["now"])
-    assert contains(to_data(status(enclave, now)), EXPECTED["status"]["data"])
+    assert contains(to_data(enclave_status(enclave, now)), EXPECTED["status"]["data"])
 
 
 @pytest.mark.parametrize(("name", "words"), [*zip(ANSWERS, EXPECTED["questions"], strict=True)])

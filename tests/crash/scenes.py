@@ -10,11 +10,11 @@ from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.recover import recover
-from airlift.high.governance.attest import attest
+from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
 from airlift.trust.statements import statement
@@ -146,7 +146,9 @@ def scenes(world: World) -> dict[str, Scene]:
             lambda top: activate(enclave_in(top), two, operator=operator()),
         ),
         Scene("rollback", world.start("two"), _rollback),
-        Scene("gc", world.start("three"), lambda top: gc(enclave_in(top), 1, operator=operator())),
+        Scene(
+            "gc", world.start("three"), lambda top: collect_garbage(enclave_in(top), 1, operator=operator())
+        ),
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
         Scene("attest", world.start("one"), lambda top: _attest(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
@@ -219,7 +221,7 @@ def _set_policy(world: World, top: Path) -> object:
 
 
 def _attest(world: World, top: Path) -> object:
-    return attest(enclave_in(top), [world.folder / "scan.json"], operator=operator())
+    return record_attestations(enclave_in(top), [world.folder / "scan.json"], operator=operator())
 
 
 def _damage(top: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from airlift.high.enclave import recover
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.record import questions
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger.state import State, fold
@@ -109,7 +109,7 @@ class Expected:
         assert verify_ledger(enclave, public_key=operator().signer.public).ok
         for bundle in state.bundles:
             questions.load_record(enclave, bundle.bundle)
-        assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
+        assert [text for text in enclave_status(enclave, NOW).warnings if "no bundle" not in text] == []
         if whole:
             check_content(enclave)
         expected = enclave.active_target(state.active) if state.active else None

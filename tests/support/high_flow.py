@@ -53,10 +53,10 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
         import_bundle(place, [bundle], operator=operator, activate=True)
     roll_back(place, operator=operator)
     check_content(place)
-    gc.gc(place, operator=operator)
+    gc.collect_garbage(place, operator=operator)
     verify_ledger(place, public_key=None)
     questions.trace(place, "base")
-    return str(status.status(place, now).active)
+    return str(status.enclave_status(place, now).active)
 
 
 def main() -> None:

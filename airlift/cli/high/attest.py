@@ -27,10 +27,13 @@ def attest(
 
     Each must be signed by a key that policy or a root names.
     """
-    from airlift.high.governance.attest import attest as attest_files
+    from airlift.high.governance.record_attestations import record_attestations
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    data = {**to_data(attest_files(opened, file, operator=acting, dry_run=dry_run)), "dry_run": dry_run}
+    data = {
+        **to_data(record_attestations(opened, file, operator=acting, dry_run=dry_run)),
+        "dry_run": dry_run,
+    }
 
     def render(page: Page) -> None:
         page.table(

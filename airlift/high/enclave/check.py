@@ -12,8 +12,7 @@ from airlift import files
 from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.expected import Expected
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import Expected, load_expected
 from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, silent
 

@@ -40,7 +40,7 @@ class Expected:
         return digest_file(path, algorithm) == digest
 
 
-def load(enclave: Enclave, state: State, target: Release | None = None) -> Expected:
+def load_expected(enclave: Enclave, state: State, target: Release | None = None) -> Expected:
     """Return the digests that the policy in force asks for: of content at rest, and of a release to rebuild.
 
     Raises:

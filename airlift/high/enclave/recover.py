@@ -34,13 +34,13 @@ def recover(enclave: Enclave, operator: Operator) -> tuple[str, ...]:
     Raises:
         StorageError: it could not be done; running any state-changing command again continues.
     """
-    steps = plan(enclave, _settled_state(enclave, operator))
+    steps = unfinished_steps(enclave, _settled_state(enclave, operator))
     for step in steps:
         step.act(operator)
     return tuple(step.text for step in steps)
 
 
-def plan(enclave: Enclave, state: State) -> list[Step]:
+def unfinished_steps(enclave: Enclave, state: State) -> list[Step]:
     """Return what an interrupted command left to finish or to undo."""
     return [
         *_intents(enclave, state),

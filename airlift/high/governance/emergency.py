@@ -34,7 +34,7 @@ class Emergency:
             raise UsageError("two different people must accept expired metadata", expected="--key K --key K")
 
 
-def check_emergency(
+def accept_expired(
     enclave: Enclave, state: State, verified: VerifiedBundle, emergency: Emergency
 ) -> ExpiredAccepted:
     """Return the signed statement for the ledger after checking that policy knows both people as approvers.

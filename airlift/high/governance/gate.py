@@ -34,7 +34,7 @@ def activation_refusals(
     Attestations are counted from the record, and from the bundle that is about to bring the release.
     """
     revoked = frozenset(item.digest for item in listed)
-    held = attestations.count(enclave, state, release.digest, verified)
+    held = attestations.count_votes(enclave, state, release.digest, verified)
     return activation_objections(release, policy.load(enclave, state), held, revoked)
 
 

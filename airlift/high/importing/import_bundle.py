@@ -15,11 +15,11 @@ from airlift.bundle import volume
 from airlift.errors import BaselineError, NotHeldError, ProvenBadError, RefusedError
 from airlift.high.activation.activate import switch
 from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
-from airlift.high.governance.emergency import Emergency, check_emergency
+from airlift.high.governance.emergency import Emergency, accept_expired
 from airlift.high.importing.commit import Admission, commit
 from airlift.high.importing.install import StagedRelease, check_baseline, needed_files, stage
 from airlift.high.verification.verified import VerifiedBundle
@@ -113,7 +113,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     check_baseline(enclave, verified.bundle, state)
     needed_files(enclave, verified)
     carried = carried_details(enclave, state, verified)
-    accepted = check_emergency(enclave, state, verified, run.emergency) if run.emergency else None
+    accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
     gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
         gate.insist(gate.new_release_refusals(enclave, verified, state))

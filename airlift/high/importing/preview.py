@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airlift.errors import IncompleteError, RefusedError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import load_expected
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
 from airlift.high.importing.import_bundle import ImportResult, summarise

@@ -9,7 +9,7 @@ from airlift import files
 from airlift.errors import NotHeldError
 from airlift.high.enclave.check import CheckResult, examine, insist_intact, installed_places
 from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.importing.install import needed_bases, staging_folder
 from airlift.high.importing.rebuild import rebuild

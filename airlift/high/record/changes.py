@@ -11,8 +11,7 @@ from airlift.bundle.difference import compare as compare_releases
 from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.expected import Expected
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import Expected, load_expected
 from airlift.ledger.answers import indexed
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.read import read

@@ -52,7 +52,7 @@ def gather_facts(
     if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
         return gather_facts(enclave, now, controls_file=controls_file, witnesses=witnesses)
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
-    recorded = attestations.recorded(entry for entry in entries if entry.type in RECORDING)
+    recorded = attestations.recorded_in(entry for entry in entries if entry.type in RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
     return Facts(
         enclave=enclave.name,
@@ -125,10 +125,10 @@ def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
 
 
 def _attested(enclave: Enclave, state: State, recorded: Iterable[Recorded]) -> Iterable[Attested]:
-    known = attestations.members(enclave, state)
+    known = attestations.known_signers(enclave, state)
     for item in recorded:
-        loaded = attestations.load(enclave, item.digest)
-        signed = attestations.believed(loaded, known)
+        loaded = attestations.load_attestation(enclave, item.digest)
+        signed = attestations.valid_signers(loaded, known)
         yield Attested(
             digest=item.digest,
             kind=item.kind,

@@ -12,8 +12,8 @@ from airlift.evidence import controls
 from airlift.evidence.controls import Evidence
 from airlift.evidence.facts import Attested, Facts
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attest import attest
-from airlift.high.governance.attestations import count
+from airlift.high.governance.attestations import count_votes
+from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.record.gather import gather_facts
 from airlift.ledger import audit
 from airlift.ledger.audit import Audit
@@ -183,16 +183,16 @@ def test_the_quorum_is_the_one_that_the_gate_counts(tmp_path: Path) -> None:
     def counted() -> dict[str, int]:
         found = gather_facts(place, NOW)
         told = {kind: evidence(found, f"quorum {kind}").text for kind in ("approval", "scan")}
-        counts = count(place, place.state(), release)
+        counts = count_votes(place, place.state(), release)
         assert told == {kind: f"{counts[kind]} of {quorum.threshold} {kind} attestations that policy asks for"
                         for kind, quorum in found.policy.attestations}  # fmt: skip
         assert evidence(found, "quorum scan").found == (counts["scan"] >= 1)
         return dict(counts)
 
     assert counted() == {"approval": 0, "scan": 0}
-    attest(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
+    record_attestations(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
     assert counted() == {"approval": 0, "scan": 0}  # a known key, but not for scans
-    attest(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
+    record_attestations(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
     for name, reject, expected in (("issm", False, 1), ("owner", False, 2), ("issm", True, 1)):
         approve(place, "assistant@1", signer=keys.signer(name), operator=operator(), reject=reject)
         assert counted() == {"approval": expected, "scan": 1}

@@ -11,7 +11,7 @@ import pytest
 from airlift import files
 from airlift.errors import LedgerError, NoSpaceError
 from airlift.high.enclave.recover import recover
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger import log as logs
 from airlift.ledger import note, snapshot
@@ -187,7 +187,7 @@ def test_commands_that_change_keep_it_and_others_do_not(
     place = enclave("two", tmp_path)
     before = picture(place.folder)
     expected = place.state()
-    status(place, NOW)
+    enclave_status(place, NOW)
     assert picture(place.folder) == before
     with place.lock():
         recover(place, operator())

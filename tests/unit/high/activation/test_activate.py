@@ -18,10 +18,10 @@ from airlift.errors import (
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.policy import load_document, set_policy
-from airlift.high.enclave.status import listing, status
+from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.record.copies import back_up_ledger, export_ledger
@@ -162,13 +162,13 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "plan of a replay": lambda: plan_import(place, world().bundles["full"], NOW),
         "plan for expired": lambda: plan_import(place, world().bundles["next"], NOW, expired_allowed=True),
         "prove": lambda: prove_bundle(place, world().bundles["next"], NOW),
-        "status": lambda: status(place, NOW),
-        "list": lambda: listing(place),
+        "status": lambda: enclave_status(place, NOW),
+        "list": lambda: list_releases(place),
         "check": lambda: check_content(place),
         "repair": lambda: repair(place, world().bundles["full"], operator=operator(), dry_run=True),
         "activate": lambda: activate(place, "assistant@1", operator=operator(), dry_run=True),
         "rollback": lambda: roll_back(place, operator=operator(), dry_run=True),
-        "gc": lambda: gc(place, 1, operator=operator(), dry_run=True),
+        "gc": lambda: collect_garbage(place, 1, operator=operator(), dry_run=True),
         "policy set": lambda: set_policy(place, text, operator=operator(), dry_run=True),
         "policy show": lambda: load_document(place, place.state()),
         "trace": lambda: trace(place, "base"),
@@ -208,7 +208,7 @@ def test_looking_reports_and_does_not_recover(tmp_path: Path) -> None:
         before = picture(place.folder)
         look()
         assert picture(place.folder) == before, name
-    told = [text for text in status(place, NOW).warnings if text.startswith("interrupted work")]
+    told = [text for text in enclave_status(place, NOW).warnings if text.startswith("interrupted work")]
     assert len(told) == 2
     assert activate(place, "assistant@2", operator=operator()).recovered
     assert holds_release(place, V2)
@@ -224,16 +224,16 @@ def test_dry_runs_say_what_would_be(tmp_path: Path) -> None:
 
 def test_listing_and_status(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
-    one, two = listing(place)
+    one, two = list_releases(place)
     assert (one["release"], one["active"], one["previous"]) == ("assistant@1", False, True)
     assert (two["release"], two["active"], two["previous"]) == ("assistant@2", True, False)
-    found = status(place, NOW)
+    found = enclave_status(place, NOW)
     assert (found.active, found.previous) == ("assistant@2", "assistant@1")
     assert found.installed == ("assistant@1", "assistant@2")
     assert set(found.trust) == {"root", "targets", "snapshot", "timestamp", "bundler"}
     assert (found.warnings, found.staged) == ((), ())
     assert found.ledger["size"] == place.state().size
-    empty = status(enclave("fresh", tmp_path), NOW)
+    empty = enclave_status(enclave("fresh", tmp_path), NOW)
     assert (empty.active, empty.warnings) == (None, ("no bundle was imported yet",))
 
 

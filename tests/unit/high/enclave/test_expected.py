@@ -26,7 +26,7 @@ from airlift.high.enclave.check import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.importing import commit, rebuild
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
@@ -254,7 +254,7 @@ def told(place: Enclave) -> tuple[str, bool, tuple[str, ...]]:
     """Return the report, whether the record shows digests of CNSA 2.0, and the warnings of status."""
     found = gather_facts(place, NOW)
     shown = report.format(found).decode()
-    return shown, controls.evidence(found, "digest").found, status(place, NOW).warnings
+    return shown, controls.evidence(found, "digest").found, enclave_status(place, NOW).warnings
 
 
 def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
         in shown
     )
     assert (shown.count("<td>SHA-512</td>"), shown.count("<td>SHA-256</td>")) == (1, 1)
-    assert status(place, NOW).imports == {"sha256": 1, "sha512": 1}
+    assert enclave_status(place, NOW).imports == {"sha256": 1, "sha512": 1}
     assert [text.split(":")[0] for text in warnings] == ["imports"]
 
 
@@ -287,7 +287,7 @@ def test_an_import_that_rebuilds_nothing_says_so(tmp_path: Path) -> None:
     assert take(place, "last").file_digest is None
     take(place, "renewal")
     assert named(place, "import-commit")[-2:] == [None, None]
-    assert status(place, NOW).imports == {"sha512": 2}
+    assert enclave_status(place, NOW).imports == {"sha512": 2}
     assert "nothing rebuilt" in told(place)[0]
 
 

@@ -8,7 +8,7 @@ import pytest
 from airlift.bundle import volume
 from airlift.errors import BaselineError, IncompleteError, NotHeldError, OvertakenError
 from airlift.high.activation.activate import roll_back
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.verification.inspect import inspect_volumes
@@ -202,7 +202,7 @@ def test_a_replay_of_a_collected_release_says_so(tmp_path: Path) -> None:
     """Broke: import --activate of a bundle whose release gc had removed ended with exit 0 and did nothing."""
     place = enclave("two", tmp_path)
     take(place, "next", activate=True)
-    gc(place, 1, operator=operator())
+    collect_garbage(place, 1, operator=operator())
     assert len(place.state().installed) == 2
     attempt(place, world().bundles["full"], NotHeldError, 5, activate=True)
     assert take(place, "full").already
@@ -211,7 +211,7 @@ def test_a_replay_of_a_collected_release_says_so(tmp_path: Path) -> None:
 def test_a_collected_release_comes_back_with_another_bundle(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     take(place, "next", activate=True)
-    gc(place, 1, operator=operator())
+    collect_garbage(place, 1, operator=operator())
     result = take(place, "uncut")
     assert result.installed
     switch_to(place, "assistant@1")
@@ -220,10 +220,10 @@ def test_a_collected_release_comes_back_with_another_bundle(tmp_path: Path) -> N
 
 def test_the_old_trust_state_goes_with_the_commit(tmp_path: Path) -> None:
     """Broke: after every second import, status reported interrupted work that there was none of."""
-    from airlift.high.enclave.status import status
+    from airlift.high.enclave.status import enclave_status
 
     place = enclave("two", tmp_path)
-    assert [text for text in status(place, NOW).warnings if "interrupted" in text] == []
+    assert [text for text in enclave_status(place, NOW).warnings if "interrupted" in text] == []
     assert len(list(place.trust.iterdir())) == 2
 
 

@@ -18,7 +18,7 @@ from airlift.errors import (
     InventoryError,
     MalformedError,
 )
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
@@ -285,7 +285,7 @@ def test_a_baseline_that_was_collected(tmp_path: Path) -> None:
     """The enclave knows what it was; of its content only what the bundle needs must be there."""
     place = enclave("two", tmp_path)
     take(place, "step", activate=True)
-    assert gc(place, 1, operator=operator()).removed == ("assistant@1",)
+    assert collect_garbage(place, 1, operator=operator()).removed == ("assistant@1",)
     assert import_bundle(place, delta(tmp_path), operator=operator()).installed
 
 

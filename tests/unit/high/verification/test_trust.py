@@ -27,7 +27,7 @@ from airlift.errors import (
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.emergency import Emergency
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
@@ -142,7 +142,7 @@ def test_a_clock_in_2100(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     future = datetime(2100, 1, 1, tzinfo=UTC)
     attempt(place, world().bundles["delta"], ExpiredError, 6, operator=operator(future))
-    assert any("expired" in text for text in status(place, future).warnings)
+    assert any("expired" in text for text in enclave_status(place, future).warnings)
     assert take(place, "delta").installed
 
 
@@ -150,7 +150,7 @@ def test_a_clock_in_1970(tmp_path: Path) -> None:
     """Clock in 1970: the newest committed bundle's issue time counts, and status tells of the clock."""
     place, past = enclave("fresh", tmp_path), datetime(1970, 1, 1, tzinfo=UTC)
     take(place, "full", operator=operator(past))
-    assert any("clock" in text for text in status(place, past).warnings)
+    assert any("clock" in text for text in enclave_status(place, past).warnings)
     assert take(place, "delta", operator=operator(past)).installed
 
 
@@ -277,7 +277,7 @@ def test_an_empty_trust_state(tmp_path: Path) -> None:
     shutil.rmtree(state_files(place)[0].parent)
     attempt(place, world().bundles["delta"], TrustStateError, 3)
     with pytest.raises(TrustStateError):
-        status(place, NOW)
+        enclave_status(place, NOW)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
