@@ -1,7 +1,8 @@
 """Recover: derive every pointer from the ledger after an interruption (SPEC 7.6).
 
-:func:`plan` compares what the ledger says with what lies on disk and lists what is left to do; it changes nothing, so
-that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing command.
+:func:`unfinished_steps` compares what the ledger says with what lies on disk and lists what is left to do; it changes
+nothing, so that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing
+command.
 """
 
 import os

@@ -56,7 +56,7 @@ def carried_by(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
 def carried_details(
     enclave: Enclave, state: State, verified: VerifiedBundle
 ) -> tuple[RecordedAttestation, ...]:
-    """Return how the commit entry records what a bundle carried."""
+    """Return how the commit entry records the attestations that a bundle carried."""
     known = known_signers(enclave, state)
     return tuple(
         attestation_detail(item, subject, signed_by(item, known)) for item, subject in carried_by(verified)
@@ -76,7 +76,7 @@ def known_signers(enclave: Enclave, state: State) -> tuple[Member, ...]:
 
 
 def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Return those who signed.
+    """Return those of the ``known`` whose signature an attestation has.
 
     Raises:
         SignatureError: a line gives the id of a known key and does not verify.
@@ -86,7 +86,10 @@ def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...
 
 
 def valid_signers(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Return those who signed; nobody if a line is bad: a key may become known after what falsely claims its id."""
+    """Return those who signed, or nobody if a line does not verify.
+
+    Such a line can be in the record: its key became known only after the attestation was recorded.
+    """
     try:
         return signed_by(item, known)
     except SignatureError:
@@ -94,14 +97,14 @@ def valid_signers(item: Attestation, known: tuple[Member, ...]) -> tuple[Member,
 
 
 def recorded_in(entries: Iterable[Entry]) -> Iterator[Recorded]:
-    """Yield what entries record, in order."""
+    """Yield the attestations that entries record, in order."""
     for entry in entries:
         for item in read.attestations(entry):
             yield Recorded(item.sha512, item.kind, item.subject, entry)
 
 
 def recorded_about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
-    """Return what the ledger records about the release with this digest."""
+    """Return the attestations that the ledger records about the release with this digest."""
     with enclave.ledger() as log:
         found = log.entries(types=RECORDING, release=release)
         return tuple(item for item in recorded_in(found) if item.subject == release)

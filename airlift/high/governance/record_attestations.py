@@ -1,4 +1,4 @@
-"""Attest: record what others say of a release that was imported: a scan made on the way, a hand-over (SPEC 4.5-8)."""
+"""Record what others say of a release that was imported: a scan made on the way, a hand-over (SPEC 4.5-8)."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -73,7 +73,7 @@ def record_attestations(
 def record_attestation(
     enclave: Enclave, item: Attestation, operator: Operator, *, name: str, dry_run: bool
 ) -> AttestOutcome:
-    """Keep and record one attestation that was checked; once is enough. The caller holds the lock."""
+    """Keep and record an attestation that was checked, unless it was recorded before. The caller holds the lock."""
     state = enclave.state()
     subject, label, release, bundle = _subject(enclave, state, item, name)
     signers = attestations.signed_by(item, attestations.known_signers(enclave, state))

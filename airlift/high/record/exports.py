@@ -73,7 +73,7 @@ def write_report(
     controls: Path | None = None,
     witnesses: Collection[PublicKey] = (),
 ) -> DocumentResult:
-    """Write the report about an enclave; ``witnesses`` as in :func:`export`.
+    """Write the report about an enclave; ``witnesses`` as in :func:`export_document`.
 
     Raises:
         ExistsError: ``output`` exists.

@@ -1,4 +1,4 @@
-"""Facts: gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
+"""Gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime

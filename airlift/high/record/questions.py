@@ -1,7 +1,7 @@
-"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.9).
+"""Questions to the record of an enclave (its ledger and history), answered in plain values (SPEC 9.9).
 
 Each answer comes with its :class:`Grounds`: the entries and documents that it says everything from, so that
-:func:`prove` can add what lets somebody check it alone (SPEC 9.11).
+:func:`prove_answer` can add what lets somebody check it alone (SPEC 9.11).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -235,7 +235,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class BroughtIn:
     """What came in through imports among the entries: bundles, releases and components by name."""
 
     bundles: tuple[str, ...]
@@ -271,10 +271,10 @@ def mentions(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: i
         return _entries(indexed.where(log, text, types=types, limit=limit))
 
 
-def brought_in(entries: Iterable[Entry]) -> Brought:
+def brought_in(entries: Iterable[Entry]) -> BroughtIn:
     """Return what came in through the imports among ``entries``; each once, in order."""
     commits = [(entry, read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE]
-    return Brought(
+    return BroughtIn(
         _each(entry.bundle for entry, _ in commits if entry.bundle),
         _each(said.release.label for _, said in commits if said.release),
         _each(item.label for _, said in commits for item in said.components),

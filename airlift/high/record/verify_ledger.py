@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle.returns.receipt import PAYLOAD_TYPE
 from airlift.errors import LedgerError
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger import audit, export, exported, snapshot
@@ -20,7 +21,6 @@ MAX_KEPT_BYTES = 96 << 20
 """How long a file with a kept checkpoint may be: an answer with its proof is the longest."""
 INDEXED = 1024
 """How many imports are held against the index of files in one reading of it."""
-RECEIPT = "application/vnd.airlift.receipt+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def read_kept(path: Path) -> bytes:
         return data
     try:
         document = json.loads(data)
-        if document.get("payloadType") == RECEIPT:
+        if document.get("payloadType") == PAYLOAD_TYPE:
             document = json.loads(dsse.parse(data, limit=MAX_KEPT_BYTES).payload)
             return str(document["checkpoint"]).encode()
         return str(document["data"]["proof"]["checkpoint"]).encode()

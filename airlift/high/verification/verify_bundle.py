@@ -1,4 +1,4 @@
-"""Verify: everything that can be proven about a bundle without changing state (SPEC 7.2).
+"""Verify a bundle: everything that can be proven about it without changing state (SPEC 7.2).
 
 In this order: committed before; trust; destination; replay; label and inventory. Nothing is parsed before its digest
 is known to be signed, save the few bytes of ``volume.json``, which only say where to look.
