@@ -31,7 +31,7 @@ from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.approve import approve
 from airlift.high.governance.record_attestations import record_attestations as attest_high
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.high.record.copies import export_ledger
+from airlift.high.record.ledger_copies import export_ledger
 from airlift.high.record.receipt import issue_receipt
 from airlift.high.record.witness import countersign
 from airlift.low.authority.init import init

@@ -11,7 +11,7 @@ import pytest
 from airlift import verify as verifier
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError, LedgerError
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.status import enclave_status

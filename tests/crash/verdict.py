@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.high.enclave import recover
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import enclave_status
 from airlift.high.record import questions

@@ -33,7 +33,7 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
     from airlift.high.activation.activate import roll_back
     from airlift.high.enclave import gc, init, status
-    from airlift.high.enclave.check import check_content
+    from airlift.high.enclave.check_content import check_content
     from airlift.high.enclave.enclave import Operator, open_enclave
     from airlift.high.importing.import_bundle import import_bundle
     from airlift.high.importing.preview import plan_import

@@ -116,7 +116,7 @@ def check(
     dry_run: options.DryRun = False,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
-    from airlift.high.enclave.check import check_content
+    from airlift.high.enclave.check_content import check_content
     from airlift.high.enclave.enclave import open_enclave
 
     if not repair_from:

@@ -146,7 +146,7 @@ def checkpoint(
 ) -> Answer:
     """Write the newest checkpoint, to be kept elsewhere: only against it does a history that was rewritten show."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record.copies import copy_checkpoint
+    from airlift.high.record.ledger_copies import copy_checkpoint
 
     del run
     return answer(copy_checkpoint(open_enclave(enclave), output))
@@ -161,7 +161,7 @@ def backup(
 ) -> Answer:
     """Write a copy of the ledger's database as of one instant; docs/backup.md tells how to restore it."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record.copies import back_up_ledger
+    from airlift.high.record.ledger_copies import back_up_ledger
 
     del run
     return answer(back_up_ledger(open_enclave(enclave), output))
@@ -210,7 +210,7 @@ def export(
             "the ledger is exported whole, with every checkpoint",
             hint="give the witness's key to `airlift-verify --witness`; leave --release and --controls out",
         )
-    from airlift.high.record.copies import export_ledger
+    from airlift.high.record.ledger_copies import export_ledger
 
     result = export_ledger(open_enclave(enclave), output)
     data = to_data(result)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift.errors import NotHeldError
-from airlift.high.enclave.check import CheckResult, examine, insist_intact, installed_places
+from airlift.high.enclave.check_content import CheckResult, examine, insist_intact, installed_places
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover

@@ -16,7 +16,7 @@ from airlift.errors import (
     RequirementError,
 )
 from airlift.high.activation.activate import activate, roll_back
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave
@@ -24,7 +24,7 @@ from airlift.high.enclave.policy import load_document, set_policy
 from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
-from airlift.high.record.copies import back_up_ledger, export_ledger
+from airlift.high.record.ledger_copies import back_up_ledger, export_ledger
 from airlift.high.record.questions import active_at, active_during, history, mentions, trace
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.high.record.witness import countersign

@@ -22,7 +22,7 @@ from airlift.errors import (
 )
 from airlift.evidence import controls
 from airlift.evidence.report import report
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
 from airlift.high.enclave.policy import set_policy
@@ -32,8 +32,8 @@ from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.importing.repair import repair
 from airlift.high.record.changes import find_changes
-from airlift.high.record.copies import export_ledger
 from airlift.high.record.gather import gather_facts
+from airlift.high.record.ledger_copies import export_ledger
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entries.read import file_digest
 from airlift.ledger.entry import Entry

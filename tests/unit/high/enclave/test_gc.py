@@ -8,7 +8,7 @@ from airlift.errors import (
     IncompleteError,
     UsageError,
 )
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.policy import set_policy
 from airlift.high.record.questions import history

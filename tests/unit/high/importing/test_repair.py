@@ -12,7 +12,7 @@ from airlift.errors import (
     NotHeldError,
     ProvenBadError,
 )
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing.repair import repair
 from tests.support import forge

@@ -8,7 +8,7 @@ import pytest
 
 from airlift.errors import ExistsError, LedgerError, SignatureError, UsageError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.record.copies import back_up_ledger, copy_checkpoint, export_ledger
+from airlift.high.record.ledger_copies import back_up_ledger, copy_checkpoint, export_ledger
 from airlift.high.record.questions import history, prove_answer
 from airlift.high.record.verify_ledger import read_kept, verify_exported_ledger, verify_ledger
 from airlift.high.record.witness import countersign

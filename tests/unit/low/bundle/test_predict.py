@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
 from airlift.low.bundle import predict

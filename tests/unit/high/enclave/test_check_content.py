@@ -8,7 +8,7 @@ import pytest
 from airlift.errors import (
     UncheckedError,
 )
-from airlift.high.enclave.check import check_content
+from airlift.high.enclave.check_content import check_content
 from tests.support.enclaves import (
     V1,
     V2,
