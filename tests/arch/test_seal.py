@@ -46,7 +46,7 @@ def test_one_module_beside_the_definition_names_the_seal_and_it_verifies() -> No
     returning = [
         f.name for f in functions(naming[verifier].tree) if f.returns and dotted(f.returns) == SEALED
     ]
-    assert "verify" in returning
+    assert "verify_bundle" in returning
     assert [module.name for module in modules() if list(makes(module))] == [verifier]
 
 

@@ -18,7 +18,8 @@ from airlift.bundle import manifest
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.record import assess, provenance
+from airlift.high.record import questions
+from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger import export, kept_state, log
 from airlift.ledger.entry import Draft
 from airlift.ledger.log import Log
@@ -123,29 +124,29 @@ def appends(record: Record, writer: Log) -> None:
     print(f"{'append one entry':24} median {median:7.1f} ms   longest {longest:7.1f} ms")
 
 
-def questions(record: Record) -> Iterator[tuple[str, Callable[[], object]]]:
+def asked(record: Record) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield every question, by what it asks for: what is in the middle of the history, and what is everywhere."""
     place, middle = record.place, record.count // EACH // 2
     file = facts.component("guard", "guard", f"1.{middle}").files[0].sha512
-    trace, history = provenance.trace(place, f"guard@1.{middle}"), provenance.history(place, limit=200)
-    yield "show, trace: one version", lambda: provenance.trace(place, f"guard@1.{middle}")
-    yield "show, trace: all versions", lambda: provenance.trace(place, "base")
-    yield "show, trace: a file", lambda: provenance.trace(place, file)
-    yield "show, trace: a bundle", lambda: provenance.trace(place, f"alpha-{middle}")
-    yield "at", lambda: provenance.at(place, datetime(2026, 6, 1, tzinfo=UTC))
-    yield "during: one version", lambda: provenance.during(place, f"guard@1.{middle}", 10)
-    yield "during: all versions", lambda: provenance.during(place, "guard", 10)
-    yield "where: a key", lambda: provenance.where(place, "c" * 64, limit=200)
-    yield "where: a holder", lambda: provenance.where(place, "Scanner", limit=200)
-    yield "where: a file's release", lambda: provenance.where(place, f"guard@1.{middle}", limit=200)
-    yield "history", lambda: provenance.history(place, limit=200)
+    trace, history = questions.trace(place, f"guard@1.{middle}"), questions.history(place, limit=200)
+    yield "show, trace: one version", lambda: questions.trace(place, f"guard@1.{middle}")
+    yield "show, trace: all versions", lambda: questions.trace(place, "base")
+    yield "show, trace: a file", lambda: questions.trace(place, file)
+    yield "show, trace: a bundle", lambda: questions.trace(place, f"alpha-{middle}")
+    yield "at", lambda: questions.active_at(place, datetime(2026, 6, 1, tzinfo=UTC))
+    yield "during: one version", lambda: questions.active_during(place, f"guard@1.{middle}", 10)
+    yield "during: all versions", lambda: questions.active_during(place, "guard", 10)
+    yield "where: a key", lambda: questions.mentions(place, "c" * 64, limit=200)
+    yield "where: a holder", lambda: questions.mentions(place, "Scanner", limit=200)
+    yield "where: a file's release", lambda: questions.mentions(place, f"guard@1.{middle}", limit=200)
+    yield "history", lambda: questions.history(place, limit=200)
     yield (
         "history: since",
-        lambda: provenance.history(place, since=datetime(2026, 6, 1, tzinfo=UTC), limit=200),
+        lambda: questions.history(place, since=datetime(2026, 6, 1, tzinfo=UTC), limit=200),
     )
-    yield "history: a component", lambda: provenance.history(place, component="guard", limit=200)
-    yield "proof of a trace", lambda: provenance.prove(place, trace.grounds)
-    yield "proof of 200 entries", lambda: provenance.prove(place, history.grounds)
+    yield "history: a component", lambda: questions.history(place, component="guard", limit=200)
+    yield "proof of a trace", lambda: questions.prove_answer(place, trace.grounds)
+    yield "proof of 200 entries", lambda: questions.prove_answer(place, history.grounds)
 
 
 def states(record: Record) -> None:
@@ -168,7 +169,7 @@ def states(record: Record) -> None:
 def whole(record: Record, folder: Path) -> None:
     """Print what it takes to verify everything, in the enclave and from an export."""
     began = time.perf_counter()
-    assess.verify(record.place, public_key=record.signer.public)
+    verify_ledger(record.place, public_key=record.signer.public)
     print(f"{'full verification':24} {time.perf_counter() - began:.1f} s")
     began = time.perf_counter()
     with record.place.ledger() as reader:
@@ -189,8 +190,7 @@ def measure(count: int, folder: Path) -> None:
         appends(record, writer)
         size = record.place.ledger_path.stat().st_size / 1e6
         print(f"{writer.size} entries, {size:.0f} MB; this disk syncs 4 KiB in {fsyncs(folder):.2f} ms")
-    states(record)
-    for name, work in questions(record):
+    for name, work in asked(record):
         median, longest = timed(work)
         print(f"{name:24} median {median:7.1f} ms   longest {longest:7.1f} ms")
     whole(record, folder)

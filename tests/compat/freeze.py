@@ -22,18 +22,18 @@ import yaml
 from airlift.bundle.media_sizes import Medium
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.gc import collect_garbage
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attest import attest as attest_high
-from airlift.high.importing.run import import_
-from airlift.high.record import assess
-from airlift.high.record.receipt import receipt
+from airlift.high.governance.record_attestations import record_attestations as attest_high
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.record.ledger_copies import export_ledger
+from airlift.high.record.receipt import issue_receipt
+from airlift.high.record.witness import countersign
 from airlift.low.authority.init import init
 from airlift.low.authority.rotate import rotate
 from airlift.low.bundle.make import bundle
@@ -208,10 +208,8 @@ class Freezer:
     def enrol(self, folder: Path, policy: Path | None = None) -> Enclave:
         """Pin the first root in a new enclave."""
         root = self.output / "root.json"
-        enrol(
-            folder, root=root, expected=root_fingerprint(root), name=ENCLAVE, ledger_key="ledger.key",
-            operator=self.operator(self.now()), policy=policy,
-        )  # fmt: skip
+        new = NewEnclave(ENCLAVE, root, root_fingerprint(root), "ledger.key", policy)
+        init_enclave(folder, new, operator=self.operator(self.now()))
         return open_enclave(folder)
 
 
@@ -340,12 +338,12 @@ def _step(freezer: Freezer, place: Enclave, name: str, activated: bool) -> Step:
     now = freezer.now()
     try:
         done = to_data(
-            import_(place, freezer.bundles[name], operator=freezer.operator(now), activate=activated)
+            import_bundle(place, freezer.bundles[name], operator=freezer.operator(now), activate=activated)
         )
         outcome = "ok"
     except AirliftError as error:
         done, outcome = {}, error.code
-    active = status(place, now).active
+    active = enclave_status(place, now).active
     return Step(name, activated, freezer.minutes, outcome, done, active)
 
 
@@ -356,7 +354,7 @@ def live(freezer: Freezer) -> Enclave:
     def take(name: str, *, expect: str = "", volumes: list[Path] | None = None, active: bool = True) -> None:
         acting = freezer.operator(freezer.now())
         try:
-            import_(place, volumes or freezer.bundles[name], operator=acting, activate=active)
+            import_bundle(place, volumes or freezer.bundles[name], operator=acting, activate=active)
             found = ""
         except AirliftError as error:
             found = error.code
@@ -370,7 +368,7 @@ def live(freezer: Freezer) -> Enclave:
     with _in_the_way(place):
         take("2-delta", expect="io-error")
     take("2-delta")
-    rollback(place, operator=freezer.operator(freezer.now()))
+    roll_back(place, operator=freezer.operator(freezer.now()))
     activate(place, "assistant@2", operator=freezer.operator(freezer.now()))
     set_policy(place, freezer.output / "policy.yaml", operator=freezer.operator(freezer.now()))
     take("4-next", expect="quorum-unmet")
@@ -382,7 +380,7 @@ def live(freezer: Freezer) -> Enclave:
     activate(place, "assistant@4", operator=freezer.operator(freezer.now()))
     _witness(freezer, place, "kept.note")
     take("3-overtaken", active=False)
-    gc(place, operator=freezer.operator(freezer.now()))
+    collect_garbage(place, operator=freezer.operator(freezer.now()))
     take("6-renewal", active=False)
     _witness(freezer, place, "newest.note", freezer.output / "kept.note")
     return place
@@ -434,7 +432,7 @@ def _late(freezer: Freezer, place: Enclave) -> Path:
 
 
 def _witness(freezer: Freezer, place: Enclave, name: str, *kept: Path) -> None:
-    assess.witness(
+    countersign(
         place, signer=freezer.signers["auditor"], name="auditor", kept=kept, output=freezer.output / name
     )
 
@@ -451,8 +449,8 @@ def keep(freezer: Freezer, place: Enclave, steps: list[Step]) -> None:
         source = place.folder / name
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, out / "enclave" / name)
     acting = freezer.operator(freezer.now())
-    receipt(place, operator=acting, output=out / "receipt.json")
-    assess.export_ledger(place, out / "ledger.jsonl")
+    issue_receipt(place, operator=acting, output=out / "receipt.json")
+    export_ledger(place, out / "ledger.jsonl")
     for number, words in enumerate(QUESTIONS):
         asked = (*words, "--prove", "--enclave", str(place.folder), "--format", "json")
         said = inside("provenance", *asked, cwd=freezer.scratch).expect(0)
@@ -482,7 +480,7 @@ def expected(freezer: Freezer, place: Enclave, steps: list[Step], now: datetime)
             "state": to_data({**asdict(place.state()), "open": [], "enrolment": {}}),
         },
         "links": {name: str((place.folder / name).readlink()) for name in ("active", "policy.yaml")},
-        "status": {"now": now.isoformat(), "data": to_data(status(place, now))},
+        "status": {"now": now.isoformat(), "data": to_data(enclave_status(place, now))},
         "questions": [list(words) for words in QUESTIONS],
     }
 

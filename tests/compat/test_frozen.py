@@ -11,13 +11,13 @@ import pytest
 from airlift import verify as verifier
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError, LedgerError
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.init import enrol
-from airlift.high.enclave.status import status
-from airlift.high.governance.attest import attest
-from airlift.high.importing.check import check
-from airlift.high.importing.run import import_
-from airlift.high.record import assess
+from airlift.high.enclave.init import NewEnclave, init_enclave
+from airlift.high.enclave.status import enclave_status
+from airlift.high.governance.record_attestations import record_attestations
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.record.verify_ledger import verify_exported_ledger, verify_ledger
 from airlift.ledger import entry as entries
 from airlift.trust.keys.public import load_public
 from tests.cli.transcript import inside
@@ -64,10 +64,9 @@ def volumes(name: str, folder: Path) -> list[Path]:
 
 def fresh(folder: Path) -> Enclave:
     """Return a new enclave that pins the frozen root."""
-    enrol(
-        folder, root=FOLDER / "root.json", expected=EXPECTED["fingerprint"], name=EXPECTED["enclave"],
-        ledger_key="ledger.key", operator=operator(0), policy=FOLDER / "policy.yaml",
-    )  # fmt: skip
+    root, policy = FOLDER / "root.json", FOLDER / "policy.yaml"
+    new = NewEnclave(EXPECTED["enclave"], root, EXPECTED["fingerprint"], "ledger.key", policy)
+    init_enclave(folder, new, operator=operator(0))
     return open_enclave(folder)
 
 
@@ -79,7 +78,7 @@ def operator(minutes: int) -> Operator:
 def take(place: Enclave, step: dict[str, Any], media: Path) -> tuple[str, Any]:
     """Import a bundle as a step says; return the outcome and the answer."""
     try:
-        result = import_(
+        result = import_bundle(
             place,
             volumes(step["bundle"], media),
             operator=operator(step["minutes"]),
@@ -96,17 +95,19 @@ def test_every_bundle_is_imported_with_the_same_outcome(tmp_path: Path) -> None:
         outcome, result = take(place, step, tmp_path / "media")
         assert (step["bundle"], outcome) == (step["bundle"], step["outcome"])
         assert contains(result, step["result"]), step["bundle"]
-        assert status(place, NOW).active == step["active"]
+        assert enclave_status(place, NOW).active == step["active"]
     for label, tree in EXPECTED["trees"].items():
         release = place.find_release(label, place.state())
         top = place.release_path(release.digest)
         found = {str(p.relative_to(top)) for p in top.rglob("*") if p.is_file()}
         assert found == set(tree)
         assert {f"{c.name}/{f.path}": f.sha512 for c, f in release.files()} == tree
-    assert check(place).damaged == ()  # every file of every release has the digest that was just compared
-    (taken,) = attest(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
+    assert (
+        check_content(place).damaged == ()
+    )  # every file of every release has the digest that was just compared
+    (taken,) = record_attestations(place, [FOLDER / "custody.json"], operator=operator(90)).attestations
     assert (taken.kind, taken.signers) == ("custody", ("scanner",))
-    assert assess.verify(place, public_key=keys.signer("ledger").public).ok
+    assert verify_ledger(place, public_key=keys.signer("ledger").public).ok
 
 
 def test_a_changed_byte_of_a_frozen_bundle_is_found(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_changed_byte_of_a_frozen_bundle_is_found(tmp_path: Path) -> None:
     (first, *others) = volumes("1-full", tmp_path / "media")
     flip(max((first / "chunks").iterdir(), key=lambda path: path.stat().st_size), 1000)
     with pytest.raises(AirliftError, match="is damaged"):
-        import_(place, [first, *others], operator=operator(30))
+        import_bundle(place, [first, *others], operator=operator(30))
 
 
 def test_all_codecs_are_there() -> None:
@@ -137,8 +138,8 @@ def test_the_ledger_verifies_against_all_that_left_the_enclave(enclave: Enclave)
     kept = [FOLDER / name for name in ("kept.note", "newest.note", "receipt.json")]
     kept += [FOLDER / "answers" / name for name in ANSWERS]
     for result in (
-        assess.verify(enclave, public_key=load_public(FOLDER / "ledger.pub"), kept=kept),
-        assess.verify_export(
+        verify_ledger(enclave, public_key=load_public(FOLDER / "ledger.pub"), kept=kept),
+        verify_exported_ledger(
             FOLDER / "ledger.jsonl", public_key=load_public(FOLDER / "ledger.pub"), kept=kept
         ),
     ):
@@ -148,7 +149,7 @@ def test_the_ledger_verifies_against_all_that_left_the_enclave(enclave: Enclave)
             len(kept),
         )
     with pytest.raises(LedgerError, match="another key"):
-        assess.verify(enclave, public_key=load_public(FOLDER / "auditor.pub"))
+        verify_ledger(enclave, public_key=load_public(FOLDER / "auditor.pub"))
 
 
 def test_every_entry_is_read_and_written_back_identically(enclave: Enclave) -> None:
@@ -169,7 +170,7 @@ def test_the_entries_add_up_to_the_same_state(enclave: Enclave) -> None:
 
 def test_status_is_what_it_was(enclave: Enclave) -> None:
     now = datetime.fromisoformat(EXPECTED["status"]["now"])
-    assert contains(to_data(status(enclave, now)), EXPECTED["status"]["data"])
+    assert contains(to_data(enclave_status(enclave, now)), EXPECTED["status"]["data"])
 
 
 @pytest.mark.parametrize(("name", "words"), [*zip(ANSWERS, EXPECTED["questions"], strict=True)])

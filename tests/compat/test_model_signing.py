@@ -13,7 +13,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from airlift.errors import SignatureError
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.release.make import release
 from airlift.trust.statements import model_signing as signatures
 from tests.compat.crossing import stack
@@ -108,7 +108,7 @@ def test_the_vendors_tool_accepts_what_a_delta_installed(tmp_path: Path, vendor:
     full = site.bundle("assistant@1", "full", from_="none")
     delta = site.bundle("assistant@2", "delta", from_="assistant@1")
     for bundle in (full, delta):
-        import_(place, [item.path for item in bundle.volumes], operator=operator(), activate=True)
+        import_bundle(place, [item.path for item in bundle.volumes], operator=operator(), activate=True)
     assert delta.chunk_bytes < delta.target_bytes / 2
     assert vendor.accepts(place.active / "base", folder / "model.sig")
     assert not vendor.accepts(place.active / "guard", folder / "model.sig")

@@ -9,16 +9,15 @@ from airlift.bundle.fields import format_time
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol, root_fingerprint
+from airlift.high.enclave.gc import collect_garbage
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.recover import recover
-from airlift.high.governance.attest import attest
-from airlift.high.importing.check import repair
-from airlift.high.importing.run import import_
+from airlift.high.governance.record_attestations import record_attestations
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.repair import repair
 from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
@@ -157,7 +156,9 @@ def scenes(world: World) -> dict[str, Scene]:
             lambda top: activate(enclave_in(top), two, operator=operator()),
         ),
         Scene("rollback", world.start("two"), _rollback),
-        Scene("gc", world.start("three"), lambda top: gc(enclave_in(top), 1, operator=operator())),
+        Scene(
+            "gc", world.start("three"), lambda top: collect_garbage(enclave_in(top), 1, operator=operator())
+        ),
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
         Scene("attest", world.start("one"), lambda top: _attest(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
@@ -187,18 +188,12 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def _enrol(world: World) -> Run:
-    root = world.site.depot.root
+    root, key = world.site.depot.root, str(world.folder / "keys" / "ledger.key")
+    new = NewEnclave("alpha", root, root_fingerprint(root), key)
 
     def run(top: Path) -> object:
         try:
-            return enrol(
-                top / "enclave",
-                root=root,
-                expected=root_fingerprint(root),
-                name="alpha",
-                ledger_key=str(world.folder / "keys" / "ledger.key"),
-                operator=operator(),
-            )
+            return init_enclave(top / "enclave", new, operator=operator())
         except ExistsError:
             return _recover(top)
 
@@ -220,7 +215,7 @@ def _recover(top: Path) -> object:
 
 
 def _import(world: World, top: Path, version: str, *, active: bool = True) -> object:
-    return import_(enclave_in(top), world.volumes(version), operator=operator(), activate=active)
+    return import_bundle(enclave_in(top), world.volumes(version), operator=operator(), activate=active)
 
 
 def _import_part(world: World, top: Path) -> object:
@@ -231,13 +226,13 @@ def _import_part(world: World, top: Path) -> object:
         copy(volume, medium)
         min((medium / CHUNKS).iterdir()).unlink()
     try:
-        return import_(enclave_in(top), [medium], operator=operator(), activate=True)
+        return import_bundle(enclave_in(top), [medium], operator=operator(), activate=True)
     except IncompleteError as error:
         return error
 
 
 def _rollback(top: Path) -> object:
-    return rollback(enclave_in(top), "assistant@1", operator=operator())
+    return roll_back(enclave_in(top), "assistant@1", operator=operator())
 
 
 def _set_policy(world: World, top: Path) -> object:
@@ -245,7 +240,7 @@ def _set_policy(world: World, top: Path) -> object:
 
 
 def _attest(world: World, top: Path) -> object:
-    return attest(enclave_in(top), [world.folder / "scan.json"], operator=operator())
+    return record_attestations(enclave_in(top), [world.folder / "scan.json"], operator=operator())
 
 
 def _damage(top: Path) -> None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.high.enclave import recover
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.status import status
-from airlift.high.importing import check as checking
-from airlift.high.record import assess, provenance
+from airlift.high.enclave.status import enclave_status
+from airlift.high.record import questions
+from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger.state import State, fold
 from airlift.store.content import digest_file
 from tests.crash.scenes import Scene, enclave_in, operator
@@ -108,12 +109,12 @@ class Expected:
         state = enclave.state()
         assert facts(state) in allowed
         assert state.open == ()
-        assert assess.verify(enclave, public_key=operator().signer.public).ok
+        assert verify_ledger(enclave, public_key=operator().signer.public).ok
         for bundle in state.bundles:
-            provenance.load_record(enclave, bundle.bundle)
-        assert [text for text in status(enclave, NOW).warnings if "no bundle" not in text] == []
+            questions.load_record(enclave, bundle.bundle)
+        assert [text for text in enclave_status(enclave, NOW).warnings if "no bundle" not in text] == []
         if whole:
-            checking.check(enclave)
+            check_content(enclave)
         expected = enclave.active_target(state.active) if state.active else None
         assert recover.points_at(enclave.active) == expected
         assert [str(path) for path in enclave.folder.rglob(".tmp-*")] == []

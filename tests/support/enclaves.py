@@ -19,8 +19,8 @@ from airlift.bundle.media_sizes import Medium
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
-from airlift.high.enclave.init import enrol, root_fingerprint
-from airlift.high.importing.run import ImportResult, import_
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
+from airlift.high.importing.import_bundle import ImportResult, import_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
 from airlift.strict import format as canonical
@@ -69,9 +69,9 @@ def operator(now: datetime = NOW) -> Operator:
 def fresh(folder: Path, site: Site, name: str = "alpha", **more: Any) -> Enclave:
     """Enrol an enclave that trusts the site's root."""
     root = more.pop("root", site.depot.root)
-    more.setdefault("operator", operator())
-    key = str(site.keys / "ledger.key")
-    enrol(folder, root=root, expected=root_fingerprint(root), name=name, ledger_key=key, **more)
+    who = more.pop("operator", None) or operator()
+    new = NewEnclave(name, root, root_fingerprint(root), str(site.keys / "ledger.key"), **more)
+    init_enclave(folder, new, operator=who)
     return open_enclave(folder)
 
 
@@ -108,7 +108,7 @@ def _make(folder: Path) -> World:
     for name, chain in (("one", ("full",)), ("two", ("full", "delta"))):
         enclave = open_enclave(copy(base.folder, folder / "enclaves" / name))
         for step in chain:
-            import_(enclave, bundles[step], operator=operator(), activate=True)
+            import_bundle(enclave, bundles[step], operator=operator(), activate=True)
     return World(folder, bundles)
 
 
@@ -229,14 +229,14 @@ def attempt(
     """Import and expect this refusal; return it."""
     more.setdefault("operator", operator())
     with refused(place, error, exit_code) as raised:
-        import_(place, paths, **more)
+        import_bundle(place, paths, **more)
     return raised[0]
 
 
 def take(place: Enclave, name: str, **more: Any) -> ImportResult:
     """Import a bundle of the world as it is."""
     more.setdefault("operator", operator())
-    return import_(place, world().bundles[name], **more)
+    return import_bundle(place, world().bundles[name], **more)
 
 
 def holds_release(place: Enclave, components: Components) -> bool:

@@ -31,35 +31,32 @@ class Absent:
 
 def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
-    from airlift.high.activation import rollback
+    from airlift.high.activation.activate import roll_back
     from airlift.high.enclave import gc, init, status
+    from airlift.high.enclave.check_content import check_content
     from airlift.high.enclave.enclave import Operator, open_enclave
-    from airlift.high.importing import check, plan, run
-    from airlift.high.record import assess, provenance
+    from airlift.high.importing.import_bundle import import_bundle
+    from airlift.high.importing.preview import plan_import
+    from airlift.high.record import questions
+    from airlift.high.record.verify_ledger import verify_ledger
     from airlift.high.verification import inspect
     from airlift.trust.keys.load import load_signer
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     operator = Operator("isolated", load_signer(key), now)
-    init.enrol(
-        folder,
-        root=root,
-        expected=init.root_fingerprint(root),
-        name="alpha",
-        ledger_key=key,
-        operator=operator,
-    )
+    new = init.NewEnclave("alpha", root, init.root_fingerprint(root), key)
+    init.init_enclave(folder, new, operator=operator)
     place = open_enclave(folder)
     for bundle in bundles:
-        inspect.inspect([bundle])
-        plan.plan(place, [bundle], now)
-        run.import_(place, [bundle], operator=operator, activate=True)
-    rollback.rollback(place, operator=operator)
-    check.check(place)
-    gc.gc(place, operator=operator)
-    assess.verify(place, public_key=None)
-    provenance.trace(place, "base")
-    return str(status.status(place, now).active)
+        inspect.inspect_volumes([bundle])
+        plan_import(place, [bundle], now)
+        import_bundle(place, [bundle], operator=operator, activate=True)
+    roll_back(place, operator=operator)
+    check_content(place)
+    gc.collect_garbage(place, operator=operator)
+    verify_ledger(place, public_key=None)
+    questions.trace(place, "base")
+    return str(status.enclave_status(place, now).active)
 
 
 def main() -> None:

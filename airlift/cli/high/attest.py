@@ -27,10 +27,13 @@ def attest(
 
     Each must be signed by a key that policy or a root names.
     """
-    from airlift.high.governance.attest import attest as attest_files
+    from airlift.high.governance.record_attestations import record_attestations
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    data = {**to_data(attest_files(opened, file, operator=acting, dry_run=dry_run)), "dry_run": dry_run}
+    data = {
+        **to_data(record_attestations(opened, file, operator=acting, dry_run=dry_run)),
+        "dry_run": dry_run,
+    }
 
     def render(page: Page) -> None:
         page.table(
@@ -93,10 +96,10 @@ def receipt(
 
     It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
     """
-    from airlift.high.record.receipt import receipt as state_receipt
+    from airlift.high.record.receipt import issue_receipt
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    data = to_data(state_receipt(opened, operator=acting, output=output))
+    data = to_data(issue_receipt(opened, operator=acting, output=output))
 
     def render(page: Page) -> None:
         page.facts({**{k: v for k, v in data.items() if k != "receipt"}, "marking": marking(data["marking"])})

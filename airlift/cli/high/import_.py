@@ -11,7 +11,7 @@ from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
 
 if TYPE_CHECKING:
-    from airlift.high.importing.run import ImportResult
+    from airlift.high.importing.import_bundle import ImportResult
 
 SHOWN_MISSING = 20
 MAX_WORKERS = 4
@@ -21,7 +21,7 @@ MAX_WORKERS = 4
 @command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")
 def inspect(run: Run, volumes: options.Volumes) -> Answer:
     """Show what volumes claim to be: no trust is needed, nothing is proven, nothing changes."""
-    from airlift.high.verification.inspect import inspect as inspect_volumes
+    from airlift.high.verification.inspect import inspect_volumes
 
     data = to_data(inspect_volumes(volumes))
     run.say("nothing of this is verified: it is what the medium says of itself")
@@ -32,7 +32,7 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
 def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show what an import would install and activate, and all that policy has against it; nothing changes."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.importing.plan import plan as plan_import
+    from airlift.high.importing.preview import plan_import
 
     return _planned(run, plan_import(open_enclave(enclave), volumes, run.now))
 
@@ -41,9 +41,9 @@ def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = optio
 def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Prove everything that can be proven without changing state: signatures, inventory, and every chunk's digest."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.importing.prove import prove
+    from airlift.high.importing.preview import prove_bundle
 
-    result = prove(open_enclave(enclave), volumes, run.now, progress=run.progress)
+    result = prove_bundle(open_enclave(enclave), volumes, run.now, progress=run.progress)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
 
@@ -79,8 +79,8 @@ def import_volumes(
     """
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.governance.emergency import Emergency
-    from airlift.high.importing.plan import plan as plan_import
-    from airlift.high.importing.run import import_
+    from airlift.high.importing.import_bundle import import_bundle
+    from airlift.high.importing.preview import plan_import
 
     opened = open_enclave(enclave)
     if not insecure_expired and (reason is not None or key):
@@ -93,7 +93,7 @@ def import_volumes(
     emergency = Emergency(reason or "", options.signers(key, ask)) if insecure_expired else None
     if emergency is not None:
         run.warn("expired metadata is accepted; the reason and both signatures go into the ledger")
-    result = import_(
+    result = import_bundle(
         opened,
         volumes,
         operator=acting,

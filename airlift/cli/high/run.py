@@ -45,7 +45,7 @@ def rollback(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Return to the release that was active before, or to a named one; policy is asked again."""
-    from airlift.high.activation.rollback import rollback as roll_back
+    from airlift.high.activation.activate import roll_back
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     planned = roll_back(opened, to, operator=acting, dry_run=True)
@@ -59,7 +59,7 @@ def rollback(
 def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show what is active, installed and trusted, and what should be looked at."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.enclave.status import status as enclave_status
+    from airlift.high.enclave.status import enclave_status
 
     data = to_data(enclave_status(open_enclave(enclave), run.now))
 
@@ -83,10 +83,10 @@ def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
 def list_(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
     """Show the installed releases and their components, oldest import first."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.enclave.status import listing
+    from airlift.high.enclave.status import list_releases
 
     del run
-    releases: list[dict[str, Any]] = to_data(listing(open_enclave(enclave)))
+    releases: list[dict[str, Any]] = to_data(list_releases(open_enclave(enclave)))
 
     def render(page: Page) -> None:
         for number, item in enumerate(releases):
@@ -116,12 +116,13 @@ def check(
     dry_run: options.DryRun = False,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
+    from airlift.high.enclave.check_content import check_content
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.importing.check import check as check_content
-    from airlift.high.importing.check import repair
 
     if not repair_from:
         return _checked(to_data(check_content(open_enclave(enclave), run.progress)))
+    from airlift.high.importing.repair import repair
+
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=dry_run)
     return _checked({**to_data(result), "dry_run": dry_run})
@@ -146,14 +147,14 @@ def gc(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Remove releases that are no longer kept for roll back: the only command that deletes."""
-    from airlift.high.enclave.gc import gc as collect
+    from airlift.high.enclave.gc import collect_garbage
 
     opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    result = collect(opened, keep, operator=acting, dry_run=True)
+    result = collect_garbage(opened, keep, operator=acting, dry_run=True)
     if not dry_run and (result.removed or result.files or result.staged_bytes):
         names = ", ".join(result.removed) or "no release"
         run.confirm(f"remove {names}, and {result.files} files of {size(result.bytes)}?", yes=yes)
-        result = collect(opened, keep, operator=acting)
+        result = collect_garbage(opened, keep, operator=acting)
     data = {**to_data(result), "dry_run": dry_run}
     sizes = {key: size(data[key]) for key in ("bytes", "staged_bytes")}
     return Answer(data, lambda page: page.facts({**data, **sizes}))

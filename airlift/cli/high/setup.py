@@ -44,21 +44,16 @@ def init(
 ) -> Answer:
     """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
     from airlift.high.enclave.enclave import Operator
-    from airlift.high.enclave.init import enrol
+    from airlift.high.enclave.init import NewEnclave, init_enclave
     from airlift.trust.keys.load import load_signer
 
     expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
-    result = enrol(
+    result = init_enclave(
         enclave,
-        root=root,
-        expected=expected,
-        name=name or enclave.absolute().name,
-        ledger_key=source,
+        NewEnclave(name or enclave.absolute().name, root, expected, source, policy, minimum_sequence),
         operator=Operator(operator.actor(), load_signer(source, ask), run.now),
-        policy=policy,
-        minimum_sequence=minimum_sequence,
         dry_run=dry_run,
     )
     data = {**to_data(result), "dry_run": dry_run}

@@ -16,7 +16,7 @@ from airlift.ledger.entries.kinds import TYPES
 
 if TYPE_CHECKING:
     from airlift.high.enclave.enclave import Enclave
-    from airlift.high.record.provenance import Grounds
+    from airlift.high.record.questions import Grounds
 
 SHOWN_DIGITS = 16
 LIMIT, PERIODS = 200, 10
@@ -79,10 +79,10 @@ def at(
 ) -> Answer:
     """Show what was active then."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import provenance
+    from airlift.high.record import questions
 
     opened = open_enclave(enclave)
-    found = provenance.at(opened, moment(time))
+    found = questions.active_at(opened, moment(time))
     (period,) = to_data(found.periods)
     data = {"time": time, **period}
 
@@ -107,10 +107,10 @@ def during(
 ) -> Answer:
     """Show everything that ran while a component was active: each period, and all that was active in it."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import provenance
+    from airlift.high.record import questions
 
     opened = open_enclave(enclave)
-    found = provenance.during(opened, component, limit)
+    found = questions.active_during(opened, component, limit)
     data = {"component": component, "periods": to_data(found.periods), "more": found.more}
     _tell_more(run, more=found.more)
 
@@ -145,10 +145,10 @@ def history(
 ) -> Answer:
     """Show what happened, entry by entry, oldest first."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import provenance
+    from airlift.high.record import questions
 
     opened = open_enclave(enclave)
-    found = provenance.history(
+    found = questions.history(
         opened,
         since=moment(since) if since is not None else None,
         until=moment(until) if until is not None else None,
@@ -184,11 +184,11 @@ def where(
 ) -> Answer:
     """Show every entry that mentions something; for a key or its holder, that is all that came in through it."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import provenance
+    from airlift.high.record import questions
 
     opened = open_enclave(enclave)
-    found = provenance.where(opened, subject, types=[str(item) for item in type_], limit=limit)
-    brought = provenance.brought(found.entries)
+    found = questions.mentions(opened, subject, types=[str(item) for item in type_], limit=limit)
+    brought = questions.brought_in(found.entries)
     data = {"entries": to_data(found.entries), "more": found.more, **to_data(brought)}
     _tell_more(run, more=found.more)
 
@@ -234,9 +234,9 @@ def _answer(
             "a proof goes into a JSON answer",
             hint="say `--prove --format json > answer.json`, then `airlift-verify answer.json`",
         )
-    from airlift.high.record.provenance import prove as proof_of
+    from airlift.high.record.questions import prove_answer
 
-    return Answer({**data, "proof": proof_of(enclave, grounds)}, render)
+    return Answer({**data, "proof": prove_answer(enclave, grounds)}, render)
 
 
 def _tell_more(run: Run, *, more: bool) -> None:
@@ -264,9 +264,9 @@ def _span(data: dict[str, Any]) -> dict[str, str | None]:
 
 
 def _lineage(run: Run, enclave: "Enclave", subject: str, *, prove: bool, deep: bool) -> Answer:
-    from airlift.high.record import provenance
+    from airlift.high.record import questions
 
-    found = provenance.trace(enclave, subject)
+    found = questions.trace(enclave, subject)
     nodes: list[dict[str, Any]] = to_data(found.nodes)
     if not deep:
         nodes = [{**n, "parents": [{**parent, "parents": []} for parent in n["parents"]]} for n in nodes]

@@ -37,7 +37,7 @@ def changes(
     from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import changes as looking
 
-    found = looking.changes(
+    found = looking.find_changes(
         open_enclave(enclave),
         release,
         from_=from_,

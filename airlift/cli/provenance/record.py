@@ -75,19 +75,20 @@ def verify(
 ) -> Answer:
     """Prove that the record was not changed: every entry, the tree, every checkpoint's signature."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import assess, provenance
-    from airlift.high.record.provenance import Grounds
+    from airlift.high.record import questions
+    from airlift.high.record.questions import Grounds
+    from airlift.high.record.verify_ledger import read_kept, verify_exported_ledger, verify_ledger
     from airlift.trust.keys.public import load_public
 
     key = load_public(public_key) if public_key is not None else None
     proof = {}
     if ledger is not None:
-        result = assess.verify_export(ledger, public_key=key, kept=checkpoint)
+        result = verify_exported_ledger(ledger, public_key=key, kept=checkpoint)
     else:
         opened = open_enclave(enclave)
-        result = assess.verify(opened, public_key=key, kept=checkpoint)
+        result = verify_ledger(opened, public_key=key, kept=checkpoint)
         if prove:
-            proof = {"proof": provenance.prove(opened, Grounds(()), map(assess.read_kept, checkpoint))}
+            proof = {"proof": questions.prove_answer(opened, Grounds(()), map(read_kept, checkpoint))}
     if key is None:
         run.say(
             "the key is the one that the ledger names for itself; --public-key holds it against another source"
@@ -122,12 +123,12 @@ def witness(
 ) -> Answer:
     """Countersign the newest checkpoint, after checking that nothing which the witness saw before has changed."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import assess
+    from airlift.high.record.witness import countersign
     from airlift.trust.keys.load import load_signer
 
     signer = load_signer(key, options.passphrase(run, passphrase_file, passphrase_fd))
     shown = name or f"witness-{signer.public.key_id[:16]}"
-    result = assess.witness(
+    result = countersign(
         open_enclave(enclave), signer=signer, name=shown, kept=checkpoint, output=output, dry_run=dry_run
     )
     if result.held_against is None:
@@ -145,10 +146,10 @@ def checkpoint(
 ) -> Answer:
     """Write the newest checkpoint, to be kept elsewhere: only against it does a history that was rewritten show."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import assess
+    from airlift.high.record.ledger_copies import copy_checkpoint
 
     del run
-    return answer(assess.keep_checkpoint(open_enclave(enclave), output))
+    return answer(copy_checkpoint(open_enclave(enclave), output))
 
 
 @command(app.provenance, "backup", "airlift provenance backup --output ledger-2026-11-27.db")
@@ -160,10 +161,10 @@ def backup(
 ) -> Answer:
     """Write a copy of the ledger's database as of one instant; docs/backup.md tells how to restore it."""
     from airlift.high.enclave.enclave import open_enclave
-    from airlift.high.record import assess
+    from airlift.high.record.ledger_copies import back_up_ledger
 
     del run
-    return answer(assess.backup(open_enclave(enclave), output))
+    return answer(back_up_ledger(open_enclave(enclave), output))
 
 
 @command(
@@ -199,7 +200,7 @@ def export(
         from airlift.high.record import exports
         from airlift.trust.keys.public import load_public
 
-        written = exports.export(
+        written = exports.export_document(
             open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls,
             witnesses=[load_public(path) for path in witness],
         )  # fmt: skip
@@ -209,9 +210,9 @@ def export(
             "the ledger is exported whole, with every checkpoint",
             hint="give the witness's key to `airlift-verify --witness`; leave --release and --controls out",
         )
-    from airlift.high.record import assess
+    from airlift.high.record.ledger_copies import export_ledger
 
-    result = assess.export_ledger(open_enclave(enclave), output)
+    result = export_ledger(open_enclave(enclave), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
 
@@ -240,5 +241,5 @@ def report(
 
     keys = [load_public(path) for path in witness]
     return answer(
-        exports.report(open_enclave(enclave), output, now=run.now, controls=controls, witnesses=keys)
+        exports.write_report(open_enclave(enclave), output, now=run.now, controls=controls, witnesses=keys)
     )

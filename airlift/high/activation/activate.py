@@ -1,13 +1,19 @@
-"""Activate: make an installed release the active one, if policy allows it (SPEC 7.5)."""
+"""Activate a release, or roll back to one: policy is asked, then the link that model servers follow moves (SPEC 7.5).
+
+The set moves at once: models, guards and policies are one folder behind one link.
+"""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from airlift.high.activation.switch import switch
-from airlift.high.enclave.enclave import Enclave, Operator
+from airlift import files
+from airlift.bundle.release import Release
+from airlift.errors import ContentDamagedError, NotHeldError
+from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
-from airlift.ledger.entries.activations import ActivatePrepare, SwitchPrepare
+from airlift.ledger.entries.activations import ActivatePrepare, RollbackPrepare, SwitchPrepare
+from airlift.ledger.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,31 @@ def activate(enclave: Enclave, reference: str, *, operator: Operator, dry_run: b
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
-        return to_release(enclave, reference, operator, ActivatePrepare, dry_run=dry_run, recovered=recovered)
+        return _to_release(
+            enclave, reference, operator, ActivatePrepare, dry_run=dry_run, recovered=recovered
+        )
 
 
-def to_release(
+def roll_back(
+    enclave: Enclave, to: str | None = None, *, operator: Operator, dry_run: bool = False
+) -> SwitchResult:
+    """Return to ``to``, or to the release that was active before the current one; policy is asked again.
+
+    Raises:
+        NotHeldError: there is none.
+        RefusedError: floors and requirements hold for a roll back as for any activation.
+    """
+    with nullcontext() if dry_run else enclave.lock():
+        recovered = () if dry_run else recover(enclave, operator)
+        reference = to or enclave.state().previous
+        if reference is None:
+            raise NotHeldError("no release was active before this one", expected="a release to roll back to")
+        return _to_release(
+            enclave, reference, operator, RollbackPrepare, dry_run=dry_run, recovered=recovered
+        )
+
+
+def _to_release(
     enclave: Enclave,
     reference: str,
     operator: Operator,
@@ -51,3 +78,28 @@ def to_release(
         switch(enclave, release, state, operator, kind)
     previous = enclave.load_release(state.active).label if state.active else None
     return SwitchResult(release.label, release.digest, previous, already, recovered)
+
+
+def switch(
+    enclave: Enclave,
+    release: Release,
+    state: State,
+    operator: Operator,
+    kind: type[SwitchPrepare] = ActivatePrepare,
+) -> None:
+    """Make an installed release the active one without asking policy; the caller asked it, and holds the lock.
+
+    Intent in the ledger (``kind`` says of what), one atomic rename, commit in the ledger.
+
+    Raises:
+        ContentDamagedError: the release's tree has vanished.
+    """
+    if not enclave.release_path(release.digest).is_dir():
+        raise ContentDamagedError(
+            f"the tree of release {release.label} has vanished",
+            expected=str(enclave.release_path(release.digest)),
+        )
+    intent = kind(state.active, release_ref(release))
+    enclave.record(operator, intent, release=release.digest)
+    files.point_link(enclave.active, enclave.active_target(release.digest))
+    enclave.record(operator, intent.commit(), release=release.digest)

@@ -1,1 +1,5 @@
-"""The enclave on disk: layout, making, recovery, checks, cleaning, and the policy in force (SPEC 8)."""
+"""The enclave on disk, and what needs nothing but it (SPEC 8).
+
+Making it, recovering it after a crash, checking its content, removing what is no longer needed, telling its state,
+and the policy in force.
+"""

@@ -10,6 +10,7 @@ from airlift import authored, files
 from airlift.bundle import release as releases
 from airlift.bundle import revocations
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
+from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
@@ -198,6 +199,11 @@ class Enclave:
                 expected="one of " + (", ".join(release.label for release in installed) or "none"),
             )
         return matches[0]
+
+
+def release_ref(release: Release) -> ReleaseRef:
+    """Return how the ledger's entries and receipts name a release."""
+    return ReleaseRef(release.digest, release.name, release.version)
 
 
 def reference_time(state: State, now: datetime, bundler_keys: Collection[str]) -> datetime:

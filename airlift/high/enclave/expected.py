@@ -1,7 +1,7 @@
-"""Expected: which digest a file must have to be what was signed, as policy chooses it (SPEC 7.3-5).
+"""Which digest a file is verified with: the SHA-512 that names it, or SHA-256 if policy says so (SPEC 7.3-5).
 
-Content is named by SHA-512. Where policy says sha256, the SHA-256 that signed release manifests state beside that
-name decides; where none states it, the name does.
+The SHA-256 is the one that signed release manifests state of the same content. Where none states it, or two state
+different ones, the SHA-512 decides.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,16 +21,16 @@ NOT_CNSA = "files are verified with SHA-256, which is not a CNSA 2.0 algorithm"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The digests by which files are judged; ``algorithm`` is the one that policy says.
+    """The digests that files must have; ``algorithm`` names the one that policy asks for.
 
-    ``sha256`` gives the SHA-256 (hex) of contents by their SHA-512 (hex); with SHA-512 it is empty.
+    ``sha256`` maps the SHA-512 (hex) of contents to their SHA-256 (hex); it is empty where policy asks for SHA-512.
     """
 
     algorithm: str = SHA512
     sha256: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, sha512: str) -> tuple[str, str]:
-        """Return the algorithm that decides for the content named ``sha512``, and the digest (hex) it must give."""
+        """Return the algorithm by which the content named ``sha512`` is verified, and the digest (hex) due."""
         stated = self.sha256.get(sha512)
         return (SHA512, sha512) if stated is None else (SHA256, stated)
 
@@ -40,8 +40,8 @@ class Expected:
         return digest_file(path, algorithm) == digest
 
 
-def load(enclave: Enclave, state: State, target: Release | None = None) -> Expected:
-    """Return the digests that the policy in force asks for: of content at rest, and of a release to rebuild.
+def load_expected(enclave: Enclave, state: State, target: Release | None = None) -> Expected:
+    """Return the digests that policy asks for: of content at rest, and of the ``target`` that is to be rebuilt.
 
     Raises:
         LedgerError: policy, or the manifest of an installed release, is not what the ledger recorded.

@@ -25,7 +25,9 @@ class GcResult:
     recovered: tuple[str, ...] = ()
 
 
-def gc(enclave: Enclave, keep: int | None = None, *, operator: Operator, dry_run: bool = False) -> GcResult:
+def collect_garbage(
+    enclave: Enclave, keep: int | None = None, *, operator: Operator, dry_run: bool = False
+) -> GcResult:
     """Remove all but the active, the previous and the newest ``keep`` releases (policy's number by default).
 
     The ledger's entry comes first: a crash after it leaves trees that recovery removes, and never a release that the

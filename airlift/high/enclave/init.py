@@ -1,4 +1,4 @@
-"""Enrol: make an enclave by pinning a root whose fingerprint was compared out of band (SPEC 8.3)."""
+"""Init: make an enclave by pinning a root whose fingerprint was compared out of band (SPEC 8.3)."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,32 @@ from airlift.trust.tuf import root as root_metadata
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolResult:
+class NewEnclave:
+    """What an enclave is made of: its name, the low side's root.json, and the private key of its ledger.
+
+    ``expected`` is the fingerprint of the root as it came by another channel, ``ledger_key`` a file or a pkcs11: URI,
+    ``policy`` a file (without it every key of the policy has its safe default). No bundle before
+    ``minimum_sequence`` is accepted.
+    """
+
+    name: str
+    root: Path
+    expected: str
+    ledger_key: str
+    policy: Path | None = None
+    minimum_sequence: int = 1
+
+    def __post_init__(self) -> None:
+        if not ENCLAVE_NAME.match(self.name) or self.name == ANY_ENCLAVE:
+            raise UsageError(
+                f"not an enclave name: {self.name!a}", expected="a-z, 0-9 and '-', at most 24, not 'any'"
+            )
+        if not 1 <= self.minimum_sequence <= MAX_SEQUENCE:
+            raise UsageError("the minimum sequence is out of range", expected=f"1 to {MAX_SEQUENCE}")
+
+
+@dataclass(frozen=True, slots=True)
+class InitResult:
     """What was pinned, in which enclave."""
 
     enclave: str
@@ -43,47 +68,38 @@ def normalise(fingerprint: str) -> str:
     return "".join(c for c in fingerprint.lower() if c not in " :-\t\n")
 
 
-def enrol(
-    folder: Path,
-    *,
-    root: Path,
-    expected: str,
-    name: str,
-    ledger_key: str,
-    operator: Operator,
-    policy: Path | None = None,
-    minimum_sequence: int = 1,
-    dry_run: bool = False,
-) -> EnrolResult:
-    """Create the enclave ``name`` in ``folder``, trusting the root whose fingerprint is ``expected``.
+def init_enclave(folder: Path, new: NewEnclave, *, operator: Operator, dry_run: bool = False) -> InitResult:
+    """Create an enclave in ``folder`` that trusts the root which was compared.
 
     Raises:
-        UsageError: the name is not usable.
         ExistsError: there is something in ``folder`` already.
         SignatureError: the root does not sign itself, or has another fingerprint.
+        ManifestError: the policy is not valid.
     """
-    if not ENCLAVE_NAME.match(name) or name == ANY_ENCLAVE:
-        raise UsageError(f"not an enclave name: {name!a}", expected="a-z, 0-9 and '-', at most 24, not 'any'")
-    if not 1 <= minimum_sequence <= MAX_SEQUENCE:
-        raise UsageError("the minimum sequence is out of range", expected=f"1 to {MAX_SEQUENCE}")
     folders.check_free(folder, "choose another folder with --enclave")
-    data = files.read_bounded(root, MAX_METADATA_BYTES)
-    fingerprint = _fingerprint(data)
-    if normalise(expected) != fingerprint:
+    root = files.read_bounded(new.root, MAX_METADATA_BYTES)
+    fingerprint = _fingerprint(root)
+    if normalise(new.expected) != fingerprint:
         raise SignatureError(
             "the root has another fingerprint than the one that was compared",
-            expected=normalise(expected),
+            expected=normalise(new.expected),
             found=fingerprint,
             hint="do not use this root.json; compare it with the low side again",
         )
-    version = root_metadata.inspect_root(data).version
-    enclave = Enclave(folder.absolute(), name, ledger_key)
-    text = files.read_bounded(policy, MAX_CONFIG_BYTES) if policy else policies.default_document(name)
-    document = policies.read(text, str(policy or "default policy"), name, policy.parent if policy else folder)
+    version = root_metadata.inspect_root(root).version
+    enclave = Enclave(folder.absolute(), new.name, new.ledger_key)
+    document = _first_policy(new)
     if not dry_run:
         with folders.building(enclave.folder, locked=True) as temporary:
-            _build(replace(enclave, folder=temporary), data, document, operator, minimum_sequence)
-    return EnrolResult(name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
+            _build(replace(enclave, folder=temporary), root, document, operator, new.minimum_sequence)
+    return InitResult(new.name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
+
+
+def _first_policy(new: NewEnclave) -> policies.PolicyDocument:
+    if new.policy is None:
+        return policies.read(policies.default_document(new.name), "default policy", new.name, Path())
+    text = files.read_bounded(new.policy, MAX_CONFIG_BYTES)
+    return policies.read(text, str(new.policy), new.name, new.policy.parent)
 
 
 def _build(

@@ -1,7 +1,8 @@
 """Recover: derive every pointer from the ledger after an interruption (SPEC 7.6).
 
-:func:`plan` compares what the ledger says with what lies on disk and lists what is left to do; it changes nothing, so
-that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing command.
+:func:`unfinished_steps` compares what the ledger says with what lies on disk and lists what is left to do; it changes
+nothing, so that read-only commands can report it. :func:`recover` does it, under the lock, before any state-changing
+command.
 """
 
 import os
@@ -33,13 +34,13 @@ def recover(enclave: Enclave, operator: Operator) -> tuple[str, ...]:
     Raises:
         StorageError: it could not be done; running any state-changing command again continues.
     """
-    steps = plan(enclave, _settled_state(enclave, operator))
+    steps = unfinished_steps(enclave, _settled_state(enclave, operator))
     for step in steps:
         step.act(operator)
     return tuple(step.text for step in steps)
 
 
-def plan(enclave: Enclave, state: State) -> list[Step]:
+def unfinished_steps(enclave: Enclave, state: State) -> list[Step]:
     """Return what an interrupted command left to finish or to undo."""
     return [
         *_intents(enclave, state),

@@ -32,7 +32,7 @@ class Status:
     warnings: tuple[str, ...]
 
 
-def status(enclave: Enclave, now: datetime) -> Status:
+def enclave_status(enclave: Enclave, now: datetime) -> Status:
     """Return the enclave's state and warnings.
 
     Raises:
@@ -71,7 +71,7 @@ def _trust(enclave: Enclave, state: State) -> dict[str, Any]:
 
 
 def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
-    warnings = [f"interrupted work: {step.text}" for step in recover.plan(enclave, state)]
+    warnings = [f"interrupted work: {step.text}" for step in recover.unfinished_steps(enclave, state)]
     try:
         rules = policy.load(enclave, state)
     except AirliftError as error:
@@ -103,7 +103,7 @@ def _outside(state: State) -> list[str]:
     )
 
 
-def listing(enclave: Enclave) -> tuple[dict[str, Any], ...]:
+def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
     """Return the installed releases with their components, oldest import first."""
     state = enclave.state()
     return tuple(

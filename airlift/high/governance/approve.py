@@ -9,7 +9,7 @@ from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import attestations
-from airlift.high.governance.attest import take
+from airlift.high.governance.record_attestations import record_attestation
 from airlift.ledger.state import State
 from airlift.policy.document import Quorum
 from airlift.trust.keys.public import Signer
@@ -60,13 +60,13 @@ def approve(
         }
         subject = [(release.label, release.digest)]
         made = statement.attest(subject, statement.predicate_type(APPROVAL), predicate, signer)
-        take(enclave, made, operator, name="approval", dry_run=dry_run)
+        record_attestation(enclave, made, operator, name="approval", dry_run=dry_run)
         return ApproveResult(
             release=release.label,
             digest=release.digest,
             approver=name,
             approved=not reject,
-            approvals=attestations.count(enclave, enclave.state(), release.digest).get(APPROVAL, 0),
+            approvals=attestations.count_votes(enclave, enclave.state(), release.digest).get(APPROVAL, 0),
             threshold=quorum.threshold,
             attestation=made.digest,
             recovered=recovered,

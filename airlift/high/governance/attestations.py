@@ -31,7 +31,7 @@ class Recorded:
     entry: Entry
 
 
-def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> RecordedAttestation:
+def attestation_detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> RecordedAttestation:
     """Return how an entry records an attestation about ``subject``: no text of its own, only what was checked."""
     return RecordedAttestation(
         sha512=item.digest,
@@ -43,7 +43,7 @@ def detail(item: Attestation, subject: str, signers: tuple[Member, ...]) -> Reco
     )
 
 
-def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
+def carried_by(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
     """Return the attestations that a bundle carries, each with what it is about: the release or the bundle itself."""
     found = []
     release = verified.release.digest if verified.release else verified.digest
@@ -56,12 +56,14 @@ def carried(verified: VerifiedBundle) -> tuple[tuple[Attestation, str], ...]:
 def carried_details(
     enclave: Enclave, state: State, verified: VerifiedBundle
 ) -> tuple[RecordedAttestation, ...]:
-    """Return how the commit entry records what a bundle carried."""
-    known = members(enclave, state)
-    return tuple(detail(item, subject, signed_by(item, known)) for item, subject in carried(verified))
+    """Return how the commit entry records the attestations that a bundle carried."""
+    known = known_signers(enclave, state)
+    return tuple(
+        attestation_detail(item, subject, signed_by(item, known)) for item, subject in carried_by(verified)
+    )
 
 
-def members(enclave: Enclave, state: State) -> tuple[Member, ...]:
+def known_signers(enclave: Enclave, state: State) -> tuple[Member, ...]:
     """Return every key that the enclave knows, with its holder: those of the roots it holds, and those of policy."""
     found: dict[str, Member] = {}
     for _, data in sorted(enclave.load_roots().items(), reverse=True):
@@ -74,7 +76,7 @@ def members(enclave: Enclave, state: State) -> tuple[Member, ...]:
 
 
 def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Return those who signed.
+    """Return those of the ``known`` whose signature an attestation has.
 
     Raises:
         SignatureError: a line gives the id of a known key and does not verify.
@@ -83,29 +85,32 @@ def signed_by(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...
     return tuple(member for member in known if member.key in signed)
 
 
-def believed(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
-    """Return those who signed; nobody if a line is bad: a key may become known after what falsely claims its id."""
+def valid_signers(item: Attestation, known: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Return those who signed, or nobody if a line does not verify.
+
+    Such a line can be in the record: its key became known only after the attestation was recorded.
+    """
     try:
         return signed_by(item, known)
     except SignatureError:
         return ()
 
 
-def recorded(entries: Iterable[Entry]) -> Iterator[Recorded]:
-    """Yield what entries record, in order."""
+def recorded_in(entries: Iterable[Entry]) -> Iterator[Recorded]:
+    """Yield the attestations that entries record, in order."""
     for entry in entries:
         for item in details.attestations(entry):
             yield Recorded(item.sha512, item.kind, item.subject, entry)
 
 
-def about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
-    """Return what the ledger records about the release with this digest."""
+def recorded_about(enclave: Enclave, release: str) -> tuple[Recorded, ...]:
+    """Return the attestations that the ledger records about the release with this digest."""
     with enclave.ledger() as log:
         found = log.entries(types=RECORDING, release=release)
-        return tuple(item for item in recorded(found) if item.subject == release)
+        return tuple(item for item in recorded_in(found) if item.subject == release)
 
 
-def load(enclave: Enclave, digest: str) -> Attestation:
+def load_attestation(enclave: Enclave, digest: str) -> Attestation:
     """Return a kept attestation.
 
     Raises:
@@ -114,20 +119,23 @@ def load(enclave: Enclave, digest: str) -> Attestation:
     return statement.parse(enclave.history.load(digest, dsse.MAX_BYTES))
 
 
-def count(
+def count_votes(
     enclave: Enclave, state: State, release: str, verified: VerifiedBundle | None = None
 ) -> Mapping[str, int]:
     """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
 
     What each key said last is what it says (:mod:`airlift.policy.votes`).
     """
-    known = members(enclave, state)
-    found = [(item.entry.index, load(enclave, item.digest)) for item in about(enclave, release)]
+    known = known_signers(enclave, state)
+    found = [
+        (item.entry.index, load_attestation(enclave, item.digest))
+        for item in recorded_about(enclave, release)
+    ]
     if verified is not None:
-        found += [(state.size, item) for item, subject in carried(verified) if subject == release]
+        found += [(state.size, item) for item, subject in carried_by(verified) if subject == release]
     said: dict[str, list[Said]] = {}
     for index, item in found:
-        signed = tuple(member.key.key_id for member in believed(item, known))
+        signed = tuple(member.key.key_id for member in valid_signers(item, known))
         said.setdefault(item.statement.kind, []).append(Said(signed, item.statement.passes, index))
     return {
         kind: sum(passes for key, passes in votes(said.get(kind, ())).items() if key in voters)

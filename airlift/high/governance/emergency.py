@@ -1,4 +1,4 @@
-"""The one bypass: importing a bundle whose metadata has expired, on the word of two people (SPEC 7.7).
+"""Importing a bundle whose metadata has expired, on the word of two people: the one bypass (SPEC 7.7).
 
 Signatures, versions, digests, policy and requirements are checked as ever; only the dates are judged at the time of
 the bundle's issue. The reason and both signatures go into the ledger.
@@ -34,7 +34,7 @@ class Emergency:
             raise UsageError("two different people must accept expired metadata", expected="--key K --key K")
 
 
-def check_emergency(
+def accept_expired(
     enclave: Enclave, state: State, verified: VerifiedBundle, emergency: Emergency
 ) -> ExpiredAccepted:
     """Return the signed statement for the ledger after checking that policy knows both people as approvers.

@@ -1,10 +1,11 @@
-"""Permit: may this bundle come in, may this release run? Gathers the facts that the policy room judges."""
+"""The gate: may this bundle come in, may this release run? Gathers the facts that the policy room judges."""
 
 from datetime import datetime
 
+from airlift.bundle import revocations
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
-from airlift.errors import RefusedError
+from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import attestations
@@ -25,16 +26,52 @@ def activation_refusals(
     enclave: Enclave,
     release: Release,
     state: State,
-    revocations: tuple[Revocation, ...],
+    listed: tuple[Revocation, ...],
     verified: VerifiedBundle | None = None,
 ) -> list[RefusedError]:
-    """Return what policy has against running the release, revocations included.
+    """Return what policy has against running the release, and whether a revocation is ``listed`` against it.
 
     Attestations are counted from the record, and from the bundle that is about to bring the release.
     """
-    revoked = frozenset(item.digest for item in revocations)
-    held = attestations.count(enclave, state, release.digest, verified)
+    revoked = frozenset(item.digest for item in listed)
+    held = attestations.count_votes(enclave, state, release.digest, verified)
     return activation_objections(release, policy.load(enclave, state), held, revoked)
+
+
+def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+    """Return what stands against activating this bundle's release right after installing it."""
+    refusals: list[RefusedError] = []
+    if verified.trusted is not None and verified.trusted.overtaken:
+        refusals.append(
+            OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
+        )
+    if verified.release is not None:
+        refusals += activation_refusals(
+            enclave, verified.release, state, _newest_revocations(enclave, verified), verified
+        )
+    return refusals
+
+
+def _newest_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Revocation, ...]:
+    """Return the newest signed list of revocations: the bundle's, unless the enclave already has a newer one."""
+    trusted = verified.trusted
+    listed = trusted.target(revocations.TARGET) if trusted else None
+    if listed is None or listed.sha512 not in verified.documents:
+        return enclave.load_revocations()
+    return revocations.parse(verified.documents[listed.sha512])
+
+
+def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+    """Return what stands against activating the release of a bundle that was committed before."""
+    known, release = state.committed(verified.digest), verified.release
+    if known is None or release is None or state.active == release.digest:
+        return []
+    refusals: list[RefusedError] = []
+    if known.overtaken or any(b.index > known.index and b.release and not b.overtaken for b in state.bundles):
+        refusals.append(
+            OvertakenError("a newer bundle was imported since: this one is not activated by itself")
+        )
+    return refusals + activation_refusals(enclave, release, state, enclave.load_revocations())
 
 
 def insist(objections: list[RefusedError]) -> None:

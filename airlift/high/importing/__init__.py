@@ -1,4 +1,5 @@
 """Import a bundle: rebuild what it brings in staging, install it, commit it to the ledger (SPEC 7).
 
-``run`` holds the order of steps; ``plan`` does the same without changing anything.
+``import_bundle`` holds the order of steps; ``preview`` goes as far as one can without changing anything; ``repair``
+rebuilds what was damaged since.
 """

@@ -1,17 +1,82 @@
-"""What goes into the ledger's entries: plain values only, none of them text from a medium that was not verified."""
+"""Commit: declare the intent, install, and append the commit entry, which is the commit point (SPEC 7.6, 9.4)."""
 
-from airlift.bundle.manifest import ReleaseRef
+from dataclasses import dataclass, replace
+
+from airlift import files
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
-from airlift.high.importing.apply import StagedRelease
+from airlift.high.enclave.enclave import Enclave, Operator, release_ref
+from airlift.high.importing.install import StagedRelease, install
+from airlift.high.importing.vendor_signatures import verify_vendor_signatures
 from airlift.high.verification.verified import VerifiedBundle
-from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.imports import ExpiredAccepted, ImportCommit, ImportPrepare
 from airlift.ledger.entries.shape import NamedComponent, Trust
+from airlift.ledger.state import State
+from airlift.store.folders import building
 from airlift.trust.tuf import metadata
 from airlift.trust.tuf.roles import BUNDLER
 
 
-def prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportPrepare:
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What was checked when a bundle was let in, as its commit entry says it.
+
+    ``attestations`` are those that it carried; ``expired`` is the statement of the people who accepted that its
+    metadata has expired, if it has.
+    """
+
+    attestations: tuple[RecordedAttestation, ...]
+    expired: ExpiredAccepted | None
+
+
+def commit(
+    enclave: Enclave,
+    operator: Operator,
+    state: State,
+    verified: VerifiedBundle,
+    staged: StagedRelease | None,
+    *,
+    admission: Admission,
+) -> None:
+    """Install what was staged, keep what proves it, and append the commit entry; ``staged`` is None for no release.
+
+    Raises:
+        SignatureError: a vendor's signature is not over the rebuilt files.
+        ContentDamagedError: content that the release shares with older ones has vanished.
+        StorageError: no space, I/O error.
+    """
+    release, vendors = verified.release, verify_vendor_signatures(enclave, staged) if staged else ()
+    about, bundle = release.digest if release else None, verified.bundle.id
+    enclave.record(operator, _prepare_detail(verified, staged), release=about, bundle=bundle)
+    if staged is not None:
+        install(enclave, staged)
+    for document in verified.documents.values():
+        enclave.history.keep(document)
+    detail = replace(
+        commit_detail(verified, save_trust(enclave, verified, state), staged),
+        vendor_signatures=vendors,
+        attestations=admission.attestations,
+        insecure_expired=admission.expired,
+    )
+    contents = release.digests() if release else ()
+    enclave.record(operator, detail, release=about, bundle=bundle, contents=contents)
+
+
+def save_trust(enclave: Enclave, verified: VerifiedBundle, state: State) -> str:
+    """Write the trust state that the commit entry will name; return its folder's name."""
+    if verified.trusted is None:
+        raise ValueError("a bundle that was committed before leaves no new trust state")
+    name = f"{state.size:08d}"
+    with building(enclave.trust / name) as temporary:
+        for file, data in verified.trusted.files.items():
+            files.write_durable(temporary / file, data)
+    for data in (*verified.trusted.roots.values(), *verified.trusted.files.values()):
+        enclave.history.keep(data)
+    return name
+
+
+def _prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportPrepare:
     """Return what an entry says of the intent to import."""
     bundle = verified.bundle
     used = staged.file_digest if staged else None
@@ -19,7 +84,10 @@ def prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> Im
 
 
 def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRelease | None) -> ImportCommit:
-    """Return what an entry says of a committed import: what came in, who signed it, which trust state it leaves."""
+    """Return what an entry says of a committed import: what came in, who signed it, which trust state it leaves.
+
+    Plain values only, none of them text from a medium that was not verified.
+    """
     bundle, trusted = verified.bundle, verified.trusted
     if trusted is None:
         raise ValueError("a bundle that was committed before cannot be committed again")
@@ -36,8 +104,8 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         metadata=dict(trusted.versions),
         signers={role: tuple(keys) for role, keys in trusted.signers.items()},
         holders=dict(trusted.holders),
-        release=release_detail(verified.release) if verified.release else None,
-        components=component_details(verified.release),
+        release=release_ref(verified.release) if verified.release else None,
+        components=_component_details(verified.release),
         volumes=verified.volumes_total,
         volume_names=tuple(verified.volume_names),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
@@ -48,12 +116,7 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
     )
 
 
-def release_detail(release: Release) -> ReleaseRef:
-    """Return how entries name a release."""
-    return ReleaseRef(release.digest, release.name, release.version)
-
-
-def component_details(release: Release | None) -> tuple[NamedComponent, ...]:
+def _component_details(release: Release | None) -> tuple[NamedComponent, ...]:
     """Return how entries list the components of a release."""
     return tuple(
         NamedComponent(c.name, c.kind, c.version, c.digest) for c in (release.components if release else ())

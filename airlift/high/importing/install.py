@@ -1,19 +1,182 @@
-"""Install: move staged files into content and lay out the release's tree of hard links (SPEC 7.4).
+"""Install: rebuild in staging what a verified bundle brings and the enclave lacks, then lay it out (SPEC 7.3, 7.4).
 
 Nothing here is visible to a model server, and nothing counts until the ledger's commit entry: recovery removes a tree
 that the ledger does not know. Content that nobody refers to is harmless; a later run uses it, ``gc`` removes it.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle import baseline, volume
+from airlift.bundle.fields import FileDigest
+from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.errors import ContentDamagedError
+from airlift.errors import BaselineError, ContentDamagedError, IncompleteError, NoSpaceError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.importing.apply import StagedRelease
+from airlift.high.enclave.expected import Expected
+from airlift.high.verification.verified import VerifiedBundle
+from airlift.ledger.entries.imports import SHA512
+from airlift.ledger.state import State
+from airlift.progress import Progress
 from airlift.store.folders import building
+
+SPACE_MARGIN = 16 << 20
+
+
+# -- what is needed ------------------------------------------------------------------------------------------------
+
+
+def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest, ...]:
+    """Return the files of the bundle that the enclave does not hold, after checking that it holds all the rest.
+
+    Raises:
+        BaselineError: the release has files that neither the enclave nor the bundle has, or a base is not held.
+    """
+    if verified.release is None:
+        return ()
+    contents = verified.release.contents()
+    missing = {digest for digest, size in contents.items() if not enclave.content.holds(digest, size)}
+    needed = tuple(item for item in verified.bundle.files if item.sha512 in missing)
+    if len(needed) < len(missing):
+        raise _no_baseline(verified, len(missing) - len(needed))
+    if needed:
+        needed_bases(enclave, verified)
+    return needed
+
+
+def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
+    """Check what a bundle says of its baseline, which must have been imported here (SPEC 6.2-4 to 6.2-6).
+
+    It may have been collected since: whether the content that the bundle needs is held is asked by
+    :func:`needed_files`.
+
+    Raises:
+        BaselineError: it was never imported.
+        MalformedError: it is the target, or not what the bundle says it is.
+    """
+    baseline.check_target(bundle)
+    if bundle.baseline is None:
+        return
+    if bundle.baseline.digest not in {known.release for known in state.bundles}:
+        raise BaselineError(
+            "the bundle is a delta whose baseline was never imported here",
+            expected=f"baseline {bundle.baseline.label}",
+        )
+    baseline.check(bundle, enclave.load_release(bundle.baseline.digest))
+
+
+def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
+    """Check that every base of the bundle is held.
+
+    Raises:
+        BaselineError: one is not.
+    """
+    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.bundle.bases)
+    if absent:
+        raise _no_baseline(verified, absent)
+
+
+def _no_baseline(verified: VerifiedBundle, absent: int) -> BaselineError:
+    named = verified.bundle.baseline
+    return BaselineError(
+        "the bundle is a delta whose baseline is not held here",
+        expected=f"baseline {named.label if named else 'none'}",
+        found=f"{absent} of its files missing",
+    )
+
+
+# -- staging -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRelease:
+    """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
+
+    ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
+    run, by the name of their codec.
+    """
+
+    verified: VerifiedBundle
+    release: Release
+    folder: Path
+    built: tuple[FileDigest, ...]
+    algorithm: str
+    codecs: Mapping[str, int]
+
+    @property
+    def file_digest(self) -> str | None:
+        """What entries say of the digest that rebuilt files were verified with: nothing if there are none."""
+        return self.algorithm if self.built else None
+
+
+def stage(
+    enclave: Enclave, verified: VerifiedBundle, progress: Progress, *, expected: Expected, workers: int = 2
+) -> StagedRelease:
+    """Rebuild every needed file of a verified bundle in staging, unless a run before did with the same digest.
+
+    Raises:
+        BaselineError, BaselineDamagedError: the baseline is not held, or not intact: exit 5.
+        DigestError, MalformedError: a chunk, or what came out of it, is not what was signed: exit 3.
+        IncompleteError: chunks are missing: exit 4.
+        StorageError: no space, I/O error: exit 8.
+    """
+    if verified.release is None:
+        raise ValueError("a bundle without a target has nothing to stage")
+    folder = staging_folder(enclave, verified, expected)
+    needed = needed_files(enclave, verified)
+    todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
+    codecs: Mapping[str, int] = {}
+    if todo:
+        from airlift.high.importing.rebuild import rebuild
+
+        _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
+        _keep_chunks(enclave, verified)
+        files.make_folder(folder)
+        codecs = rebuild(enclave, verified, folder, todo, progress, expected=expected, workers=workers)
+    return StagedRelease(verified, verified.release, folder, needed, expected.algorithm, codecs)
+
+
+def staging_folder(enclave: Enclave, verified: VerifiedBundle, expected: Expected) -> Path:
+    """Where files of a bundle stand that were verified with the digest that is expected now (SPEC 7.3-6)."""
+    name = "files" if expected.algorithm == SHA512 else f"files-{expected.algorithm}"
+    return enclave.staging_path(verified.digest) / name
+
+
+def _check_space(enclave: Enclave, sizes: list[int]) -> None:
+    need, free = sum(sizes) + SPACE_MARGIN, files.free_bytes(enclave.folder)
+    if need > free:
+        raise NoSpaceError(
+            "not enough space to rebuild the release", expected=f"{need} bytes", found=f"{free} bytes"
+        )
+
+
+def _keep_chunks(enclave: Enclave, verified: VerifiedBundle) -> None:
+    """Check that every chunk is at hand; if not, keep those that are, verified, for the next run.
+
+    Raises:
+        IncompleteError: chunks are missing; ``data`` lists them.
+    """
+    kept = enclave.staging_path(verified.digest) / volume.CHUNKS
+    missing = [digest for digest in verified.missing if not (kept / volume.chunk_name(digest)).exists()]
+    if not missing:
+        return
+    files.make_folder(kept)
+    for item in verified.bundle.chunks:
+        path = kept / volume.chunk_name(item.sha512)
+        if verified.chunk_paths[item.sha512] and not path.exists():
+            files.write_durable(path, verified.read_chunk(item))
+    raise IncompleteError(
+        f"{len(missing)} of {len(verified.bundle.chunks)} chunks are missing",
+        expected=f"{verified.volumes_total} volumes",
+        found=f"{verified.volumes_present} volumes",
+        data={"missing": missing},
+    )
+
+
+# -- installing ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

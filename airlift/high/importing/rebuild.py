@@ -19,7 +19,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.errors import DigestError, MalformedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
-from airlift.high.importing.bases import Contents
+from airlift.high.importing.source_files import SourceFiles
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import Progress
 
@@ -58,12 +58,12 @@ def rebuild(
         codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
-    contents, ahead = Contents(enclave, verified.bundle, folder, expected), 2 * workers
+    source_files, ahead = SourceFiles(enclave, verified.bundle, folder, expected), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
         blocks = _blocks(decoders, enclave, verified, ahead + BEHIND + 2)
-        decoded = _ahead(decoders, contents, _wanted(blocks, verified.bundle.files, todo), ahead)
+        decoded = _ahead(decoders, source_files, _wanted(blocks, verified.bundle.files, todo), ahead)
         for item in items:
-            _write_file(contents, item, decoded, digester, wrote)
+            _write_file(source_files, item, decoded, digester, wrote)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
     return dict(codecs)
 
@@ -101,7 +101,7 @@ def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: set[str]
             yield from pieces(block)
 
 
-def _ahead(pool: Executor, contents: Contents, blocks: Iterable[Block], window: int) -> Decoded:
+def _ahead(pool: Executor, source_files: SourceFiles, blocks: Iterable[Block], window: int) -> Decoded:
     """Yield each block with its target bytes, in order, while up to ``window`` further ones are being decoded.
 
     A block that reads a file of this bundle waits until every block of that file was taken, and the file is complete.
@@ -111,7 +111,7 @@ def _ahead(pool: Executor, contents: Contents, blocks: Iterable[Block], window: 
         while queue and (len(queue) > window or _reads(block, queue[0][0].file)):
             first, future = queue.popleft()
             yield first, future.result()
-        queue.append((block, pool.submit(_decode, contents, block)))
+        queue.append((block, pool.submit(_decode, source_files, block)))
     for first, future in queue:
         yield first, future.result()
 
@@ -121,7 +121,7 @@ def _reads(block: Block, file: int) -> bool:
     return any(source.base & BUILT and source.base - BUILT >= file for source in block.sources)
 
 
-def _decode(contents: Contents, block: Block) -> memoryview:
+def _decode(source_files: SourceFiles, block: Block) -> memoryview:
     """Return the target bytes of a block; runs on a thread.
 
     Raises:
@@ -130,49 +130,49 @@ def _decode(contents: Contents, block: Block) -> memoryview:
         MalformedError: it is not of its codec, sources and length.
     """
     codec.check_sources(block.codec, len(block.sources))
-    sources = [contents.read(source) for source in block.sources]
+    sources = [source_files.read(source) for source in block.sources]
     try:
         return codec.decode(block.codec, block.payload, sources, block.length, block.element)
     except MalformedError as error:
-        contents.blame(block.sources, error)
+        source_files.blame(block.sources, error)
         raise
 
 
 def _write_file(
-    contents: Contents,
+    source_files: SourceFiles,
     item: FileDigest,
     decoded: Decoded,
     digester: Executor,
     wrote: Callable[[Block, int], None],
 ) -> None:
     """Write one file from the next decoded blocks, telling how many bytes each brought; kept only if it is right."""
-    algorithm, digest = contents.expected.of(item.sha512)
+    algorithm, digest = source_files.expected.of(item.sha512)
     running, used, left = hashlib.new(algorithm), dict[int, Source](), item.size
     behind = deque[Future[None]]()
     try:
-        with files.writer(contents.folder / item.sha512) as target:
+        with files.writer(source_files.folder / item.sha512) as target:
             while left:
                 block, data = next(decoded)
                 used.update((source.base, source) for source in block.sources)
                 behind.append(digester.submit(running.update, data))
-                _write(contents, target, block, data)
+                _write(source_files, target, block, data)
                 left -= len(data)
                 if len(behind) > BEHIND:
                     behind.popleft().result()
                 wrote(block, len(data))
             _check_digest(digester.submit(running.hexdigest).result(), digest)
     except (DigestError, MalformedError) as error:
-        contents.blame(used.values(), error)
+        source_files.blame(used.values(), error)
         raise
 
 
-def _write(contents: Contents, target: files.Writer, block: Block, data: memoryview) -> None:
+def _write(source_files: SourceFiles, target: files.Writer, block: Block, data: memoryview) -> None:
     """Write a block, or share it with the base that it is a copy of."""
     if codec.names()[block.codec] != "equal":
         target.write(data)
         return
     (source,) = block.sources
-    with files.opened(contents.path(source)) as descriptor:
+    with files.opened(source_files.path(source)) as descriptor:
         target.share(data, descriptor, source.start)
 
 

@@ -1,29 +1,29 @@
-"""Vouch: verify vendors' signatures again, over the files as they were rebuilt here (SPEC 5.5-5)."""
+"""Verify vendors' signatures again, over the files as they were rebuilt here (SPEC 5.5-5)."""
 
 from pathlib import Path
 
 from airlift.bundle.release import Component
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.importing.apply import StagedRelease
+from airlift.high.importing.install import StagedRelease
 from airlift.ledger.entries.imports import SHA256, VendorVerified
 from airlift.store.content import digest_file
 from airlift.trust.statements import model_signing
 
 
-def vouch(enclave: Enclave, staged: StagedRelease) -> tuple[VendorVerified, ...]:
+def verify_vendor_signatures(enclave: Enclave, staged: StagedRelease) -> tuple[VendorVerified, ...]:
     """Return what entries say of vendors' signatures; each was verified over bytes read from this disk.
 
     Raises:
         SignatureError, DigestError, InventoryError, MalformedError: the vendor did not sign these files.
     """
     return tuple(
-        _verify(enclave, staged, component)
+        _verify_component(enclave, staged, component)
         for component in staged.release.components
         if component.vendor_signature is not None
     )
 
 
-def _verify(enclave: Enclave, staged: StagedRelease, component: Component) -> VendorVerified:
+def _verify_component(enclave: Enclave, staged: StagedRelease, component: Component) -> VendorVerified:
     stated = component.vendor_signature
     if stated is None:
         raise ValueError("a component without a vendor's signature has nothing to verify")

@@ -10,8 +10,7 @@ from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileCha
 from airlift.bundle.release import FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.expected import Expected
-from airlift.high.enclave.expected import load as load_expected
+from airlift.high.enclave.expected import Expected, load_expected
 from airlift.ledger import details
 from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
@@ -64,7 +63,7 @@ class Changes:
     not_held: tuple[str, ...]
 
 
-def changes(
+def find_changes(
     enclave: Enclave,
     reference: str,
     *,

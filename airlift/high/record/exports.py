@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from airlift import files
 from airlift.errors import UsageError
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
 from airlift.evidence.facts import Facts
 from airlift.evidence.report import page
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.record.facts import gather
-from airlift.high.record.output import check_new
+from airlift.high.record.gather import gather_facts
+from airlift.high.record.new_file import check_new, write_new
 from airlift.trust.keys.public import PublicKey
 
 OF_RELEASE = ("cyclonedx", "spdx")
@@ -37,7 +36,7 @@ class DocumentResult:
     root: str
 
 
-def export(
+def export_document(
     enclave: Enclave,
     kind: str,
     output: Path,
@@ -62,11 +61,11 @@ def export(
         if given is not None and kind not in kinds:
             raise UsageError(f"{word} is for {' and '.join(kinds)}", hint=f"leave {word} out for {kind}")
     chosen = enclave.find_release(release, enclave.state()).digest if release is not None else None
-    facts = gather(enclave, now, controls_file=controls, witnesses=witnesses)
-    return write(facts, FORMATS[kind](facts, chosen), output, chosen)
+    facts = gather_facts(enclave, now, controls_file=controls, witnesses=witnesses)
+    return _write(facts, FORMATS[kind](facts, chosen), output, chosen)
 
 
-def report(
+def write_report(
     enclave: Enclave,
     output: Path,
     *,
@@ -74,20 +73,20 @@ def report(
     controls: Path | None = None,
     witnesses: Collection[PublicKey] = (),
 ) -> DocumentResult:
-    """Write the report about an enclave; ``witnesses`` as in :func:`export`.
+    """Write the report about an enclave; ``witnesses`` as in :func:`export_document`.
 
     Raises:
         ExistsError: ``output`` exists.
         LedgerError, SignatureError: the record was changed.
     """
     check_new(output)
-    facts = gather(enclave, now, controls_file=controls, witnesses=witnesses)
-    return write(facts, page.format(facts), output)
+    facts = gather_facts(enclave, now, controls_file=controls, witnesses=witnesses)
+    return _write(facts, page.format(facts), output)
 
 
-def write(facts: Facts, data: bytes, output: Path, release: str | None = None) -> DocumentResult:
+def _write(facts: Facts, data: bytes, output: Path, release: str | None = None) -> DocumentResult:
     """Write a document that was made of ``facts`` to a new file; return what was written."""
-    files.write_durable(output, data, mode=0o644, replace=False)
+    write_new(output, data)
     about = facts.releases.get(release or facts.active or "")
     return DocumentResult(
         str(output), len(data), about.label if about else None, facts.ledger.size, facts.ledger.root.hex()

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift import files
 from airlift.bundle.fields import Marking, format_time
-from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.bundle.returns import receipt as receipts
 from airlift.bundle.returns.receipt import Receipt
 from airlift.high.enclave import policy
-from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.high.record.output import check_new
+from airlift.high.enclave.enclave import Enclave, Operator, release_ref
+from airlift.high.record.new_file import check_new, write_new
 from airlift.trust.statements import dsse
 
 
@@ -31,7 +29,7 @@ class ReceiptResult:
     receipt: str
 
 
-def receipt(enclave: Enclave, *, operator: Operator, output: Path | None = None) -> ReceiptResult:
+def issue_receipt(enclave: Enclave, *, operator: Operator, output: Path | None = None) -> ReceiptResult:
     """Return a signed receipt, and write it to the new file ``output``; the enclave is not changed.
 
     Raises:
@@ -43,7 +41,7 @@ def receipt(enclave: Enclave, *, operator: Operator, output: Path | None = None)
     stated = _state(enclave, operator)
     signed = dsse.format(dsse.sign(receipts.PAYLOAD_TYPE, receipts.format(stated), operator.signer))
     if output is not None:
-        files.write_durable(output, signed, mode=0o644, replace=False)
+        write_new(output, signed)
     return ReceiptResult(
         enclave=stated.enclave,
         issued=stated.issued,
@@ -63,7 +61,7 @@ def _state(enclave: Enclave, operator: Operator) -> Receipt:
         log.check_key(operator.signer.public)
         head, note = log.head(), log.checkpoint()
     held = {digest: enclave.load_release(digest) for digest in state.installed}
-    named = {digest: ReleaseRef(digest, release.name, release.version) for digest, release in held.items()}
+    named = {digest: release_ref(release) for digest, release in held.items()}
     newest = max(state.bundles, key=lambda bundle: bundle.sequence, default=None)
     return Receipt(
         enclave=enclave.name,
@@ -73,14 +71,14 @@ def _state(enclave: Enclave, operator: Operator) -> Receipt:
         installed=tuple(named.values()),
         sequence=newest.sequence if newest else 0,
         manifest=newest.manifest if newest else "",
-        marking=highest(held.values(), policy.load(enclave, state).levels),
+        marking=highest_marking(held.values(), policy.load(enclave, state).levels),
         checkpoint=note.decode(),
         size=head.size,
         root=head.root.hex(),
     )
 
 
-def highest(releases: Iterable[Release], levels: tuple[str, ...]) -> Marking:
+def highest_marking(releases: Iterable[Release], levels: tuple[str, ...]) -> Marking:
     """Return the marking of all these releases together: the highest level, and every caveat.
 
     A level that policy does not list counts as the highest.

@@ -33,7 +33,7 @@ class InspectResult:
     verified: bool = False
 
 
-def inspect(paths: Sequence[Path]) -> InspectResult:
+def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
     """Return what the volumes say; only their consistency with themselves is checked.
 
     Raises:

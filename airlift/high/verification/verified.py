@@ -1,4 +1,4 @@
-"""The proof of verification as a type: ``apply`` accepts nothing but a :class:`VerifiedBundle` (SPEC 7.2).
+"""The proof of verification as a type: ``stage`` accepts nothing but a :class:`VerifiedBundle` (SPEC 7.2).
 
 Its metadata, manifests and inventory are verified when it exists; its chunk reader yields only verified bytes, each
 read once from a medium or from staging.

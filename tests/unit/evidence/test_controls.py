@@ -12,9 +12,9 @@ from airlift.evidence import controls
 from airlift.evidence.controls import Evidence
 from airlift.evidence.facts import Attested, Facts
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attest import attest
-from airlift.high.governance.attestations import count
-from airlift.high.record.facts import gather
+from airlift.high.governance.attestations import count_votes
+from airlift.high.governance.record_attestations import record_attestations
+from airlift.high.record.gather import gather_facts
 from airlift.ledger import audit
 from airlift.ledger.audit import Audit
 from airlift.ledger.entries.imports import ImportReject, VendorVerified
@@ -181,18 +181,18 @@ def test_the_quorum_is_the_one_that_the_gate_counts(tmp_path: Path) -> None:
     assert release is not None
 
     def counted() -> dict[str, int]:
-        found = gather(place, NOW)
+        found = gather_facts(place, NOW)
         told = {kind: evidence(found, f"quorum {kind}").text for kind in ("approval", "scan")}
-        counts = count(place, place.state(), release)
+        counts = count_votes(place, place.state(), release)
         assert told == {kind: f"{counts[kind]} of {quorum.threshold} {kind} attestations that policy asks for"
                         for kind, quorum in found.policy.attestations}  # fmt: skip
         assert evidence(found, "quorum scan").found == (counts["scan"] >= 1)
         return dict(counts)
 
     assert counted() == {"approval": 0, "scan": 0}
-    attest(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
+    record_attestations(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
     assert counted() == {"approval": 0, "scan": 0}  # a known key, but not for scans
-    attest(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
+    record_attestations(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
     for name, reject, expected in (("issm", False, 1), ("owner", False, 2), ("issm", True, 1)):
         approve(place, "assistant@1", signer=keys.signer(name), operator=operator(), reject=reject)
         assert counted() == {"approval": expected, "scan": 1}
@@ -228,11 +228,11 @@ def test_an_old_enrolment_and_activation_are_never_forgotten(
 ) -> None:
     place = enclave("two", tmp_path)
     switch_to(place, "assistant@1")
-    whole = gather(place, NOW)
-    monkeypatch.setattr("airlift.high.record.facts.NEWEST", 1)
+    whole = gather_facts(place, NOW)
+    monkeypatch.setattr("airlift.high.record.gather.NEWEST", 1)
     for _ in range(20):
         place.record(operator(), ImportReject("malformed", 3))
-    found = gather(place, NOW)
+    found = gather_facts(place, NOW)
     assert found.omitted > 0
     for name in ("entry enroll", "entry import-commit", "entry activate-commit", "entry rollback-commit"):
         assert evidence(found, name) == evidence(whole, name)
@@ -252,7 +252,7 @@ def test_what_is_written_meanwhile_is_in_or_out_as_a_whole(
         return verify(log)
 
     monkeypatch.setattr(audit, "verify", interrupted)
-    found = gather(place, NOW)
+    found = gather_facts(place, NOW)
     assert (active(found).label, found.ledger.size) == ("assistant@1", place.state().size)
 
 
@@ -309,14 +309,14 @@ def test_a_name_on_a_checkpoint_is_no_witness(tmp_path: Path) -> None:
     auditor: FileSigner = keys.signer("auditor")
     with place.ledger(writable=True) as log:
         log.countersign("auditor", auditor)
-    claimed = gather(place, NOW)
+    claimed = gather_facts(place, NOW)
     assert (claimed.ledger.witnesses, claimed.ledger.claimed) == ((), ("auditor",))
     assert not evidence(claimed, "witness").found
     assert "auditor" in evidence(claimed, "witness").text
-    known = gather(place, NOW, witnesses=[auditor.public, keys.signer("stranger").public])
+    known = gather_facts(place, NOW, witnesses=[auditor.public, keys.signer("stranger").public])
     assert (known.ledger.witnesses, known.ledger.claimed) == (("auditor",), ())
     assert evidence(known, "witness").found
-    own = gather(place, NOW, witnesses=[operator().signer.public])
+    own = gather_facts(place, NOW, witnesses=[operator().signer.public])
     assert not evidence(own, "witness").found
 
 
@@ -326,5 +326,5 @@ def test_a_witness_lends_its_name_to_no_other_key(tmp_path: Path) -> None:
     with place.ledger(writable=True) as log:
         for signer in (auditor, keys.signer("stranger")):
             log.countersign("auditor", signer)
-    found = gather(place, NOW, witnesses=[auditor.public])
+    found = gather_facts(place, NOW, witnesses=[auditor.public])
     assert (found.ledger.witnesses, found.ledger.claimed) == (("auditor",), ("auditor",))

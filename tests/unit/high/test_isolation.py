@@ -70,14 +70,15 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from airlift.high.enclave.enclave import Operator, open_enclave
-from airlift.high.enclave.init import enrol, root_fingerprint
-from airlift.high.importing.run import import_
-from airlift.trust.keys.load import load_signer
+from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.trust.keys.key import load_signer
 folder, root, key, *paths = sys.argv[1:]
 operator = Operator("tester", load_signer(key), datetime(2026, 11, 21, 12, tzinfo=UTC))
 root = Path(root)
-enrol(Path(folder), root=root, expected=root_fingerprint(root), name="alpha", ledger_key=key, operator=operator)
-print(import_(open_enclave(Path(folder)), [Path(p) for p in paths], operator=operator, activate=True).bytes_built)
+init_enclave(Path(folder), NewEnclave("alpha", root, root_fingerprint(root), key), operator=operator)
+enclave, paths = open_enclave(Path(folder)), [Path(p) for p in paths]
+print(import_bundle(enclave, paths, operator=operator, activate=True).bytes_built)
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 print(status["VmHWM"].split()[0])  # not ru_maxrss: across exec it keeps what the parent, pytest, had at its peak
 """

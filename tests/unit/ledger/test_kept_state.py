@@ -10,8 +10,8 @@ import pytest
 from airlift import files
 from airlift.errors import LedgerError, NoSpaceError
 from airlift.high.enclave.recover import recover
-from airlift.high.enclave.status import status
-from airlift.high.record import assess
+from airlift.high.enclave.status import enclave_status
+from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger import kept_state, note
 from airlift.ledger import log as logs
 from airlift.ledger.entry import Draft, Entry
@@ -183,13 +183,13 @@ def test_commands_that_change_keep_it_and_others_do_not(
     place = enclave("two", tmp_path)
     before = picture(place.folder)
     expected = place.state()
-    status(place, NOW)
+    enclave_status(place, NOW)
     assert picture(place.folder) == before
     with place.lock():
         recover(place, operator())
     assert place.state_path.is_file()
     assert place.state() == expected
-    assert assess.verify(place, public_key=operator().signer.public).ok
+    assert verify_ledger(place, public_key=operator().signer.public).ok
 
 
 def test_full_verification_compares_it_with_the_entries(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_full_verification_compares_it_with_the_entries(tmp_path: Path) -> None:
     files.write_durable(place.state_path, made)
     assert place.state() == wrong
     with pytest.raises(LedgerError, match="not what the first") as caught:
-        assess.verify(place, public_key=operator().signer.public)
+        verify_ledger(place, public_key=operator().signer.public)
     assert "remove that file" in caught.value.hint
 
 

@@ -14,9 +14,9 @@ import pytest
 from airlift import files
 from airlift.bundle import volume
 from airlift.errors import AirliftError
-from airlift.high.importing.prove import prove
-from airlift.high.importing.run import import_
-from airlift.high.verification.inspect import inspect
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import prove_bundle
+from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check import check
 from tests.support import hostile
 from tests.support.depots import NOW
@@ -40,9 +40,9 @@ def outcome(paths: Sequence[Path], folder: Path) -> Outcome:
     place = enclave("fresh", folder)
     return Outcome(
         check=exit_code(lambda: check(paths)),
-        inspect=exit_code(lambda: inspect(paths)),
-        verify=exit_code(lambda: prove(place, paths, NOW)),
-        import_=exit_code(lambda: import_(place, paths, operator=operator())),
+        inspect=exit_code(lambda: inspect_volumes(paths)),
+        verify=exit_code(lambda: prove_bundle(place, paths, NOW)),
+        import_=exit_code(lambda: import_bundle(place, paths, operator=operator())),
     )
 
 
@@ -77,9 +77,9 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     if command == "check":
         check(paths)
     elif command == "inspect":
-        inspect(paths)
+        inspect_volumes(paths)
     else:
-        import_(place, paths, operator=operator())
+        import_bundle(place, paths, operator=operator())
     there = {str(file) for path in paths for file in path.rglob("*") if file.is_file()}
     wanted = {file for file in there if command != "inspect" or "/chunks/" not in file}
     assert {file: read[file] for file in there if read[file]} == dict.fromkeys(wanted, 1)

@@ -23,11 +23,10 @@ from airlift.errors import (
     ProvenBadError,
     UncheckedError,
 )
-from airlift.high.importing.apply import apply
-from airlift.high.importing.plan import plan
-from airlift.high.importing.prove import prove
-from airlift.high.importing.run import import_
-from airlift.high.verification.inspect import inspect
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.install import stage
+from airlift.high.importing.preview import plan_import, prove_bundle
+from airlift.high.verification.inspect import inspect_volumes
 from airlift.media import inventory, volume_reader
 from tests.support import enclaves
 from tests.support.depots import NOW
@@ -75,10 +74,10 @@ def test_a_flipped_byte_anywhere(tmp_path: Path, kind: str) -> None:
     for offset in (0, int(len(good) * 0.4), len(good) - 1):
         flip(target, offset)
         with enclaves.refused(place, ProvenBadError, 3):
-            import_(place, paths, operator=operator())
+            import_bundle(place, paths, operator=operator())
         if kind != "chunks/0":
             with pytest.raises(ProvenBadError):
-                inspect(paths)
+                inspect_volumes(paths)
         overwrite(target, good)
 
 
@@ -128,7 +127,7 @@ def test_a_damaged_copy_beside_a_good_one(tmp_path: Path, first: int) -> None:
     flip(first_chunk(paths[0]), 1000)
     good = world().bundles["full"][0]
     given = [paths[0], good] if first == 0 else [good, paths[0]]
-    assert import_(enclave("fresh", tmp_path), [*given, *paths[1:]], operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), [*given, *paths[1:]], operator=operator()).installed
 
 
 def test_a_damaged_volume_between_good_ones_keeps_what_was_staged(tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ def test_a_damaged_volume_between_good_ones_keeps_what_was_staged(tmp_path: Path
     attempt(place, paths[:1], IncompleteError, 4)
     flip(first_chunk(paths[1]), 5)
     attempt(place, paths[1:2], DigestError, 3)
-    assert import_(place, world().bundles["full"][1:], operator=operator()).installed
+    assert import_bundle(place, world().bundles["full"][1:], operator=operator()).installed
 
 
 def test_rot_in_staging_is_passed_over(tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ def test_rot_in_staging_is_passed_over(tmp_path: Path) -> None:
     (work,) = place.staging.iterdir()
     flip(next((work / CHUNKS).iterdir()), 7)
     attempt(place, paths[1:], DigestError, 3)
-    assert import_(place, paths, operator=operator()).installed
+    assert import_bundle(place, paths, operator=operator()).installed
 
 
 @pytest.mark.parametrize("names", [("full", "delta"), ("full", "uncut"), ("renewal", "full")])
@@ -154,7 +153,7 @@ def test_volumes_of_two_bundles(tmp_path: Path, names: tuple[str, str]) -> None:
     paths = [world().bundles[name][0] for name in names]
     attempt(enclave("fresh", tmp_path), paths, MixedVolumesError, 3)
     with pytest.raises(MixedVolumesError):
-        inspect(paths)
+        inspect_volumes(paths)
 
 
 def test_two_cuts_of_the_same_bundle(tmp_path: Path) -> None:
@@ -167,7 +166,9 @@ def test_two_cuts_of_the_same_bundle(tmp_path: Path) -> None:
         overwrite(path / volume.LABEL, volume.render_label(bundle, number, 2))
         reseal(path, volume=number, volumes=2)
     place = enclave("fresh", tmp_path)
-    assert import_(place, [paths[0], *world().bundles["full"][2:], paths[1]], operator=operator()).installed
+    assert import_bundle(
+        place, [paths[0], *world().bundles["full"][2:], paths[1]], operator=operator()
+    ).installed
 
 
 def test_volumes_that_differ_in_what_they_share(tmp_path: Path) -> None:
@@ -196,13 +197,13 @@ def test_a_closed_inventory(tmp_path: Path, change: Callable[[Path], None]) -> N
     change(paths[0])
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
     with pytest.raises(InventoryError):
-        inspect(paths)
+        inspect_volumes(paths)
 
 
 def test_hard_links_are_plain_files(tmp_path: Path) -> None:
     paths = volumes("full", tmp_path)
     os.link(first_chunk(paths[0]), tmp_path / "second name")
-    assert import_(enclave("fresh", tmp_path), paths, operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), paths, operator=operator()).installed
 
 
 def test_links_to_volumes_are_not_followed(tmp_path: Path) -> None:
@@ -298,7 +299,7 @@ def test_a_label_that_says_something_else(tmp_path: Path) -> None:
     reseal(paths[0])
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
     with pytest.raises(InventoryError):
-        inspect(paths)
+        inspect_volumes(paths)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +330,7 @@ def test_an_index_that_names_another_manifest(tmp_path: Path) -> None:
     )
     reseal(paths[0], manifest=hashlib.sha512(other.read_bytes()).hexdigest())
     with pytest.raises(ProvenBadError):
-        import_(enclave("fresh", tmp_path), paths, operator=operator())
+        import_bundle(enclave("fresh", tmp_path), paths, operator=operator())
 
 
 def test_an_index_that_names_no_manifest(tmp_path: Path) -> None:
@@ -338,7 +339,7 @@ def test_an_index_that_names_no_manifest(tmp_path: Path) -> None:
     reseal(paths[0], manifest="0" * 128)
     attempt(enclave("fresh", tmp_path), paths, InventoryError, 3)
     with pytest.raises(InventoryError):
-        inspect(paths)
+        inspect_volumes(paths)
     reseal(paths[0], manifest=name[:64] + "0" * 64)
     attempt(enclave("fresh", tmp_path / "again"), paths, DigestError, 3)
 
@@ -397,13 +398,13 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_chunk_replaced_after_it_was_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A medium that changes between two reads: bytes are verified where they are decoded (SPEC 6.3-1)."""
     paths = volumes("full", tmp_path)
-    from airlift.high.importing import run as module
+    from airlift.high.importing import import_bundle as module
 
     def later(*args: Any, **more: Any) -> object:
         flip(first_chunk(paths[2]), 77)
-        return apply(*args, **more)
+        return stage(*args, **more)
 
-    monkeypatch.setattr(module, "apply", later)
+    monkeypatch.setattr(module, "stage", later)
     attempt(enclave("fresh", tmp_path), paths, DigestError, 3)
 
 
@@ -414,16 +415,16 @@ def test_a_chunk_taken_away_after_it_was_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swap: str, error: type[AirliftError], code: int
 ) -> None:
     paths = volumes("full", tmp_path)
-    from airlift.high.importing import run as module
+    from airlift.high.importing import import_bundle as module
 
     def later(*args: Any, **more: Any) -> object:
         target = first_chunk(paths[0])
         shutil.move(target, tmp_path / "taken")
         if swap == "link":
             target.symlink_to(tmp_path / "taken")
-        return apply(*args, **more)
+        return stage(*args, **more)
 
-    monkeypatch.setattr(module, "apply", later)
+    monkeypatch.setattr(module, "stage", later)
     attempt(enclave("fresh", tmp_path), paths, error, code)
 
 
@@ -433,18 +434,18 @@ def test_a_chunk_taken_away_after_it_was_listed(
 def test_prove_reads_every_chunk(tmp_path: Path) -> None:
     place, paths = enclave("fresh", tmp_path), volumes("full", tmp_path)
     before = enclaves.picture(place.folder)
-    assert prove(place, paths, NOW).missing == ()
+    assert prove_bundle(place, paths, NOW).missing == ()
     with pytest.raises(IncompleteError) as caught:
-        prove(place, paths[1:], NOW)
+        prove_bundle(place, paths[1:], NOW)
     assert len(caught.value.data["missing"]) == 1
     flip(first_chunk(paths[0]), 0)
     with pytest.raises(DigestError):
-        prove(place, paths, NOW)
-    assert plan(place, paths, NOW).files_built == 5
+        prove_bundle(place, paths, NOW)
+    assert plan_import(place, paths, NOW).files_built == 5
     assert enclaves.picture(place.folder) == before
 
 
 def test_volumes_elsewhere(tmp_path: Path) -> None:
     """A volume's folder may have any name."""
     path = copy(world().bundles["uncut"][0], tmp_path / "renamed")
-    assert import_(enclave("fresh", tmp_path), [path], operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), [path], operator=operator()).installed

@@ -17,8 +17,8 @@ from airlift.errors import ExistsError, ManifestError, NotHeldError
 from airlift.evidence import controls
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
 from airlift.evidence.facts import Facts, Signatory
-from airlift.high.record.exports import FORMATS, export
-from airlift.high.record.facts import gather
+from airlift.high.record.exports import FORMATS, export_document
+from airlift.high.record.gather import gather_facts
 from airlift.ledger import tree
 from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entry import format as format_entry
@@ -125,7 +125,7 @@ def test_the_validators_do_find_faults(
 def test_of_a_real_enclave(tmp_path: Path, validate: Callable[..., str]) -> None:
     place = enclave("two", tmp_path)
     for kind in FORMATS:
-        result = export(place, kind, tmp_path / kind, now=NOW)
+        result = export_document(place, kind, tmp_path / kind, now=NOW)
         assert (result.release, result.entries) == ("assistant@2", place.state().size)
         validate(kind, (tmp_path / kind).read_bytes())
 
@@ -364,7 +364,7 @@ def test_observations_name_their_subjects_and_entries() -> None:
 
 
 def test_attestations_line_by_line_as_they_were_signed(tmp_path: Path) -> None:
-    found = gather(enclave("two", tmp_path), NOW)
+    found = gather_facts(enclave("two", tmp_path), NOW)
     lines = intoto.format(found).splitlines()
     assert lines == list(dict.fromkeys(item.envelope for item in found.attestations))
     spread = replace(found.attestations[0], envelope=json.dumps(json.loads(lines[0]), indent=1).encode())
@@ -401,24 +401,24 @@ def test_an_assessors_own_mapping(tmp_path: Path) -> None:
         "airlift: 1\ncatalog: ours\ncontrols:\n  - {id: si-7, title: T, claim: C, evidence: [entry enroll]}\n"
     )
     place = enclave("one", tmp_path)
-    export(place, "oscal", tmp_path / "out.json", now=NOW, controls=path)
+    export_document(place, "oscal", tmp_path / "out.json", now=NOW, controls=path)
     assert (
         len(json.loads((tmp_path / "out.json").read_text())["assessment-results"]["results"][0]["findings"])
         == 1
     )
     path.write_text(path.read_text().replace("entry enroll", "wishful thinking"))
     with pytest.raises(ManifestError):
-        export(place, "oscal", tmp_path / "other.json", now=NOW, controls=path)
+        export_document(place, "oscal", tmp_path / "other.json", now=NOW, controls=path)
     assert not (tmp_path / "other.json").exists()
 
 
 def test_facts_are_those_of_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("two", tmp_path)
     switch_to(place, "assistant@1")
-    monkeypatch.setattr("airlift.high.record.facts.NEWEST", 3)
+    monkeypatch.setattr("airlift.high.record.gather.NEWEST", 3)
     for _ in range(9):
         place.record(operator(), ImportReject("malformed", 3))
-    found = gather(place, NOW)
+    found = gather_facts(place, NOW)
     assert (found.active_release and found.active_release.label, found.omitted) == ("assistant@1", 4)
     assert len(found.entries) + found.omitted == found.ledger.size == place.state().size
     assert len(found.imports()) == 2  # whatever is left out, imports are told
@@ -430,8 +430,8 @@ def test_facts_are_those_of_the_record(tmp_path: Path, monkeypatch: pytest.Monke
 def test_unknown_releases_and_files_that_exist(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     with pytest.raises(NotHeldError):
-        export(place, "spdx", tmp_path / "out.json", now=NOW, release="assistant@9")
-    export(place, "spdx", tmp_path / "out.json", now=NOW, release="assistant@1")
+        export_document(place, "spdx", tmp_path / "out.json", now=NOW, release="assistant@9")
+    export_document(place, "spdx", tmp_path / "out.json", now=NOW, release="assistant@1")
     with pytest.raises(ExistsError):
-        export(place, "spdx", tmp_path / "out.json", now=NOW)
+        export_document(place, "spdx", tmp_path / "out.json", now=NOW)
     assert keys.signer("ledger").public == operator().signer.public

@@ -16,7 +16,7 @@ from airlift.evidence.report import page as report_page
 from airlift.evidence.report.markup import tag, text
 from airlift.evidence.report.style import sheet
 from airlift.evidence.report.timeline import SHOWN
-from airlift.high.record.exports import report as write_report
+from airlift.high.record.exports import write_report
 from airlift.ledger.entry import Entry
 from airlift.shown import MAX_TEXT, clean
 from tests.support.depots import NOW

@@ -22,18 +22,18 @@ from airlift.errors import (
 )
 from airlift.evidence import controls
 from airlift.evidence.report import page
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
-from airlift.high.importing import rebuild
-from airlift.high.importing import run as importing
-from airlift.high.importing.check import check, repair
-from airlift.high.importing.plan import plan
-from airlift.high.importing.run import import_
-from airlift.high.record.assess import export_ledger
-from airlift.high.record.changes import changes
-from airlift.high.record.facts import gather
+from airlift.high.enclave.status import enclave_status
+from airlift.high.importing import commit, rebuild
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import plan_import
+from airlift.high.importing.repair import repair
+from airlift.high.record.changes import find_changes
+from airlift.high.record.gather import gather_facts
+from airlift.high.record.ledger_copies import export_ledger
 from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entry import Entry
@@ -130,7 +130,7 @@ def test_the_signed_digest_that_policy_says_decides(tmp_path: Path, monkeypatch:
     place = says(enclave("one", tmp_path), "sha256")
     found = attempt(place, paths, DigestError, 3)
     assert found.expected == "0" * 64
-    assert import_(says(place, "sha512"), paths, operator=operator()).file_digest == "sha512"
+    assert import_bundle(says(place, "sha512"), paths, operator=operator()).file_digest == "sha512"
 
 
 def test_a_release_that_contradicts_an_installed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +138,9 @@ def test_a_release_that_contradicts_an_installed_one(tmp_path: Path, monkeypatch
     place = says(enclave("one", tmp_path), "sha256")
     attempt(place, paths, MalformedError, 3)
     with pytest.raises(MalformedError):
-        plan(place, paths, NOW)
-    import_(says(place, "sha512"), paths, operator=operator())
-    assert check(says(place, "sha256")).damaged == ()  # SHA-512 decides where two manifests differ
+        plan_import(place, paths, NOW)
+    import_bundle(says(place, "sha512"), paths, operator=operator())
+    assert check_content(says(place, "sha256")).damaged == ()  # SHA-512 decides where two manifests differ
 
 
 def test_a_hostile_bundler(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_file_that_is_built_from_one_of_the_same_bundle(tmp_path: Path) -> Non
         at = contents[0].find(data[:1])
         blocks += [Block(n, 0, 1, 1, 0, (Source(BUILT, at, 1),), b""), forge.raw(n, 1, data[1:])]
     made = forge.describe(low, "assistant@1", files=[*contents, b""])
-    import_(place, forge.publish(low, made, forge.packed(*blocks), tmp_path / "good"), operator=operator(),
+    import_bundle(place, forge.publish(low, made, forge.packed(*blocks), tmp_path / "good"), operator=operator(),
             activate=True)  # fmt: skip
     assert holds_release(place, V1)
 
@@ -203,7 +203,7 @@ def test_staged_files_count_for_the_digest_they_were_verified_with(
         raise NoSpaceError("injected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(importing, "install", fail)
+        patch.setattr(commit, "install", fail)
         attempt(place, world().bundles["uncut"], NoSpaceError, 8)
     assert used == {"sha256": 5}
     assert take(says(place, then), "uncut", activate=True).file_digest == then
@@ -214,25 +214,25 @@ def test_staged_files_count_for_the_digest_they_were_verified_with(
 
 def test_content_at_rest_is_checked_and_repaired(tmp_path: Path, used: Counter[str]) -> None:
     place = says(enclave("two", tmp_path), "sha256")
-    assert check(place).digest == "sha256"
+    assert check_content(place).digest == "sha256"
     overwrite(at_rest(place, NEW), bytes(len(NEW)))
     with pytest.raises(ContentDamagedError):
-        check(place)
+        check_content(place)
     assert repair(place, world().bundles["delta"], operator=operator()).repaired == (
         forge.digest(NEW).sha512,
     )
-    assert check(place).damaged == ()
+    assert check_content(place).damaged == ()
     assert holds_release(place, V2)
     assert set(used) == {"sha256"}
 
 
 def test_changes_digest_what_they_compare(tmp_path: Path, used: Counter[str]) -> None:
     place = says(enclave("two", tmp_path), "sha256")
-    assert changes(place, "assistant@2", tensors=True).tensors
+    assert find_changes(place, "assistant@2", tensors=True).tensors
     assert used == {"sha256": 2}
     overwrite(at_rest(place, OLD), bytes(len(OLD)))
     with pytest.raises(ContentDamagedError):
-        changes(place, "assistant@2", tensors=True)
+        find_changes(place, "assistant@2", tensors=True)
 
 
 def test_what_manifests_state() -> None:
@@ -252,9 +252,9 @@ def test_what_manifests_state() -> None:
 
 def told(place: Enclave) -> tuple[str, bool, tuple[str, ...]]:
     """Return the report, whether the record shows digests of CNSA 2.0, and the warnings of status."""
-    found = gather(place, NOW)
+    found = gather_facts(place, NOW)
     shown = page.format(found).decode()
-    return shown, controls.evidence(found, "digest").found, status(place, NOW).warnings
+    return shown, controls.evidence(found, "digest").found, enclave_status(place, NOW).warnings
 
 
 def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
@@ -264,8 +264,8 @@ def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
     assert ("Policy verifies files with SHA-256" in shown, found) == (True, True)
     assert "Imports that verified" not in shown
     assert [text.split(":")[0] for text in warnings] == ["policy"]
-    assert plan(place, world().bundles["delta"], NOW).file_digest == "sha256"
-    assert plan(place, world().bundles["full"], NOW).file_digest is None
+    assert plan_import(place, world().bundles["delta"], NOW).file_digest == "sha256"
+    assert plan_import(place, world().bundles["full"], NOW).file_digest is None
     take(place, "delta", activate=True)
     says(place, "sha512")
     shown, found, warnings = told(place)
@@ -278,7 +278,7 @@ def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
         in shown
     )
     assert (shown.count("<td>SHA-512</td>"), shown.count("<td>SHA-256</td>")) == (1, 1)
-    assert status(place, NOW).imports == {"sha256": 1, "sha512": 1}
+    assert enclave_status(place, NOW).imports == {"sha256": 1, "sha512": 1}
     assert [text.split(":")[0] for text in warnings] == ["imports"]
 
 
@@ -287,7 +287,7 @@ def test_an_import_that_rebuilds_nothing_says_so(tmp_path: Path) -> None:
     assert take(place, "last").file_digest is None
     take(place, "renewal")
     assert named(place, "import-commit")[-2:] == [None, None]
-    assert status(place, NOW).imports == {"sha512": 2}
+    assert enclave_status(place, NOW).imports == {"sha512": 2}
     assert "nothing rebuilt" in told(place)[0]
 
 

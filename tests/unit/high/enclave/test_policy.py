@@ -19,9 +19,9 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.high.enclave.enclave import open_enclave
-from airlift.high.enclave.init import enrol, normalise, root_fingerprint
+from airlift.high.enclave.init import NewEnclave, init_enclave, normalise, root_fingerprint
 from airlift.high.enclave.policy import load, load_document, set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.low.authority.rotate import rotate
 from tests.support import keys
 from tests.support.depots import NOW, ROOTS
@@ -93,7 +93,7 @@ def test_a_policy_changed_by_hand(tmp_path: Path, text: str) -> None:
     good.write_bytes(target.read_bytes())
     overwrite(target, text.encode())
     attempt(place, world().bundles["delta"], LedgerError, 3)
-    assert any(warning.startswith("policy:") for warning in status(place, NOW).warnings)
+    assert any(warning.startswith("policy:") for warning in enclave_status(place, NOW).warnings)
     set_policy(place, good, operator=operator())
     assert take(place, "delta", activate=True).activated
 
@@ -136,7 +136,7 @@ def test_weak_digests_and_old_bundles_are_warned_of(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     text = "airlift: 1\nenclave: alpha\ndigest: sha256\nstaleness: {warn_after_days: 5}\n"
     set_policy(place, written(tmp_path / "authored", text), operator=operator())
-    warnings = status(place, NOW + timedelta(days=6)).warnings
+    warnings = enclave_status(place, NOW + timedelta(days=6)).warnings
     assert [text.split(":")[0] for text in warnings] == ["policy", "stale"]
 
 
@@ -184,10 +184,9 @@ def enrol_with(folder: Path, **more: object) -> None:
         "expected": root_fingerprint(low.depot.root),
         "name": "alpha",
         "ledger_key": str(low.keys / "ledger.key"),
-        "operator": operator(),
         **more,
     }
-    enrol(folder, **given)  # type: ignore[arg-type]
+    init_enclave(folder, NewEnclave(**given), operator=operator())  # type: ignore[arg-type]
 
 
 def test_a_root_that_does_not_sign_itself(tmp_path: Path) -> None:

@@ -9,12 +9,11 @@ import pytest
 from airlift import files
 from airlift.bundle import volume
 from airlift.errors import LedgerError, NoSpaceError, RecoveryNeededError
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.gc import gc
+from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.policy import load, set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.ledger.entries.shape import Detail
 from tests.support.depots import NOW
 from tests.support.enclaves import (
@@ -64,7 +63,7 @@ def broken_off(patch: Callable[[pytest.MonkeyPatch], None], run: Callable[[], ob
 def reported(place: Enclave) -> list[str]:
     """Return what status says of interrupted work, after checking that saying it changed nothing."""
     before = picture(place.folder)
-    found = [text for text in status(place, NOW).warnings if text.startswith("interrupted work")]
+    found = [text for text in enclave_status(place, NOW).warnings if text.startswith("interrupted work")]
     assert picture(place.folder) == before
     return found
 
@@ -138,7 +137,7 @@ def go(place: Enclave, kind: str) -> None:
     if kind == "activate":
         activate(place, "assistant@1", operator=operator())
     else:
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
 
 
 @pytest.mark.parametrize("kind", ["activate", "rollback"])
@@ -148,7 +147,7 @@ def test_a_switch_that_took_place(tmp_path: Path, kind: str) -> None:
     broken_off(lambda patch: crash_at(patch, f"{kind}-commit"), lambda: go(place, kind))
     assert holds_release(place, V1)
     assert any("had taken place" in text for text in reported(place))
-    assert gc(place, 2, operator=operator()).recovered
+    assert collect_garbage(place, 2, operator=operator()).recovered
     settled(place)
     state = place.state()
     assert (state.active, state.previous) == state.installed
@@ -166,7 +165,7 @@ def test_a_switch_that_did_not_take_place(tmp_path: Path, kind: str) -> None:
     broken_off(lambda patch: crash_at(patch, f"{kind}-prepare", after=True), lambda: go(place, kind))
     assert holds_release(place, V2)
     assert any("before it took place" in text for text in reported(place))
-    assert gc(place, 2, operator=operator()).recovered
+    assert collect_garbage(place, 2, operator=operator()).recovered
     settled(place)
     assert holds_release(place, V2)
     go(place, kind)
@@ -185,7 +184,7 @@ def test_an_active_link_that_somebody_changed(tmp_path: Path, how: str) -> None:
         target = place.active_target(place.state().installed[0]) if how == "elsewhere" else "releases/0"
         place.active.symlink_to(target)
     assert any("`active`" in text for text in reported(place))
-    assert gc(place, 2, operator=operator()).recovered
+    assert collect_garbage(place, 2, operator=operator()).recovered
     settled(place)
     assert holds_release(place, V2)
 
@@ -238,14 +237,17 @@ def test_gc_broken_off_in_the_middle(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     take(place, "step", activate=True)
     doomed = place.release_path(place.state().installed[0])
-    broken_off(lambda patch: crash_at(patch, "gc", after=True), lambda: gc(place, 1, operator=operator()))
+    broken_off(
+        lambda patch: crash_at(patch, "gc", after=True),
+        lambda: collect_garbage(place, 1, operator=operator()),
+    )
     assert doomed.is_dir()
     assert len(place.state().installed) == 2
     assert len(reported(place)) == 1
-    rollback(place, operator=operator())
+    roll_back(place, operator=operator())
     assert not doomed.exists()
     settled(place)
-    assert gc(place, 2, operator=operator()).files == 1
+    assert collect_garbage(place, 2, operator=operator()).files == 1
     assert holds_release(place, V2)
 
 
@@ -319,7 +321,7 @@ def test_a_ledger_with_an_unfinished_transaction(tmp_path: Path) -> None:
     place = open_enclave(torn)
     assert place.ledger_path.with_name("ledger.db-journal").exists()
     with pytest.raises((RecoveryNeededError, LedgerError)) as caught:
-        status(place, NOW)
+        enclave_status(place, NOW)
     assert caught.value.code in {"recovery-needed", "ledger-inconsistent"}
     activate(place, "assistant@1", operator=operator())
     settled(place)
@@ -332,7 +334,7 @@ def test_a_ledger_of_another_enclave(tmp_path: Path) -> None:
     from airlift.high.enclave.enclave import open_enclave
 
     with pytest.raises(LedgerError):
-        status(open_enclave(place.folder), NOW)
+        enclave_status(open_enclave(place.folder), NOW)
     with pytest.raises(LedgerError):
         take(open_enclave(place.folder), "delta")
 
@@ -344,7 +346,7 @@ def test_history_that_was_changed(tmp_path: Path) -> None:
     data = path.read_bytes()
     overwrite(path, data.replace(b'"2.1"', b'"9.9"'))
     with pytest.raises(LedgerError):
-        status(place, NOW)
+        enclave_status(place, NOW)
     path.unlink()
     with pytest.raises(LedgerError):
         activate(place, "assistant@1", operator=operator())

@@ -26,8 +26,8 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
 from airlift.high.governance import attestations as held
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attest import attest as attest_high
-from airlift.high.importing.run import import_
+from airlift.high.governance.record_attestations import record_attestations as attest_high
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.depot import attestations
 from airlift.low.depot.log import log
 from airlift.low.listing import listing
@@ -175,7 +175,7 @@ def test_a_bundle_carries_how_it_and_its_release_were_made(tmp_path: Path) -> No
     scan = claim(low, "scan", "scanner")
     bundle = low.bundle("assistant@1", "again")
     place = fresh(tmp_path / "new", low)
-    import_(place, [item.path for item in bundle.volumes], operator=operator())
+    import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     with place.ledger() as record:
         commit = record.last("import-commit")
     assert commit is not None
@@ -186,11 +186,11 @@ def test_a_bundle_carries_how_it_and_its_release_were_made(tmp_path: Path) -> No
     assert listed["scan", release]["signers"] == []  # nobody has named the scanner here
     machine = keys.signer(BUNDLER).public.key_id
     assert listed["provenance", bundle.digest]["signers"] == [machine]
-    found = held.load(place, listed["provenance", bundle.digest]["sha512"]).statement.predicate
+    found = held.load_attestation(place, listed["provenance", bundle.digest]["sha512"]).statement.predicate
     definition = found["buildDefinition"]
     assert definition["resolvedDependencies"][0]["digest"]["sha512"] == release
     assert sum(definition["internalParameters"]["targetBytesByCodec"].values()) == bundle.target_bytes
-    sources = held.load(place, listed["provenance", release]["sha512"]).statement.predicate
+    sources = held.load_attestation(place, listed["provenance", release]["sha512"]).statement.predicate
     assert [item["uri"] for item in sources["buildDefinition"]["resolvedDependencies"]] == [
         "file:base",
         "file:guard",
@@ -257,7 +257,9 @@ def test_a_quorum_is_counted_from_the_bundle_that_comes_in(tmp_path: Path) -> No
     attempt(place, [item.path for item in short.volumes], QuorumError, 6, activate=True)
     claim(low, "approval", "owner")
     full = low.bundle("assistant@1", "full-quorum")
-    assert import_(place, [item.path for item in full.volumes], operator=operator(), activate=True).activated
+    assert import_bundle(
+        place, [item.path for item in full.volumes], operator=operator(), activate=True
+    ).activated
 
 
 def test_people_approve_and_a_scan_made_on_the_way_is_recorded(tmp_path: Path) -> None:
@@ -300,7 +302,7 @@ def test_a_failed_scan_is_no_scan(tmp_path: Path) -> None:
         written(tmp_path, made("custody", "scanner", release), "other-kind.json"),
     ]
     attest_high(place, paths, operator=operator())
-    assert held.count(place, place.state(), release) == {"approval": 0, "scan": 0}
+    assert held.count_votes(place, place.state(), release) == {"approval": 0, "scan": 0}
 
 
 def test_of_statements_that_come_together_a_failed_one_wins(tmp_path: Path) -> None:
@@ -309,8 +311,8 @@ def test_of_statements_that_come_together_a_failed_one_wins(tmp_path: Path) -> N
     claim(low, "scan", "scanner", verdict="fail")
     claim(low, "scan", "scanner")
     bundle = low.bundle("assistant@1", "both")
-    import_(place, [item.path for item in bundle.volumes], operator=operator())
-    assert held.count(place, place.state(), place.state().installed[0])["scan"] == 0
+    import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
+    assert held.count_votes(place, place.state(), place.state().installed[0])["scan"] == 0
 
 
 def test_approvals_by_others_are_refused(tmp_path: Path) -> None:
@@ -352,12 +354,14 @@ def test_recorded_once_and_about_a_bundle_too(tmp_path: Path) -> None:
 def test_a_kept_envelope_that_was_changed_is_found(tmp_path: Path) -> None:
     place = demanding(enclave("one", tmp_path), tmp_path)
     approve(place, "assistant@1", signer=keys.signer("issm"), operator=operator())
-    (item,) = [item for item in held.about(place, place.state().installed[0]) if item.kind == "approval"]
+    (item,) = [
+        item for item in held.recorded_about(place, place.state().installed[0]) if item.kind == "approval"
+    ]
     path = place.history.path(item.digest)
     data = path.read_bytes()
     overwrite(path, data.replace(b"keyid", b"keyif"))
     with pytest.raises(LedgerError):
-        held.count(place, place.state(), place.state().installed[0])
+        held.count_votes(place, place.state(), place.state().installed[0])
 
 
 def test_a_line_that_claims_a_known_key_falsely_stops_the_import_before_anything_is_installed(
@@ -387,8 +391,8 @@ def test_a_false_claim_that_was_recorded_before_its_key_was_known_locks_nobody_o
     place = fresh(tmp_path / "new", low)
     release = low.depot.find_release("assistant@1").digest
     take_in(low.depot, "assistant@1", written(tmp_path, falsified(release)), now=NOW)
-    import_(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
+    import_bundle(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
     demanding(place, tmp_path)
-    assert held.count(place, place.state(), release) == {"approval": 0, "scan": 0}
+    assert held.count_votes(place, place.state(), release) == {"approval": 0, "scan": 0}
     attest_high(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
-    assert held.count(place, place.state(), release)["scan"] == 1
+    assert held.count_votes(place, place.state(), release)["scan"] == 1

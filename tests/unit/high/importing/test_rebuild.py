@@ -26,7 +26,7 @@ from airlift.errors import (
 )
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing import rebuild as module
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.verification.verified import VerifiedBundle
 from tests.support import forge
 from tests.support.enclaves import V1, V2, attempt, enclave, holds_release, operator, overwrite, site
@@ -99,7 +99,7 @@ def staged(place: Enclave) -> set[str]:
 @pytest.mark.parametrize("each", [1, 5, 1000])
 def test_any_number_of_threads_and_chunks(tmp_path: Path, workers: int, each: int) -> None:
     place, seen = enclave("fresh", tmp_path), list[tuple[int, int]]()
-    import_(
+    import_bundle(
         place,
         good(tmp_path, each),
         operator=operator(),
@@ -124,7 +124,7 @@ def test_a_file_that_is_built_from_one_of_the_same_bundle(tmp_path: Path, worker
         again.append(Block(n, 0, 1, 1, 0, (Source(BUILT, at, 1),), b""))
         again.append(forge.raw(n, 1, data[1:]))
     paths = bundle_of(tmp_path, order, [*whole, *again])
-    import_(place, paths, operator=operator(), activate=True, workers=workers)
+    import_bundle(place, paths, operator=operator(), activate=True, workers=workers)
     assert holds_release(place, V1)
 
 
@@ -157,7 +157,7 @@ def test_a_thread_that_fails_in_the_middle(
         patch.setattr(codec, "decode", failing)
         attempt(place, paths, MalformedError, 3)
     assert [name for name in staged(place) if name.startswith(".tmp-")] == []
-    import_(place, paths, operator=operator(), activate=True)
+    import_bundle(place, paths, operator=operator(), activate=True)
     assert holds_release(place, V1)
 
 
@@ -211,9 +211,9 @@ def test_an_interruption(tmp_path: Path, done: int) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_(place, paths, operator=operator(), progress=interrupt)
+        import_bundle(place, paths, operator=operator(), progress=interrupt)
     assert [name for name in staged(place) if name.startswith(".tmp-")] == []
-    assert import_(place, paths, operator=operator(), activate=True).installed
+    assert import_bundle(place, paths, operator=operator(), activate=True).installed
 
 
 def test_a_disk_that_fails_to_read_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_decoding_runs_ahead_only_so_far(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(codec, "decode", decode)
     monkeypatch.setattr(module, "hashlib", SimpleNamespace(new=lambda _name: Slow()))
-    import_(place, paths, operator=operator(), activate=True, workers=2)
+    import_bundle(place, paths, operator=operator(), activate=True, workers=2)
     assert holds_release(place, V1)
     assert 4 <= most <= 2 * 2 + 1 + module.BEHIND + 1
     assert alive == 0
@@ -293,7 +293,7 @@ def test_only_the_next_chunk_is_read_ahead(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(VerifiedBundle, "read_chunk", read_chunk)
     monkeypatch.setattr(module, "parse", parsing)
-    import_(place, paths, operator=operator(), activate=True)
+    import_bundle(place, paths, operator=operator(), activate=True)
     assert read == parsed > 5
 
 
@@ -319,7 +319,7 @@ def test_what_did_not_change_is_shared_where_that_can_be(
         return 0
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)
-    import_(place, paths, operator=operator(), activate=True)
+    import_bundle(place, paths, operator=operator(), activate=True)
     assert holds_release(place, V2)
     assert shared == ([same // 4096 * 4096] if sharing else [])
 

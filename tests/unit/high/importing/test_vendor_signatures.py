@@ -9,7 +9,7 @@ import yaml
 from airlift.bundle import volume
 from airlift.bundle.release import Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.release.make import release
 from airlift.trust.statements import model_signing as signatures
 from tests.support import keys, vendor
@@ -57,7 +57,7 @@ def test_carried_verified_again_and_recorded(tmp_path: Path) -> None:
     digest = released(low, authored(low))
     (item,) = low.bundle("assistant@7", "vouched", from_="assistant@1").volumes
     place = enclave("one", tmp_path)
-    import_(place, [item.path], operator=operator())
+    import_bundle(place, [item.path], operator=operator())
     (stated,) = place.load_release(digest).vendor_signatures()
     kept = place.history.load(stated.sha512, signatures.MAX_BYTES)
     assert kept == (low.folder / "source-7" / "model.sig").read_bytes()

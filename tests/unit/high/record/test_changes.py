@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from airlift.bundle.difference import compare_releases
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
-from airlift.high.importing.run import import_
-from airlift.high.record.changes import changes
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.record.changes import find_changes
 from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.element import Element
 from tests.support.depots import Site
@@ -137,27 +137,27 @@ def test_components_and_files() -> None:
 
 def test_a_delta_against_its_baseline(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
-    found = changes(place, "assistant@2", tensors=True)
+    found = find_changes(place, "assistant@2", tensors=True)
     assert (found.against, found.why) == ("assistant@1", "what it came in as a delta from")
     assert {c["name"]: c["change"] for c in found.components} == {"base": "changed", "guard": "unchanged"}
     assert found.tensors is not None
     old, new = (np.frombuffer(v["base"]["model.safetensors"], np.uint8) for v in (V1, V2))
     assert 0 < sum(item.changed for item in found.tensors) <= np.count_nonzero(old != new)
     assert found.tensors_compared >= len(found.tensors) > 0
-    assert changes(place, "assistant@2").tensors is None
-    assert changes(place, "assistant@1").why.startswith("the first release")
-    assert changes(place, "assistant@1", from_="assistant@2").why == "as asked"
-    assert [c["name"] for c in changes(place, "assistant@2", component="guard").components] == ["guard"]
+    assert find_changes(place, "assistant@2").tensors is None
+    assert find_changes(place, "assistant@1").why.startswith("the first release")
+    assert find_changes(place, "assistant@1", from_="assistant@2").why == "as asked"
+    assert [c["name"] for c in find_changes(place, "assistant@2", component="guard").components] == ["guard"]
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     with pytest.raises(NotHeldError):
-        changes(place, "assistant@9")
+        find_changes(place, "assistant@9")
     with pytest.raises(NotHeldError):
-        changes(place, "assistant@2", component="none")
+        find_changes(place, "assistant@2", component="none")
     with pytest.raises(UsageError):
-        changes(place, "assistant@2", from_="assistant@2")
+        find_changes(place, "assistant@2", from_="assistant@2")
 
 
 def test_damaged_and_missing_content(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_damaged_and_missing_content(tmp_path: Path) -> None:
     path.chmod(0o644)
     flip(path, -1)
     with pytest.raises(ContentDamagedError):
-        changes(place, "assistant@2", tensors=True)
+        find_changes(place, "assistant@2", tensors=True)
     path.unlink()
-    found = changes(place, "assistant@2", tensors=True)
+    found = find_changes(place, "assistant@2", tensors=True)
     assert (found.tensors, found.not_held) == ((), ("base/model.safetensors",))
 
 
@@ -187,7 +187,7 @@ def imported(low: Site, tmp_path: Path, *versions: dict[str, Any]) -> Any:
     for number, files in enumerate(versions, 20):
         low.release({"base": files}, str(number))
         bundle = low.bundle(f"assistant@{number}", f"out-{number}", from_="none")
-        import_(place, [item.path for item in bundle.volumes], operator=operator())
+        import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     return place
 
 
@@ -195,7 +195,7 @@ def test_tensors_that_came_went_and_were_reshaped(tmp_path: Path) -> None:
     old = tensors(a=("F32", (2,), f32(1, 2)), b=("F32", (2,), f32(1, 2)), c=("F32", (2,), f32(1, 2)))
     new = tensors(a=("F32", (2,), f32(1, 2.5)), b=("F32", (2, 1), f32(1, 2)), d=("F32", (2,), f32(1, 2)))
     place = imported(site(tmp_path), tmp_path, {"m.safetensors": old}, {"m.safetensors": new})
-    found = changes(place, "assistant@21", tensors=True)
+    found = find_changes(place, "assistant@21", tensors=True)
     assert found.why == "the release imported before it"
     assert found.tensors is not None
     assert {(t.name, t.change, t.changed) for t in found.tensors} == {

@@ -10,7 +10,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.returns import receipt as receipts
 from airlift.errors import AirliftError, ExistsError, FormatTooNewError, LedgerError, MalformedError
 from airlift.high.enclave.enclave import Operator
-from airlift.high.record.receipt import highest, receipt
+from airlift.high.record.receipt import highest_marking, issue_receipt
 from airlift.strict import format as canonical
 from airlift.trust.statements import dsse
 from tests.support import keys
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("quick_disk")
 def test_what_an_enclave_holds(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     before = picture(place.folder)
-    result = receipt(place, operator=operator(), output=tmp_path / "receipt.json")
+    result = issue_receipt(place, operator=operator(), output=tmp_path / "receipt.json")
     assert picture(place.folder) == before
     envelope = dsse.parse((tmp_path / "receipt.json").read_bytes(), limit=receipts.MAX_BYTES)
     dsse.require_signature(envelope, keys.signer("ledger").public)
@@ -41,11 +41,11 @@ def test_what_an_enclave_holds(tmp_path: Path) -> None:
         "assistant@1",
     )
     with pytest.raises(ExistsError):
-        receipt(place, operator=operator(), output=tmp_path / "receipt.json")
+        issue_receipt(place, operator=operator(), output=tmp_path / "receipt.json")
 
 
 def test_an_empty_enclave(tmp_path: Path) -> None:
-    result = receipt(enclave("fresh", tmp_path), operator=operator())
+    result = issue_receipt(enclave("fresh", tmp_path), operator=operator())
     payload = dsse.parse(result.receipt.encode()).payload
     found = receipts.parse(payload)
     assert (found.active, found.installed, found.sequence, found.manifest) == (None, (), 0, "")
@@ -54,19 +54,19 @@ def test_an_empty_enclave(tmp_path: Path) -> None:
 
 def test_only_with_the_ledgers_key(tmp_path: Path) -> None:
     with pytest.raises(LedgerError):
-        receipt(enclave("one", tmp_path), operator=Operator("x", keys.signer("stranger"), NOW))
+        issue_receipt(enclave("one", tmp_path), operator=Operator("x", keys.signer("stranger"), NOW))
 
 
 def test_the_highest_marking() -> None:
     levels = ("UNCLASSIFIED", "SECRET")
-    assert highest(releases(), levels) == Marking("SECRET", ("NOFORN",))
-    assert highest(releases(), ("SECRET",)).level == "UNCLASSIFIED"  # not listed: above all
-    assert highest([], levels) == Marking("UNCLASSIFIED")
+    assert highest_marking(releases(), levels) == Marking("SECRET", ("NOFORN",))
+    assert highest_marking(releases(), ("SECRET",)).level == "UNCLASSIFIED"  # not listed: above all
+    assert highest_marking([], levels) == Marking("UNCLASSIFIED")
 
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    result = receipt(enclave("two", tmp_path_factory.mktemp("receipt")), operator=operator())
+    result = issue_receipt(enclave("two", tmp_path_factory.mktemp("receipt")), operator=operator())
     loaded: dict[str, Any] = json.loads(dsse.parse(result.receipt.encode()).payload)
     return loaded
 

@@ -18,11 +18,10 @@ from airlift.errors import (
     InventoryError,
     MalformedError,
 )
-from airlift.high.enclave.gc import gc
-from airlift.high.importing.plan import plan
-from airlift.high.importing.prove import prove
-from airlift.high.importing.run import import_
-from airlift.high.verification.inspect import inspect
+from airlift.high.enclave.gc import collect_garbage
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import plan_import, prove_bundle
+from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check import check
 from airlift.trust.tuf.metadata import SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
@@ -57,7 +56,7 @@ def test_a_volume_that_is_signed_anew_is_taken(tmp_path: Path) -> None:
     for role in (TARGETS, BUNDLER, SNAPSHOT, TIMESTAMP):
         forge.restate(paths[0], role, lambda _signed: None)
     check(paths)
-    assert import_(enclave("fresh", tmp_path), paths, operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), paths, operator=operator()).installed
 
 
 @pytest.mark.parametrize("role", [BUNDLER, SNAPSHOT, TIMESTAMP])
@@ -102,9 +101,9 @@ def refused_by_all(tmp_path: Path, paths: list[Path], error: type[AirliftError])
     place = enclave("fresh", tmp_path)
     for read in (
         check,
-        inspect,
-        lambda paths: plan(place, paths, NOW),
-        lambda paths: prove(place, paths, NOW),
+        inspect_volumes,
+        lambda paths: plan_import(place, paths, NOW),
+        lambda paths: prove_bundle(place, paths, NOW),
     ):
         with pytest.raises(error):
             read(paths)
@@ -154,7 +153,7 @@ def test_right_digests_beside_the_right_one(tmp_path: Path) -> None:
 
     forge.restate(paths[0], TARGETS, more)
     forge.restate(paths[0], BUNDLER, more)
-    assert import_(enclave("one", tmp_path), paths, operator=operator()).installed
+    assert import_bundle(enclave("one", tmp_path), paths, operator=operator()).installed
 
 
 def test_a_sequence_above_the_one_that_the_bundler_states(tmp_path: Path) -> None:
@@ -184,7 +183,7 @@ def test_a_chunk_whose_sha256_is_not_the_one_that_the_volume_lists(tmp_path: Pat
     paths = volumes("full", tmp_path)
     lie(paths[0])
     place = enclave("fresh", tmp_path)
-    for read in (check, lambda paths: prove(place, paths, NOW)):
+    for read in (check, lambda paths: prove_bundle(place, paths, NOW)):
         with pytest.raises(DigestError):
             read(paths)
     attempt(place, paths, DigestError, 3)
@@ -195,7 +194,7 @@ def test_a_chunk_that_another_volume_lists_rightly(tmp_path: Path) -> None:
     paths = volumes("full", tmp_path)
     other = copy(paths[0], tmp_path / "again" / paths[0].name)
     lie(paths[0])
-    assert import_(enclave("fresh", tmp_path), [*paths, other], operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), [*paths, other], operator=operator()).installed
 
 
 def lie(folder: Path) -> None:
@@ -224,7 +223,7 @@ def labelled(low: Site, label: str) -> ReleaseRef:
 
 
 def test_a_delta_that_is_made_by_hand_is_taken(tmp_path: Path) -> None:
-    assert import_(enclave("one", tmp_path), delta(tmp_path), operator=operator()).installed
+    assert import_bundle(enclave("one", tmp_path), delta(tmp_path), operator=operator()).installed
 
 
 @pytest.mark.parametrize("named", [{"version": "9"}, {"name": "another"}])
@@ -264,7 +263,7 @@ def test_a_bundle_from_a_release_to_itself(tmp_path: Path) -> None:
     made = site(tmp_path).bundle("assistant@2", "again", from_="assistant@2")
     paths = [item.path for item in made.volumes]
     check(paths)
-    assert import_(enclave("two", tmp_path), paths, operator=operator()).installed
+    assert import_bundle(enclave("two", tmp_path), paths, operator=operator()).installed
     attempt(enclave("one", tmp_path), paths, BaselineError, 5)
 
 
@@ -279,15 +278,15 @@ def test_a_baseline_that_is_not_held_and_not_needed(tmp_path: Path, *, known: bo
     place, paths = enclave("one", tmp_path), delta(tmp_path, other)
     attempt(place, paths, BaselineError, 5)
     with pytest.raises(BaselineError):
-        plan(place, paths, NOW)
+        plan_import(place, paths, NOW)
 
 
 def test_a_baseline_that_was_collected(tmp_path: Path) -> None:
     """The enclave knows what it was; of its content only what the bundle needs must be there."""
     place = enclave("two", tmp_path)
     take(place, "step", activate=True)
-    assert gc(place, 1, operator=operator()).removed == ("assistant@1",)
-    assert import_(place, delta(tmp_path), operator=operator()).installed
+    assert collect_garbage(place, 1, operator=operator()).removed == ("assistant@1",)
+    assert import_bundle(place, delta(tmp_path), operator=operator()).installed
 
 
 def test_a_file_that_the_baseline_holds(tmp_path: Path) -> None:

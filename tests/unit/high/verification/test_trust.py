@@ -27,10 +27,10 @@ from airlift.errors import (
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
-from airlift.high.enclave.status import status
+from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.emergency import Emergency
-from airlift.high.importing.plan import plan
-from airlift.high.importing.run import import_
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import plan_import
 from airlift.low.authority.rotate import rotate
 from airlift.low.bundle.renew import renew
 from airlift.trust.keys.file import generate
@@ -83,7 +83,7 @@ def test_an_overtaken_bundle(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     take(place, "next", activate=True)
     attempt(place, world().bundles["uncut"][:0] + world().bundles["delta"], OvertakenError, 6, activate=True)
-    objections = plan(place, world().bundles["delta"], NOW).objections
+    objections = plan_import(place, world().bundles["delta"], NOW).objections
     assert [item["code"] for item in objections] == ["overtaken"]
     result = take(place, "delta")
     assert (result.installed, result.overtaken, result.activated) == (True, True, False)
@@ -110,20 +110,20 @@ def test_a_sequence_number_used_twice(tmp_path: Path) -> None:
     first = low.bundle("assistant@1", "first")
     second, third = (restored.bundle(f"assistant@{n}", f"out-{n}") for n in (2, 3))
     assert first.sequence == second.sequence
-    import_(place, [first.volumes[0].path], operator=operator())
+    import_bundle(place, [first.volumes[0].path], operator=operator())
     attempt(place, [second.volumes[0].path], SequenceReusedError, 3)
-    assert import_(place, [third.volumes[0].path], operator=operator()).installed
+    assert import_bundle(place, [third.volumes[0].path], operator=operator()).installed
     attempt(place, [second.volumes[0].path], SequenceReusedError, 3)
 
 
 def test_a_sequence_number_used_twice_by_a_stolen_key(tmp_path: Path) -> None:
     low, place = site(tmp_path), enclave("fresh", tmp_path)
     first = low.bundle("assistant@1", "first")
-    import_(place, [first.volumes[0].path], operator=operator())
+    import_bundle(place, [first.volumes[0].path], operator=operator())
     made = forge.describe(low, "assistant@1")
     evil = forge.publish(low, made, [], tmp_path / "evil")
     again = forge.relist(low, made, first.sequence, tmp_path / "again")
-    import_(place, evil, operator=operator())
+    import_bundle(place, evil, operator=operator())
     attempt(place, again, SequenceReusedError, 3)
 
 
@@ -142,7 +142,7 @@ def test_a_clock_in_2100(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     future = datetime(2100, 1, 1, tzinfo=UTC)
     attempt(place, world().bundles["delta"], ExpiredError, 6, operator=operator(future))
-    assert any("expired" in text for text in status(place, future).warnings)
+    assert any("expired" in text for text in enclave_status(place, future).warnings)
     assert take(place, "delta").installed
 
 
@@ -150,17 +150,17 @@ def test_a_clock_in_1970(tmp_path: Path) -> None:
     """Clock in 1970: the newest committed bundle's issue time counts, and status tells of the clock."""
     place, past = enclave("fresh", tmp_path), datetime(1970, 1, 1, tzinfo=UTC)
     take(place, "full", operator=operator(past))
-    assert any("clock" in text for text in status(place, past).warnings)
+    assert any("clock" in text for text in enclave_status(place, past).warnings)
     assert take(place, "delta", operator=operator(past)).installed
 
 
 def test_the_issue_time_of_a_bundle_is_a_floor_for_the_clock(tmp_path: Path) -> None:
     low, place = site(tmp_path), enclave("fresh", tmp_path)
     later = low.bundle("assistant@1", "later", now=NOW + timedelta(days=170))
-    import_(place, [later.volumes[0].path], operator=operator(NOW + timedelta(days=170)))
+    import_bundle(place, [later.volumes[0].path], operator=operator(NOW + timedelta(days=170)))
     stale = low.bundle("assistant@2", "stale", now=NOW)
     path = [stale.volumes[0].path]
-    assert import_(place, path, operator=operator(datetime(2000, 1, 1, tzinfo=UTC))).installed
+    assert import_bundle(place, path, operator=operator(datetime(2000, 1, 1, tzinfo=UTC))).installed
     renewed = low.bundle("assistant@3", "renewed", now=NOW - timedelta(days=100))
     path = [renewed.volumes[0].path]
     attempt(place, path, ExpiredError, 6, operator=operator(datetime(2000, 1, 1, tzinfo=UTC)))
@@ -171,7 +171,7 @@ def test_a_stolen_bundler_key_cannot_lock_the_enclave_out(tmp_path: Path) -> Non
     low, place = site(tmp_path), enclave("one", tmp_path)
     made = forge.describe(low, "assistant@1", issued="2099-01-01T00:00:00Z")
     evil = forge.publish(low, made, [], tmp_path / "evil")
-    assert import_(place, evil, operator=operator()).installed
+    assert import_bundle(place, evil, operator=operator()).installed
     attempt(place, world().bundles["step"], ExpiredError, 6)
     keys.write(low.keys, "other-machine")
     rotate(
@@ -184,8 +184,8 @@ def test_a_stolen_bundler_key_cannot_lock_the_enclave_out(tmp_path: Path) -> Non
     )
     fresh_metadata = renew(low.depot, output=tmp_path / "new", signer=keys.signer("other-machine"), now=NOW)
     paths = [item.path for item in fresh_metadata.volumes]
-    assert plan(place, paths, NOW).objections == ()
-    assert import_(place, paths, operator=operator()).installed
+    assert plan_import(place, paths, NOW).objections == ()
+    assert import_bundle(place, paths, operator=operator()).installed
 
 
 # -- the bypass ----------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_the_bypass_relaxes_nothing_else(tmp_path: Path) -> None:
     word = Emergency("why", [keys.signer("ann"), keys.signer("ben")])
     attempt(place, paths, SignatureError, 3, emergency=word)
     with pytest.raises(SignatureError):
-        plan(place, paths, NOW, expired_allowed=True)
+        plan_import(place, paths, NOW, expired_allowed=True)
 
 
 # -- the state and the roots ---------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_an_empty_trust_state(tmp_path: Path) -> None:
     shutil.rmtree(state_files(place)[0].parent)
     attempt(place, world().bundles["delta"], TrustStateError, 3)
     with pytest.raises(TrustStateError):
-        status(place, NOW)
+        enclave_status(place, NOW)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
@@ -323,7 +323,7 @@ def test_new_roots_are_kept_even_if_the_import_fails(tmp_path: Path) -> None:
     paths = [item.path for item in made.volumes]
     flip(next((paths[0] / volume.CHUNKS).iterdir()), 0)
     before = picture(place.folder)
-    plan(place, paths, NOW)
+    plan_import(place, paths, NOW)
     assert picture(place.folder) == before
     attempt(place, paths, DigestError, 3)
     assert sorted(path.name for path in place.roots.iterdir()) == ["1.root.json", "2.root.json"]
@@ -364,12 +364,12 @@ def test_what_is_revoked_is_not_activated(tmp_path: Path, kind: str) -> None:
     digest = release.digest if kind == "release" else release.components[0].digest
     forge.revoke(low, Revocation(kind, digest, "a backdoor was found"))
     renewed = renew(low.depot, output=tmp_path / "renewal", signer=keys.signer(BUNDLER), now=NOW)
-    import_(place, [item.path for item in renewed.volumes], operator=operator())
+    import_bundle(place, [item.path for item in renewed.volumes], operator=operator())
     with pytest.raises(RevokedError):
         activate(place, "assistant@1", operator=operator())
     again = low.bundle("assistant@1", "again")
     attempt(place, [item.path for item in again.volumes], RevokedError, 6, activate=True)
-    assert import_(place, [item.path for item in again.volumes], operator=operator()).installed
+    assert import_bundle(place, [item.path for item in again.volumes], operator=operator()).installed
 
 
 def test_a_stolen_bundler_key_cannot_unrevoke(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from airlift.high.importing.check import check, repair
-from airlift.high.importing.run import import_
+from airlift.high.enclave.check_content import check_content
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.repair import repair
 from airlift.low.bundle import predict
 from airlift.tensors.element import Element
 from airlift.tensors.formats.safetensors import parse_header
@@ -203,10 +204,10 @@ def test_it_is_imported_after_its_adapter(
 ) -> None:
     site, full, delta = crossing
     enclave = fresh(tmp_path / "enclave", site)
-    import_(enclave, full, operator=operator(), activate=True)
-    result = import_(enclave, delta, operator=operator(), activate=True, workers=workers)
+    import_bundle(enclave, full, operator=operator(), activate=True)
+    result = import_bundle(enclave, delta, operator=operator(), activate=True, workers=workers)
     assert result.activated
-    check(enclave, lambda *_: None)
+    check_content(enclave, lambda *_: None)
 
 
 def test_a_repair_reads_the_adapter_at_rest_or_the_repaired_one(
@@ -215,7 +216,7 @@ def test_a_repair_reads_the_adapter_at_rest_or_the_repaired_one(
     site, full, delta = crossing
     enclave = fresh(tmp_path / "enclave", site)
     for volumes in (full, delta):
-        import_(enclave, volumes, operator=operator(), activate=True)
+        import_bundle(enclave, volumes, operator=operator(), activate=True)
     pair, weights = (enclave.content.path(item.sha512) for item in load_bundle(delta[0]).files)
     for damaged in ([weights], [pair, weights]):
         for path in damaged:
@@ -223,4 +224,4 @@ def test_a_repair_reads_the_adapter_at_rest_or_the_repaired_one(
             path.write_bytes(bytes(path.stat().st_size))
         result = repair(enclave, delta, operator=operator(), progress=lambda *_: None)
         assert len(result.repaired) == len(damaged)
-        check(enclave, lambda *_: None)
+        check_content(enclave, lambda *_: None)

@@ -10,8 +10,8 @@ from airlift import files
 from airlift.errors import BaselineError, DigestError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance.attestations import carried_details
-from airlift.high.importing.prove import prove
-from airlift.high.verification.verify import verify
+from airlift.high.importing.preview import prove_bundle
+from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse
 from airlift.trust.tuf import verifier
@@ -47,7 +47,7 @@ def test_each_thing_is_verified_once(tmp_path: Path, count: Counter[str]) -> Non
     """Broke: `high verify` planned the import, and then verified all of it again for the chunks."""
     place, paths = enclave("fresh", tmp_path), volumes("full", tmp_path)
     count.clear()
-    result = prove(place, paths, NOW)
+    result = prove_bundle(place, paths, NOW)
     assert (result.files_built, result.missing, result.objections) == (5, (), ())
     read = {str(path): count[str(path)] for folder in paths for path in folder.rglob("*") if path.is_file()}
     assert read == dict.fromkeys(read, 1)
@@ -55,7 +55,7 @@ def test_each_thing_is_verified_once(tmp_path: Path, count: Counter[str]) -> Non
     once, attested = count["signature"], count["attestation"]
     count.clear()
     state = place.state()
-    verified = verify(place, paths, state, NOW)
+    verified = verify_bundle(place, paths, state, NOW)
     assert len(verified.attestations) == attested > 0
     carried_details(place, state, verified)
     assert once == count["signature"]
@@ -64,11 +64,11 @@ def test_each_thing_is_verified_once(tmp_path: Path, count: Counter[str]) -> Non
 def test_what_is_bad_missing_or_not_held_is_told(tmp_path: Path) -> None:
     place, paths = enclave("fresh", tmp_path), volumes("full", tmp_path)
     with pytest.raises(IncompleteError) as caught:
-        prove(place, paths[1:], NOW)
+        prove_bundle(place, paths[1:], NOW)
     assert caught.value.data["missing"]
     with pytest.raises(BaselineError):
-        prove(place, world().bundles["delta"], NOW)
+        prove_bundle(place, world().bundles["delta"], NOW)
     chunk = min((paths[2] / "chunks").iterdir())
     flip(chunk, 50)
     with pytest.raises(DigestError):
-        prove(place, paths, NOW)
+        prove_bundle(place, paths, NOW)

@@ -1,4 +1,4 @@
-"""Facts: gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
+"""Gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -13,8 +13,8 @@ from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
-from airlift.high.record.provenance import load_bundle
-from airlift.high.record.receipt import highest
+from airlift.high.record.questions import load_bundle
+from airlift.high.record.receipt import highest_marking
 from airlift.ledger import audit, details, note
 from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
@@ -29,7 +29,7 @@ NEWEST = 2000
 """How many of the newest entries documents tell of; of older ones only what :func:`_told` lists."""
 
 
-def gather(
+def gather_facts(
     enclave: Enclave,
     now: datetime,
     *,
@@ -49,15 +49,15 @@ def gather(
         entries = _told(log, state.active)
         ledger = _ledger(log, witnesses)
     if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
-        return gather(enclave, now, controls_file=controls_file, witnesses=witnesses)
+        return gather_facts(enclave, now, controls_file=controls_file, witnesses=witnesses)
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
-    recorded = attestations.recorded(entry for entry in entries if entry.type in RECORDING)
+    recorded = attestations.recorded_in(entry for entry in entries if entry.type in RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
     return Facts(
         enclave=enclave.name,
         generated=format_time(now),
         version=__version__,
-        marking=highest(releases.values(), document.policy.levels),
+        marking=highest_marking(releases.values(), document.policy.levels),
         ledger=ledger,
         active=state.active,
         previous=state.previous,
@@ -124,10 +124,10 @@ def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
 
 
 def _attested(enclave: Enclave, state: State, recorded: Iterable[Recorded]) -> Iterable[Attested]:
-    known = attestations.members(enclave, state)
+    known = attestations.known_signers(enclave, state)
     for item in recorded:
-        loaded = attestations.load(enclave, item.digest)
-        signed = attestations.believed(loaded, known)
+        loaded = attestations.load_attestation(enclave, item.digest)
+        signed = attestations.valid_signers(loaded, known)
         yield Attested(
             digest=item.digest,
             kind=item.kind,

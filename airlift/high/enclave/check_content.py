@@ -1,19 +1,18 @@
-"""Check: re-verify all content at rest, and repair it from volumes that are still at hand (SPEC 8.4)."""
+"""Check: digest everything at rest again, through the trees that model servers read (SPEC 8.4).
+
+What is damaged is repaired by :mod:`airlift.high.importing.repair`.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.errors import ContentDamagedError, NotHeldError
-from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.high.enclave.expected import Expected
-from airlift.high.enclave.expected import load as load_expected
-from airlift.high.enclave.recover import recover
-from airlift.high.importing.apply import needed_bases, staging_folder
+from airlift.errors import ContentDamagedError
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import Expected, load_expected
 from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, silent
 
@@ -33,57 +32,21 @@ class CheckResult:
     digest: str = SHA512
 
 
-def check(enclave: Enclave, progress: Progress = silent) -> CheckResult:
+def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
     """Digest every file of every installed release, through the tree that model servers read.
 
     Raises:
         ContentDamagedError: something is damaged, or lies there unlisted; ``data`` lists it.
     """
-    return _judge(_examine(enclave, load_expected(enclave, enclave.state()), progress))
+    return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
 
 
-def repair(
-    enclave: Enclave,
-    paths: Sequence[Path],
-    *,
-    operator: Operator,
-    progress: Progress = silent,
-    workers: int = 2,
-    dry_run: bool = False,
-) -> CheckResult:
-    """Check, and rebuild what is damaged from the volumes of a bundle that this enclave committed.
+def insist_intact(result: CheckResult) -> CheckResult:
+    """Return the result if it tells of no damage, and of no file that nobody listed.
 
     Raises:
-        NotHeldError: the volumes are not of a committed bundle.
-        ContentDamagedError: something is damaged that the bundle does not hold.
+        ContentDamagedError: it does; ``data`` lists it.
     """
-    from airlift.high.importing.rebuild import rebuild
-    from airlift.high.verification.verify import verify
-
-    with nullcontext() if dry_run else enclave.lock():
-        if not dry_run:
-            recover(enclave, operator)
-        expected = load_expected(enclave, enclave.state())
-        found = _examine(enclave, expected, progress)
-        verified = verify(enclave, paths, enclave.state(), operator.now)
-        if verified.trusted is not None:
-            raise NotHeldError(
-                "the volumes are not of a bundle that was imported here", found=verified.bundle.id
-            )
-        able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
-        if able and not dry_run:
-            folder = files.make_folder(staging_folder(enclave, verified, expected))
-            needed_bases(enclave, verified)
-            rebuild(enclave, verified, folder, able, progress, expected=expected, workers=workers)
-            _replace(enclave, folder, able)
-            files.remove(enclave.staging_path(verified.digest))
-    left = tuple(digest for digest in found.damaged if digest not in able)
-    _judge(replace(found, damaged=left, repaired=tuple(sorted(able))))
-    return replace(found, repaired=tuple(sorted(able)))
-
-
-def _judge(result: CheckResult) -> CheckResult:
-    """Return the result if all is well; ``damaged`` is what is left to repair."""
     if result.damaged:
         message = f"{len(result.damaged)} of {result.files} files at rest are damaged"
         raise ContentDamagedError(message, found=result.damaged[0], data=asdict(result))
@@ -101,7 +64,7 @@ def _installed(enclave: Enclave) -> list[Release]:
     return [enclave.load_release(digest) for digest in enclave.state().installed]
 
 
-def _places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
+def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
     """Return for each content its size and every path it is installed at, content folder included."""
     places: dict[str, tuple[int, list[Path]]] = {}
     for release in _installed(enclave):
@@ -112,8 +75,9 @@ def _places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
     return places
 
 
-def _examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckResult:
-    places = _places(enclave)
+def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckResult:
+    """Return what is damaged or unlisted, after reading everything that is installed."""
+    places = installed_places(enclave)
     total, done, damaged = sum(size for size, _ in places.values()), 0, []
     for sha512, (size, paths) in places.items():
         if not all(_intact(path, sha512, expected) for path in _by_inode(paths)):
@@ -151,14 +115,3 @@ def _by_inode(paths: list[Path]) -> list[Path | None]:
 
 def _intact(path: Path | None, sha512: str, expected: Expected) -> bool:
     return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512)
-
-
-def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
-    """Put repaired content in place and link it anew wherever it is installed."""
-    places = _places(enclave)
-    for sha512 in sorted(repaired):
-        content, *links = places[sha512][1]
-        enclave.content.adopt(folder / sha512, sha512)
-        for link in links:
-            files.make_folder(link.parent)
-            files.relink(content, link, enclave.staging)

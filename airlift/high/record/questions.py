@@ -1,7 +1,7 @@
-"""Provenance: questions to the ledger and to history, answered in plain values (SPEC 9.9).
+"""Questions to the record of an enclave (its ledger and history), answered in plain values (SPEC 9.9).
 
 Each answer comes with its :class:`Grounds`: the entries and documents that it says everything from, so that
-:func:`prove` can add what lets somebody check it alone (SPEC 9.11).
+:func:`prove_answer` can add what lets somebody check it alone (SPEC 9.11).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ class Grounds:
     documents: tuple[str, ...] = ()
 
 
-def prove(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
+def prove_answer(enclave: Enclave, grounds: Grounds, older: Iterable[bytes] = ()) -> dict[str, Any]:
     """Return the proof of what an answer is made from; see :mod:`airlift.ledger.answers.answer_proof`.
 
     Raises:
@@ -149,7 +149,7 @@ class Periods:
     grounds: Grounds
 
 
-def at(enclave: Enclave, moment: datetime) -> Periods:
+def active_at(enclave: Enclave, moment: datetime) -> Periods:
     """Return what was active at ``moment``: one period.
 
     Raises:
@@ -163,7 +163,7 @@ def at(enclave: Enclave, moment: datetime) -> Periods:
     return _periods(enclave, [period], more=False)
 
 
-def during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
+def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
     """Return when releases with a component (name, ``name@version`` or digest) were active, and what ran beside it.
 
     Raises:
@@ -236,7 +236,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class BroughtIn:
     """What came in through imports among the entries: bundles, releases and components by name."""
 
     bundles: tuple[str, ...]
@@ -266,18 +266,18 @@ def history(
     return _entries(found)
 
 
-def where(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
+def mentions(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: int = 0) -> Entries:
     """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
     with enclave.ledger() as log:
         return _entries(questions.where(log, text, types=types, limit=limit))
 
 
-def brought(entries: Iterable[Entry]) -> Brought:
+def brought_in(entries: Iterable[Entry]) -> BroughtIn:
     """Return what came in through the imports among ``entries``; each once, in order."""
     commits = [
         (entry, details.read(entry, ImportCommit)) for entry in entries if entry.type == ImportCommit.TYPE
     ]
-    return Brought(
+    return BroughtIn(
         _each(entry.bundle for entry, _ in commits if entry.bundle),
         _each(said.release.label for _, said in commits if said.release),
         _each(item.label for _, said in commits for item in said.components),

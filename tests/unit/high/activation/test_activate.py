@@ -15,19 +15,20 @@ from airlift.errors import (
     QuorumError,
     RequirementError,
 )
-from airlift.high.activation.activate import activate
-from airlift.high.activation.rollback import rollback
+from airlift.high.activation.activate import activate, roll_back
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.gc import gc
-from airlift.high.enclave.init import enrol
+from airlift.high.enclave.gc import collect_garbage
+from airlift.high.enclave.init import NewEnclave, init_enclave
 from airlift.high.enclave.policy import load_document, set_policy
-from airlift.high.enclave.status import listing, status
-from airlift.high.importing.check import check, repair
-from airlift.high.importing.plan import plan
-from airlift.high.importing.prove import prove
-from airlift.high.record.assess import backup, export_ledger, verify, witness
-from airlift.high.record.provenance import at, during, history, trace, where
-from airlift.high.verification.inspect import inspect
+from airlift.high.enclave.status import enclave_status, list_releases
+from airlift.high.importing.preview import plan_import, prove_bundle
+from airlift.high.importing.repair import repair
+from airlift.high.record.ledger_copies import back_up_ledger, export_ledger
+from airlift.high.record.questions import active_at, active_during, history, mentions, trace
+from airlift.high.record.verify_ledger import verify_ledger
+from airlift.high.record.witness import countersign
+from airlift.high.verification.inspect import inspect_volumes
 from tests.support import keys
 from tests.support.depots import NOW
 from tests.support.enclaves import (
@@ -57,11 +58,11 @@ def policy(place: Enclave, folder: Path, text: str) -> None:
 def test_there_and_back_again(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     assert holds_release(place, V2)
-    result = rollback(place, operator=operator())
+    result = roll_back(place, operator=operator())
     assert (result.active, result.previous, result.already) == ("assistant@1", "assistant@2", False)
     assert holds_release(place, V1)
-    assert rollback(place, operator=operator()).active == "assistant@2"
-    result = rollback(place, "assistant@1", operator=operator())
+    assert roll_back(place, operator=operator()).active == "assistant@2"
+    result = roll_back(place, "assistant@1", operator=operator())
     digest = place.state().active
     assert digest is not None
     assert activate(place, digest[:12], operator=operator()).already
@@ -77,9 +78,9 @@ def test_what_is_not_installed(tmp_path: Path) -> None:
             activate(place, reference, operator=operator())
         assert caught.value.exit_code == 5
     with pytest.raises(NotHeldError):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     with pytest.raises(NotHeldError):
-        rollback(place, "assistant@2", operator=operator())
+        roll_back(place, "assistant@2", operator=operator())
     assert holds_release(place, V1)
 
 
@@ -100,9 +101,9 @@ def test_policy_holds_for_a_roll_back(tmp_path: Path, rule: str) -> None:
     keys.write(tmp_path / "policy", "scanner")
     policy(place, tmp_path / "policy", text)
     switches: list[Callable[[], object]] = [
-        lambda: rollback(place, operator=operator()),
+        lambda: roll_back(place, operator=operator()),
         lambda: activate(place, "assistant@1", operator=operator()),
-        lambda: rollback(place, dry_run=True, operator=operator()),
+        lambda: roll_back(place, dry_run=True, operator=operator()),
     ]
     for switch in switches:
         with pytest.raises(error) as caught:
@@ -118,7 +119,7 @@ def test_policy_is_asked_before_anything_is_installed(tmp_path: Path, rule: str)
     keys.write(tmp_path / "policy", "scanner")
     policy(place, tmp_path / "policy", text)
     attempt(place, world().bundles["full"], error, 6, activate=True)
-    codes = {item["code"] for item in plan(place, world().bundles["full"], NOW).objections}
+    codes = {item["code"] for item in plan_import(place, world().bundles["full"], NOW).objections}
     assert codes == {error.code}
     if rule != "ceiling":
         assert take(place, "full").installed
@@ -140,7 +141,7 @@ def test_a_tree_that_has_vanished(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     forget(place.release_path(place.state().installed[0]))
     with pytest.raises(ContentDamagedError):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     assert holds_release(place, V2)
 
 
@@ -156,35 +157,32 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
     from airlift.high.enclave.init import root_fingerprint
 
     return {
-        "inspect": lambda: inspect(world().bundles["next"]),
-        "plan": lambda: plan(place, world().bundles["next"], NOW),
-        "plan of a replay": lambda: plan(place, world().bundles["full"], NOW),
-        "plan for expired": lambda: plan(place, world().bundles["next"], NOW, expired_allowed=True),
-        "prove": lambda: prove(place, world().bundles["next"], NOW),
-        "status": lambda: status(place, NOW),
-        "list": lambda: listing(place),
-        "check": lambda: check(place),
+        "inspect": lambda: inspect_volumes(world().bundles["next"]),
+        "plan": lambda: plan_import(place, world().bundles["next"], NOW),
+        "plan of a replay": lambda: plan_import(place, world().bundles["full"], NOW),
+        "plan for expired": lambda: plan_import(place, world().bundles["next"], NOW, expired_allowed=True),
+        "prove": lambda: prove_bundle(place, world().bundles["next"], NOW),
+        "status": lambda: enclave_status(place, NOW),
+        "list": lambda: list_releases(place),
+        "check": lambda: check_content(place),
         "repair": lambda: repair(place, world().bundles["full"], operator=operator(), dry_run=True),
         "activate": lambda: activate(place, "assistant@1", operator=operator(), dry_run=True),
-        "rollback": lambda: rollback(place, operator=operator(), dry_run=True),
-        "gc": lambda: gc(place, 1, operator=operator(), dry_run=True),
+        "rollback": lambda: roll_back(place, operator=operator(), dry_run=True),
+        "gc": lambda: collect_garbage(place, 1, operator=operator(), dry_run=True),
         "policy set": lambda: set_policy(place, text, operator=operator(), dry_run=True),
         "policy show": lambda: load_document(place, place.state()),
         "trace": lambda: trace(place, "base"),
-        "at": lambda: at(place, NOW),
+        "at": lambda: active_at(place, NOW),
         "history": lambda: history(place, since=NOW, component="guard"),
-        "verify": lambda: verify(place, public_key=None),
-        "witness": lambda: witness(place, signer=keys.signer("auditor"), name="auditor", dry_run=True),
-        "where": lambda: where(place, "guard"),
-        "during": lambda: during(place, "guard"),
-        "backup": lambda: backup(place, folder / "ledger.db"),
+        "verify": lambda: verify_ledger(place, public_key=None),
+        "witness": lambda: countersign(place, signer=keys.signer("auditor"), name="auditor", dry_run=True),
+        "where": lambda: mentions(place, "guard"),
+        "during": lambda: active_during(place, "guard"),
+        "backup": lambda: back_up_ledger(place, folder / "ledger.db"),
         "export": lambda: export_ledger(place, folder / "ledger.jsonl"),
-        "init": lambda: enrol(
+        "init": lambda: init_enclave(
             folder / "elsewhere",
-            root=root,
-            expected=root_fingerprint(root),
-            name="beta",
-            ledger_key=str(base.keys / "ledger.key"),
+            NewEnclave("beta", root, root_fingerprint(root), str(base.keys / "ledger.key")),
             operator=operator(),
             dry_run=True,
         ),
@@ -210,7 +208,7 @@ def test_looking_reports_and_does_not_recover(tmp_path: Path) -> None:
         before = picture(place.folder)
         look()
         assert picture(place.folder) == before, name
-    told = [text for text in status(place, NOW).warnings if text.startswith("interrupted work")]
+    told = [text for text in enclave_status(place, NOW).warnings if text.startswith("interrupted work")]
     assert len(told) == 2
     assert activate(place, "assistant@2", operator=operator()).recovered
     assert holds_release(place, V2)
@@ -220,22 +218,22 @@ def test_dry_runs_say_what_would_be(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     result = activate(place, "assistant@1", operator=operator(), dry_run=True)
     assert (result.active, result.previous) == ("assistant@1", "assistant@2")
-    assert rollback(place, operator=operator(), dry_run=True).active == "assistant@1"
+    assert roll_back(place, operator=operator(), dry_run=True).active == "assistant@1"
     assert holds_release(place, V2)
 
 
 def test_listing_and_status(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
-    one, two = listing(place)
+    one, two = list_releases(place)
     assert (one["release"], one["active"], one["previous"]) == ("assistant@1", False, True)
     assert (two["release"], two["active"], two["previous"]) == ("assistant@2", True, False)
-    found = status(place, NOW)
+    found = enclave_status(place, NOW)
     assert (found.active, found.previous) == ("assistant@2", "assistant@1")
     assert found.installed == ("assistant@1", "assistant@2")
     assert set(found.trust) == {"root", "targets", "snapshot", "timestamp", "bundler"}
     assert (found.warnings, found.staged) == ((), ())
     assert found.ledger["size"] == place.state().size
-    empty = status(enclave("fresh", tmp_path), NOW)
+    empty = enclave_status(enclave("fresh", tmp_path), NOW)
     assert (empty.active, empty.warnings) == (None, ("no bundle was imported yet",))
 
 
@@ -261,7 +259,7 @@ def test_a_reader_of_active_sees_a_whole_set(tmp_path: Path) -> None:
     for reader in readers:
         reader.start()
     for _ in range(6):
-        rollback(place, operator=operator())
+        roll_back(place, operator=operator())
     stop.set()
     for reader in readers:
         reader.join()

@@ -7,11 +7,11 @@ import pytest
 
 from airlift.bundle import volume
 from airlift.errors import BaselineError, IncompleteError, NotHeldError, OvertakenError
-from airlift.high.activation.rollback import rollback
-from airlift.high.enclave.gc import gc
-from airlift.high.importing.plan import plan
-from airlift.high.importing.run import import_
-from airlift.high.verification.inspect import inspect
+from airlift.high.activation.activate import roll_back
+from airlift.high.enclave.gc import collect_garbage
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import plan_import
+from airlift.high.verification.inspect import inspect_volumes
 from tests.support.depots import NOW
 from tests.support.enclaves import (
     V1,
@@ -58,7 +58,7 @@ def test_one_file_in_two_components_is_one_content(tmp_path: Path) -> None:
 def test_volumes_in_any_order(tmp_path: Path, order: tuple[int, ...]) -> None:
     place = enclave("fresh", tmp_path)
     paths = [world().bundles["full"][n] for n in order]
-    assert import_(place, paths, operator=operator()).installed
+    assert import_bundle(place, paths, operator=operator()).installed
     switch_to(place, "assistant@1")
     assert holds_release(place, V1)
 
@@ -66,7 +66,7 @@ def test_volumes_in_any_order(tmp_path: Path, order: tuple[int, ...]) -> None:
 def test_a_folder_that_holds_the_volumes_will_do(tmp_path: Path) -> None:
     place = enclave("fresh", tmp_path)
     parent = world().bundles["full"][0].parent
-    assert import_(place, [parent, *world().bundles["full"]], operator=operator()).installed
+    assert import_bundle(place, [parent, *world().bundles["full"]], operator=operator()).installed
 
 
 def test_read_only_folders(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_read_only_folders(tmp_path: Path) -> None:
     for path in paths:
         for folder in (path, *(child for child in path.iterdir() if child.is_dir())):
             folder.chmod(0o555)
-    assert import_(enclave("fresh", tmp_path), paths, operator=operator()).installed
+    assert import_bundle(enclave("fresh", tmp_path), paths, operator=operator()).installed
 
 
 def test_volumes_one_at_a_time(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_volumes_one_at_a_time(tmp_path: Path) -> None:
         )
         (work,) = place.staging.iterdir()
         assert (work / volume.CHUNKS / min(names[given])).exists()
-    result = import_(place, [paths[1]], operator=operator(), activate=True)
+    result = import_bundle(place, [paths[1]], operator=operator(), activate=True)
     assert result.installed
     assert result.missing == ()
     assert holds_release(place, V1)
@@ -98,7 +98,7 @@ def test_volumes_one_at_a_time(tmp_path: Path) -> None:
 
 def test_the_same_volume_twice(tmp_path: Path) -> None:
     paths = [*world().bundles["full"], *volumes("full", tmp_path), world().bundles["full"][0]]
-    result = import_(enclave("fresh", tmp_path), paths, operator=operator())
+    result = import_bundle(enclave("fresh", tmp_path), paths, operator=operator())
     assert result.installed
     assert result.volumes_present == 3
 
@@ -123,7 +123,7 @@ def test_the_baseline_must_be_held(tmp_path: Path) -> None:
     error = attempt(place, world().bundles["delta"], BaselineError, 5)
     assert "assistant@1" in str(error.expected)
     with pytest.raises(BaselineError):
-        plan(place, world().bundles["delta"], NOW)
+        plan_import(place, world().bundles["delta"], NOW)
 
 
 def test_a_release_that_another_bundle_brought(tmp_path: Path) -> None:
@@ -188,10 +188,12 @@ def test_a_replayed_medium_is_no_roll_back(tmp_path: Path) -> None:
     """Broke: re-inserting an old volume with --activate silently returned to the old release."""
     place = enclave("two", tmp_path)
     attempt(place, world().bundles["full"], OvertakenError, 6, activate=True)
-    assert [item["code"] for item in plan(place, world().bundles["full"], NOW).objections] == ["overtaken"]
-    assert plan(place, world().bundles["full"], NOW, activate=False).objections == ()
+    assert [item["code"] for item in plan_import(place, world().bundles["full"], NOW).objections] == [
+        "overtaken"
+    ]
+    assert plan_import(place, world().bundles["full"], NOW, activate=False).objections == ()
     assert take(place, "full").already
-    rollback(place, operator=operator())
+    roll_back(place, operator=operator())
     assert take(place, "full", activate=True).activated, "the release is active already"
     assert holds_release(place, V1)
 
@@ -200,7 +202,7 @@ def test_a_replay_of_a_collected_release_says_so(tmp_path: Path) -> None:
     """Broke: import --activate of a bundle whose release gc had removed ended with exit 0 and did nothing."""
     place = enclave("two", tmp_path)
     take(place, "next", activate=True)
-    gc(place, 1, operator=operator())
+    collect_garbage(place, 1, operator=operator())
     assert len(place.state().installed) == 2
     attempt(place, world().bundles["full"], NotHeldError, 5, activate=True)
     assert take(place, "full").already
@@ -209,7 +211,7 @@ def test_a_replay_of_a_collected_release_says_so(tmp_path: Path) -> None:
 def test_a_collected_release_comes_back_with_another_bundle(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     take(place, "next", activate=True)
-    gc(place, 1, operator=operator())
+    collect_garbage(place, 1, operator=operator())
     result = take(place, "uncut")
     assert result.installed
     switch_to(place, "assistant@1")
@@ -218,10 +220,10 @@ def test_a_collected_release_comes_back_with_another_bundle(tmp_path: Path) -> N
 
 def test_the_old_trust_state_goes_with_the_commit(tmp_path: Path) -> None:
     """Broke: after every second import, status reported interrupted work that there was none of."""
-    from airlift.high.enclave.status import status
+    from airlift.high.enclave.status import enclave_status
 
     place = enclave("two", tmp_path)
-    assert [text for text in status(place, NOW).warnings if "interrupted" in text] == []
+    assert [text for text in enclave_status(place, NOW).warnings if "interrupted" in text] == []
     assert len(list(place.trust.iterdir())) == 2
 
 
@@ -229,22 +231,22 @@ def test_the_old_trust_state_goes_with_the_commit(tmp_path: Path) -> None:
 
 
 def test_inspect_claims_and_proves_nothing() -> None:
-    result = inspect(world().bundles["delta"])
+    result = inspect_volumes(world().bundles["delta"])
     assert (result.bundle, result.target, result.baseline) == ("any-2", "assistant@2", "assistant@1")
     assert (result.verified, result.missing) == (False, ())
     assert {item["name"] for item in result.components} == {"base", "guard"}
-    part = inspect(world().bundles["full"][:1])
+    part = inspect_volumes(world().bundles["full"][:1])
     assert (part.volumes_present, part.volumes_total, len(part.missing)) == (1, 3, 2)
     assert part.volumes[0]["bytes"] == sum(
         (world().bundles["full"][0] / path).stat().st_size for path in files_of(world().bundles["full"][0])
     )
-    assert inspect(world().bundles["renewal"]).components == ()
+    assert inspect_volumes(world().bundles["renewal"]).components == ()
 
 
 def test_plan_says_what_import_would_do(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     before = picture(place.folder)
-    result = plan(place, world().bundles["delta"], NOW)
+    result = plan_import(place, world().bundles["delta"], NOW)
     assert (result.target, result.files_built, result.objections) == ("assistant@2", 1, ())
     assert not result.already
     assert picture(place.folder) == before

@@ -1,6 +1,5 @@
-"""Content at rest: check finds what rotted, repair rebuilds it, gc removes only what nobody needs."""
+"""Content at rest: check finds what rotted, and repair rebuilds it."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,20 +11,14 @@ from airlift.errors import (
     IncompleteError,
     NotHeldError,
     ProvenBadError,
-    UncheckedError,
-    UsageError,
 )
+from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.gc import gc
-from airlift.high.enclave.policy import set_policy
-from airlift.high.importing.check import check, repair
-from airlift.high.record.provenance import history
+from airlift.high.importing.repair import repair
 from tests.support import forge
 from tests.support.enclaves import (
     V1,
     V2,
-    V3,
-    attempt,
     enclave,
     flip,
     forget,
@@ -33,7 +26,6 @@ from tests.support.enclaves import (
     operator,
     overwrite,
     picture,
-    take,
     world,
 )
 
@@ -45,7 +37,7 @@ DIGEST = forge.digest(MODEL).sha512
 
 def damaged(place: Enclave) -> list[str]:
     with pytest.raises(ContentDamagedError) as caught:
-        check(place)
+        check_content(place)
     assert caught.value.exit_code == 3
     found: list[str] = list(caught.value.data["damaged"])
     return found
@@ -61,16 +53,6 @@ def rot(place: Enclave, path: str) -> Path:
     return target
 
 
-def test_all_is_well(tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    result = check(enclave("two", tmp_path), lambda *step: told.append(step))
-    assert (result.files, result.damaged, result.unlisted) == (6, (), ())
-    assert result.bytes == sum(
-        len(data) for data in {d for c in (*V1.values(), *V2.values()) for d in c.values()}
-    )
-    assert told[-1] == ("checking", result.bytes, result.bytes)
-
-
 def test_rot_is_found_and_repaired(tmp_path: Path) -> None:
     """A file at rest that no longer has its digest, rebuilt from the bundle that brought it."""
     place = enclave("one", tmp_path)
@@ -81,7 +63,7 @@ def test_rot_is_found_and_repaired(tmp_path: Path) -> None:
     assert picture(place.folder) == before
     result = repair(place, world().bundles["full"], operator=operator())
     assert (result.damaged, result.repaired) == ((DIGEST,), (DIGEST,))
-    check(place)
+    check_content(place)
     assert holds_release(place, V1)
     assert (place.active / "base/model.safetensors").stat().st_ino == place.content.path(DIGEST).stat().st_ino
     assert list(place.staging.iterdir()) == []
@@ -105,7 +87,7 @@ def test_other_damage(tmp_path: Path, how: str) -> None:
             target.symlink_to(place.content.path(DIGEST))
     assert DIGEST in damaged(place)
     repair(place, world().bundles["full"], operator=operator())
-    check(place)
+    check_content(place)
     assert holds_release(place, V1)
 
 
@@ -113,7 +95,7 @@ def test_a_delta_repairs_its_file_from_its_base(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     rot(place, "base/model.safetensors")
     repair(place, world().bundles["delta"], operator=operator())
-    check(place)
+    check_content(place)
     assert holds_release(place, V2)
 
 
@@ -154,7 +136,7 @@ def test_files_that_somebody_added(tmp_path: Path) -> None:
     (top / "base" / "modeling.py").write_text("import os\n")
     (top / "link").symlink_to("/")
     looks: list[Callable[[], object]] = [
-        lambda: check(place),
+        lambda: check_content(place),
         lambda: repair(place, world().bundles["full"], operator=operator()),
     ]
     for look in looks:
@@ -164,68 +146,7 @@ def test_files_that_somebody_added(tmp_path: Path) -> None:
         assert found == ["base/modeling.py", "link"]
     (top / "base" / "modeling.py").unlink()
     (top / "link").unlink()
-    check(place)
-
-
-def test_a_disk_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, real = enclave("one", tmp_path), os.pread
-
-    def pread(descriptor: int, length: int, offset: int) -> bytes:
-        if "/enclave-one/releases/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
-            raise OSError(5, "injected")
-        return real(descriptor, length, offset)
-
-    monkeypatch.setattr(os, "pread", pread)
-    with pytest.raises(UncheckedError):
-        check(place)
-
-
-# -- garbage -------------------------------------------------------------------------------------------------------
-
-
-def test_gc_keeps_active_previous_and_newest(tmp_path: Path) -> None:
-    place = enclave("two", tmp_path)
-    take(place, "step")
-    with pytest.raises(UsageError):
-        gc(place, 0, operator=operator())
-    before = picture(place.content.folder)
-    result = gc(place, 1, operator=operator(), dry_run=True)
-    assert (result.removed, len(result.kept)) == ((), 3)
-    assert gc(place, 1, operator=operator()).removed == ()
-    assert picture(place.content.folder) == before
-    take(place, "step", activate=True)
-    result = gc(place, 1, operator=operator())
-    assert (result.removed, result.kept) == (("assistant@1",), ("assistant@2", "assistant@3"))
-    assert (result.files, result.bytes) == (1, len(MODEL))
-    assert not place.content.path(DIGEST).exists()
-    check(place)
-    assert holds_release(place, V3)
-    assert history(place).entries[-1].type == "gc"
-
-
-def test_gc_by_the_number_that_policy_says(tmp_path: Path) -> None:
-    place = enclave("two", tmp_path)
-    take(place, "step", activate=True)
-    (tmp_path / "policy.yaml").write_text("airlift: 1\nenclave: alpha\nkeep: 3\n")
-    set_policy(place, tmp_path / "policy.yaml", operator=operator())
-    assert gc(place, operator=operator()).removed == ()
-
-
-def test_gc_removes_staged_work_and_unknown_content(tmp_path: Path) -> None:
-    place = enclave("one", tmp_path)
-    other = enclave("fresh", tmp_path)
-    attempt(other, world().bundles["full"][:1], IncompleteError, 4)
-    result = gc(other, operator=operator())
-    assert result.staged_bytes > 400_000
-    assert list(other.staging.iterdir()) == []
-    stray = place.content.path("0" * 128)
-    stray.parent.mkdir(exist_ok=True)
-    stray.write_bytes(b"12345")
-    result = gc(place, operator=operator())
-    assert (result.files, result.bytes, result.removed) == (1, 5, ())
-    assert not stray.exists()
-    place.staging.rmdir()
-    assert gc(place, operator=operator()).staged_bytes == 0
+    check_content(place)
 
 
 def test_repair_from_a_damaged_medium(tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ from airlift.errors import (
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing import install as install_module
-from airlift.high.importing.apply import apply
-from airlift.high.importing.commit import commit_detail
-from airlift.high.importing.run import import_, save_trust
+from airlift.high.importing.commit import commit_detail, save_trust
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.install import stage
 from airlift.high.verification.verified import VerifiedBundle
-from airlift.high.verification.verify import verify
+from airlift.high.verification.verify_bundle import verify_bundle
 from tests.support import forge
 from tests.support.depots import NOW
 from tests.support.enclaves import (
@@ -208,7 +208,7 @@ def test_a_file_of_the_bundle_that_is_held_already_is_not_built(tmp_path: Path) 
     made = forge.describe(low, "assistant@2", files=[data, NEW])
     blocks = forge.packed(forge.raw(0, 0, bytes(len(data))), forge.raw(1, 0, NEW))
     paths = forge.publish(low, made, blocks, tmp_path / "evil")
-    assert import_(place, paths, operator=operator(), activate=True).files_built == 1
+    assert import_bundle(place, paths, operator=operator(), activate=True).files_built == 1
     assert holds_release(place, V2)
 
 
@@ -222,7 +222,7 @@ def test_a_long_copy_is_taken_piece_by_piece(tmp_path: Path, monkeypatch: pytest
     blocks = [Block(0, 0, same, 1, 0, (Source(0, 0, same),), b"")]
     blocks += [forge.raw(0, n, NEW[n : n + 65536][: len(NEW) - n]) for n in range(same, len(NEW), 65536)]
     paths = forge.publish(low, made, forge.packed(*blocks), tmp_path / "good")
-    assert import_(place, paths, operator=operator(), activate=True).files_built == 1
+    assert import_bundle(place, paths, operator=operator(), activate=True).files_built == 1
     assert holds_release(place, V2)
 
 
@@ -232,7 +232,7 @@ def test_a_long_copy_is_taken_piece_by_piece(tmp_path: Path, monkeypatch: pytest
 def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
     """Skipping verification is a type error, and an error at run time (SPEC 7.2-6)."""
     place = enclave("one", tmp_path)
-    verified = verify(place, world().bundles["full"], place.state(), NOW)
+    verified = verify_bundle(place, world().bundles["full"], place.state(), NOW)
     fields = {name: getattr(verified, name) for name in VerifiedBundle.__slots__}
     assert "seal" not in fields
     with pytest.raises(TypeError, match="only the verifier"):
@@ -245,9 +245,9 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match="committed before"):
             use()
-    renewal = verify(place, world().bundles["renewal"], place.state(), NOW)
-    with pytest.raises(ValueError, match="nothing to apply"):
-        apply(place, renewal, lambda *_: None, expected=Expected())
+    renewal = verify_bundle(place, world().bundles["renewal"], place.state(), NOW)
+    with pytest.raises(ValueError, match="nothing to stage"):
+        stage(place, renewal, lambda *_: None, expected=Expected())
 
 
 # -- storage -------------------------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ def test_a_full_or_broken_disk(
 def test_a_resumed_import_uses_what_is_staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that was verified is not done twice."""
     place = enclave("fresh", tmp_path)
-    from airlift.high.importing import run as module
+    from airlift.high.importing import commit as module
 
     def fail(*_: object) -> None:
         raise NoSpaceError("injected")
@@ -310,7 +310,7 @@ def test_a_resumed_import_uses_what_is_staged(tmp_path: Path, monkeypatch: pytes
 
 def test_content_that_vanishes_at_the_last_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("one", tmp_path)
-    from airlift.high.importing import run as module
+    from airlift.high.importing import commit as module
 
     def install(*args: Any) -> object:
         at_rest(place, V1["guard"]["guard.safetensors"]).rename(tmp_path / "taken")
@@ -337,15 +337,15 @@ import sys, time
 from pathlib import Path
 from airlift.errors import BusyError
 from airlift.high.enclave.enclave import Operator, open_enclave
-from airlift.high.importing.run import import_
-from airlift.trust.keys.load import load_signer
+from airlift.high.importing.import_bundle import import_bundle
+from airlift.trust.keys.key import load_signer
 from datetime import datetime, UTC
 place = open_enclave(Path(sys.argv[1]))
 operator = Operator("racer", load_signer(place.ledger_key), datetime(2026, 11, 21, 12, tzinfo=UTC))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    print("already" if import_(place, [Path(sys.argv[2])], operator=operator).already else "done")
+    print("already" if import_bundle(place, [Path(sys.argv[2])], operator=operator).already else "done")
 except BusyError:
     print("busy")
 """
@@ -376,5 +376,5 @@ def test_a_bundle_whose_label_is_tampered_never_reaches_the_decoder(tmp_path: Pa
     overwrite(path / volume.LABEL, b"hello\n")
     before = served(place)
     with refused(place, DigestError, 3):
-        import_(place, [path], operator=operator())
+        import_bundle(place, [path], operator=operator())
     assert served(place) == before

@@ -1,4 +1,4 @@
-"""Sources: where the bytes that a block is decoded from lie, and whether they are still what was installed.
+"""Where the bytes lie that a block is decoded from, and whether they are still what was installed.
 
 They are read, never mapped: a disk that fails, or a file that is cut short, is then an error that names the file, and
 not the end of the process (docs/decisions/007).
@@ -18,8 +18,8 @@ from airlift.high.enclave.expected import Expected
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """The contents that sources are of: files of this bundle that were just rebuilt, else content at rest.
+class SourceFiles:
+    """The files that blocks take bytes from: those of this bundle that were just rebuilt, else content at rest.
 
     A file of the bundle is a source only of files after it, and is read only when it stands in ``folder``: complete,
     and with its signed digest.

@@ -1,4 +1,4 @@
-"""Attest: record what others say of a release that was imported: a scan made on the way, a hand-over (SPEC 4.5-8)."""
+"""Record what others say of a release that was imported: a scan made on the way, a hand-over (SPEC 4.5-8)."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,7 +18,7 @@ from airlift.trust.statements.statement import Attestation
 
 
 @dataclass(frozen=True, slots=True)
-class Attested:
+class AttestOutcome:
     """One attestation: about what (name or bundle id), its kind, who signed, whether it passes, and its entry.
 
     ``already`` says that it was recorded before, by ``entry``; None in a dry run.
@@ -38,11 +38,11 @@ class Attested:
 class AttestResult:
     """What was recorded."""
 
-    attestations: tuple[Attested, ...]
+    attestations: tuple[AttestOutcome, ...]
     recovered: tuple[str, ...] = ()
 
 
-def attest(
+def record_attestations(
     enclave: Enclave, paths: Sequence[Path], *, operator: Operator, dry_run: bool = False
 ) -> AttestResult:
     """Record attestations: every file is checked before the first is recorded.
@@ -62,17 +62,22 @@ def attest(
         for name, item in found:
             _check(enclave, state, name, item)
         return AttestResult(
-            tuple(take(enclave, item, operator, name=name, dry_run=dry_run) for name, item in found),
+            tuple(
+                record_attestation(enclave, item, operator, name=name, dry_run=dry_run)
+                for name, item in found
+            ),
             recovered,
         )
 
 
-def take(enclave: Enclave, item: Attestation, operator: Operator, *, name: str, dry_run: bool) -> Attested:
-    """Keep and record one attestation that was checked; once is enough. The caller holds the lock."""
+def record_attestation(
+    enclave: Enclave, item: Attestation, operator: Operator, *, name: str, dry_run: bool
+) -> AttestOutcome:
+    """Keep and record an attestation that was checked, unless it was recorded before. The caller holds the lock."""
     state = enclave.state()
     subject, label, release, bundle = _subject(enclave, state, item, name)
-    signers = attestations.signed_by(item, attestations.members(enclave, state))
-    detail = attestations.detail(item, subject, signers)
+    signers = attestations.signed_by(item, attestations.known_signers(enclave, state))
+    detail = attestations.attestation_detail(item, subject, signers)
     before = _before(enclave, item.digest)
     if before is None and not dry_run:
         enclave.history.keep(item.data)
@@ -80,7 +85,7 @@ def take(enclave: Enclave, item: Attestation, operator: Operator, *, name: str, 
         already = False
     else:
         already = before is not None
-    return Attested(
+    return AttestOutcome(
         file=name,
         attestation=item.digest,
         kind=detail.kind,
@@ -94,7 +99,7 @@ def take(enclave: Enclave, item: Attestation, operator: Operator, *, name: str, 
 
 def _check(enclave: Enclave, state: State, name: str, item: Attestation) -> None:
     _subject(enclave, state, item, name)
-    if not attestations.signed_by(item, attestations.members(enclave, state)):
+    if not attestations.signed_by(item, attestations.known_signers(enclave, state)):
         raise KeyUnavailableError(
             f"{name} is signed by nobody whom this enclave knows",
             expected="a key of the policy, or of a root",
@@ -123,5 +128,5 @@ def _subject(
 def _before(enclave: Enclave, digest: str) -> int | None:
     """Return the entry that recorded this attestation before."""
     with enclave.ledger() as log:
-        found = attestations.recorded(questions.where(log, digest, types=RECORDING).entries)
+        found = attestations.recorded_in(questions.where(log, digest, types=RECORDING).entries)
         return next((item.entry.index for item in found if item.digest == digest), None)

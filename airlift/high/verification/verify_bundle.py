@@ -1,4 +1,4 @@
-"""Verify: everything that can be proven about a bundle without changing state (SPEC 7.2).
+"""Verify a bundle: everything that can be proven about it without changing state (SPEC 7.2).
 
 In this order: committed before; trust; destination; replay; label and inventory. Nothing is parsed before its digest
 is known to be signed, save the few bytes of ``volume.json``, which only say where to look.
@@ -43,7 +43,7 @@ KeepRoot = Callable[[int, bytes], None]
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def verify(
+def verify_bundle(
     enclave: Enclave,
     paths: Sequence[Path],
     state: State,
@@ -94,7 +94,7 @@ def _check_attestation(data: bytes, bundle: Bundle) -> None:
 
 def _issued(enclave: Enclave, first: Volume, state: State, data: bytes, keep_root: KeepRoot) -> datetime:
     """Return when a bundle was issued, parsed only after its signatures were verified without regard to expiry."""
-    trusted = refresh(enclave, first, state, _BEGINNING, keep_root)
+    trusted = _refresh(enclave, first, state, _BEGINNING, keep_root)
     return parse_time(_listed(trusted, data, first.index, state).issued)
 
 
@@ -119,12 +119,12 @@ def _trusted(
 
     moment = _moment(roots, state, now, limit)
     try:
-        return refresh(enclave, first, state, moment, keep)
+        return _refresh(enclave, first, state, moment, keep)
     except ExpiredError:
         again = _moment(roots, state, now, limit)
         if again >= moment:
             raise
-        return refresh(enclave, first, state, again, keep)
+        return _refresh(enclave, first, state, again, keep)
 
 
 def _moment(roots: Mapping[int, bytes], state: State, now: datetime, limit: datetime | None) -> datetime:
@@ -137,7 +137,7 @@ def _moment(roots: Mapping[int, bytes], state: State, now: datetime, limit: date
     return moment if limit is None else min(moment, limit)
 
 
-def refresh(
+def _refresh(
     enclave: Enclave, first: Volume, state: State, moment: datetime, keep_root: KeepRoot
 ) -> TrustedMetadata:
     """Return the TUF metadata that is trusted after seeing this volume's: the newer of the enclave's and its own."""

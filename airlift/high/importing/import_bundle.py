@@ -1,0 +1,197 @@
+"""Import: verify, rebuild, install, commit, and perhaps activate, in the order of SPEC 7.1.
+
+Nothing is installed before everything that can be decided was decided. The ledger's commit entry is the commit
+point; a failure before it leaves the old state, and in staging only what a repeated import can use. Failures with
+exit codes 3, 5 and 6 are themselves recorded, without any text from the medium.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from airlift import files
+from airlift.bundle import volume
+from airlift.errors import BaselineError, NotHeldError, ProvenBadError, RefusedError
+from airlift.high.activation.activate import switch
+from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.expected import load_expected
+from airlift.high.enclave.recover import recover
+from airlift.high.governance import gate
+from airlift.high.governance.attestations import carried_details
+from airlift.high.governance.emergency import Emergency, accept_expired
+from airlift.high.importing.commit import Admission, commit
+from airlift.high.importing.install import StagedRelease, check_baseline, needed_files, stage
+from airlift.high.verification.verified import VerifiedBundle
+from airlift.high.verification.verify_bundle import verify_bundle
+from airlift.ledger.entries.imports import ImportReject
+from airlift.ledger.state import State
+from airlift.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import did, or would do; names as people use them.
+
+    ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
+    """
+
+    bundle: str
+    sequence: int
+    enclave: str | None
+    baseline: str | None
+    target: str | None
+    marking: Mapping[str, Any]
+    volumes_present: int
+    volumes_total: int
+    missing: tuple[str, ...] = ()
+    installed: bool = False
+    activated: bool = False
+    already: bool = False
+    overtaken: bool = False
+    components: tuple[Mapping[str, Any], ...] = ()
+    files_built: int = 0
+    bytes_built: int = 0
+    file_digest: str | None = None
+    objections: tuple[Mapping[str, str], ...] = field(default=())
+    recovered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The arguments of one import."""
+
+    enclave: Enclave
+    operator: Operator
+    activate: bool
+    emergency: Emergency | None
+    progress: Progress
+    workers: int
+
+
+def import_bundle(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    *,
+    operator: Operator,
+    activate: bool = False,
+    emergency: Emergency | None = None,
+    progress: Progress = silent,
+    workers: int = 2,
+) -> ImportResult:
+    """Import the bundle on these volumes; with ``activate`` also make its release the active one.
+
+    Raises:
+        ProvenBadError: exit 3. BaselineError: exit 5. RefusedError: exit 6. All three are recorded in the ledger.
+        IncompleteError: exit 4; the chunks that are there were kept.
+        UncheckedError: exit 7. StorageError: exit 8.
+    """
+    run = _Run(enclave, operator, activate, emergency, progress, workers)
+    with enclave.lock():
+        recovered = recover(enclave, operator)
+        try:
+            result = _import(run, paths)
+        except (ProvenBadError, BaselineError, RefusedError) as error:
+            enclave.record(operator, ImportReject(error.code, error.exit_code))
+            raise
+    return replace(result, recovered=recovered)
+
+
+def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
+    enclave, operator = run.enclave, run.operator
+    state = enclave.state()
+    verified = verify_bundle(
+        enclave,
+        paths,
+        state,
+        operator.now,
+        keep_root=lambda version, data: _keep_root(enclave, version, data),
+        expired_allowed=run.emergency is not None,
+    )
+    if verified.trusted is None:
+        return _again(run, verified, state)
+    check_baseline(enclave, verified.bundle, state)
+    needed_files(enclave, verified)
+    carried = carried_details(enclave, state, verified)
+    accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
+    gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
+    if run.activate:
+        gate.insist(gate.new_release_refusals(enclave, verified, state))
+    staged = _stage(run, verified, state)
+    commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
+    _sweep(enclave, verified, state)
+    if run.activate and verified.release and state.active != verified.release.digest:
+        switch(enclave, verified.release, enclave.state(), operator)
+    return replace(_installed(verified, staged), activated=run.activate and verified.release is not None)
+
+
+def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease | None:
+    """Rebuild the bundle's release, unless it has none, or one that is installed already."""
+    release = verified.release
+    if release is None or release.digest in state.installed:
+        return None
+    expected = load_expected(run.enclave, state, release)
+    return stage(run.enclave, verified, run.progress, expected=expected, workers=run.workers)
+
+
+def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:
+    """Return what an import did that installed what was staged."""
+    built = staged.built if staged else ()
+    return replace(
+        summarise(verified),
+        installed=True,
+        files_built=len(built),
+        bytes_built=sum(item.size for item in built),
+        file_digest=staged.file_digest if staged else None,
+        missing=(),
+    )
+
+
+def summarise(verified: VerifiedBundle) -> ImportResult:
+    """Return what a verified bundle is, before anything was done with it."""
+    return ImportResult(
+        **volume.summary(verified.bundle),
+        volumes_present=verified.volumes_present,
+        volumes_total=verified.volumes_total,
+        missing=verified.missing,
+        already=verified.trusted is None,
+        overtaken=verified.trusted is not None and verified.trusted.overtaken,
+        components=tuple(
+            {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
+            for c in (verified.release.components if verified.release else ())
+        ),
+    )
+
+
+def _keep_root(enclave: Enclave, version: int, data: bytes) -> None:
+    """Keep a newly verified root at once, so that what it revokes stays revoked even if the import fails."""
+    path = enclave.roots / f"{version}.root.json"
+    if not path.exists():
+        files.write_durable(path, data)
+
+
+def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
+    """A bundle that was committed before: nothing to import; activation is still what the operator asked for.
+
+    Raises:
+        NotHeldError: it is to be activated, and its release was collected since.
+        OvertakenError: it is to be activated, and a newer bundle was committed: a replay is no roll back.
+    """
+    enclave, release, result = run.enclave, verified.release, summarise(verified)
+    if release is None or not run.activate:
+        return result
+    if state.active != release.digest:
+        if release.digest not in state.installed:
+            raise NotHeldError(
+                f"release {release.label} was removed since", hint="ask the low side for a new bundle"
+            )
+        gate.insist(gate.replay_refusals(enclave, verified, state))
+        switch(enclave, release, state, run.operator)
+    return replace(result, activated=True)
+
+
+def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
+    """Remove what the commit has made superfluous; recovery does the same after a crash."""
+    files.remove(enclave.staging_path(verified.digest))
+    if state.trust is not None:
+        files.remove(enclave.trust / state.trust.folder)

@@ -1,0 +1,97 @@
+"""What an import would do, without changing anything: `high plan` asks policy, `high verify` reads every chunk."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from airlift.errors import IncompleteError, RefusedError
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import load_expected
+from airlift.high.governance import gate
+from airlift.high.governance.attestations import carried_details
+from airlift.high.importing.import_bundle import ImportResult, summarise
+from airlift.high.importing.install import check_baseline, needed_files
+from airlift.high.verification.verified import VerifiedBundle
+from airlift.high.verification.verify_bundle import verify_bundle
+from airlift.ledger.state import State
+from airlift.progress import Progress, silent
+
+
+def plan_import(
+    enclave: Enclave,
+    paths: Sequence[Path],
+    now: datetime,
+    *,
+    expired_allowed: bool = False,
+    activate: bool = True,
+) -> ImportResult:
+    """Return what importing these volumes would do; ``objections`` lists all that policy has against it.
+
+    Raises:
+        AirliftError: verification fails, or the baseline is not held, as an import would.
+    """
+    state = enclave.state()
+    verified = verify_bundle(enclave, paths, state, now, expired_allowed=expired_allowed)
+    result = _outcome(enclave, state, verified)
+    if verified.trusted is None:
+        objections = gate.replay_refusals(enclave, verified, state) if activate else []
+        return replace(result, objections=_told(objections))
+    objections = gate.import_refusals(enclave, verified, state, now)
+    if activate:
+        objections += gate.new_release_refusals(enclave, verified, state)
+    used = load_expected(enclave, state, verified.release).algorithm if result.files_built else None
+    return replace(result, file_digest=used, objections=_told(objections))
+
+
+def prove_bundle(
+    enclave: Enclave, paths: Sequence[Path], now: datetime, *, progress: Progress = silent
+) -> ImportResult:
+    """Return what the bundle is after reading and verifying all of it; policy is not asked.
+
+    Raises:
+        ProvenBadError: something is not what was signed: exit 3.
+        IncompleteError: what is there is good, and chunks are missing: exit 4; ``data`` lists them.
+        AirliftError: as :func:`plan_import`.
+    """
+    state = enclave.state()
+    verified = verify_bundle(enclave, paths, state, now)
+    result = _outcome(enclave, state, verified)
+    _read_all(verified, progress)
+    if result.missing:
+        raise IncompleteError(
+            f"{len(result.missing)} chunks are missing",
+            expected=f"{result.volumes_total} volumes",
+            found=f"{result.volumes_present} volumes; what is there is good",
+            data={"missing": list(result.missing)},
+        )
+    return result
+
+
+def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> ImportResult:
+    """Return what importing a verified bundle would do; policy is not asked whether it may.
+
+    Raises:
+        SignatureError: an attestation that it carries has a bad line under a key that the enclave knows.
+        BaselineError: what it builds on is not held.
+    """
+    result = summarise(verified)
+    if verified.trusted is None:
+        return result
+    check_baseline(enclave, verified.bundle, state)
+    carried_details(enclave, state, verified)
+    needed = needed_files(enclave, verified)
+    return replace(result, files_built=len(needed), bytes_built=sum(item.size for item in needed))
+
+
+def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
+    return tuple({"code": item.code, "message": item.message} for item in objections)
+
+
+def _read_all(verified: VerifiedBundle, progress: Progress) -> None:
+    total, done = sum(chunk.size for chunk in verified.bundle.chunks), 0
+    for chunk in verified.bundle.chunks:
+        if verified.chunk_paths[chunk.sha512]:
+            verified.read_chunk(chunk)
+        done += chunk.size
+        progress("verifying", done, total)
