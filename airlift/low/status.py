@@ -7,7 +7,7 @@ from pathlib import Path
 from airlift import files
 from airlift.low.authority import signing
 from airlift.low.authority.signing import Change
-from airlift.low.depot import enclaves as known
+from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.trust.tuf import bundling, change, metadata, repository, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -57,7 +57,7 @@ def status(depot: Depot, now: datetime) -> Status:
         sequence=bundling.sequence_of(depot.store),
         releases=len(depot.releases()),
         outstanding=len(bundling.outstanding(depot.store)),
-        enclaves=known.names(depot),
+        enclaves=enclaves.names(depot),
         free_bytes=files.free_bytes(depot.folder),
         warnings=tuple(_warnings(signed, now)),
     )

@@ -36,11 +36,11 @@ from airlift.high.record import assess
 from airlift.high.record.receipt import receipt
 from airlift.low.authority.init import init
 from airlift.low.authority.rotate import rotate
-from airlift.low.bundle.make import bundle
+from airlift.low.bundle.make_bundle import bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import attest as attest_low
-from airlift.low.release.make import release
+from airlift.low.release.make_release import release
 from airlift.trust.keys import key as keys
 from airlift.trust.keys.key import FileSigner
 from airlift.trust.statements import statement

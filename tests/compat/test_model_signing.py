@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from airlift.errors import SignatureError
 from airlift.high.importing.run import import_
-from airlift.low.release.make import release
+from airlift.low.release.make_release import release
 from airlift.trust.statements import model_signing as signatures
 from tests.compat.crossing import stack
 from tests.support import keys

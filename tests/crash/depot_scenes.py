@@ -7,15 +7,15 @@ from airlift.bundle.layout import Medium
 from airlift.errors import ExistsError
 from airlift.low.authority.init import init
 from airlift.low.authority.sign import sign
-from airlift.low.bundle import check as checking
-from airlift.low.bundle.make import bundle
+from airlift.low.bundle import check_volumes as checking
+from airlift.low.bundle.make_bundle import bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
-from airlift.low.depot import attestations, outstanding
+from airlift.low.depot import attestation_index, outstanding
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import import_
-from airlift.low.release.make import release
-from airlift.low.returns.register import enrol
+from airlift.low.release.make_release import release
+from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
 from airlift.trust.tuf import repository
@@ -55,7 +55,7 @@ def facts(top: Path) -> Facts | None:
     depot, now = _depot(top), status(_depot(top), NOW)
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
-    attested = sum(len(attestations.load(depot, item.digest)) for item in depot.releases())
+    attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
     return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
 
 
@@ -156,7 +156,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "attest release": ("released", lambda top: _attest(folder, top)),
         "enrol enclave": (
             "fresh",
-            lambda top: enrol(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
+            lambda top: register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
         ),
     }
     return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}

@@ -13,10 +13,10 @@ import yaml
 
 from airlift.bundle.layout import Medium
 from airlift.low.authority.init import init
-from airlift.low.bundle.make import bundle
+from airlift.low.bundle.make_bundle import bundle
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.depot.depot import Depot, open_depot
-from airlift.low.release.make import ReleaseResult, release
+from airlift.low.release.make_release import ReleaseResult, release
 from airlift.trust.tuf import root as root_metadata
 from tests.support import keys, weights
 

@@ -69,7 +69,7 @@ def release(
     Signed at once with the keys that are given; published when the threshold is met.
     """
     from airlift.low.depot.depot import open_depot
-    from airlift.low.release.make import release as make_release
+    from airlift.low.release.make_release import release as make_release
 
     result = make_release(
         open_depot(depot),

@@ -76,7 +76,7 @@ def bundle(
     Say with --from which release it holds; without it the bundle is complete.
     """
     from airlift.codec import Effort as Coding
-    from airlift.low.bundle.make import bundle as make_bundle
+    from airlift.low.bundle.make_bundle import bundle as make_bundle
     from airlift.low.depot.depot import open_depot
     from airlift.trust.keys.key import load_signer
 
@@ -174,7 +174,7 @@ def check(
     ] = None,
 ) -> Answer:
     """Read again what was written or burnt, before it leaves: every byte against its digest."""
-    from airlift.low.bundle.check import check as check_volumes
+    from airlift.low.bundle.check_volumes import check as check_volumes
     from airlift.low.depot.depot import open_depot
 
     opened = open_depot(depot) if depot is not None else None

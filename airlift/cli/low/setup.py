@@ -150,10 +150,10 @@ def enrol(
 ) -> Answer:
     """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
     from airlift.low.depot.depot import open_depot
-    from airlift.low.returns.register import enrol as enrol_enclave
+    from airlift.low.returns.register import register
 
     return answer(
-        enrol_enclave(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
+        register(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
     )
 
 

@@ -14,7 +14,7 @@ from airlift.bundle import revocations
 from airlift.low.authority import members, signing
 from airlift.low.authority.members import Holder
 from airlift.low.depot.depot import Depot, create_depot, mark_depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.store.folders import building, check_free
 from airlift.trust.keys.key import Passphrase
 from airlift.trust.tuf import proposal, root

@@ -11,7 +11,7 @@ from airlift.errors import UsageError
 from airlift.low.authority import members, signing
 from airlift.low.authority.signing import Change
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.trust.keys.key import Passphrase, Signer, load_public
 from airlift.trust.tuf import proposal, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS, TIMESTAMP

@@ -18,7 +18,7 @@ from airlift.low.authority import signing
 from airlift.low.authority.review import describe
 from airlift.low.authority.signing import Change
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.progress import Progress
 from airlift.trust.keys.key import Signer
 from airlift.trust.tuf import exchange

@@ -9,7 +9,7 @@ from airlift.bundle.release import Release
 from airlift.errors import DigestError
 from airlift.low.authority.review import describe
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import verified
+from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.progress import Progress, Tally
 from airlift.trust.keys.key import Signer
 from airlift.trust.tuf import change, exchange, metadata, repository, roles, targets
@@ -170,7 +170,7 @@ def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
         digest: size for release in pending_releases(depot) for digest, size in release.contents().items()
     }
     tally = Tally("checking", sum(wanted.values()), progress)
-    seen = verified(depot, now)
+    cache = open_digest_cache(depot, now)
     for digest in wanted:
         looks = depot.content.verify(digest, tally.add)
         if looks is None:
@@ -178,8 +178,8 @@ def recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",
                 hint=depot.repair_hint(digest),
             )
-        seen.note(digest, looks)
-    seen.save()
+        cache.note(digest, looks)
+    cache.save()
 
 
 def published_quorum(depot: Depot) -> tuple[int, int]:

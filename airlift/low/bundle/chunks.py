@@ -11,7 +11,7 @@ from airlift.bundle import chunk, volume
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
-from airlift.low.bundle.plan import Plan
+from airlift.low.bundle.coding_plan import Plan
 from airlift.media.writer import Chunk
 from airlift.tensors.element import Element
 from airlift.tensors.matching import segment

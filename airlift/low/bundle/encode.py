@@ -16,10 +16,10 @@ from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.plain.copies import same
 from airlift.errors import DigestError
-from airlift.low.bundle.plan import Plan, blocks
-from airlift.low.bundle.reader import Room, Targets, changed, read
+from airlift.low.bundle.coding_plan import Plan, blocks
+from airlift.low.bundle.content_reader import Buffer, Targets, changed, read
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import BASE_AGE, Verified
+from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally
 from airlift.store.content import Read
 from airlift.tensors.matching.segment import Segment, Source
@@ -42,7 +42,7 @@ class Encoded:
         return self.segment.sources[: codec.sources(self.codec)]
 
 
-def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, progress: Progress) -> None:
+def check_contents(depot: Depot, plan: Plan, cache: DigestCache, workers: int, progress: Progress) -> None:
     """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
 
     Raises:
@@ -50,20 +50,20 @@ def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, p
     """
     targets = {item.entry.sha512 for item in plan.files}
     bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
-    bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
+    bases = [item for item in bases if not cache.is_fresh(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
         looks = pool.map(lambda item: depot.content.verify(item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):
             if look is None:
                 raise changed(depot, item)
-            verified.note(item.entry.sha512, look)
+            cache.note(item.entry.sha512, look)
 
 
 def encode(
     depot: Depot,
     plan: Plan,
-    verified: Verified,
+    cache: DigestCache,
     *,
     block_bytes: int,
     large_bytes: int,
@@ -82,14 +82,14 @@ def encode(
     work = _Work(depot, plan, check, effort)
     for _ in range(workers):
         work.free.put(_Memory())
-    targets, rooms = Targets(depot, plan, verified), [Room() for _ in range(2 * workers)]
+    targets, buffers = Targets(depot, plan, cache), [Buffer() for _ in range(2 * workers)]
     queue: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
         try:
             for turn, (number, segment) in enumerate(blocks(plan, block_bytes, large_bytes)):
-                if len(queue) == len(rooms):  # the one that comes out had the room that the next one gets
+                if len(queue) == len(buffers):  # the one that comes out had the buffer that the next one gets
                     yield _told(queue.popleft().result(), read)
-                target = first.submit(targets.read, number, segment, rooms[turn % len(rooms)])
+                target = first.submit(targets.read, number, segment, buffers[turn % len(buffers)])
                 queue.append(pool.submit(_encode_block, work, number, segment, target))
             while queue:
                 yield _told(queue.popleft().result(), read)
@@ -107,8 +107,8 @@ def _told(item: Encoded, read: Read) -> Encoded:
 class _Memory:
     """What one worker reads sources into, and decodes to."""
 
-    sources: tuple[Room, ...] = field(default_factory=lambda: tuple(Room() for _ in range(codec.MAX_SOURCES)))
-    out: Room = field(default_factory=Room)
+    sources: tuple[Buffer, ...] = field(default_factory=lambda: tuple(Buffer() for _ in range(codec.MAX_SOURCES)))
+    out: Buffer = field(default_factory=Buffer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
                 work.depot,
                 work.plan.source(source.file).entry.sha512,
                 source.start,
-                room.take(source.end - source.start),
+                buffer.take(source.end - source.start),
             )
-            for source, room in zip(segment.sources, memory.sources, strict=False)
+            for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
         coded = codec.encode(
             target, sources, segment.element, segment.rows, effort=work.effort, hint=segment.hint
@@ -152,11 +152,11 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
     return item
 
 
-def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], room: Room) -> None:
+def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], buffer: Buffer) -> None:
     """Decode a block again and compare."""
     segment, used = item.segment, sources[: len(item.sources)]
     again = codec.decode(
-        item.codec, item.payload, used, len(target), segment.element, out=room.take(len(target))
+        item.codec, item.payload, used, len(target), segment.element, out=buffer.take(len(target))
     )
     if not same(again, target):
         raise DigestError(

@@ -16,11 +16,11 @@ from airlift.bundle.release import Release
 from airlift.errors import AirliftError
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
-from airlift.low.bundle.plan import Plan
+from airlift.low.bundle.coding_plan import Plan
 from airlift.low.bundle.slsa import provenance
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import Verified
-from airlift.low.depot.log import record
+from airlift.low.depot.digest_cache import DigestCache
+from airlift.low.depot.events import record
 from airlift.media import writer
 from airlift.media.writer import Carried, Chunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
@@ -80,7 +80,7 @@ class Coded:
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
     explain: tuple[ComponentCost, ...] | None = None
-    seen: Verified | None = None
+    cache: DigestCache | None = None
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -102,8 +102,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
     """
     with depot.lock():
-        if coded.seen is not None:
-            coded.seen.save()
+        if coded.cache is not None:
+            coded.cache.save()
         made = _manifest(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)

@@ -6,7 +6,7 @@ from pathlib import Path
 from airlift.bundle.fields import Marking
 from airlift.bundle.layout import Medium
 from airlift.low.bundle.job import Job
-from airlift.low.bundle.plan import Plan
+from airlift.low.bundle.coding_plan import Plan
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot

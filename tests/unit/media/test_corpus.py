@@ -17,7 +17,7 @@ from airlift.errors import AirliftError
 from airlift.high.importing.prove import prove
 from airlift.high.importing.run import import_
 from airlift.high.verification.inspect import inspect
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check
 from tests.support import hostile
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture, volumes, world

@@ -10,7 +10,7 @@ from airlift.bundle import volume
 from airlift.bundle.release import Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
 from airlift.high.importing.run import import_
-from airlift.low.release.make import release
+from airlift.low.release.make_release import release
 from airlift.trust.statements import model_signing as signatures
 from tests.support import keys, vendor
 from tests.support.depots import NOW, RELEASERS, Site

@@ -23,7 +23,7 @@ from airlift.high.importing.plan import plan
 from airlift.high.importing.prove import prove
 from airlift.high.importing.run import import_
 from airlift.high.verification.inspect import inspect
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check
 from airlift.trust.tuf.metadata import SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from tests.support import forge

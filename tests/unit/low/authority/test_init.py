@@ -7,7 +7,7 @@ from airlift.errors import ExistsError, KeyUnavailableError, NoSpaceError, Usage
 from airlift.low.authority import members
 from airlift.low.authority.init import init
 from airlift.low.depot.depot import open_depot
-from airlift.low.depot.log import log
+from airlift.low.depot.events import read_events
 from airlift.trust.keys.key import FileSigner
 from airlift.trust.tuf import root
 from tests.support import keys
@@ -33,7 +33,7 @@ def test_all_keys_at_hand(tmp_path: Path) -> None:
     summary = root.verify_self_signed(result.root.read_bytes())
     assert (summary.fingerprint, summary.expires) == (result.fingerprint, "2026-12-01T12:00:00Z")
     assert {member.holder for member in summary.roles["root"].members} == set(ROOTS)
-    assert [item.event for item in log(open_depot(result.depot))] == ["init"]
+    assert [item.event for item in read_events(open_depot(result.depot))] == ["init"]
 
 
 def test_members_who_sign_later(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from airlift.errors import (
 )
 from airlift.low.authority.rotate import rotate
 from airlift.low.authority.sign import SignResult, sign
-from airlift.low.depot.log import log
-from airlift.low.release.make import release
+from airlift.low.depot.events import read_events
+from airlift.low.release.make_release import release
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site, make_site, signed_site
 from tests.support.weights import weights
@@ -47,7 +47,7 @@ def test_one_by_one(site: Site) -> None:
     assert (two.signatures, two.published) == (2, True)
     after = signed(site, "assistant@1", "erin")
     assert (after.published, after.signatures, after.changes) == (True, 2, ())
-    assert [item.event for item in log(site.depot)] == ["init", "release", "sign", "sign", "sign"]
+    assert [item.event for item in read_events(site.depot)] == ["init", "release", "sign", "sign", "sign"]
 
 
 def test_signers_see_what_changes(site: Site) -> None:
@@ -154,7 +154,7 @@ def test_there_and_back(site: Site, tmp_path: Path) -> None:
     assert (there.signatures, there.threshold, there.published) == (2, 2, False)
     result = signed(site, "assistant@1", import_=back)
     assert result.published
-    assert log(site.depot)[-1].event == "merge"
+    assert read_events(site.depot)[-1].event == "merge"
 
 
 def test_root_there_and_back(site: Site, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low.bundle import predict
+from airlift.low.bundle import find_hints
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.matching.hint import LowRank
@@ -81,8 +81,8 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
             return _digest(partial(read, side, number), span)
 
         found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
-        predicted = predict.predict(target_spans, base_spans, found, numbered)
-    order, parts = predict.arrange(predicted, len(bases))
+        predicted = find_hints.predict(target_spans, base_spans, found, numbered)
+    order, parts = find_hints.arrange(predicted, len(bases))
     return Plan(
         files=tuple(lacking[number] for number in order),
         bases=bases,

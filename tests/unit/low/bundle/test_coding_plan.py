@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airlift.low.bundle.plan import plan
+from airlift.low.bundle.coding_plan import plan
 from airlift.tensors.element import Element
 from tests.support.depots import Site, signed_site
 from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0

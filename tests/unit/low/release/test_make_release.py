@@ -19,10 +19,10 @@ from airlift.errors import (
     UnpublishedError,
 )
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import log
+from airlift.low.depot.events import read_events
 from airlift.low.release import hub
 from airlift.low.release.hub import Fetched
-from airlift.low.release.make import ReleaseResult, release
+from airlift.low.release.make_release import ReleaseResult, release
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, make_site, signed_site
 from tests.support.weights import weights
@@ -177,7 +177,7 @@ def test_a_failure_forgets_what_came_in(site: Site) -> None:
         site.release(STACK | {"zz": {"x.safetensors": b"bad"}})
     assert contents(site.depot) == set()
     assert site.depot.releases() == ()
-    assert [item.event for item in log(site.depot)] == ["init"]
+    assert [item.event for item in read_events(site.depot)] == ["init"]
 
 
 def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

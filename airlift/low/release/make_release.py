@@ -29,8 +29,8 @@ from airlift.low.authority import signing
 from airlift.low.authority.review import describe
 from airlift.low.authority.signing import Change
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import verified
-from airlift.low.depot.log import record
+from airlift.low.depot.digest_cache import open_digest_cache
+from airlift.low.depot.events import record
 from airlift.low.release import hub
 from airlift.low.release.collect import Collected, Survey, Take, collect, judge, survey
 from airlift.low.release.parents import parents
@@ -119,10 +119,10 @@ def release(
 
 def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
     """Remember that content which just came in has its digest."""
-    seen = verified(depot, now)
+    cache = open_digest_cache(depot, now)
     for sha512 in new:
-        seen.take(sha512)
-    seen.save()
+        cache.note_written(sha512)
+    cache.save()
 
 
 def _propose(

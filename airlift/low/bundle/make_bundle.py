@@ -16,11 +16,11 @@ from airlift.low.bundle.chunks import Numbering
 from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_contents, encode
 from airlift.low.bundle.job import Job
-from airlift.low.bundle.plan import Plan, plan
+from airlift.low.bundle.coding_plan import Plan, plan
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import Verified, verified
+from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
 from airlift.media.staging import staging
 from airlift.progress import Progress, Tally
 from airlift.trust.keys.key import Signer
@@ -70,10 +70,10 @@ def bundle(
     found = plan(depot, target, baseline)
     if dry_run and not explain:
         return describe(depot, job, Coded(found))
-    seen = verified(depot, now)
-    check_contents(depot, found, seen, workers, progress)
+    cache = open_digest_cache(depot, now)
+    check_contents(depot, found, cache, workers, progress)
     code = partial(
-        _code, found, seen, job, progress, workers=workers, check=check, effort=effort, explain=explain
+        _code, found, cache, job, progress, workers=workers, check=check, effort=effort, explain=explain
     )
     if dry_run:
         return describe(depot, job, code(None))
@@ -92,7 +92,7 @@ def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Releas
     """Return the release to start from, and who says that it is held."""
     if from_ is not None and from_ != NONE:
         return _published(depot, from_), OPERATOR
-    acknowledged = enclaves.newest(depot, for_) if from_ is None and for_ is not None else None
+    acknowledged = enclaves.newest_acknowledged(depot, for_) if from_ is None and for_ is not None else None
     if acknowledged is None:
         return None, NONE
     return depot.load_release(acknowledged.release), acknowledged.known_by
@@ -100,7 +100,7 @@ def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Releas
 
 def _code(
     found: Plan,
-    seen: Verified,
+    cache: DigestCache,
     job: Job,
     progress: Progress,
     folder: Path | None,
@@ -115,9 +115,9 @@ def _code(
     numbering = Numbering(found)
     tally = Tally("encoding", found.target_bytes, progress)
     encoded = encode(
-        seen.depot,
+        cache.depot,
         found,
-        seen,
+        cache,
         block_bytes=chunks.block_limit(limit),
         large_bytes=chunks.block_limit(limit, large=True),
         workers=workers,
@@ -131,4 +131,4 @@ def _code(
         watched = blocks if account is None else account.watch(blocks)
         written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
-    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs, seen)
+    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs, cache)

@@ -18,7 +18,7 @@ from airlift.errors import (
     UncheckedError,
     UsageError,
 )
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check
 from airlift.low.bundle.withdraw import withdraw
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, Site, copy_site, signed_site
