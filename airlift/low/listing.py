@@ -124,7 +124,9 @@ def _enclaves(depot: Depot) -> tuple[ListedEnclave, ...]:
     labels = {reference.digest: reference.label for reference in depot.releases()}
     return tuple(
         ListedEnclave(
-            name, enclaves.load(depot, name).fingerprint, *_acknowledged(enclaves.newest_acknowledged(depot, name), labels)
+            name,
+            enclaves.load(depot, name).fingerprint,
+            *_acknowledged(enclaves.newest_acknowledged(depot, name), labels),
         )
         for name in enclaves.names(depot)
     )

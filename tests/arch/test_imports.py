@@ -148,7 +148,11 @@ def test_good_examples(rule: Rule, name: str, source: str) -> None:
         (network, "airlift.high.receive", "def f():\n    import huggingface_hub\n"),
         (network, "airlift.low.release.make_release", "from urllib import request\n"),
         (network, "airlift.low.release.make_release", "import urllib.request\n"),
-        (network, "airlift.low.release.make_release", "import importlib\nimportlib.import_module('socket')\n"),
+        (
+            network,
+            "airlift.low.release.make_release",
+            "import importlib\nimportlib.import_module('socket')\n",
+        ),
         (optional, "airlift.low.release.hub", "import huggingface_hub\n"),
         (optional, "airlift.trust.keys.key", "try:\n    import pkcs11\nexcept ImportError:\n    pass\n"),
         (unsafe, "airlift.tensors", "def f():\n    from pickle import loads\n"),

@@ -36,7 +36,8 @@ from airlift.high.record import assess
 from airlift.high.record.receipt import receipt
 from airlift.low.authority.init import init
 from airlift.low.authority.rotate import rotate
-from airlift.low.bundle.make_bundle import bundle
+from airlift.low.bundle.job import BundleRequest, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import attest as attest_low
@@ -169,16 +170,9 @@ class Freezer:
 
     def bundle(self, name: str, version: str, from_: str, for_: str | None = None) -> None:
         """Pack a release into the output."""
-        made = bundle(
-            self.depot,
-            f"assistant@{version}",
-            from_=from_,
-            for_=for_,
-            output=self.output / "bundles" / name,
-            signer=self.signers["bundler-old"],
-            medium=MEDIUM,
-            now=self.now(),
-        )
+        destination = Destination(self.output / "bundles" / name, for_, MEDIUM)
+        request = BundleRequest(f"assistant@{version}", destination, from_)
+        made = make_bundle(self.depot, request, signer=self.signers["bundler-old"], now=self.now())
         self.codecs |= set(made.codecs)
         self.bundles[name] = [Path(item.path) for item in made.volumes]
 
@@ -191,13 +185,8 @@ class Freezer:
 
     def renew(self, name: str, key: str, for_: str | None = None) -> None:
         """Write a renewal."""
-        made = renew(
-            self.depot,
-            output=self.output / "bundles" / name,
-            signer=self.signers[key],
-            for_=for_,
-            now=self.now(),
-        )
+        destination = Destination(self.output / "bundles" / name, for_)
+        made = renew(self.depot, destination, signer=self.signers[key], now=self.now())
         self.bundles[name] = [Path(item.path) for item in made.volumes]
 
     # -- the high side ---------------------------------------------------------------------------------------------

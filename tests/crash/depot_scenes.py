@@ -7,8 +7,9 @@ from airlift.bundle.layout import Medium
 from airlift.errors import ExistsError
 from airlift.low.authority.init import init
 from airlift.low.authority.sign import sign
-from airlift.low.bundle import check_volumes as checking
-from airlift.low.bundle.make_bundle import bundle
+from airlift.low.bundle.check_volumes import check_volumes
+from airlift.low.bundle.job import BundleRequest, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import attestation_index, outstanding
@@ -89,7 +90,7 @@ class ExpectedDepot:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
             volumes = sorted((top / "out").glob(f"airlift-{newest}-*"))
             assert volumes
-            done = checking.check(volumes, depot=_depot(top))
+            done = check_volumes(volumes, depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1 or self.scene.name == "renew"
         if self.scene.name == "export":
@@ -115,7 +116,7 @@ def _check(top: Path) -> None:
             assert depot.content.verify(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
     for volume in sorted((top / "out").glob("airlift-*")):
-        assert checking.check([volume]).volumes_present == 1
+        assert check_volumes([volume]).volumes_present == 1
 
 
 def _depot(top: Path) -> Depot:
@@ -207,14 +208,12 @@ def _export(top: Path) -> object:
 
 
 def _bundle(top: Path) -> object:
-    signer = keys.signer(BUNDLER)
-    return bundle(
-        _depot(top), "assistant@1", from_="none", output=top / "out", signer=signer, medium=SMALL, now=NOW
-    )
+    request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
+    return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
 
 
 def _renew(top: Path) -> object:
-    return renew(_depot(top), output=top / "out", signer=keys.signer(BUNDLER), now=NOW)
+    return renew(_depot(top), Destination(top / "out"), signer=keys.signer(BUNDLER), now=NOW)
 
 
 def _withdraw(top: Path) -> object:

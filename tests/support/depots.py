@@ -13,7 +13,8 @@ import yaml
 
 from airlift.bundle.layout import Medium
 from airlift.low.authority.init import init
-from airlift.low.bundle.make_bundle import bundle
+from airlift.low.bundle.job import BundleRequest, Coding, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.make_release import ReleaseResult, release
@@ -91,10 +92,17 @@ class Site:
         return release(self.depot, path, signers=[keys.signer(name) for name in names], now=NOW)
 
     def bundle(self, reference: str = "assistant@1", output: str = "out", **more: Any) -> BundleResult:
-        """Bundle a release into the folder ``output``."""
-        more.setdefault("medium", Medium())
-        more.setdefault("now", NOW)
-        return bundle(self.depot, reference, output=self.folder / output, signer=keys.signer(BUNDLER), **more)
+        """Bundle a release into the folder ``output``; ``more`` are fields of the request, or arguments."""
+        coding = Coding(**{key: more.pop(key) for key in ("workers", "check", "effort") if key in more})
+        medium = more.pop("medium", Medium())
+        request = BundleRequest(
+            reference,
+            Destination(self.folder / output, more.pop("for_", None), medium),
+            more.pop("from_", None),
+            coding,
+            more.pop("explain", False),
+        )
+        return make_bundle(self.depot, request, **{"signer": keys.signer(BUNDLER), "now": NOW, **more})
 
 
 @cache

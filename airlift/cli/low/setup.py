@@ -152,9 +152,7 @@ def enrol(
     from airlift.low.depot.depot import open_depot
     from airlift.low.returns.register import register
 
-    return answer(
-        register(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
-    )
+    return answer(register(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))
 
 
 def _days(pairs: list[str]) -> dict[str, int]:

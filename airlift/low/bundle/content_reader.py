@@ -11,7 +11,7 @@ import numpy as np
 
 from airlift import files
 from airlift.errors import DigestError
-from airlift.low.bundle.coding_plan import Placed, Plan
+from airlift.low.bundle.coding_plan import CodingPlan, Placed
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import TARGET_AGE, DigestCache
 from airlift.store.content import stamp
@@ -36,7 +36,7 @@ class Targets:
     """Reads the blocks of the files of a plan, each byte once and in order, and digests those that were not today."""
 
     depot: Depot
-    plan: Plan
+    plan: CodingPlan
     cache: DigestCache
     _running: "hashlib._Hash | None" = None
     _looks: str = ""

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from airlift import codec
-from airlift.codec import Effort
 from airlift.codec.plain.copies import same
 from airlift.errors import DigestError
-from airlift.low.bundle.coding_plan import Plan, blocks
+from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan, cut_plan
 from airlift.low.bundle.content_reader import Buffer, Targets, changed, read
+from airlift.low.bundle.job import Coding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally
@@ -42,7 +42,7 @@ class Encoded:
         return self.segment.sources[: codec.sources(self.codec)]
 
 
-def check_contents(depot: Depot, plan: Plan, cache: DigestCache, workers: int, progress: Progress) -> None:
+def check_bases(plan: CodingPlan, cache: DigestCache, workers: int, progress: Progress) -> None:
     """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
 
     Raises:
@@ -53,40 +53,31 @@ def check_contents(depot: Depot, plan: Plan, cache: DigestCache, workers: int, p
     bases = [item for item in bases if not cache.is_fresh(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda item: depot.content.verify(item.entry.sha512, tally.add), bases)
+        looks = pool.map(lambda item: cache.depot.content.verify(item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):
             if look is None:
-                raise changed(depot, item)
+                raise changed(cache.depot, item)
             cache.note(item.entry.sha512, look)
 
 
 def encode(
-    depot: Depot,
-    plan: Plan,
-    cache: DigestCache,
-    *,
-    block_bytes: int,
-    large_bytes: int,
-    workers: int,
-    check: bool,
-    effort: Effort,
-    read: Read,
+    plan: CodingPlan, cache: DigestCache, limits: BlockLimits, coding: Coding, *, read: Read
 ) -> Generator[Encoded, None, None]:
-    """Yield every block of the plan, coded, in the order of the files.
+    """Yield every block of the plan, coded, in the order of the files; ``read`` is told of the target bytes done.
 
     Raises:
-        DigestError: a target has changed; or, with ``check``, a block does not decode to what it was made from
-            (a bug, or broken memory).
+        DigestError: a target has changed; or, where blocks are checked, a block does not decode to what it was made
+            from (a bug, or broken memory).
         UncheckedError: the depot cannot be read.
     """
-    work = _Work(depot, plan, check, effort)
-    for _ in range(workers):
+    work = _Work(cache.depot, plan, coding)
+    for _ in range(coding.workers):
         work.free.put(_Memory())
-    targets, buffers = Targets(depot, plan, cache), [Buffer() for _ in range(2 * workers)]
+    targets, buffers = Targets(cache.depot, plan, cache), [Buffer() for _ in range(2 * coding.workers)]
     queue: deque[Future[Encoded]] = deque()
-    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(coding.workers) as pool:
         try:
-            for turn, (number, segment) in enumerate(blocks(plan, block_bytes, large_bytes)):
+            for turn, (number, segment) in enumerate(cut_plan(plan, limits)):
                 if len(queue) == len(buffers):  # the one that comes out had the buffer that the next one gets
                     yield _told(queue.popleft().result(), read)
                 target = first.submit(targets.read, number, segment, buffers[turn % len(buffers)])
@@ -107,7 +98,9 @@ def _told(item: Encoded, read: Read) -> Encoded:
 class _Memory:
     """What one worker reads sources into, and decodes to."""
 
-    sources: tuple[Buffer, ...] = field(default_factory=lambda: tuple(Buffer() for _ in range(codec.MAX_SOURCES)))
+    sources: tuple[Buffer, ...] = field(
+        default_factory=lambda: tuple(Buffer() for _ in range(codec.MAX_SOURCES))
+    )
     out: Buffer = field(default_factory=Buffer)
 
 
@@ -116,9 +109,8 @@ class _Work:
     """What the workers share; the memory goes from hand to hand."""
 
     depot: Depot
-    plan: Plan
-    check: bool
-    effort: Effort
+    plan: CodingPlan
+    coding: Coding
     free: SimpleQueue[_Memory] = field(default_factory=SimpleQueue)
 
     @contextmanager
@@ -144,15 +136,17 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
             for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
         coded = codec.encode(
-            target, sources, segment.element, segment.rows, effort=work.effort, hint=segment.hint
+            target, sources, segment.element, segment.rows, effort=work.coding.effort, hint=segment.hint
         )
         item = Encoded(number, segment, coded.codec, coded.payload)
-        if work.check:
+        if work.coding.check:
             _check(work.plan, item, target, sources, memory.out)
     return item
 
 
-def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], buffer: Buffer) -> None:
+def _check(
+    plan: CodingPlan, item: Encoded, target: memoryview, sources: list[memoryview], buffer: Buffer
+) -> None:
     """Decode a block again and compare."""
     segment, used = item.segment, sources[: len(item.sources)]
     again = codec.decode(

@@ -1,6 +1,6 @@
-"""Find out how matrices moved, by samples, before they are coded: by an adapter, by a low rank, or otherwise.
+"""Find hints for the encoder: which matrices changed by an adapter, or by a matrix of low rank, judging by samples.
 
-What is found is a hint for the encoder and decides how small a bundle becomes, never whether it is right. A sample is
+A hint decides how small a bundle becomes, never whether it is right. A sample is
 some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
 """
 
@@ -37,7 +37,7 @@ Read = Callable[[int, int, int], bytes]
 """Returns bytes ``[start, end)`` of file number ``int``: the bases first, then the targets."""
 
 
-def predict(
+def find_hints(
     targets: Sequence[FileSpans], bases: Sequence[FileSpans], found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
     """Return the segments of each target with matrices set apart that an adapter or a low rank explains.
@@ -169,7 +169,9 @@ def _load(read: Read, number: int, span: TensorSpan, shape: tuple[int, int], *, 
     return adapter.load(data, Element(span.element), shape, transposed=transposed)
 
 
-def arrange(found: Sequence[Sequence[Segment]], bases: int) -> tuple[list[int], list[list[Segment]]]:
+def put_sources_first(
+    found: Sequence[Sequence[Segment]], bases: int
+) -> tuple[list[int], list[list[Segment]]]:
     """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered."""
     used = {source.file - bases for parts in found for part in parts for source in part.factors}
     order = sorted(range(len(found)), key=lambda number: number not in used)

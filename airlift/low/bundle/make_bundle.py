@@ -1,23 +1,20 @@
-"""Bundle: pack what an enclave lacks of a release into volumes (SPEC L4)."""
+"""Make a bundle: pack what an enclave lacks of a release into volumes (SPEC L4)."""
 
 from contextlib import closing
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from airlift import progress as progress_module
 from airlift.bundle import volume
-from airlift.bundle.layout import Medium
 from airlift.bundle.release import Release
-from airlift.codec import Effort
 from airlift.errors import UnpublishedError
 from airlift.low.bundle import chunks
 from airlift.low.bundle.chunks import Numbering
+from airlift.low.bundle.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.costs import Account
-from airlift.low.bundle.encode import check_contents, encode
-from airlift.low.bundle.job import Job
-from airlift.low.bundle.coding_plan import Plan, plan
-from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, describe, publish
+from airlift.low.bundle.encode import check_bases, encode
+from airlift.low.bundle.job import BundleRequest, Job
+from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
@@ -28,26 +25,18 @@ from airlift.trust.keys.key import Signer
 OPERATOR = "operator"
 
 
-def bundle(
+def make_bundle(
     depot: Depot,
-    release: str,
+    request: BundleRequest,
     *,
-    from_: str | None = None,
-    for_: str | None = None,
-    output: Path,
     signer: Signer,
-    medium: Medium | None = None,
-    workers: int = 2,
-    check: bool = True,
-    effort: Effort = Effort.NORMAL,
-    explain: bool = False,
     now: datetime,
     dry_run: bool = False,
     progress: Progress = progress_module.silent,
 ) -> BundleResult:
-    """Pack ``release`` for whoever holds ``from_``: a release, ``none``, or None for what ``for_`` acknowledged.
+    """Pack a release for whoever holds the baseline; ``signer`` is the bundler.
 
-    Nothing records what an enclave acknowledged yet, so that None is ``none`` today.
+    Nothing records what an enclave acknowledged yet, so that a baseline of None is ``none`` today.
 
     With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 
@@ -55,30 +44,44 @@ def bundle(
         UnpublishedError: the release still lacks signatures.
         NotHeldError: the depot does not know a release.
         KeyUnavailableError: the key is no bundler's.
-        ExistsError: a volume of that name stands in ``output``.
+        ExistsError: a volume of that name stands in the output folder.
         VolumeTooSmallError: it does not fit.
         DigestError: content of the depot has changed.
     """
     if not dry_run:
         with depot.lock():
             pass  # finishes what an interrupted command began; coding takes long and needs no lock
-    target = _published(depot, release)
-    baseline, known_by = _baseline(depot, from_, for_)
-    job = Job(target, baseline, known_by, for_ and enclaves.check_name(for_), target.marking, output,
-              medium or Medium(), signer, now, effort.name.lower())  # fmt: skip
+    target = _published(depot, request.release)
+    job = _job(depot, target, request, signer, now)
     check_bundler(depot, job)
-    found = plan(depot, target, baseline)
-    if dry_run and not explain:
-        return describe(depot, job, Coded(found))
+    plan = plan_coding(depot, target, job.baseline)
+    if dry_run and not request.explain:
+        return preview(depot, job, Coded(plan))
     cache = open_digest_cache(depot, now)
-    check_contents(depot, found, cache, workers, progress)
-    code = partial(
-        _code, found, cache, job, progress, workers=workers, check=check, effort=effort, explain=explain
-    )
+    check_bases(plan, cache, request.coding.workers, progress)
     if dry_run:
-        return describe(depot, job, code(None))
-    with staging(output) as folder:
-        return publish(depot, job, code(folder / volume.CHUNKS), folder)
+        return preview(depot, job, _code(plan, cache, request, None, progress))
+    with staging(request.destination.output) as folder:
+        coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        return publish(depot, job, coded, folder)
+
+
+def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, now: datetime) -> Job:
+    """Look up the baseline of a request, and check the name of its enclave."""
+    enclave = request.destination.enclave
+    baseline, known_by = _baseline(depot, request.from_, enclave)
+    if enclave is not None:
+        enclaves.check_name(enclave)
+    return Job(
+        target=target,
+        baseline=baseline,
+        known_by=known_by,
+        marking=target.marking,
+        destination=request.destination,
+        signer=signer,
+        now=now,
+        effort=request.coding.effort.name.lower(),
+    )
 
 
 def _published(depot: Depot, name: str) -> Release:
@@ -88,47 +91,30 @@ def _published(depot: Depot, name: str) -> Release:
     return depot.load_release(reference.digest)
 
 
-def _baseline(depot: Depot, from_: str | None, for_: str | None) -> tuple[Release | None, str]:
+def _baseline(depot: Depot, from_: str | None, enclave: str | None) -> tuple[Release | None, str]:
     """Return the release to start from, and who says that it is held."""
     if from_ is not None and from_ != NONE:
         return _published(depot, from_), OPERATOR
-    acknowledged = enclaves.newest_acknowledged(depot, for_) if from_ is None and for_ is not None else None
+    acknowledged = (
+        enclaves.newest_acknowledged(depot, enclave) if from_ is None and enclave is not None else None
+    )
     if acknowledged is None:
         return None, NONE
     return depot.load_release(acknowledged.release), acknowledged.known_by
 
 
 def _code(
-    found: Plan,
-    cache: DigestCache,
-    job: Job,
-    progress: Progress,
-    folder: Path | None,
-    *,
-    workers: int,
-    check: bool,
-    effort: Effort,
-    explain: bool,
+    plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
 ) -> Coded:
     """Code every block and write the chunks into a folder, None: nowhere."""
-    limit = job.medium.chunk_bytes
-    numbering = Numbering(found)
-    tally = Tally("encoding", found.target_bytes, progress)
-    encoded = encode(
-        cache.depot,
-        found,
-        cache,
-        block_bytes=chunks.block_limit(limit),
-        large_bytes=chunks.block_limit(limit, large=True),
-        workers=workers,
-        check=check,
-        effort=effort,
-        read=tally.add,
-    )
-    account = Account(found.files, found.spans) if explain else None
+    limit = request.destination.medium.chunk_bytes
+    numbering = Numbering(plan)
+    tally = Tally("encoding", plan.target_bytes, progress)
+    encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)
+    account = Account(plan.files, plan.spans) if request.explain else None
     with closing(encoded):  # its threads end here, also if the disk is full
         blocks = chunks.merge(numbering.number(item) for item in encoded)
         watched = blocks if account is None else account.watch(blocks)
         written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
-    return Coded(found, written, tuple(numbering.bases), numbering.codecs, costs, cache)
+    return Coded(plan, written, tuple(numbering.bases), numbering.codecs, costs, cache)

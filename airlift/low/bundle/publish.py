@@ -14,9 +14,9 @@ from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
+from airlift.low.bundle.coding_plan import CodingPlan
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
-from airlift.low.bundle.coding_plan import Plan
 from airlift.low.bundle.slsa import provenance
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache
@@ -30,7 +30,7 @@ from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
 
 NONE = "none"
-"""The baseline of a complete bundle, and who knows that it is held."""
+"""Stands for the baseline of a complete bundle, and for who said that it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class BundleResult:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """The chunks of a bundle in staging, and what they are about."""
+    """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to."""
 
-    plan: Plan
+    plan: CodingPlan
     chunks: tuple[Chunk, ...] = ()
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
@@ -84,13 +84,18 @@ class Coded:
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
-    """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
+    """Check before hours of work, not after, that the key is the bundler's and no metadata has expired.
+
+    Raises:
+        KeyUnavailableError: the key is no bundler's.
+        ExpiredError, UnpublishedError: metadata has expired, or lacks signatures.
+    """
     repository.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
     probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
     bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
 
 
-def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
+def preview(depot: Depot, job: Job, coded: Coded) -> BundleResult:
     """Return what the bundle would be, without writing anything."""
     return _result(job, _manifest(depot, job, coded), coded, ())
 
@@ -112,7 +117,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         }
         target = _target(made, attested)
         shares = _cut(depot, job, made, target, documents)
-        writer.check_free(made, len(shares), job.output)
+        writer.check_free(made, len(shares), job.destination.output)
         for data in documents.values():
             depot.documents.keep(data)
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
@@ -120,8 +125,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         try:
             carried = Carried(bundling.volume_files(depot.store), documents)
             written = writer.write_volumes(made, shares, carried, coded.chunks, folder)
-            writer.check_sizes(written, job.medium)
-            placed = writer.place(written, job.output)
+            writer.check_sizes(written, job.destination.medium)
+            placed = writer.place(written, job.destination.output)
         except AirliftError as error:
             error.data["sequence_used"] = made.sequence
             error.hint = (
@@ -149,7 +154,7 @@ def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
     return Bundle(
         sequence=next_sequence(depot),
         issued=format_time(job.now),
-        enclave=job.enclave,
+        enclave=job.destination.enclave,
         marking=job.marking,
         target=_reference(job.target),
         baseline=_reference(job.baseline),
@@ -192,7 +197,7 @@ def _cut(
     depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
 ) -> list[frozenset[str]]:
     sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
-    return writer.cut(made, job.medium, sizes, documents)
+    return writer.cut(made, job.destination.medium, sizes, documents)
 
 
 def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
@@ -231,7 +236,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
     )
 
 
-def _changes(job: Job, found: Plan) -> Iterator[ComponentChange]:
+def _changes(job: Job, found: CodingPlan) -> Iterator[ComponentChange]:
     before = {item.name: item.digest for item in job.baseline.components} if job.baseline else {}
     lacking = {item.entry.sha512 for item in found.files}
     for item in job.target.components if job.target else ():

@@ -54,7 +54,8 @@ def _is_ours(item: Attestation) -> bool:
 def _release(depot: Depot, release: Release) -> dict[str, Any]:
     """Return the predicate of a release: when and by which version it was gathered stands in the depot's log."""
     event = next(
-        (e for e in read_events(depot) if e.event == "release" and e.detail.get("digest") == release.digest), None
+        (e for e in read_events(depot) if e.event == "release" and e.detail.get("digest") == release.digest),
+        None,
     )
     definition = {
         "buildType": RELEASE_TYPE,
@@ -97,8 +98,8 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
             "baseline": bundle.baseline and bundle.baseline.label,
             "baselineKnownBy": job.known_by,
             "enclave": bundle.enclave,
-            "volumeBytes": job.medium.volume_bytes,
-            "fileBytes": job.medium.file_bytes,
+            "volumeBytes": job.destination.medium.volume_bytes,
+            "fileBytes": job.destination.medium.file_bytes,
         },
         "internalParameters": {"effort": job.effort, "targetBytesByCodec": dict(sorted(codecs.items()))},
         "resolvedDependencies": [{"name": ref.label, "digest": {"sha512": ref.digest}} for ref in held],

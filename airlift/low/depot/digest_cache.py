@@ -29,7 +29,7 @@ Digested = tuple[str, str]
 
 @dataclass(slots=True)
 class DigestCache:
-    """When each content (SHA-512) was digested: ``saved`` before, ``new`` by this command; :meth:`save` keeps both."""
+    """When contents (SHA-512) were digested: ``saved`` before, ``new`` by this command; :meth:`save` keeps both."""
 
     depot: Depot
     now: datetime

@@ -45,6 +45,8 @@ def register(
                 hint=f"if its ledger was made anew, remove enclaves/{enclave}.json of the depot first",
             )
         if not (already or dry_run):
-            enclaves.save(depot, EnclaveRecord(enclave, format_time(now), key.pem().decode(), key.fingerprint, ()))
+            enclaves.save(
+                depot, EnclaveRecord(enclave, format_time(now), key.pem().decode(), key.fingerprint, ())
+            )
             record(depot, now, "enrol", enclave=enclave, fingerprint=key.fingerprint)
     return RegisterResult(enclave, key.fingerprint, already)

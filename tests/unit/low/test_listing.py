@@ -62,7 +62,9 @@ def test_bundles_and_enclaves(site: Site) -> None:
     register(site.depot, "beta", ledger_key=ledger(site), now=NOW)
     entry = enclaves.load(site.depot, "alpha")
     held = Acknowledged(digest, 1, entry.enrolled, "receipt")
-    enclaves.save(site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,)))
+    enclaves.save(
+        site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,))
+    )
     found = listing(site.depot)
     (one,) = found.bundles
     assert (one.bundle, one.enclave, one.target, one.baseline) == ("alpha-1", "alpha", "assistant@1", None)
@@ -123,7 +125,7 @@ def test_enrol_nonsense(site: Site) -> None:
 def test_an_enclave_that_is_not_enrolled(site: Site) -> None:
     with pytest.raises(NotHeldError, match="not enrolled"):
         enclaves.load(site.depot, "alpha")
-    assert enclaves.newest(site.depot, "alpha") is None
+    assert enclaves.newest_acknowledged(site.depot, "alpha") is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,9 @@ def test_a_damaged_enclave_file(site: Site, change: tuple[bytes, bytes]) -> None
     register(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
     entry = enclaves.load(site.depot, "alpha")
     held = Acknowledged("ab" * 64, 1, entry.enrolled, "operator")
-    enclaves.save(site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,)))
+    enclaves.save(
+        site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,))
+    )
     path = site.depot.enclaves / "alpha.json"
     assert change[0] in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(*change))

@@ -32,6 +32,7 @@ from airlift.high.governance.emergency import Emergency
 from airlift.high.importing.plan import plan
 from airlift.high.importing.run import import_
 from airlift.low.authority.rotate import rotate
+from airlift.low.bundle.job import Destination
 from airlift.low.bundle.renew import renew
 from airlift.trust.keys import key as trust_keys
 from tests.support import forge, keys
@@ -182,7 +183,9 @@ def test_a_stolen_bundler_key_cannot_lock_the_enclave_out(tmp_path: Path) -> Non
         signers=[keys.signer(name) for name in (*ROOTS[:2], *RELEASERS[:2])],
         now=NOW,
     )
-    fresh_metadata = renew(low.depot, output=tmp_path / "new", signer=keys.signer("other-machine"), now=NOW)
+    fresh_metadata = renew(
+        low.depot, Destination(tmp_path / "new"), signer=keys.signer("other-machine"), now=NOW
+    )
     paths = [item.path for item in fresh_metadata.volumes]
     assert plan(place, paths, NOW).objections == ()
     assert import_(place, paths, operator=operator()).installed
@@ -363,7 +366,7 @@ def test_what_is_revoked_is_not_activated(tmp_path: Path, kind: str) -> None:
     release = low.depot.load_release("assistant@1")
     digest = release.digest if kind == "release" else release.components[0].digest
     forge.revoke(low, Revocation(kind, digest, "a backdoor was found"))
-    renewed = renew(low.depot, output=tmp_path / "renewal", signer=keys.signer(BUNDLER), now=NOW)
+    renewed = renew(low.depot, Destination(tmp_path / "renewal"), signer=keys.signer(BUNDLER), now=NOW)
     import_(place, [item.path for item in renewed.volumes], operator=operator())
     with pytest.raises(RevokedError):
         activate(place, "assistant@1", operator=operator())

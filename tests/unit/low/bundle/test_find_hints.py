@@ -8,7 +8,7 @@ import pytest
 
 from airlift.high.importing.check import check, repair
 from airlift.high.importing.run import import_
-from airlift.low.bundle import find_hints
+from airlift.low.bundle.find_hints import find_hints, put_sources_first
 from airlift.tensors.element import Element
 from airlift.tensors.formats.safetensors import parse_header
 from airlift.tensors.matching.hint import Adapter, LowRank
@@ -52,7 +52,7 @@ def predicted(targets: Sequence[bytes], bases: Sequence[bytes]) -> list[list[Seg
     after, before = ([spans(*pair) for pair in zip(names, group, strict=False)] for group in (targets, bases))
     data = [*bases, *targets]
     found = match(after, before, lambda side, number, _: f"{side}{number}".encode())
-    return find_hints.predict(after, before, found, lambda number, start, end: data[number][start:end])
+    return find_hints(after, before, found, lambda number, start, end: data[number][start:end])
 
 
 def only_hint(parts: Sequence[Segment]) -> Segment:
@@ -76,7 +76,7 @@ def test_an_adapter_in_the_baseline_explains_a_merge() -> None:
 def test_an_adapter_of_the_same_bundle_comes_first() -> None:
     found = predicted([NEW, adapter(MERGE)], [OLD])
     assert {source.file for source in only_hint(found[0]).factors} == {2}
-    order, parts = find_hints.arrange(found, 1)
+    order, parts = put_sources_first(found, 1)
     assert order == [1, 0]
     assert {source.file for source in only_hint(parts[1]).factors} == {1}
     assert parts[0] == found[1]
@@ -137,7 +137,7 @@ def test_what_has_no_counterpart_has_no_hint() -> None:
 
 def test_a_depot_that_lost_bytes_gives_no_hint() -> None:
     found = match([spans("model", NEW)], [spans("model", OLD)], lambda *_: b"")
-    parts = find_hints.predict([spans("model", NEW)], [spans("model", OLD)], found, lambda *_: b"short")
+    parts = find_hints([spans("model", NEW)], [spans("model", OLD)], found, lambda *_: b"short")
     assert parts == [list(found[0])]
 
 

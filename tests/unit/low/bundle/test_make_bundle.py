@@ -25,7 +25,7 @@ from airlift.errors import (
     VolumeTooSmallError,
 )
 from airlift.low.bundle import chunks, encode
-from airlift.low.bundle.make_bundle import bundle
+from airlift.low.bundle.job import Destination
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.bundle.renew import renew
 from airlift.low.depot import enclaves
@@ -262,7 +262,9 @@ def enrolled(site: Site, *acknowledged: Acknowledged) -> None:
     entry = enclaves.load(site.depot, "alpha")
     enclaves.save(
         site.depot,
-        enclaves.EnclaveRecord(entry.enclave, entry.enrolled, entry.ledger_key, entry.fingerprint, acknowledged),
+        enclaves.EnclaveRecord(
+            entry.enclave, entry.enrolled, entry.ledger_key, entry.fingerprint, acknowledged
+        ),
     )
 
 
@@ -337,9 +339,7 @@ def test_an_unknown_release(stocked: Site) -> None:
 def test_a_key_that_is_no_bundlers(stocked: Site) -> None:
     """THREATS, update system: key of another role."""
     with pytest.raises(KeyUnavailableError):
-        bundle(
-            stocked.depot, "assistant@1", output=stocked.folder / "out", signer=keys.signer("alice"), now=NOW
-        )
+        stocked.bundle("assistant@1", signer=keys.signer("alice"))
     assert not (stocked.folder / "out").exists()
 
 
@@ -563,7 +563,7 @@ def test_whatever_fails_on_a_thread_ends_the_command(
 
 
 def test_renew(stocked: Site) -> None:
-    result = renew(stocked.depot, output=stocked.folder / "out", signer=keys.signer(BUNDLER), now=NOW)
+    result = renew(stocked.depot, Destination(stocked.folder / "out"), signer=keys.signer(BUNDLER), now=NOW)
     assert (result.bundle, result.target, result.baseline, result.chunks) == ("any-1", None, None, 0)
     (folder,) = folders(result)
     made = load_bundle(folder)
@@ -575,9 +575,8 @@ def test_renew(stocked: Site) -> None:
 def test_renew_for_one_enclave_dry(stocked: Site) -> None:
     result = renew(
         stocked.depot,
-        output=stocked.folder / "out",
+        Destination(stocked.folder / "out", "alpha"),
         signer=keys.signer(BUNDLER),
-        for_="alpha",
         now=NOW,
         dry_run=True,
     )
@@ -589,9 +588,8 @@ def test_renew_on_a_small_medium(stocked: Site) -> None:
     with pytest.raises(VolumeTooSmallError):
         renew(
             stocked.depot,
-            output=stocked.folder / "out",
+            Destination(stocked.folder / "out", medium=Medium(volume_bytes=1 << 20)),
             signer=keys.signer(BUNDLER),
-            medium=Medium(volume_bytes=1 << 20),
             now=NOW,
         )
     shutil.rmtree(stocked.folder / "out", ignore_errors=True)
