@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from airlift.low.authority import signing
+from airlift.low.authority.pending import pending_releases
 from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import Acknowledged
@@ -72,7 +72,7 @@ def listing(depot: Depot) -> Listing:
 
 
 def _releases(depot: Depot) -> tuple[ListedRelease, ...]:
-    pending = {release.digest for release in signing.pending_releases(depot)}
+    pending = {release.digest for release in pending_releases(depot)}
     found = []
     for reference in depot.releases():
         release = depot.load_release(reference.digest)

@@ -34,14 +34,15 @@ from airlift.high.governance.attest import attest as attest_high
 from airlift.high.importing.run import import_
 from airlift.high.record import assess
 from airlift.high.record.receipt import receipt
-from airlift.low.authority.init import init
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.bundle.job import BundleRequest, Destination
 from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import attest as attest_low
-from airlift.low.release.make_release import release
+from airlift.low.release.make_release import make_release
 from airlift.trust.keys import key as keys
 from airlift.trust.keys.key import FileSigner
 from airlift.trust.statements import statement
@@ -138,11 +139,11 @@ class Freezer:
         """Make the depot: two roots of two, two releasers of two."""
         init(
             self.scratch / "depot",
-            root=[self.keys / "ada.key", self.keys / "bo.key"],
-            root_threshold=2,
-            release=[self.keys / "cy.key", self.keys / "di.key"],
-            release_threshold=2,
-            bundler=self.keys / "bundler-old.pub",
+            Authorities(
+                NamedRole([self.keys / "ada.key", self.keys / "bo.key"], 2),
+                NamedRole([self.keys / "cy.key", self.keys / "di.key"], 2),
+                self.keys / "bundler-old.pub",
+            ),
             now=self.now(),
         )
 
@@ -159,7 +160,7 @@ class Freezer:
         }
         path = self.scratch / "sources" / f"release-{version}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False))
-        release(self.depot, path, signers=self.key("cy", "di"), now=self.now())
+        make_release(self.depot, path, signers=self.key("cy", "di"), now=self.now())
         claim = self.scratch / "claim.json"
         claim.write_text(json.dumps({"verdict": "pass", "tool": "frozen", "score": 0.5}))
         said = [("scan", "scanner"), *([("approval", "issm"), ("approval", "owner")] if approved else [])]
@@ -179,7 +180,7 @@ class Freezer:
     def rotate(self) -> None:
         """Give the build machine another key."""
         rotate(
-            self.depot, "bundler", add=[self.keys / "bundler-new.pub"], remove=["bundler-old"],
+            self.depot, Rotation("bundler", [self.keys / "bundler-new.pub"], ["bundler-old"]),
             signers=self.key("ada", "bo", "cy", "di"), now=self.now(),
         )  # fmt: skip
 

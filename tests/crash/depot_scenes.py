@@ -5,8 +5,9 @@ from pathlib import Path
 
 from airlift.bundle.layout import Medium
 from airlift.errors import ExistsError
-from airlift.low.authority.init import init
-from airlift.low.authority.sign import sign
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
+from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import BundleRequest, Destination
 from airlift.low.bundle.make_bundle import make_bundle
@@ -15,7 +16,7 @@ from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import attestation_index, outstanding
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import import_
-from airlift.low.release.make_release import release
+from airlift.low.release.make_release import make_release
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
@@ -180,11 +181,11 @@ def _init(people: Path, top: Path) -> object:
     try:
         return init(
             top / "depot",
-            root=[people / f"{name}.key" for name in ROOTS],
-            root_threshold=2,
-            release=[people / f"{name}.key" for name in RELEASERS],
-            release_threshold=2,
-            bundler=people / f"{BUNDLER}.pub",
+            Authorities(
+                NamedRole([people / f"{name}.key" for name in ROOTS], 2),
+                NamedRole([people / f"{name}.key" for name in RELEASERS], 2),
+                people / f"{BUNDLER}.pub",
+            ),
             now=NOW,
         )
     except ExistsError:
@@ -193,7 +194,7 @@ def _init(people: Path, top: Path) -> object:
 
 
 def _release(top: Path, manifest: Path, names: tuple[str, ...]) -> object:
-    return release(_depot(top), manifest, signers=[keys.signer(name) for name in names], now=NOW)
+    return make_release(_depot(top), manifest, signers=[keys.signer(name) for name in names], now=NOW)
 
 
 def _sign(top: Path) -> object:
@@ -202,7 +203,7 @@ def _sign(top: Path) -> object:
 
 def _export(top: Path) -> object:
     try:
-        return sign(_depot(top), None, export=top / "change.json", now=NOW)
+        return sign(_depot(top), None, transfer=Transfer(export=top / "change.json"), now=NOW)
     except ExistsError:
         return None
 

@@ -62,16 +62,18 @@ def init(
     Prints the fingerprint of root.json, which the high side compares out of band. Members who gave only a public key
     sign later with `airlift low sign`.
     """
+    from airlift.low.authority.init import Authorities
     from airlift.low.authority.init import init as make_depot
+    from airlift.low.authority.members import NamedRole
 
     result = make_depot(
         depot,
-        root=root_key,
-        root_threshold=root_threshold,
-        release=release_key,
-        release_threshold=release_threshold,
-        bundler=bundler_key,
-        expires=_days(expires),
+        Authorities(
+            NamedRole(root_key, root_threshold),
+            NamedRole(release_key, release_threshold),
+            bundler_key,
+            _days(expires),
+        ),
         passphrase=options.passphrase(run, passphrase_file, passphrase_fd),
         now=run.now,
         dry_run=dry_run,
@@ -120,16 +122,14 @@ def rotate(
 
     The bundler is listed by root and release authority, so both sign its rotation.
     """
+    from airlift.low.authority.rotate import Rotation
     from airlift.low.authority.rotate import rotate as rotate_role
     from airlift.low.depot.depot import open_depot
 
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     result = rotate_role(
         open_depot(depot),
-        role.value,
-        add=add,
-        remove=remove,
-        threshold=threshold,
+        Rotation(role.value, add, remove, threshold),
         signers=options.signers(key, ask),
         now=run.now,
         replace=replace,

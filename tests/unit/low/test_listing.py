@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from airlift.errors import ExistsError, KeyUnavailableError, MalformedError, NotHeldError, UsageError
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import enclaves
 from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord
 from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
-from airlift.low.release.make_release import release
+from airlift.low.release.make_release import make_release
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.tuf import bundling
@@ -43,7 +43,7 @@ def test_an_empty_depot(site: Site) -> None:
 def test_states_of_releases(site: Site) -> None:
     site.release(BASE)
     site.release({"base": {"model.safetensors": weights(2)}}, "2", names=())
-    release(
+    make_release(
         site.depot, site.manifest({"base": {"model.safetensors": weights(3)}}, "3"), now=NOW, replace=True
     )
     found = listing(site.depot).releases
@@ -152,7 +152,7 @@ def test_a_damaged_enclave_file(site: Site, change: tuple[bytes, bytes]) -> None
 def test_status_of_a_working_depot(site: Site) -> None:
     site.release(BASE)
     site.bundle()
-    rotate(site.depot, "root", threshold=3, signers=[keys.signer("alice")], now=NOW)
+    rotate(site.depot, Rotation("root", threshold=3), signers=[keys.signer("alice")], now=NOW)
     found = status(site.depot, NOW)
     assert (found.sequence, found.releases, found.outstanding, found.warnings) == (1, 1, 1, ())
     assert [(role.role, role.version, role.threshold) for role in found.roles] == [

@@ -31,7 +31,7 @@ from airlift.high.enclave.status import status
 from airlift.high.governance.emergency import Emergency
 from airlift.high.importing.plan import plan
 from airlift.high.importing.run import import_
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.bundle.job import Destination
 from airlift.low.bundle.renew import renew
 from airlift.trust.keys import key as trust_keys
@@ -177,9 +177,7 @@ def test_a_stolen_bundler_key_cannot_lock_the_enclave_out(tmp_path: Path) -> Non
     keys.write(low.keys, "other-machine")
     rotate(
         low.depot,
-        "bundler",
-        add=[low.keys / "other-machine.pub"],
-        remove=[str(low.keys / f"{BUNDLER}.pub")],
+        Rotation("bundler", [low.keys / "other-machine.pub"], [str(low.keys / f"{BUNDLER}.pub")]),
         signers=[keys.signer(name) for name in (*ROOTS[:2], *RELEASERS[:2])],
         now=NOW,
     )
@@ -315,7 +313,7 @@ def rotated(low: Site) -> None:
     """Publish a second root: another release key."""
     keys.write(low.keys, "gina")
     signers = [keys.signer(name) for name in ROOTS[:2]]
-    rotate(low.depot, "release", add=[low.keys / "gina.pub"], signers=signers, now=NOW)
+    rotate(low.depot, Rotation("release", [low.keys / "gina.pub"]), signers=signers, now=NOW)
 
 
 def test_new_roots_are_kept_even_if_the_import_fails(tmp_path: Path) -> None:
