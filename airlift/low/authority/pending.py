@@ -34,7 +34,7 @@ def pending_roles(depot: Depot) -> tuple[str, ...]:
 
 
 def to_change(status: SigningStatus, lines: tuple[str, ...]) -> Change:
-    """Return the public form of a signing status."""
+    """Return a signing status in the form that results show, with lines for people."""
     return Change(
         role=change.LABELS[status.role],
         version=status.version,

@@ -1,7 +1,7 @@
 """Sign: show what a pending change does, read again what it names, add signatures (SPEC 4.3).
 
-On the depot's machine, or on another one: ``export`` writes the change with its documents to a file, a member signs
-that file without any depot, and ``import_`` takes its signatures back.
+On the depot's machine, or on another one: the change with its documents is written to a file, a member signs that
+file without any depot, and its signatures are taken back from it (:class:`Transfer`).
 """
 
 from collections.abc import Sequence
@@ -187,7 +187,7 @@ def sign_roles(
 
 
 def _member_ids(depot: Depot, role: str) -> frozenset[str]:
-    """Return the key ids that may sign a change of root or targets."""
+    """Return the ids of the keys that may sign a change of root or targets."""
     return frozenset(change.union(*(roles.of(root, role) for root in repository.authorities(depot.store))))
 
 
@@ -245,7 +245,7 @@ def _sign_file(signers: Sequence[Signer], transfer: Transfer, *, dry_run: bool) 
 
 
 def _file_status(exported: exchange.Change) -> SigningStatus:
-    """Return how far a change has come in the file that carries it."""
+    """Return how many signatures the change in a file has, and how many it lacks."""
     quorums = exported.quorums()
     needed = quorums if exported.role == ROOT else quorums[-1:]
     signers = change.signers_of(quorums, exported.pending)

@@ -72,7 +72,7 @@ class BlockLimits:
 
 
 def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> CodingPlan:
-    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers, and what may have moved."""
+    """Plan how ``target`` is coded against ``baseline`` (None: nothing); reads headers of files, and samples."""
     held = baseline.contents() if baseline else {}
     wanted = _placed(target)
     lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())

@@ -33,7 +33,7 @@ class Buffer:
 
 @dataclass(slots=True)
 class Targets:
-    """Reads the blocks of the files of a plan, each byte once and in order, and digests those that were not today."""
+    """Reads the files of a plan block by block and in order; digests those that were not digested within a day."""
 
     depot: Depot
     plan: CodingPlan

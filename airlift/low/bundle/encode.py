@@ -1,8 +1,8 @@
 """Encode the blocks of a plan on threads, in order and in bounded memory (SPEC L4.4, L4.5).
 
-One thread reads the targets in order, and digests those that were not today; others read the sources of each block,
-code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so
-memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
+One thread reads the targets in order, and digests those that were not digested within a day; others read the sources
+of each block, code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` are in
+flight, so memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
 """
 
 from collections import deque
@@ -43,7 +43,7 @@ class Encoded:
 
 
 def check_bases(plan: CodingPlan, cache: DigestCache, workers: int, progress: Progress) -> None:
-    """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
+    """Digest the bases that will be read, unless that was done lately; targets are digested when they are coded.
 
     Raises:
         DigestError: a base is missing or has changed.
@@ -96,7 +96,7 @@ def _told(item: Encoded, read: Read) -> Encoded:
 
 @dataclass(slots=True)
 class _Memory:
-    """What one worker reads sources into, and decodes to."""
+    """Memory of one worker: buffers for sources, and for the decoded block."""
 
     sources: tuple[Buffer, ...] = field(
         default_factory=lambda: tuple(Buffer() for _ in range(codec.MAX_SOURCES))
@@ -106,7 +106,7 @@ class _Memory:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What the workers share; the memory goes from hand to hand."""
+    """What the workers share; ``free`` holds the memory that no worker uses at the moment."""
 
     depot: Depot
     plan: CodingPlan
@@ -115,7 +115,7 @@ class _Work:
 
     @contextmanager
     def memory(self) -> Iterator[_Memory]:
-        """Give memory to one of the workers."""
+        """Lend memory to a worker; it is free again when the block ends."""
         mine = self.free.get()
         try:
             yield mine

@@ -24,10 +24,10 @@ from airlift.tensors.span import TensorSpan
 
 ADAPTER_ROWS = 64
 SURE = 0.04
-"""An adapter that gets a larger share of the elements wrong is left for factors of our own, if the rank is low."""
+"""An adapter that predicts a larger share of the elements wrong is not used where factors of our own fit as well."""
 MAX_ROW_BYTES = 1 << 20
 MAX_FACTOR_BYTES = 16 << 20
-"""Of both factors: with the base of a block they stay within what a block may read."""
+"""The limit for both factors together: with the base of a block they stay within what a block may read."""
 
 NUMBER = re.compile(r"\d+")
 
@@ -40,7 +40,7 @@ Read = Callable[[int, int, int], bytes]
 def find_hints(
     targets: Sequence[FileSpans], bases: Sequence[FileSpans], found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
-    """Return the segments of each target with matrices set apart that an adapter or a low rank explains.
+    """Return the segments of each target, with a segment of its own for each matrix that has a hint.
 
     Factors refer to files by number: the bases first, then the targets. A target that holds adapters is itself only
     explained by adapters of the bases, so that there is an order in which every file comes after its sources.
@@ -71,14 +71,14 @@ class _Matrix:
 
 
 def _near(known: Pairs, reach: int) -> Pairs:
-    """Return the pairs in files below a number."""
+    """Return those pairs whose file has a number below ``reach``."""
     return {module: [pair for pair in group if pair.a.file < reach] for module, group in known.items()}
 
 
 def _file(
     number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
 ) -> Iterator[Hinted]:
-    """Yield what is found out about the matrices of one target."""
+    """Yield the hints for the matrices of one target."""
     families: dict[str, _Family] = {}
     for span in spans:
         candidates = list(find_adapters(span, known))
@@ -95,7 +95,7 @@ def _file(
 
 
 def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinted | None:
-    """Return what explains a matrix best, if anything does."""
+    """Return the hint that predicts a matrix best, None if none does."""
     hints = [_explained(matrix, item, read) for item in candidates]
     wrong, best = min((hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None))
     span = matrix.span
@@ -141,7 +141,7 @@ def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Re
 
 
 def _explained(matrix: _Matrix, candidate: Candidate, read: Read) -> tuple[float, Hinted] | None:
-    """Return what an adapter says of a matrix and the share that it gets wrong, None if it does not explain it."""
+    """Return the share of a matrix that an adapter predicts wrong, and the hint; None if it does not predict it."""
     pair, transposed = candidate.pair, candidate.transposed
     left, right = (pair.a, pair.b) if transposed else (pair.b, pair.a)
     if left.span.length + right.span.length > MAX_FACTOR_BYTES or pair.rank > adapter.MAX_RANK:

@@ -143,7 +143,7 @@ def next_sequence(depot: Depot) -> int:
 
 
 def _check_baseline(made: Bundle, release: Release | None) -> None:
-    """Check, as importers will, what is about to be said of the baseline."""
+    """Check what the manifest says of the baseline, as importers will."""
     baseline.check_target(made)
     if release is not None:
         baseline.check(made, release)

@@ -17,7 +17,7 @@ from airlift import progress as progress_module
 from airlift.bundle import release as releases
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
-from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.errors import (
     DigestError,
     ExistsError,
@@ -38,7 +38,7 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
 from airlift.low.release import hub
-from airlift.low.release.collect import Collected, Survey, Take, collect, judge, survey
+from airlift.low.release.collect import Survey, Take, collect, judge, survey
 from airlift.low.release.parents import find_parents
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
 from airlift.policy.judge import check_comparable, requirement_objections
@@ -124,7 +124,7 @@ def make_release(
 
 
 def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
-    """Remember that content which just came in has its digest."""
+    """Note in the digest cache the contents that just came in."""
     cache = open_digest_cache(depot, now)
     for sha512 in new:
         cache.note_written(sha512)
@@ -181,7 +181,7 @@ def _result(
 
 
 def _check_not_pending(depot: Depot, label: str) -> None:
-    """Refuse early, before hours of gathering, what the trust room would refuse in the end."""
+    """Refuse now, before hours of gathering, a change that :mod:`airlift.trust` would refuse in the end."""
     waiting = [release.label for release in pending_releases(depot)]
     if TARGETS in pending_roles(depot) and label not in waiting:
         raise PendingError(
@@ -261,11 +261,11 @@ def _gather(
     take = _take(depot, new, keep=keep)
     components, signatures = [], []
     for item, (one, claimed) in zip(items, found, strict=True):
-        collected = collect(item["name"], item["kind"], one, take, tally.add)
-        _check_claimed(item["name"], collected, claimed)
-        signature = check_vendor_signature(item, folder, collected.files)
+        entries = collect(item["name"], item["kind"], one, take, tally.add)
+        _check_claimed(item["name"], entries, claimed)
+        signature = check_vendor_signature(item, folder, entries)
         signatures += [signature] if signature else []
-        components.append(_component(item, collected, signature))
+        components.append(_component(item, entries, signature))
     components = [
         changed(component, parents=find_parents(depot, item, components))
         for item, component in zip(items, components, strict=True)
@@ -300,7 +300,7 @@ def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
 
 
 def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[Survey, Mapping[str, str]]:
-    """Find a component's files; with them what their origin says of their SHA-256, by relative path."""
+    """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     source = item["source"]
     if "path" in source:
         return survey(item["name"], item["kind"], folder / source["path"]), {}
@@ -308,8 +308,8 @@ def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[
     return judge(item["name"], item["kind"], fetched.paths), fetched.sha256
 
 
-def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, str]) -> None:
-    for entry in collected.files:
+def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
+    for entry in entries:
         if claimed.get(entry.path, entry.sha256) != entry.sha256:
             raise DigestError(
                 f"component {component}: {entry.path} is not what the endpoint says it is",
@@ -320,7 +320,7 @@ def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, s
 
 
 def _component(
-    item: Mapping[str, Any], collected: Collected, signature: CheckedSignature | None
+    item: Mapping[str, Any], entries: tuple[FileEntry, ...], signature: CheckedSignature | None
 ) -> Component:
     source = item["source"]
     if "path" in source:
@@ -338,7 +338,7 @@ def _component(
         version=item["version"],
         license=item.get("license", ""),
         source=origin,
-        files=collected.files,
+        files=entries,
         vendor_signature=signature.stated if signature else None,
     )
 
