@@ -15,7 +15,7 @@ from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import attestation_index, outstanding
 from airlift.low.depot.depot import Depot, open_depot
-from airlift.low.release.attest import import_
+from airlift.low.release.attest import import_attestation
 from airlift.low.release.make_release import make_release
 from airlift.low.returns.register import register
 from airlift.low.status import status
@@ -174,7 +174,7 @@ def _attest(folder: Path, top: Path) -> object:
             [("assistant@1", digest)], statement.predicate_type("scan"), said, keys.signer("x")
         )
         path.write_bytes(made.data)
-    return import_(_depot(top), "assistant@1", path, now=NOW)
+    return import_attestation(_depot(top), "assistant@1", path, now=NOW)
 
 
 def _init(people: Path, top: Path) -> object:

@@ -59,7 +59,9 @@ def attest(
     return _keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
 
 
-def import_(depot: Depot, release: str, file: Path, *, now: datetime, dry_run: bool = False) -> AttestResult:
+def import_attestation(
+    depot: Depot, release: str, file: Path, *, now: datetime, dry_run: bool = False
+) -> AttestResult:
     """Keep an attestation that somebody else made, as it is.
 
     Whoever signed it need not be known here: the enclave's policy decides whom it believes.

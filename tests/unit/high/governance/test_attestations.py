@@ -32,7 +32,7 @@ from airlift.low.depot import attestation_index
 from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
 from airlift.low.release.attest import attest
-from airlift.low.release.attest import import_ as take_in
+from airlift.low.release.attest import import_attestation as take_in
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
 from tests.support import keys
