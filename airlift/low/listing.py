@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from airlift.low.authority import signing
-from airlift.low.depot import attestations, outstanding
-from airlift.low.depot import enclaves as known
+from airlift.low.authority.pending import pending_releases
+from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import Acknowledged
 from airlift.trust.statements.statement import STATING, Statement
@@ -73,7 +72,7 @@ def listing(depot: Depot) -> Listing:
 
 
 def _releases(depot: Depot) -> tuple[ListedRelease, ...]:
-    pending = {release.digest for release in signing.pending_releases(depot)}
+    pending = {release.digest for release in pending_releases(depot)}
     found = []
     for reference in depot.releases():
         release = depot.load_release(reference.digest)
@@ -91,7 +90,7 @@ def _releases(depot: Depot) -> tuple[ListedRelease, ...]:
                 files=sum(1 for _ in release.files()),
                 bytes=sum(contents.values()),
                 attestations=tuple(
-                    _said(item.statement) for item in attestations.load(depot, release.digest)
+                    _said(item.statement) for item in attestation_index.load(depot, release.digest)
                 ),
             )
         )
@@ -125,9 +124,11 @@ def _enclaves(depot: Depot) -> tuple[ListedEnclave, ...]:
     labels = {reference.digest: reference.label for reference in depot.releases()}
     return tuple(
         ListedEnclave(
-            name, known.load(depot, name).fingerprint, *_acknowledged(known.newest(depot, name), labels)
+            name,
+            enclaves.load(depot, name).fingerprint,
+            *_acknowledged(enclaves.newest_acknowledged(depot, name), labels),
         )
-        for name in known.names(depot)
+        for name in enclaves.names(depot)
     )
 
 

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airlift import files
-from airlift.low.authority import signing
-from airlift.low.authority.signing import Change
-from airlift.low.depot import enclaves as known
+from airlift.low.authority.pending import ROLES, Change, describe_change, to_change
+from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.trust.tuf import bundling, change, metadata, publication, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -57,7 +56,7 @@ def status(depot: Depot, now: datetime) -> Status:
         sequence=bundling.sequence_of(depot.store),
         releases=len(depot.releases()),
         outstanding=len(bundling.outstanding(depot.store)),
-        enclaves=known.names(depot),
+        enclaves=enclaves.names(depot),
         free_bytes=files.free_bytes(depot.folder),
         warnings=tuple(_warnings(signed, now)),
     )
@@ -93,10 +92,10 @@ def _roles(depot: Depot, signed: dict[str, Document]) -> tuple[Role, ...]:
 
 def _pending(depot: Depot) -> tuple[Change, ...]:
     found = []
-    for role in signing.ROLES:
+    for role in ROLES:
         one = publication.status(depot.store, role)
         if one is not None:
-            found.append(signing.to_change(one, tuple(signing.differences(depot, role))))
+            found.append(to_change(one, tuple(describe_change(depot, role))))
     return tuple(found)
 
 

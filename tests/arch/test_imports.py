@@ -146,9 +146,13 @@ def test_good_examples(rule: Rule, name: str, source: str) -> None:
     ("rule", "name", "source"),
     [
         (network, "airlift.high.receive", "def f():\n    import huggingface_hub\n"),
-        (network, "airlift.low.release.make", "from urllib import request\n"),
-        (network, "airlift.low.release.make", "import urllib.request\n"),
-        (network, "airlift.low.release.make", "import importlib\nimportlib.import_module('socket')\n"),
+        (network, "airlift.low.release.make_release", "from urllib import request\n"),
+        (network, "airlift.low.release.make_release", "import urllib.request\n"),
+        (
+            network,
+            "airlift.low.release.make_release",
+            "import importlib\nimportlib.import_module('socket')\n",
+        ),
         (optional, "airlift.low.release.hub", "import huggingface_hub\n"),
         (optional, "airlift.trust.keys.token", "try:\n    import pkcs11\nexcept ImportError:\n    pass\n"),
         (unsafe, "airlift.tensors", "def f():\n    from pickle import loads\n"),

@@ -34,13 +34,15 @@ from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.ledger_copies import export_ledger
 from airlift.high.record.receipt import issue_receipt
 from airlift.high.record.witness import countersign
-from airlift.low.authority.init import init
-from airlift.low.authority.rotate import rotate
-from airlift.low.bundle.make import bundle
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
+from airlift.low.authority.rotate import Rotation, rotate
+from airlift.low.bundle.job import BundleRequest, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import attest as attest_low
-from airlift.low.release.make import release
+from airlift.low.release.make_release import make_release
 from airlift.trust.keys.file import FileSigner, generate
 from airlift.trust.statements import statement
 from tests.cli.transcript import inside
@@ -136,11 +138,11 @@ class Freezer:
         """Make the depot: two roots of two, two releasers of two."""
         init(
             self.scratch / "depot",
-            root=[self.keys / "ada.key", self.keys / "bo.key"],
-            root_threshold=2,
-            release=[self.keys / "cy.key", self.keys / "di.key"],
-            release_threshold=2,
-            bundler=self.keys / "bundler-old.pub",
+            Authorities(
+                NamedRole([self.keys / "ada.key", self.keys / "bo.key"], 2),
+                NamedRole([self.keys / "cy.key", self.keys / "di.key"], 2),
+                self.keys / "bundler-old.pub",
+            ),
             now=self.now(),
         )
 
@@ -157,7 +159,7 @@ class Freezer:
         }
         path = self.scratch / "sources" / f"release-{version}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False))
-        release(self.depot, path, signers=self.key("cy", "di"), now=self.now())
+        make_release(self.depot, path, signers=self.key("cy", "di"), now=self.now())
         claim = self.scratch / "claim.json"
         claim.write_text(json.dumps({"verdict": "pass", "tool": "frozen", "score": 0.5}))
         said = [("scan", "scanner"), *([("approval", "issm"), ("approval", "owner")] if approved else [])]
@@ -168,35 +170,23 @@ class Freezer:
 
     def bundle(self, name: str, version: str, from_: str, for_: str | None = None) -> None:
         """Pack a release into the output."""
-        made = bundle(
-            self.depot,
-            f"assistant@{version}",
-            from_=from_,
-            for_=for_,
-            output=self.output / "bundles" / name,
-            signer=self.signers["bundler-old"],
-            medium=MEDIUM,
-            now=self.now(),
-        )
+        destination = Destination(self.output / "bundles" / name, for_, MEDIUM)
+        request = BundleRequest(f"assistant@{version}", destination, from_)
+        made = make_bundle(self.depot, request, signer=self.signers["bundler-old"], now=self.now())
         self.codecs |= set(made.codecs)
         self.bundles[name] = [Path(item.path) for item in made.volumes]
 
     def rotate(self) -> None:
         """Give the build machine another key."""
         rotate(
-            self.depot, "bundler", add=[self.keys / "bundler-new.pub"], remove=["bundler-old"],
+            self.depot, Rotation("bundler", [self.keys / "bundler-new.pub"], ["bundler-old"]),
             signers=self.key("ada", "bo", "cy", "di"), now=self.now(),
         )  # fmt: skip
 
     def renew(self, name: str, key: str, for_: str | None = None) -> None:
         """Write a renewal."""
-        made = renew(
-            self.depot,
-            output=self.output / "bundles" / name,
-            signer=self.signers[key],
-            for_=for_,
-            now=self.now(),
-        )
+        destination = Destination(self.output / "bundles" / name, for_)
+        made = renew(self.depot, destination, signer=self.signers[key], now=self.now())
         self.bundles[name] = [Path(item.path) for item in made.volumes]
 
     # -- the high side ---------------------------------------------------------------------------------------------

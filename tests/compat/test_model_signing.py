@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from airlift.errors import SignatureError
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.release.make import release
+from airlift.low.release.make_release import make_release
 from airlift.trust.statements import model_signing as signatures
 from tests.compat.crossing import stack
 from tests.support import keys
@@ -95,7 +95,7 @@ def vendored(site: Site, vendor: Vendor, version: str, base: str) -> Path:
     document = yaml.safe_load(path.read_text())
     document["components"][0]["vendor_signature"] = vendor.stated()
     path.write_text(yaml.safe_dump(document))
-    release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
+    make_release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
     return path.parent
 
 
@@ -127,7 +127,7 @@ def test_a_model_that_its_vendor_did_not_sign_is_refused(tmp_path: Path, vendor:
     document["components"][0]["vendor_signature"] = vendor.stated()
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(SignatureError):
-        release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
+        make_release(site.depot, path, signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
     assert not vendor.accepts(path.parent / "base", path.parent / "model.sig")
 
 

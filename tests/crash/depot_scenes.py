@@ -5,17 +5,19 @@ from pathlib import Path
 
 from airlift.bundle.media_sizes import Medium
 from airlift.errors import ExistsError
-from airlift.low.authority.init import init
-from airlift.low.authority.sign import sign
-from airlift.low.bundle import check as checking
-from airlift.low.bundle.make import bundle
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
+from airlift.low.authority.sign import Transfer, sign
+from airlift.low.bundle.check_volumes import check_volumes
+from airlift.low.bundle.job import BundleRequest, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
-from airlift.low.depot import attestations, outstanding
+from airlift.low.depot import attestation_index, outstanding
 from airlift.low.depot.depot import Depot, open_depot
-from airlift.low.release.attest import import_
-from airlift.low.release.make import release
-from airlift.low.returns.register import enrol
+from airlift.low.release.attest import import_attestation
+from airlift.low.release.make_release import make_release
+from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
 from airlift.trust.tuf import publication
@@ -55,7 +57,7 @@ def facts(top: Path) -> Facts | None:
     depot, now = _depot(top), status(_depot(top), NOW)
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
-    attested = sum(len(attestations.load(depot, item.digest)) for item in depot.releases())
+    attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
     return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
 
 
@@ -89,7 +91,7 @@ class ExpectedDepot:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
             volumes = sorted((top / "out").glob(f"airlift-{newest}-*"))
             assert volumes
-            done = checking.check(volumes, depot=_depot(top))
+            done = check_volumes(volumes, depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1 or self.scene.name == "renew"
         if self.scene.name == "export":
@@ -115,7 +117,7 @@ def _check(top: Path) -> None:
             assert depot.content.verified_stamp(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
     for volume in sorted((top / "out").glob("airlift-*")):
-        assert checking.check([volume]).volumes_present == 1
+        assert check_volumes([volume]).volumes_present == 1
 
 
 def _depot(top: Path) -> Depot:
@@ -156,7 +158,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "attest release": ("released", lambda top: _attest(folder, top)),
         "enrol enclave": (
             "fresh",
-            lambda top: enrol(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
+            lambda top: register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
         ),
     }
     return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}
@@ -172,18 +174,18 @@ def _attest(folder: Path, top: Path) -> object:
             [("assistant@1", digest)], statement.predicate_type("scan"), said, keys.signer("x")
         )
         path.write_bytes(made.data)
-    return import_(_depot(top), "assistant@1", path, now=NOW)
+    return import_attestation(_depot(top), "assistant@1", path, now=NOW)
 
 
 def _init(people: Path, top: Path) -> object:
     try:
         return init(
             top / "depot",
-            root=[people / f"{name}.key" for name in ROOTS],
-            root_threshold=2,
-            release=[people / f"{name}.key" for name in RELEASERS],
-            release_threshold=2,
-            bundler=people / f"{BUNDLER}.pub",
+            Authorities(
+                NamedRole([people / f"{name}.key" for name in ROOTS], 2),
+                NamedRole([people / f"{name}.key" for name in RELEASERS], 2),
+                people / f"{BUNDLER}.pub",
+            ),
             now=NOW,
         )
     except ExistsError:
@@ -192,7 +194,7 @@ def _init(people: Path, top: Path) -> object:
 
 
 def _release(top: Path, manifest: Path, names: tuple[str, ...]) -> object:
-    return release(_depot(top), manifest, signers=[keys.signer(name) for name in names], now=NOW)
+    return make_release(_depot(top), manifest, signers=[keys.signer(name) for name in names], now=NOW)
 
 
 def _sign(top: Path) -> object:
@@ -201,20 +203,18 @@ def _sign(top: Path) -> object:
 
 def _export(top: Path) -> object:
     try:
-        return sign(_depot(top), None, export=top / "change.json", now=NOW)
+        return sign(_depot(top), None, transfer=Transfer(export=top / "change.json"), now=NOW)
     except ExistsError:
         return None
 
 
 def _bundle(top: Path) -> object:
-    signer = keys.signer(BUNDLER)
-    return bundle(
-        _depot(top), "assistant@1", from_="none", output=top / "out", signer=signer, medium=SMALL, now=NOW
-    )
+    request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
+    return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
 
 
 def _renew(top: Path) -> object:
-    return renew(_depot(top), output=top / "out", signer=keys.signer(BUNDLER), now=NOW)
+    return renew(_depot(top), Destination(top / "out"), signer=keys.signer(BUNDLER), now=NOW)
 
 
 def _withdraw(top: Path) -> object:

@@ -7,7 +7,7 @@ from airlift.bundle import chunk, manifest
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
-from airlift.low.bundle.chunks import block_limit, merge, pack
+from airlift.low.bundle.chunks import block_limits, merge, pack
 
 RAW, EQUAL = 0, 1
 BASES = (FileDigest("a" * 128, 1 << 40), FileDigest("b" * 128, 1 << 40))
@@ -77,7 +77,7 @@ def test_packing_keeps_every_block(choices: list[tuple[bool, int, bool, int, boo
 
 @given(st.integers(manifest.MIN_CHUNK_BYTES, manifest.MAX_CHUNK_BYTES))
 def test_one_raw_block_always_fits_a_chunk(limit: int) -> None:
-    length = block_limit(limit)
+    length = block_limits(limit).ordinary
     assert 0 < length <= chunk.MAX_BLOCK_BYTES
     assert length % 4096 == 0
     assert chunk.HEADER.size + chunk.BLOCK.size + chunk.SOURCE.size + length <= limit

@@ -12,11 +12,13 @@ from typing import Any
 import yaml
 
 from airlift.bundle.media_sizes import Medium
-from airlift.low.authority.init import init
-from airlift.low.bundle.make import bundle
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
+from airlift.low.bundle.job import BundleRequest, Coding, Destination
+from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.depot.depot import Depot, open_depot
-from airlift.low.release.make import ReleaseResult, release
+from airlift.low.release.make_release import ReleaseResult, make_release
 from airlift.trust.tuf import root as root_metadata
 from tests.support import keys, weights
 
@@ -88,13 +90,20 @@ class Site:
     ) -> ReleaseResult:
         """Release these components, signed by ``names``."""
         path = self.manifest(components, version, **more)
-        return release(self.depot, path, signers=[keys.signer(name) for name in names], now=NOW)
+        return make_release(self.depot, path, signers=[keys.signer(name) for name in names], now=NOW)
 
     def bundle(self, reference: str = "assistant@1", output: str = "out", **more: Any) -> BundleResult:
-        """Bundle a release into the folder ``output``."""
-        more.setdefault("medium", Medium())
-        more.setdefault("now", NOW)
-        return bundle(self.depot, reference, output=self.folder / output, signer=keys.signer(BUNDLER), **more)
+        """Bundle a release into the folder ``output``; ``more`` are fields of the request, or arguments."""
+        coding = Coding(**{key: more.pop(key) for key in ("workers", "check", "effort") if key in more})
+        medium = more.pop("medium", Medium())
+        request = BundleRequest(
+            reference,
+            Destination(self.folder / output, more.pop("for_", None), medium),
+            more.pop("from_", None),
+            coding,
+            more.pop("explain", False),
+        )
+        return make_bundle(self.depot, request, **{"signer": keys.signer(BUNDLER), "now": NOW, **more})
 
 
 @cache
@@ -123,11 +132,11 @@ def make_site(folder: Path, *, signed: bool = True) -> Site:
     ending = [".key", ".key", ".pub"] if signed else [".pub"] * 3
     init(
         folder / "depot",
-        root=[site.keys / f"{name}{end}" for name, end in zip(ROOTS, ending, strict=True)],
-        root_threshold=2,
-        release=[site.keys / f"{name}{end}" for name, end in zip(RELEASERS, ending, strict=True)],
-        release_threshold=2,
-        bundler=site.keys / f"{BUNDLER}.pub",
+        Authorities(
+            NamedRole([site.keys / f"{name}{end}" for name, end in zip(ROOTS, ending, strict=True)], 2),
+            NamedRole([site.keys / f"{name}{end}" for name, end in zip(RELEASERS, ending, strict=True)], 2),
+            site.keys / f"{BUNDLER}.pub",
+        ),
         now=NOW,
     )
     return site

@@ -21,6 +21,7 @@ from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.importing.import_bundle import ImportResult, import_bundle
+from airlift.low.bundle.job import Destination
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
 from airlift.strict import format as canonical
@@ -102,7 +103,7 @@ def _make(folder: Path) -> World:
         "last": site.bundle("assistant@2", "last", from_="assistant@1"),
     }
     withdraw(site.depot, made["delta"].bundle, signer=keys.signer(BUNDLER), now=NOW)
-    made["renewal"] = renew(site.depot, output=folder / "renewal", signer=keys.signer(BUNDLER), now=NOW)
+    made["renewal"] = renew(site.depot, Destination(folder / "renewal"), signer=keys.signer(BUNDLER), now=NOW)
     bundles = {name: tuple(item.path for item in result.volumes) for name, result in made.items()}
     base = fresh(folder / "enclaves" / "fresh", site)
     for name, chain in (("one", ("full",)), ("two", ("full", "delta"))):

@@ -13,7 +13,7 @@ from airlift.bundle.chunk import Block
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.revocations import Revocation
-from airlift.low.authority.signing import sign_roles
+from airlift.low.authority.sign import sign_roles
 from airlift.low.bundle.chunks import write_chunks
 from airlift.media import volume_writer
 from airlift.media.volume_writer import SmallFiles

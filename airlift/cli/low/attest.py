@@ -61,7 +61,7 @@ def attest(
             raise UsageError(
                 "--import takes an attestation as it is", hint="leave out --type, --predicate and --key"
             )
-        result = attesting.import_(opened, release, import_, now=run.now, dry_run=dry_run)
+        result = attesting.import_attestation(opened, release, import_, now=run.now, dry_run=dry_run)
     elif kind is None or predicate is None or len(key) != 1:
         raise UsageError(
             "something is missing to attest", expected="--type, --predicate and one --key; or --import FILE"

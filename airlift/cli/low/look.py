@@ -63,10 +63,10 @@ def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
 def log(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
     """Show what was done to the depot, oldest first."""
     from airlift.low.depot.depot import open_depot
-    from airlift.low.depot.log import log as depot_log
+    from airlift.low.depot.events import read_events
 
     del run
-    events = to_data(depot_log(open_depot(depot)))
+    events = to_data(read_events(open_depot(depot)))
     return Answer(
         {"events": events},
         lambda page: page.table(["time", "event", "detail"], [list(event.values()) for event in events]),

@@ -69,7 +69,7 @@ def release(
     Signed at once with the keys that are given; published when the threshold is met.
     """
     from airlift.low.depot.depot import open_depot
-    from airlift.low.release.make import release as make_release
+    from airlift.low.release.make_release import make_release
 
     result = make_release(
         open_depot(depot),
@@ -116,14 +116,14 @@ def sign(
     Below the threshold the exit code is 0 and `published` is false. Without a depot, --import FILE --export FILE
     signs a change that was exported elsewhere.
     """
+    from airlift.low.authority.sign import Transfer
     from airlift.low.authority.sign import sign as sign_change
 
     result = sign_change(
         _depot_if_any(depot, alone=import_ is not None and export is not None),
         what,
         signers=options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd)),
-        export=export,
-        import_=import_,
+        transfer=Transfer(import_, export),
         now=run.now,
         dry_run=dry_run,
         progress=run.progress,

@@ -75,23 +75,22 @@ def bundle(
 
     Say with --from which release it holds; without it the bundle is complete.
     """
-    from airlift.codec import Effort as Coding
-    from airlift.low.bundle.make import bundle as make_bundle
+    from airlift.codec import Effort as CodecEffort
+    from airlift.low.bundle.job import BundleRequest, Coding, Destination
+    from airlift.low.bundle.make_bundle import make_bundle
     from airlift.low.depot.depot import open_depot
     from airlift.trust.keys.load import load_signer
 
     result = make_bundle(
         open_depot(depot),
-        release,
-        from_=from_,
-        for_=for_,
-        output=output,
+        BundleRequest(
+            release,
+            Destination(output, for_, options.medium(volume_size, max_file_size)),
+            from_,
+            Coding(options.threads(workers, MAX_WORKERS), check, CodecEffort[effort.name.upper()]),
+            explain,
+        ),
         signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
-        medium=options.medium(volume_size, max_file_size),
-        workers=options.threads(workers, MAX_WORKERS),
-        check=check,
-        effort=Coding[effort.name.upper()],
-        explain=explain,
         now=run.now,
         dry_run=dry_run,
         progress=run.progress,
@@ -121,16 +120,15 @@ def renew(
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Write a bundle without chunks: fresh metadata, roots and revocations."""
+    from airlift.low.bundle.job import Destination
     from airlift.low.bundle.renew import renew as make_renewal
     from airlift.low.depot.depot import open_depot
     from airlift.trust.keys.load import load_signer
 
     result = make_renewal(
         open_depot(depot),
-        output=output,
+        Destination(output, for_, options.medium(volume_size, max_file_size)),
         signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
-        medium=options.medium(volume_size, max_file_size),
-        for_=for_,
         now=run.now,
         dry_run=dry_run,
     )
@@ -174,7 +172,7 @@ def check(
     ] = None,
 ) -> Answer:
     """Read again what was written or burnt, before it leaves: every byte against its digest."""
-    from airlift.low.bundle.check import check as check_volumes
+    from airlift.low.bundle.check_volumes import check_volumes
     from airlift.low.depot.depot import open_depot
 
     opened = open_depot(depot) if depot is not None else None

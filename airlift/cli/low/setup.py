@@ -62,16 +62,18 @@ def init(
     Prints the fingerprint of root.json, which the high side compares out of band. Members who gave only a public key
     sign later with `airlift low sign`.
     """
+    from airlift.low.authority.init import Authorities
     from airlift.low.authority.init import init as make_depot
+    from airlift.low.authority.members import NamedRole
 
     result = make_depot(
         depot,
-        root=root_key,
-        root_threshold=root_threshold,
-        release=release_key,
-        release_threshold=release_threshold,
-        bundler=bundler_key,
-        expires=_days(expires),
+        Authorities(
+            NamedRole(root_key, root_threshold),
+            NamedRole(release_key, release_threshold),
+            bundler_key,
+            _days(expires),
+        ),
         passphrase=options.passphrase(run, passphrase_file, passphrase_fd),
         now=run.now,
         dry_run=dry_run,
@@ -120,16 +122,14 @@ def rotate(
 
     The bundler is listed by root and release authority, so both sign its rotation.
     """
+    from airlift.low.authority.rotate import Rotation
     from airlift.low.authority.rotate import rotate as rotate_role
     from airlift.low.depot.depot import open_depot
 
     ask = options.passphrase(run, passphrase_file, passphrase_fd)
     result = rotate_role(
         open_depot(depot),
-        role.value,
-        add=add,
-        remove=remove,
-        threshold=threshold,
+        Rotation(role.value, add, remove, threshold),
         signers=options.signers(key, ask),
         now=run.now,
         replace=replace,
@@ -150,11 +150,9 @@ def enrol(
 ) -> Answer:
     """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
     from airlift.low.depot.depot import open_depot
-    from airlift.low.returns.register import enrol as enrol_enclave
+    from airlift.low.returns.register import register
 
-    return answer(
-        enrol_enclave(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run)
-    )
+    return answer(register(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))
 
 
 def _days(pairs: list[str]) -> dict[str, int]:

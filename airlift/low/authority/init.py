@@ -5,16 +5,18 @@ Built beside the place where it will stand, and renamed there: a failure leaves 
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle import revocations
-from airlift.low.authority import members, signing
-from airlift.low.authority.members import Holder
+from airlift.low.authority import members
+from airlift.low.authority.members import Holder, NamedRole
+from airlift.low.authority.pending import pending_roles
+from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot, create_depot, mark_depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.store.folders import building, check_free
 from airlift.trust.keys.public import Passphrase
 from airlift.trust.tuf import proposal, root
@@ -38,7 +40,23 @@ class InitResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Authorities:
+    """Who is to sign what in a new depot, and for how many days its metadata is valid, by role."""
+
+    root: NamedRole
+    release: NamedRole
+    bundler: str | Path
+    expires: Mapping[str, int] = field(default_factory=dict)
+
+    def keys(self) -> Sequence[str | Path]:
+        """Return every key that was named."""
+        return [*self.root.keys, *self.release.keys, self.bundler]
+
+
+@dataclass(frozen=True, slots=True)
 class _Roles:
+    """The same with its members loaded."""
+
     root: RoleKeys
     release: RoleKeys
     bundler: RoleKeys
@@ -47,20 +65,13 @@ class _Roles:
 
 def init(
     folder: Path,
+    authorities: Authorities,
     *,
-    root: Sequence[str | Path],
-    root_threshold: int,
-    release: Sequence[str | Path],
-    release_threshold: int,
-    bundler: str | Path,
-    expires: Mapping[str, int] | None = None,
     passphrase: Passphrase | None = None,
     now: datetime,
     dry_run: bool = False,
 ) -> InitResult:
     """Make a depot in ``folder``, which is empty or does not exist; sign with every private key that was named.
-
-    Keys are paths of ``.pub`` or private key files, or ``pkcs11:`` URIs; ``expires`` is in days, by role.
 
     Raises:
         ExistsError: the folder is not empty.
@@ -68,26 +79,26 @@ def init(
         KeyUnavailableError: a key cannot be used.
     """
     check_free(folder, "choose a folder that is empty or does not exist")
-    holders = members.load([*root, *release, bundler], passphrase)
+    holders = members.load(authorities.keys(), passphrase)
     roles = _Roles(
-        members.role(root, root_threshold, holders),
-        members.role(release, release_threshold, holders),
-        members.role([bundler], 1, holders),
-        expires or {},
+        root=members.to_role(authorities.root, holders),
+        release=members.to_role(authorities.release, holders),
+        bundler=members.to_role(NamedRole([authorities.bundler], 1), holders),
+        expires=authorities.expires,
     )
     if dry_run:
         with tempfile.TemporaryDirectory(prefix="airlift-") as scratch:
             _create(Depot(Path(scratch)), roles, now)
         return InitResult(folder, folder / "root.json", None, ())
     with building(folder.absolute(), locked=True) as temporary:
-        fingerprint, pending = _build(temporary, roles, {"root": root, "release": release}, holders, now)
+        fingerprint, pending = _build(temporary, roles, authorities, holders, now)
     return InitResult(folder, folder / "root.json", fingerprint, pending)
 
 
 def _build(
     folder: Path,
     roles: _Roles,
-    sources: Mapping[str, Sequence[str | Path]],
+    authorities: Authorities,
     holders: Mapping[str, Holder],
     now: datetime,
 ) -> tuple[str, tuple[str, ...]]:
@@ -96,10 +107,10 @@ def _build(
     _create(depot, roles, now)
     first = depot.store.pending(ROOT) or depot.store.published(ROOT)
     fingerprint = root.fingerprint(encode(ROOT, first))
-    for role, label in ((ROOT, "root"), (TARGETS, "release")):
-        if role in signing.pending_roles(depot):
-            signing.sign_roles(depot, (role,), members.signers(sources[label], holders), now)
-    pending = tuple("release" if role == TARGETS else role for role in signing.pending_roles(depot))
+    for role, named in ((ROOT, authorities.root), (TARGETS, authorities.release)):
+        if role in pending_roles(depot):
+            sign_roles(depot, (role,), members.signers(named.keys, holders), now)
+    pending = tuple("release" if role == TARGETS else role for role in pending_roles(depot))
     record(depot, now, "init", fingerprint=fingerprint, pending=list(pending))
     mark_depot(depot)
     return fingerprint, pending

@@ -15,6 +15,14 @@ _OBJECT = re.compile(r"[:;]object=([^;?]+)")
 
 
 @dataclass(frozen=True, slots=True)
+class NamedRole:
+    """The keys that an operator names for a role (paths of key files, ``pkcs11:`` URIs), and how many must sign."""
+
+    keys: Sequence[str | Path]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A member of a role, with the signer if its private key was named."""
 
@@ -31,13 +39,13 @@ def load(sources: Sequence[str | Path], passphrase: Passphrase | None) -> Mappin
     return {source: _holder(source, passphrase) for source in dict.fromkeys(map(str, sources))}
 
 
-def role(sources: Sequence[str | Path], threshold: int, holders: Mapping[str, Holder]) -> RoleKeys:
-    """Return the role of these keys.
+def to_role(named: NamedRole, holders: Mapping[str, Holder]) -> RoleKeys:
+    """Return the members and the threshold of a role.
 
     Raises:
         UsageError: a key stands twice, or the threshold cannot be met.
     """
-    return RoleKeys(tuple(holders[str(source)].member for source in sources), threshold)
+    return RoleKeys(tuple(holders[str(source)].member for source in named.keys), named.threshold)
 
 
 def signers(sources: Sequence[str | Path], holders: Mapping[str, Holder]) -> tuple[Signer, ...]:

@@ -1,4 +1,4 @@
-"""Say in lines for people what a release brings, beside what its metadata change says (SPEC 4.3)."""
+"""Describe a release in lines for people who are asked to sign it (SPEC 4.3)."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from airlift.bundle.difference import RELABELLED, UNCHANGED, compare_releases
 from airlift.bundle.release import Component, Release
 
 
-def describe(new: Release, old: Release | None) -> tuple[str, ...]:
+def describe_release(new: Release, old: Release | None) -> tuple[str, ...]:
     """Return what ``new`` is, component by component, against ``old`` (an earlier release of that name, if any)."""
     since = f", compared with {old.label}" if old else ""
     head = f"release {new.label}, marking {new.marking}, digest {new.digest}{since}"

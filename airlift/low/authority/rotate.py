@@ -8,10 +8,11 @@ from pathlib import Path
 
 from airlift.bundle.fields import is_hex
 from airlift.errors import UsageError
-from airlift.low.authority import members, signing
-from airlift.low.authority.signing import Change
+from airlift.low.authority import members
+from airlift.low.authority.pending import Change
+from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.trust.keys.public import Passphrase, Signer, load_public
 from airlift.trust.tuf import proposal, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS, TIMESTAMP
@@ -19,6 +20,19 @@ from airlift.trust.tuf.roles import RoleKeys
 
 MIN_PREFIX = 8
 _TUF = {"root": ROOT, "release": TARGETS, "bundler": TIMESTAMP}
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How the role ``root``, ``release`` or ``bundler`` is to change: other members, another threshold, or both.
+
+    ``add`` are key files; ``remove`` are ``.pub`` files, holders, or the first digits of key ids or fingerprints.
+    """
+
+    role: str
+    add: Sequence[str | Path] = ()
+    remove: Sequence[str] = ()
+    threshold: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,41 +49,37 @@ class RotateResult:
 
 def rotate(
     depot: Depot,
-    role: str,
+    rotation: Rotation,
     *,
-    add: Sequence[str | Path] = (),
-    remove: Sequence[str] = (),
-    threshold: int | None = None,
     signers: Sequence[Signer] = (),
     now: datetime,
     replace: bool = False,
     dry_run: bool = False,
     passphrase: Passphrase | None = None,
 ) -> RotateResult:
-    """Propose other members or another threshold for ``root``, ``release`` or ``bundler``, and sign with ``signers``.
-
-    ``add`` are key files; ``remove`` are ``.pub`` files, holders, or the first digits of key ids or fingerprints.
+    """Propose the change of a role, and sign it with ``signers``; ``passphrase`` is that of private keys to add.
 
     Raises:
         UsageError: the change makes no sense, or a key to remove is not found or fits several members.
         PendingError: another change is pending, and ``replace`` was not said.
         KeyUnavailableError: a signer is no member of a role that must sign.
     """
+    role, threshold = rotation.role, rotation.threshold
     if role not in _TUF:
         raise UsageError("unknown role", expected="root, release or bundler", found=ascii(role[:40]))
-    if not (add or remove or threshold):
+    if not (rotation.add or rotation.remove or threshold):
         raise UsageError("nothing to change", expected="--add, --remove or a threshold")
     with nullcontext() if dry_run else depot.lock():
         current = roles.of(depot.store.published(ROOT), _TUF[role])
-        new = [item.member for item in members.load(add, passphrase).values()]
-        gone = [_find(text, current) for text in remove]
+        new = [item.member for item in members.load(rotation.add, passphrase).values()]
+        gone = [_find(text, current) for text in rotation.remove]
         changed = current.change(new, gone, threshold)
         if dry_run:
             return _result(role, current, changed, ())
         proposed = proposal.propose_rotation(
             depot.store, role, add=new, remove=gone, threshold=threshold, now=now, replace=replace
         )
-        result = _result(role, current, changed, signing.sign_roles(depot, proposed, signers, now))
+        result = _result(role, current, changed, sign_roles(depot, proposed, signers, now))
         _record(depot, now, result)
         return result
 

@@ -1,4 +1,4 @@
 """Pack a published release into volumes: plan, code, cut, publish; check, renew and withdraw bundles (SPEC 6).
 
-``make`` holds the order of steps.
+``make_bundle`` holds the order of steps.
 """

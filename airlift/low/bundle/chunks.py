@@ -10,8 +10,8 @@ from airlift import codec, files
 from airlift.bundle import chunk, volume
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
+from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan
 from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
-from airlift.low.bundle.plan import Plan
 from airlift.media.volume_writer import StagedChunk
 from airlift.tensors.element import Element
 from airlift.tensors.matching import segment
@@ -29,7 +29,7 @@ class Numbering:
     ``codecs`` sums the target bytes by the name of the codec that coded them.
     """
 
-    plan: Plan
+    plan: CodingPlan
     bases: dict[FileDigest, int] = field(default_factory=dict)
     codecs: dict[str, int] = field(default_factory=dict)
 
@@ -49,10 +49,10 @@ class Numbering:
         return Source(number, source.start, source.end - source.start)
 
 
-def block_limit(chunk_bytes: int, *, large: bool = False) -> int:
-    """Return the most target bytes in a block such that one block always fits a chunk of ``chunk_bytes``."""
-    most = chunk.MAX_BLOCK_BYTES if large else BLOCK_BYTES
-    return min(most, (chunk_bytes - TABLE_BYTES) // 4096 * 4096)
+def block_limits(chunk_bytes: int) -> BlockLimits:
+    """Return limits such that one block always fits a chunk of ``chunk_bytes``."""
+    room = (chunk_bytes - TABLE_BYTES) // 4096 * 4096
+    return BlockLimits(ordinary=min(BLOCK_BYTES, room), low_rank=min(chunk.MAX_BLOCK_BYTES, room))
 
 
 def merge(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -1,8 +1,8 @@
 """Encode the blocks of a plan on threads, in order and in bounded memory (SPEC L4.4, L4.5).
 
-One thread reads the targets in order, and digests those that were not today; others read the sources of each block,
-code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` blocks are in flight, so
-memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
+One thread reads the targets in order, and digests those that were not digested within a day; others read the sources
+of each block, code it, and, unless checking is off, decode it again and compare. At most ``2 * workers`` are in
+flight, so memory does not depend on the size of a model, and what comes out does not depend on the number of workers.
 """
 
 from collections import deque
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from airlift import codec
-from airlift.codec import Effort
 from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
-from airlift.low.bundle.plan import Plan, blocks
-from airlift.low.bundle.reader import Room, Targets, changed, read
+from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan, cut_plan
+from airlift.low.bundle.content_reader import Buffer, Targets, changed, read
+from airlift.low.bundle.job import Coding
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import BASE_AGE, Verified
+from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes
 from airlift.tensors.matching.segment import Segment, Source
@@ -42,54 +42,45 @@ class Encoded:
         return self.segment.sources[: codec.sources(self.codec)]
 
 
-def check_contents(depot: Depot, plan: Plan, verified: Verified, workers: int, progress: Progress) -> None:
-    """Digest the bases that will be read, unless they were not long ago; targets are digested when they are coded.
+def check_bases(plan: CodingPlan, cache: DigestCache, workers: int, progress: Progress) -> None:
+    """Digest the bases that will be read, unless that was done lately; targets are digested when they are coded.
 
     Raises:
         DigestError: a base is missing or has changed.
     """
     targets = {item.entry.sha512 for item in plan.files}
     bases = [item for item in plan.contents() if item.entry.sha512 not in targets]
-    bases = [item for item in bases if not verified.holds(item.entry.sha512, BASE_AGE)]
+    bases = [item for item in bases if not cache.is_fresh(item.entry.sha512, BASE_AGE)]
     tally = Tally("checking", sum(item.entry.size for item in bases), progress)
     with ThreadPoolExecutor(workers) as pool:
-        looks = pool.map(lambda item: depot.content.verified_stamp(item.entry.sha512, tally.add), bases)
+        looks = pool.map(lambda item: cache.depot.content.verified_stamp(item.entry.sha512, tally.add), bases)
         for item, look in zip(bases, looks, strict=True):
             if look is None:
-                raise changed(depot, item)
-            verified.note(item.entry.sha512, look)
+                raise changed(cache.depot, item)
+            cache.note(item.entry.sha512, look)
 
 
 def encode(
-    depot: Depot,
-    plan: Plan,
-    verified: Verified,
-    *,
-    block_bytes: int,
-    large_bytes: int,
-    workers: int,
-    check: bool,
-    effort: Effort,
-    read: CountBytes,
+    plan: CodingPlan, cache: DigestCache, limits: BlockLimits, coding: Coding, *, read: CountBytes
 ) -> Generator[Encoded, None, None]:
-    """Yield every block of the plan, coded, in the order of the files.
+    """Yield every block of the plan, coded, in the order of the files; ``read`` is told of the target bytes done.
 
     Raises:
-        DigestError: a target has changed; or, with ``check``, a block does not decode to what it was made from
-            (a bug, or broken memory).
+        DigestError: a target has changed; or, where blocks are checked, a block does not decode to what it was made
+            from (a bug, or broken memory).
         UncheckedError: the depot cannot be read.
     """
-    work = _Work(depot, plan, check, effort)
-    for _ in range(workers):
+    work = _Work(cache.depot, plan, coding)
+    for _ in range(coding.workers):
         work.free.put(_Memory())
-    targets, rooms = Targets(depot, plan, verified), [Room() for _ in range(2 * workers)]
+    targets, buffers = Targets(cache.depot, plan, cache), [Buffer() for _ in range(2 * coding.workers)]
     queue: deque[Future[Encoded]] = deque()
-    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(coding.workers) as pool:
         try:
-            for turn, (number, segment) in enumerate(blocks(plan, block_bytes, large_bytes)):
-                if len(queue) == len(rooms):  # the one that comes out had the room that the next one gets
+            for turn, (number, segment) in enumerate(cut_plan(plan, limits)):
+                if len(queue) == len(buffers):  # the one that comes out had the buffer that the next one gets
                     yield _told(queue.popleft().result(), read)
-                target = first.submit(targets.read, number, segment, rooms[turn % len(rooms)])
+                target = first.submit(targets.read, number, segment, buffers[turn % len(buffers)])
                 queue.append(pool.submit(_encode_block, work, number, segment, target))
             while queue:
                 yield _told(queue.popleft().result(), read)
@@ -105,25 +96,26 @@ def _told(item: Encoded, read: CountBytes) -> Encoded:
 
 @dataclass(slots=True)
 class _Memory:
-    """What one worker reads sources into, and decodes to."""
+    """Memory of one worker: buffers for sources, and for the decoded block."""
 
-    sources: tuple[Room, ...] = field(default_factory=lambda: tuple(Room() for _ in range(codec.MAX_SOURCES)))
-    out: Room = field(default_factory=Room)
+    sources: tuple[Buffer, ...] = field(
+        default_factory=lambda: tuple(Buffer() for _ in range(codec.MAX_SOURCES))
+    )
+    out: Buffer = field(default_factory=Buffer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What the workers share; the memory goes from hand to hand."""
+    """What the workers share; ``free`` holds the memory that no worker uses at the moment."""
 
     depot: Depot
-    plan: Plan
-    check: bool
-    effort: Effort
+    plan: CodingPlan
+    coding: Coding
     free: SimpleQueue[_Memory] = field(default_factory=SimpleQueue)
 
     @contextmanager
     def memory(self) -> Iterator[_Memory]:
-        """Give memory to one of the workers."""
+        """Lend memory to a worker; it is free again when the block ends."""
         mine = self.free.get()
         try:
             yield mine
@@ -139,24 +131,26 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
                 work.depot,
                 work.plan.source(source.file).entry.sha512,
                 source.start,
-                room.take(source.end - source.start),
+                buffer.take(source.end - source.start),
             )
-            for source, room in zip(segment.sources, memory.sources, strict=False)
+            for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
         coded = codec.encode(
-            target, sources, segment.element, segment.rows, effort=work.effort, hint=segment.hint
+            target, sources, segment.element, segment.rows, effort=work.coding.effort, hint=segment.hint
         )
         item = Encoded(number, segment, coded.codec, coded.payload)
-        if work.check:
+        if work.coding.check:
             _check(work.plan, item, target, sources, memory.out)
     return item
 
 
-def _check(plan: Plan, item: Encoded, target: memoryview, sources: list[memoryview], room: Room) -> None:
+def _check(
+    plan: CodingPlan, item: Encoded, target: memoryview, sources: list[memoryview], buffer: Buffer
+) -> None:
     """Decode a block again and compare."""
     segment, used = item.segment, sources[: len(item.sources)]
     again = codec.decode(
-        item.codec, item.payload, used, len(target), segment.element, out=room.take(len(target))
+        item.codec, item.payload, used, len(target), segment.element, out=buffer.take(len(target))
     )
     if not same(again, target):
         raise DigestError(

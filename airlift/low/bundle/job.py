@@ -1,26 +1,61 @@
-"""What a bundle is to be, before anything of it is made (SPEC L4)."""
+"""What a bundle is to be, before anything of it is made: as an operator asks for it, and looked up (SPEC L4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from airlift.bundle.fields import Marking
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.release import Release
+from airlift.codec import Effort
 from airlift.trust.keys.public import Signer
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a bundle goes: the folder for its volumes, the enclave (None: any), and what the volumes must fit."""
+
+    output: Path
+    enclave: str | None = None
+    medium: Medium = field(default_factory=Medium)
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How blocks are coded: on how many threads, how hard, and whether each is decoded again (``check``)."""
+
+    workers: int = 2
+    check: bool = True
+    effort: Effort = Effort.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class BundleRequest:
+    """A release to bundle, by name or digest, for whoever holds ``from_``.
+
+    ``from_`` is a release, ``none``, or None for what the enclave of the destination acknowledged. ``explain`` asks
+    what took the bytes.
+    """
+
+    release: str
+    destination: Destination
+    from_: str | None = None
+    coding: Coding = field(default_factory=Coding)
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """What a bundle is to be: from where to where, for whom, on what, signed by whom, and when."""
+    """A bundle to make: from which release to which, where to, signed by whom, and when.
+
+    ``known_by`` says who said that the baseline is held; ``effort`` is empty if nothing is coded.
+    """
 
     target: Release | None
     baseline: Release | None
     known_by: str
-    enclave: str | None
     marking: Marking
-    output: Path
-    medium: Medium
+    destination: Destination
     signer: Signer
     now: datetime
     effort: str = ""

@@ -14,13 +14,13 @@ from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
+from airlift.low.bundle.coding_plan import CodingPlan
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
-from airlift.low.bundle.plan import Plan
 from airlift.low.bundle.slsa import provenance
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import Verified
-from airlift.low.depot.log import record
+from airlift.low.depot.digest_cache import DigestCache
+from airlift.low.depot.events import record
 from airlift.media import volume_writer
 from airlift.media.volume_writer import SmallFiles, StagedChunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
@@ -30,7 +30,7 @@ from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
 
 NONE = "none"
-"""The baseline of a complete bundle, and who knows that it is held."""
+"""Stands for the baseline of a complete bundle, and for who said that it is held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +73,29 @@ class BundleResult:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """The chunks of a bundle in staging, and what they are about."""
+    """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to."""
 
-    plan: Plan
+    plan: CodingPlan
     chunks: tuple[StagedChunk, ...] = ()
     bases: tuple[FileDigest, ...] = ()
     codecs: Mapping[str, int] = field(default_factory=dict)
     explain: tuple[ComponentCost, ...] | None = None
-    seen: Verified | None = None
+    cache: DigestCache | None = None
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
-    """Find out before hours of work, not after, that the key does not fit or metadata has expired."""
+    """Check before hours of work, not after, that the key is the bundler's and no metadata has expired.
+
+    Raises:
+        KeyUnavailableError: the key is no bundler's.
+        ExpiredError, UnpublishedError: metadata has expired, or lacks signatures.
+    """
     publication.check_members([roles.of(depot.store.published(ROOT), TIMESTAMP)], [job.signer])
     probe = targets.describe(manifest.target_name("0" * 128), BUNDLER, b"", {})
     bundling.planned_sizes(depot.store, probe, next_sequence(depot), job.signer.public, job.now)
 
 
-def describe(depot: Depot, job: Job, coded: Coded) -> BundleResult:
+def preview(depot: Depot, job: Job, coded: Coded) -> BundleResult:
     """Return what the bundle would be, without writing anything."""
     return _result(job, _manifest(depot, job, coded), coded, ())
 
@@ -102,8 +107,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
     """
     with depot.lock():
-        if coded.seen is not None:
-            coded.seen.save()
+        if coded.cache is not None:
+            coded.cache.save()
         made = _manifest(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
@@ -112,7 +117,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         }
         target = _target(made, attested)
         shares = _cut(depot, job, made, target, documents)
-        volume_writer.check_no_volume(made, len(shares), job.output)
+        volume_writer.check_no_volume(made, len(shares), job.destination.output)
         for data in documents.values():
             depot.documents.keep(data)
         bundling.publish_bundle(depot.store, target, made.sequence, job.signer, job.now)
@@ -120,8 +125,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         try:
             carried = SmallFiles(bundling.volume_files(depot.store), documents)
             written = volume_writer.write_volumes(made, shares, carried, coded.chunks, folder)
-            volume_writer.check_sizes(written, job.medium)
-            placed = volume_writer.move_into_place(written, job.output)
+            volume_writer.check_sizes(written, job.destination.medium)
+            placed = volume_writer.move_into_place(written, job.destination.output)
         except AirliftError as error:
             error.data["sequence_used"] = made.sequence
             error.hint = (
@@ -138,7 +143,7 @@ def next_sequence(depot: Depot) -> int:
 
 
 def _check_baseline(made: Bundle, release: Release | None) -> None:
-    """Check, as importers will, what is about to be said of the baseline."""
+    """Check what the manifest says of the baseline, as importers will."""
     baseline.check_target(made)
     if release is not None:
         baseline.check(made, release)
@@ -149,7 +154,7 @@ def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
     return Bundle(
         sequence=next_sequence(depot),
         issued=format_time(job.now),
-        enclave=job.enclave,
+        enclave=job.destination.enclave,
         marking=job.marking,
         target=_reference(job.target),
         baseline=_reference(job.baseline),
@@ -192,7 +197,7 @@ def _cut(
     depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
 ) -> list[frozenset[str]]:
     sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
-    return volume_writer.share_out_chunks(made, job.medium, sizes, documents)
+    return volume_writer.share_out_chunks(made, job.destination.medium, sizes, documents)
 
 
 def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
@@ -231,7 +236,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
     )
 
 
-def _changes(job: Job, found: Plan) -> Iterator[ComponentChange]:
+def _changes(job: Job, found: CodingPlan) -> Iterator[ComponentChange]:
     before = {item.name: item.digest for item in job.baseline.components} if job.baseline else {}
     lacking = {item.entry.sha512 for item in found.files}
     for item in job.target.components if job.target else ():

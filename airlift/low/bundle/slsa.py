@@ -11,8 +11,9 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
 from airlift.codec.ulp import kernel
 from airlift.low.bundle.job import Job
-from airlift.low.depot import attestations, log
+from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
+from airlift.low.depot.events import read_events
 from airlift.trust.statements import statement
 from airlift.trust.statements.statement import PROVENANCE, SLSA, Attestation
 
@@ -30,12 +31,12 @@ def provenance(depot: Depot, bundle: Bundle, job: Job, codecs: Mapping[str, int]
     """
     if job.target is None:
         return ()
-    kept = attestations.load(depot, job.target.digest)
+    kept = attestation_index.load(depot, job.target.digest)
     if not any(_is_ours(item) for item in kept):
         stated = statement.attest(
             [(job.target.label, job.target.digest)], SLSA, _release(depot, job.target), job.signer
         )
-        attestations.add(depot, job.target.digest, stated, reserve=1)
+        attestation_index.add(depot, job.target.digest, stated, reserve=1)
         kept = (*kept, stated)
     subject = [(f"bundle {bundle.id}", bundle.digest)]
     return (*kept, statement.attest(subject, SLSA, _bundle(bundle, job, codecs), job.signer))
@@ -53,7 +54,8 @@ def _is_ours(item: Attestation) -> bool:
 def _release(depot: Depot, release: Release) -> dict[str, Any]:
     """Return the predicate of a release: when and by which version it was gathered stands in the depot's log."""
     event = next(
-        (e for e in log.log(depot) if e.event == "release" and e.detail.get("digest") == release.digest), None
+        (e for e in read_events(depot) if e.event == "release" and e.detail.get("digest") == release.digest),
+        None,
     )
     definition = {
         "buildType": RELEASE_TYPE,
@@ -96,8 +98,8 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
             "baseline": bundle.baseline and bundle.baseline.label,
             "baselineKnownBy": job.known_by,
             "enclave": bundle.enclave,
-            "volumeBytes": job.medium.volume_bytes,
-            "fileBytes": job.medium.file_bytes,
+            "volumeBytes": job.destination.medium.volume_bytes,
+            "fileBytes": job.destination.medium.file_bytes,
         },
         "internalParameters": {"effort": job.effort, "targetBytesByCodec": dict(sorted(codecs.items()))},
         "resolvedDependencies": [{"name": ref.label, "digest": {"sha512": ref.digest}} for ref in held],

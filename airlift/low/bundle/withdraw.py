@@ -6,7 +6,7 @@ from datetime import datetime
 
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import bundling
 

@@ -1,1 +1,1 @@
-"""The depot on disk: layout, content, log, and what it remembers of enclaves, bundles, attestations (SPEC 11)."""
+"""The depot on disk: its layout, content and log, its records of enclaves, bundles and attestations (SPEC 11)."""

@@ -10,7 +10,7 @@
     documents/<64 hex>.json           release manifests, bundle manifests, revocation lists, by digest
     content/<2 hex>/<128 hex>         files of components, read-only, by digest
     attestations.json   which attestations are about which release
-    verified.json       when content last had its digest
+    verified.json       when the digest of content was last computed and right
     enclaves/<name>.json              the public key of its ledger, and what it acknowledged
     log.jsonl           what was done, one JSON object per line
 
@@ -49,7 +49,7 @@ class Depot:
     folder: Path
 
     enclaves = Place("enclaves")
-    """The folder of what is known about enclaves."""
+    """The folder of records of enclaves."""
     root = Place("root.json")
     """The newest published root."""
     log = Place("log.jsonl")

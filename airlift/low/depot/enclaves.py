@@ -1,4 +1,4 @@
-"""What the depot keeps of an enclave: its ledger's public key, and what it acknowledged (SPEC 11).
+"""Records of registered enclaves, one file each: its ledger's public key, and what it acknowledged (SPEC 11).
 
 Nothing records an acknowledgement yet: the list is read, and empty in every depot that this version wrote.
 """
@@ -30,8 +30,8 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """One enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first."""
+class EnclaveRecord:
+    """A registered enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first."""
 
     enclave: str
     enrolled: str
@@ -62,8 +62,8 @@ def names(depot: Depot) -> tuple[str, ...]:
         )
 
 
-def load(depot: Depot, enclave: str) -> Known:
-    """Return what is known of an enclave.
+def load(depot: Depot, enclave: str) -> EnclaveRecord:
+    """Return the record of an enclave.
 
     Raises:
         NotHeldError: it was never enrolled.
@@ -77,7 +77,7 @@ def load(depot: Depot, enclave: str) -> Known:
     what = f"enclaves/{enclave}.json"
     data = strict.parse(files.read_bounded(path, MAX_BYTES), limit=MAX_BYTES, what=what)
     document = fields.check_header(data, "depot-enclave", _KEYS, what)
-    return Known(
+    return EnclaveRecord(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
         fields.time(document, "enrolled", what),
         strict.member(document, "ledger_key", str, what),
@@ -86,25 +86,28 @@ def load(depot: Depot, enclave: str) -> Known:
     )
 
 
-def save(depot: Depot, known: Known) -> None:
-    """Write what is known of an enclave."""
+def save(depot: Depot, record: EnclaveRecord) -> None:
+    """Write the record of an enclave."""
     document = {
         "airlift": fields.FORMAT,
         "type": "depot-enclave",
-        "enclave": known.enclave,
-        "enrolled": known.enrolled,
-        "ledger_key": known.ledger_key,
-        "fingerprint": known.fingerprint,
+        "enclave": record.enclave,
+        "enrolled": record.enrolled,
+        "ledger_key": record.ledger_key,
+        "fingerprint": record.fingerprint,
         "acknowledged": [
             {"release": item.release, "sequence": item.sequence, "time": item.time, "known_by": item.known_by}
-            for item in known.acknowledged
+            for item in record.acknowledged
         ],
     }
-    files.write_durable(depot.enclaves / f"{known.enclave}.json", strict.format(document), mode=0o644)
+    files.write_durable(depot.enclaves / f"{record.enclave}.json", strict.format(document), mode=0o644)
 
 
-def newest(depot: Depot, enclave: str) -> Acknowledged | None:
-    """Return the newest release of this depot that an enclave acknowledged; None if it is unknown or silent."""
+def newest_acknowledged(depot: Depot, enclave: str) -> Acknowledged | None:
+    """Return the newest release of this depot that an enclave acknowledged.
+
+    None if the enclave is not registered, or acknowledged no release that this depot has.
+    """
     if check_name(enclave) not in names(depot):
         return None
     held = {reference.digest for reference in depot.releases()}

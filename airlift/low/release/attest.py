@@ -7,9 +7,9 @@ from pathlib import Path
 
 from airlift import files, strict
 from airlift.errors import UsageError
-from airlift.low.depot import attestations
+from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import record
+from airlift.low.depot.events import record
 from airlift.trust.keys.public import Signer
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
@@ -59,7 +59,9 @@ def attest(
     return _keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
 
 
-def import_(depot: Depot, release: str, file: Path, *, now: datetime, dry_run: bool = False) -> AttestResult:
+def import_attestation(
+    depot: Depot, release: str, file: Path, *, now: datetime, dry_run: bool = False
+) -> AttestResult:
     """Keep an attestation that somebody else made, as it is.
 
     Whoever signed it need not be known here: the enclave's policy decides whom it believes.
@@ -83,10 +85,10 @@ def import_(depot: Depot, release: str, file: Path, *, now: datetime, dry_run: b
 def _keep(
     depot: Depot, label: str, digest: str, made: Attestation, now: datetime, *, dry_run: bool
 ) -> AttestResult:
-    kept = any(item.digest == made.digest for item in attestations.load(depot, digest))
+    kept = any(item.digest == made.digest for item in attestation_index.load(depot, digest))
     signers = tuple(line.keyid for line in made.envelope.signatures)
     with nullcontext() if dry_run else depot.lock():
-        if not dry_run and attestations.add(depot, digest, made):
+        if not dry_run and attestation_index.add(depot, digest, made):
             record(
                 depot, now, "attest", release=label, digest=digest, kind=made.statement.kind,
                 attestation=made.digest, signers=list(signers),

@@ -26,7 +26,7 @@ MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
 Take = Callable[[int, Path, CountBytes], Digested]
-"""Given an open file, its path for messages, and who counts the bytes: what the file is."""
+"""Takes an open file, its path for messages, and a function that counts bytes read; returns its size and digests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,6 @@ class Survey:
     paths: Mapping[str, Path]
     sizes: Mapping[str, int]
     skipped: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """The files of a component, sorted by path, and those contents (SHA-512 to bytes) that the depot did not have."""
-
-    files: tuple[FileEntry, ...]
-    new: Mapping[str, int]
 
 
 def survey(component: str, kind: str, source: Path) -> Survey:
@@ -80,8 +72,8 @@ def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[s
     return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
 
 
-def collect(component: str, kind: str, found: Survey, take: Take, read: CountBytes) -> Collected:
-    """Read and judge every file of a survey on threads, and hand each to ``take``.
+def collect(component: str, kind: str, found: Survey, take: Take, read: CountBytes) -> tuple[FileEntry, ...]:
+    """Read and judge every file of a survey on threads, and hand each to ``take``; return the files sorted by path.
 
     Raises:
         ForbiddenFileError: a file whose content a component may not hold.
@@ -93,11 +85,10 @@ def collect(component: str, kind: str, found: Survey, take: Take, read: CountByt
             taken = list(pool.map(work, found.paths))
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    entries = tuple(
+    return tuple(
         FileEntry(relative, item.size, item.sha512, item.sha256)
         for relative, item in zip(found.paths, taken, strict=True)
     )
-    return Collected(entries, {item.sha512: item.size for item in taken if item.new})
 
 
 def _collect_file(kind: str, found: Survey, take: Take, read: CountBytes, relative: str) -> Digested:

@@ -1,4 +1,4 @@
-"""What components were made from: the names that a person wrote become components by digest (SPEC 5.1-7)."""
+"""Find what a component was made from: the names that a person wrote become components by digest (SPEC 5.1-7)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,9 @@ from airlift.errors import ManifestError
 from airlift.low.depot.depot import Depot
 
 
-def parents(depot: Depot, item: Mapping[str, Any], components: Sequence[Component]) -> tuple[Parent, ...]:
+def find_parents(
+    depot: Depot, item: Mapping[str, Any], components: Sequence[Component]
+) -> tuple[Parent, ...]:
     """Return the parents that an authored component names.
 
     Without a version it is the component of that name in the same release. The digest is found in the same release

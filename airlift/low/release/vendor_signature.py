@@ -1,4 +1,4 @@
-"""Vouch: verify a vendor's own signature over what was gathered for a component (SPEC 5.5)."""
+"""Check a vendor's own signature over what was gathered for a component (SPEC 5.5)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,16 @@ from airlift.trust.statements import model_signing
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
-    """What the release manifest says of a vendor's signature, and the signature file itself."""
+class CheckedSignature:
+    """A vendor's signature that was verified: as the release manifest states it, and the signature file itself."""
 
-    signature: VendorSignature
+    stated: VendorSignature
     data: bytes
 
 
-def vouch(item: Mapping[str, Any], folder: Path, entries: Sequence[FileEntry]) -> Voucher | None:
+def check_vendor_signature(
+    item: Mapping[str, Any], folder: Path, entries: Sequence[FileEntry]
+) -> CheckedSignature | None:
     """Return the verified vendor signature that an authored component names, if any; ``folder`` is the manifest's.
 
     Raises:
@@ -41,7 +43,9 @@ def vouch(item: Mapping[str, Any], folder: Path, entries: Sequence[FileEntry]) -
         error.message = f"component {item['name']}: {error.message}"
         error.hint = "do not release it: fetch the component and its signature from the vendor again"
         raise
-    return Voucher(VendorSignature(method, hashlib.sha512(data).hexdigest(), len(data), trusted), data)
+    return CheckedSignature(
+        VendorSignature(method, hashlib.sha512(data).hexdigest(), len(data), trusted), data
+    )
 
 
 def _pem(path: Path) -> str:

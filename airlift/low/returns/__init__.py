@@ -1,1 +1,1 @@
-"""What comes back from enclaves: whose word the depot takes, by the public key of its ledger (SPEC 5.3)."""
+"""What comes back from enclaves: register the public key that verifies what an enclave signs (SPEC 5.3)."""

@@ -1,4 +1,4 @@
-"""Enrol: keep the name of an enclave and its ledger's public key (SPEC 11)."""
+"""Register an enclave: keep its name and its ledger's public key (SPEC 11)."""
 
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from airlift.bundle.fields import format_time
 from airlift.errors import ExistsError
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.enclaves import Known
-from airlift.low.depot.log import record
+from airlift.low.depot.enclaves import EnclaveRecord
+from airlift.low.depot.events import record
 from airlift.trust.keys.public import load_public
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolResult:
+class RegisterResult:
     """The enclave and the fingerprint (SHA-384, hex) of its ledger's key; ``already`` if it was enrolled with it."""
 
     enclave: str
@@ -23,9 +23,9 @@ class EnrolResult:
     already: bool
 
 
-def enrol(
+def register(
     depot: Depot, enclave: str, *, ledger_key: Path, now: datetime, dry_run: bool = False
-) -> EnrolResult:
+) -> RegisterResult:
     """Keep the public key file ``ledger_key`` as that of ``enclave``.
 
     Raises:
@@ -45,6 +45,8 @@ def enrol(
                 hint=f"if its ledger was made anew, remove enclaves/{enclave}.json of the depot first",
             )
         if not (already or dry_run):
-            enclaves.save(depot, Known(enclave, format_time(now), key.pem().decode(), key.fingerprint, ()))
+            enclaves.save(
+                depot, EnclaveRecord(enclave, format_time(now), key.pem().decode(), key.fingerprint, ())
+            )
             record(depot, now, "enrol", enclave=enclave, fingerprint=key.fingerprint)
-    return EnrolResult(enclave, key.fingerprint, already)
+    return RegisterResult(enclave, key.fingerprint, already)

@@ -72,7 +72,7 @@ from pathlib import Path
 from airlift.high.enclave.enclave import Operator, open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.trust.keys.key import load_signer
+from airlift.trust.keys.load import load_signer
 folder, root, key, *paths = sys.argv[1:]
 operator = Operator("tester", load_signer(key), datetime(2026, 11, 21, 12, tzinfo=UTC))
 root = Path(root)

@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from airlift.errors import ExistsError, KeyUnavailableError, MalformedError, NotHeldError, UsageError
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import enclaves
-from airlift.low.depot.enclaves import Acknowledged, Known
-from airlift.low.depot.log import log
+from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord
+from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
-from airlift.low.release.make import release
-from airlift.low.returns.register import enrol
+from airlift.low.release.make_release import make_release
+from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.tuf import bundling
 from tests.support import keys
@@ -43,7 +43,7 @@ def test_an_empty_depot(site: Site) -> None:
 def test_states_of_releases(site: Site) -> None:
     site.release(BASE)
     site.release({"base": {"model.safetensors": weights(2)}}, "2", names=())
-    release(
+    make_release(
         site.depot, site.manifest({"base": {"model.safetensors": weights(3)}}, "3"), now=NOW, replace=True
     )
     found = listing(site.depot).releases
@@ -58,11 +58,13 @@ def test_states_of_releases(site: Site) -> None:
 def test_bundles_and_enclaves(site: Site) -> None:
     digest = site.release(BASE).digest
     site.bundle(for_="alpha")
-    enrol(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
-    enrol(site.depot, "beta", ledger_key=ledger(site), now=NOW)
+    register(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
+    register(site.depot, "beta", ledger_key=ledger(site), now=NOW)
     entry = enclaves.load(site.depot, "alpha")
     held = Acknowledged(digest, 1, entry.enrolled, "receipt")
-    enclaves.save(site.depot, Known("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,)))
+    enclaves.save(
+        site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,))
+    )
     found = listing(site.depot)
     (one,) = found.bundles
     assert (one.bundle, one.enclave, one.target, one.baseline) == ("alpha-1", "alpha", "assistant@1", None)
@@ -84,7 +86,7 @@ def test_withdraw(site: Site) -> None:
     result = withdraw(site.depot, "any-1", signer=keys.signer(BUNDLER), now=NOW)
     assert result == seen
     assert [item.bundle for item in listing(site.depot).bundles] == ["any-2"]
-    assert log(site.depot)[-1].detail == {"bundle": "any-1", "digest": result.digest}
+    assert read_events(site.depot)[-1].detail == {"bundle": "any-1", "digest": result.digest}
     assert bundling.sequence_of(site.depot.store) == 2
     with pytest.raises(NotHeldError, match="any-1"):
         withdraw(site.depot, "any-1", signer=keys.signer(BUNDLER), now=NOW)
@@ -102,28 +104,28 @@ def test_withdraw_with_another_key(site: Site) -> None:
 
 def test_enrol(site: Site) -> None:
     key = ledger(site)
-    assert not enrol(site.depot, "alpha", ledger_key=key, now=NOW, dry_run=True).already
+    assert not register(site.depot, "alpha", ledger_key=key, now=NOW, dry_run=True).already
     assert enclaves.names(site.depot) == ()
-    result = enrol(site.depot, "alpha", ledger_key=key, now=NOW)
+    result = register(site.depot, "alpha", ledger_key=key, now=NOW)
     assert (result.already, result.fingerprint) == (False, keys.signer("ledger").public.fingerprint)
     entry = enclaves.load(site.depot, "alpha")
     assert (entry.ledger_key, entry.enrolled) == (key.read_text(), "2026-11-21T12:00:00Z")
-    assert enrol(site.depot, "alpha", ledger_key=key, now=NOW).already
+    assert register(site.depot, "alpha", ledger_key=key, now=NOW).already
     with pytest.raises(ExistsError, match="another key"):
-        enrol(site.depot, "alpha", ledger_key=ledger(site, "other"), now=NOW)
+        register(site.depot, "alpha", ledger_key=ledger(site, "other"), now=NOW)
 
 
 def test_enrol_nonsense(site: Site) -> None:
     with pytest.raises(UsageError):
-        enrol(site.depot, "any", ledger_key=ledger(site), now=NOW)
+        register(site.depot, "any", ledger_key=ledger(site), now=NOW)
     with pytest.raises(KeyUnavailableError):
-        enrol(site.depot, "alpha", ledger_key=site.folder / "missing.pub", now=NOW)
+        register(site.depot, "alpha", ledger_key=site.folder / "missing.pub", now=NOW)
 
 
 def test_an_enclave_that_is_not_enrolled(site: Site) -> None:
     with pytest.raises(NotHeldError, match="not enrolled"):
         enclaves.load(site.depot, "alpha")
-    assert enclaves.newest(site.depot, "alpha") is None
+    assert enclaves.newest_acknowledged(site.depot, "alpha") is None
 
 
 @pytest.mark.parametrize(
@@ -131,10 +133,12 @@ def test_an_enclave_that_is_not_enrolled(site: Site) -> None:
     [(b'"operator"', b'"hearsay"'), (b'"sequence":1', b'"sequence":-1'), (b'"airlift":1', b'"airlift":0')],
 )
 def test_a_damaged_enclave_file(site: Site, change: tuple[bytes, bytes]) -> None:
-    enrol(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
+    register(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
     entry = enclaves.load(site.depot, "alpha")
     held = Acknowledged("ab" * 64, 1, entry.enrolled, "operator")
-    enclaves.save(site.depot, Known("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,)))
+    enclaves.save(
+        site.depot, EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (held,))
+    )
     path = site.depot.enclaves / "alpha.json"
     assert change[0] in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(*change))
@@ -148,7 +152,7 @@ def test_a_damaged_enclave_file(site: Site, change: tuple[bytes, bytes]) -> None
 def test_status_of_a_working_depot(site: Site) -> None:
     site.release(BASE)
     site.bundle()
-    rotate(site.depot, "root", threshold=3, signers=[keys.signer("alice")], now=NOW)
+    rotate(site.depot, Rotation("root", threshold=3), signers=[keys.signer("alice")], now=NOW)
     found = status(site.depot, NOW)
     assert (found.sequence, found.releases, found.outstanding, found.warnings) == (1, 1, 1, ())
     assert [(role.role, role.version, role.threshold) for role in found.roles] == [

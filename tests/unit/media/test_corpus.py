@@ -17,7 +17,7 @@ from airlift.errors import AirliftError
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check_volumes
 from tests.support import hostile
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture, volumes, world
@@ -39,7 +39,7 @@ def outcome(paths: Sequence[Path], folder: Path) -> Outcome:
     """Run all four commands on the same volumes."""
     place = enclave("fresh", folder)
     return Outcome(
-        check=exit_code(lambda: check(paths)),
+        check=exit_code(lambda: check_volumes(paths)),
         inspect=exit_code(lambda: inspect_volumes(paths)),
         verify=exit_code(lambda: prove_bundle(place, paths, NOW)),
         import_=exit_code(lambda: import_bundle(place, paths, operator=operator())),
@@ -75,7 +75,7 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(files, "open_regular", counted)
     if command == "check":
-        check(paths)
+        check_volumes(paths)
     elif command == "inspect":
         inspect_volumes(paths)
     else:

@@ -22,7 +22,7 @@ from airlift.high.enclave.enclave import open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave, normalise, root_fingerprint
 from airlift.high.enclave.policy import load, load_document, set_policy
 from airlift.high.enclave.status import enclave_status
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.rotate import Rotation, rotate
 from tests.support import keys
 from tests.support.depots import NOW, ROOTS
 from tests.support.enclaves import (
@@ -163,7 +163,7 @@ def other_root(folder: Path) -> Path:
     """Return a well signed root.json that differs from the world's: its second version."""
     low = site(folder)
     signers = [keys.signer(name) for name in ROOTS[:2]]
-    rotate(low.depot, "root", threshold=1, signers=signers, now=NOW)
+    rotate(low.depot, Rotation("root", threshold=1), signers=signers, now=NOW)
     return low.depot.root
 
 

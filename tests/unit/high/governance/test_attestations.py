@@ -28,11 +28,11 @@ from airlift.high.governance import attestations as held
 from airlift.high.governance.approve import approve
 from airlift.high.governance.record_attestations import record_attestations as attest_high
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.depot import attestations
-from airlift.low.depot.log import log
+from airlift.low.depot import attestation_index
+from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
 from airlift.low.release.attest import attest
-from airlift.low.release.attest import import_ as take_in
+from airlift.low.release.attest import import_attestation as take_in
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
 from tests.support import keys
@@ -99,9 +99,9 @@ def test_attest_keeps_and_logs(tmp_path: Path) -> None:
     low = site(tmp_path)
     digest = claim(low, "scan", "scanner", score=0.5)
     release = low.depot.find_release("assistant@1").digest
-    (kept,) = [item for item in attestations.load(low.depot, release) if item.digest == digest]
+    (kept,) = [item for item in attestation_index.load(low.depot, release) if item.digest == digest]
     assert kept.statement.predicate == {"verdict": "pass", "score": 0.5}
-    assert log(low.depot)[-1].detail["attestation"] == digest
+    assert read_events(low.depot)[-1].detail["attestation"] == digest
 
 
 def test_a_listing_tells_what_was_attested(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_claim_without_verdict_or_json_is_refused(tmp_path: Path) -> None:
 
 def test_no_more_than_a_bundle_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     low = site(tmp_path)
-    monkeypatch.setattr(attestations, "MAX_ATTESTATIONS", 4)
+    monkeypatch.setattr(attestation_index, "MAX_ATTESTATIONS", 4)
     claim(low, "scan", "scanner")
     with pytest.raises(UsageError):
         claim(low, "scan", "scanner", note="another")
@@ -161,10 +161,10 @@ def test_no_more_than_a_bundle_carries(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_damaged_index_is_no_index(tmp_path: Path) -> None:
     low = site(tmp_path)
     claim(low, "scan", "scanner")
-    path = low.folder / "depot" / attestations.INDEX
+    path = low.folder / "depot" / attestation_index.INDEX
     overwrite(path, path.read_bytes().replace(b'"depot-attestations"', b'"depot-something"'))
     with pytest.raises(MalformedError):
-        attestations.load(low.depot, "0" * 128)
+        attestation_index.load(low.depot, "0" * 128)
 
 
 # -- carried -------------------------------------------------------------------------------------------------------
@@ -201,9 +201,9 @@ def test_a_bundle_carries_how_it_and_its_release_were_made(tmp_path: Path) -> No
 def test_the_provenance_of_a_release_is_made_once(tmp_path: Path) -> None:
     low = site(tmp_path)
     release = low.depot.find_release("assistant@1").digest
-    before = attestations.load(low.depot, release)
+    before = attestation_index.load(low.depot, release)
     low.bundle("assistant@1", "again")
-    assert attestations.load(low.depot, release) == before
+    assert attestation_index.load(low.depot, release) == before
     assert [item.statement.kind for item in before] == ["provenance"]
 
 

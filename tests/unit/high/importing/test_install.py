@@ -338,7 +338,7 @@ from pathlib import Path
 from airlift.errors import BusyError
 from airlift.high.enclave.enclave import Operator, open_enclave
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.trust.keys.key import load_signer
+from airlift.trust.keys.load import load_signer
 from datetime import datetime, UTC
 place = open_enclave(Path(sys.argv[1]))
 operator = Operator("racer", load_signer(place.ledger_key), datetime(2026, 11, 21, 12, tzinfo=UTC))

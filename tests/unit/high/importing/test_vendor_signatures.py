@@ -10,7 +10,7 @@ from airlift.bundle import volume
 from airlift.bundle.release import Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.release.make import release
+from airlift.low.release.make_release import make_release
 from airlift.trust.statements import model_signing as signatures
 from tests.support import keys, vendor
 from tests.support.depots import NOW, RELEASERS, Site
@@ -49,7 +49,7 @@ def files_in(seen: dict[str, str]) -> dict[str, str]:
 
 def released(low: Site, path: Path, **more: Any) -> str:
     signers = [keys.signer(name) for name in RELEASERS[:2]]
-    return release(low.depot, path, signers=signers, now=NOW, **more).digest
+    return make_release(low.depot, path, signers=signers, now=NOW, **more).digest
 
 
 def test_carried_verified_again_and_recorded(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from airlift.high.enclave.gc import collect_garbage
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check_volumes
 from airlift.trust.tuf.metadata import SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from tests.support import forge
@@ -55,7 +55,7 @@ def test_a_volume_that_is_signed_anew_is_taken(tmp_path: Path) -> None:
     paths = volumes("uncut", tmp_path)
     for role in (TARGETS, BUNDLER, SNAPSHOT, TIMESTAMP):
         forge.restate(paths[0], role, lambda _signed: None)
-    check(paths)
+    check_volumes(paths)
     assert import_bundle(enclave("fresh", tmp_path), paths, operator=operator()).installed
 
 
@@ -100,7 +100,7 @@ def refused_by_all(tmp_path: Path, paths: list[Path], error: type[AirliftError])
     """Check that whoever reads the volumes refuses them, with or without trust."""
     place = enclave("fresh", tmp_path)
     for read in (
-        check,
+        check_volumes,
         inspect_volumes,
         lambda paths: plan_import(place, paths, NOW),
         lambda paths: prove_bundle(place, paths, NOW),
@@ -183,7 +183,7 @@ def test_a_chunk_whose_sha256_is_not_the_one_that_the_volume_lists(tmp_path: Pat
     paths = volumes("full", tmp_path)
     lie(paths[0])
     place = enclave("fresh", tmp_path)
-    for read in (check, lambda paths: prove_bundle(place, paths, NOW)):
+    for read in (check_volumes, lambda paths: prove_bundle(place, paths, NOW)):
         with pytest.raises(DigestError):
             read(paths)
     attempt(place, paths, DigestError, 3)
@@ -235,7 +235,7 @@ def test_a_baseline_under_another_name(tmp_path: Path, named: dict[str, str]) ->
     depot = Site(tmp_path / "site").depot
     depot.documents.keep(manifest.format(load_bundle(paths[0])))
     with pytest.raises(MalformedError):
-        check(paths, depot=depot)
+        check_volumes(paths, depot=depot)
     attempt(enclave("one", tmp_path), paths, MalformedError, 3)
 
 
@@ -244,7 +244,7 @@ def test_a_baseline_that_is_the_target_beside_files_to_rebuild(tmp_path: Path, n
     """Broke: it was taken, with what its own baseline has (SPEC 6.2-4)."""
     paths = delta(tmp_path, lambda made, _: replace(made, baseline=made.target, bases=()))
     with pytest.raises(MalformedError):
-        check(paths)
+        check_volumes(paths)
     attempt(enclave(name, tmp_path), paths, MalformedError, 3)
 
 
@@ -254,7 +254,7 @@ def test_a_baseline_that_is_the_target_under_another_name(tmp_path: Path) -> Non
     made = forge.describe(low, "assistant@2", baseline=other)
     paths = forge.publish(low, made, [], tmp_path / "evil")
     with pytest.raises(MalformedError):
-        check(paths)
+        check_volumes(paths)
     attempt(enclave("two", tmp_path), paths, MalformedError, 3)
 
 
@@ -262,7 +262,7 @@ def test_a_bundle_from_a_release_to_itself(tmp_path: Path) -> None:
     """It brings fresh metadata to who has the release, and means nothing to others."""
     made = site(tmp_path).bundle("assistant@2", "again", from_="assistant@2")
     paths = [item.path for item in made.volumes]
-    check(paths)
+    check_volumes(paths)
     assert import_bundle(enclave("two", tmp_path), paths, operator=operator()).installed
     attempt(enclave("one", tmp_path), paths, BaselineError, 5)
 

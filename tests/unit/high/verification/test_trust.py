@@ -31,7 +31,8 @@ from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.emergency import Emergency
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
-from airlift.low.authority.rotate import rotate
+from airlift.low.authority.rotate import Rotation, rotate
+from airlift.low.bundle.job import Destination
 from airlift.low.bundle.renew import renew
 from airlift.trust.keys.file import generate
 from tests.support import forge, keys
@@ -176,13 +177,13 @@ def test_a_stolen_bundler_key_cannot_lock_the_enclave_out(tmp_path: Path) -> Non
     keys.write(low.keys, "other-machine")
     rotate(
         low.depot,
-        "bundler",
-        add=[low.keys / "other-machine.pub"],
-        remove=[str(low.keys / f"{BUNDLER}.pub")],
+        Rotation("bundler", [low.keys / "other-machine.pub"], [str(low.keys / f"{BUNDLER}.pub")]),
         signers=[keys.signer(name) for name in (*ROOTS[:2], *RELEASERS[:2])],
         now=NOW,
     )
-    fresh_metadata = renew(low.depot, output=tmp_path / "new", signer=keys.signer("other-machine"), now=NOW)
+    fresh_metadata = renew(
+        low.depot, Destination(tmp_path / "new"), signer=keys.signer("other-machine"), now=NOW
+    )
     paths = [item.path for item in fresh_metadata.volumes]
     assert plan_import(place, paths, NOW).objections == ()
     assert import_bundle(place, paths, operator=operator()).installed
@@ -312,7 +313,7 @@ def rotated(low: Site) -> None:
     """Publish a second root: another release key."""
     keys.write(low.keys, "gina")
     signers = [keys.signer(name) for name in ROOTS[:2]]
-    rotate(low.depot, "release", add=[low.keys / "gina.pub"], signers=signers, now=NOW)
+    rotate(low.depot, Rotation("release", [low.keys / "gina.pub"]), signers=signers, now=NOW)
 
 
 def test_new_roots_are_kept_even_if_the_import_fails(tmp_path: Path) -> None:
@@ -363,7 +364,7 @@ def test_what_is_revoked_is_not_activated(tmp_path: Path, kind: str) -> None:
     release = low.depot.load_release("assistant@1")
     digest = release.digest if kind == "release" else release.components[0].digest
     forge.revoke(low, Revocation(kind, digest, "a backdoor was found"))
-    renewed = renew(low.depot, output=tmp_path / "renewal", signer=keys.signer(BUNDLER), now=NOW)
+    renewed = renew(low.depot, Destination(tmp_path / "renewal"), signer=keys.signer(BUNDLER), now=NOW)
     import_bundle(place, [item.path for item in renewed.volumes], operator=operator())
     with pytest.raises(RevokedError):
         activate(place, "assistant@1", operator=operator())

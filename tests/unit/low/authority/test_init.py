@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,39 +7,37 @@ import pytest
 from airlift import files
 from airlift.errors import ExistsError, KeyUnavailableError, NoSpaceError, UsageError
 from airlift.low.authority import members
-from airlift.low.authority.init import init
+from airlift.low.authority.init import Authorities, init
+from airlift.low.authority.members import NamedRole
 from airlift.low.depot.depot import open_depot
-from airlift.low.depot.log import log
+from airlift.low.depot.events import read_events
 from airlift.trust.keys.file import FileSigner
 from airlift.trust.tuf import root
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, make_site
 
 
-def settings(folder: Path, ending: str = ".key") -> dict[str, object]:
+def people(folder: Path, ending: str = ".key") -> Authorities:
     keys.write(folder, *ROOTS, *RELEASERS, BUNDLER)
-    return {
-        "root": [folder / f"{name}{ending}" for name in ROOTS],
-        "root_threshold": 2,
-        "release": [folder / f"{name}{ending}" for name in RELEASERS],
-        "release_threshold": 2,
-        "bundler": folder / f"{BUNDLER}.pub",
-        "now": NOW,
-    }
+    return Authorities(
+        NamedRole([folder / f"{name}{ending}" for name in ROOTS], 2),
+        NamedRole([folder / f"{name}{ending}" for name in RELEASERS], 2),
+        folder / f"{BUNDLER}.pub",
+    )
 
 
 def test_all_keys_at_hand(tmp_path: Path) -> None:
-    result = init(tmp_path / "a" / "depot", **settings(tmp_path / "keys"), expires={"root": 10})  # type: ignore[arg-type]
+    result = init(tmp_path / "a" / "depot", replace(people(tmp_path / "keys"), expires={"root": 10}), now=NOW)
     assert result.pending == ()
     assert result.root.read_bytes() == (open_depot(result.depot).store.raw("root", 1))
     summary = root.verify_self_signed(result.root.read_bytes())
     assert (summary.fingerprint, summary.expires) == (result.fingerprint, "2026-12-01T12:00:00Z")
     assert {member.holder for member in summary.roles["root"].members} == set(ROOTS)
-    assert [item.event for item in log(open_depot(result.depot))] == ["init"]
+    assert [item.event for item in read_events(open_depot(result.depot))] == ["init"]
 
 
 def test_members_who_sign_later(tmp_path: Path) -> None:
-    result = init(tmp_path / "depot", **settings(tmp_path / "keys", ".pub"))  # type: ignore[arg-type]
+    result = init(tmp_path / "depot", people(tmp_path / "keys", ".pub"), now=NOW)
     assert set(result.pending) == {"root", "release"}
     assert not result.root.exists()
     assert result.fingerprint
@@ -45,40 +45,50 @@ def test_members_who_sign_later(tmp_path: Path) -> None:
 
 
 def test_dry_run_leaves_nothing(tmp_path: Path) -> None:
-    result = init(tmp_path / "x" / "depot", **settings(tmp_path / "keys"), dry_run=True)  # type: ignore[arg-type]
+    result = init(tmp_path / "x" / "depot", people(tmp_path / "keys"), now=NOW, dry_run=True)
     assert result.fingerprint is None
     assert not (tmp_path / "x").exists()
     with pytest.raises(UsageError):
-        init(tmp_path / "depot", **settings(tmp_path / "keys"), dry_run=True, expires={"root": 0})  # type: ignore[arg-type]
+        init(
+            tmp_path / "depot", replace(people(tmp_path / "keys"), expires={"root": 0}), now=NOW, dry_run=True
+        )
 
 
-@pytest.mark.parametrize("change", [{"root_threshold": 4}, {"release_threshold": 0}, {"expires": {"x": 1}}])
-def test_refused_settings_leave_nothing(tmp_path: Path, change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda given: replace(given, root=replace(given.root, threshold=4)),
+        lambda given: replace(given, release=replace(given.release, threshold=0)),
+        lambda given: replace(given, expires={"x": 1}),
+    ],
+    ids=["root threshold", "release threshold", "expires"],
+)
+def test_refused_settings_leave_nothing(tmp_path: Path, change: Callable[[Authorities], Authorities]) -> None:
     with pytest.raises(UsageError):
-        init(tmp_path / "depot", **(settings(tmp_path / "keys") | change))  # type: ignore[arg-type]
+        init(tmp_path / "depot", change(people(tmp_path / "keys")), now=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
 def test_one_key_twice(tmp_path: Path) -> None:
     """THREATS, update system: one public key under two key ids."""
-    given = settings(tmp_path / "keys")
+    given = people(tmp_path / "keys")
     (tmp_path / "keys" / "alias.pub").write_bytes((tmp_path / "keys" / "alice.pub").read_bytes())
-    given["root"] = [tmp_path / "keys" / "alice.key", tmp_path / "keys" / "alias.pub"]
+    twice = NamedRole([tmp_path / "keys" / "alice.key", tmp_path / "keys" / "alias.pub"], 2)
     with pytest.raises(UsageError, match="twice"):
-        init(tmp_path / "depot", **given)  # type: ignore[arg-type]
+        init(tmp_path / "depot", replace(given, root=twice), now=NOW)
 
 
 def test_a_key_that_is_missing(tmp_path: Path) -> None:
-    given = settings(tmp_path / "keys") | {"bundler": tmp_path / "nobody.pub"}
+    given = replace(people(tmp_path / "keys"), bundler=tmp_path / "nobody.pub")
     with pytest.raises(KeyUnavailableError):
-        init(tmp_path / "depot", **given)  # type: ignore[arg-type]
+        init(tmp_path / "depot", given, now=NOW)
     assert not (tmp_path / "depot").exists()
 
 
 def test_a_folder_in_use(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     with pytest.raises(ExistsError):
-        init(site.folder / "depot", **settings(tmp_path / "keys"))  # type: ignore[arg-type]
+        init(site.folder / "depot", people(tmp_path / "keys"), now=NOW)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +97,10 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(_source: Path, target: Path) -> None:
         raise NoSpaceError(f"no space left to write {target}")
 
-    given = settings(tmp_path / "keys")
+    given = people(tmp_path / "keys")
     monkeypatch.setattr(files, "rename_durable", full)
     with pytest.raises(NoSpaceError):
-        init(tmp_path / "depot", **given)  # type: ignore[arg-type]
+        init(tmp_path / "depot", given, now=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 

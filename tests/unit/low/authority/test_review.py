@@ -1,6 +1,6 @@
 from airlift.bundle.fields import Marking
 from airlift.bundle.release import Component, FileEntry, Release, Requirement
-from airlift.low.authority.review import describe
+from airlift.low.authority.review import describe_release
 
 
 def component(name: str, version: str, content: str = "a", kind: str = "model") -> Component:
@@ -32,7 +32,7 @@ def test_everything_that_can_change() -> None:
         level="SECRET",
         requires=(Requirement("same", "new", ">=1"),),
     )
-    head, *lines = describe(new, old)
+    head, *lines = describe_release(new, old)
     assert head == f"release stack@2, marking SECRET, digest {new.digest}, compared with stack@1"
     assert [line.split(" (")[0] for line in lines] == [
         "component added: added 1",
@@ -47,6 +47,6 @@ def test_everything_that_can_change() -> None:
 
 
 def test_a_first_release() -> None:
-    assert describe(release("1", component("a", "1")), None)[1].startswith(
+    assert describe_release(release("1", component("a", "1")), None)[1].startswith(
         "component added: a 1 (model, 1 files, 7 bytes"
     )

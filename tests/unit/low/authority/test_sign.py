@@ -11,10 +11,10 @@ from airlift.errors import (
     SignatureError,
     UsageError,
 )
-from airlift.low.authority.rotate import rotate
-from airlift.low.authority.sign import SignResult, sign
-from airlift.low.depot.log import log
-from airlift.low.release.make import release
+from airlift.low.authority.rotate import Rotation, rotate
+from airlift.low.authority.sign import SignResult, Transfer, sign
+from airlift.low.depot.events import read_events
+from airlift.low.release.make_release import make_release
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site, make_site, signed_site
 from tests.support.weights import weights
@@ -47,7 +47,7 @@ def test_one_by_one(site: Site) -> None:
     assert (two.signatures, two.published) == (2, True)
     after = signed(site, "assistant@1", "erin")
     assert (after.published, after.signatures, after.changes) == (True, 2, ())
-    assert [item.event for item in log(site.depot)] == ["init", "release", "sign", "sign", "sign"]
+    assert [item.event for item in read_events(site.depot)] == ["init", "release", "sign", "sign", "sign"]
 
 
 def test_signers_see_what_changes(site: Site) -> None:
@@ -123,7 +123,9 @@ def test_nothing_to_do(site: Site) -> None:
 
 def test_a_dropped_release(site: Site) -> None:
     site.release(BASE, names=())
-    release(site.depot, site.manifest({"base": {"a.safetensors": weights(2)}}, "2"), now=NOW, replace=True)
+    make_release(
+        site.depot, site.manifest({"base": {"a.safetensors": weights(2)}}, "2"), now=NOW, replace=True
+    )
     with pytest.raises(UsageError, match="assistant@1 is not pending"):
         signed(site, "assistant@1", "dan")
     with pytest.raises(NotHeldError):
@@ -145,25 +147,25 @@ def test_a_key_of_another_role(site: Site, name: str) -> None:
 def test_there_and_back(site: Site, tmp_path: Path) -> None:
     site.release(BASE, names=RELEASERS[:1])
     sent, back = tmp_path / "sent.json", tmp_path / "back.json"
-    exported = signed(site, "assistant@1", export=sent)
+    exported = signed(site, "assistant@1", transfer=Transfer(export=sent))
     assert exported.exported == sent
-    seen = sign(None, None, import_=sent, now=NOW, dry_run=True)
+    seen = sign(None, None, transfer=Transfer(sent), now=NOW, dry_run=True)
     assert any("component added: base 1" in line for line in seen.changes[0].differences)
     assert (seen.release, seen.signatures, seen.exported) == ("assistant@1", 1, None)
-    there = sign(None, None, signers=[keys.signer("erin")], import_=sent, export=back, now=NOW)
+    there = sign(None, None, signers=[keys.signer("erin")], transfer=Transfer(sent, back), now=NOW)
     assert (there.signatures, there.threshold, there.published) == (2, 2, False)
-    result = signed(site, "assistant@1", import_=back)
+    result = signed(site, "assistant@1", transfer=Transfer(back))
     assert result.published
-    assert log(site.depot)[-1].event == "merge"
+    assert read_events(site.depot)[-1].event == "merge"
 
 
 def test_root_there_and_back(site: Site, tmp_path: Path) -> None:
     sent, back = tmp_path / "sent.json", tmp_path / "back.json"
     before = site.depot.root.read_bytes()
-    rotate(site.depot, "root", threshold=3, now=NOW)
-    signed(site, "root", "alice", "bob", export=sent)
-    sign(None, None, signers=[keys.signer("carol")], import_=sent, export=back, now=NOW)
-    result = signed(site, None, import_=back)
+    rotate(site.depot, Rotation("root", threshold=3), now=NOW)
+    signed(site, "root", "alice", "bob", transfer=Transfer(export=sent))
+    sign(None, None, signers=[keys.signer("carol")], transfer=Transfer(sent, back), now=NOW)
+    result = signed(site, None, transfer=Transfer(back))
     assert (result.published, result.release) == (True, None)
     assert site.depot.root.read_bytes() != before
 
@@ -171,46 +173,48 @@ def test_root_there_and_back(site: Site, tmp_path: Path) -> None:
 def test_two_changes_do_not_go_into_one_file(tmp_path: Path) -> None:
     site = make_site(tmp_path, signed=False)
     with pytest.raises(UsageError, match="one change"):
-        signed(site, None, export=tmp_path / "sent.json")
+        signed(site, None, transfer=Transfer(export=tmp_path / "sent.json"))
     assert not (tmp_path / "sent.json").exists()
-    assert signed(site, "release", export=tmp_path / "sent.json").exported
+    assert signed(site, "release", transfer=Transfer(export=tmp_path / "sent.json")).exported
 
 
 def test_a_file_is_not_overwritten(site: Site, tmp_path: Path) -> None:
     site.release(BASE, names=())
     (tmp_path / "sent.json").write_bytes(b"mine")
     with pytest.raises(ExistsError):
-        signed(site, None, export=tmp_path / "sent.json")
+        signed(site, None, transfer=Transfer(export=tmp_path / "sent.json"))
 
 
 def test_without_a_depot_a_file_is_signed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="without a depot"):
         sign(None, None, signers=[keys.signer("dan")], now=NOW)
     with pytest.raises(UsageError):
-        sign(None, None, signers=[keys.signer("dan")], import_=tmp_path / "x", now=NOW)
+        sign(None, None, signers=[keys.signer("dan")], transfer=Transfer(tmp_path / "x"), now=NOW)
 
 
 def test_another_change_is_not_merged(site: Site, tmp_path: Path) -> None:
     sent, back = tmp_path / "sent.json", tmp_path / "back.json"
     site.release(BASE, names=())
-    signed(site, None, export=sent)
-    sign(None, None, signers=[keys.signer("dan")], import_=sent, export=back, now=NOW)
-    release(site.depot, site.manifest({"base": {"a.safetensors": weights(2)}}, "2"), now=NOW, replace=True)
+    signed(site, None, transfer=Transfer(export=sent))
+    sign(None, None, signers=[keys.signer("dan")], transfer=Transfer(sent, back), now=NOW)
+    make_release(
+        site.depot, site.manifest({"base": {"a.safetensors": weights(2)}}, "2"), now=NOW, replace=True
+    )
     with pytest.raises(PendingError):
-        signed(site, None, import_=back)
+        signed(site, None, transfer=Transfer(back))
 
 
 def test_a_signature_that_was_tampered_with(site: Site, tmp_path: Path) -> None:
     sent, back = tmp_path / "sent.json", tmp_path / "back.json"
     site.release(BASE, names=())
-    signed(site, None, export=sent)
-    sign(None, None, signers=[keys.signer("dan")], import_=sent, export=back, now=NOW)
+    signed(site, None, transfer=Transfer(export=sent))
+    sign(None, None, signers=[keys.signer("dan")], transfer=Transfer(sent, back), now=NOW)
     text = back.read_text()
     start = text.index('"sig":"') + 7
     back.chmod(0o644)
     back.write_text(text[:start] + ("0" if text[start] != "0" else "1") + text[start + 1 :])
     with pytest.raises(SignatureError):
-        signed(site, None, import_=back)
+        signed(site, None, transfer=Transfer(back))
 
 
 # -- rotation --------------------------------------------------------------------------------------------------------
@@ -220,9 +224,7 @@ def test_rotate_a_release_key(site: Site) -> None:
     keys.write(site.keys, "grace")
     result = rotate(
         site.depot,
-        "release",
-        add=[site.keys / "grace.pub"],
-        remove=["frank"],
+        Rotation("release", [site.keys / "grace.pub"], ["frank"]),
         signers=[keys.signer(name) for name in ROOTS[:2]],
         now=NOW,
     )
@@ -239,28 +241,26 @@ def test_rotate_a_release_key(site: Site) -> None:
 
 def test_rotate_the_bundler(site: Site) -> None:
     keys.write(site.keys, "newmachine")
-    add, remove = [site.keys / "newmachine.key"], [str(site.keys / f"{BUNDLER}.pub")]
-    seen = rotate(site.depot, "bundler", add=add, remove=remove, now=NOW, dry_run=True)
+    change = Rotation("bundler", [site.keys / "newmachine.key"], [str(site.keys / f"{BUNDLER}.pub")])
+    seen = rotate(site.depot, change, now=NOW, dry_run=True)
     assert (seen.added, seen.removed, seen.changes) == (("newmachine",), (BUNDLER,), ())
     result = rotate(
         site.depot,
-        "bundler",
-        add=add,
-        remove=remove,
+        change,
         signers=[keys.signer("alice"), keys.signer("dan")],
         now=NOW,
     )
-    assert {change.role: change.signatures for change in result.changes} == {"root": 1, "release": 1}
+    assert {item.role: item.signatures for item in result.changes} == {"root": 1, "release": 1}
     assert not result.published
     last = signed(site, None, "bob", "erin")
     assert last.published
-    assert [change.published for change in last.changes] == [True, True]
+    assert [item.published for item in last.changes] == [True, True]
 
 
 def test_remove_by_digits(site: Site) -> None:
     frank = keys.signer("frank").public
     for text in (frank.key_id[:8], frank.fingerprint[:10]):
-        result = rotate(site.depot, "release", remove=[text], now=NOW, dry_run=True)
+        result = rotate(site.depot, Rotation("release", remove=[text]), now=NOW, dry_run=True)
         assert result.removed == ("frank",)
 
 
@@ -276,4 +276,4 @@ def test_remove_by_digits(site: Site) -> None:
 )
 def test_rotations_that_make_no_sense(site: Site, role: str, change: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        rotate(site.depot, role, now=NOW, **change)  # type: ignore[arg-type]
+        rotate(site.depot, Rotation(role, **change), now=NOW)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from airlift.errors import (
 )
 from airlift.low.depot import depot as depot_module
 from airlift.low.depot.depot import create_depot, mark_depot, open_depot
-from airlift.low.depot.log import log, record
+from airlift.low.depot.events import read_events, record
 from tests.support.depots import NOW, signed_site
 from tests.support.weights import weights
 
@@ -114,13 +114,13 @@ def test_content_that_came_in_is_read_only(tmp_path: Path) -> None:
 
 def test_log(tmp_path: Path) -> None:
     depot = create_depot(tmp_path)
-    assert log(depot) == ()
+    assert read_events(depot) == ()
     record(depot, NOW, "one", count=1)
     with depot.log.open("ab") as file:
         file.write(b'{"torn')
-    assert [item.event for item in log(depot)] == ["one"]
+    assert [item.event for item in read_events(depot)] == ["one"]
     record(depot, NOW, "two", names=["a"])
-    assert [(item.time, item.event, item.detail) for item in log(depot)] == [
+    assert [(item.time, item.event, item.detail) for item in read_events(depot)] == [
         ("2026-11-21T12:00:00Z", "one", {"count": 1}),
         ("2026-11-21T12:00:00Z", "two", {"names": ["a"]}),
     ]
@@ -130,7 +130,7 @@ def test_a_log_with_foreign_lines(tmp_path: Path) -> None:
     depot = create_depot(tmp_path)
     depot.log.write_bytes(b"{}\n")
     with pytest.raises(MalformedError):
-        log(depot)
+        read_events(depot)
 
 
 def test_append_drops_a_torn_line_of_any_length(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from airlift import files
 from airlift.errors import DigestError, NoSpaceError
 from airlift.low.authority.sign import sign
-from airlift.low.bundle import reader
-from airlift.low.depot.digest_cache import BASE_AGE, TARGET_AGE, Verified, verified
+from airlift.low.bundle import content_reader
+from airlift.low.depot.digest_cache import BASE_AGE, TARGET_AGE, DigestCache, open_digest_cache
 from airlift.store.content import KEPT_OPEN, ContentFolder, CountBytes
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
@@ -95,9 +95,9 @@ def test_a_target_is_digested_unless_it_was_within_a_day(site: Site) -> None:
     path = site.depot.content.path(only(site, "2"))
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    seen = verified(site.depot, NOW)
-    seen.take(only(site, "2"))  # as if its file looked untouched
-    seen.save()
+    cache = open_digest_cache(site.depot, NOW)
+    cache.note_written(only(site, "2"))  # as if its file looked untouched
+    cache.save()
     delta(site, "one", days=1)
     with pytest.raises(DigestError, match="has changed"):
         delta(site, "two", days=1.001)
@@ -108,7 +108,7 @@ def test_to_sign_is_to_have_digested(site: Site, looked: list[str]) -> None:
     record(site).unlink()
     sign(site.depot, "assistant@3", signers=[keys.signer(name) for name in RELEASERS[:2]], now=NOW)
     assert looked == [only(site, "3")]
-    assert verified(site.depot, NOW).holds(only(site, "3"), TARGET_AGE)
+    assert open_digest_cache(site.depot, NOW).is_fresh(only(site, "3"), TARGET_AGE)
 
 
 def test_a_target_that_changes_while_it_is_read_is_not_noted(
@@ -123,16 +123,16 @@ def test_a_target_that_changes_while_it_is_read_is_not_noted(
     monkeypatch.setattr(files, "read_into", touching)
     later = NOW + timedelta(days=2)
     site.bundle("assistant@1", "full", now=later)
-    assert not verified(site.depot, later).holds(only(site, "1"), BASE_AGE)
+    assert not open_digest_cache(site.depot, later).is_fresh(only(site, "1"), BASE_AGE)
 
 
 def test_content_that_shrinks_while_it_is_read(site: Site) -> None:
     room = memoryview(bytearray(8))
     sha512 = only(site, "1")
     end = site.depot.content.path(sha512).stat().st_size
-    assert reader.read(site.depot, sha512, end - 8, room) is room
+    assert content_reader.read(site.depot, sha512, end - 8, room) is room
     with pytest.raises(DigestError, match="shorter"):
-        reader.read(site.depot, sha512, end - 7, room)
+        content_reader.read(site.depot, sha512, end - 7, room)
 
 
 def opened() -> int:
@@ -172,18 +172,18 @@ def test_a_damaged_record_means_to_look_again(site: Site, looked: list[str], dam
 
 
 def test_what_others_found_out_meanwhile_is_kept(site: Site) -> None:
-    one, two = (Verified(site.depot, NOW, {}) for _ in range(2))
+    one, two = (DigestCache(site.depot, NOW, {}) for _ in range(2))
     record(site).unlink()
-    for seen, version in ((one, "1"), (two, "2")):
-        seen.take(only(site, version))
-        seen.save()
-    assert set(verified(site.depot, NOW).known) == {only(site, "1"), only(site, "2")}
+    for cache, version in ((one, "1"), (two, "2")):
+        cache.note_written(only(site, version))
+        cache.save()
+    assert set(open_digest_cache(site.depot, NOW).saved) == {only(site, "1"), only(site, "2")}
 
 
 def test_content_that_is_gone_is_not_held(site: Site) -> None:
     site.depot.content.path(only(site, "1")).unlink()
-    assert not verified(site.depot, NOW + BASE_AGE).holds(only(site, "1"), BASE_AGE)
-    assert verified(site.depot, NOW + BASE_AGE).holds(only(site, "2"), BASE_AGE)
+    assert not open_digest_cache(site.depot, NOW + BASE_AGE).is_fresh(only(site, "1"), BASE_AGE)
+    assert open_digest_cache(site.depot, NOW + BASE_AGE).is_fresh(only(site, "2"), BASE_AGE)
 
 
 def test_no_space_for_the_record_uses_no_sequence_number(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
 from airlift.low.release import forbidden
-from airlift.low.release.collect import Collected, collect, survey
+from airlift.low.release.collect import collect, survey
 from airlift.store.content import digest
 from tests.support.gguf_files import gguf
 from tests.support.weights import component, noise, safetensors, weights
@@ -21,7 +21,7 @@ def silent(_count: int) -> None:
     pass
 
 
-def gather(source: Path, kind: str = "model") -> Collected:
+def gather(source: Path, kind: str = "model") -> tuple[FileEntry, ...]:
     return collect("base", kind, survey("base", kind, source), digest, silent)
 
 
@@ -32,14 +32,14 @@ def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
     return caught.value
 
 
-def paths(found: Collected) -> list[str]:
-    return [entry.path for entry in found.files]
+def paths(found: tuple[FileEntry, ...]) -> list[str]:
+    return [entry.path for entry in found]
 
 
 def test_digests_and_sizes(tmp_path: Path) -> None:
     data = noise(1, 3 * (1 << 20) + 17)
     component(tmp_path, {"a/b.dat": data, "z.txt": b""})
-    assert gather(tmp_path).files == (
+    assert gather(tmp_path) == (
         FileEntry("a/b.dat", len(data), hashlib.sha512(data).hexdigest(), hashlib.sha256(data).hexdigest()),
         FileEntry("z.txt", 0, hashlib.sha512().hexdigest(), hashlib.sha256().hexdigest()),
     )
@@ -76,7 +76,7 @@ def test_links_to_files_are_followed_out_of_the_tree(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(snapshot)
     found = gather(tmp_path / "latest")
     assert paths(found) == ["config.txt", "sub/chain.txt"]
-    assert {entry.sha512 for entry in found.files} == {hashlib.sha512(b"weights").hexdigest()}
+    assert {entry.sha512 for entry in found} == {hashlib.sha512(b"weights").hexdigest()}
 
 
 @pytest.mark.parametrize("target", ["..", ".", "nowhere", "loop", "/dev/null", "pipe"])
@@ -185,7 +185,7 @@ def test_configurations_with_floats_are_fine(tmp_path: Path) -> None:
         tmp_path,
         {"config.json": b'{"dropout": 0.1, "list": [{"x": 1e-5}]}', "other.json": b'{"auto_map": 1}'},
     )
-    assert len(gather(tmp_path).files) == 2
+    assert len(gather(tmp_path)) == 2
 
 
 def test_configurations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_index_of_its_own_folder(tmp_path: Path) -> None:
             "sub/x.safetensors": weights(1),
         },
     )
-    assert len(gather(tmp_path).files) == 2
+    assert len(gather(tmp_path)) == 2
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_gguf_of_any_version_is_carried(tmp_path: Path, version: int) -> None:
     component(tmp_path, {"model.gguf": gguf(version=version)})
-    assert [entry.path for entry in gather(tmp_path).files] == ["model.gguf"]
+    assert [entry.path for entry in gather(tmp_path)] == ["model.gguf"]
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class CheckResult:
     published: bool | None
 
 
-def check(
+def check_volumes(
     paths: Sequence[Path], *, depot: Depot | None = None, progress: Progress = progress_module.silent
 ) -> CheckResult:
     """Re-read the volumes of one bundle, or folders that hold them.

@@ -1,6 +1,6 @@
-"""Find out how matrices moved, by samples, before they are coded: by an adapter, by a low rank, or otherwise.
+"""Find hints for the encoder: which matrices changed by an adapter, or by a matrix of low rank, judging by samples.
 
-What is found is a hint for the encoder and decides how small a bundle becomes, never whether it is right. A sample is
+A hint decides how small a bundle becomes, never whether it is right. A sample is
 some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
 """
 
@@ -24,10 +24,10 @@ from airlift.tensors.span import TensorSpan
 
 ADAPTER_ROWS = 64
 SURE = 0.04
-"""An adapter that gets a larger share of the elements wrong is left for factors of our own, if the rank is low."""
+"""An adapter that predicts a larger share of the elements wrong is not used where factors of our own fit as well."""
 MAX_ROW_BYTES = 1 << 20
 MAX_FACTOR_BYTES = 16 << 20
-"""Of both factors: with the base of a block they stay within what a block may read."""
+"""The limit for both factors together: with the base of a block they stay within what a block may read."""
 
 NUMBER = re.compile(r"\d+")
 
@@ -37,10 +37,10 @@ Read = Callable[[int, int, int], bytes]
 """Returns bytes ``[start, end)`` of file number ``int``: the bases first, then the targets."""
 
 
-def predict(
+def find_hints(
     targets: Sequence[FileSpans], bases: Sequence[FileSpans], found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
-    """Return the segments of each target with matrices set apart that an adapter or a low rank explains.
+    """Return the segments of each target, with a segment of its own for each matrix that has a hint.
 
     Factors refer to files by number: the bases first, then the targets. A target that holds adapters is itself only
     explained by adapters of the bases, so that there is an order in which every file comes after its sources.
@@ -71,14 +71,14 @@ class _Matrix:
 
 
 def _near(known: Pairs, reach: int) -> Pairs:
-    """Return the pairs in files below a number."""
+    """Return those pairs whose file has a number below ``reach``."""
     return {module: [pair for pair in group if pair.a.file < reach] for module, group in known.items()}
 
 
 def _file(
     number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
 ) -> Iterator[Hinted]:
-    """Yield what is found out about the matrices of one target."""
+    """Yield the hints for the matrices of one target."""
     families: dict[str, _Family] = {}
     for span in spans:
         candidates = list(find_adapters(span, known))
@@ -95,7 +95,7 @@ def _file(
 
 
 def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinted | None:
-    """Return what explains a matrix best, if anything does."""
+    """Return the hint that predicts a matrix best, None if none does."""
     hints = [_explained(matrix, item, read) for item in candidates]
     wrong, best = min((hint for hint in hints if hint is not None), key=itemgetter(0), default=(1.0, None))
     span = matrix.span
@@ -145,7 +145,7 @@ def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Re
 
 
 def _explained(matrix: _Matrix, candidate: Candidate, read: Read) -> tuple[float, Hinted] | None:
-    """Return what an adapter says of a matrix and the share that it gets wrong, None if it does not explain it."""
+    """Return the share of a matrix that an adapter predicts wrong, and the hint; None if it does not predict it."""
     pair, transposed = candidate.pair, candidate.transposed
     left, right = (pair.a, pair.b) if transposed else (pair.b, pair.a)
     if left.span.length + right.span.length > MAX_FACTOR_BYTES or pair.rank > adapter.MAX_RANK:
@@ -173,7 +173,9 @@ def _load(read: Read, number: int, span: TensorSpan, shape: tuple[int, int], *, 
     return adapter.load(data, Element(span.element), shape, transposed=transposed)
 
 
-def arrange(found: Sequence[Sequence[Segment]], bases: int) -> tuple[list[int], list[list[Segment]]]:
+def put_sources_first(
+    found: Sequence[Sequence[Segment]], bases: int
+) -> tuple[list[int], list[list[Segment]]]:
     """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered."""
     used = {source.file - bases for parts in found for part in parts for source in part.factors}
     order = sorted(range(len(found)), key=lambda number: number not in used)

@@ -1,4 +1,4 @@
-"""Release: gather what an authored manifest names, check it, and propose it to the release authority (SPEC L3).
+"""Make a release: gather what an authored manifest names, check it, propose it to the release authority (SPEC L3).
 
 Order of writes: content, then the manifest, then the index of releases, then the pending change, then signatures.
 Whatever fails, content that no release names is removed again.
@@ -17,7 +17,7 @@ from airlift import progress as progress_module
 from airlift.bundle import release as releases
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
-from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.errors import (
     DigestError,
     ExistsError,
@@ -25,16 +25,22 @@ from airlift.errors import (
     ManifestError,
     PendingError,
 )
-from airlift.low.authority import signing
-from airlift.low.authority.review import describe
-from airlift.low.authority.signing import Change
+from airlift.low.authority.pending import (
+    Change,
+    pending_releases,
+    pending_roles,
+    previous_release,
+    published_quorum,
+)
+from airlift.low.authority.review import describe_release
+from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import verified
-from airlift.low.depot.log import record
+from airlift.low.depot.digest_cache import open_digest_cache
+from airlift.low.depot.events import record
 from airlift.low.release import hub
-from airlift.low.release.collect import Collected, Survey, Take, collect, judge, survey
-from airlift.low.release.parents import parents
-from airlift.low.release.vendor_signature import Voucher, vouch
+from airlift.low.release.collect import Survey, Take, collect, judge, survey
+from airlift.low.release.parents import find_parents
+from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
 from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes, Digested, digest
@@ -79,7 +85,7 @@ class _Draft:
     documents: tuple[bytes, ...]
 
 
-def release(
+def make_release(
     depot: Depot,
     manifest: Path,
     *,
@@ -110,7 +116,7 @@ def release(
         with _gathered(depot, document, manifest.parent, progress, keep=not dry_run) as draft:
             known = _check_new(depot, draft.release, replace=replace)
             if dry_run:
-                lines = tuple(describe(draft.release, signing.previous(depot, draft.release)))
+                lines = tuple(describe_release(draft.release, previous_release(depot, draft.release)))
                 return _result(depot, draft, (), lines, known=known)
             _keep(depot, draft)
         _note(depot, draft.new, now)
@@ -118,11 +124,11 @@ def release(
 
 
 def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
-    """Remember that content which just came in has its digest."""
-    seen = verified(depot, now)
+    """Note in the digest cache the contents that just came in."""
+    cache = open_digest_cache(depot, now)
     for sha512 in new:
-        seen.take(sha512)
-    seen.save()
+        cache.note_written(sha512)
+    cache.save()
 
 
 def _propose(
@@ -131,11 +137,11 @@ def _propose(
     """Make the kept release a pending change unless it is one, or published; sign it."""
     if depot.is_published(draft.release.digest):
         return _result(depot, draft, (), (), known=True)
-    if draft.release not in signing.pending_releases(depot):
+    if draft.release not in pending_releases(depot):
         data = releases.format(draft.release)
         target = targets.describe(releases.target_name(draft.release.digest), TARGETS, data, {})
         proposal.propose_target(depot.store, target, now, replace=replace)
-    changes = signing.sign_roles(depot, (TARGETS,), signers, now)
+    changes = sign_roles(depot, (TARGETS,), signers, now)
     result = _result(depot, draft, changes, changes[0].differences, known=known)
     record(
         depot,
@@ -155,7 +161,7 @@ def _result(
 ) -> ReleaseResult:
     published = depot.is_published(draft.release.digest)
     contents = draft.release.contents()
-    signatures, threshold = signing.published_quorum(depot)
+    signatures, threshold = published_quorum(depot)
     return ReleaseResult(
         release=draft.release.label,
         digest=draft.release.digest,
@@ -175,9 +181,9 @@ def _result(
 
 
 def _check_not_pending(depot: Depot, label: str) -> None:
-    """Refuse early, before hours of gathering, what the trust room would refuse in the end."""
-    waiting = [release.label for release in signing.pending_releases(depot)]
-    if TARGETS in signing.pending_roles(depot) and label not in waiting:
+    """Refuse now, before hours of gathering, a change that :mod:`airlift.trust` would refuse in the end."""
+    waiting = [release.label for release in pending_releases(depot)]
+    if TARGETS in pending_roles(depot) and label not in waiting:
         raise PendingError(
             "a change of the release authority's metadata is pending",
             found=", ".join(waiting) or "other than a release",
@@ -253,21 +259,21 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, vouchers = [], []
+    components, signatures = [], []
     for item, (one, claimed) in zip(items, found, strict=True):
-        collected = collect(item["name"], item["kind"], one, take, tally.add)
-        _check_claimed(item["name"], collected, claimed)
-        voucher = vouch(item, folder, collected.files)
-        vouchers += [voucher] if voucher else []
-        components.append(_component(item, collected, voucher))
+        entries = collect(item["name"], item["kind"], one, take, tally.add)
+        _check_claimed(item["name"], entries, claimed)
+        signature = check_vendor_signature(item, folder, entries)
+        signatures += [signature] if signature else []
+        components.append(_component(item, entries, signature))
     components = [
-        changed(component, parents=parents(depot, item, components))
+        changed(component, parents=find_parents(depot, item, components))
         for item, component in zip(items, components, strict=True)
     ]
     skipped = tuple(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
-    documents = tuple(voucher.data for voucher in vouchers)
+    documents = tuple(signature.data for signature in signatures)
     return _Draft(_checked(document, tuple(components)), new, skipped, documents)
 
 
@@ -294,7 +300,7 @@ def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
 
 
 def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[Survey, Mapping[str, str]]:
-    """Find a component's files; with them what their origin says of their SHA-256, by relative path."""
+    """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     source = item["source"]
     if "path" in source:
         return survey(item["name"], item["kind"], folder / source["path"]), {}
@@ -302,8 +308,8 @@ def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[
     return judge(item["name"], item["kind"], fetched.paths), fetched.sha256
 
 
-def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, str]) -> None:
-    for entry in collected.files:
+def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
+    for entry in entries:
         if claimed.get(entry.path, entry.sha256) != entry.sha256:
             raise DigestError(
                 f"component {component}: {entry.path} is not what the endpoint says it is",
@@ -313,7 +319,9 @@ def _check_claimed(component: str, collected: Collected, claimed: Mapping[str, s
             )
 
 
-def _component(item: Mapping[str, Any], collected: Collected, voucher: Voucher | None) -> Component:
+def _component(
+    item: Mapping[str, Any], entries: tuple[FileEntry, ...], signature: CheckedSignature | None
+) -> Component:
     source = item["source"]
     if "path" in source:
         origin: dict[str, Any] = {"kind": "path", "path": source["path"]}
@@ -330,8 +338,8 @@ def _component(item: Mapping[str, Any], collected: Collected, voucher: Voucher |
         version=item["version"],
         license=item.get("license", ""),
         source=origin,
-        files=collected.files,
-        vendor_signature=voucher.signature if voucher else None,
+        files=entries,
+        vendor_signature=signature.stated if signature else None,
     )
 
 

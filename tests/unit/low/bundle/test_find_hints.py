@@ -9,7 +9,7 @@ import pytest
 from airlift.high.enclave.check_content import check_content
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
-from airlift.low.bundle import predict
+from airlift.low.bundle.find_hints import find_hints, put_sources_first
 from airlift.tensors.element import Element
 from airlift.tensors.formats.safetensors import parse_header
 from airlift.tensors.matching.hint import Adapter, LowRank
@@ -53,7 +53,7 @@ def predicted(targets: Sequence[bytes], bases: Sequence[bytes]) -> list[list[Seg
     after, before = ([spans(*pair) for pair in zip(names, group, strict=False)] for group in (targets, bases))
     data = [*bases, *targets]
     found = match(after, before, lambda side, number, _: f"{side}{number}".encode())
-    return predict.predict(after, before, found, lambda number, start, end: data[number][start:end])
+    return find_hints(after, before, found, lambda number, start, end: data[number][start:end])
 
 
 def only_hint(parts: Sequence[Segment]) -> Segment:
@@ -77,7 +77,7 @@ def test_an_adapter_in_the_baseline_explains_a_merge() -> None:
 def test_an_adapter_of_the_same_bundle_comes_first() -> None:
     found = predicted([NEW, adapter(MERGE)], [OLD])
     assert {source.file for source in only_hint(found[0]).factors} == {2}
-    order, parts = predict.arrange(found, 1)
+    order, parts = put_sources_first(found, 1)
     assert order == [1, 0]
     assert {source.file for source in only_hint(parts[1]).factors} == {1}
     assert parts[0] == found[1]
@@ -138,7 +138,7 @@ def test_what_has_no_counterpart_has_no_hint() -> None:
 
 def test_a_depot_that_lost_bytes_gives_no_hint() -> None:
     found = match([spans("model", NEW)], [spans("model", OLD)], lambda *_: b"")
-    parts = predict.predict([spans("model", NEW)], [spans("model", OLD)], found, lambda *_: b"short")
+    parts = find_hints([spans("model", NEW)], [spans("model", OLD)], found, lambda *_: b"short")
     assert parts == [list(found[0])]
 
 

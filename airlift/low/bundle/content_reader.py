@@ -11,15 +11,15 @@ import numpy as np
 
 from airlift import files
 from airlift.errors import DigestError
-from airlift.low.bundle.plan import Placed, Plan
+from airlift.low.bundle.coding_plan import CodingPlan, Placed
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.digest_cache import TARGET_AGE, Verified
+from airlift.low.depot.digest_cache import TARGET_AGE, DigestCache
 from airlift.store.content import stamp
 from airlift.tensors.matching.segment import Segment
 
 
 @dataclass(slots=True)
-class Room:
+class Buffer:
     """Memory for one range at a time."""
 
     _data: memoryview = field(default_factory=lambda: memoryview(b""))
@@ -33,15 +33,15 @@ class Room:
 
 @dataclass(slots=True)
 class Targets:
-    """Reads the blocks of the files of a plan, each byte once and in order, and digests those that were not today."""
+    """Reads the files of a plan block by block and in order; digests those that were not digested within a day."""
 
     depot: Depot
-    plan: Plan
-    verified: Verified
+    plan: CodingPlan
+    cache: DigestCache
     _running: "hashlib._Hash | None" = None
     _looks: str = ""
 
-    def read(self, number: int, block: Segment, room: Room) -> memoryview:
+    def read(self, number: int, block: Segment, buffer: Buffer) -> memoryview:
         """Return the bytes of the next block of file ``number`` of the plan.
 
         Raises:
@@ -51,9 +51,9 @@ class Targets:
         placed = self.plan.files[number]
         sha512 = placed.entry.sha512
         if not block.start:
-            spared = self.verified.holds(sha512, TARGET_AGE)
+            spared = self.cache.is_fresh(sha512, TARGET_AGE)
             self._running, self._looks = None if spared else hashlib.sha512(), self._look(sha512)
-        data = read(self.depot, sha512, block.start, room.take(block.length))
+        data = read(self.depot, sha512, block.start, buffer.take(block.length))
         if self._running is not None:
             self._running.update(data)
             if block.end == placed.entry.size:
@@ -65,7 +65,7 @@ class Targets:
         if found != sha512:
             raise changed(self.depot, placed)
         if self._look(sha512) == self._looks:
-            self.verified.note(sha512, self._looks)
+            self.cache.note(sha512, self._looks)
 
     def _look(self, sha512: str) -> str:
         path = self.depot.content.path(sha512)
@@ -73,8 +73,8 @@ class Targets:
             return stamp(path.stat())
 
 
-def read(depot: Depot, sha512: str, start: int, room: memoryview) -> memoryview:
-    """Return ``room``, filled with the bytes of content from ``start`` on.
+def read(depot: Depot, sha512: str, start: int, buffer: memoryview) -> memoryview:
+    """Return ``buffer``, filled with the bytes of content from ``start`` on.
 
     Raises:
         DigestError: the content is too short.
@@ -84,12 +84,12 @@ def read(depot: Depot, sha512: str, start: int, room: memoryview) -> memoryview:
     descriptor = files.open_regular(path)
     try:
         with files.reading(path):
-            count = files.read_into(descriptor, start, room)
+            count = files.read_into(descriptor, start, buffer)
     finally:
         os.close(descriptor)
-    if count != len(room):
+    if count != len(buffer):
         raise DigestError(f"content {sha512[:16]} of the depot is shorter than it was")
-    return room
+    return buffer
 
 
 def changed(depot: Depot, placed: Placed) -> DigestError:

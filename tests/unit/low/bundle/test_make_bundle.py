@@ -25,13 +25,13 @@ from airlift.errors import (
     VolumeTooSmallError,
 )
 from airlift.low.bundle import chunks, encode
-from airlift.low.bundle.make import bundle
+from airlift.low.bundle.job import Destination
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.bundle.renew import renew
 from airlift.low.depot import enclaves
 from airlift.low.depot.enclaves import Acknowledged
-from airlift.low.depot.log import log
-from airlift.low.returns.register import enrol
+from airlift.low.depot.events import read_events
+from airlift.low.returns.register import register
 from airlift.media import volume_writer
 from airlift.media.staging import hold, staging
 from airlift.trust.tuf import bundling
@@ -177,7 +177,7 @@ def test_the_volume_says_what_it_is(stocked: Site) -> None:
     assert set(sums) == there - {volume.SUMS, volume.INDEX}
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=folder, check=True)
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) == result.volumes[0].bytes
-    assert log(stocked.depot)[-1].detail["bundle"] == "alpha-1"
+    assert read_events(stocked.depot)[-1].detail["bundle"] == "alpha-1"
 
 
 # -- determinism -----------------------------------------------------------------------------------------------------
@@ -258,11 +258,13 @@ def test_what_was_written_is_measured(stocked: Site, monkeypatch: pytest.MonkeyP
 
 def enrolled(site: Site, *acknowledged: Acknowledged) -> None:
     (site.keys / "ledger.pub").write_bytes(keys.signer("ledger").public.pem())
-    enrol(site.depot, "alpha", ledger_key=site.keys / "ledger.pub", now=NOW)
+    register(site.depot, "alpha", ledger_key=site.keys / "ledger.pub", now=NOW)
     entry = enclaves.load(site.depot, "alpha")
     enclaves.save(
         site.depot,
-        enclaves.Known(entry.enclave, entry.enrolled, entry.ledger_key, entry.fingerprint, acknowledged),
+        enclaves.EnclaveRecord(
+            entry.enclave, entry.enrolled, entry.ledger_key, entry.fingerprint, acknowledged
+        ),
     )
 
 
@@ -279,7 +281,7 @@ def test_what_an_enclave_acknowledged_is_the_baseline(stocked: Site) -> None:
     assert enrolled_again.acknowledged == (acknowledge(one, "operator"),)
     enclaves.save(
         stocked.depot,
-        enclaves.Known(
+        enclaves.EnclaveRecord(
             "alpha",
             NOW.strftime("%Y-%m-%dT%H:%M:%SZ"),
             enrolled_again.ledger_key,
@@ -337,9 +339,7 @@ def test_an_unknown_release(stocked: Site) -> None:
 def test_a_key_that_is_no_bundlers(stocked: Site) -> None:
     """THREATS, update system: key of another role."""
     with pytest.raises(KeyUnavailableError):
-        bundle(
-            stocked.depot, "assistant@1", output=stocked.folder / "out", signer=keys.signer("alice"), now=NOW
-        )
+        stocked.bundle("assistant@1", signer=keys.signer("alice"))
     assert not (stocked.folder / "out").exists()
 
 
@@ -563,7 +563,7 @@ def test_whatever_fails_on_a_thread_ends_the_command(
 
 
 def test_renew(stocked: Site) -> None:
-    result = renew(stocked.depot, output=stocked.folder / "out", signer=keys.signer(BUNDLER), now=NOW)
+    result = renew(stocked.depot, Destination(stocked.folder / "out"), signer=keys.signer(BUNDLER), now=NOW)
     assert (result.bundle, result.target, result.baseline, result.chunks) == ("any-1", None, None, 0)
     (folder,) = folders(result)
     made = load_bundle(folder)
@@ -575,9 +575,8 @@ def test_renew(stocked: Site) -> None:
 def test_renew_for_one_enclave_dry(stocked: Site) -> None:
     result = renew(
         stocked.depot,
-        output=stocked.folder / "out",
+        Destination(stocked.folder / "out", "alpha"),
         signer=keys.signer(BUNDLER),
-        for_="alpha",
         now=NOW,
         dry_run=True,
     )
@@ -589,9 +588,8 @@ def test_renew_on_a_small_medium(stocked: Site) -> None:
     with pytest.raises(VolumeTooSmallError):
         renew(
             stocked.depot,
-            output=stocked.folder / "out",
+            Destination(stocked.folder / "out", medium=Medium(volume_bytes=1 << 20)),
             signer=keys.signer(BUNDLER),
-            medium=Medium(volume_bytes=1 << 20),
             now=NOW,
         )
     shutil.rmtree(stocked.folder / "out", ignore_errors=True)

@@ -19,10 +19,10 @@ from airlift.errors import (
     UnpublishedError,
 )
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.log import log
+from airlift.low.depot.events import read_events
 from airlift.low.release import hub
 from airlift.low.release.hub import Fetched
-from airlift.low.release.make import ReleaseResult, release
+from airlift.low.release.make_release import ReleaseResult, make_release
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, make_site, signed_site
 from tests.support.weights import weights
@@ -95,7 +95,7 @@ def test_a_name_stands_for_one_release(site: Site) -> None:
     with pytest.raises(ExistsError, match="assistant@1 exists"):
         site.release(other, versions={"base": "2"})
     with pytest.raises(ExistsError):
-        release(site.depot, site.manifest(other, "1", versions={"base": "2"}), now=NOW, replace=True)
+        make_release(site.depot, site.manifest(other, "1", versions={"base": "2"}), now=NOW, replace=True)
 
 
 def test_a_version_stands_for_one_content(site: Site) -> None:
@@ -119,7 +119,7 @@ def test_a_pending_release_is_in_the_way(site: Site) -> None:
 def test_replace_drops_signatures(site: Site) -> None:
     site.release(BASE, names=RELEASERS[:1])
     path = site.manifest(STACK, "2")
-    result = release(site.depot, path, signers=[keys.signer(RELEASERS[1])], now=NOW, replace=True)
+    result = make_release(site.depot, path, signers=[keys.signer(RELEASERS[1])], now=NOW, replace=True)
     assert (result.signatures, result.published) == (1, False)
     assert not site.depot.is_published(site.depot.find_release("assistant@1").digest)
 
@@ -128,15 +128,15 @@ def test_replace_gives_an_unsigned_name_other_content(site: Site) -> None:
     site.release(BASE, names=RELEASERS[:1])
     path = site.manifest(STACK, "1", versions={"base": "1"})
     with pytest.raises(ExistsError) as caught:
-        release(site.depot, path, now=NOW)
+        make_release(site.depot, path, now=NOW)
     assert "--replace" in caught.value.hint
-    result = release(site.depot, path, now=NOW, replace=True)
+    result = make_release(site.depot, path, now=NOW, replace=True)
     assert [reference.digest for reference in site.depot.releases()] == [result.digest]
 
 
 def test_a_dropped_release_can_come_back(site: Site) -> None:
     first = site.release(BASE, names=RELEASERS[:1])
-    release(
+    make_release(
         site.depot,
         site.manifest(STACK, "2"),
         signers=[keys.signer(name) for name in RELEASERS],
@@ -150,7 +150,7 @@ def test_a_dropped_release_can_come_back(site: Site) -> None:
 def test_dry_run_changes_nothing(site: Site) -> None:
     before = sorted(site.depot.folder.rglob("*"))
     path = site.manifest(STACK)
-    result = release(site.depot, path, signers=[keys.signer("dan")], now=NOW, dry_run=True)
+    result = make_release(site.depot, path, signers=[keys.signer("dan")], now=NOW, dry_run=True)
     assert (result.published, result.signatures, result.threshold) == (False, 0, 2)
     assert result.new_bytes == result.bytes > 0
     assert any("component added: guard" in line for line in result.differences)
@@ -177,7 +177,7 @@ def test_a_failure_forgets_what_came_in(site: Site) -> None:
         site.release(STACK | {"zz": {"x.safetensors": b"bad"}})
     assert contents(site.depot) == set()
     assert site.depot.releases() == ()
-    assert [item.event for item in log(site.depot)] == ["init"]
+    assert [item.event for item in read_events(site.depot)] == ["init"]
 
 
 def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     path = site.manifest(STACK)
     monkeypatch.setattr(files, "rename_durable", full)
     with pytest.raises(NoSpaceError):
-        release(site.depot, path, now=NOW)
+        make_release(site.depot, path, now=NOW)
     monkeypatch.undo()
     assert contents(site.depot) == set()
     assert site.release(STACK).published
@@ -217,7 +217,7 @@ def test_manifests_that_make_no_sense(site: Site, change: dict[str, Any], match:
     if "version" in change:
         path.write_text(path.read_text().replace("version: '1'", "version: 1.5", 1))
     with pytest.raises(ManifestError, match=match):
-        release(site.depot, path, now=NOW)
+        make_release(site.depot, path, now=NOW)
     assert contents(site.depot) == set()
 
 
@@ -226,7 +226,7 @@ def test_two_components_of_one_name(site: Site) -> None:
     text = path.read_text()
     path.write_text(text + text[text.index("- name") :])
     with pytest.raises(ManifestError, match="distinct"):
-        release(site.depot, path, now=NOW)
+        make_release(site.depot, path, now=NOW)
 
 
 def test_a_version_that_cannot_be_compared(site: Site) -> None:
@@ -249,20 +249,22 @@ def test_weights_without_their_guard(site: Site) -> None:
 
 def test_skipped_files_are_named(site: Site) -> None:
     path = site.manifest({"base": BASE["base"] | {".git/HEAD": b"x"}})
-    assert release(site.depot, path, now=NOW).skipped == ("base/.git",)
+    assert make_release(site.depot, path, now=NOW).skipped == ("base/.git",)
 
 
 def test_a_missing_source(site: Site) -> None:
     path = site.manifest(BASE)
     shutil.rmtree(path.parent / "base")
     with pytest.raises(UncheckedError, match="component base"):
-        release(site.depot, path, now=NOW)
+        make_release(site.depot, path, now=NOW)
 
 
 def test_progress_ends_at_the_total(site: Site) -> None:
     seen: list[tuple[str, int, int]] = []
     path = site.manifest(STACK)
-    release(site.depot, path, now=NOW, progress=lambda stage, done, total: seen.append((stage, done, total)))
+    make_release(
+        site.depot, path, now=NOW, progress=lambda stage, done, total: seen.append((stage, done, total))
+    )
     total = 2 * len(weights(1)) + 2
     assert max(seen) == ("gathering", total, total)
 
@@ -297,7 +299,7 @@ components:
     source: {{hub: org/name, revision: {COMMIT!r}, include: ["*.safetensors"]}}
 """
     )
-    return release(site.depot, path, now=NOW)
+    return make_release(site.depot, path, now=NOW)
 
 
 def test_a_component_from_the_hub(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Plan a bundle: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
+"""Plan what is coded: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from functools import partial
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low.bundle import predict
+from airlift.low.bundle.find_hints import find_hints, put_sources_first
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.matching.hint import LowRank
@@ -34,7 +34,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CodingPlan:
     """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
 
     The sources of segments are numbers of ``bases``, every file of the baseline in manifest order, and then of
@@ -63,8 +63,16 @@ class Plan:
         return sum(item.entry.size for item in self.files)
 
 
-def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
-    """Plan the way from ``baseline`` (None: nothing) to ``target``; reads headers, and what may have moved."""
+@dataclass(frozen=True, slots=True)
+class BlockLimits:
+    """The most target bytes in a block; those of matrices of a low rank are larger: each repeats the factors."""
+
+    ordinary: int
+    low_rank: int
+
+
+def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> CodingPlan:
+    """Plan how ``target`` is coded against ``baseline`` (None: nothing); reads headers of files, and samples."""
     held = baseline.contents() if baseline else {}
     wanted = _placed(target)
     lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
@@ -81,9 +89,9 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
             return _digest(partial(read, side, number), span)
 
         found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
-        predicted = predict.predict(target_spans, base_spans, found, numbered)
-    order, parts = predict.arrange(predicted, len(bases))
-    return Plan(
+        hinted = find_hints(target_spans, base_spans, found, numbered)
+    order, parts = put_sources_first(hinted, len(bases))
+    return CodingPlan(
         files=tuple(lacking[number] for number in order),
         bases=bases,
         segments=tuple(map(tuple, parts)),
@@ -91,14 +99,12 @@ def plan(depot: Depot, target: Release, baseline: Release | None) -> Plan:
     )
 
 
-def blocks(found: Plan, limit: int, large: int) -> Iterator[tuple[int, Segment]]:
-    """Yield the number of each file with each of its blocks of at most ``limit`` bytes, in order.
-
-    Matrices of a low rank, whose factors each block repeats, are cut into blocks of at most ``large`` bytes.
-    """
-    for number, parts in enumerate(found.segments):
+def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:
+    """Yield the number of each file with each of its blocks, in order."""
+    for number, parts in enumerate(plan.segments):
         for part in parts:
-            for block in cut_blocks(part, large if isinstance(part.hint, LowRank) else limit):
+            most = limits.low_rank if isinstance(part.hint, LowRank) else limits.ordinary
+            for block in cut_blocks(part, most):
                 yield number, block
 
 

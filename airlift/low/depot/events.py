@@ -1,4 +1,4 @@
-"""Remember and show what was done to a depot: one JSON object per line, appended and synced (SPEC 11)."""
+"""The depot's log: one JSON object per line for everything that was done, appended and synced (SPEC 11)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Event:
     detail: Mapping[str, Any]
 
 
-def log(depot: Depot) -> tuple[Event, ...]:
+def read_events(depot: Depot) -> tuple[Event, ...]:
     """Return every event of the depot, oldest first; a torn last line is left out.
 
     Raises:

@@ -18,7 +18,7 @@ from airlift.errors import (
     UncheckedError,
     UsageError,
 )
-from airlift.low.bundle.check import check
+from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.withdraw import withdraw
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, Site, copy_site, signed_site
@@ -53,12 +53,14 @@ def first(out: Path, pattern: str) -> Path:
 
 def test_nothing_to_check() -> None:
     with pytest.raises(UsageError, match="nothing to check"):
-        check([])
+        check_volumes([])
 
 
 def test_all_volumes_are_good(site: Site, out: Path) -> None:
     seen: list[tuple[int, int]] = []
-    result = check([out], depot=site.depot, progress=lambda _stage, done, total: seen.append((done, total)))
+    result = check_volumes(
+        [out], depot=site.depot, progress=lambda _stage, done, total: seen.append((done, total))
+    )
     assert (result.bundle, result.sequence, result.target, result.baseline) == (
         "any-1",
         1,
@@ -74,7 +76,7 @@ def test_all_volumes_are_good(site: Site, out: Path) -> None:
 
 def test_one_volume_by_itself(out: Path) -> None:
     one, *others = sorted(out.iterdir())
-    result = check([one])
+    result = check_volumes([one])
     assert (result.volumes_present, result.volumes_total, result.published) == (1, len(others) + 1, None)
     assert result.missing
     there = {path.name for path in (one / "chunks").iterdir()}
@@ -84,20 +86,20 @@ def test_one_volume_by_itself(out: Path) -> None:
 def test_volumes_of_two_bundles(site: Site, out: Path) -> None:
     """THREATS, update system: mix-and-match of two bundles' volumes."""
     with pytest.raises(MixedVolumesError):
-        check([out, site.folder / "other"])
+        check_volumes([out, site.folder / "other"])
 
 
 @pytest.mark.parametrize("path", ["missing", "."])
 def test_no_volume(tmp_path: Path, path: str) -> None:
     with pytest.raises(UncheckedError):
-        check([tmp_path / path])
+        check_volumes([tmp_path / path])
 
 
 def test_a_withdrawn_bundle(site: Site, out: Path) -> None:
     withdraw(site.depot, "any-1", signer=keys.signer(BUNDLER), now=NOW)
     with pytest.raises(NotHeldError):
-        check([out], depot=site.depot)
-    assert check([out]).published is None
+        check_volumes([out], depot=site.depot)
+    assert check_volumes([out]).published is None
 
 
 def test_every_flipped_byte_is_noticed(out: Path) -> None:
@@ -110,10 +112,10 @@ def test_every_flipped_byte_is_noticed(out: Path) -> None:
             bad[position] ^= 1
             path.write_bytes(bad)
             with pytest.raises(AirliftError) as caught:
-                check([folder])
+                check_volumes([folder])
             assert caught.value.exit_code in {3, 7}, path
         path.write_bytes(good)
-    assert check([folder]).bundle == "any-1"
+    assert check_volumes([folder]).bundle == "any-1"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_every_changed_file_is_noticed(out: Path, pattern: str, change: str) -> 
         if change == "link":
             path.symlink_to(kept)
     with pytest.raises(AirliftError) as caught:
-        check([out])
+        check_volumes([out])
     assert caught.value.exit_code == (4 if change == "gone" and "chunks" in pattern else 3)
 
 
@@ -143,7 +145,7 @@ def test_extra_files(out: Path, place: str) -> None:
     """THREATS, update system: extra undeclared files."""
     (min(out.iterdir()) / place).write_bytes(b"x")
     with pytest.raises(InventoryError):
-        check([out])
+        check_volumes([out])
 
 
 def test_extra_folders_and_special_files(out: Path) -> None:
@@ -151,11 +153,11 @@ def test_extra_folders_and_special_files(out: Path) -> None:
     folder = min(out.iterdir())
     (folder / "chunks" / "sub").mkdir()
     with pytest.raises(InventoryError):
-        check([out])
+        check_volumes([out])
     (folder / "chunks" / "sub").rmdir()
     os.mkfifo(folder / "pipe")
     with pytest.raises(InventoryError):
-        check([out])
+        check_volumes([out])
 
 
 def test_chunks_that_lie_on_another_volume(out: Path) -> None:
@@ -163,7 +165,7 @@ def test_chunks_that_lie_on_another_volume(out: Path) -> None:
     chunk = first(one, "chunks/*")
     shutil.move(chunk, two / "chunks" / chunk.name)
     with pytest.raises(InventoryError):
-        check([out])
+        check_volumes([out])
 
 
 def test_sums_and_index_that_agree_on_something_else(out: Path) -> None:
@@ -177,13 +179,13 @@ def test_sums_and_index_that_agree_on_something_else(out: Path) -> None:
     sums[f"chunks/{chunk.name}"] = hashlib.sha256(data).hexdigest()
     rewrite(folder, sums)
     with pytest.raises(DigestError, match="is damaged"):
-        check([folder])
+        check_volumes([folder])
     stranger = "0" * 64
     chunk.rename(chunk.with_name(stranger))
     sums[f"chunks/{stranger}"] = sums.pop(f"chunks/{chunk.name}")
     rewrite(folder, sums)
     with pytest.raises(InventoryError):
-        check([folder])
+        check_volumes([folder])
 
 
 def rewrite(folder: Path, sums: dict[str, str]) -> None:
@@ -198,4 +200,4 @@ def test_a_newer_format(out: Path) -> None:
     path = first(out, "*/volume.json")
     path.write_bytes(path.read_bytes().replace(b'"airlift":1', b'"airlift":2'))
     with pytest.raises(FormatTooNewError):
-        check([out])
+        check_volumes([out])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airlift.low.bundle.plan import plan
+from airlift.low.bundle.coding_plan import plan_coding
 from airlift.tensors.element import Element
 from tests.support.depots import Site, signed_site
 from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0
@@ -41,7 +41,9 @@ def test_what_moved_to_another_file_is_found(site: Site) -> None:
     data = noise(1, 6 << 20)
     site.release({"a": {"old.dat": data}, "b": {"old.dat": data[::-1]}}, "1")
     site.release({"a": {"new.dat": b"header" + data}}, "2")
-    found = plan(site.depot, site.depot.load_release("assistant@2"), site.depot.load_release("assistant@1"))
+    found = plan_coding(
+        site.depot, site.depot.load_release("assistant@2"), site.depot.load_release("assistant@1")
+    )
     ((first, second),) = found.segments
     assert (first.length, second.start, second.parallel) == (6, 6, True)
     assert [item.component for item in found.contents()] == ["a", "a"]
@@ -57,7 +59,7 @@ def test_quantised_tensors_are_blocks_of_records(site: Site) -> None:
 
     assert delta(site, model(weights), model(changed), "model.gguf") < 2000
     target = site.depot.load_release("assistant@2")
-    (parts,) = plan(site.depot, target, site.depot.load_release("assistant@1")).segments
+    (parts,) = plan_coding(site.depot, target, site.depot.load_release("assistant@1")).segments
     assert [(part.element, part.row) for part in parts if part.element.record] == [(Element.Q8_0, 16)]
 
 

@@ -1,0 +1,101 @@
+"""What is pending: the changes of metadata that still collect signatures, shown in lines for people (SPEC 4.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airlift.bundle import release as releases
+from airlift.bundle.release import Release
+from airlift.low.authority.review import describe_release
+from airlift.low.depot.depot import Depot
+from airlift.trust.tuf import change, roles, targets
+from airlift.trust.tuf.metadata import ROOT, TARGETS
+from airlift.trust.tuf.publication import SigningStatus
+
+ROLES = (TARGETS, ROOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How far a change of metadata has come; ``role`` is root or release, ``differences`` are lines for people."""
+
+    role: str
+    version: int
+    signatures: int
+    threshold: int
+    missing: int
+    published: bool
+    waits_for: str | None
+    differences: tuple[str, ...]
+
+
+def pending_roles(depot: Depot) -> tuple[str, ...]:
+    """Return the TUF roles (targets, root) of which a change is pending."""
+    return tuple(role for role in ROLES if depot.store.pending(role) is not None)
+
+
+def to_change(status: SigningStatus, lines: tuple[str, ...]) -> Change:
+    """Return a signing status in the form that results show, with lines for people."""
+    return Change(
+        role=change.LABELS[status.role],
+        version=status.version,
+        signatures=status.signatures,
+        threshold=status.threshold,
+        missing=status.missing,
+        published=status.published,
+        waits_for=None if status.waits_for is None else change.LABELS[status.waits_for],
+        differences=lines,
+    )
+
+
+def describe_change(depot: Depot, role: str) -> list[str]:
+    """Return in lines what the pending change of a role does: to the metadata, and to the releases."""
+    pending = depot.store.pending(role)
+    if pending is None:
+        return []
+    lines = change.differences(role, depot.store.newest(role), pending)
+    for release in pending_releases(depot) if role == TARGETS else ():
+        lines += describe_release(release, previous_release(depot, release))
+    return lines
+
+
+def changed_documents(depot: Depot, role: str) -> dict[str, bytes]:
+    """Return the documents behind the changed targets of a pending change, verified, by target name."""
+    pending = depot.store.pending(role)
+    if pending is None or role != TARGETS:
+        return {}
+    listed = targets.listed(pending, TARGETS)
+    changed = change.changed_targets(depot.store.newest(TARGETS), pending)
+    return {name: depot.documents.load(listed[name].sha512, listed[name].length) for name in changed}
+
+
+def pending_releases(depot: Depot) -> tuple[Release, ...]:
+    """Return the releases that the pending change of targets would publish."""
+    return parse_releases(changed_documents(depot, TARGETS))
+
+
+def parse_releases(carried: Mapping[str, bytes]) -> tuple[Release, ...]:
+    """Return the releases among the documents behind changed targets."""
+    return tuple(
+        releases.parse(data) for name, data in carried.items() if name.startswith(targets.RELEASE_PREFIX)
+    )
+
+
+def previous_release(depot: Depot, release: Release) -> Release | None:
+    """Return the newest published release of the same name, if there is another."""
+    for reference in reversed(depot.releases()):
+        if (
+            reference.name == release.name
+            and reference.digest != release.digest
+            and depot.is_published(reference.digest)
+        ):
+            return depot.load_release(reference.digest)
+    return None
+
+
+def published_quorum(depot: Depot) -> tuple[int, int]:
+    """Return how many members signed the published targets metadata, and how many had to."""
+    root, published = depot.store.newest(ROOT), depot.store.newest(TARGETS)
+    if root is None:
+        return 0, 0
+    quorum = roles.of(root, TARGETS)
+    return (0 if published is None else len(quorum.signers(published))), quorum.threshold

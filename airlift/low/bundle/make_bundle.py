@@ -1,0 +1,120 @@
+"""Make a bundle: pack what an enclave lacks of a release into volumes (SPEC L4)."""
+
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from airlift import progress as progress_module
+from airlift.bundle import volume
+from airlift.bundle.release import Release
+from airlift.errors import UnpublishedError
+from airlift.low.bundle import chunks
+from airlift.low.bundle.chunks import Numbering
+from airlift.low.bundle.coding_plan import CodingPlan, plan_coding
+from airlift.low.bundle.costs import Account
+from airlift.low.bundle.encode import check_bases, encode
+from airlift.low.bundle.job import BundleRequest, Job
+from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
+from airlift.low.depot import enclaves
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
+from airlift.media.staging import staging
+from airlift.progress import Progress, Tally
+from airlift.trust.keys.public import Signer
+
+OPERATOR = "operator"
+
+
+def make_bundle(
+    depot: Depot,
+    request: BundleRequest,
+    *,
+    signer: Signer,
+    now: datetime,
+    dry_run: bool = False,
+    progress: Progress = progress_module.silent,
+) -> BundleResult:
+    """Pack a release for whoever holds the baseline; ``signer`` is the bundler.
+
+    Nothing records what an enclave acknowledged yet, so that a baseline of None is ``none`` today.
+
+    With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
+
+    Raises:
+        UnpublishedError: the release still lacks signatures.
+        NotHeldError: the depot does not know a release.
+        KeyUnavailableError: the key is no bundler's.
+        ExistsError: a volume of that name stands in the output folder.
+        VolumeTooSmallError: it does not fit.
+        DigestError: content of the depot has changed.
+    """
+    if not dry_run:
+        with depot.lock():
+            pass  # finishes what an interrupted command began; coding takes long and needs no lock
+    target = _published(depot, request.release)
+    job = _job(depot, target, request, signer, now)
+    check_bundler(depot, job)
+    plan = plan_coding(depot, target, job.baseline)
+    if dry_run and not request.explain:
+        return preview(depot, job, Coded(plan))
+    cache = open_digest_cache(depot, now)
+    check_bases(plan, cache, request.coding.workers, progress)
+    if dry_run:
+        return preview(depot, job, _code(plan, cache, request, None, progress))
+    with staging(request.destination.output) as folder:
+        coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        return publish(depot, job, coded, folder)
+
+
+def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, now: datetime) -> Job:
+    """Look up the baseline of a request, and check the name of its enclave."""
+    enclave = request.destination.enclave
+    baseline, known_by = _baseline(depot, request.from_, enclave)
+    if enclave is not None:
+        enclaves.check_name(enclave)
+    return Job(
+        target=target,
+        baseline=baseline,
+        known_by=known_by,
+        marking=target.marking,
+        destination=request.destination,
+        signer=signer,
+        now=now,
+        effort=request.coding.effort.name.lower(),
+    )
+
+
+def _published(depot: Depot, name: str) -> Release:
+    reference = depot.find_release(name)
+    if not depot.is_published(reference.digest):
+        raise UnpublishedError(f"release {reference.label} is not published: it lacks signatures")
+    return depot.load_release(reference.digest)
+
+
+def _baseline(depot: Depot, from_: str | None, enclave: str | None) -> tuple[Release | None, str]:
+    """Return the release to start from, and who says that it is held."""
+    if from_ is not None and from_ != NONE:
+        return _published(depot, from_), OPERATOR
+    acknowledged = (
+        enclaves.newest_acknowledged(depot, enclave) if from_ is None and enclave is not None else None
+    )
+    if acknowledged is None:
+        return None, NONE
+    return depot.load_release(acknowledged.release), acknowledged.known_by
+
+
+def _code(
+    plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
+) -> Coded:
+    """Code every block and write the chunks into a folder, None: nowhere."""
+    limit = request.destination.medium.chunk_bytes
+    numbering = Numbering(plan)
+    tally = Tally("encoding", plan.target_bytes, progress)
+    encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)
+    account = Account(plan.files, plan.spans) if request.explain else None
+    with closing(encoded):  # its threads end here, also if the disk is full
+        blocks = chunks.merge(numbering.number(item) for item in encoded)
+        watched = blocks if account is None else account.watch(blocks)
+        written = chunks.write_chunks(chunks.pack(watched, limit), folder)
+    costs = None if account is None else account.summary()
+    return Coded(plan, written, tuple(numbering.bases), numbering.codecs, costs, cache)
