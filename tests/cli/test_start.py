@@ -48,9 +48,9 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 
 # What each verb may load: libraries, and how many modules of airlift.
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
-    ("--help",): ({"rich"}, 25),  # rich draws it
-    ("--version",): (set(), 25),
-    ("keys", "show", "keys/ledger.pub"): (KEYS, 30),
+    ("--help",): ({"rich"}, 20),  # rich draws it
+    ("--version",): (set(), 20),
+    ("keys", "show", "keys/ledger.pub"): (KEYS, 25),
     ("low", "status"): (KEYS, 50),
     ("low", "list"): (KEYS, 55),
     ("low", "log"): (KEYS, 40),

@@ -1,18 +1,13 @@
 """Options that several commands share, declared once: same name, same meaning, same help."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from airlift.bundle import layout
-from airlift.bundle.layout import Medium
-
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
-USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 Depot = Annotated[
     Path,
@@ -54,29 +49,3 @@ Workers = Annotated[
 def threads(given: int | None, most: int) -> int:
     """Return how many threads ``--workers`` asks for; without it one per processor, but at most ``most``."""
     return given or min(os.cpu_count() or 1, most)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForMedium:
-    """What volumes are written on."""
-
-    volume_size: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(layout.PRESETS)}."),
-    ] = None
-    max_file_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
-    ] = None
-
-    def medium(self) -> Medium:
-        """Return the medium that the two sizes describe.
-
-        Raises:
-            UsageError: one of them is no size.
-        """
-        volume, file = self.volume_size, self.max_file_size
-        return Medium(
-            volume_bytes=None if volume is None else layout.parse_size(volume, layout.PRESETS),
-            file_bytes=None if file is None else layout.parse_size(file, layout.FILE_PRESETS),
-            unit=layout.CLUSTER if file == USB else layout.SECTOR,
-        )

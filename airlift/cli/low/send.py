@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from airlift.bundle import layout
+from airlift.bundle.layout import Medium
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
@@ -15,6 +17,7 @@ from airlift.cli.frame.session import Run
 from airlift.cli.low import costs
 
 MAX_WORKERS = 8
+USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 
 class Effort(StrEnum):
@@ -47,6 +50,32 @@ class Receiver:
         typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds."),
     ] = None
     for_: For = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForMedium:
+    """What volumes are written on."""
+
+    volume_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(layout.PRESETS)}."),
+    ] = None
+    max_file_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
+    ] = None
+
+    def medium(self) -> Medium:
+        """Return the medium that the two sizes describe.
+
+        Raises:
+            UsageError: one of them is no size.
+        """
+        volume, file = self.volume_size, self.max_file_size
+        return Medium(
+            volume_bytes=None if volume is None else layout.parse_size(volume, layout.PRESETS),
+            file_bytes=None if file is None else layout.parse_size(file, layout.FILE_PRESETS),
+            unit=layout.CLUSTER if file == USB else layout.SECTOR,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +114,7 @@ def bundle(
     *,
     to: SignedOutput,
     receiver: Receiver,
-    volumes: options.ForMedium,
+    volumes: ForMedium,
     coding: Coding,
     on: OnDepot,
 ) -> Answer:
@@ -130,7 +159,7 @@ def renew(
     *,
     to: SignedOutput,
     for_: For = None,
-    volumes: options.ForMedium,
+    volumes: ForMedium,
     on: OnDepot,
 ) -> Answer:
     """Write a bundle without chunks: fresh metadata, roots and revocations."""
