@@ -48,9 +48,9 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 
 # What each verb may load: libraries, and how many modules of airlift.
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
-    ("--help",): ({"rich"}, 20),  # rich draws it
-    ("--version",): (set(), 20),
-    ("keys", "show", "keys/ledger.pub"): (KEYS, 25),
+    ("--help",): ({"rich"}, 16),  # rich draws it
+    ("--version",): (set(), 16),
+    ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
     ("low", "status"): (KEYS, 50),
     ("low", "list"): (KEYS, 55),
     ("low", "log"): (KEYS, 40),

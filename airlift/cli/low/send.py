@@ -14,7 +14,7 @@ from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low import costs
+from airlift.cli.low import explained
 
 MAX_WORKERS = 8
 USB = "fat32"  # USB drives are written in clusters, discs in sectors
@@ -243,7 +243,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
             page.line()
             page.records(data[key])
     if "explain" in data:
-        costs.render(page, data["explain"])
+        explained.render(page, data["explain"])
     elif data["codecs"]:
         page.line()
         page.table(["codec", "target bytes"], list(data["codecs"].items()))

@@ -1,4 +1,4 @@
-"""``airlift high``: switch releases, look at them, keep them well."""
+"""``airlift high``: switch between releases, look at them, check them and remove old ones."""
 
 from pathlib import Path
 from typing import Annotated, Any
