@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle import layout
 from airlift.cli.frame import app
 from airlift.cli.keys import Scheme
+from airlift.cli.low import send
 from airlift.trust.keys import key
 from tests.cli.conftest import World
 
@@ -105,3 +107,8 @@ def test_every_group_is_measured() -> None:
 def test_the_schemes_are_those_of_the_keys() -> None:
     """The command line names them itself, so that it need not load what makes keys."""
     assert [scheme.value for scheme in Scheme] == list(key.SCHEMES)
+
+
+def test_the_presets_are_those_of_the_media() -> None:
+    """As above: the command line names them in a help text."""
+    assert list(send.PRESETS) == list(layout.PRESETS)

@@ -3,20 +3,23 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airlift.bundle import layout
-from airlift.bundle.layout import Medium
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low import explained
+
+if TYPE_CHECKING:
+    from airlift.bundle.layout import Medium
 
 MAX_WORKERS = 8
+PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
+"""The names of :data:`airlift.bundle.layout.PRESETS`."""
+
 USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 
@@ -58,20 +61,22 @@ class ForMedium:
 
     volume_size: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(layout.PRESETS)}."),
+        typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(PRESETS)}."),
     ] = None
     max_file_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
     ] = None
 
-    def medium(self) -> Medium:
+    def medium(self) -> "Medium":
         """Return the medium that the two sizes describe.
 
         Raises:
             UsageError: one of them is no size.
         """
+        from airlift.bundle import layout
+
         volume, file = self.volume_size, self.max_file_size
-        return Medium(
+        return layout.Medium(
             volume_bytes=None if volume is None else layout.parse_size(volume, layout.PRESETS),
             file_bytes=None if file is None else layout.parse_size(file, layout.FILE_PRESETS),
             unit=layout.CLUSTER if file == USB else layout.SECTOR,
@@ -243,6 +248,8 @@ def _render(page: Page, data: dict[str, Any]) -> None:
             page.line()
             page.records(data[key])
     if "explain" in data:
+        from airlift.cli.low import explained
+
         explained.render(page, data["explain"])
     elif data["codecs"]:
         page.line()
