@@ -10,6 +10,7 @@ import typer
 from airlift.cli.frame import app, options, passphrase
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, grouped
+from airlift.cli.frame.passphrase import Passphrases
 from airlift.cli.frame.session import Run
 from airlift.errors import AirliftError, ExistsError
 
@@ -38,8 +39,7 @@ def generate(
         Scheme, typer.Option(help="ecdsa-p384 is for tokens that lack ML-DSA.")
     ] = Scheme.ml_dsa_87,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the two files go.")] = Path(),
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    passphrases: Passphrases,
     no_passphrase: Annotated[
         bool,
         typer.Option("--no-passphrase", help="Leave the private key unencrypted, for unattended machines."),
@@ -50,11 +50,12 @@ def generate(
 
     Nothing is ever overwritten. Only the .pub file is meant to leave the machine.
     """
-    from airlift.trust.keys.file import generate, write_key_pair
+    from airlift.trust.keys.file import generate as make_keys
+    from airlift.trust.keys.file import write_key_pair
 
     _refuse_existing(out, name)
-    secret = passphrase.new(run, passphrase_file, passphrase_fd, none=no_passphrase)
-    signer = generate(scheme.value)
+    secret = passphrase.new(run, passphrases, none=no_passphrase)
+    signer = make_keys(scheme.value)
     private, public = out / f"{name}.key", out / f"{name}.pub"
     if not dry_run:
         private, public = write_key_pair(signer, out, name, secret)
@@ -72,8 +73,7 @@ def show(
     run: Run,
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Public or private keys.")],
     *,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    passphrases: Passphrases,
 ) -> Answer:
     """Show scheme, key id and fingerprint.
 
@@ -82,7 +82,7 @@ def show(
     from airlift.trust.keys.load import load_signer
     from airlift.trust.keys.public import load_public
 
-    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    ask = passphrases.source(run)
     found = [
         _facts(file, load_signer(file, ask).public if _is_private(file) else load_public(Path(file)))
         for file in files

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.cli.frame import progress
+from airlift.cli.frame.bars import Bars, Lines
 from airlift.cli.frame.output import Page, cell, envelope, size, to_data
 from airlift.cli.frame.session import Run, Verbosity
 from airlift.progress import silent
@@ -257,7 +257,7 @@ def test_lines_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     stream = io.StringIO()
-    lines = progress.Lines(stream)
+    lines = Lines(stream)
     for second in range(30):
         now[0] = 100.0 + second
         lines("reading\x1b", second, 30)
@@ -271,7 +271,7 @@ def test_bars_are_drawn_and_taken_away() -> None:
             return True
 
     stream = Terminal()
-    bars = progress.Bars(stream)
+    bars = Bars(stream)
     bars("[red]reading", 1, 2)
     bars("[red]reading", 2, 2)
     bars.close()
@@ -284,7 +284,7 @@ def test_bars_are_drawn_and_taken_away() -> None:
 def test_quiet_and_no_progress_say_nothing() -> None:
     assert Run(verbosity=Verbosity.quiet).progress is silent
     assert Run(show_progress=False).progress is silent
-    assert isinstance(Run(err=io.StringIO()).progress, progress.Lines)
+    assert isinstance(Run(err=io.StringIO()).progress, Lines)
 
 
 def test_how_much_is_said() -> None:

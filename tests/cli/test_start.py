@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle import media_sizes
 from airlift.cli.frame import app
 from airlift.cli.keys import Scheme
-from airlift.trust.keys.public import SCHEMES
+from airlift.cli.low import send
+from airlift.trust.keys import public
 from tests.cli.conftest import World
 
 LIBRARIES = {
@@ -48,12 +50,12 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 
 # What each verb may load: libraries, and how many modules of airlift.
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
-    ("--help",): ({"rich"}, 25),  # rich draws it
-    ("--version",): (set(), 25),
-    ("keys", "show", "keys/ledger.pub"): (KEYS, 30),
+    ("--help",): ({"rich"}, 16),  # rich draws it
+    ("--version",): (set(), 16),
+    ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
     ("low", "status"): (KEYS, 50),
     ("low", "list"): (KEYS, 55),
-    ("low", "log"): (KEYS, 40),
+    ("low", "log"): (KEYS, 45),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
     ("high", "inspect", "VOLUMES"): (KEYS, 45),
     ("high", "status"): (RECORD | {"packaging"}, 60),
@@ -104,4 +106,9 @@ def test_every_group_is_measured() -> None:
 
 def test_the_schemes_are_those_of_the_keys() -> None:
     """The command line names them itself, so that it need not load what makes keys."""
-    assert [scheme.value for scheme in Scheme] == list(SCHEMES)
+    assert [scheme.value for scheme in Scheme] == list(public.SCHEMES)
+
+
+def test_the_presets_are_those_of_the_media() -> None:
+    """As above: the command line names them in a help text."""
+    assert list(send.PRESETS) == list(media_sizes.PRESETS)

@@ -40,7 +40,7 @@ LIBRARIES = (
 )
 EXTRAS = {"low": "huggingface_hub", "hsm": "pkcs11", "cluster": "distributed"}
 DIGESTS = ("sha512", "sha384", "sha256")
-SAMPLE_BYTES = 16 << 20
+SAMPLE_BYTES = 4 << 20
 BLOCK_BYTES = 1 << 20
 LOW_SPACE = 1 << 30  # bytes
 FIRST_YEAR, LAST_YEAR = 2026, 2099

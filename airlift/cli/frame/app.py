@@ -54,7 +54,7 @@ COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completion
 
 def _low() -> None:
     importlib.import_module("airlift.cli.low.setup")
-    importlib.import_module("airlift.cli.low.release")
+    importlib.import_module("airlift.cli.low.prepare")
     importlib.import_module("airlift.cli.low.attest")
     importlib.import_module("airlift.cli.low.send")
     importlib.import_module("airlift.cli.low.look")
@@ -63,7 +63,7 @@ def _low() -> None:
 def _high() -> None:
     importlib.import_module("airlift.cli.high.setup")
     importlib.import_module("airlift.cli.high.import_")
-    importlib.import_module("airlift.cli.high.run")
+    importlib.import_module("airlift.cli.high.releases")
     importlib.import_module("airlift.cli.high.attest")
 
 
@@ -74,7 +74,7 @@ def _provenance() -> None:
 
 
 GROUPS: dict[str, Callable[[], object]] = {
-    "doctor": lambda: importlib.import_module("airlift.cli.doctor.verb"),
+    "doctor": lambda: importlib.import_module("airlift.cli.doctor.doctor"),
     "keys": lambda: importlib.import_module("airlift.cli.keys"),
     "low": _low,
     "high": _high,

@@ -7,26 +7,31 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from airlift.cli.frame import output
+from airlift.cli.frame import output, parameters
 from airlift.cli.frame.output import Page
 from airlift.cli.frame.session import Format, Run, Verbosity
 
 _PANEL = "Output"
-_Format = Annotated[
-    Format, typer.Option("--format", help="A table for people, or JSON for scripts.", rich_help_panel=_PANEL)
-]
-_Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=_PANEL)
-]
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=_PANEL)]
-_NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress.", rich_help_panel=_PANEL)]
 
-_COMMON: tuple[tuple[str, Any, Any], ...] = (
-    ("output_format", _Format, Format.table),
-    ("quiet", _Quiet, False),
-    ("verbose", _Verbose, False),
-    ("no_progress", _NoProgress, False),
-)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """The options that every command has."""
+
+    output_format: Annotated[
+        Format,
+        typer.Option("--format", help="A table for people, or JSON for scripts.", rich_help_panel=_PANEL),
+    ] = Format.table
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=_PANEL),
+    ] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=_PANEL)] = (
+        False
+    )
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="Show no progress.", rich_help_panel=_PANEL)
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +48,16 @@ class Answer:
 Body = TypeVar("Body", bound=Callable[..., Answer])
 
 
-def answer(result: Any, render: Callable[[Page], None] | None = None) -> Answer:
-    """Return the answer for a verb's result: a frozen dataclass whose fields are the JSON keys."""
-    return Answer(output.to_data(result), render)
+def answer(result: Any, render: Callable[[Page], None] | None = None, **more: Any) -> Answer:
+    """Return the answer for a verb's result: a frozen dataclass whose fields are the JSON keys, and ``more`` keys."""
+    return Answer({**output.to_data(result), **more}, render)
 
 
 def command(group: typer.Typer, name: str, *examples: str) -> Callable[[Body], Body]:
     """Declare the decorated function as a command of ``group``; its first parameter is the :class:`Run`.
 
-    Every command gets the options of the habits (``--format`` ...), and its examples below its help.
+    Each other parameter is an argument or an option, or a dataclass whose fields are options: those that travel
+    together. Every command gets the :class:`Habits` (``--format`` ...), and its examples below its help.
     """
 
     def register(body: Body) -> Body:
@@ -76,34 +82,32 @@ def write(run: Run, result: Answer) -> None:
 
 
 def _typed(body: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Return what typer calls: the body's parameters without the Run, and the common options."""
-    own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
-    parameters = [
+    """Return what typer calls: it takes each option by itself, and hands the body what its parameters ask for."""
+    asked = parameters.parameters(body)
+    habits = [parameters.keyword("habits", Habits)]
+    taken = [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
-        *own,
-        *(
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for key, kind, default in _COMMON
-        ),
+        *parameters.options(asked),
+        *parameters.options(habits),
     ]
 
     def call(context: typer.Context, **values: Any) -> Answer:
         run: Run = context.obj
         run.command = context.command_path.partition(" ")[2]
-        _configure(run, *(values.pop(key) for key, _kind, _default in _COMMON))
-        return body(run, **values)
+        _configure(run, **parameters.filled(habits, values))
+        return body(run, **parameters.filled(asked, values))
 
     call.__doc__ = body.__doc__
     call.__name__ = body.__name__
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    call.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in taken}
     return call
 
 
-def _configure(run: Run, output_format: Format, quiet: bool, verbose: bool, no_progress: bool) -> None:
-    run.format = output_format
-    run.show_progress = not no_progress
-    if verbose:
+def _configure(run: Run, habits: Habits) -> None:
+    run.format = habits.output_format
+    run.show_progress = not habits.no_progress
+    if habits.verbose:
         run.verbosity = Verbosity.verbose
-    elif quiet:
+    elif habits.quiet:
         run.verbosity = Verbosity.quiet

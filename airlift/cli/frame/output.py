@@ -12,7 +12,6 @@ from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
 
-from airlift.bundle.fields import format_time
 from airlift.cli.frame.plain import Plain
 from airlift.shown import clean
 
@@ -42,6 +41,8 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, datetime):
+        from airlift.bundle.fields import format_time
+
         return format_time(value)
     if isinstance(value, Enum):
         return value.value

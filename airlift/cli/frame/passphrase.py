@@ -4,51 +4,99 @@ import getpass
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from airlift import files
 from airlift.cli.frame.session import Run
 from airlift.errors import KeyUnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from airlift.trust.keys.public import Passphrase
+    from airlift.trust.keys.public import Passphrase, Signer
 
 MAX_BYTES = 64 << 10
 
 
-def source(run: Run, file: Path | None, descriptor: int | None) -> "Passphrase":
-    """Return what is asked for the passphrase of an encrypted key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passphrases:
+    """Where the passphrases of encrypted keys come from.
 
     A file or descriptor holds one passphrase per line, one for each encrypted key in the order of the command; the
-    last line serves all keys that follow.
+    last line serves all keys that follow. Without either a person is asked.
+    """
+
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Passphrases of encrypted keys, one a line in the order of the keys; "
+            "the last serves all that follow.",
+        ),
+    ] = None
+    passphrase_fd: Annotated[
+        int | None, typer.Option(metavar="N", help="The same, read from an open file descriptor.")
+    ] = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a file or a descriptor to read."""
+        return self.passphrase_file is not None or self.passphrase_fd is not None
+
+    def source(self, run: Run) -> "Passphrase":
+        """Return what is asked for the passphrase of an encrypted key.
+
+        Raises:
+            UsageError: both a file and a descriptor are given.
+            KeyUnavailableError: the file or descriptor cannot be read, or is empty.
+        """
+        if self.passphrase_file is not None and self.passphrase_fd is not None:
+            raise UsageError("--passphrase-file and --passphrase-fd exclude each other")
+        if self.passphrase_file is not None:
+            return _from_lines(_read_file(run, self.passphrase_file), str(self.passphrase_file))
+        if self.passphrase_fd is not None:
+            return _from_lines(_read_descriptor(self.passphrase_fd), f"descriptor {self.passphrase_fd}")
+        return lambda key: _ask(run, f"passphrase of {key}: ") if run.interactive else None
+
+    def signer(self, run: Run, key: str) -> "Signer":
+        """Load one private key; see :meth:`signers`."""
+        (signer,) = self.signers(run, [key])
+        return signer
+
+    def signers(self, run: Run, keys: list[str]) -> "list[Signer]":
+        """Load private keys, in order.
+
+        Raises:
+            UsageError: both a file and a descriptor are given.
+            KeyUnavailableError: a key is missing, is no private key, or does not open.
+        """
+        return load_signers(keys, self.source(run))
+
+
+def load_signers(keys: list[str], ask: "Passphrase") -> "list[Signer]":
+    """Load private keys, in order.
 
     Raises:
-        UsageError: both a file and a descriptor are given.
-        KeyUnavailableError: the file or descriptor cannot be read, or is empty.
+        KeyUnavailableError: one is missing, is no private key, or does not open.
     """
-    if file is not None and descriptor is not None:
-        raise UsageError("--passphrase-file and --passphrase-fd exclude each other")
-    if file is not None:
-        return _from_lines(_read_file(run, file), str(file))
-    if descriptor is not None:
-        return _from_lines(_read_descriptor(descriptor), f"descriptor {descriptor}")
-    return lambda key: _ask(run, f"passphrase of {key}: ") if run.interactive else None
+    from airlift.trust.keys.load import load_signer
+
+    return [load_signer(key, ask) for key in keys]
 
 
-def new(run: Run, file: Path | None, descriptor: int | None, *, none: bool) -> bytes | None:
+def new(run: Run, passphrases: Passphrases, *, none: bool) -> bytes | None:
     """Return the passphrase for a key that is being made; None if there shall be none.
 
     Raises:
         UsageError: nobody said which, and there is no terminal to ask; or the two that were typed differ.
     """
     if none:
-        if file is not None or descriptor is not None:
+        if passphrases.given:
             raise UsageError("--no-passphrase excludes --passphrase-file and --passphrase-fd")
         return None
-    if file is None and descriptor is None:
-        return _ask_twice(run)
-    return source(run, file, descriptor)("the new key")
+    return passphrases.source(run)("the new key") if passphrases.given else _ask_twice(run)
 
 
 def _ask_twice(run: Run) -> bytes:

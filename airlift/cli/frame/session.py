@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from airlift.cli.frame import output
-from airlift.cli.frame.progress import Bars, Lines
+from airlift.cli.frame.bars import Bars, Lines
 from airlift.errors import AirliftError, UsageError
 from airlift.progress import Progress, silent
 from airlift.shown import clean

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from airlift.cli.frame import app, operator, options
+from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, to_data
+from airlift.cli.frame.passphrase import load_signers
+from airlift.cli.frame.places import KeyedEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
 
 
@@ -18,10 +20,7 @@ def attest(
         list[Path], typer.Argument(metavar="FILE", help="Attestations: in-toto statements in DSSE envelopes.")
     ],
     *,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Record attestations about releases or bundles that were imported: scans made on the way, hand-overs.
 
@@ -29,11 +28,9 @@ def attest(
     """
     from airlift.high.governance.record_attestations import record_attestations
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    data = {
-        **to_data(record_attestations(opened, file, operator=acting, dry_run=dry_run)),
-        "dry_run": dry_run,
-    }
+    opened, acting = on.enter(run)
+    result = record_attestations(opened, file, operator=acting, dry_run=on.dry_run)
+    data = {**to_data(result), "dry_run": on.dry_run}
 
     def render(page: Page) -> None:
         page.table(
@@ -65,22 +62,17 @@ def approve(
         bool,
         typer.Option("--reject", help="Speak against it; this withdraws an earlier approval by the key."),
     ] = False,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Approve an installed release as one of the people whom policy asks for."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.governance.approve import approve as approve_release
-    from airlift.trust.keys.load import load_signer
 
-    opened, ask = open_enclave(enclave), options.passphrase(run, passphrase_file, passphrase_fd)
-    acting, signer = operator.of_enclave(run, opened, ask), load_signer(key, ask)
+    opened, ask = on.open(), on.passphrases.source(run)
+    acting, (signer,) = operator(run, opened.ledger_key, ask), load_signers([key], ask)
     result = approve_release(
-        opened, release, signer=signer, operator=acting, reason=reason, reject=reject, dry_run=dry_run
+        opened, release, signer=signer, operator=acting, reason=reason, reject=reject, dry_run=on.dry_run
     )
-    return answer({**to_data(result), "dry_run": dry_run})
+    return answer(result, dry_run=on.dry_run)
 
 
 @command(app.high, "receipt", "airlift high receipt --output receipt.json")
@@ -88,9 +80,7 @@ def receipt(
     run: Run,
     *,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; shown without it.")] = None,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
+    at: KeyedEnclave,
 ) -> Answer:
     """State what this enclave holds, signed with the ledger's key: to be kept elsewhere; `airlift-verify` checks it.
 
@@ -98,7 +88,7 @@ def receipt(
     """
     from airlift.high.record.receipt import issue_receipt
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    opened, acting = at.enter(run)
     data = to_data(issue_receipt(opened, operator=acting, output=output))
 
     def render(page: Page) -> None:

@@ -1,12 +1,15 @@
 """``airlift high``: look at volumes, plan, verify, import."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airlift.cli.frame import app, operator, options
+from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
+from airlift.cli.frame.passphrase import load_signers
+from airlift.cli.frame.places import AtEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
 
@@ -29,23 +32,37 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
 
 
 @command(app.high, "plan", "airlift high plan /media/disc1 /media/disc2")
-def plan(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+def plan(run: Run, volumes: options.Volumes, *, at: AtEnclave) -> Answer:
     """Show what an import would install and activate, and all that policy has against it; nothing changes."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.importing.preview import plan_import
 
-    return _planned(run, plan_import(open_enclave(enclave), volumes, run.now))
+    return _planned(run, plan_import(at.open(), volumes, run.now))
 
 
 @command(app.high, "verify", "airlift high verify /media/disc1 /media/disc2")
-def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+def verify(run: Run, volumes: options.Volumes, *, at: AtEnclave) -> Answer:
     """Prove everything that can be proven without changing state: signatures, inventory, and every chunk's digest."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.importing.preview import prove_bundle
 
-    result = prove_bundle(open_enclave(enclave), volumes, run.now, progress=run.progress)
+    result = prove_bundle(at.open(), volumes, run.now, progress=run.progress)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importing:
+    """How a bundle is imported."""
+
+    key: options.Key
+    activate: Annotated[bool, typer.Option("--activate", help="Make the release the active one as well.")] = (
+        False
+    )
+    insecure_expired: Annotated[
+        bool,
+        typer.Option("--insecure-expired", help="Accept expired metadata: two people, a reason, the ledger."),
+    ] = False
+    reason: Annotated[str | None, typer.Option(metavar="R", help="Why, for the ledger.")] = None
+    workers: options.Workers = None
 
 
 @command(
@@ -54,53 +71,34 @@ def verify(run: Run, volumes: options.Volumes, *, enclave: options.Enclave = opt
     "airlift high import /media/disc1 /media/disc2 --activate",
     "airlift high import /media/disc --insecure-expired --reason flood --key ada.key --key bo.key",
 )
-def import_volumes(
-    run: Run,
-    volumes: options.Volumes,
-    *,
-    key: options.Key,
-    activate: Annotated[
-        bool, typer.Option("--activate", help="Make the release the active one as well.")
-    ] = False,
-    insecure_expired: Annotated[
-        bool,
-        typer.Option("--insecure-expired", help="Accept expired metadata: two people, a reason, the ledger."),
-    ] = False,
-    reason: Annotated[str | None, typer.Option(metavar="R", help="Why, for the ledger.")] = None,
-    workers: options.Workers = None,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
-) -> Answer:
+def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: OnEnclave) -> Answer:
     """Verify a bundle, rebuild and install its release, and perhaps activate it: all of it or nothing.
 
     Volumes come in any order and may come in several runs: what was verified is kept.
     """
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.governance.emergency import Emergency
     from airlift.high.importing.import_bundle import import_bundle
     from airlift.high.importing.preview import plan_import
 
-    opened = open_enclave(enclave)
-    if not insecure_expired and (reason is not None or key):
+    opened, expired = on.open(), how.insecure_expired
+    if not expired and (how.reason is not None or how.key):
         raise UsageError("--reason and --key belong to --insecure-expired")
-    if dry_run:
-        planned = plan_import(opened, volumes, run.now, expired_allowed=insecure_expired, activate=activate)
+    if on.dry_run:
+        planned = plan_import(opened, volumes, run.now, expired_allowed=expired, activate=how.activate)
         return _planned(run, planned, dry_run=True)
-    ask = options.passphrase(run, passphrase_file, passphrase_fd)
-    acting = operator.of_enclave(run, opened, ask)
-    emergency = Emergency(reason or "", options.signers(key, ask)) if insecure_expired else None
+    ask = on.passphrases.source(run)
+    acting = operator(run, opened.ledger_key, ask)
+    emergency = Emergency(how.reason or "", load_signers(how.key, ask)) if expired else None
     if emergency is not None:
         run.warn("expired metadata is accepted; the reason and both signatures go into the ledger")
     result = import_bundle(
         opened,
         volumes,
         operator=acting,
-        activate=activate,
+        activate=how.activate,
         emergency=emergency,
         progress=run.progress,
-        workers=options.threads(workers, MAX_WORKERS),
+        workers=options.threads(how.workers, MAX_WORKERS),
     )
     _tell_recovered(run, result.recovered)
     _tell_digest(run, result)

@@ -1,13 +1,15 @@
 """``airlift high``: enrol an enclave, and keep its policy."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airlift.cli.frame import app, operator, options
+from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import grouped, to_data
+from airlift.cli.frame.places import AtEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
@@ -16,48 +18,46 @@ if TYPE_CHECKING:
 URI = "pkcs11:"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnclave:
+    """What an enclave is made of."""
+
+    root: Annotated[Path, typer.Option(metavar="ROOT.json", help="The low side's root.json.")]
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The enclave's name; its folder's by default.")
+    ] = None
+    ledger_key: Annotated[str, typer.Option(metavar="KEY", help="The private key that signs checkpoints.")]
+    expect_fingerprint: Annotated[
+        str | None, typer.Option(metavar="F", help="The root's fingerprint as it came by another channel.")
+    ] = None
+    policy: Annotated[Path | None, typer.Option(metavar="POLICY.yaml", help="Safe defaults without it.")] = (
+        None
+    )
+    minimum_sequence: Annotated[int, typer.Option(metavar="N", help="Accept no bundle before it.")] = 1
+
+
 @command(
     app.high,
     "init",
     "airlift high init --root root.json --name alpha --ledger-key ledger.key --policy policy.yaml",
 )
-def init(
-    run: Run,
-    *,
-    root: Annotated[Path, typer.Option(metavar="ROOT.json", help="The low side's root.json.")],
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The enclave's name; its folder's by default.")
-    ] = None,
-    ledger_key: Annotated[str, typer.Option(metavar="KEY", help="The private key that signs checkpoints.")],
-    expect_fingerprint: Annotated[
-        str | None, typer.Option(metavar="F", help="The root's fingerprint as it came by another channel.")
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(metavar="POLICY.yaml", help="Safe defaults without it.")
-    ] = None,
-    minimum_sequence: Annotated[int, typer.Option(metavar="N", help="Accept no bundle before it.")] = 1,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    yes: options.Yes = False,
-    dry_run: options.DryRun = False,
-) -> Answer:
+def init(run: Run, *, new: NewEnclave, yes: options.Yes = False, on: OnEnclave) -> Answer:
     """Make an enclave that trusts a root, after its fingerprint was compared out of band."""
-    from airlift.high.enclave.enclave import Operator
-    from airlift.high.enclave.init import NewEnclave, init_enclave
-    from airlift.trust.keys.load import load_signer
+    from airlift.high.enclave import init as making
 
-    expected = _compared(run, root, yes=yes) if expect_fingerprint is None else expect_fingerprint
-    ask = options.passphrase(run, passphrase_file, passphrase_fd)
-    source = ledger_key if ledger_key.startswith(URI) else str(Path(ledger_key).absolute())
-    result = init_enclave(
-        enclave,
-        NewEnclave(name or enclave.absolute().name, root, expected, source, policy, minimum_sequence),
-        operator=Operator(operator.actor(), load_signer(source, ask), run.now),
-        dry_run=dry_run,
+    expected = new.expect_fingerprint
+    if expected is None:
+        expected = _compared(run, new.root, yes=yes)
+    key = new.ledger_key if new.ledger_key.startswith(URI) else str(Path(new.ledger_key).absolute())
+    name = new.name or on.enclave.absolute().name
+    result = making.init_enclave(
+        on.enclave,
+        making.NewEnclave(name, new.root, expected, key, new.policy, new.minimum_sequence),
+        operator=operator(run, key, on.passphrases.source(run)),
+        dry_run=on.dry_run,
     )
-    data = {**to_data(result), "dry_run": dry_run}
-    shown = data | {key: grouped(data[key]) for key in ("fingerprint", "ledger_key")}
+    data = {**to_data(result), "dry_run": on.dry_run}
+    shown = data | {long: grouped(data[long]) for long in ("fingerprint", "ledger_key")}
     return Answer(data, lambda page: page.facts(shown))
 
 
@@ -77,13 +77,12 @@ def _compared(run: Run, root: Path, *, yes: bool) -> str:
 
 
 @command(app.policy, "show", "airlift high policy show")
-def show(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+def show(run: Run, *, at: AtEnclave) -> Answer:
     """Show the policy in force, as the ledger recorded it."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.enclave.policy import load_document
 
     del run
-    opened = open_enclave(enclave)
+    opened = at.open()
     document = load_document(opened, opened.state())
     return _policy(document)
 
@@ -93,17 +92,14 @@ def set_(
     run: Run,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new policy; its keys lie beside it.")],
     *,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Put a policy in force; the change is an entry in the ledger."""
     from airlift.high.enclave.policy import set_policy
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    document = set_policy(opened, file, operator=acting, dry_run=dry_run)
-    return _policy(document, dry_run=dry_run)
+    opened, acting = on.enter(run)
+    document = set_policy(opened, file, operator=acting, dry_run=on.dry_run)
+    return _policy(document, dry_run=on.dry_run)
 
 
 def _policy(document: "PolicyDocument", **more: Any) -> Answer:

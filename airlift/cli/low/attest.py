@@ -8,7 +8,7 @@ import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import to_data
+from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
 
@@ -42,35 +42,31 @@ def attest(
         Path | None,
         typer.Option("--import", metavar="FILE", help="Take in an attestation that was signed elsewhere."),
     ] = None,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnDepot,
 ) -> Answer:
     """Sign a claim about a release (an in-toto statement in a DSSE envelope), or take in one signed elsewhere.
 
     It goes along with every bundle of the release that is made from now on. Whose word counts is for the enclave's
     policy to say.
     """
-    from airlift.low.depot.depot import open_depot
     from airlift.low.release import attest as attesting
 
-    opened = open_depot(depot)
+    opened = on.open()
     if import_ is not None:
         if kind is not None or predicate is not None or key:
             raise UsageError(
                 "--import takes an attestation as it is", hint="leave out --type, --predicate and --key"
             )
-        result = attesting.import_attestation(opened, release, import_, now=run.now, dry_run=dry_run)
+        result = attesting.import_attestation(opened, release, import_, now=run.now, dry_run=on.dry_run)
     elif kind is None or predicate is None or len(key) != 1:
         raise UsageError(
             "something is missing to attest", expected="--type, --predicate and one --key; or --import FILE"
         )
     else:
-        (signer,) = options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd))
+        (signer,) = on.passphrases.signers(run, key)
         result = attesting.attest(
-            opened, release, str(kind), predicate, signer=signer, now=run.now, dry_run=dry_run
+            opened, release, str(kind), predicate, signer=signer, now=run.now, dry_run=on.dry_run
         )
     if not result.passes and result.kind != "provenance":
         run.say("this attestation does not speak for the release: it counts towards no quorum")
-    return answer({**to_data(result), "dry_run": dry_run})
+    return answer(result, dry_run=on.dry_run)

@@ -1,18 +1,18 @@
 """``airlift low``: how the depot stands, what it holds, what was done."""
 
-from airlift.cli.frame import app, options
+from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, grouped, size, to_data
+from airlift.cli.frame.places import AtDepot
 from airlift.cli.frame.session import Run
 
 
 @command(app.low, "status", "airlift low status")
-def status(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+def status(run: Run, *, at: AtDepot) -> Answer:
     """Show authorities and expiries, what waits for signatures, and what should be looked at."""
-    from airlift.low.depot.depot import open_depot
     from airlift.low.status import status as depot_status
 
-    data = to_data(depot_status(open_depot(depot), run.now))
+    data = to_data(depot_status(at.open(), run.now))
 
     def render(page: Page) -> None:
         fingerprint = grouped(data["fingerprint"]) if data["fingerprint"] else None
@@ -40,13 +40,12 @@ def status(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
 
 
 @command(app.low, "list", "airlift low list")
-def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+def list_(run: Run, *, at: AtDepot) -> Answer:
     """Show releases, bundles that may still be imported, and enclaves; oldest first."""
-    from airlift.low.depot.depot import open_depot
     from airlift.low.listing import listing
 
     del run
-    data = to_data(listing(open_depot(depot)))
+    data = to_data(listing(at.open()))
 
     def render(page: Page) -> None:
         releases = [{**item, "bytes": size(item["bytes"])} for item in data["releases"]]
@@ -60,13 +59,12 @@ def list_(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
 
 
 @command(app.low, "log", "airlift low log")
-def log(run: Run, *, depot: options.Depot = options.DEPOT) -> Answer:
+def log(run: Run, *, at: AtDepot) -> Answer:
     """Show what was done to the depot, oldest first."""
-    from airlift.low.depot.depot import open_depot
     from airlift.low.depot.events import read_events
 
     del run
-    events = to_data(read_events(open_depot(depot)))
+    events = to_data(read_events(at.open()))
     return Answer(
         {"events": events},
         lambda page: page.table(["time", "event", "detail"], [list(event.values()) for event in events]),

@@ -1,18 +1,26 @@
 """``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
+from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low import costs
+
+if TYPE_CHECKING:
+    from airlift.bundle.media_sizes import Medium
 
 MAX_WORKERS = 8
+PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
+"""The names of :data:`airlift.bundle.media_sizes.PRESETS`."""
+
+USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 
 class Effort(StrEnum):
@@ -23,27 +31,80 @@ class Effort(StrEnum):
 
 
 BundlerKey = Annotated[str, typer.Option(metavar="KEY", help="The bundler's private key.")]
-From = Annotated[
-    str | None, typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds.")
-]
 For = Annotated[
     str | None, typer.Option("--for", metavar="ENCLAVE", help="Address it: no other enclave imports it.")
 ]
-Check = Annotated[bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")]
-HowMuch = Annotated[
-    Effort,
-    typer.Option(
-        "--effort",
-        help="high: a merge of low rank becomes about an eighth smaller in twice the time, a fine-tune does not. "
-        "Importing takes as long.",
-    ),
-]
-Explain = Annotated[
-    bool,
-    typer.Option(
-        "--explain", help="Show what takes the bytes; with --dry-run too, which then codes everything."
-    ),
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOutput:
+    """Where volumes are written to, and who signs them."""
+
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")]
+    bundler_key: BundlerKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Whom a bundle is for, and what that enclave holds."""
+
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds."),
+    ] = None
+    for_: For = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForMedium:
+    """What volumes are written on."""
+
+    volume_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help=f"Bytes per volume: 4.7GB, 25GiB, or {', '.join(PRESETS)}."),
+    ] = None
+    max_file_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes per file on the medium: 2GiB, or fat32.")
+    ] = None
+
+    def medium(self) -> "Medium":
+        """Return the medium that the two sizes describe.
+
+        Raises:
+            UsageError: one of them is no size.
+        """
+        from airlift.bundle import media_sizes
+
+        volume, file = self.volume_size, self.max_file_size
+        return media_sizes.Medium(
+            volume_bytes=None if volume is None else media_sizes.parse_size(volume, media_sizes.PRESETS),
+            file_bytes=None if file is None else media_sizes.parse_size(file, media_sizes.FILE_PRESETS),
+            unit=media_sizes.CLUSTER if file == USB else media_sizes.SECTOR,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coding:
+    """How the bytes of a bundle are coded."""
+
+    workers: options.Workers = None
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")
+    ] = True
+    effort: Annotated[
+        Effort,
+        typer.Option(
+            "--effort",
+            help="high: a merge of low rank becomes about an eighth smaller in twice the time, a fine-tune does not. "
+            "Importing takes as long.",
+        ),
+    ] = Effort.normal
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show what takes the bytes; with --dry-run too, which then codes everything."
+        ),
+    ] = False
 
 
 @command(
@@ -56,48 +117,43 @@ def bundle(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
-    output: options.Output,
-    bundler_key: BundlerKey,
-    from_: From = None,
-    for_: For = None,
-    volume_size: options.VolumeSize = None,
-    max_file_size: options.MaxFileSize = None,
-    workers: options.Workers = None,
-    check: Check = True,
-    effort: HowMuch = Effort.normal,
-    explain: Explain = False,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    to: SignedOutput,
+    receiver: Receiver,
+    volumes: ForMedium,
+    coding: Coding,
+    on: OnDepot,
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
 
     Say with --from which release it holds; without it the bundle is complete.
     """
-    from airlift.codec import Effort as CodecEffort
-    from airlift.low.bundle.job import BundleRequest, Coding, Destination
+    from airlift.codec import Effort as CodingEffort
+    from airlift.low.bundle import job
     from airlift.low.bundle.make_bundle import make_bundle
-    from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.load import load_signer
 
     result = make_bundle(
-        open_depot(depot),
-        BundleRequest(
+        on.open(),
+        job.BundleRequest(
             release,
-            Destination(output, for_, options.medium(volume_size, max_file_size)),
-            from_,
-            Coding(options.threads(workers, MAX_WORKERS), check, CodecEffort[effort.name.upper()]),
-            explain,
+            job.Destination(to.output, receiver.for_, volumes.medium()),
+            receiver.from_,
+            job.Coding(
+                options.threads(coding.workers, MAX_WORKERS),
+                coding.check,
+                CodingEffort[coding.effort.name.upper()],
+            ),
+            coding.explain,
         ),
-        signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        signer=on.passphrases.signer(run, to.bundler_key),
         now=run.now,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
         progress=run.progress,
     )
-    if for_ is not None and from_ is None:
-        run.say(f"baseline for {for_}: {result.baseline or 'none'} (known by: {result.baseline_known_by})")
-    return _bundled(result, dry_run=dry_run)
+    if receiver.for_ is not None and receiver.from_ is None:
+        run.say(
+            f"baseline for {receiver.for_}: {result.baseline or 'none'} (known by: {result.baseline_known_by})"
+        )
+    return _bundled(result, dry_run=on.dry_run)
 
 
 @command(
@@ -109,30 +165,23 @@ def bundle(
 def renew(
     run: Run,
     *,
-    output: options.Output,
-    bundler_key: BundlerKey,
+    to: SignedOutput,
     for_: For = None,
-    volume_size: options.VolumeSize = None,
-    max_file_size: options.MaxFileSize = None,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    volumes: ForMedium,
+    on: OnDepot,
 ) -> Answer:
     """Write a bundle without chunks: fresh metadata, roots and revocations."""
     from airlift.low.bundle.job import Destination
     from airlift.low.bundle.renew import renew as make_renewal
-    from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.load import load_signer
 
     result = make_renewal(
-        open_depot(depot),
-        Destination(output, for_, options.medium(volume_size, max_file_size)),
-        signer=load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        on.open(),
+        Destination(to.output, for_, volumes.medium()),
+        signer=on.passphrases.signer(run, to.bundler_key),
         now=run.now,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
     )
-    return _bundled(result, dry_run=dry_run)
+    return _bundled(result, dry_run=on.dry_run)
 
 
 @command(app.low, "withdraw", "airlift low withdraw alpha-7 --bundler-key bundler.key")
@@ -141,22 +190,17 @@ def withdraw(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, for example alpha-7.")],
     *,
     bundler_key: BundlerKey,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnDepot,
 ) -> Answer:
     """Take a bundle off the list of those that may still be imported.
 
     Enclaves learn of it with the next bundle or renewal.
     """
     from airlift.low.bundle.withdraw import withdraw as withdraw_bundle
-    from airlift.low.depot.depot import open_depot
-    from airlift.trust.keys.load import load_signer
 
-    signer = load_signer(bundler_key, options.passphrase(run, passphrase_file, passphrase_fd))
-    result = withdraw_bundle(open_depot(depot), bundle, signer=signer, now=run.now, dry_run=dry_run)
-    return answer({**to_data(result), "dry_run": dry_run})
+    signer = on.passphrases.signer(run, bundler_key)
+    result = withdraw_bundle(on.open(), bundle, signer=signer, now=run.now, dry_run=on.dry_run)
+    return answer(result, dry_run=on.dry_run)
 
 
 @command(app.low, "check", "airlift low check /media/disc1 /media/disc2")
@@ -206,7 +250,9 @@ def _render(page: Page, data: dict[str, Any]) -> None:
             page.line()
             page.records(data[key])
     if "explain" in data:
-        costs.render(page, data["explain"])
+        from airlift.cli.low import explained
+
+        explained.render(page, data["explain"])
     elif data["codecs"]:
         page.line()
         page.table(["codec", "target bytes"], list(data["codecs"].items()))

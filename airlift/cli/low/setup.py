@@ -1,5 +1,6 @@
 """``airlift low``: the depot, its roles, and the enclaves it knows."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,18 +9,21 @@ import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import Page, grouped, to_data
+from airlift.cli.frame.output import Page, grouped
+from airlift.cli.frame.passphrase import load_signers
+from airlift.cli.frame.places import AtDepot, OnDepot
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
 
 MAX_DAYS = 36_500
 
-Members = Annotated[
+Keys = Annotated[
     list[str],
     typer.Option(
         metavar="KEY", help="A member: .pub, or a private key that also signs now. May be repeated."
     ),
 ]
+Threshold = Annotated[int, typer.Option(metavar="N", help="How many of them must sign.")]
 Expires = Annotated[
     list[str],
     typer.Option(
@@ -37,26 +41,44 @@ class Role(StrEnum):
     bundler = "bundler"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """Who signs what in a depot."""
+
+    root_key: Keys
+    root_threshold: Threshold
+    release_key: Keys
+    release_threshold: Threshold
+    bundler_key: Annotated[str, typer.Option(metavar="KEY", help="The build machine's key.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Who comes and who goes, and the keys that agree to it."""
+
+    add: Annotated[
+        list[str], typer.Option(metavar="KEY", default_factory=list, show_default=False, help="A new member.")
+    ]
+    remove: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY",
+            default_factory=list,
+            show_default=False,
+            help="A .pub file, a holder, or the first digits of a key id.",
+        ),
+    ]
+    key: options.Key
+    threshold: Annotated[int | None, typer.Option(metavar="N", help="How many members must sign.")] = None
+
+
 @command(
     app.low,
     "init",
     "airlift low init --root-key alice.pub --root-key bob.key --root-threshold 2 "
     "--release-key carol.key --release-threshold 1 --bundler-key bundler.key",
 )
-def init(
-    run: Run,
-    *,
-    root_key: Members,
-    root_threshold: Annotated[int, typer.Option(metavar="N", help="How many of them must sign.")],
-    release_key: Members,
-    release_threshold: Annotated[int, typer.Option(metavar="N", help="How many of them must sign.")],
-    bundler_key: Annotated[str, typer.Option(metavar="KEY", help="The build machine's key.")],
-    expires: Expires,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
-) -> Answer:
+def init(run: Run, *, members: Members, expires: Expires, on: OnDepot) -> Answer:
     """Make a depot: its root of trust, its release authority, its bundler.
 
     Prints the fingerprint of root.json, which the high side compares out of band. Members who gave only a public key
@@ -67,16 +89,16 @@ def init(
     from airlift.low.authority.members import NamedRole
 
     result = make_depot(
-        depot,
+        on.depot,
         Authorities(
-            NamedRole(root_key, root_threshold),
-            NamedRole(release_key, release_threshold),
-            bundler_key,
+            NamedRole(members.root_key, members.root_threshold),
+            NamedRole(members.release_key, members.release_threshold),
+            members.bundler_key,
             _days(expires),
         ),
-        passphrase=options.passphrase(run, passphrase_file, passphrase_fd),
+        passphrase=on.passphrases.source(run),
         now=run.now,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
     )
     if result.pending:
         run.say(
@@ -87,7 +109,7 @@ def init(
         fingerprint = grouped(result.fingerprint) if result.fingerprint else None
         page.facts({"depot": str(result.depot), "root": str(result.root), "fingerprint": fingerprint})
 
-    return Answer({**to_data(result), "dry_run": dry_run}, render)
+    return answer(result, render, dry_run=on.dry_run)
 
 
 @command(
@@ -100,40 +122,25 @@ def rotate(
     run: Run,
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="root, release or bundler.")],
     *,
-    add: Annotated[
-        list[str], typer.Option(metavar="KEY", default_factory=list, show_default=False, help="A new member.")
-    ],
-    remove: Annotated[
-        list[str],
-        typer.Option(
-            metavar="KEY", default_factory=list, show_default=False,
-            help="A .pub file, a holder, or the first digits of a key id.",
-        ),
-    ],
-    key: options.Key,
-    threshold: Annotated[int | None, typer.Option(metavar="N", help="How many members must sign.")] = None,
-    depot: options.Depot = options.DEPOT,
+    change: Change,
     replace: options.Replace = False,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
-) -> Answer:  # fmt: skip
+    on: OnDepot,
+) -> Answer:
     """Change who may sign as root, release authority or bundler.
 
     The bundler is listed by root and release authority, so both sign its rotation.
     """
     from airlift.low.authority.rotate import Rotation
     from airlift.low.authority.rotate import rotate as rotate_role
-    from airlift.low.depot.depot import open_depot
 
-    ask = options.passphrase(run, passphrase_file, passphrase_fd)
+    ask = on.passphrases.source(run)
     result = rotate_role(
-        open_depot(depot),
-        Rotation(role.value, add, remove, threshold),
-        signers=options.signers(key, ask),
+        on.open(),
+        Rotation(role.value, change.add, change.remove, change.threshold),
+        signers=load_signers(change.key, ask),
         now=run.now,
         replace=replace,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
         passphrase=ask,
     )
     return answer(result)
@@ -145,14 +152,13 @@ def enrol(
     enclave: Annotated[str, typer.Argument(metavar="ENCLAVE", help="Its name.")],
     *,
     ledger_key: Annotated[Path, typer.Option(metavar="PUB", help="The public key of its ledger.")],
-    depot: options.Depot = options.DEPOT,
+    at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
     """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
-    from airlift.low.depot.depot import open_depot
     from airlift.low.returns.register import register
 
-    return answer(register(open_depot(depot), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))
+    return answer(register(at.open(), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))
 
 
 def _days(pairs: list[str]) -> dict[str, int]:

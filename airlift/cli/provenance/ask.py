@@ -1,15 +1,17 @@
 """``airlift provenance``: ask the record."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airlift.cli.frame import app, options
+from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, to_data
+from airlift.cli.frame.places import AtEnclave
 from airlift.cli.frame.session import Format, Run
 from airlift.errors import UsageError
 from airlift.ledger.entries.kinds import TYPES
@@ -24,10 +26,6 @@ LIMIT, PERIODS = 200, 10
 Subject = Annotated[
     str,
     typer.Argument(metavar="SUBJECT", help="A release, a component, name@version, a bundle, or a digest."),
-]
-Prove = Annotated[
-    bool,
-    typer.Option("--prove", help="Add what lets `airlift-verify` check the answer alone (--format json)."),
 ]
 Limit = Annotated[
     int, typer.Option("--limit", metavar="N", min=0, help="The newest N; 0 for all.", show_default=True)
@@ -44,14 +42,22 @@ Types = Annotated[
 ]  # fmt: skip
 
 
-@command(app.provenance, "show", "airlift provenance show assistant@2026.11.1")
-def show(
-    run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
-) -> Answer:
-    """Show one thing and what it comes from directly."""
-    from airlift.high.enclave.enclave import open_enclave
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(AtEnclave):
+    """The enclave whose record is asked, and whether the answer is to be proven."""
 
-    return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=False)
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Add what lets `airlift-verify` check the answer alone (--format json)."
+        ),
+    ] = False
+
+
+@command(app.provenance, "show", "airlift provenance show assistant@2026.11.1")
+def show(run: Run, subject: Subject, *, of: Asked) -> Answer:
+    """Show one thing and what it comes from directly."""
+    return _lineage(run, of, subject, deep=False)
 
 
 @command(
@@ -60,13 +66,9 @@ def show(
     "airlift provenance trace guard@2.1",
     "airlift provenance trace guard@2.1 --prove --format json > answer.json",
 )
-def trace(
-    run: Run, subject: Subject, *, prove: Prove = False, enclave: options.Enclave = options.ENCLAVE
-) -> Answer:
+def trace(run: Run, subject: Subject, *, of: Asked) -> Answer:
     """Show the whole lineage: files, sources, bases, deltas, bundles, signers, attestations, ledger entries."""
-    from airlift.high.enclave.enclave import open_enclave
-
-    return _lineage(run, open_enclave(enclave), subject, prove=prove, deep=True)
+    return _lineage(run, of, subject, deep=True)
 
 
 @command(app.provenance, "at", "airlift provenance at 2026-03-03T12:00:00Z")
@@ -74,14 +76,12 @@ def at(
     run: Run,
     time: Annotated[str, typer.Argument(metavar="TIME", help="2026-03-03, or 2026-03-03T12:00:00Z; UTC.")],
     *,
-    prove: Prove = False,
-    enclave: options.Enclave = options.ENCLAVE,
+    of: Asked,
 ) -> Answer:
     """Show what was active then."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import questions
 
-    opened = open_enclave(enclave)
+    opened = of.open()
     found = questions.active_at(opened, moment(time))
     (period,) = to_data(found.periods)
     data = {"time": time, **period}
@@ -91,7 +91,7 @@ def at(
         page.line()
         page.records(data["components"])
 
-    return _answer(run, opened, data, render, found.grounds, prove=prove)
+    return _answer(run, opened, Answer(data, render), found.grounds, prove=of.prove)
 
 
 @command(app.provenance, "during", "airlift provenance during guard@2.0")
@@ -102,14 +102,12 @@ def during(
     ],
     *,
     limit: Limit = PERIODS,
-    prove: Prove = False,
-    enclave: options.Enclave = options.ENCLAVE,
+    of: Asked,
 ) -> Answer:
     """Show everything that ran while a component was active: each period, and all that was active in it."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import questions
 
-    opened = open_enclave(enclave)
+    opened = of.open()
     found = questions.active_during(opened, component, limit)
     data = {"component": component, "periods": to_data(found.periods), "more": found.more}
     _tell_more(run, more=found.more)
@@ -123,7 +121,7 @@ def during(
         if not data["periods"]:
             page.line("no release with it was ever active")
 
-    return _answer(run, opened, data, render, found.grounds, prove=prove)
+    return _answer(run, opened, Answer(data, render), found.grounds, prove=of.prove)
 
 
 @command(
@@ -140,14 +138,12 @@ def history(
     type_: Types,
     component: Annotated[str | None, typer.Option(metavar="C", help="Entries about one component.")] = None,
     limit: Limit = LIMIT,
-    prove: Prove = False,
-    enclave: options.Enclave = options.ENCLAVE,
+    of: Asked,
 ) -> Answer:
     """Show what happened, entry by entry, oldest first."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import questions
 
-    opened = open_enclave(enclave)
+    opened = of.open()
     found = questions.history(
         opened,
         since=moment(since) if since is not None else None,
@@ -158,7 +154,7 @@ def history(
     )
     data = {"entries": to_data(found.entries), "more": found.more}
     _tell_more(run, more=found.more)
-    return _answer(run, opened, data, _table(data), found.grounds, prove=prove)
+    return _answer(run, opened, Answer(data, _table(data)), found.grounds, prove=of.prove)
 
 
 @command(
@@ -179,14 +175,12 @@ def where(
     *,
     type_: Types,
     limit: Limit = LIMIT,
-    prove: Prove = False,
-    enclave: options.Enclave = options.ENCLAVE,
+    of: Asked,
 ) -> Answer:
     """Show every entry that mentions something; for a key or its holder, that is all that came in through it."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import questions
 
-    opened = open_enclave(enclave)
+    opened = of.open()
     found = questions.mentions(opened, subject, types=[str(item) for item in type_], limit=limit)
     brought = questions.brought_in(found.entries)
     data = {"entries": to_data(found.entries), "more": found.more, **to_data(brought)}
@@ -198,7 +192,7 @@ def where(
             page.line()
             page.facts({f"{key} that came in": value for key, value in to_data(brought).items()})
 
-    return _answer(run, opened, data, render, found.grounds, prove=prove)
+    return _answer(run, opened, Answer(data, render), found.grounds, prove=of.prove)
 
 
 def moment(text: str) -> datetime:
@@ -217,26 +211,19 @@ def moment(text: str) -> datetime:
 # -- answers -------------------------------------------------------------------------------------------------------
 
 
-def _answer(
-    run: Run,
-    enclave: "Enclave",
-    data: dict[str, Any],
-    render: Callable[[Page], None],
-    grounds: "Grounds",
-    *,
-    prove: bool,
-) -> Answer:
+def _answer(run: Run, enclave: "Enclave", answer: Answer, grounds: "Grounds", *, prove: bool) -> Answer:
     """Return an answer, with its proof if it was asked for."""
     if not prove:
-        return Answer(data, render)
+        return answer
     if run.format is not Format.json:
         raise UsageError(
             "a proof goes into a JSON answer",
             hint="say `--prove --format json > answer.json`, then `airlift-verify answer.json`",
         )
+
     from airlift.high.record.questions import prove_answer
 
-    return Answer({**data, "proof": prove_answer(enclave, grounds)}, render)
+    return Answer({**answer.data, "proof": prove_answer(enclave, grounds)}, answer.render)
 
 
 def _tell_more(run: Run, *, more: bool) -> None:
@@ -263,10 +250,11 @@ def _span(data: dict[str, Any]) -> dict[str, str | None]:
     }
 
 
-def _lineage(run: Run, enclave: "Enclave", subject: str, *, prove: bool, deep: bool) -> Answer:
+def _lineage(run: Run, of: Asked, subject: str, *, deep: bool) -> Answer:
     from airlift.high.record import questions
 
-    found = questions.trace(enclave, subject)
+    opened = of.open()
+    found = questions.trace(opened, subject)
     nodes: list[dict[str, Any]] = to_data(found.nodes)
     if not deep:
         nodes = [{**n, "parents": [{**parent, "parents": []} for parent in n["parents"]]} for n in nodes]
@@ -278,7 +266,7 @@ def _lineage(run: Run, enclave: "Enclave", subject: str, *, prove: bool, deep: b
             page.tree(_label(node, above=None), _branches(node))
 
     data = {"node": nodes[0], "nodes": nodes, "omitted": found.omitted}
-    return _answer(run, enclave, data, render, found.grounds, prove=prove)
+    return _answer(run, opened, Answer(data, render), found.grounds, prove=of.prove)
 
 
 def _branches(node: dict[str, Any]) -> list[tuple[str, list[Any]]]:

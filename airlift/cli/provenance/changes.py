@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from airlift.cli.frame import app, options
+from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, size, to_data
+from airlift.cli.frame.places import AtEnclave
 from airlift.cli.frame.session import Run
 
 
@@ -31,14 +32,13 @@ def changes(
     largest: Annotated[
         int, typer.Option(metavar="N", min=1, help="How many tensors the table shows; JSON has all.")
     ] = 20,
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Show what a release changed, by component and file; with --tensors how many numbers, and by how much."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import changes as looking
 
     found = looking.find_changes(
-        open_enclave(enclave),
+        at.open(),
         release,
         from_=from_,
         tensors=tensors,

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from airlift.cli.frame import app, options
+from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import grouped, to_data
+from airlift.cli.frame.places import AtEnclave, OnEnclave
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
 
@@ -71,10 +72,9 @@ def verify(
             "--prove", help="Add the newest checkpoint, and proofs that it continues the kept ones."
         ),
     ] = False,
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Prove that the record was not changed: every entry, the tree, every checkpoint's signature."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import questions
     from airlift.high.record.questions import Grounds
     from airlift.high.record.verify_ledger import read_kept, verify_exported_ledger, verify_ledger
@@ -85,7 +85,7 @@ def verify(
     if ledger is not None:
         result = verify_exported_ledger(ledger, public_key=key, kept=checkpoint)
     else:
-        opened = open_enclave(enclave)
+        opened = at.open()
         result = verify_ledger(opened, public_key=key, kept=checkpoint)
         if prove:
             proof = {"proof": questions.prove_answer(opened, Grounds(()), map(read_kept, checkpoint))}
@@ -116,24 +116,19 @@ def witness(
         Path | None,
         typer.Option(metavar="FILE", help="Write the countersigned checkpoint, for the witness to keep."),
     ] = None,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Countersign the newest checkpoint, after checking that nothing which the witness saw before has changed."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record.witness import countersign
-    from airlift.trust.keys.load import load_signer
 
-    signer = load_signer(key, options.passphrase(run, passphrase_file, passphrase_fd))
+    signer = on.passphrases.signer(run, key)
     shown = name or f"witness-{signer.public.key_id[:16]}"
     result = countersign(
-        open_enclave(enclave), signer=signer, name=shown, kept=checkpoint, output=output, dry_run=dry_run
+        on.open(), signer=signer, name=shown, kept=checkpoint, output=output, dry_run=on.dry_run
     )
     if result.held_against is None:
         run.say("this is the first checkpoint that the witness signs: nothing earlier to hold it against")
-    data = {**to_data(result), "dry_run": dry_run}
+    data = {**to_data(result), "dry_run": on.dry_run}
     return Answer(data, lambda page: page.facts({k: v for k, v in data.items() if k != "note"}))
 
 
@@ -142,14 +137,13 @@ def checkpoint(
     run: Run,
     *,
     output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Write the newest checkpoint, to be kept elsewhere: only against it does a history that was rewritten show."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record.ledger_copies import copy_checkpoint
 
     del run
-    return answer(copy_checkpoint(open_enclave(enclave), output))
+    return answer(copy_checkpoint(at.open(), output))
 
 
 @command(app.provenance, "backup", "airlift provenance backup --output ledger-2026-11-27.db")
@@ -157,14 +151,13 @@ def backup(
     run: Run,
     *,
     output: Annotated[Path, typer.Option(metavar="FILE", help="A new file.")],
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Write a copy of the ledger's database as of one instant; docs/backup.md tells how to restore it."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record.ledger_copies import back_up_ledger
 
     del run
-    return answer(back_up_ledger(open_enclave(enclave), output))
+    return answer(back_up_ledger(at.open(), output))
 
 
 @command(
@@ -187,21 +180,19 @@ def export(
     ] = None,
     controls: Controls = None,
     witness: Witness,
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Write the record for others: the whole ledger, to be verified alone, or a document in a common format.
 
     intoto: every attestation as it was signed. cyclonedx (1.6) and spdx (3.0.1): the bill of materials of a release.
     oscal: assessment results that map the record's evidence to controls of SP 800-53.
     """
-    from airlift.high.enclave.enclave import open_enclave
-
     if kind is not Kind.ledger:
         from airlift.high.record import exports
         from airlift.trust.keys.public import load_public
 
         written = exports.export_document(
-            open_enclave(enclave), str(kind), output, now=run.now, release=release, controls=controls,
+            at.open(), str(kind), output, now=run.now, release=release, controls=controls,
             witnesses=[load_public(path) for path in witness],
         )  # fmt: skip
         return answer(written)
@@ -212,7 +203,7 @@ def export(
         )
     from airlift.high.record.ledger_copies import export_ledger
 
-    result = export_ledger(open_enclave(enclave), output)
+    result = export_ledger(at.open(), output)
     data = to_data(result)
     return Answer(data, lambda page: page.facts({**data, "fingerprint": grouped(result.fingerprint)}))
 
@@ -229,17 +220,14 @@ def report(
     output: Annotated[Path, typer.Option(metavar="REPORT.html", help="A new file.")],
     controls: Controls = None,
     witness: Witness,
-    enclave: options.Enclave = options.ENCLAVE,
+    at: AtEnclave,
 ) -> Answer:
     """Write one page for people: what is active, where it came from, who allowed it, and how to verify all that.
 
     It needs nothing from anywhere, runs no scripts, prints well, and bears the marking.
     """
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.record import exports
     from airlift.trust.keys.public import load_public
 
     keys = [load_public(path) for path in witness]
-    return answer(
-        exports.write_report(open_enclave(enclave), output, now=run.now, controls=controls, witnesses=keys)
-    )
+    return answer(exports.write_report(at.open(), output, now=run.now, controls=controls, witnesses=keys))

@@ -8,6 +8,7 @@ import typer
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, size, to_data
+from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
@@ -58,29 +59,25 @@ def release(
     ],
     *,
     key: options.Key,
-    depot: options.Depot = options.DEPOT,
     replace: options.Replace = False,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnDepot,
 ) -> Answer:
     """Gather a release, check and digest every file, and propose it to the release authority.
 
     Signed at once with the keys that are given; published when the threshold is met.
     """
-    from airlift.low.depot.depot import open_depot
     from airlift.low.release.make_release import make_release
 
     result = make_release(
-        open_depot(depot),
+        on.open(),
         manifest,
-        signers=options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        signers=on.passphrases.signers(run, key),
         now=run.now,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
         replace=replace,
         progress=run.progress,
     )
-    data = {**to_data(result), "dry_run": dry_run}
+    data = {**to_data(result), "dry_run": on.dry_run}
     return Answer(data, lambda page: _render(page, data))
 
 
@@ -106,10 +103,7 @@ def sign(
     import_: Annotated[
         Path | None, typer.Option("--import", metavar="FILE", help="Take signatures from such a file.")
     ] = None,
-    depot: options.Depot = options.DEPOT,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnDepot,
 ) -> Answer:
     """Show what a pending change does, check it again, and add signatures.
 
@@ -120,25 +114,23 @@ def sign(
     from airlift.low.authority.sign import sign as sign_change
 
     result = sign_change(
-        _depot_if_any(depot, alone=import_ is not None and export is not None),
+        _depot_if_any(on, alone=import_ is not None and export is not None),
         what,
-        signers=options.signers(key, options.passphrase(run, passphrase_file, passphrase_fd)),
+        signers=on.passphrases.signers(run, key),
         transfer=Transfer(import_, export),
         now=run.now,
-        dry_run=dry_run,
+        dry_run=on.dry_run,
         progress=run.progress,
     )
-    data = {**to_data(result), "dry_run": dry_run}
+    data = {**to_data(result), "dry_run": on.dry_run}
     return Answer(data, lambda page: _render(page, data))
 
 
-def _depot_if_any(folder: Path, *, alone: bool) -> "Depot | None":
+def _depot_if_any(on: OnDepot, *, alone: bool) -> "Depot | None":
     """Return the depot, or None where a signer works on an exported change alone."""
-    from airlift.low.depot.depot import MARKER, open_depot
+    from airlift.low.depot.depot import MARKER
 
-    if alone and not (folder / MARKER).exists():
-        return None
-    return open_depot(folder)
+    return None if alone and not (on.depot / MARKER).exists() else on.open()
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:

@@ -1,13 +1,14 @@
-"""``airlift high``: switch releases, look at them, keep them well."""
+"""``airlift high``: switch between releases, look at them, check them and remove old ones."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from airlift.cli.frame import app, operator, options
+from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, size, to_data
+from airlift.cli.frame.places import AtEnclave, OnEnclave
 from airlift.cli.frame.session import Run
 
 
@@ -16,17 +17,14 @@ def activate(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Make an installed release the active one, as a whole and at once, if policy allows it."""
     from airlift.high.activation.activate import activate as activate_release
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    result = activate_release(opened, release, operator=acting, dry_run=dry_run)
-    return answer({**to_data(result), "dry_run": dry_run})
+    opened, acting = on.enter(run)
+    result = activate_release(opened, release, operator=acting, dry_run=on.dry_run)
+    return answer(result, dry_run=on.dry_run)
 
 
 @command(
@@ -38,30 +36,26 @@ def rollback(
     to: Annotated[
         str | None, typer.Option(metavar="RELEASE", help="The release before the current one by default.")
     ] = None,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
     yes: options.Yes = False,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Return to the release that was active before, or to a named one; policy is asked again."""
     from airlift.high.activation.activate import roll_back
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    opened, acting = on.enter(run)
     planned = roll_back(opened, to, operator=acting, dry_run=True)
-    if dry_run or planned.already:
-        return answer({**to_data(planned), "dry_run": dry_run})
+    if on.dry_run or planned.already:
+        return answer(planned, dry_run=on.dry_run)
     run.confirm(f"roll back from {planned.previous or 'nothing'} to {planned.active}?", yes=yes)
-    return answer({**to_data(roll_back(opened, to, operator=acting)), "dry_run": False})
+    return answer(roll_back(opened, to, operator=acting), dry_run=False)
 
 
 @command(app.high, "status", "airlift high status", "airlift high status --format json")
-def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+def status(run: Run, *, at: AtEnclave) -> Answer:
     """Show what is active, installed and trusted, and what should be looked at."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.enclave.status import enclave_status
 
-    data = to_data(enclave_status(open_enclave(enclave), run.now))
+    data = to_data(enclave_status(at.open(), run.now))
 
     def render(page: Page) -> None:
         plain = {key: data[key] for key in ("enclave", "active", "previous", "installed", "staged")}
@@ -80,13 +74,12 @@ def status(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
 
 
 @command(app.high, "list", "airlift high list")
-def list_(run: Run, *, enclave: options.Enclave = options.ENCLAVE) -> Answer:
+def list_(run: Run, *, at: AtEnclave) -> Answer:
     """Show the installed releases and their components, oldest import first."""
-    from airlift.high.enclave.enclave import open_enclave
     from airlift.high.enclave.status import list_releases
 
     del run
-    releases: list[dict[str, Any]] = to_data(list_releases(open_enclave(enclave)))
+    releases: list[dict[str, Any]] = to_data(list_releases(at.open()))
 
     def render(page: Page) -> None:
         for number, item in enumerate(releases):
@@ -110,22 +103,18 @@ def check(
             help="Volumes of an imported bundle, to rebuild what is damaged. May be repeated.",
         ),
     ],
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
-    from airlift.high.enclave.check_content import check_content
-    from airlift.high.enclave.enclave import open_enclave
-
     if not repair_from:
-        return _checked(to_data(check_content(open_enclave(enclave), run.progress)))
+        from airlift.high.enclave.check_content import check_content
+
+        return _checked(to_data(check_content(on.open(), run.progress)))
     from airlift.high.importing.repair import repair
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
-    result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=dry_run)
-    return _checked({**to_data(result), "dry_run": dry_run})
+    opened, acting = on.enter(run)
+    result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=on.dry_run)
+    return _checked({**to_data(result), "dry_run": on.dry_run})
 
 
 def _checked(data: dict[str, Any]) -> Answer:
@@ -140,21 +129,18 @@ def gc(
         int | None,
         typer.Option(metavar="N", help="How many of the newest releases stay; policy's number by default."),
     ] = None,
-    enclave: options.Enclave = options.ENCLAVE,
-    passphrase_file: options.PassphraseFile = None,
-    passphrase_fd: options.PassphraseFd = None,
     yes: options.Yes = False,
-    dry_run: options.DryRun = False,
+    on: OnEnclave,
 ) -> Answer:
     """Remove releases that are no longer kept for roll back: the only command that deletes."""
     from airlift.high.enclave.gc import collect_garbage
 
-    opened, acting = operator.enter(run, enclave, passphrase_file, passphrase_fd)
+    opened, acting = on.enter(run)
     result = collect_garbage(opened, keep, operator=acting, dry_run=True)
-    if not dry_run and (result.removed or result.files or result.staged_bytes):
+    if not on.dry_run and (result.removed or result.files or result.staged_bytes):
         names = ", ".join(result.removed) or "no release"
         run.confirm(f"remove {names}, and {result.files} files of {size(result.bytes)}?", yes=yes)
         result = collect_garbage(opened, keep, operator=acting)
-    data = {**to_data(result), "dry_run": dry_run}
+    data = {**to_data(result), "dry_run": on.dry_run}
     sizes = {key: size(data[key]) for key in ("bytes", "staged_bytes")}
     return Answer(data, lambda page: page.facts({**data, **sizes}))
