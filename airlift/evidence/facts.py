@@ -12,7 +12,7 @@ from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.policy.document import Policy
-from airlift.policy.votes import Said, votes
+from airlift.policy.votes import Vote, last_votes
 from airlift.trust.statements.statement import STATING
 
 
@@ -120,8 +120,8 @@ class Facts:
         With ``before`` only what entries before that index recorded is heard. Provenance states and does not judge:
         who states it speaks for what it is about.
         """
-        return votes(
-            Said(item.keys, item.passes or kind in STATING, item.entry)
+        return last_votes(
+            Vote(item.keys, item.passes or kind in STATING, item.entry)
             for item in self.about(digest)
             if item.kind == kind and (before is None or item.entry < before)
         )

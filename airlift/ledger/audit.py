@@ -29,7 +29,7 @@ class Audit:
     checkpoints: int
 
 
-def verify(log: Log, key: PublicKey | None = None) -> Audit:
+def verify_log(log: Log, key: PublicKey | None = None) -> Audit:
     """Verify a whole ledger against ``key``, or against the key that it names for itself.
 
     Entries that are appended meanwhile are left out.

@@ -37,7 +37,7 @@ from airlift.ledger.entries.kinds import INTENTS
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log
-from airlift.ledger.state import NOTHING, Committed, State, fold
+from airlift.ledger.state import NOTHING, Committed, State, fold_entries
 from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.key import Signer
 
@@ -57,10 +57,10 @@ _ROWS = frozenset(
 """The types of what stands for a bundle, in order."""
 
 
-def state(log: Log, path: Path) -> State:
+def load(log: Log, path: Path) -> State:
     """Return the state that all entries of a ledger add up to, folding only those after the kept state."""
     begun = _believed(log, path)
-    return fold(log.entries(begun.size), begun)
+    return fold_entries(log.entries(begun.size), begun)
 
 
 def keep(log: Log, path: Path, signer: Signer) -> State:
@@ -69,7 +69,7 @@ def keep(log: Log, path: Path, signer: Signer) -> State:
     A disk that is full, or a key that is not the ledger's, is no reason to fail: nothing is kept then.
     """
     begun = _believed(log, path)
-    found = fold(log.entries(begun.size), begun)
+    found = fold_entries(log.entries(begun.size), begun)
     if found.size - begun.size > STEP and signer.public == log.public:
         with suppress(StorageError, UncheckedError):
             files.write_durable(path, format(found, log.root(found.size), log.origin, signer))
@@ -83,7 +83,7 @@ def check(log: Log, path: Path) -> None:
         LedgerError: they differ.
     """
     kept = _believed(log, path)
-    if kept != fold(log.entries(0, kept.size)):
+    if kept != fold_entries(log.entries(0, kept.size)):
         raise LedgerError(
             f"{path} is not what the first {kept.size} entries add up to",
             hint="remove that file: it is derived from the ledger",
@@ -92,7 +92,7 @@ def check(log: Log, path: Path) -> None:
 
 def format(state: State, root: bytes, origin: str, signer: Signer) -> bytes:  # noqa: A001 - parse and format
     """Return the file that keeps a state; ``root`` (48 bytes) is that of its entries."""
-    line = encode(state)
+    line = format_line(state)
     text = _text(origin, state.size, root, line)
     return note.format(note.sign(text, origin, signer)) + line
 
@@ -110,13 +110,13 @@ def parse(data: bytes, log: Log) -> State:
     size = int(said[1]) if said is not None else 0
     if said is None or signed.text != _text(log.origin, size, log.root(size), line):
         raise LedgerError("a kept state is not of this ledger, or has another digest")
-    found = decode(line, log)
+    found = parse_line(line, log)
     if found.size != size:
         raise MalformedError("a kept state says another size than its note")
     return found
 
 
-def encode(state: State) -> bytes:
+def format_line(state: State) -> bytes:
     """Return a state as one line of canonical JSON; open intents by their index."""
     keys = {
         signers: place for place, signers in enumerate(dict.fromkeys(b.bundler_keys for b in state.bundles))
@@ -148,14 +148,14 @@ def encode(state: State) -> bytes:
     )
 
 
-def decode(line: bytes, log: Log) -> State:
+def parse_line(line: bytes, log: Log) -> State:
     """Return the state of a line of JSON that is known to be signed; open intents are read from the ledger.
 
     Raises:
         MalformedError: it has another form than SPEC 9.8 says, or names an open intent that is none.
         LedgerError: it names an entry that is not there.
     """
-    found, intents = _decoded(line)
+    found, intents = _parsed_line(line)
     return replace(found, open=tuple(_intent(log, index) for index in intents))
 
 
@@ -167,7 +167,7 @@ def _intent(log: Log, index: int) -> Entry:
 
 
 @lru_cache(maxsize=1)
-def _decoded(line: bytes) -> tuple[State, tuple[int, ...]]:
+def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
     """Return what a line says, and the indices of open intents; a command reads the same line several times."""
     try:
         document = json.loads(line)  # not strict.parse: ten thousand bundles would take 0.2 s

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Vote:
     """One statement: ids of the keys that verifiably signed it, whether it passes, the index of its entry."""
 
     keys: tuple[str, ...]
@@ -13,7 +13,7 @@ class Said:
     entry: int
 
 
-def votes(statements: Iterable[Said]) -> dict[str, bool]:
+def last_votes(statements: Iterable[Vote]) -> dict[str, bool]:
     """Return for each key that said anything whether it speaks for what the statements are about.
 
     Of several statements by one key the last recorded counts; of those in one entry, one that does not pass.
