@@ -34,7 +34,7 @@ from airlift.ledger.entries import shape
 from airlift.ledger.entries.administration import Enroll
 from airlift.ledger.entries.imports import SHA256, SHA512
 from airlift.ledger.entries.kinds import INTENTS
-from airlift.ledger.entries.shape import Trust
+from airlift.ledger.entries.shape import Trust, check_digest
 from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log
 from airlift.ledger.state import NOTHING, Committed, State, fold_entries
@@ -49,6 +49,7 @@ MAX_BYTES = 64 << 20
 _WHAT = "kept state"
 _PLAIN = ("size", "enclave", "active", "previous", "policy")
 _SIZE = re.compile(r"[^\n]*\n(0|[1-9][0-9]{0,15})\n[^\n]*\n[^\n]*\n")
+_FILE_DIGESTS = frozenset({None, SHA512, SHA256})
 _ROWS = frozenset(
     (str, str, int, str, release, bool, int, int, checked)
     for release in (str, NoneType)
@@ -192,12 +193,13 @@ def _bundle(row: Any, keys: tuple[tuple[str, ...], ...]) -> Committed:
     if type(row) is not list or tuple(map(type, row)) not in _ROWS:
         raise MalformedError(f"{_WHAT}: 'bundles' holds what is no bundle")
     bundle, manifest, sequence, issued, release, overtaken, place, index, checked = row
-    if not place < len(keys) or checked not in {None, SHA512, SHA256}:
-        raise MalformedError(f"{_WHAT}: 'bundles' says a place or a digest that is none")
-    for number in (sequence, place, index):
-        _number(number)
-    for digest in (manifest, release):
-        _digest(digest or manifest, "bundles")
+    if not (0 <= sequence <= MAX_SIZE and 0 <= index <= MAX_SIZE and 0 <= place < len(keys)):
+        raise MalformedError(f"{_WHAT}: 'bundles' has a number that is out of range")
+    if checked not in _FILE_DIGESTS:
+        raise MalformedError(f"{_WHAT}: 'bundles' names a digest that files cannot be verified with")
+    check_digest(manifest, "bundles", _WHAT)
+    if release is not None:
+        check_digest(release, "bundles", _WHAT)
     check_time(issued)
     return Committed(bundle, manifest, sequence, issued, release, overtaken, keys[place], index, checked)
 
@@ -215,7 +217,7 @@ def _word(value: Any, what: str) -> str:
 
 
 def _digest(value: Any, what: str) -> str:
-    return shape.check_digest(value, what, _WHAT)
+    return check_digest(value, what, _WHAT)
 
 
 def _number(value: Any) -> int:
