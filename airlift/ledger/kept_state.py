@@ -11,9 +11,9 @@ A note signed by the ledger's key, then one line of JSON::
     {"active":...,"bundles":[...],...}
 
 What is read is believed if the ledger's key signed it and the stored nodes give that root at that size; then only
-later entries are folded. Anything else, a file of another format or one that is missing included, is as if there were
-none: the file can make a command faster, never wrong. Without the signature whoever can write here could choose what
-the enclave believes of itself, which the ledger's checkpoint does not let them.
+later entries are folded. Anything else, a file of another format or one that is missing included, counts as no file:
+it can make a command faster, never wrong. The signature is needed because the entries are signed, by checkpoints:
+without it, whoever can write this file could change the state that commands act on.
 """
 
 import base64
@@ -43,7 +43,7 @@ from airlift.trust.keys.key import Signer
 
 FORMAT = 1
 STEP = 256
-"""How many entries are folded again and again before the state is kept anew: 10 ms of work."""
+"""After how many further entries the file is written again; until then every command folds these: 10 ms of work."""
 MAX_BYTES = 64 << 20
 
 _WHAT = "kept state"
@@ -65,7 +65,7 @@ def load(log: Log, path: Path) -> State:
 
 
 def keep(log: Log, path: Path, signer: Signer) -> State:
-    """Return the same, after keeping it durably if more than STEP entries had to be folded.
+    """Return the same as :func:`load`, and write the file durably if more than STEP entries had to be folded.
 
     A disk that is full, or a key that is not the ledger's, is no reason to fail: nothing is kept then.
     """
@@ -78,7 +78,7 @@ def keep(log: Log, path: Path, signer: Signer) -> State:
 
 
 def check(log: Log, path: Path) -> None:
-    """Hold the kept state against the fold of the entries that it stands for; one that is not believed says nothing.
+    """Compare the kept state with the fold of the entries that it covers; a file that is not believed passes.
 
     Raises:
         LedgerError: they differ.

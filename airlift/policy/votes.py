@@ -1,4 +1,4 @@
-"""Votes: what keys say about one thing in the end, of all that they said about it (SPEC 4.5-5). Pure."""
+"""Votes: a key may state several things about a release or bundle; the last one counts (SPEC 4.5-5). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One statement: ids of the keys that verifiably signed it, whether it passes, the index of its entry."""
+    """A statement: ids of the keys that verifiably signed it, whether it passes, the index of its entry."""
 
     keys: tuple[str, ...]
     passes: bool
@@ -14,7 +14,7 @@ class Vote:
 
 
 def last_votes(statements: Iterable[Vote]) -> dict[str, bool]:
-    """Return for each key that said anything whether it speaks for what the statements are about.
+    """Return for each key, by its id, whether its last statement speaks for what the statements are about.
 
     Of several statements by one key the last recorded counts; of those in one entry, one that does not pass.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from airlift.evidence import controls
 from airlift.evidence.controls import Judged
 from airlift.evidence.facts import Attested, Facts, Signatory
-from airlift.evidence.report import origins, style, timeline, verification
+from airlift.evidence.report import ledger_sections, origins, style, timeline
 from airlift.evidence.report.markup import Markup, digest, join, labelled, section, short, table, tag, text
 from airlift.ledger import details
 from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
@@ -86,8 +86,8 @@ def _content(found: Facts) -> Iterable[Markup]:
         "results": _results(found),
         "policy": _policy(found),
         "controls": _controls(found, judged),
-        "ledger": verification.ledger(found),
-        "verify": verification.instructions(found),
+        "ledger": ledger_sections.ledger(found),
+        "verify": ledger_sections.instructions(found),
     }
     return [section(name, title, bodies[name]) for name, title in _SECTIONS]
 
