@@ -1,4 +1,4 @@
-"""How many bytes each part of a payload takes, for ``low costs``. For the low side only: nothing is decoded."""
+"""How many bytes each part of a payload takes, for the account of costs; nothing is decoded."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -98,7 +98,7 @@ def signers(facts: Facts, release: str, role: str, bundle: str | None = None) ->
     return tuple(sorted(found.items()))
 
 
-def outside(facts: Facts) -> tuple[Entry, ...]:
+def without_sha512(facts: Facts) -> tuple[Entry, ...]:
     """Return the entries of imports that verified files with another digest than SHA-512 (SPEC 7.3-7)."""
     return tuple(entry for entry in facts.entries if details.file_digest(entry) not in {None, SHA512})
 
@@ -222,7 +222,7 @@ def _scheme(facts: Facts, _kind: str) -> _Finding:
 
 def _digest(facts: Facts, _kind: str) -> _Finding:
     """Look at every import, and at those that did not come to an end: what they put in place may be in use."""
-    odd = outside(facts)
+    odd = without_sha512(facts)
     return not odd, f"entries of imports that verified files with SHA-256: {len(odd)}", odd, LEDGER
 
 

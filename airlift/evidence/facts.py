@@ -12,7 +12,7 @@ from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.policy.document import Policy
-from airlift.policy.votes import Said, votes
+from airlift.policy.votes import Vote, last_votes
 from airlift.trust.statements.statement import STATING
 
 
@@ -74,8 +74,9 @@ class LedgerFacts:
 class Facts:
     """What is known about an enclave at ``generated`` (RFC 3339, UTC); releases and bundles by digest (SHA-512 hex).
 
-    ``entries`` are those that documents tell of, in order (SPEC 15.1-2); ``omitted`` counts the others. ``marking``
-    is the highest among the releases. ``voters`` are the ids of the keys that policy counts for each kind.
+    ``entries`` are those that documents may mention, in order (SPEC 15.1-2); ``omitted`` counts the others.
+    ``marking`` is the highest among the releases. ``voters`` are the ids of the keys that policy counts for
+    each kind.
     """
 
     enclave: str
@@ -111,7 +112,7 @@ class Facts:
         return tuple(entry for entry in self.entries if entry.type == ImportCommit.TYPE)
 
     def entry(self, index: int) -> Entry:
-        """Return the entry at ``index``, which must be one that documents tell of."""
+        """Return the entry at ``index``, which must be one of :attr:`entries`."""
         return self.entries[bisect_left(self.entries, index, key=lambda entry: entry.index)]
 
     def votes(self, digest: str, kind: str, before: int | None = None) -> Mapping[str, bool]:
@@ -120,8 +121,8 @@ class Facts:
         With ``before`` only what entries before that index recorded is heard. Provenance states and does not judge:
         who states it speaks for what it is about.
         """
-        return votes(
-            Said(item.keys, item.passes or kind in STATING, item.entry)
+        return last_votes(
+            Vote(item.keys, item.passes or kind in STATING, item.entry)
             for item in self.about(digest)
             if item.kind == kind and (before is None or item.entry < before)
         )

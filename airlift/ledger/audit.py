@@ -17,7 +17,7 @@ from airlift.ledger.terms import terms
 from airlift.trust.keys.public import PublicKey
 
 INDEXED = 16_384
-"""How many entries are held against the index of terms in one reading of it."""
+"""How many entries are compared with the index of terms in one reading of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Audit:
     checkpoints: int
 
 
-def verify(log: Log, key: PublicKey | None = None) -> Audit:
+def verify_log(log: Log, key: PublicKey | None = None) -> Audit:
     """Verify a whole ledger against ``key``, or against the key that it names for itself.
 
     Entries that are appended meanwhile are left out.
@@ -109,7 +109,7 @@ def _check_row(log: Log, row: tuple[Any, ...]) -> Entry:
 
 
 class _Index:
-    """Holds the index of terms against the entries, many entries at a time: each time the index is read once."""
+    """Compares the index of terms with the entries, many entries at a time: the index is read once for each."""
 
     def __init__(self, log: Log) -> None:
         self.log, self.start, self.expected = log, 0, set[tuple[int, bytes]]()

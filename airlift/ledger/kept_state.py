@@ -11,9 +11,9 @@ A note signed by the ledger's key, then one line of JSON::
     {"active":...,"bundles":[...],...}
 
 What is read is believed if the ledger's key signed it and the stored nodes give that root at that size; then only
-later entries are folded. Anything else, a file of another format or one that is missing included, is as if there were
-none: the file can make a command faster, never wrong. Without the signature whoever can write here could choose what
-the enclave believes of itself, which the ledger's checkpoint does not let them.
+later entries are folded. Anything else, a file of another format or one that is missing included, counts as no file:
+it can make a command faster, never wrong. The signature is needed because the entries are signed, by checkpoints:
+without it, whoever can write this file could change the state that commands act on.
 """
 
 import base64
@@ -34,21 +34,22 @@ from airlift.ledger.entries import shape
 from airlift.ledger.entries.administration import Enroll
 from airlift.ledger.entries.imports import SHA256, SHA512
 from airlift.ledger.entries.kinds import INTENTS
-from airlift.ledger.entries.shape import Trust
+from airlift.ledger.entries.shape import Trust, check_digest
 from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log
-from airlift.ledger.state import NOTHING, Committed, State, fold
+from airlift.ledger.state import NOTHING, Committed, State, fold_entries
 from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.public import Signer
 
 FORMAT = 1
 STEP = 256
-"""How many entries are folded again and again before the state is kept anew: 10 ms of work."""
+"""After how many further entries the file is written again; until then every command folds these: 10 ms of work."""
 MAX_BYTES = 64 << 20
 
 _WHAT = "kept state"
 _PLAIN = ("size", "enclave", "active", "previous", "policy")
 _SIZE = re.compile(r"[^\n]*\n(0|[1-9][0-9]{0,15})\n[^\n]*\n[^\n]*\n")
+_FILE_DIGESTS = frozenset({None, SHA512, SHA256})
 _ROWS = frozenset(
     (str, str, int, str, release, bool, int, int, checked)
     for release in (str, NoneType)
@@ -57,19 +58,19 @@ _ROWS = frozenset(
 """The types of what stands for a bundle, in order."""
 
 
-def state(log: Log, path: Path) -> State:
+def load(log: Log, path: Path) -> State:
     """Return the state that all entries of a ledger add up to, folding only those after the kept state."""
     begun = _believed(log, path)
-    return fold(log.entries(begun.size), begun)
+    return fold_entries(log.entries(begun.size), begun)
 
 
 def keep(log: Log, path: Path, signer: Signer) -> State:
-    """Return the same, after keeping it durably if more than STEP entries had to be folded.
+    """Return the same as :func:`load`, and write the file durably if more than STEP entries had to be folded.
 
     A disk that is full, or a key that is not the ledger's, is no reason to fail: nothing is kept then.
     """
     begun = _believed(log, path)
-    found = fold(log.entries(begun.size), begun)
+    found = fold_entries(log.entries(begun.size), begun)
     if found.size - begun.size > STEP and signer.public == log.public:
         with suppress(StorageError, UncheckedError):
             files.write_durable(path, format(found, log.root(found.size), log.origin, signer))
@@ -77,13 +78,13 @@ def keep(log: Log, path: Path, signer: Signer) -> State:
 
 
 def check(log: Log, path: Path) -> None:
-    """Hold the kept state against the fold of the entries that it stands for; one that is not believed says nothing.
+    """Compare the kept state with the fold of the entries that it covers; a file that is not believed passes.
 
     Raises:
         LedgerError: they differ.
     """
     kept = _believed(log, path)
-    if kept != fold(log.entries(0, kept.size)):
+    if kept != fold_entries(log.entries(0, kept.size)):
         raise LedgerError(
             f"{path} is not what the first {kept.size} entries add up to",
             hint="remove that file: it is derived from the ledger",
@@ -92,7 +93,7 @@ def check(log: Log, path: Path) -> None:
 
 def format(state: State, root: bytes, origin: str, signer: Signer) -> bytes:  # noqa: A001 - parse and format
     """Return the file that keeps a state; ``root`` (48 bytes) is that of its entries."""
-    line = encode(state)
+    line = format_line(state)
     text = _text(origin, state.size, root, line)
     return note.format(note.sign(text, origin, signer)) + line
 
@@ -110,13 +111,13 @@ def parse(data: bytes, log: Log) -> State:
     size = int(said[1]) if said is not None else 0
     if said is None or signed.text != _text(log.origin, size, log.root(size), line):
         raise LedgerError("a kept state is not of this ledger, or has another digest")
-    found = decode(line, log)
+    found = parse_line(line, log)
     if found.size != size:
         raise MalformedError("a kept state says another size than its note")
     return found
 
 
-def encode(state: State) -> bytes:
+def format_line(state: State) -> bytes:
     """Return a state as one line of canonical JSON; open intents by their index."""
     keys = {
         signers: place for place, signers in enumerate(dict.fromkeys(b.bundler_keys for b in state.bundles))
@@ -148,14 +149,14 @@ def encode(state: State) -> bytes:
     )
 
 
-def decode(line: bytes, log: Log) -> State:
+def parse_line(line: bytes, log: Log) -> State:
     """Return the state of a line of JSON that is known to be signed; open intents are read from the ledger.
 
     Raises:
         MalformedError: it has another form than SPEC 9.8 says, or names an open intent that is none.
         LedgerError: it names an entry that is not there.
     """
-    found, intents = _decoded(line)
+    found, intents = _parsed_line(line)
     return replace(found, open=tuple(_intent(log, index) for index in intents))
 
 
@@ -167,7 +168,7 @@ def _intent(log: Log, index: int) -> Entry:
 
 
 @lru_cache(maxsize=1)
-def _decoded(line: bytes) -> tuple[State, tuple[int, ...]]:
+def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
     """Return what a line says, and the indices of open intents; a command reads the same line several times."""
     try:
         document = json.loads(line)  # not strict.parse: ten thousand bundles would take 0.2 s
@@ -192,12 +193,13 @@ def _bundle(row: Any, keys: tuple[tuple[str, ...], ...]) -> Committed:
     if type(row) is not list or tuple(map(type, row)) not in _ROWS:
         raise MalformedError(f"{_WHAT}: 'bundles' holds what is no bundle")
     bundle, manifest, sequence, issued, release, overtaken, place, index, checked = row
-    if not place < len(keys) or checked not in {None, SHA512, SHA256}:
-        raise MalformedError(f"{_WHAT}: 'bundles' says a place or a digest that is none")
-    for number in (sequence, place, index):
-        _number(number)
-    for digest in (manifest, release):
-        _digest(digest or manifest, "bundles")
+    if not (0 <= sequence <= MAX_SIZE and 0 <= index <= MAX_SIZE and 0 <= place < len(keys)):
+        raise MalformedError(f"{_WHAT}: 'bundles' has a number that is out of range")
+    if checked not in _FILE_DIGESTS:
+        raise MalformedError(f"{_WHAT}: 'bundles' names a digest that files cannot be verified with")
+    check_digest(manifest, "bundles", _WHAT)
+    if release is not None:
+        check_digest(release, "bundles", _WHAT)
     check_time(issued)
     return Committed(bundle, manifest, sequence, issued, release, overtaken, keys[place], index, checked)
 
@@ -215,7 +217,7 @@ def _word(value: Any, what: str) -> str:
 
 
 def _digest(value: Any, what: str) -> str:
-    return shape.check_digest(value, what, _WHAT)
+    return check_digest(value, what, _WHAT)
 
 
 def _number(value: Any) -> int:

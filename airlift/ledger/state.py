@@ -17,7 +17,7 @@ from airlift.ledger.entries.kinds import CLOSES, INTENTS
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.entry import Entry
 
-__all__ = ["Committed", "State", "Trust", "fold", "release_of"]
+__all__ = ["Committed", "State", "Trust", "fold_entries", "release_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ NOTHING = State()
 """The state of no entries."""
 
 
-def fold(entries: Iterable[Entry], begun: State = NOTHING) -> State:
+def fold_entries(entries: Iterable[Entry], begun: State = NOTHING) -> State:
     """Return the state that ``entries`` add up to; the first of them is the one at index ``begun.size``.
 
     Raises:
@@ -105,7 +105,7 @@ _KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment")
 
 
 class _Folding:
-    """The mutable half of :func:`fold`."""
+    """The mutable half of :func:`fold_entries`."""
 
     def __init__(self, begun: State) -> None:
         self.fields: dict[str, Any] = {name: getattr(begun, name) for name in _KEPT}

@@ -30,14 +30,14 @@ def terms(entry: Entry) -> frozenset[str]:
     return frozenset(text[:CUT] for text in mentions(entry))
 
 
-def wanted(text: str) -> str:
+def normalise(text: str) -> str:
     """Return a question as it is compared: digests in lower case."""
     return text.lower() if is_prefix(text.lower()) else text
 
 
 def matches(entry: Entry, text: str) -> bool:
     """Say whether an entry mentions ``text``: a whole string, or 8 or more first hex digits of a digest."""
-    sought = wanted(text)
+    sought = normalise(text)
     if not is_prefix(sought):
         return sought in mentions(entry)
     return any(
@@ -52,7 +52,7 @@ def is_prefix(text: str) -> bool:
 
 def bounds(text: str) -> tuple[str, str]:
     """Return the half-open range of index terms in which everything lies that ``text`` may match."""
-    sought = wanted(text)[:CUT]
+    sought = normalise(text)[:CUT]
     return (sought, sought + "g") if is_prefix(sought) else (sought, sought + "\0")
 
 

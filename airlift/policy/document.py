@@ -45,7 +45,7 @@ class Policy:
     keep: int = 2
 
 
-def from_document(document: Mapping[str, Any]) -> Policy:
+def parse_policy(document: Mapping[str, Any]) -> Policy:
     """Return the policy of a document that is valid under ``manifests/policy.schema.json``.
 
     Raises:

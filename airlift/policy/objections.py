@@ -1,6 +1,6 @@
-"""Judgements: what policy objects to in a bundle that would come in, or a release that would be activated.
+"""Objections: what policy has against importing a bundle, or against activating a release.
 
-Times come in as arguments; errors are returned, not raised. ``held`` attestations are counted by the caller.
+Times come in as arguments; errors are returned, not raised. The caller has verified and counted the attestations.
 """
 
 from collections.abc import Iterator, Mapping

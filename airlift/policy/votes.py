@@ -1,20 +1,20 @@
-"""Votes: what keys say about one thing in the end, of all that they said about it (SPEC 4.5-5). Pure."""
+"""Votes: a key may state several things about a release or bundle; the last one counts (SPEC 4.5-5). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One statement: ids of the keys that verifiably signed it, whether it passes, the index of its entry."""
+class Vote:
+    """A statement: ids of the keys that verifiably signed it, whether it passes, the index of its entry."""
 
     keys: tuple[str, ...]
     passes: bool
     entry: int
 
 
-def votes(statements: Iterable[Said]) -> dict[str, bool]:
-    """Return for each key that said anything whether it speaks for what the statements are about.
+def last_votes(statements: Iterable[Vote]) -> dict[str, bool]:
+    """Return for each key, by its id, whether its last statement speaks for what the statements are about.
 
     Of several statements by one key the last recorded counts; of those in one entry, one that does not pass.
     """

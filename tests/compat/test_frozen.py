@@ -18,7 +18,9 @@ from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.verify_ledger import verify_exported_ledger, verify_ledger
+from airlift.ledger import details
 from airlift.ledger import entry as entries
+from airlift.ledger.entries.kinds import DETAILS
 from airlift.trust.keys.public import load_public
 from tests.cli.transcript import inside
 from tests.compat import freeze
@@ -160,6 +162,10 @@ def test_every_entry_is_read_and_written_back_identically(enclave: Enclave) -> N
     assert {entry.type for entry in found} == WRITTEN
     assert [entries.format(entry) for entry in found] == leaves
     assert [entries.parse(leaf) for leaf in leaves] == found
+    for entry in found:
+        said = details.read(entry, DETAILS[entry.type]).format()
+        assert {key: said[key] for key in entry.detail} == entry.detail, entry.index
+        assert {key: said[key] for key in set(said) - set(entry.detail)} in ({}, {"file_digest": "sha512"})
 
 
 def test_the_entries_add_up_to_the_same_state(enclave: Enclave) -> None:

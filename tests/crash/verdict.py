@@ -11,7 +11,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import enclave_status
 from airlift.high.record import questions
 from airlift.high.record.verify_ledger import verify_ledger
-from airlift.ledger.state import State, fold
+from airlift.ledger.state import State, fold_entries
 from airlift.store.content import digest_file
 from tests.crash.scenes import Scene, enclave_in, operator
 from tests.support.depots import NOW
@@ -48,7 +48,7 @@ def passed_through(top: Path, since: int) -> frozenset[Facts]:
     """Return every state that an enclave has been in since its ledger had ``since`` entries."""
     with enclave_in(top).ledger() as log:
         entries = list(log.entries())
-    return frozenset(facts(fold(entries[:end])) for end in range(max(1, since), len(entries) + 1))
+    return frozenset(facts(fold_entries(entries[:end])) for end in range(max(1, since), len(entries) + 1))
 
 
 def contents(top: Path) -> dict[str, bytes | str]:

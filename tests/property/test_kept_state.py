@@ -25,7 +25,7 @@ from airlift.ledger.entries.administration import Gc, PolicyChange
 from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft
-from airlift.ledger.state import fold
+from airlift.ledger.state import fold_entries
 from airlift.trust.keys.file import FileSigner, generate
 from tests.support import details
 from tests.support.ledgers import ORIGIN, R1, R2, R3, TIME
@@ -88,7 +88,7 @@ def valid(steps: list[tuple[Any, ...]]) -> list[Draft]:
     for step in steps:
         made = [*drafts, draft(len(drafts), step)]
         try:
-            fold(item.at(index) for index, item in enumerate(made))
+            fold_entries(item.at(index) for index, item in enumerate(made))
         except LedgerError:
             continue
         drafts = made
@@ -117,18 +117,18 @@ def test_a_kept_state_and_the_rest_are_the_fold_of_all(
     with logs.open_log(path, ORIGIN, writable=True) as log:
         log.append_all(drafts, signer)
         entries = list(log.entries())
-        expected, cut = fold(entries), data.draw(st.integers(0, len(entries)))
-        begun = fold(entries[:cut])
-        assert fold(entries[cut:], begun) == expected
+        expected, cut = fold_entries(entries), data.draw(st.integers(0, len(entries)))
+        begun = fold_entries(entries[:cut])
+        assert fold_entries(entries[cut:], begun) == expected
         made = kept_state.format(begun, log.root(cut), ORIGIN, signer)
         assert kept_state.parse(made, log) == begun
         place.write_bytes(made)
-        assert kept_state.state(log, place) == expected
+        assert kept_state.load(log, place) == expected
         spot = data.draw(st.integers(0, len(made) - 1))
         flipped = bytes([made[spot] ^ data.draw(st.integers(1, 255))])
         for other in (made[:spot] + flipped + made[spot + 1 :], made[:spot], made[spot:], made + b"\n"):
             place.write_bytes(other)
-            assert kept_state.state(log, place) == expected
+            assert kept_state.load(log, place) == expected
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -190,8 +190,8 @@ def test_whatever_a_signed_line_holds_only_an_airlift_error_comes_of_it(
 ) -> None:
     """Broke: ``"open": ["x"]`` raised TypeError, and a sequence that is text was believed."""
     with logs.open_log(long, ORIGIN) as log:
-        state = fold(log.entries())
-        document = json.loads(kept_state.encode(state))
+        state = fold_entries(log.entries())
+        document = json.loads(kept_state.format_line(state))
         path = data.draw(st.sampled_from(places(document)))
         line = strict.format(changed(document, path, data.draw(VALUES | st.just(...))))
         refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
@@ -230,7 +230,7 @@ def test_a_line_of_another_form_is_not_believed(
     long: Path, signer: FileSigner, path: tuple[Any, ...], value: Any
 ) -> None:
     with logs.open_log(long, ORIGIN) as log:
-        document = json.loads(kept_state.encode(fold(log.entries())))
+        document = json.loads(kept_state.format_line(fold_entries(log.entries())))
         line = strict.format(changed(document, path, value))
         assert refused(log, kept_state._text(ORIGIN, log.size, log.root(), line), line, signer)
 

@@ -119,7 +119,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(st.data())
 def test_any_changed_byte_of_the_database_is_found_or_means_nothing(path: Path, data: st.DataObject) -> None:
     with opened(path) as reader:
-        expected = (list(reader.entries()), audit.verify(reader))
+        expected = (list(reader.entries()), audit.verify_log(reader))
     copy = Path(shutil.copy(path, path.with_name("copy.db")))
     content = bytearray(copy.read_bytes())
     place = data.draw(st.integers(0, len(content) - 1))
@@ -127,7 +127,7 @@ def test_any_changed_byte_of_the_database_is_found_or_means_nothing(path: Path, 
     copy.write_bytes(content)
     try:
         with opened(copy) as reader:
-            assert (list(reader.entries()), audit.verify(reader)) == expected
+            assert (list(reader.entries()), audit.verify_log(reader)) == expected
     except AirliftError as error:
         if error.exit_code not in {3, 7}:
             raise
@@ -246,7 +246,7 @@ def test_the_index_answers_as_the_entries_do(
     signer = make_log(path, 0)
     with opened(path, writable=True) as log:
         entries = log.append_all(drafts, signer)
-        audit.verify(log, signer.public)
+        audit.verify_log(log, signer.public)
         for text in asked:
             expected = list(scan.where(entries, text))
             found = questions.where(log, text, limit=limit)

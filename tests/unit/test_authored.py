@@ -9,7 +9,7 @@ import pytest
 from airlift import authored
 from airlift.bundle.release import KINDS, MAX_COMPONENTS, MAX_REQUIREMENTS
 from airlift.errors import ManifestError
-from airlift.policy.document import from_document
+from airlift.policy.document import parse_policy
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 RELEASE, POLICY = "release.schema.json", "policy.schema.json"
@@ -47,7 +47,7 @@ def test_the_sample_manifests_are_valid(path: Path) -> None:
 
 def test_the_sample_policy_is_valid() -> None:
     path = MANIFESTS / "policy-alpha.yaml"
-    assert from_document(authored.load(str(path), path.read_bytes(), POLICY)).ceiling.level == "CUI"
+    assert parse_policy(authored.load(str(path), path.read_bytes(), POLICY)).ceiling.level == "CUI"
 
 
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.schema.json")), ids=lambda path: path.stem)

@@ -56,7 +56,7 @@ def table(
     return tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
-def facts(rows: Iterable[tuple[str, Markup]]) -> Markup:
+def labelled(rows: Iterable[tuple[str, Markup]]) -> Markup:
     """Return labels and their values."""
     return tag("dl", *(tag("div", tag("dt", text(label)), tag("dd", value)) for label, value in rows))
 

@@ -15,7 +15,7 @@ SHOWN_COMPONENTS, SHOWN_BUNDLES = 14, 6
 HEADINGS = ("made from", "component", "release", "came in with", "delta from")
 
 
-def picture(found: Facts) -> Markup:
+def draw(found: Facts) -> Markup:
     """Return the lineage of the active release as a picture and as a table."""
     release = found.active_release
     if release is None:
@@ -29,8 +29,8 @@ def picture(found: Facts) -> Markup:
         lines.append(line)
     left = len(release.components) - len(shown)
     note = f"{left} further components are not drawn; the table below has all." if left else ""
-    picture = graph.draw(boxes, lines, HEADINGS, f"Lineage of {release.label}", _told(release))
-    drawn = tag("div", picture, class_="scroll", tabindex="0", role="region", aria_label="Lineage, drawn")
+    lineage = graph.draw(boxes, lines, HEADINGS, f"Lineage of {release.label}", _told(release))
+    drawn = tag("div", lineage, class_="scroll", tabindex="0", role="region", aria_label="Lineage, drawn")
     return join([drawn, tag("p", text(note), class_="none") if note else NOTHING, _origins(release)])
 
 

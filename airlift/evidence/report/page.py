@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from airlift.evidence import controls
 from airlift.evidence.controls import Judged
 from airlift.evidence.facts import Attested, Facts, Signatory
-from airlift.evidence.report import timeline, verification
-from airlift.evidence.report.markup import Markup, digest, facts, join, section, short, table, tag, text
-from airlift.evidence.report.origins import picture
-from airlift.evidence.report.style import sheet
+from airlift.evidence.report import ledger_sections, origins, style, timeline
+from airlift.evidence.report.markup import Markup, digest, join, labelled, section, short, table, tag, text
 from airlift.ledger import details
 from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
 from airlift.ledger.entry import Entry
@@ -34,8 +32,8 @@ _SECTIONS = (
 
 def format(found: Facts) -> bytes:  # noqa: A001 - each format of this room has one function of this name
     """Return the page; the same facts give the same bytes."""
-    style = sheet(str(found.marking))
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    sheet = style.sheet(str(found.marking))
+    allowed = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     title = f"airlift: enclave {found.enclave}"
     head = tag(
         "head",
@@ -45,7 +43,7 @@ def format(found: Facts) -> bytes:  # noqa: A001 - each format of this room has 
             f"'sha256-{allowed}'\">"
         ),
         tag("title", text(title)),
-        Markup(f"<style>{style}</style>"),
+        Markup(f"<style>{sheet}</style>"),
     )
     body = tag(
         "body",
@@ -82,14 +80,14 @@ def _content(found: Facts) -> Iterable[Markup]:
     bodies = {
         "active": _active(found),
         "attention": _attention(found),
-        "lineage": picture(found),
+        "lineage": origins.draw(found),
         "timeline": _timeline(found),
         "people": _people(found),
         "results": _results(found),
         "policy": _policy(found),
         "controls": _controls(found, judged),
-        "ledger": verification.ledger(found),
-        "verify": verification.instructions(found),
+        "ledger": ledger_sections.ledger(found),
+        "verify": ledger_sections.instructions(found),
     }
     return [section(name, title, bodies[name]) for name, title in _SECTIONS]
 
@@ -127,7 +125,7 @@ def _active(found: Facts) -> Markup:
             for c in release.components
         ],
     )
-    return join([facts(rows), components])
+    return join([labelled(rows), components])
 
 
 # -- what to know first --------------------------------------------------------------------------------------------
@@ -165,7 +163,9 @@ def _warnings(found: Facts) -> Iterable[str]:
         )
     if found.ledger.scheme != controls.CNSA:
         yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
-    odd = ", ".join(str(entry.index) for entry in controls.outside(found) if entry.type == ImportCommit.TYPE)
+    odd = ", ".join(
+        str(entry.index) for entry in controls.without_sha512(found) if entry.type == ImportCommit.TYPE
+    )
     if odd:
         yield f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {odd}."
     if found.policy.digest != SHA512:
@@ -289,7 +289,7 @@ def _policy(found: Facts) -> Markup:
     asked = "; ".join(f"{kind}: {q.threshold} of {', '.join(q.keys)}" for kind, q in policy.attestations)
     needs = "; ".join(f"{rule.kind} needs {rule.needs} {rule.version}" for rule in policy.requires)
     floors = "; ".join(f"{name} >= {version}" for name, version in policy.floors)
-    return facts(
+    return labelled(
         [
             ("digest (SHA-512)", digest(found.policy_digest)),
             ("ceiling", text(policy.ceiling)),

@@ -120,7 +120,7 @@ class Enclave:
     def state(self) -> State:
         """Return what the ledger says: the only truth about releases, trust and policy."""
         with self.ledger() as log:
-            return kept_state.state(log, self.state_path)
+            return kept_state.load(log, self.state_path)
 
     def record(
         self,

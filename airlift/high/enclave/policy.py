@@ -14,7 +14,7 @@ from airlift.high.enclave.enclave import POLICY_TEXT as TEXT
 from airlift.high.enclave.recover import recover
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.state import State
-from airlift.policy.document import Policy, from_document
+from airlift.policy.document import Policy, parse_policy
 from airlift.trust.keys.public import PublicKey, load_public
 
 SCHEMA = "policy.schema.json"
@@ -59,7 +59,7 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
         ManifestError: not valid, or for another enclave.
         UncheckedError: a key that it names cannot be read.
     """
-    policy = from_document(authored.load(name, data, SCHEMA))
+    policy = parse_policy(authored.load(name, data, SCHEMA))
     if policy.enclave != enclave:
         raise ManifestError(
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
@@ -84,7 +84,7 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
     folder = enclave.policy_path(state.policy or "")
     data = files.read_bounded(folder / TEXT, MAX_CONFIG_BYTES)
     try:
-        policy = from_document(authored.load(str(folder / TEXT), data, SCHEMA))
+        policy = parse_policy(authored.load(str(folder / TEXT), data, SCHEMA))
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
     named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})

@@ -12,7 +12,7 @@ from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.kinds import RECORDING
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
-from airlift.policy.votes import Said, votes
+from airlift.policy.votes import Vote, last_votes
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
@@ -133,11 +133,11 @@ def count_votes(
     ]
     if verified is not None:
         found += [(state.size, item) for item, subject in carried_by(verified) if subject == release]
-    said: dict[str, list[Said]] = {}
+    said: dict[str, list[Vote]] = {}
     for index, item in found:
         signed = tuple(member.key.key_id for member in valid_signers(item, known))
-        said.setdefault(item.statement.kind, []).append(Said(signed, item.statement.passes, index))
+        said.setdefault(item.statement.kind, []).append(Vote(signed, item.statement.passes, index))
     return {
-        kind: sum(passes for key, passes in votes(said.get(kind, ())).items() if key in voters)
+        kind: sum(passes for key, passes in last_votes(said.get(kind, ())).items() if key in voters)
         for kind, voters in policy.load_document(enclave, state).voters.items()
     }

@@ -45,7 +45,7 @@ def gather_facts(
     state = enclave.state()
     document = policy.load_document(enclave, state)
     with enclave.ledger() as log:
-        audit.verify(log)
+        audit.verify_log(log)
         entries = _told(log, state.active)
         ledger = _ledger(log, witnesses)
     if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record

@@ -43,7 +43,7 @@ def verify_ledger(
         LedgerError, SignatureError: the record was changed.
     """
     with enclave.ledger() as log:
-        result = audit.verify(log, public_key)
+        result = audit.verify_log(log, public_key)
         for path in kept:
             log.check_kept(read_kept(path), str(path))
         _check_contents(enclave, log)

@@ -1,1 +1,5 @@
-"""Questions to the ledger: found by its index, told as lineages, and proven (SPEC 9.9, 9.11)."""
+"""Questions to the ledger (SPEC 9.9, 9.11).
+
+``questions`` finds entries by the index of the log, ``lineage`` makes trees of where things come from, and
+``answer_proof`` makes the proof that goes with an answer, so that it can be checked without the ledger.
+"""

@@ -143,7 +143,7 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
         " WHERE t.term >= ? AND t.term < ? AND e.type = ?",
         (*terms.bounds(subject), ImportCommit.TYPE),
     )
-    sought = terms.wanted(subject)
+    sought = terms.normalise(subject)
     if terms.is_prefix(sought):
         rows += log.query(
             "SELECT DISTINCT idx FROM contents WHERE digest >= ? AND digest < ?", _blobs(sought)

@@ -244,14 +244,14 @@ def test_what_is_written_meanwhile_is_in_or_out_as_a_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = enclave("two", tmp_path)
-    verify = audit.verify
+    verify = audit.verify_log
 
     def interrupted(log: Log) -> Audit:
-        monkeypatch.setattr(audit, "verify", verify)
+        monkeypatch.setattr(audit, "verify_log", verify)
         switch_to(place, "assistant@1")
         return verify(log)
 
-    monkeypatch.setattr(audit, "verify", interrupted)
+    monkeypatch.setattr(audit, "verify_log", interrupted)
     found = gather_facts(place, NOW)
     assert (active(found).label, found.ledger.size) == ("assistant@1", place.state().size)
 

@@ -16,7 +16,7 @@ from airlift.ledger import kept_state, note
 from airlift.ledger import log as logs
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log
-from airlift.ledger.state import NOTHING, Committed, State, fold
+from airlift.ledger.state import NOTHING, Committed, State, fold_entries
 from airlift.trust.keys.file import FileSigner, generate
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture
@@ -56,7 +56,7 @@ def kept(path: Path, end: int, signer: FileSigner) -> Path:
     """Keep the state of the first ``end`` entries beside a ledger."""
     place = path.with_name("state.note")
     with opened(path) as log:
-        found = fold(log.entries(0, end))
+        found = fold_entries(log.entries(0, end))
         files.write_durable(place, kept_state.format(found, log.root(end), ORIGIN, signer))
     return place
 
@@ -73,7 +73,7 @@ def parsed(path: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[St
 
     with monkeypatch.context() as patch, opened(path) as log:
         patch.setattr(Log, "_parsed", counted)
-        return kept_state.state(log, place), count
+        return kept_state.load(log, place), count
 
 
 def test_only_what_came_after_it_is_read(
@@ -81,9 +81,9 @@ def test_only_what_came_after_it_is_read(
 ) -> None:
     """Broke: every command read every entry; a hundred thousand of them took 4 s."""
     place = kept(path, 9, signer)
-    assert parsed(path, place, monkeypatch) == (fold(STORY), len(STORY) - 9)
+    assert parsed(path, place, monkeypatch) == (fold_entries(STORY), len(STORY) - 9)
     place.unlink()
-    assert parsed(path, place, monkeypatch) == (fold(STORY), len(STORY))
+    assert parsed(path, place, monkeypatch) == (fold_entries(STORY), len(STORY))
 
 
 def test_a_state_signed_by_another_key_is_not_believed(
@@ -91,7 +91,7 @@ def test_a_state_signed_by_another_key_is_not_believed(
 ) -> None:
     """Whoever can write in the enclave, but lacks the ledger's key, cannot tell it what it is."""
     place = kept(path, 9, generate("ecdsa-p384"))
-    assert parsed(path, place, monkeypatch) == (fold(STORY), len(STORY))
+    assert parsed(path, place, monkeypatch) == (fold_entries(STORY), len(STORY))
 
 
 def test_a_checkpoint_is_no_kept_state_and_a_kept_state_no_checkpoint(path: Path, signer: FileSigner) -> None:
@@ -100,7 +100,7 @@ def test_a_checkpoint_is_no_kept_state_and_a_kept_state_no_checkpoint(path: Path
     with opened(path) as log:
         checkpoint = log.checkpoint()
         with pytest.raises(LedgerError):
-            kept_state.parse(checkpoint + kept_state.encode(fold(STORY)), log)
+            kept_state.parse(checkpoint + kept_state.format_line(fold_entries(STORY)), log)
         head = data.partition(b"\n{")[0] + b"\n"
         assert len(note.parse(head).signatures) == 1
         with pytest.raises(Exception, match="not three lines"):
@@ -114,16 +114,16 @@ def test_what_this_airlift_does_not_understand_is_ignored(
     """A later format, a size beyond the ledger, a line that lacks what there must be: all signed by the right key."""
     place = kept(path, 9, signer)
     with opened(path) as log:
-        found = fold(log.entries(0, 9))
+        found = fold_entries(log.entries(0, 9))
         if change == "size":
             found = replace(found, size=10)
         if change == "format":
             monkeypatch.setattr(kept_state, "FORMAT", 2)
         if change == "other":
-            monkeypatch.setattr(kept_state, "encode", lambda _state: b'{"size":9}')
+            monkeypatch.setattr(kept_state, "format_line", lambda _state: b'{"size":9}')
         files.write_durable(place, kept_state.format(found, log.root(9), ORIGIN, signer))
     monkeypatch.undo()
-    assert parsed(path, place, monkeypatch) == (fold(STORY), len(STORY))
+    assert parsed(path, place, monkeypatch) == (fold_entries(STORY), len(STORY))
 
 
 def test_a_ledger_restored_from_a_copy_is_not_told_its_future(
@@ -135,7 +135,7 @@ def test_a_ledger_restored_from_a_copy_is_not_told_its_future(
     with opened(path, writable=True) as log:
         log.append(policy("9"), signer)
     place = kept(path, len(STORY) + 1, signer)
-    assert parsed(copy, place, monkeypatch) == (fold(STORY), len(STORY))
+    assert parsed(copy, place, monkeypatch) == (fold_entries(STORY), len(STORY))
     with opened(copy, writable=True) as log:
         for digest in ("7", "8"):
             log.append(policy(digest), signer)
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_nothing_and_stops_nobody(
     monkeypatch.setattr(files, "write_durable", full)
     path = told(tmp_path, STORY, signer)
     with opened(path, writable=True) as log:
-        assert kept_state.keep(log, tmp_path / "state.note", signer) == fold(STORY)
+        assert kept_state.keep(log, tmp_path / "state.note", signer) == fold_entries(STORY)
 
 
 def test_commands_that_change_keep_it_and_others_do_not(
@@ -209,7 +209,7 @@ def test_a_ledger_that_lost_nodes_still_says_so(path: Path, signer: FileSigner) 
     place = kept(path, 8, signer)
     tamper(path, "DELETE FROM nodes WHERE level = 3")
     with pytest.raises(LedgerError), opened(path) as log:
-        kept_state.state(log, place)
+        kept_state.load(log, place)
 
 
 def test_ten_thousand_bundles_stay_small(path: Path, signer: FileSigner) -> None:
@@ -219,11 +219,11 @@ def test_ten_thousand_bundles_stay_small(path: Path, signer: FileSigner) -> None
         for n in range(10_000)
     )
     with opened(path) as log:
-        whole = replace(fold(STORY), bundles=bundles)
+        whole = replace(fold_entries(STORY), bundles=bundles)
         data = kept_state.format(whole, log.root(), ORIGIN, signer)
         assert kept_state.parse(data, log) == whole
     assert len(data) < 4_000_000
 
 
 def test_nothing_is_the_state_of_no_entries() -> None:
-    assert fold([]) == NOTHING
+    assert fold_entries([]) == NOTHING

@@ -63,7 +63,7 @@ def test_a_new_ledger_has_a_signed_empty_checkpoint(tmp_path: Path) -> None:
     with opened(path) as reader:
         assert (reader.size, reader.root(), reader.last()) == (0, tree.EMPTY_ROOT, None)
         assert checkpoint.verify(reader.checkpoint(), ORIGIN, signer.public).size == 0
-        assert audit.verify(reader, signer.public) == audit.Audit(0, tree.EMPTY_ROOT, 1)
+        assert audit.verify_log(reader, signer.public) == audit.Audit(0, tree.EMPTY_ROOT, 1)
 
 
 def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
@@ -75,7 +75,7 @@ def test_append_returns_what_is_durable(path: Path, signer: FileSigner) -> None:
         assert reader.entry(5) == added
         assert reader.size == 7
         assert reader.root() == merkle.root_from(tree.leaf_digest(entry.format(e)) for e in reader.entries())
-        assert audit.verify(reader, signer.public).checkpoints == 7  # six with a witness, and the newest
+        assert audit.verify_log(reader, signer.public).checkpoints == 7  # six with a witness, and the newest
 
 
 def test_several_entries_share_one_checkpoint(path: Path, signer: FileSigner) -> None:
@@ -162,7 +162,7 @@ def test_a_witness_countersigns(path: Path, signer: FileSigner) -> None:
         assert writer.checkpoint() == two
         assert len(note.parse(two).signatures) == 4
         assert list(writer.checkpoints())[-1] == two
-        assert audit.verify(writer).checkpoints == 8
+        assert audit.verify_log(writer).checkpoints == 8
         assert writer.check_kept(one).size == 5
 
 
@@ -278,7 +278,7 @@ def test_a_full_disk_appends_nothing(path: Path, signer: FileSigner) -> None:
         with pytest.raises(NoSpaceError):
             writer.append_all([draft(5, detail={"text": "x" * 50_000})], signer)
         assert writer.size == 5
-        assert audit.verify(writer).size == 5
+        assert audit.verify_log(writer).size == 5
     with opened(path, writable=True) as writer:
         writer.append_all([draft(5)], signer)
 
@@ -347,10 +347,10 @@ def test_readers_report_an_interrupted_transaction_and_writers_undo_it(
     with pytest.raises(RecoveryNeededError), opened(path):
         pass
     with opened(path, writable=True) as writer:
-        assert audit.verify(writer).size == 5
+        assert audit.verify_log(writer).size == 5
         writer.append_all([draft(5)], signer)
     with opened(path) as reader:
-        assert audit.verify(reader, signer.public).size == 6
+        assert audit.verify_log(reader, signer.public).size == 6
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def test_a_read_only_folder_can_be_read(original: tuple[Path, FileSigner], unpri
             os.setuid(65534)
         try:
             with opened(path) as reader:
-                os._exit(0 if audit.verify(reader).size == 5 else 1)
+                os._exit(0 if audit.verify_log(reader).size == 5 else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -388,7 +388,7 @@ def data_of(path: Path, index: int) -> bytes:
 def refused(path: Path) -> AirliftError:
     """Open and verify, which must fail as proven bad; return the error."""
     with pytest.raises(AirliftError) as caught, opened(path) as reader:
-        audit.verify(reader)
+        audit.verify_log(reader)
     assert caught.value.exit_code == 3
     return caught.value
 
@@ -440,7 +440,7 @@ def test_entries_deleted_from_the_end_with_their_checkpoints(path: Path, signer:
         "DELETE FROM checkpoints WHERE size > 3",
     )
     with opened(path) as reader:
-        assert audit.verify(reader, signer.public).size == 3
+        assert audit.verify_log(reader, signer.public).size == 3
         with pytest.raises(LedgerError, match="lacks entries"):
             reader.check_kept(kept)
 
@@ -488,7 +488,7 @@ def test_a_ledger_signed_anew_with_a_stolen_key(path: Path, signer: FileSigner, 
     log.create(forged, ORIGIN, signer)
     with opened(forged, writable=True) as writer:
         writer.append_all([draft(number, actor="nobody") for number in range(9)], signer)
-        assert audit.verify(writer, signer.public).size == 9
+        assert audit.verify_log(writer, signer.public).size == 9
         with pytest.raises(LedgerError, match="rewritten"):
             writer.check_kept(kept)
 
@@ -515,7 +515,7 @@ def test_another_key_than_the_expected_one(path: Path, signer: FileSigner) -> No
         log.open_log(path, ORIGIN, key=signer.public) as reader,
         pytest.raises(LedgerError, match="another key"),
     ):
-        audit.verify(reader, stranger)
+        audit.verify_log(reader, stranger)
 
 
 @pytest.mark.parametrize(
@@ -621,7 +621,7 @@ def test_a_checkpoint_that_vanishes_while_the_ledger_is_open(path: Path) -> None
     with opened(path) as reader:
         tamper(path, "DELETE FROM checkpoints WHERE size = 5")
         with pytest.raises(LedgerError, match="does not end"):
-            audit.verify(reader)
+            audit.verify_log(reader)
 
 
 def test_an_index_that_hides_an_entry(path: Path) -> None:

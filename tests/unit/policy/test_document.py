@@ -7,21 +7,21 @@ import pytest
 from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
-from airlift.policy.document import DEFAULT_LEVELS, Policy, Quorum, Rule, from_document
+from airlift.policy.document import DEFAULT_LEVELS, Policy, Quorum, Rule, parse_policy
 
 LEAST = {"airlift": 1, "enclave": "alpha"}
 
 
 def test_every_other_key_has_a_safe_default() -> None:
-    policy = from_document(LEAST)
+    policy = parse_policy(LEAST)
     assert policy == Policy("alpha")
     assert policy.ceiling == Marking("UNCLASSIFIED")
     assert (policy.digest, policy.keep, policy.refuse_new_after_days) == ("sha512", 2, None)
 
 
 def test_the_ceiling_defaults_to_the_lowest_of_its_own_levels() -> None:
-    assert from_document(LEAST | {"marking": {"levels": ["LOW", "HIGH"]}}).ceiling == Marking("LOW")
-    assert from_document(LEAST | {"marking": {}}).levels == DEFAULT_LEVELS
+    assert parse_policy(LEAST | {"marking": {"levels": ["LOW", "HIGH"]}}).ceiling == Marking("LOW")
+    assert parse_policy(LEAST | {"marking": {}}).levels == DEFAULT_LEVELS
 
 
 def test_all_keys() -> None:
@@ -38,7 +38,7 @@ staleness: {warn_after_days: 30, refuse_new_after_days: 60}
 digest: sha256
 keep: 5
 """
-    assert from_document(authored.load("p", text, "policy.schema.json")) == Policy(
+    assert parse_policy(authored.load("p", text, "policy.schema.json")) == Policy(
         enclave="alpha",
         levels=("LOW", "HIGH"),
         ceiling=Marking("HIGH", ("A", "Z")),
@@ -67,4 +67,4 @@ keep: 5
 )
 def test_contradictions_are_found_when_the_policy_is_set(more: dict[str, Any], reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
-        from_document(LEAST | more)
+        parse_policy(LEAST | more)

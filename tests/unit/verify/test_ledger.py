@@ -34,7 +34,7 @@ class Case:
             writer.countersign("airlift/alpha/witness", self.witness)
             export.write(writer, folder / "ledger.jsonl")
             self.checkpoints = list(writer.checkpoints())
-            self.audit = audit.verify(writer)
+            self.audit = audit.verify_log(writer)
         self.data = (folder / "ledger.jsonl").read_bytes()
         (folder / "ledger.pub").write_bytes(self.signer.public.pem())
         (folder / "witness.pub").write_bytes(self.witness.public.pem())

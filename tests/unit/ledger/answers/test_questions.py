@@ -9,7 +9,7 @@ from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import LedgerError
 from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entry import Draft, Entry
-from airlift.ledger.state import State, Trust, fold
+from airlift.ledger.state import State, Trust, fold_entries
 from tests.support import details, scan
 from tests.support.ledgers import R1, R2, R3
 
@@ -52,7 +52,7 @@ STORY = entries(
 
 
 def test_the_state_of_a_whole_story() -> None:
-    state = fold(STORY)
+    state = fold_entries(STORY)
     assert (state.size, state.enclave, state.active, state.previous) == (12, "alpha", R2, R1)
     assert state.installed == (R1, R2)
     assert state.policy == "f" * 128
@@ -69,7 +69,7 @@ def test_the_state_of_a_whole_story() -> None:
     assert (found.index, found.bundler_keys, found.overtaken) == (6, ("ab" * 32,), False)
     assert state.committed("ff") is None
     assert state.at_sequence(2) == (found,)
-    assert fold([]) == State()
+    assert fold_entries([]) == State()
     with pytest.raises(LedgerError, match="enrolment"):
         State().enrolled()
 
@@ -78,22 +78,22 @@ def test_an_intent_is_open_until_its_own_commit_or_abort() -> None:
     prepare = Draft("import-prepare", "importer", at(5), R3, "alpha-5", {})
     other = Draft("activate-prepare", "admin", at(5), R1, None, {})
     begun = entries([ENROLL, prepare, other])
-    assert fold(begun).open == tuple(begun[1:])
-    assert fold([*begun, commit(6, R2).at(3)]).open == tuple(begun[1:])
-    assert fold([*begun, commit(5, R3).at(3)]).open == (begun[2],)
+    assert fold_entries(begun).open == tuple(begun[1:])
+    assert fold_entries([*begun, commit(6, R2).at(3)]).open == tuple(begun[1:])
+    assert fold_entries([*begun, commit(5, R3).at(3)]).open == (begun[2],)
     abort = Draft("abort", "recovery", at(6), R3, "alpha-5", {"undoes": 1, "reason": "interrupted"})
-    assert fold([*begun, abort.at(3)]).open == (begun[2],)
+    assert fold_entries([*begun, abort.at(3)]).open == (begun[2],)
     with pytest.raises(LedgerError, match="not open"):
-        fold([*begun, abort.at(3), abort.at(4)])
+        fold_entries([*begun, abort.at(3), abort.at(4)])
 
 
 def test_rollback_and_gc() -> None:
     back = Draft("rollback-commit", "admin", at(6), R1, None, switched(R2, R1))
     gc = Draft("gc", "admin", at(7), detail={"releases": [R2, R3]})
-    state = fold([*STORY, back.at(12), gc.at(13)])
+    state = fold_entries([*STORY, back.at(12), gc.at(13)])
     assert (state.active, state.previous, state.installed) == (R1, None, (R1,))
     with pytest.raises(LedgerError, match="active"):
-        fold([*STORY, gc.at(12)])
+        fold_entries([*STORY, gc.at(12)])
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,12 @@ def test_rollback_and_gc() -> None:
 )
 def test_an_entry_that_does_not_say_enough(draft: Draft) -> None:
     with pytest.raises(LedgerError):
-        fold([draft.at(0)])
+        fold_entries([draft.at(0)])
 
 
 def test_entries_must_be_in_order() -> None:
     with pytest.raises(LedgerError, match="not in order"):
-        fold(STORY[1:])
+        fold_entries(STORY[1:])
 
 
 def test_what_was_active_when() -> None:

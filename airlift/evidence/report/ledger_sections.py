@@ -3,7 +3,7 @@
 import json
 
 from airlift.evidence.facts import Facts
-from airlift.evidence.report.markup import Markup, digest, facts, join, tag, text
+from airlift.evidence.report.markup import Markup, digest, join, labelled, tag, text
 
 PIECE = 1000
 
@@ -20,7 +20,7 @@ def ledger(found: Facts) -> Markup:
         *([("claimed, not verified", text(", ".join(kept.claimed)))] if kept.claimed else []),
     ]
     note = Markup("\n".join(_whole(line) for line in kept.checkpoint.decode().split("\n")))
-    return join([facts(rows), tag("h3", text("Newest checkpoint")), tag("pre", note, class_="note")])
+    return join([labelled(rows), tag("h3", text("Newest checkpoint")), tag("pre", note, class_="note")])
 
 
 def _whole(line: str) -> Markup:
