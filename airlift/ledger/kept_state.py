@@ -175,32 +175,40 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"{_WHAT} is not JSON", found=type(error).__name__) from error
     keys = shape.items(document, "keys", _signers, _WHAT)
+    installed, rows = shape.texts(document, "installed", _WHAT), _rows(document)
+    for digest in {row[1] for row in rows} | {row[4] for row in rows if row[4] is not None} | set(installed):
+        check_digest(digest, "bundles", _WHAT)
+    for moment in {row[3] for row in rows}:
+        check_time(moment)
     found = State(
         size=_number(strict.member(document, "size", int, _WHAT)),
         enclave=shape.optional(document, "enclave", _word, _WHAT),
         active=shape.optional(document, "active", _digest, _WHAT),
         previous=shape.optional(document, "previous", _digest, _WHAT),
         policy=shape.optional(document, "policy", _digest, _WHAT),
-        installed=shape.items(document, "installed", _digest, _WHAT),
-        bundles=shape.items(document, "bundles", lambda row, _: _bundle(row, keys), _WHAT),
+        installed=installed,
+        bundles=tuple([_bundle(row, keys) for row in rows]),
         enrolment=shape.optional(document, "enrolment", Enroll.parse, _WHAT),
         trust=shape.optional(document, "trust", Trust.parse, _WHAT),
     )
     return found, shape.items(document, "open", lambda index, _: _number(index), _WHAT)
 
 
-def _bundle(row: Any, keys: tuple[tuple[str, ...], ...]) -> Committed:
-    if type(row) is not list or tuple(map(type, row)) not in _ROWS:
+def _rows(document: Any) -> list[list[Any]]:
+    """Return what stands for the bundles, each a list of values of the right types."""
+    rows: list[list[Any]] = strict.member(document, "bundles", list, _WHAT)
+    if any(type(row) is not list or tuple(map(type, row)) not in _ROWS for row in rows):
         raise MalformedError(f"{_WHAT}: 'bundles' holds what is no bundle")
+    return rows
+
+
+def _bundle(row: list[Any], keys: tuple[tuple[str, ...], ...]) -> Committed:
+    """Return the bundle of a row; its digests and its time were checked, each value once for all rows."""
     bundle, manifest, sequence, issued, release, overtaken, place, index, checked = row
     if not (0 <= sequence <= MAX_SIZE and 0 <= index <= MAX_SIZE and 0 <= place < len(keys)):
         raise MalformedError(f"{_WHAT}: 'bundles' has a number that is out of range")
     if checked not in _FILE_DIGESTS:
         raise MalformedError(f"{_WHAT}: 'bundles' names a digest that files cannot be verified with")
-    check_digest(manifest, "bundles", _WHAT)
-    if release is not None:
-        check_digest(release, "bundles", _WHAT)
-    check_time(issued)
     return Committed(bundle, manifest, sequence, issued, release, overtaken, keys[place], index, checked)
 
 
