@@ -18,7 +18,7 @@ from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 from airlift.media.inventory import take_inventory
-from airlift.trust.tuf import metadata_folder
+from airlift.trust.tuf import metadata, metadata_folder
 
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256
@@ -161,8 +161,8 @@ def _read(folder: Path) -> Volume:
     index = volume.parse_index(small[INDEX])
     sums = _check_sums(folder, index, small, chunks)
     found = Volume(folder, index, small, chunks, sums)
-    metadata = found.part(METADATA)
-    metadata_folder.check_complete(metadata, metadata.get(metadata_folder.NEWEST))
+    carried = found.part(METADATA)
+    metadata_folder.check_complete(carried, carried.get(metadata.NEWEST))
     _check_manifest_names(found)
     return found
 

@@ -12,8 +12,7 @@ from typing import Any
 from airlift.errors import ExistsError, ExpiredError, NotHeldError, UnpublishedError, UsageError
 from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, PublicKey, Signer
 from airlift.trust.tuf import change, metadata, metadata_folder, publication, roles, targets
-from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_folder import file_name
+from airlift.trust.tuf.metadata import ROOT, SEQUENCE, SNAPSHOT, TARGETS, TIMESTAMP, file_name
 from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import BUNDLER, Document
 from airlift.trust.tuf.targets import Target
@@ -104,7 +103,7 @@ def volume_files(store: MetadataStore) -> Mapping[str, bytes]:
         version = None if role == TIMESTAMP else metadata.version_of(document)
         versions[file_name(role, version)] = (role, version)
     files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
-    metadata_folder.check_complete(files, files.get(metadata_folder.NEWEST))
+    metadata_folder.check_complete(files, files.get(metadata.NEWEST))
     return files
 
 

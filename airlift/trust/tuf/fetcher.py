@@ -7,7 +7,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from airlift.errors import DigestError, InventoryError, MalformedError
 from airlift.trust.tuf import metadata
-from airlift.trust.tuf.metadata_folder import parse_name
+from airlift.trust.tuf.metadata import parse_name
 from airlift.trust.tuf.roles import Document
 
 BASE_URL = "medium:/metadata/"

@@ -35,6 +35,10 @@ ATTESTATIONS = "attestations"
 MAX_ATTESTATIONS = 256
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
+NEWEST = f"{TIMESTAMP}.json"
+"""The one metadata file that has no version in its name."""
+
+_NAME = re.compile(rf"([1-9][0-9]{{0,9}})\.({ROOT}|{SNAPSHOT}|{TARGETS}|{BUNDLER})\.json")
 _HEX = re.compile(r"[0-9a-f]+")
 _SPEC = re.compile(r"1\.0\.[0-9]{1,3}")
 _TARGET_NAMES = {
@@ -78,6 +82,19 @@ def check_target_name(role: str, name: str) -> str:
     if not _TARGET_NAMES[role].fullmatch(name):
         raise MalformedError(f"{role} metadata may not list this target", found=ascii(name[:100]))
     return name
+
+
+def file_name(role: str, version: int | None) -> str:
+    """Return the name of a metadata file; every role but timestamp has a version."""
+    return f"{role}.json" if version is None else f"{version}.{role}.json"
+
+
+def parse_name(name: str) -> tuple[str, int | None] | None:
+    """Return role and version of a metadata file by its name, None if it is no such name; see :func:`file_name`."""
+    if name == NEWEST:
+        return TIMESTAMP, None
+    match = _NAME.fullmatch(name)
+    return None if match is None else (match[2], int(match[1]))
 
 
 def version_of(document: Document) -> int:

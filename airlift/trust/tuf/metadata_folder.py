@@ -1,10 +1,9 @@
-"""The ``metadata`` folder of a depot or a volume: the names of its files, and whether a volume's is complete.
+"""The ``metadata`` folder of a volume: whether it is complete.
 
 A volume carries every root and one set of the rest (SPEC 6.4-2). That is judged by file names and by the version of
 the timestamp, which has none in its name; no signature is verified here.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
@@ -12,24 +11,6 @@ from airlift.errors import InventoryError
 from airlift.trust.tuf import metadata
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
-
-NEWEST = f"{TIMESTAMP}.json"
-"""The one file that has no version in its name."""
-
-_NAME = re.compile(rf"([1-9][0-9]{{0,9}})\.({ROOT}|{SNAPSHOT}|{TARGETS}|{BUNDLER})\.json")
-
-
-def file_name(role: str, version: int | None) -> str:
-    """Return the name of a metadata file; every role but timestamp has a version."""
-    return f"{role}.json" if version is None else f"{version}.{role}.json"
-
-
-def parse_name(name: str) -> tuple[str, int | None] | None:
-    """Return role and version of a metadata file by its name, None if it is no such name; see :func:`file_name`."""
-    if name == NEWEST:
-        return TIMESTAMP, None
-    match = _NAME.fullmatch(name)
-    return None if match is None else (match[2], int(match[1]))
 
 
 def check_complete(names: Collection[str], timestamp: bytes | None) -> None:
@@ -53,7 +34,7 @@ def check_complete(names: Collection[str], timestamp: bytes | None) -> None:
         if len(found[role]) != 1:
             raise InventoryError(f"the volume does not carry one N.{role}.json", found=str(len(found[role])))
     if timestamp is None:
-        raise InventoryError(f"{NEWEST} is missing from the volume")
+        raise InventoryError(f"{metadata.NEWEST} is missing from the volume")
     version = metadata.version_of(metadata.check(TIMESTAMP, timestamp))
     if not found[SNAPSHOT] == found[BUNDLER] == {version}:
         raise InventoryError(
@@ -66,7 +47,7 @@ def _versions(names: Iterable[str]) -> dict[str, set[int]]:
     """Return the versions of each role but timestamp."""
     found: dict[str, set[int]] = defaultdict(set)
     for name in names:
-        known = parse_name(name)
+        known = metadata.parse_name(name)
         if known is None:
             raise InventoryError("the volume carries metadata that nothing needs", found=ascii(name[:100]))
         role, version = known

@@ -12,8 +12,7 @@ from pathlib import Path
 from airlift import files, strict
 from airlift.errors import TrustStateError, UnpublishedError
 from airlift.trust.tuf import metadata
-from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
-from airlift.trust.tuf.metadata_folder import file_name, parse_name
+from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, file_name, parse_name
 from airlift.trust.tuf.roles import BUNDLER, Document
 
 

@@ -18,8 +18,7 @@ from airlift.errors import (
 )
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import change, metadata, roles
-from airlift.trust.tuf.metadata import ROOT, TARGETS
-from airlift.trust.tuf.metadata_folder import file_name
+from airlift.trust.tuf.metadata import ROOT, TARGETS, file_name
 from airlift.trust.tuf.metadata_store import MetadataStore, encode
 from airlift.trust.tuf.roles import Document, RoleKeys
 
