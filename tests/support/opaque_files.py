@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from airlift import codec
 from airlift.tensors.matching.match import FileSpans, Side, match
-from airlift.tensors.matching.moved import realign
+from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.segment import Segment, blocks
 from airlift.tensors.span import TensorSpan, tile
 

@@ -20,10 +20,10 @@ from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State
-from airlift.store import folders, references
+from airlift.store import release_lookup, whole_folders
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
-from airlift.store.folders import Place
+from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import metadata
 
@@ -108,7 +108,7 @@ class Enclave:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the enclave's lock; one state-changing command at a time."""
-        with files.lock(self.folder / folders.LOCK):
+        with files.lock(self.folder / whole_folders.LOCK):
             yield
 
     @contextmanager
@@ -192,7 +192,7 @@ class Enclave:
             NotHeldError: there is none, or more than one.
         """
         installed = [self.load_release(digest) for digest in state.installed]
-        matches = references.find(reference, installed)
+        matches = release_lookup.find(reference, installed)
         if len(matches) != 1:
             raise NotHeldError(
                 "the name is ambiguous" if matches else f"no installed release is named {reference!a}",

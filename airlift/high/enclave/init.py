@@ -13,7 +13,7 @@ from airlift.high.enclave import policy as policies
 from airlift.high.enclave.enclave import CONFIG, MAX_CONFIG_BYTES, MAX_METADATA_BYTES, Enclave, Operator
 from airlift.ledger import log
 from airlift.ledger.entries.administration import Enroll
-from airlift.store import folders
+from airlift.store import whole_folders
 from airlift.trust.tuf import root as root_metadata
 
 
@@ -76,7 +76,7 @@ def init_enclave(folder: Path, new: NewEnclave, *, operator: Operator, dry_run: 
         SignatureError: the root does not sign itself, or has another fingerprint.
         ManifestError: the policy is not valid.
     """
-    folders.check_free(folder, "choose another folder with --enclave")
+    whole_folders.check_free(folder, "choose another folder with --enclave")
     root = files.read_bounded(new.root, MAX_METADATA_BYTES)
     fingerprint = _fingerprint(root)
     if normalise(new.expected) != fingerprint:
@@ -90,7 +90,7 @@ def init_enclave(folder: Path, new: NewEnclave, *, operator: Operator, dry_run: 
     enclave = Enclave(folder.absolute(), new.name, new.ledger_key)
     document = _first_policy(new)
     if not dry_run:
-        with folders.building(enclave.folder, locked=True) as temporary:
+        with whole_folders.building(enclave.folder, locked=True) as temporary:
             _build(replace(enclave, folder=temporary), root, document, operator, new.minimum_sequence)
     return InitResult(new.name, str(enclave.folder), fingerprint, version, operator.signer.public.fingerprint)
 

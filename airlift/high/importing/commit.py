@@ -13,7 +13,7 @@ from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ExpiredAccepted, ImportCommit, ImportPrepare
 from airlift.ledger.entries.shape import NamedComponent, Trust
 from airlift.ledger.state import State
-from airlift.store.folders import building
+from airlift.store.whole_folders import building
 from airlift.trust.tuf import metadata
 from airlift.trust.tuf.roles import BUNDLER
 

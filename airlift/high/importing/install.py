@@ -21,7 +21,7 @@ from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.progress import Progress
-from airlift.store.folders import building
+from airlift.store.whole_folders import building
 
 SPACE_MARGIN = 16 << 20
 

@@ -16,7 +16,7 @@ from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
-from airlift.store import references
+from airlift.store import release_lookup
 from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.span import TensorSpan
@@ -106,7 +106,7 @@ def _find(enclave: Enclave, state: State, reference: str) -> Release:
     """Return an imported release, whether it is still installed or not."""
     imported = dict.fromkeys(bundle.release for bundle in state.bundles if bundle.release)
     known = [enclave.load_release(digest) for digest in imported]
-    found = references.find(reference, known)
+    found = release_lookup.find(reference, known)
     if len(found) != 1:
         raise NotHeldError(
             f"no release that was imported is named {reference!a}",

@@ -17,7 +17,7 @@ from airlift.low.authority.pending import pending_roles
 from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot, create_depot, mark_depot
 from airlift.low.depot.events import record
-from airlift.store.folders import building, check_free
+from airlift.store.whole_folders import building, check_free
 from airlift.trust.keys.public import Passphrase
 from airlift.trust.tuf import proposal, root
 from airlift.trust.tuf.metadata import ROOT, TARGETS

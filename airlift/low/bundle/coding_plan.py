@@ -12,7 +12,7 @@ from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Segment, Side, match
-from airlift.tensors.matching.moved import realign
+from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.segment import blocks as cut_blocks
 from airlift.tensors.span import TensorSpan
 

@@ -27,10 +27,10 @@ from airlift.bundle import fields, release
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import DigestError, NotHeldError, UncheckedError, UsageError
-from airlift.store import folders, references
+from airlift.store import release_lookup, whole_folders
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
-from airlift.store.folders import Place
+from airlift.store.whole_folders import Place
 from airlift.trust.tuf import publication, targets
 from airlift.trust.tuf.metadata import MAX_BYTES, ROOT, TARGETS, version_of
 from airlift.trust.tuf.metadata_store import MetadataStore
@@ -77,7 +77,7 @@ class Depot:
         Raises:
             BusyError: another command holds it.
         """
-        with files.lock(self.folder / folders.LOCK):
+        with files.lock(self.folder / whole_folders.LOCK):
             for folder in (self.folder, self.content.folder, self.documents.folder, self.enclaves):
                 files.remove_temporary(folder)
             publication.settle(self.store)
@@ -132,7 +132,7 @@ class Depot:
             NotHeldError: there is none.
             UsageError: the prefix fits several.
         """
-        found = references.find(name, self.releases())
+        found = release_lookup.find(name, self.releases())
         if len(found) > 1:
             raise UsageError(f"{name} fits several releases", found=", ".join(r.label for r in found[:4]))
         if not found:

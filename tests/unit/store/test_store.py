@@ -10,8 +10,8 @@ from airlift import files
 from airlift.errors import AirliftError, BusyError, DigestError, ExistsError, LedgerError, UncheckedError
 from airlift.store.content import ContentFolder, Digested, digest_file
 from airlift.store.documents import DocumentFolder
-from airlift.store.folders import LOCK, Place, building, check_free
-from airlift.store.references import find
+from airlift.store.release_lookup import find
+from airlift.store.whole_folders import LOCK, Place, building, check_free
 
 DATA = b"weights"
 SHA512 = hashlib.sha512(DATA).hexdigest()

@@ -155,7 +155,7 @@ AVX2 static uint16_t *rans_write(const uint32_t *entries, uint32_t *states, size
 }
 
 #define VECTOR
-#include "path.h"
+#include "loops.h"
 
 OFFER(avx2);
 

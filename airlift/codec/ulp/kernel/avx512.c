@@ -150,7 +150,7 @@ AVX512 static uint16_t *rans_write(const uint32_t *entries, uint32_t *states, si
 }
 
 #define VECTOR
-#include "path.h"
+#include "loops.h"
 
 OFFER(avx512);
 

@@ -137,7 +137,7 @@ static uint16_t *rans_write(const uint32_t *entries, uint32_t *states, size_t la
 }
 
 #define VECTOR
-#include "path.h"
+#include "loops.h"
 
 OFFER(neon);
 

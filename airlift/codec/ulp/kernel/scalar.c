@@ -41,6 +41,6 @@ static size_t find_large(const uint8_t *symbols, size_t n, int from, uint16_t *l
     return count;
 }
 
-#include "path.h"
+#include "loops.h"
 
 OFFER(scalar);

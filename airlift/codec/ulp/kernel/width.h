@@ -1,4 +1,4 @@
-/* Loops over units of one width (SPEC U4, U6). Included once for each width by path.h; defines nothing twice.
+/* Loops over units of one width (SPEC U4, U6). Included once for each width by loops.h; defines nothing twice.
  *
  * WIDE(name) names a function of this width, U and S are the unsigned and signed type of a unit, and TARGET
  * is the attribute that lets the compiler use the path's instructions. The compiler vectorises most of these loops.

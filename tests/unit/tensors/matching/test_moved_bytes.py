@@ -7,7 +7,7 @@ import pytest
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching.match import FileSpans, match
-from airlift.tensors.matching.moved import BLOCK_BYTES, realign
+from airlift.tensors.matching.moved_bytes import BLOCK_BYTES, realign
 from airlift.tensors.matching.segment import Segment, Source
 from airlift.tensors.span import TensorSpan, tile
 from tests.support.opaque_files import Pair

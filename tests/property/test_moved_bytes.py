@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airlift.tensors.matching import anchor, moved
+from airlift.tensors.matching import anchor, moved_bytes
 from tests.support.opaque_files import TABLE_BYTES, Pair
 
 SIZE = 40_000
@@ -22,10 +22,10 @@ def small() -> Iterator[None]:
     """Shrink every limit, so that small files have many blocks and runs."""
     with ExitStack() as stack:
         for module, name, value in (
-            (moved, "BLOCK_BYTES", LIMIT),
-            (moved, "LONG_RUN", 2048),
-            (moved, "SHORTEST_RUN", 512),
-            (moved, "SLACK", 128),
+            (moved_bytes, "BLOCK_BYTES", LIMIT),
+            (moved_bytes, "LONG_RUN", 2048),
+            (moved_bytes, "SHORTEST_RUN", 512),
+            (moved_bytes, "SLACK", 128),
             (anchor, "MIN_BITS", 7),
             (anchor, "TILE_BYTES", 9001),
         ):
