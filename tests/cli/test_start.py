@@ -22,6 +22,7 @@ LIBRARIES = {
     "jsonschema",
     "numpy",
     "packaging",
+    "pydantic",
     "rich",
     "securesystemslib",
     "sqlite3",
