@@ -22,7 +22,6 @@ LIBRARIES = {
     "jsonschema",
     "numpy",
     "packaging",
-    "pydantic",
     "rich",
     "securesystemslib",
     "sqlite3",

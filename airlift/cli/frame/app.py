@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from airlift import __version__
-from airlift.cli.frame.convert import Group
 
 _HELP = (
     "Air-gapped distribution of AI models: signed, diff-based bundles and provable provenance.\n\n"
@@ -20,12 +19,11 @@ _HELP = (
 
 
 def _group(help_text: str, example: str) -> typer.Typer:
-    return typer.Typer(cls=Group, help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
+    return typer.Typer(help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
 
 
 root = typer.Typer(
     name="airlift",
-    cls=Group,
     help=_HELP,
     epilog="example:\n$ airlift high import /media/disc --activate",
     no_args_is_help=True,

@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from airlift.cli.frame import output, parameters
-from airlift.cli.frame.convert import Command
 from airlift.cli.frame.output import Page
 from airlift.cli.frame.session import Format, Run, Verbosity
 
@@ -64,7 +63,7 @@ def command(group: typer.Typer, name: str, *examples: str) -> Callable[[Body], B
     def register(body: Body) -> Body:
         title = "example:" if len(examples) == 1 else "examples:"
         epilog = "\n".join([title, *(f"$ {example}" for example in examples)])
-        group.command(name, cls=Command, epilog=epilog, no_args_is_help=False)(_typed(body))
+        group.command(name, epilog=epilog, no_args_is_help=False)(_typed(body))
         return body
 
     return register

@@ -4,15 +4,13 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from airlift.cli.frame import output
+from airlift.cli.frame.bars import Bars, Lines
 from airlift.errors import AirliftError, UsageError
 from airlift.progress import Progress, silent
 from airlift.shown import clean
-
-if TYPE_CHECKING:
-    from airlift.cli.frame.bars import Bars, Lines
 
 
 class Format(StrEnum):
@@ -41,7 +39,7 @@ class Run:
     show_progress: bool = True
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
-    _bars: "Bars | Lines | None" = None
+    _bars: Bars | Lines | None = None
 
     @property
     def interactive(self) -> bool:
@@ -54,8 +52,6 @@ class Run:
         if self.verbosity is Verbosity.quiet or not self.show_progress:
             return silent
         if self._bars is None:
-            from airlift.cli.frame.bars import Bars, Lines
-
             self._bars = Bars(self.err) if self.err.isatty() else Lines(self.err)
         return self._bars
 
