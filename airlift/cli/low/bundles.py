@@ -250,9 +250,9 @@ def _render(page: Page, data: dict[str, Any]) -> None:
             page.line()
             page.records(data[key])
     if "explain" in data:
-        from airlift.cli.low import explained
+        from airlift.cli.low import cost_tables
 
-        explained.render(page, data["explain"])
+        cost_tables.render(page, data["explain"])
     elif data["codecs"]:
         page.line()
         page.table(["codec", "target bytes"], list(data["codecs"].items()))
