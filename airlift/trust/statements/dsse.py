@@ -95,16 +95,6 @@ def signed_by(envelope: Envelope, keys: Iterable[PublicKey], what: str = "envelo
     return tuple(key for key in known.values() if _signed(envelope, key, known, message, what))
 
 
-def require_signature(envelope: Envelope, key: PublicKey, what: str = "envelope") -> None:
-    """Verify that ``key`` signed.
-
-    Raises:
-        SignatureError: it did not, or a line that gives its id does not verify.
-    """
-    if not signed_by(envelope, [key], what):
-        raise SignatureError(f"{what} is not signed by the expected key", expected=key.key_id[:16])
-
-
 # -- inside --------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from airlift.trust.statements import dsse
 from tests.support import keys
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, picture
+from tests.support.envelopes import require_signature
 from tests.support.facts import releases
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -27,7 +28,7 @@ def test_what_an_enclave_holds(tmp_path: Path) -> None:
     result = issue_receipt(place, operator=operator(), output=tmp_path / "receipt.json")
     assert picture(place.folder) == before
     envelope = dsse.parse((tmp_path / "receipt.json").read_bytes(), limit=receipts.MAX_BYTES)
-    dsse.require_signature(envelope, keys.signer("ledger").public)
+    require_signature(envelope, keys.signer("ledger").public)
     found = receipts.parse(envelope.payload)
     assert receipts.format(found) == envelope.payload
     assert (found.enclave, found.sequence, found.size) == ("alpha", 2, place.state().size)

@@ -12,6 +12,7 @@ from airlift.errors import AirliftError, MalformedError, SignatureError
 from airlift.trust.statements import dsse
 from airlift.trust.statements.dsse import Envelope, Signature
 from tests.support import keys
+from tests.support.envelopes import require_signature
 
 TYPE = "application/vnd.in-toto+json"
 ONE, TWO = (keys.signer(name, "ecdsa-p384") for name in ("one", "two"))
@@ -38,9 +39,9 @@ def test_signed_and_read_back(scheme: str) -> None:
         signer.public,
         ONE.public,
     }
-    dsse.require_signature(envelope, signer.public)
+    require_signature(envelope, signer.public)
     with pytest.raises(SignatureError):
-        dsse.require_signature(envelope, TWO.public)
+        require_signature(envelope, TWO.public)
 
 
 def test_the_key_id_is_a_hint() -> None:
@@ -59,16 +60,16 @@ def test_no_key_id_is_no_hint(hint: dict[str, Any]) -> None:
     (line,) = json.loads(dsse.format(SIGNED))["signatures"]
     found = dsse.parse(document(signatures=[{"sig": line["sig"], **hint}]))
     assert found.signatures[0].keyid == ""
-    dsse.require_signature(found, ONE.public)
+    require_signature(found, ONE.public)
     with pytest.raises(SignatureError):
-        dsse.require_signature(found, TWO.public)
+        require_signature(found, TWO.public)
 
 
 @pytest.mark.parametrize("change", [{"payload_type": "text/plain"}, {"payload": b'{"a":2}'}])
 def test_type_and_payload_are_signed(change: dict[str, Any]) -> None:
     fields = {"payload_type": TYPE, "payload": SIGNED.payload, "signatures": SIGNED.signatures, **change}
     with pytest.raises(SignatureError):
-        dsse.require_signature(Envelope(**fields), ONE.public)
+        require_signature(Envelope(**fields), ONE.public)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_flipped_byte_is_found(place: int, flip: int) -> None:
     data[place] ^= flip
     try:
         found = dsse.parse(bytes(data))
-        dsse.require_signature(found, ONE.public)
+        require_signature(found, ONE.public)
     except AirliftError:
         return
     assert (found.payload_type, found.payload) == (TYPE, SIGNED.payload)  # only the hint may differ
