@@ -112,8 +112,9 @@ def parse(data: bytes, log: Log) -> State:
     if said is None or signed.text != _text(log.origin, size, log.root(size), line):
         raise LedgerError("a kept state is not of this ledger, or has another digest")
     found = parse_line(line, log)
-    if found.size != size:
-        raise MalformedError("a kept state says another size than its note")
+    indices = [*(bundle.index for bundle in found.bundles), *(entry.index for entry in found.open)]
+    if found.size != size or max(indices, default=-1) >= size:
+        raise MalformedError("a kept state says another size than its note, or names entries beyond it")
     return found
 
 

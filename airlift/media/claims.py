@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift.bundle import baseline, manifest, volume
+from airlift.bundle import agreement, manifest, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -36,12 +36,13 @@ def read_claims(volumes: Sequence[Volume]) -> Claims:
     """
     first = volumes[0]
     bundle = manifest.parse(bundle_document(first))
-    baseline.check_target(bundle)
+    agreement.check_target(bundle)
     check_claims(volumes, bundle)
     _document(first, bundle.revocations, "the list of revocations")
     if bundle.target is None:
         return Claims(bundle, None)
     release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
+    agreement.check_release(bundle, release)
     for stated in release.vendor_signatures():
         _document(first, stated.sha512, "a vendor's signature")
     return Claims(bundle, release)

@@ -136,17 +136,26 @@ def _find(path: Path) -> list[Path]:
             )
         if _is_volume(path):
             return [path]
-        found = sorted(child for child in path.iterdir() if child.is_dir() and _is_volume(child))
-        if any(child.is_symlink() for child in found):
-            raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
+        found = sorted(child for child in path.iterdir() if _is_volume(child))
+    if any(child.is_symlink() for child in found):
+        raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
         raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
     return found
 
 
 def _is_volume(folder: Path) -> bool:
-    """Say whether a folder has a volume.json; a dangling link is one, and is refused later."""
-    return os.path.lexists(folder / INDEX)
+    """Say whether this is a folder with a volume.json; a dangling link is one, and is refused later.
+
+    Raises:
+        UncheckedError: it cannot be told: what cannot be read must not pass for what is not there.
+    """
+    with files.reading(folder):
+        try:
+            os.lstat(folder / INDEX)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
 
 def _read(folder: Path) -> Volume:

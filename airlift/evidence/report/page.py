@@ -163,9 +163,7 @@ def _warnings(found: Facts) -> Iterable[str]:
         )
     if found.ledger.scheme != controls.CNSA:
         yield f"The ledger's key is {found.ledger.scheme}, which is not of CNSA 2.0's default."
-    odd = ", ".join(
-        str(entry.index) for entry in controls.without_sha512(found) if entry.type == ImportCommit.TYPE
-    )
+    odd = ", ".join(str(entry.index) for entry in controls.without_sha512(found))
     if odd:
         yield f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {odd}."
     if found.policy.digest != SHA512:

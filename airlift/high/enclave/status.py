@@ -11,6 +11,8 @@ from airlift.errors import AirliftError
 from airlift.high.enclave import policy, recover
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
+from airlift.ledger import details
+from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.trust.tuf import metadata
@@ -76,7 +78,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         rules = policy.load(enclave, state)
     except AirliftError as error:
         return [*warnings, f"policy: {error.message}"]
-    warnings += [*_outside(state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
+    warnings += [*_outside(enclave, state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
     issued = parse_time(max(bundle.issued for bundle in state.bundles))  # such times sort as text
@@ -95,9 +97,12 @@ def _imports(state: State) -> dict[str, int]:
     return dict(sorted(Counter(b.file_digest for b in state.bundles if b.file_digest is not None).items()))
 
 
-def _outside(state: State) -> list[str]:
-    """Warn of imports whose files were verified with another digest than SHA-512."""
+def _outside(enclave: Enclave, state: State) -> list[str]:
+    """Warn of imports whose files were verified with another digest than SHA-512, aborted ones too (SPEC 7.3-7)."""
     count = sum(number for name, number in _imports(state).items() if name != SHA512)
+    with enclave.ledger() as log:
+        undone = [log.entry(details.read(entry, Abort).undoes) for entry in log.entries(types=(Abort.TYPE,))]
+    count += sum(details.file_digest(entry) not in {None, SHA512} for entry in undone)
     return (
         [f"imports: {count} verified files with SHA-256, which is not a CNSA 2.0 algorithm"] if count else []
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import baseline, volume
+from airlift.bundle import agreement, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
@@ -57,7 +57,7 @@ def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
         BaselineError: it was never imported.
         MalformedError: it is the target, or not what the bundle says it is.
     """
-    baseline.check_target(bundle)
+    agreement.check_target(bundle)
     if bundle.baseline is None:
         return
     if bundle.baseline.digest not in {known.release for known in state.bundles}:
@@ -65,7 +65,7 @@ def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
             "the bundle is a delta whose baseline was never imported here",
             expected=f"baseline {bundle.baseline.label}",
         )
-    baseline.check(bundle, enclave.load_release(bundle.baseline.digest))
+    agreement.check_baseline(bundle, enclave.load_release(bundle.baseline.digest))
 
 
 def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:

@@ -40,14 +40,13 @@ def plan_import(
     objections = gate.import_refusals(enclave, verified, state, now)
     if activate:
         objections += gate.new_release_refusals(enclave, verified, state)
-    used = load_expected(enclave, state, verified.release).algorithm if result.files_built else None
-    return replace(result, file_digest=used, objections=_told(objections))
+    return replace(result, objections=_told(objections))
 
 
 def prove_bundle(
     enclave: Enclave, paths: Sequence[Path], now: datetime, *, progress: Progress = silent
 ) -> ImportResult:
-    """Return what the bundle is after reading and verifying all of it; policy is not asked.
+    """Return what the bundle is after reading and verifying all of it; policy is not asked whether it may come in.
 
     Raises:
         ProvenBadError: something is not what was signed: exit 3.
@@ -74,14 +73,23 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
     Raises:
         SignatureError: an attestation that it carries has a bad line under a key that the enclave knows.
         BaselineError: what it builds on is not held.
+        MalformedError: its release contradicts an installed one (SPEC 7.3-5).
     """
     result = summarise(verified)
     if verified.trusted is None:
         return result
     check_baseline(enclave, verified.bundle, state)
     carried_details(enclave, state, verified)
+    release, used = verified.release, None
+    if release is not None and release.digest not in state.installed:
+        used = load_expected(enclave, state, release).algorithm
     needed = needed_files(enclave, verified)
-    return replace(result, files_built=len(needed), bytes_built=sum(item.size for item in needed))
+    return replace(
+        result,
+        files_built=len(needed),
+        bytes_built=sum(item.size for item in needed),
+        file_digest=used if needed else None,
+    )
 
 
 def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:

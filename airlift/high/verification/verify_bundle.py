@@ -1,7 +1,7 @@
 """Verify a bundle: everything that can be proven about it without changing state (SPEC 7.2).
 
 In this order: committed before; trust; destination; replay; label and inventory. Nothing is parsed before its digest
-is known to be signed, save the few bytes of ``volume.json``, which only say where to look.
+is known to be signed, save what SPEC 2-2 names: ``volume.json``, which only says where to look, and TUF metadata.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import manifest, revocations, volume
+from airlift.bundle import agreement, manifest, revocations, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
@@ -283,15 +283,7 @@ def _release(bundle: Bundle, documents: Mapping[str, bytes]) -> Release | None:
     if bundle.target is None:
         return None
     release = releases.parse(documents[bundle.target.digest])
-    if (release.name, release.version, release.marking) != (
-        bundle.target.name,
-        bundle.target.version,
-        bundle.marking,
-    ):
-        raise MalformedError("bundle manifest: its target or marking is not the release's")
-    contents = release.contents()
-    if any(contents.get(item.sha512) != item.size for item in bundle.files):
-        raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
+    agreement.check_release(bundle, release)
     return release
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import progress as progress_module
-from airlift.bundle import baseline, volume
+from airlift.bundle import agreement, volume
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import IncompleteError, NotHeldError, UsageError
@@ -88,7 +88,7 @@ def _published(depot: Depot, bundle: Bundle) -> bool:
     if bundle.digest not in listed:
         raise NotHeldError(f"bundle {bundle.id} is not one that this depot has published and not withdrawn")
     if bundle.baseline is not None:
-        baseline.check(bundle, depot.load_release(bundle.baseline.digest))
+        agreement.check_baseline(bundle, depot.load_release(bundle.baseline.digest))
     return True
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import baseline, manifest, revocations, volume
+from airlift.bundle import agreement, manifest, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
@@ -144,9 +144,9 @@ def next_sequence(depot: Depot) -> int:
 
 def _check_baseline(made: Bundle, release: Release | None) -> None:
     """Check what the manifest says of the baseline, as importers will."""
-    baseline.check_target(made)
+    agreement.check_target(made)
     if release is not None:
-        baseline.check(made, release)
+        agreement.check_baseline(made, release)
 
 
 def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:

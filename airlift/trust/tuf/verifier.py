@@ -1,7 +1,7 @@
 """Verify a medium's TUF metadata against the pinned root and the committed state (SPEC 4.4). High side.
 
-One function, :func:`refresh`, drives ``tuf.ngclient.Updater`` on a scratch copy of the state, without a network and
-at a given reference time. The caller commits what it returns, or nothing.
+One function, :func:`verify_metadata`, drives ``tuf.ngclient.Updater`` on a scratch copy of the state, without a
+network and at a given reference time. The caller commits what it returns, or nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,19 @@ import pytest
 
 from airlift import files
 from airlift.bundle import volume
+from airlift.bundle.fields import Marking
+from airlift.bundle.manifest import Bundle
 from airlift.errors import AirliftError
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check_volumes import check_volumes
-from tests.support import hostile
+from tests.support import forge, hostile
 from tests.support.depots import NOW
-from tests.support.enclaves import enclave, operator, picture, volumes, world
+from tests.support.enclaves import V2, enclave, operator, picture, site, volumes, world
 from tests.support.hostile import BAD, UNREADABLE, VARIANTS, Outcome, Variant
+
+NEW = V2["base"]["model.safetensors"]
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -115,6 +120,43 @@ def test_a_real_mount_point(tmp_path: Path, require_tool: Callable[[str], str], 
     if not (tmp_path / "codes").exists():
         pytest.skip(f"mounting is not permitted here: {done.stderr!r}")
     assert (tmp_path / "codes").read_text().splitlines() == ["low check 3", "high inspect 3"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: replace(made, target=replace(made.target, version="77")),
+        lambda made: replace(made, marking=Marking("SECRET")),
+        lambda made: replace(made, files=(*made.files, forge.digest(b"of no release"))),
+    ],
+    ids=["version", "marking", "file"],
+)
+def test_a_bundle_that_says_something_else_than_its_release(
+    tmp_path: Path, change: Callable[[Bundle], Bundle]
+) -> None:
+    """Broke: `low check` and `high inspect`, which have both manifests, took what an import refuses."""
+    low = site(tmp_path)
+    made = change(forge.describe(low, "assistant@2", files=[NEW]))
+    blocks = [forge.raw(number, 0, data) for number, data in enumerate((NEW, b"of no release"))]
+    paths = forge.publish(low, made, forge.packed(*blocks[: len(made.files)]), tmp_path / "evil")
+    assert outcome(paths, tmp_path) == BAD
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_one_of_several_volumes_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Broke: in a folder of volumes it passed for no volume, and `low check` blessed the others."""
+    volumes("full", tmp_path)
+    folder, real = tmp_path, os.lstat
+
+    def lstat(path: Any, **more: Any) -> os.stat_result:
+        if "vol02of" in str(path) and str(path).endswith(volume.INDEX):
+            raise OSError(number, "injected")
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert outcome([folder / "media-full"], tmp_path) == UNREADABLE
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])

@@ -29,7 +29,7 @@ from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import enclave_status
 from airlift.high.importing import commit, rebuild
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.high.importing.preview import plan_import
+from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.record.changes import find_changes
 from airlift.high.record.gather import gather_facts
@@ -141,6 +141,18 @@ def test_a_release_that_contradicts_an_installed_one(tmp_path: Path, monkeypatch
         plan_import(place, paths, NOW)
     import_bundle(says(place, "sha512"), paths, operator=operator())
     assert check_content(says(place, "sha256")).damaged == ()  # SHA-512 decides where two manifests differ
+
+
+def test_a_contradiction_is_found_before_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broke: plan and verify took it, if there was nothing to rebuild, and the import refused it."""
+    low = site(tmp_path)
+    paths = lying(low, monkeypatch, V1, "LICENSE")
+    place = says(enclave("one", tmp_path), "sha256")
+    with pytest.raises(MalformedError):
+        plan_import(place, paths, NOW)
+    with pytest.raises(MalformedError):
+        prove_bundle(place, paths, NOW)
+    attempt(place, paths, MalformedError, 3)
 
 
 def test_a_hostile_bundler(tmp_path: Path) -> None:
@@ -271,14 +283,31 @@ def test_the_record_tells_what_was_done(tmp_path: Path) -> None:
     shown, found, warnings = told(place)
     assert ("Policy verifies files with SHA-256" in shown, found) == (False, False)
     with place.ledger() as log:
-        commit = log.last("import-commit")
-    assert commit is not None
-    assert (
-        f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {commit.index}."
-        in shown
-    )
+        begun, committed = log.last("import-prepare"), log.last("import-commit")
+    assert begun is not None
+    assert committed is not None
+    entries = f"{begun.index}, {committed.index}"
+    assert f"Imports that verified files with SHA-256, which is not of CNSA 2.0: entries {entries}." in shown
     assert (shown.count("<td>SHA-512</td>"), shown.count("<td>SHA-256</td>")) == (1, 1)
     assert enclave_status(place, NOW).imports == {"sha256": 1, "sha512": 1}
+    assert [text.split(":")[0] for text in warnings] == ["imports"]
+
+
+def test_an_aborted_import_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broke: what it had put in place is used, was verified with SHA-256 alone, and status said nothing."""
+    place = says(enclave("fresh", tmp_path), "sha256")
+
+    def fail(*_: object) -> None:
+        raise NoSpaceError("injected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commit, "save_trust", fail)
+        with pytest.raises(NoSpaceError):
+            import_bundle(place, world().bundles["uncut"], operator=operator())
+    assert take(says(place, "sha512"), "uncut", activate=True).file_digest is None
+    shown, found, warnings = told(place)
+    assert not found
+    assert "Imports that verified files with SHA-256" in shown
     assert [text.split(":")[0] for text in warnings] == ["imports"]
 
 

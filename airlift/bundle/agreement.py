@@ -1,6 +1,6 @@
-"""What a bundle says of its baseline, held against the baseline's own manifest (SPEC 6.2).
+"""What a bundle manifest says of releases, held against their own manifests (SPEC 6.2).
 
-Judged when a bundle is imported, and not when its manifest is parsed: what was imported earlier stays readable.
+Judged when a bundle is read, and not when its manifest is parsed: what was imported earlier stays readable.
 """
 
 from airlift.bundle.manifest import Bundle
@@ -22,7 +22,7 @@ def check_target(bundle: Bundle) -> None:
         )
 
 
-def check(bundle: Bundle, baseline: Release) -> None:
+def check_baseline(bundle: Bundle, baseline: Release) -> None:
     """Check a bundle against the release that its baseline's digest is of.
 
     Raises:
@@ -40,3 +40,21 @@ def check(bundle: Bundle, baseline: Release) -> None:
         raise MalformedError("bundle manifest: it rebuilds a file that its baseline holds")
     if any(held.get(item.sha512) != item.size for item in bundle.bases):
         raise MalformedError("bundle manifest: a base is not content of the baseline")
+
+
+def check_release(bundle: Bundle, release: Release) -> None:
+    """Check a bundle against the release that its target's digest is of.
+
+    Raises:
+        MalformedError: the release is named or marked otherwise, or lacks a file that the bundle rebuilds.
+    """
+    named = bundle.target
+    if named is None or (release.name, release.version, release.marking) != (
+        named.name,
+        named.version,
+        bundle.marking,
+    ):
+        raise MalformedError("bundle manifest: its target or marking is not the release's")
+    contents = release.contents()
+    if any(contents.get(item.sha512) != item.size for item in bundle.files):
+        raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
