@@ -215,7 +215,7 @@ def test_a_ledger_that_lost_nodes_still_says_so(path: Path, signer: FileSigner) 
 def test_ten_thousand_bundles_stay_small(path: Path, signer: FileSigner) -> None:
     """They are read in 0.04 s of CPU, which `tests.bench.ledger_speed` measures."""
     bundles = tuple(
-        Committed(f"any-{n}", f"{n:0128x}", n, "2026-03-03T12:00:00Z", f"{n:0128x}", False, ("c" * 64,), n)
+        Committed(f"any-{n}", f"{n:0128x}", n, "2026-03-03T12:00:00Z", f"{n:0128x}", False, ("c" * 64,), 0)
         for n in range(10_000)
     )
     with opened(path) as log:
