@@ -223,7 +223,7 @@ def _scheme(facts: Facts, _kind: str) -> _Finding:
 def _digest(facts: Facts, _kind: str) -> _Finding:
     """Look at every import, and at those that did not come to an end: what they put in place may be in use."""
     odd = without_sha512(facts)
-    return not odd, f"entries of imports that verified files with SHA-256: {len(odd)}", odd, LEDGER
+    return not odd, f"entries of imports, begun or finished, that say SHA-256: {len(odd)}", odd, LEDGER
 
 
 _FINDERS: dict[str, Callable[[Facts, str], _Finding]] = {

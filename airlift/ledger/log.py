@@ -128,12 +128,15 @@ class Log:
         """
         with self.one_moment():
             data, size = self.checkpoint(), self.size
+            held = int(self.query("SELECT COUNT(*) FROM entries")[0][0])
         newest = checkpoint.verify(data, self.origin, self.public, f"newest checkpoint of {self.path}")
-        if size != newest.size:
+        if size != newest.size or held != size:
             raise LedgerError(
-                f"{self.path} does not end at its newest checkpoint",
+                f"{self.path} does not end at its newest checkpoint"
+                if size != newest.size
+                else f"{self.path} lacks entries",
                 expected=f"{newest.size}",
-                found=f"{size}",
+                found=f"{min(size, held)}",
             )
         if tree.root_of(self.node, size) != newest.root:
             raise LedgerError(f"{self.path} does not have the root of its newest checkpoint")

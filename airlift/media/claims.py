@@ -14,9 +14,11 @@ from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS
+from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA
 from airlift.errors import DigestError, InventoryError
 from airlift.media.volume_reader import Volume
+from airlift.trust.tuf import metadata, targets
+from airlift.trust.tuf.roles import BUNDLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,11 @@ def read_claims(volumes: Sequence[Volume]) -> Claims:
     agreement.check_target(bundle)
     check_claims(volumes, bundle)
     _document(first, bundle.revocations, "the list of revocations")
-    if bundle.target is None:
-        return Claims(bundle, None)
-    release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
-    agreement.check_release(bundle, release)
-    for stated in release.vendor_signatures():
-        _document(first, stated.sha512, "a vendor's signature")
+    release = None
+    if bundle.target is not None:
+        release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
+        agreement.check_release(bundle, release)
+    _check_documents(first, bundle, release)
     return Claims(bundle, release)
 
 
@@ -94,6 +95,30 @@ def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
     """Return how many volumes are there, and how many there should be."""
     return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
+
+
+def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:
+    """Check that every document that something names is in ``manifests/``, and no other."""
+    named = {bundle.digest, bundle.revocations, *([release.digest] if release else [])}
+    for stated in release.vendor_signatures() if release else ():
+        _document(first, stated.sha512, "a vendor's signature")
+        named.add(stated.sha512)
+    for digest in _attestations(first, bundle):
+        _document(first, digest, "an attestation")
+        named.add(digest)
+    odd = sorted(set(first.part(MANIFESTS)) - {volume.manifest_name(digest) for digest in named})
+    if odd:
+        raise InventoryError(f"{first.folder} carries a manifest that nothing names", found=ascii(odd[0]))
+
+
+def _attestations(first: Volume, bundle: Bundle) -> tuple[str, ...]:
+    """Return the SHA-512 of the attestations that the bundler's metadata on the volume lists with the bundle."""
+    for name, data in first.part(METADATA).items():
+        if name.endswith(f".{BUNDLER}.json"):
+            listed = targets.listed(metadata.check(BUNDLER, data), BUNDLER)
+            found = listed.get(manifest.target_name(bundle.digest))
+            return found.attestations if found else ()
+    return ()
 
 
 def _document(first: Volume, digest: str, kind: str) -> bytes:

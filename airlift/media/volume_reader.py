@@ -7,6 +7,7 @@ names it; chunks are digested later, against the bundle manifest.
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,7 +131,7 @@ def _same_bundle(other: Volume, first: Volume) -> Volume:
 def _find(path: Path) -> list[Path]:
     """Return the volumes that ``path`` is or holds; only ``path`` itself, which the operator named, may be a link."""
     with files.reading(path):
-        if not path.is_dir():
+        if not stat.S_ISDIR(path.stat().st_mode):
             raise UncheckedError(
                 f"{path} is not a folder", expected="a volume, or a folder that holds volumes"
             )

@@ -576,9 +576,9 @@ def _changed() -> Iterator[Variant]:
     yield Variant("chunk in capitals, sealed", _one(lambda path: upper_name(path, sealed=True)), BAD)
     yield Variant("chunk under another name, sealed", _one(rename_chunk), BAD)
     yield Variant("chunks swapped, sealed", swapped, DAMAGED)
-    yield Variant("forged: an attestation left out", _one(an_attestation), FORGED)
+    yield Variant("forged: an attestation left out", _one(an_attestation), BAD)
     odd = volume.manifest_name(hashlib.sha512(b"{}").hexdigest())
-    yield Variant("forged: a document that nothing names", _one(add(MANIFESTS, odd, b"{}")), FORGED)
+    yield Variant("forged: a document that nothing names", _one(add(MANIFESTS, odd, b"{}")), BAD)
     yield Variant("forged: metadata", _one(edit("targets.json", _flipped, sealed=True)), FORGED)
     yield Variant("forged: the timestamp", _one(edit("timestamp.json", _flipped, sealed=True)), BAD)
 

@@ -133,6 +133,8 @@ def _render(page: Page, data: dict[str, Any]) -> None:
     hidden = {"components", "volumes", "objections", "missing", "recovered", "verified"}
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}
+    if data.get("file_digest") is None:  # nothing was rebuilt, or would be
+        hidden |= {"file_digest"}
     facts = {key: value for key, value in data.items() if key not in hidden}
     facts["marking"] = marking(facts["marking"])
     for key in {"bytes_built", "chunk_bytes"} & facts.keys():

@@ -212,6 +212,14 @@ def test_a_ledger_that_lost_nodes_still_says_so(path: Path, signer: FileSigner) 
         kept_state.load(log, place)
 
 
+def test_entries_that_are_gone_are_missed(path: Path, signer: FileSigner) -> None:
+    """Broke: below the size of a kept state nothing looked whether all entries are there."""
+    kept(path, 8, signer)
+    tamper(path, "DELETE FROM entries WHERE idx BETWEEN 2 AND 4")
+    with pytest.raises(LedgerError, match="lacks entries"), opened(path) as log:
+        log.head()
+
+
 def test_ten_thousand_bundles_stay_small(path: Path, signer: FileSigner) -> None:
     """They are read in 0.04 s of CPU, which `tests.bench.ledger_speed` measures."""
     bundles = tuple(
