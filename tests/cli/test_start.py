@@ -4,6 +4,7 @@ Every library below takes longer to load than most verbs work. A verb loads thos
 and no others (docs/decisions/011-a-fast-start.md).
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,9 +77,18 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
 
 
 def loaded(*arguments: str, cwd: Path) -> set[str]:
-    """Return the modules, folders of modules aside, that a Python has after it ran these arguments."""
+    """Return the modules, folders of modules aside, that a Python has after it ran these arguments.
+
+    Nothing measures what is covered there: that would load modules of its own.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", *arguments],
+        cwd=cwd,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.splitlines()[-1].split())

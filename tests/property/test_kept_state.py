@@ -124,7 +124,7 @@ def test_a_kept_state_and_the_rest_are_the_fold_of_all(
         assert kept_state.parse(made, log) == begun
         place.write_bytes(made)
         assert kept_state.load(log, place) == expected
-        spot = data.draw(st.integers(0, len(made) - 1))
+        spot = data.draw(st.integers(0, 1 << 20)) % len(made)  # signatures vary in length
         flipped = bytes([made[spot] ^ data.draw(st.integers(1, 255))])
         for other in (made[:spot] + flipped + made[spot + 1 :], made[:spot], made[spot:], made + b"\n"):
             place.write_bytes(other)
