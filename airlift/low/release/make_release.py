@@ -19,6 +19,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.errors import (
+    AirliftError,
     DigestError,
     ExistsError,
     MalformedError,
@@ -237,13 +238,22 @@ def _gathered(
 ) -> Iterator[_Draft]:
     """Gather every component of an authored manifest; if anything fails, forget the content that came in."""
     new: dict[str, int] = {}
+    before = depot.releases()
     try:
         yield _gather(depot, document, folder, progress, new, keep=keep)
     except BaseException:
-        if keep:
+        if keep and _lists_only(depot, before):
             for sha512 in new:
                 depot.content.remove(sha512)
         raise
+
+
+def _lists_only(depot: Depot, known: Sequence[ReleaseRef]) -> bool:
+    """Say whether the depot lists these releases and surely no other: what it may name must stay."""
+    try:
+        return depot.releases() == tuple(known)
+    except AirliftError:
+        return False
 
 
 def _gather(

@@ -40,6 +40,23 @@ def contents(depot: Depot) -> set[str]:
     return {path.name for path in depot.content.folder.rglob("*") if path.is_file()}
 
 
+def test_what_the_index_may_name_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broke: the index had its new name when the sync of its folder failed, and the content it names was removed."""
+    before, real = contents(site.depot), Depot.write_releases
+
+    def written_and_not_synced(depot: Depot, listed: Any) -> None:
+        real(depot, listed)
+        raise NoSpaceError("injected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Depot, "write_releases", written_and_not_synced)
+        with pytest.raises(NoSpaceError):
+            site.release({"base": {"model.safetensors": weights(1)}}, "1")
+    (listed,) = site.depot.releases()
+    assert site.depot.load_release(listed.digest).contents().keys() <= contents(site.depot)
+    assert contents(site.depot) > before
+
+
 def test_signed_by_enough(site: Site) -> None:
     result = site.release(STACK, notes="First.", marking={"level": "CUI", "caveats": ["REL", "NOFORN"]})
     assert (result.release, result.signatures, result.threshold, result.published) == (
