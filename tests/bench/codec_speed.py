@@ -41,8 +41,8 @@ class Block:
 def read_pair(new: Path, base: Path, limit: int) -> list[Block]:
     """Return the blocks of tensors that changed."""
     files = [FileSpans("f", "c", path.stat().st_size, spans(path)) for path in (new, base)]
-    found = match(files[:1], files[1:], lambda *_: b"")[0]
     whole = [memoryview(path.read_bytes()) for path in (new, base)]
+    found = match(files[::-1], 1, lambda number, start, end: bytes(whole[1 - number][start:end]))[0]
     return [
         Block(
             part.element,

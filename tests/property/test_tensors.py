@@ -141,10 +141,13 @@ def files(draw: st.DrawFn) -> FileSpans:
 def test_segments_and_blocks_tile_the_target_and_stay_inside_the_base(
     target: list[FileSpans], base: list[FileSpans], limit: int
 ) -> None:
-    def digest(_side: str, _file: int, span: TensorSpan) -> bytes:
-        return bytes([span.length % 3])
+    everything = [*base, *target]
 
-    for file, segments in zip(target, match(target, base, digest), strict=True):
+    def read(_file: int, start: int, end: int) -> bytes:
+        return bytes(end - start)
+
+    for number, segments in enumerate(match(everything, len(base), read), len(base)):
+        file = everything[number]
         assert_tiles(segments, 0, file.size)
         for segment in segments:
             cut = list(blocks(segment, limit))
@@ -153,7 +156,8 @@ def test_segments_and_blocks_tile_the_target_and_stay_inside_the_base(
                 assert block.length % block.element.size == 0
                 assert block.length <= max(limit, block.element.size) or block is segment
                 if block.source is not None:
-                    assert 0 <= block.source.start < block.source.end <= base[block.source.file].size
+                    assert 0 <= block.source.start < block.source.end <= everything[block.source.file].size
+                    assert block.source.file < number
             assert not segment.parallel or all(block.parallel for block in cut)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airlift import codec
-from airlift.tensors.matching.match import FileSpans, Side, match
+from airlift.tensors.matching.match import FileSpans, match
 from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.segment import Segment, blocks
-from airlift.tensors.span import TensorSpan, tile
+from airlift.tensors.span import tile
 
 TABLE_BYTES = 47
 """A block with a source, in the table of its chunk."""
@@ -22,16 +22,16 @@ class Pair:
 
     target: Files
     base: Files
-    read: dict[Side, int] = field(default_factory=lambda: {"target": 0, "base": 0})
+    read: dict[str, int] = field(default_factory=lambda: {"target": 0, "base": 0})
 
     def segments(self) -> list[list[Segment]]:
         """Return the segments of each target file, in the order of the files."""
-        target, base = _spans(self.target), _spans(self.base)
-        return realign(target, base, match(target, base, self._digest), self._bytes)
+        files, bases = self._files(), len(self.base)
+        return realign(files, bases, match(files, bases, self._bytes), self._bytes)
 
     def plain(self) -> list[list[Segment]]:
         """Return the segments without realignment."""
-        return match(_spans(self.target), _spans(self.base), self._digest)
+        return match(self._files(), len(self.base), self._bytes)
 
     def cost(self, segments: Sequence[Sequence[Segment]], limit: int) -> int:
         """Code every block of at most ``limit`` bytes, check that it comes back, and return what all of them cost.
@@ -53,21 +53,24 @@ class Pair:
     def _code(self, data: bytes, block: Segment) -> tuple[int, bool]:
         target, sources = data[block.start : block.end], []
         if block.source is not None:
-            base = list(self.base.values())[block.source.file]
+            base = self._data(block.source.file)
             assert 0 <= block.source.start < block.source.end <= len(base)
             sources.append(base[block.source.start : block.source.end])
         coded = codec.encode(target, sources, block.element)
         assert codec.decode(coded.codec, coded.payload, sources, len(target), block.element) == target
         return len(coded.payload), codec.names()[coded.codec] == "equal"
 
-    def _bytes(self, side: Side, number: int, start: int, end: int) -> bytes:
-        data = list((self.target if side == "target" else self.base).values())[number]
+    def _files(self) -> list[FileSpans]:
+        return [*_spans(self.base), *_spans(self.target)]
+
+    def _bytes(self, number: int, start: int, end: int) -> bytes:
+        data = self._data(number)
         assert 0 <= start <= end <= len(data)
-        self.read[side] += end - start
+        self.read["base" if number < len(self.base) else "target"] += end - start
         return data[start:end]
 
-    def _digest(self, side: Side, number: int, span: TensorSpan) -> bytes:
-        return b""
+    def _data(self, number: int) -> bytes:
+        return [*self.base.values(), *self.target.values()][number]
 
 
 def _spans(files: Files) -> list[FileSpans]:

@@ -1,23 +1,19 @@
 """Plan what is coded: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low.bundle.find_hints import find_hints, put_sources_first
+from airlift.low.bundle.find_hints import find_hints
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.matching.hint import LowRank
-from airlift.tensors.matching.match import FileSpans, Segment, Side, match
+from airlift.tensors.matching.match import FileSpans, Read, Segment, match
 from airlift.tensors.matching.moved_bytes import realign
+from airlift.tensors.matching.order import adapter_holders, order
 from airlift.tensors.matching.segment import blocks as cut_blocks
 from airlift.tensors.span import TensorSpan
-
-SAMPLES = 64
-SAMPLE_BYTES = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +71,28 @@ def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> Codi
     """Plan how ``target`` is coded against ``baseline`` (None: nothing); reads headers of files, and samples."""
     held = baseline.contents() if baseline else {}
     wanted = _placed(target)
-    lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
+    lacking = list({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
     bases = _placed(baseline) if baseline else ()
-    target_spans = [_spans(depot, item) for item in lacking]
-    base_spans = [_spans(depot, item) for item in bases]
-
-    with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as numbered:
-
-        def read(side: Side, number: int, start: int, end: int) -> bytes:
-            return numbered(number + (len(bases) if side == "target" else 0), start, end)
-
-        def digest(side: Side, number: int, span: TensorSpan) -> bytes:
-            return _digest(partial(read, side, number), span)
-
-        found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
-        hinted = find_hints(target_spans, base_spans, found, numbered)
-    order, parts = put_sources_first(hinted, len(bases))
+    files = [_spans(depot, item) for item in (*bases, *lacking)]
+    sequence = order(files[len(bases) :])
+    lacking = [lacking[number] for number in sequence]
+    files[len(bases) :] = [files[len(bases) + number] for number in sequence]
+    with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as read:
+        segments = find_segments(files, len(bases), read)
     return CodingPlan(
-        files=tuple(lacking[number] for number in order),
+        files=tuple(lacking),
         bases=bases,
-        segments=tuple(map(tuple, parts)),
-        spans=tuple(tuple(target_spans[number].spans) for number in order),
+        segments=tuple(map(tuple, segments)),
+        spans=tuple(file.spans for file in files[len(bases) :]),
     )
+
+
+def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
+    """Return the segments of every file from number ``bases`` on, coded against files before it."""
+    coarse = [file.coarse() for file in files]
+    matched = match(coarse, bases, read)
+    moved = realign(coarse, bases, matched, read, passed_over=adapter_holders(files))
+    return find_hints(files, bases, moved, read)
 
 
 def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:
@@ -117,12 +113,3 @@ def _spans(depot: Depot, item: Placed) -> FileSpans:
     return FileSpans(
         entry.path, item.component, entry.size, spans(depot.content.path(entry.sha512), entry.path)
     )
-
-
-def _digest(read: Callable[[int, int], bytes], span: TensorSpan) -> bytes:
-    """Return what tells a tensor from others of its length: a digest of all of it, or of samples if it is long."""
-    running = hashlib.sha256()
-    step = max(SAMPLE_BYTES, span.length // SAMPLES)
-    for start in range(span.start, span.end, step):
-        running.update(read(start, min(start + SAMPLE_BYTES, span.end)))
-    return running.digest()

@@ -5,8 +5,8 @@ some rows of a matrix and of its base, at most a few MiB; and, where names and s
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
@@ -18,7 +18,7 @@ from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 from airlift.tensors.matching.adapters import Candidate, Pair, find_adapters, pairs
 from airlift.tensors.matching.hint import Adapter, LowRank
-from airlift.tensors.matching.match import FileSpans
+from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
 from airlift.tensors.span import TensorSpan
 
@@ -33,28 +33,20 @@ NUMBER = re.compile(r"\d+")
 
 Pairs = Mapping[str, Sequence[Pair]]
 
-Read = Callable[[int, int, int], bytes]
-"""Returns bytes ``[start, end)`` of file number ``int``: the bases first, then the targets."""
-
 
 def find_hints(
-    targets: Sequence[FileSpans], bases: Sequence[FileSpans], found: Sequence[Sequence[Segment]], read: Read
+    files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
     """Return the segments of each target, with a segment of its own for each matrix that has a hint.
 
-    Factors refer to files by number: the bases first, then the targets. A target that holds adapters is itself only
-    explained by adapters of the bases, so that there is an order in which every file comes after its sources.
+    Files are numbered: the bases first, then the targets, of which ``found`` has the segments. A target is explained
+    by adapters of files before it.
     """
-    numbered = [*bases, *targets]
-    known = pairs((number, file.spans) for number, file in enumerate(numbered))
-    holders = {pair.a.file for group in known.values() for pair in group}
-    marked = []
-    for number, (file, segments) in enumerate(zip(targets, found, strict=True), len(bases)):
-        reach = len(bases) if number in holders else len(numbered)
-        near = _near(known, reach)
-        hinted = _file(number, file.spans, segments, near, read)
-        marked.append(mark(segments, hinted))
-    return marked
+    known = pairs((number, file.spans) for number, file in enumerate(files))
+    return [
+        mark(segments, _file(number, files[number].spans, segments, _near(known, number), read))
+        for number, segments in enumerate(found, bases)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +163,3 @@ def _explained(matrix: _Matrix, candidate: Candidate, read: Read) -> tuple[float
 def _load(read: Read, number: int, span: TensorSpan, shape: tuple[int, int], *, transposed: bool) -> Array:
     data = memoryview(read(number, span.start, span.end))
     return adapter.load(data, Element(span.element), shape, transposed=transposed)
-
-
-def put_sources_first(
-    found: Sequence[Sequence[Segment]], bases: int
-) -> tuple[list[int], list[list[Segment]]]:
-    """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered."""
-    used = {source.file - bases for parts in found for part in parts for source in part.factors}
-    order = sorted(range(len(found)), key=lambda number: number not in used)
-    places = {old + bases: new + bases for new, old in enumerate(order)}
-    return order, [[_renumbered(part, places) for part in found[number]] for number in order]
-
-
-def _renumbered(segment: Segment, places: dict[int, int]) -> Segment:
-    factors = (replace(source, file=places.get(source.file, source.file)) for source in segment.factors)
-    return replace(segment, factors=tuple(factors))

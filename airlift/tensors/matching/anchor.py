@@ -23,7 +23,7 @@ Read = Callable[[int, int], bytes]
 
 WINDOW = 64
 TILE_BYTES = 512 << 10
-MIN_BITS = 12
+MIN_BITS = 8
 MAX_ANCHORS = 1 << 20
 REPEATS = 4
 """How often a digest may turn up in a tile, or twice as often in an index, before it says nothing about a place."""

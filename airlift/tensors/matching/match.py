@@ -1,24 +1,30 @@
-"""Which base bytes each run of a target file is coded against. Pure, and linear in the number of spans.
+"""Which earlier bytes each tensor of a target file is coded against. Pure, and linear in the number of spans.
 
-A tensor is looked for by name, dtype and shape; then by content digest (renamed, or moved to another file); then by
-name, dtype and row shape (a vocabulary that grew: the common rows match). By name, the same path of the same
-component goes first, then the same component, then any. Opaque bytes match the opaque bytes of the file of the same
-path, in the same component first. Whatever is chosen decides how small the delta becomes, never whether it is right.
+Files are numbered: those of the baseline first, then the targets, in the order of the bundle. A target may be coded
+against any file before it. A tensor is looked for by name, element and shape; then by content (renamed, or moved to
+another file); then by name, element and row shape (a vocabulary that grew: the common rows match). By name, the same
+path of the same component goes first, then the same component, then any; a namesake whose numbers are not like it
+counts for nothing. Opaque bytes match the opaque bytes of the file of the same path, in the same component first.
+Whatever is chosen decides how small the delta becomes, never whether it is right.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
 
 from airlift.tensors.element import Element
+from airlift.tensors.matching import likeness
+from airlift.tensors.matching.likeness import Read
 from airlift.tensors.matching.segment import Segment, Source, blocks, merge
-from airlift.tensors.span import TensorSpan
+from airlift.tensors.span import TensorSpan, tile
 
-__all__ = ["Digest", "FileSpans", "Segment", "Side", "Source", "blocks", "match"]
+__all__ = ["FileSpans", "Read", "Segment", "Source", "blocks", "match"]
 
-Side = Literal["target", "base"]
-Digest = Callable[[Side, int, TensorSpan], bytes]
-"""Returns the digest of the content of one span of file number ``int``; called at most once for each span."""
+SAMPLES = 16
+SAMPLE_BYTES = 4 << 10
+TINY = 512
+"""A tensor of fewer bytes that stands between opaque bytes is taken for some of them: a block of its own costs more.
+"""
 
 Scope = tuple[str, ...]
 Place = tuple[int, TensorSpan]
@@ -38,53 +44,89 @@ class FileSpans:
         """Where to look, nearest first: this path of this component, this component, anywhere."""
         return (self.component, self.path), (self.component,), ()
 
+    @property
+    def opaque(self) -> bool:
+        """Whether nothing is known of what it holds."""
+        return all(span.opaque for span in self.spans)
 
-def match(target: Sequence[FileSpans], base: Sequence[FileSpans], digest: Digest) -> list[list[Segment]]:
-    """Return for each target file the segments that tile it; sources are indices into ``base``."""
-    index = _index(base, digest)
-    return [merge(_segments(number, file, index)) for number, file in enumerate(target)]
+    def coarse(self) -> "FileSpans":
+        """Return the file without tiny tensors between opaque bytes."""
+        kept = [
+            span
+            for number, span in enumerate(self.spans)
+            if not span.opaque and not (span.length < TINY and self._alone(number))
+        ]
+        return FileSpans(self.path, self.component, self.size, tile(kept, self.size))
+
+    def _alone(self, number: int) -> bool:
+        beside = (*self.spans[max(number - 1, 0) : number], *self.spans[number + 1 : number + 2])
+        return all(span.opaque for span in beside)
 
 
-# -- the index of the base -----------------------------------------------------------------------------------------
+def match(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
+    """Return for each file from number ``bases`` on the segments that tile it; sources lie in files before it."""
+    index, found = _Index(read), []
+    for number, file in enumerate(files):
+        if number >= bases:
+            found.append(merge(_segments(number, file, index)))
+        index.add(number, file)
+    return found
 
-_Key = TypeVar("_Key")
+
+# -- the index of earlier files ------------------------------------------------------------------------------------
+
 Exact = tuple[Scope, str, Element, tuple[int, ...], int]
 Rows = tuple[Scope, str, Element, tuple[int, ...], int]
 
 
+@dataclass(slots=True)
+class _Known:
+    """Tensors of one length: all of them, and by digest the first ``digested``."""
+
+    places: list[Place] = field(default_factory=list)
+    by_digest: dict[bytes, Place] = field(default_factory=dict)
+    digested: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The base files by everything that they are looked up by; the first of several equals wins."""
+    """Earlier files by everything that they are looked up by; the first of several equals wins."""
 
-    base: Sequence[FileSpans]
-    digest: Digest
+    read: Read
+    files: list[FileSpans] = field(default_factory=list)
     exact: dict[Exact, Place] = field(default_factory=dict)
     rows: dict[Rows, Place] = field(default_factory=dict)
-    by_length: dict[int, list[Place]] = field(default_factory=dict)
-    by_digest: dict[int, dict[bytes, Place]] = field(default_factory=dict)
+    by_length: dict[int, _Known] = field(default_factory=dict)
     by_path: dict[Scope, int] = field(default_factory=dict)
     opaque: list[list[TensorSpan]] = field(default_factory=list)
 
-
-def _index(base: Sequence[FileSpans], digest: Digest) -> _Index:
-    index = _Index(base, digest)
-    for number, file in enumerate(base):
-        index.opaque.append([span for span in file.spans if span.opaque])
+    def add(self, number: int, file: FileSpans) -> None:
+        """Add the next file."""
+        self.files.append(file)
+        self.opaque.append([span for span in file.spans if span.opaque])
         for key in _path_keys(file):
-            index.by_path.setdefault(key, number)
+            self.by_path.setdefault(key, number)
         scopes = file.scopes
-        for span in _tensors(file):
-            place = (number, span)
-            index.by_length.setdefault(span.length, []).append(place)
-            for scope in scopes:
-                index.exact.setdefault(_exact(scope, span), place)
-                if (rows := _rows(scope, span)) is not None:
-                    index.rows.setdefault(rows, place)
-    return index
+        for span in file.spans:
+            if not span.opaque and span.length:
+                self._add_tensor((number, span), scopes)
 
+    def _add_tensor(self, place: Place, scopes: Iterable[Scope]) -> None:
+        span = place[1]
+        self.by_length.setdefault(span.length, _Known()).places.append(place)
+        for scope in scopes:
+            self.exact.setdefault(_exact(scope, span), place)
+            if (rows := _rows(scope, span)) is not None:
+                self.rows.setdefault(rows, place)
 
-def _tensors(file: FileSpans) -> Iterator[TensorSpan]:
-    return (span for span in file.spans if not span.opaque and span.length)
+    def digest(self, place: Place) -> bytes:
+        """Return what tells a tensor from others of its length: a digest of it, or of samples if it is long."""
+        number, span = place
+        running = hashlib.sha256()
+        step = max(SAMPLE_BYTES, span.length // SAMPLES)
+        for start in range(span.start, span.end, step):
+            running.update(self.read(number, start, min(start + SAMPLE_BYTES, span.end)))
+        return running.digest()
 
 
 def _path_keys(file: FileSpans) -> tuple[Scope, Scope]:
@@ -119,53 +161,60 @@ def _segments(number: int, file: FileSpans, index: _Index) -> Iterator[Segment]:
 
 def _tensor_segments(number: int, file: FileSpans, span: TensorSpan, index: _Index) -> Iterator[Segment]:
     row = span.shape[-1] if span.shape and span.element is not Element.BYTES else 0
-    whole = _first(index.exact, (_exact(scope, span) for scope in file.scopes))
-    whole = whole or _same_content(number, span, index)
+    named = (index.exact.get(_exact(scope, span)) for scope in file.scopes)
+    whole = _like(number, span, named, index) or _same_content((number, span), index)
     if whole is not None:
         yield Segment(span.start, span.end, span.element, row, Source(whole[0], whole[1].start, whole[1].end))
         return
-    common, source = _common_rows(file, span, index)
+    common, source = _common_rows(number, file, span, index)
     if source is not None:
         yield Segment(span.start, span.start + common, span.element, row, source)
     if common < span.length:
         yield Segment(span.start + common, span.end, span.element, row, None)
 
 
-def _first(table: Mapping[_Key, Place], keys: Iterable[_Key | None]) -> Place | None:
-    return next((table[key] for key in keys if key is not None and key in table), None)
+def _like(number: int, span: TensorSpan, places: Iterable[Place | None], index: _Index) -> Place | None:
+    """Return the first place whose numbers are like those of a tensor, as far as both go."""
+    for place in dict.fromkeys(places):
+        if place is not None:
+            length = min(span.length, place[1].length)
+            theirs = Source(place[0], place[1].start, place[1].start + length)
+            if likeness.alike(
+                index.read, span.element, Source(number, span.start, span.start + length), theirs
+            ):
+                return place
+    return None
 
 
-def _same_content(number: int, span: TensorSpan, index: _Index) -> Place | None:
-    """Return a base tensor of the same bytes. Reads the target tensor only if one of its length exists."""
-    places = index.by_length.get(span.length)
-    if places is None:
-        return None
-    known = index.by_digest.get(span.length)
+def _same_content(place: Place, index: _Index) -> Place | None:
+    """Return an earlier tensor of the same bytes. Reads the tensor only if one of its length exists."""
+    known = index.by_length.get(place[1].length)
     if known is None:
-        known = index.by_digest[span.length] = {}
-        for file, candidate in places:
-            known.setdefault(index.digest("base", file, candidate), (file, candidate))
-    return known.get(index.digest("target", number, span))
+        return None
+    for candidate in known.places[known.digested :]:
+        known.by_digest.setdefault(index.digest(candidate), candidate)
+    known.digested = len(known.places)
+    return known.by_digest.get(index.digest(place))
 
 
-def _common_rows(file: FileSpans, span: TensorSpan, index: _Index) -> tuple[int, Source | None]:
-    """Return how many bytes of leading rows a base tensor has too, and where they are."""
-    place = _first(index.rows, (_rows(scope, span) for scope in file.scopes))
+def _common_rows(number: int, file: FileSpans, span: TensorSpan, index: _Index) -> tuple[int, Source | None]:
+    """Return how many bytes of leading rows an earlier tensor has too, and where they are."""
+    keys = (_rows(scope, span) for scope in file.scopes)
+    place = _like(number, span, (None if key is None else index.rows.get(key) for key in keys), index)
     if place is None:
         return 0, None
-    number, base = place
-    common = min(span.length, base.length)
-    return common, Source(number, base.start, base.start + common)
+    common = min(span.length, place[1].length)
+    return common, Source(place[0], place[1].start, place[1].start + common)
 
 
 def _opaque_source(file: FileSpans, ordinal: int, span: TensorSpan, index: _Index) -> Source | None:
-    """Return the counterpart of the opaque span number ``ordinal``: of a whole file the whole base file."""
+    """Return the counterpart of the opaque span number ``ordinal``: of a whole file the whole earlier file."""
     number = next((index.by_path[key] for key in _path_keys(file) if key in index.by_path), None)
     if number is None:
         return None
-    base = index.base[number]
+    earlier = index.files[number]
     if span.length == file.size:
-        return Source(number, 0, base.size) if base.size else None
+        return Source(number, 0, earlier.size) if earlier.size else None
     if ordinal >= len(index.opaque[number]):
         return None
     same = index.opaque[number][ordinal]

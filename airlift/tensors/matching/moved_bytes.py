@@ -1,34 +1,41 @@
-"""Opaque files in which bytes were inserted or removed: which shifted base bytes each run is coded against. Pure.
+"""Bytes that lie in another place of an earlier file: which of them each run is coded against. Pure.
 
-An insertion moves all that follows it, so the counterpart at the same offset says nothing any more. Files that are
-opaque as a whole, longer than a block, and that do not agree with their counterpart at the same offsets are compared
-with the opaque base files of their component by anchors (:mod:`airlift.tensors.matching.anchor`): long runs become
-parallel segments, and between them lies what changed, coded against the base bytes around it. Memory is bounded by
-the number of anchors, whatever the size of the files.
+An insertion moves all that follows it, a converter writes the same numbers into another container, a new file of a
+release holds what another one holds already: then neither names nor offsets lead to the counterpart, but the bytes
+do. What was matched with nothing, or with bytes that are not like it, is looked for by anchors
+(:mod:`airlift.tensors.matching.anchor`) in everything that comes before: long runs become parallel segments, and of
+opaque bytes those between them are coded against what lies around. Memory is bounded by the number of anchors, and
+time by what there is to be found, whatever the size of the baseline.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching import anchor, runs
-from airlift.tensors.matching.match import FileSpans, Side
+from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.runs import Content, Run
-from airlift.tensors.matching.segment import Segment, Source, merge
-
-Read = Callable[[Side, int, int, int], bytes]
-"""Returns bytes ``[start, end)`` of file number ``int`` of a side."""
+from airlift.tensors.matching.segment import Segment, Source, apart, merge
 
 BLOCK_BYTES = 4 << 20
-"""A file of at most so many bytes is left to the codec, which sees all of it."""
+"""The codec sees all of an opaque file of at most so many bytes, and of a counterpart of about its size."""
 
-LONG_RUN = 1 << 20
-"""A run that becomes a segment by itself; shorter ones only say where to look."""
+LEAST_BYTES = 4 << 10
+"""A shorter segment is no reason to look for anything."""
 
-SHORTEST_RUN = 16 << 10
+SHORTEST_RUN, LONG_RUN = 4, 256
+"""A run of fewer bytes, shifted left by the sparseness of anchors, is dropped; from the second on an opaque one is a
+segment by itself, and shorter ones only say where to look. (1 KiB and 64 KiB up to 256 MiB of files.)
+"""
+
+LEAST_COPY = 2 << 10
+"""A run inside a tensor of fewer bytes is not worth a block of its own."""
+
 SLACK = 64 << 10
+TIMES, AT_LEAST = 8, 256 << 20
+"""How many bytes are looked through: so many times those that are looked for, but always so many."""
 
 PROBES = 32
 PROBE_BYTES = 256
@@ -36,80 +43,177 @@ AGREEING = 0.25
 
 
 def realign(
-    target: Sequence[FileSpans], base: Sequence[FileSpans], matched: Sequence[Sequence[Segment]], read: Read
+    files: Sequence[FileSpans],
+    bases: int,
+    matched: Sequence[Sequence[Segment]],
+    read: Read,
+    *,
+    passed_over: Collection[int] = (),
 ) -> list[list[Segment]]:
-    """Return the segments of each target file: those matched, or better ones where opaque bytes have moved."""
-    segments = [list(parts) for parts in matched]
-    contents = [_content("base", number, file, read) for number, file in enumerate(base)]
-    wanted: dict[str, list[int]] = {}
-    for number, file in enumerate(target):
-        if _opaque(file) and file.size > BLOCK_BYTES:
-            content = _content("target", number, file, read)
-            if not _in_place(content, segments[number], contents):
-                wanted.setdefault(file.component, []).append(number)
-    for component, numbers in wanted.items():
-        kept = [_counterpart(segments[number]) for number in numbers]
-        files = _candidates(component, base, [number for number in kept if number is not None])
-        bits = anchor.sparseness(sum(base[number].size for number in files))
-        index = anchor.index(_scanned(files, contents, bits))
-        for number, same in zip(numbers, kept, strict=True):
-            content = _content("target", number, target[number], read)
-            anchors = anchor.scan(content.read, content.size, bits) if index.digests.size else ()
-            found = runs.find(anchors, index, content, contents, preferred=same, shortest=SHORTEST_RUN)
-            if found:
-                segments[number] = merge(_cover(content.size, found, same, contents))
-    return segments
+    """Return the segments of each target file: those matched, or better ones where the same bytes lie elsewhere.
+
+    Files are numbered as in :func:`airlift.tensors.matching.match.match`; nothing is sought for those ``passed_over``.
+    """
+    contents = [_content(number, file, read) for number, file in enumerate(files)]
+    wanted = [
+        [] if number in passed_over else [part for part in parts if _wanted(contents, number, part)]
+        for number, parts in enumerate(matched, bases)
+    ]
+    search = _Search(files, contents, _looked_through(files, bases, wanted))
+    return [
+        _better(search, number, list(parts), seek) if seek else list(parts)
+        for number, (parts, seek) in enumerate(zip(matched, wanted, strict=True), bases)
+    ]
 
 
-def _opaque(file: FileSpans) -> bool:
-    return len(file.spans) == 1 and file.spans[0].opaque
+def _content(number: int, file: FileSpans, read: Read) -> Content:
+    return Content(file.size, lambda start, end: read(number, start, end))
 
 
-def _content(side: Side, number: int, file: FileSpans, read: Read) -> Content:
-    return Content(file.size, lambda start, end: read(side, number, start, end))
-
-
-def _counterpart(segments: Sequence[Segment]) -> int | None:
-    """Return the base file that an opaque file was matched with as a whole."""
-    source = segments[0].source
-    return None if source is None else source.file
-
-
-def _candidates(component: str, base: Sequence[FileSpans], more: Sequence[int]) -> list[int]:
-    """Return the base files to look in: the opaque ones of the component, and ``more``."""
-    here = (n for n, file in enumerate(base) if file.component == component and _opaque(file))
-    return list(dict.fromkeys([*more, *here]))
-
-
-def _scanned(
-    files: Sequence[int], contents: Sequence[Content], bits: int
-) -> Iterator[tuple[int, anchor.Places, anchor.Digests]]:
-    for number in files:
-        content = contents[number]
-        for places, digests in anchor.scan(content.read, content.size, bits):
-            yield number, places, digests
-
-
-def _in_place(target: Content, segments: Sequence[Segment], base: Sequence[Content]) -> bool:
-    """Say whether a file is, judged by probes, its counterpart changed in place."""
-    if not segments[0].parallel:
+def _wanted(contents: Sequence[Content], number: int, part: Segment) -> bool:
+    """Say whether a segment is worth a search: nothing is known that is like it."""
+    if part.length < LEAST_BYTES:
         return False
-    counterpart = base[segments[0].source.file] if segments[0].source else target
-    last = target.size - PROBE_BYTES
-    for start in (last * number // (PROBES - 1) for number in range(PROBES)):
-        ours = np.frombuffer(target.read(start, start + PROBE_BYTES), np.uint8)
-        theirs = np.frombuffer(counterpart.read(start, start + PROBE_BYTES), np.uint8)
-        if np.count_nonzero(ours == theirs) < AGREEING * PROBE_BYTES:
+    if part.source is None:
+        return True
+    return part.element is Element.BYTES and not (
+        part.parallel and _in_place(contents, number, part, part.source)
+    )
+
+
+def _in_place(contents: Sequence[Content], number: int, part: Segment, source: Source) -> bool:
+    """Say whether bytes are, judged by probes, their counterpart changed in place."""
+    last = max(part.length - PROBE_BYTES, 0)
+    for offset in sorted({last * probe // (PROBES - 1) for probe in range(PROBES)}):
+        count = min(PROBE_BYTES, part.length)
+        ours = contents[number].read(part.start + offset, part.start + offset + count)
+        theirs = contents[source.file].read(source.start + offset, source.start + offset + count)
+        equal = np.count_nonzero(np.frombuffer(ours, np.uint8) == np.frombuffer(theirs, np.uint8))
+        if equal < AGREEING * count:
             return False
     return True
 
 
-# -- segments ------------------------------------------------------------------------------------------------------
+def _looked_through(
+    files: Sequence[FileSpans], bases: int, wanted: Sequence[Sequence[Segment]]
+) -> frozenset[int]:
+    """Return the files in which is looked: the targets, and as much of the baseline as the search is worth."""
+    seekers = {number for number, seek in enumerate(wanted, bases) if seek}
+    allowed = max(AT_LEAST, TIMES * sum(part.length for seek in wanted for part in seek))
+    components = {files[number].component for number in seekers}
+    paths = {files[number].path for number in seekers}
+    near = {part.source.file for seek in wanted for part in seek if part.source is not None}
+
+    def distance(number: int) -> tuple[bool, bool, bool, int]:
+        file = files[number]
+        return number not in near, file.component not in components, file.path not in paths, number
+
+    chosen = set(range(bases, len(files)))
+    for number in sorted(range(bases), key=distance):
+        if files[number].size <= allowed:
+            chosen.add(number)
+            allowed -= files[number].size
+    return frozenset(chosen)
+
+
+@dataclass(slots=True)
+class _Search:
+    """The anchors of the files before the one at hand; each file is read once, when first needed."""
+
+    files: Sequence[FileSpans]
+    contents: Sequence[Content]
+    chosen: frozenset[int]
+    parts: list[tuple[int, anchor.Places, anchor.Digests]] = field(default_factory=list)
+    done: int = 0
+    index: anchor.Index = field(default_factory=lambda: anchor.index(()))
+
+    @property
+    def bits(self) -> int:
+        """How rare anchors are."""
+        return anchor.sparseness(sum(self.files[number].size for number in self.chosen))
+
+    def before(self, number: int) -> anchor.Index:
+        """Return the anchors of the files before ``number``, which never falls."""
+        count = len(self.parts)
+        for earlier in range(self.done, number):
+            if earlier in self.chosen:
+                content = self.contents[earlier]
+                scanned = anchor.scan(content.read, content.size, self.bits)
+                self.parts += [(earlier, places, digests) for places, digests in scanned]
+        self.done = number
+        if len(self.parts) != count:
+            self.index = anchor.index(self.parts)
+        return self.index
+
+    def runs(self, number: int, preferred: int | None) -> list[Run]:
+        """Return the runs of a file whose bytes lie in files before it."""
+        index, content = self.before(number), self.contents[number]
+        if not index.digests.size:
+            return []
+        anchors = anchor.scan(content.read, content.size, self.bits)
+        return runs.find(
+            anchors, index, content, self.contents, preferred=preferred, shortest=SHORTEST_RUN << self.bits
+        )
+
+
+def _better(search: _Search, number: int, parts: list[Segment], seek: Sequence[Segment]) -> list[Segment]:
+    """Return the segments of a file of which some are sought."""
+    preferred = next((part.source.file for part in parts if part.source is not None), None)
+    found = search.runs(number, preferred)
+    if not found:
+        return parts
+    cover = _Cover(search.contents, LONG_RUN << search.bits)
+    return merge(piece for part in parts for piece in _covered(cover, part, found, sought=part in seek))
+
+
+def _covered(cover: "_Cover", part: Segment, found: Sequence[Run], *, sought: bool) -> Iterable[Segment]:
+    """Return the pieces of one segment; one that has its counterpart stays as it is."""
+    inside = [_clipped(run, part) for run in found if run.start < part.end and part.start < run.end]
+    small = part.element is Element.BYTES and part.length < LEAST_BYTES and not part.parallel
+    if not inside or not (sought or small):
+        return [part]
+    if part.element is not Element.BYTES:
+        return _tensor(part, inside)
+    return [part] if _visible(part, inside) else cover.opaque(part, inside)
+
+
+def _clipped(run: Run, part: Segment) -> Run:
+    return replace(run, start=max(run.start, part.start), end=min(run.end, part.end))
+
+
+def _visible(part: Segment, inside: Sequence[Run]) -> bool:
+    """Say whether the codec sees all of these runs without more ado: they lie in the counterpart, which is short."""
+    if (
+        part.source is None
+        or part.length > BLOCK_BYTES
+        or part.source.end - part.source.start > 2 * BLOCK_BYTES
+    ):
+        return False
+    return all(run.file == part.source.file for run in inside)
+
+
+def _tensor(part: Segment, inside: Sequence[Run]) -> Iterator[Segment]:
+    """Yield a tensor without a counterpart, with those of its numbers as copies that are found elsewhere."""
+    size, position = part.element.size, part.start
+    for run in inside:
+        start = run.start + (part.start - run.start) % size
+        end = run.end - (run.end - part.start) % size
+        if end - start < LEAST_COPY:
+            continue
+        if position < start:
+            yield apart(part, position, start)
+        yield replace(apart(part, start, end), source=Source(run.file, start + run.shift, end + run.shift))
+        position = end
+    if position < part.end:
+        yield apart(part, position, part.end)
+
+
+# -- opaque bytes --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Near:
-    """Base bytes ``[start, end)`` of ``file`` that lie around what is to be coded."""
+    """Bytes ``[start, end)`` of an earlier ``file`` that lie around what is to be coded."""
 
     file: int
     start: int
@@ -123,46 +227,50 @@ class _Near:
         return _Near(self.file, start, end)
 
 
-def _cover(size: int, found: Sequence[Run], same: int | None, base: Sequence[Content]) -> Iterator[Segment]:
-    """Yield segments that tile ``[0, size)``: long runs, and between them what changed."""
-    position = 0
-    near = None if same is None else _Near(same, 0, 0)
-    for run in found:
-        there = _Near(run.file, run.base_start, run.base_end)
-        if run.length >= LONG_RUN:
-            ahead = _Near(run.file, run.base_start, run.base_start)
-            yield from _between(position, run.start, near, ahead, base)
-            yield Segment(
-                run.start, run.end, Element.BYTES, 0, Source(run.file, run.base_start, run.base_end)
-            )
-            position, near = run.end, _Near(run.file, run.base_end, run.base_end)
-            continue
-        wider = near and near.with_(there, run.end - position + BLOCK_BYTES // 2)
-        if wider is None or run.end - position > BLOCK_BYTES:
-            yield from _between(position, run.start, near, None, base)
-            position, near = run.start, there
-        else:
-            near = wider
-    ahead_of_end = None if same is None else _Near(same, base[same].size, base[same].size)
-    yield from _between(position, size, near, ahead_of_end, base)
+@dataclass(frozen=True, slots=True)
+class _Cover:
+    """Tiles opaque bytes: runs of at least ``long`` bytes, and between them what changed."""
 
+    contents: Sequence[Content]
+    long: int
 
-def _between(
-    start: int, end: int, before: _Near | None, after: _Near | None, base: Sequence[Content]
-) -> Iterator[Segment]:
-    """Yield the segment ``[start, end)``, if it is not empty, with the base bytes around it as its source."""
-    if start == end:
-        return
-    near = before or after
-    if before is not None and after is not None:
-        near = before.with_(after, end - start + BLOCK_BYTES // 2) or before
-    source = None if near is None else _source(near, end - start, base)
-    yield Segment(start, end, Element.BYTES, 0, source)
+    def opaque(self, part: Segment, found: Sequence[Run]) -> Iterator[Segment]:
+        """Yield segments that tile ``part``."""
+        position, own = part.start, part.source
+        near = None if own is None else _Near(own.file, own.start, own.start)
+        for run in found:
+            there = _Near(run.file, run.base_start, run.base_end)
+            if run.length >= min(self.long, part.length):
+                ahead = _Near(run.file, run.base_start, run.base_start)
+                yield from self._between(position, run.start, near, ahead)
+                yield Segment(
+                    run.start, run.end, Element.BYTES, 0, Source(run.file, run.base_start, run.base_end)
+                )
+                position, near = run.end, _Near(run.file, run.base_end, run.base_end)
+                continue
+            wider = near and near.with_(there, run.end - position + BLOCK_BYTES // 2)
+            if wider is None or run.end - position > BLOCK_BYTES:
+                yield from self._between(position, run.start, near, None)
+                position, near = run.start, there
+            else:
+                near = wider
+        yield from self._between(
+            position, part.end, near, None if own is None else _Near(own.file, own.end, own.end)
+        )
 
+    def _between(self, start: int, end: int, before: _Near | None, after: _Near | None) -> Iterator[Segment]:
+        """Yield the segment ``[start, end)``, if it is not empty, with the bytes around it as its source."""
+        if start == end:
+            return
+        near = before or after
+        if before is not None and after is not None:
+            near = before.with_(after, end - start + BLOCK_BYTES // 2) or before
+        source = None if near is None else self._source(near, end - start)
+        yield Segment(start, end, Element.BYTES, 0, source)
 
-def _source(near: _Near, length: int, base: Sequence[Content]) -> Source | None:
-    """Return the bytes near, and some more on both sides unless they are the counterpart byte for byte."""
-    if near.end - near.start == length:
-        return Source(near.file, near.start, near.end)
-    start, end = max(near.start - SLACK, 0), min(near.end + SLACK, base[near.file].size)
-    return Source(near.file, start, end) if start < end else None
+    def _source(self, near: _Near, length: int) -> Source | None:
+        """Return the bytes near, and some more on both sides unless they are the counterpart byte for byte."""
+        if near.end - near.start == length:
+            return Source(near.file, near.start, near.end)
+        start, end = max(near.start - SLACK, 0), min(near.end + SLACK, self.contents[near.file].size)
+        return Source(near.file, start, end) if start < end else None

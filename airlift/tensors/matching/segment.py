@@ -131,6 +131,22 @@ def _part(segment: Segment, source: Source, start: int, end: int) -> Segment:
     return replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
 
 
+def apart(segment: Segment, start: int, end: int) -> Segment:
+    """Return the part ``[start, end)``, whole elements, without a source; its rows are those of the segment."""
+    parts = _cut(replace(segment, parts=segment.rows), start, end)
+    row = parts[0][0] if len(parts) == 1 else 0
+    return replace(
+        segment,
+        start=start,
+        end=end,
+        source=None,
+        row=row,
+        parts=parts if len(parts) > 1 else (),
+        hint=None,
+        factors=(),
+    )
+
+
 def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     """Cut a segment into blocks of at most ``limit`` bytes, each with its part of the source.
 

@@ -26,7 +26,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
             "head": ("BF16", (300, 64), noise(changed, 38400)),
         }
         base = {"model.safetensors": safetensors(tensors)}
-        words = {"words.txt": noise(changed, 5000), "config.json": b'{"changed": %d}' % changed}
+        words = {"words.txt": noise(changed + 1000, 5000), "config.json": b'{"changed": %d}' % changed}
         site.release({"base": base, "guard": words, "same": {"a.txt": b"a"}}, version)
     return site
 

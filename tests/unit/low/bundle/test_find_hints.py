@@ -9,11 +9,12 @@ import pytest
 from airlift.high.enclave.check_content import check_content
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
-from airlift.low.bundle.find_hints import find_hints, put_sources_first
+from airlift.low.bundle.find_hints import find_hints
 from airlift.tensors.element import Element
 from airlift.tensors.formats.safetensors import parse_header
 from airlift.tensors.matching.hint import Adapter, LowRank
 from airlift.tensors.matching.match import FileSpans, Segment, Source, match
+from airlift.tensors.matching.order import adapter_holders, order
 from airlift.tensors.span import tile
 from tests.support import keys
 from tests.support.depots import Components, Site, signed_site
@@ -51,9 +52,12 @@ def predicted(targets: Sequence[bytes], bases: Sequence[bytes]) -> list[list[Seg
     """Return the segments of targets (files ``model``, then ``other``) against bases of the same names."""
     names = ("model", "other")
     after, before = ([spans(*pair) for pair in zip(names, group, strict=False)] for group in (targets, bases))
-    data = [*bases, *targets]
-    found = match(after, before, lambda side, number, _: f"{side}{number}".encode())
-    return find_hints(after, before, found, lambda number, start, end: data[number][start:end])
+    data, files = [*bases, *targets], [*before, *after]
+
+    def read(number: int, start: int, end: int) -> bytes:
+        return data[number][start:end]
+
+    return find_hints(files, len(before), match(files, len(before), read), read)
 
 
 def only_hint(parts: Sequence[Segment]) -> Segment:
@@ -75,12 +79,15 @@ def test_an_adapter_in_the_baseline_explains_a_merge() -> None:
 
 
 def test_an_adapter_of_the_same_bundle_comes_first() -> None:
-    found = predicted([NEW, adapter(MERGE)], [OLD])
-    assert {source.file for source in only_hint(found[0]).factors} == {2}
-    order, parts = put_sources_first(found, 1)
-    assert order == [1, 0]
-    assert {source.file for source in only_hint(parts[1]).factors} == {1}
-    assert parts[0] == found[1]
+    files = [spans("model", NEW), spans("other", adapter(MERGE))]
+    assert order(files) == [1, 0]
+    assert adapter_holders(files) == {1}
+    found = predicted([adapter(MERGE), NEW], [OLD])
+    assert {source.file for source in only_hint(found[1]).factors} == {1}
+
+
+def test_an_adapter_that_comes_later_explains_nothing() -> None:
+    assert only_hint(predicted([NEW, adapter(MERGE)], [OLD])[0]).hint == LowRank(192)
 
 
 def test_a_transposed_adapter_explains_a_merge() -> None:
@@ -137,9 +144,9 @@ def test_what_has_no_counterpart_has_no_hint() -> None:
 
 
 def test_a_depot_that_lost_bytes_gives_no_hint() -> None:
-    found = match([spans("model", NEW)], [spans("model", OLD)], lambda *_: b"")
-    parts = find_hints([spans("model", NEW)], [spans("model", OLD)], found, lambda *_: b"short")
-    assert parts == [list(found[0])]
+    files = [spans("model", OLD), spans("model", NEW)]
+    found = match(files, 1, lambda number, start, end: (OLD, NEW)[number][start:end])
+    assert find_hints(files, 1, found, lambda *_: b"short") == [list(found[0])]
 
 
 def layered(merged: Sequence[bool]) -> list[bool]:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.match import FileSpans, Segment, Side, Source, match
+from airlift.tensors.matching.match import FileSpans, Read, Segment, Source, match
 from airlift.tensors.span import TensorSpan, opaque
 
 
@@ -23,20 +24,26 @@ def file(*spans: TensorSpan, path: str = "m.safetensors", component: str = "base
 
 @dataclass
 class Content:
-    """Digests by (side, name); remembers what was asked for."""
+    """Bytes of tensors: those of one label are equal. ``labels`` by name; remembers what was read."""
 
-    equal: dict[tuple[Side, str], bytes] = field(default_factory=dict)
-    asked: Counter[tuple[Side, int, str]] = field(default_factory=Counter)
+    labels: dict[str, str] = field(default_factory=dict)
+    asked: Counter[tuple[int, str]] = field(default_factory=Counter)
 
-    def digest(self, side: Side, number: int, span: TensorSpan) -> bytes:
-        self.asked[side, number, span.name] += 1
-        return self.equal.get((side, span.name), f"{side} {number} {span.name}".encode())
+    def reading(self, files: list[FileSpans]) -> Read:
+        def read(number: int, start: int, end: int) -> bytes:
+            span = next(item for item in files[number].spans if item.start <= start < item.end)
+            self.asked[number, span.name] += 1
+            label = self.labels.get(span.name, f"{number} {span.name}")
+            return Random(label).randbytes(span.length)[start - span.start : end - span.start]
+
+        return read
 
 
 def matched(
     target: list[FileSpans], base: list[FileSpans], content: Content | None = None
 ) -> list[list[Segment]]:
-    return match(target, base, (content or Content()).digest)
+    files = [*base, *target]
+    return match(files, len(base), (content or Content()).reading(files))
 
 
 def only(segments: list[list[Segment]]) -> Segment:
@@ -95,7 +102,7 @@ def test_another_name_dtype_or_shape_is_another_tensor(other: TensorSpan) -> Non
 
 
 def test_a_renamed_tensor_is_found_by_content_in_any_file() -> None:
-    content = Content({("target", "new"): b"same", ("base", "old"): b"same"})
+    content = Content({"new": "same", "old": "same"})
     base = [
         file(tensor("x", 4, start=0), path="1.safetensors"),
         file(tensor("old", 2, 2, start=0), component="other"),
@@ -114,10 +121,10 @@ def test_content_is_read_once_and_only_where_lengths_agree() -> None:
     content = Content()
     matched([target], [base], content)
     assert content.asked == {
-        ("base", 0, "kept"): 1,
-        ("base", 0, "x"): 1,
-        ("target", 0, "new1"): 1,
-        ("target", 0, "new2"): 1,
+        (0, "kept"): 1,
+        (0, "x"): 1,
+        (1, "new1"): 1,
+        (1, "new2"): 1,
     }
 
 
@@ -183,3 +190,37 @@ def test_opaque_bytes_without_a_counterpart_have_no_source() -> None:
 def test_empty_files_and_empty_spans_have_no_segments() -> None:
     empty = file(tensor("e", 0, start=0), opaque(0, 0))
     assert matched([file(), empty], [file(), empty]) == [[], []]
+
+
+def test_a_tensor_of_an_earlier_file_of_the_bundle_is_found() -> None:
+    first = file(tensor("a", 4, start=0), path="1.safetensors")
+    content = Content({"a": "same", "b": "same"})
+    files = [first, file(tensor("b", 4, start=0), path="2.safetensors")]
+    found = match(files, 0, content.reading(files))
+    assert [parts[0].source for parts in found] == [None, Source(0, 0, 8)]
+    found = match(files[::-1], 0, content.reading(files[::-1]))
+    assert [parts[0].source for parts in found] == [None, Source(0, 0, 8)]
+
+
+def test_the_baseline_goes_before_earlier_files_of_the_bundle() -> None:
+    span = tensor("a", 4, start=0)
+    found = matched([file(span, path="1"), file(span, path="2")], [file(span, path="0")])
+    assert [parts[0].source for parts in found] == [Source(0, 0, 8), Source(0, 0, 8)]
+
+
+def test_a_namesake_whose_signs_are_others_is_not_taken() -> None:
+    """Two models of one architecture in a release: names and shapes agree, and no number does."""
+    wide = tensor("a", 32, 32, start=0)
+    target = [file(wide)]
+    assert only(matched(target, [file(wide)])).source is None
+    assert only(matched(target, [file(wide)], Content({"a": "same"}))).source == Source(0, 0, 2048)
+    assert only(matched([file(tensor("a", 40, 32, start=0))], [file(wide)])).source is None
+
+
+def test_tiny_tensors_between_opaque_bytes_are_opaque() -> None:
+    whole = file(
+        opaque(0, 9), tensor("a", 4, start=9), opaque(17, 20), tensor("b", 400, start=20), opaque(820, 821)
+    )
+    assert [span.length for span in whole.coarse().spans] == [20, 800, 1]
+    beside = file(opaque(0, 9), tensor("a", 4, start=9), tensor("b", 400, start=17))
+    assert beside.coarse() == beside
