@@ -3,11 +3,15 @@
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.plain import frame
 
-SMALL = 256 << 10
-SMALL_LEVEL = 19
-ALONE = {Effort.LOW: 3, Effort.NORMAL: 9, Effort.HIGH: 19}
+SMALL = 1 << 20
+STRONG = 19
+STRONG_REACH = 24 << 20
+ALONE = {Effort.LOW: 3, Effort.NORMAL: 9, Effort.HIGH: STRONG}
 AFTER_PREFIX = {Effort.LOW: (1, 22), Effort.NORMAL: (3, 22), Effort.HIGH: (12, 24)}
-"""Level and logarithm of the table size, which bounds memory to ``8 << 24`` bytes."""
+"""Level and logarithm of the table size, which bounds memory to ``8 << 24`` bytes.
+
+The strong level serves what is small at any effort but the lowest, and after a prefix what is within reach of both.
+"""
 
 
 def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | None:
@@ -18,8 +22,9 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
 
 
 def _parameters(length: int, prefix: int, effort: Effort) -> dict[str, int]:
-    if effort > Effort.LOW and length + prefix <= SMALL:
-        return frame.level(SMALL_LEVEL, length, prefix)
+    reach = {Effort.LOW: 0, Effort.NORMAL: SMALL, Effort.HIGH: STRONG_REACH}[effort]
+    if length + prefix <= reach:
+        return frame.level(STRONG, length, prefix)
     if not prefix:
         return frame.level(ALONE[effort], length, 0)
     number, table_log = AFTER_PREFIX[effort]

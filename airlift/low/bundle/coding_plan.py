@@ -8,11 +8,13 @@ from airlift.bundle.release import FileEntry, Release
 from airlift.low.bundle.find_hints import find_hints
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
+from airlift.tensors.matching.evidence import typed
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Read, Segment, match
 from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.order import adapter_holders, order
 from airlift.tensors.matching.segment import blocks as cut_blocks
+from airlift.tensors.matching.small import join_copies
 from airlift.tensors.span import TensorSpan
 
 
@@ -92,7 +94,8 @@ def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[li
     coarse = [file.coarse() for file in files]
     matched = match(coarse, bases, read)
     moved = realign(coarse, bases, matched, read, passed_over=adapter_holders(files))
-    return find_hints(files, bases, moved, read)
+    joined = join_copies(coarse, bases, moved, read)
+    return find_hints(files, bases, typed(joined, bases, read), read)
 
 
 def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from airlift import codec
+from airlift.codec import Effort
 from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
 from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan, cut_plan
@@ -22,9 +23,11 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes
+from airlift.tensors.element import Element
 from airlift.tensors.matching.segment import Segment, Source
 
 BLOCK_BYTES = 8 << 20
+SMALL_FILE = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,11 @@ class _Work:
         finally:
             self.free.put(mine)
 
+    def effort(self, number: int, segment: Segment) -> Effort:
+        """Return how hard to try: opaque bytes of a small file cost little time, however hard."""
+        small = segment.element is Element.BYTES and self.plan.files[number].entry.size <= SMALL_FILE
+        return Effort.HIGH if small and self.coding.effort is Effort.NORMAL else self.coding.effort
+
 
 def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[memoryview]") -> Encoded:
     target = reading.result()
@@ -135,9 +143,8 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
             )
             for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
-        coded = codec.encode(
-            target, sources, segment.element, segment.rows, effort=work.coding.effort, hint=segment.hint
-        )
+        effort = work.effort(number, segment)
+        coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=segment.hint)
         item = Encoded(number, segment, coded.codec, coded.payload)
         if work.coding.check:
             _check(work.plan, item, target, sources, memory.out)

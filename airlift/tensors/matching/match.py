@@ -22,7 +22,7 @@ __all__ = ["FileSpans", "Read", "Segment", "Source", "blocks", "match"]
 
 SAMPLES = 16
 SAMPLE_BYTES = 4 << 10
-TINY = 512
+TINY = 1 << 10
 """A tensor of fewer bytes that stands between opaque bytes is taken for some of them: a block of its own costs more.
 """
 

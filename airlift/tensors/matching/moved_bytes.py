@@ -52,7 +52,7 @@ def realign(
 ) -> list[list[Segment]]:
     """Return the segments of each target file: those matched, or better ones where the same bytes lie elsewhere.
 
-    Files are numbered as in :func:`airlift.tensors.matching.match.match`; nothing is sought for those ``passed_over``.
+    Files are numbered as in :func:`airlift.tensors.matching.match.match`. Those ``passed_over`` are left alone.
     """
     contents = [_content(number, file, read) for number, file in enumerate(files)]
     wanted = [

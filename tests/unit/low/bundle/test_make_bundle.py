@@ -532,7 +532,7 @@ def test_no_target_is_read_twice(site: Site, monkeypatch: pytest.MonkeyPatch) ->
         return real(descriptor, offset, room)
 
     monkeypatch.setattr(files, "read_into", counted)
-    result = stocked.bundle("assistant@1")
+    result = site.bundle("assistant@1")
     assert count == result.target_bytes
 
 
