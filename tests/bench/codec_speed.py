@@ -21,7 +21,7 @@ from airlift.codec.ulp import kernel, reference, ulp
 from airlift.tensors.element import Element
 from airlift.tensors.formats.tiling import spans
 from airlift.tensors.matching.match import FileSpans, match
-from airlift.tensors.matching.segment import blocks
+from airlift.tensors.matching.segment import blocks, merge
 from tests.support.tensors import weights
 
 ROUNDS = 5
@@ -43,6 +43,7 @@ def read_pair(new: Path, base: Path, limit: int) -> list[Block]:
     files = [FileSpans("f", "c", path.stat().st_size, spans(path)) for path in (new, base)]
     whole = [memoryview(path.read_bytes()) for path in (new, base)]
     found = match(files[::-1], 1, lambda number, start, end: bytes(whole[1 - number][start:end]))[0]
+    found = merge(found)
     return [
         Block(
             part.element,

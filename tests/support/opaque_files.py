@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from airlift import codec
 from airlift.tensors.matching.match import FileSpans, match
 from airlift.tensors.matching.moved_bytes import realign
-from airlift.tensors.matching.segment import Segment, blocks
+from airlift.tensors.matching.segment import Segment, blocks, merge
 from airlift.tensors.span import tile
 
 TABLE_BYTES = 47
@@ -27,7 +27,8 @@ class Pair:
     def segments(self) -> list[list[Segment]]:
         """Return the segments of each target file, in the order of the files."""
         files, bases = self._files(), len(self.base)
-        return realign(files, bases, match(files, bases, self._bytes), self._bytes)
+        found = realign(files, bases, match(files, bases, self._bytes), self._bytes)
+        return [merge(parts) for parts in found]
 
     def plain(self) -> list[list[Segment]]:
         """Return the segments without realignment."""

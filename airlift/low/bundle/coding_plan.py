@@ -13,7 +13,9 @@ from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Read, Segment, match
 from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.order import adapter_holders, order
+from airlift.tensors.matching.related import relate
 from airlift.tensors.matching.segment import blocks as cut_blocks
+from airlift.tensors.matching.segment import merge
 from airlift.tensors.matching.small import join_copies
 from airlift.tensors.span import TensorSpan
 
@@ -94,8 +96,10 @@ def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[li
     coarse = [file.coarse() for file in files]
     matched = match(coarse, bases, read)
     moved = realign(coarse, bases, matched, read, passed_over=adapter_holders(files))
-    joined = join_copies(coarse, bases, moved, read)
-    return find_hints(files, bases, typed(joined, bases, read), read)
+    related = relate(coarse, bases, moved, read)
+    joined = join_copies(coarse, bases, related, read)
+    merged = [merge(parts) for parts in typed(joined, bases, read)]
+    return find_hints(files, bases, merged, read)
 
 
 def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching.likeness import Read
-from airlift.tensors.matching.segment import Segment, Source, merge
+from airlift.tensors.matching.segment import Segment, Source
 
 WINDOW_BYTES = 16 << 10
 """What is judged at once."""
@@ -63,7 +63,7 @@ def typed(found: Sequence[Sequence[Segment]], bases: int, read: Read) -> list[li
     Only what has no source, or one of its own length, is looked at: of the rest nobody knows what belongs together.
     """
     return [
-        merge(piece for part in parts for piece in _pieces(number, part, read))
+        [piece for part in parts for piece in _pieces(number, part, read)]
         for number, parts in enumerate(found, bases)
     ]
 

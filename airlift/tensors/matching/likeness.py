@@ -29,17 +29,16 @@ FEW = 64
 AGREEING = 0.7
 
 
-def alike(read: Read, element: Element, one: Source, other: Source) -> bool:
-    """Say whether two runs of one element and length may be related: False only if they surely are not."""
+def alike(read: Read, element: Element, one: Source, other: Source, *, everywhere: bool = False) -> bool:
+    """Say whether two runs of one element and length may be related: False only if they surely are not.
+
+    With ``everywhere`` each of the sampled stretches must be, otherwise all of them taken together.
+    """
     if element not in SIGNED or one.end - one.start < FEW * element.size:
         return True
-    return agreement(read, (element, one), (element, other)) >= AGREEING
-
-
-def agreement(read: Read, one: tuple[Element, Source], other: tuple[Element, Source]) -> float:
-    """Return the share of sampled places at which two runs of as many numbers have the same sign."""
-    mine, theirs = (signs(read, element, source) for element, source in (one, other))
-    return float(np.mean(mine == theirs))
+    agree = signs(read, element, one) == signs(read, element, other)
+    stretches = np.array_split(agree, WINDOWS) if everywhere else [agree]
+    return all(float(np.mean(part)) >= AGREEING for part in stretches)
 
 
 def signs(read: Read, element: Element, source: Source) -> NDArray[np.bool_]:

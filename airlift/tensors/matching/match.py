@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from airlift.tensors.element import Element
 from airlift.tensors.matching import likeness
 from airlift.tensors.matching.likeness import Read
-from airlift.tensors.matching.segment import Segment, Source, blocks, merge
+from airlift.tensors.matching.segment import Segment, Source, blocks
 from airlift.tensors.span import TensorSpan, tile
 
 __all__ = ["FileSpans", "Read", "Segment", "Source", "blocks", "match"]
@@ -64,11 +64,14 @@ class FileSpans:
 
 
 def match(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
-    """Return for each file from number ``bases`` on the segments that tile it; sources lie in files before it."""
+    """Return for each file from number ``bases`` on the segments that tile it, at least one for each span.
+
+    Their sources lie in files before it. (Neighbours are not merged yet: what has no source may still find one.)
+    """
     index, found = _Index(read), []
     for number, file in enumerate(files):
         if number >= bases:
-            found.append(merge(_segments(number, file, index)))
+            found.append(list(_segments(number, file, index)))
         index.add(number, file)
     return found
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching import anchor, runs
+from airlift.tensors.matching import anchor, likeness, runs
 from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.runs import Content, Run
-from airlift.tensors.matching.segment import Segment, Source, apart, merge
+from airlift.tensors.matching.segment import Segment, Source, apart
 
 BLOCK_BYTES = 4 << 20
 """The codec sees all of an opaque file of at most so many bytes, and of a counterpart of about its size."""
@@ -162,8 +162,8 @@ def _better(search: _Search, number: int, parts: list[Segment], seek: Sequence[S
     found = search.runs(number, preferred)
     if not found:
         return parts
-    cover = _Cover(search.contents, LONG_RUN << search.bits)
-    return merge(piece for part in parts for piece in _covered(cover, part, found, sought=part in seek))
+    cover = _Cover(search.contents, number, LONG_RUN << search.bits)
+    return [piece for part in parts for piece in _covered(cover, part, found, sought=part in seek)]
 
 
 def _covered(cover: "_Cover", part: Segment, found: Sequence[Run], *, sought: bool) -> Iterable[Segment]:
@@ -173,7 +173,7 @@ def _covered(cover: "_Cover", part: Segment, found: Sequence[Run], *, sought: bo
     if not inside or not (sought or small):
         return [part]
     if part.element is not Element.BYTES:
-        return _tensor(part, inside)
+        return cover.tensor(part, inside)
     return [part] if _visible(part, inside) else cover.opaque(part, inside)
 
 
@@ -192,23 +192,7 @@ def _visible(part: Segment, inside: Sequence[Run]) -> bool:
     return all(run.file == part.source.file for run in inside)
 
 
-def _tensor(part: Segment, inside: Sequence[Run]) -> Iterator[Segment]:
-    """Yield a tensor without a counterpart, with those of its numbers as copies that are found elsewhere."""
-    size, position = part.element.size, part.start
-    for run in inside:
-        start = run.start + (part.start - run.start) % size
-        end = run.end - (run.end - part.start) % size
-        if end - start < LEAST_COPY:
-            continue
-        if position < start:
-            yield apart(part, position, start)
-        yield replace(apart(part, start, end), source=Source(run.file, start + run.shift, end + run.shift))
-        position = end
-    if position < part.end:
-        yield apart(part, position, part.end)
-
-
-# -- opaque bytes --------------------------------------------------------------------------------------------------
+# -- covering -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +213,39 @@ class _Near:
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """Tiles opaque bytes: runs of at least ``long`` bytes, and between them what changed."""
+    """Tiles segments of file ``number`` with runs and what lies between; opaque runs are at least ``long``."""
 
     contents: Sequence[Content]
+    number: int
     long: int
+
+    def tensor(self, part: Segment, inside: Sequence[Run]) -> Iterator[Segment]:
+        """Yield a tensor without a counterpart; what is found elsewhere of its numbers is its source."""
+        size, position = part.element.size, part.start
+        for run in inside:
+            start = run.start + (part.start - run.start) % size
+            end = run.end - (run.end - part.start) % size
+            source = Source(run.file, start + run.shift, end + run.shift)
+            if end - start < LEAST_COPY or not self._alike(part.element, start, source):
+                continue
+            if position < start:
+                yield apart(part, position, start)
+            yield replace(apart(part, start, end), source=source)
+            position = end
+        if position < part.end:
+            yield apart(part, position, part.end)
+
+    def _alike(self, element: Element, start: int, source: Source) -> bool:
+        """Say whether numbers are like those at a run's shift: a run spans what may have been overwritten."""
+        mine = Source(self.number, start, start + source.end - source.start)
+        if element in likeness.SIGNED:
+            return likeness.alike(self._read, element, mine, source, everywhere=True)
+        return _in_place(
+            self.contents, self.number, Segment(mine.start, mine.end, element, 0, source), source
+        )
+
+    def _read(self, number: int, start: int, end: int) -> bytes:
+        return self.contents[number].read(start, end)
 
     def opaque(self, part: Segment, found: Sequence[Run]) -> Iterator[Segment]:
         """Yield segments that tile ``part``."""

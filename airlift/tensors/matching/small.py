@@ -15,6 +15,9 @@ from airlift.tensors.matching.segment import Segment, Source, merge
 SMALL_BYTES = 4 << 20
 """Larger files are left alone, and so are sources that lie further apart."""
 
+LONGEST_COPY = 512 << 10
+"""A longer copy is left alone: every 128 KiB of a frame cost some nine bytes, even if all of it is one match."""
+
 
 def join_copies(
     files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
@@ -44,7 +47,7 @@ def _joined(number: int, parts: Sequence[Segment], read: Read) -> list[Segment]:
 
 def _copy(number: int, part: Segment, read: Read) -> bool:
     source = part.source
-    if source is None or not part.parallel or part.hint is not None:
+    if source is None or not part.parallel or part.length > LONGEST_COPY or part.hint is not None:
         return False
     return read(number, part.start, part.end) == read(source.file, source.start, source.end)
 

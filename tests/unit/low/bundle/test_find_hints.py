@@ -15,6 +15,7 @@ from airlift.tensors.formats.safetensors import parse_header
 from airlift.tensors.matching.hint import Adapter, LowRank
 from airlift.tensors.matching.match import FileSpans, Segment, Source, match
 from airlift.tensors.matching.order import adapter_holders, order
+from airlift.tensors.matching.segment import merge as merged
 from airlift.tensors.span import tile
 from tests.support import keys
 from tests.support.depots import Components, Site, signed_site
@@ -57,7 +58,7 @@ def predicted(targets: Sequence[bytes], bases: Sequence[bytes]) -> list[list[Seg
     def read(number: int, start: int, end: int) -> bytes:
         return data[number][start:end]
 
-    return find_hints(files, len(before), match(files, len(before), read), read)
+    return find_hints(files, len(before), [merged(parts) for parts in match(files, len(before), read)], read)
 
 
 def only_hint(parts: Sequence[Segment]) -> Segment:

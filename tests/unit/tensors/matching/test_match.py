@@ -8,6 +8,7 @@ import pytest
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching.match import FileSpans, Read, Segment, Source, match
+from airlift.tensors.matching.segment import merge
 from airlift.tensors.span import TensorSpan, opaque
 
 
@@ -43,7 +44,7 @@ def matched(
     target: list[FileSpans], base: list[FileSpans], content: Content | None = None
 ) -> list[list[Segment]]:
     files = [*base, *target]
-    return match(files, len(base), (content or Content()).reading(files))
+    return [merge(parts) for parts in match(files, len(base), (content or Content()).reading(files))]
 
 
 def only(segments: list[list[Segment]]) -> Segment:

@@ -1,0 +1,255 @@
+"""Tensors that changed and whose name and place changed too: found by the signs of their rows. Pure.
+
+Layers are renamed, q, k and v are fused, experts are stacked or stand in another order, and then the model is
+trained on: no name and no run of bytes leads to the counterpart. But a row keeps nearly all its signs. Of the first
+numbers of every row the signs are looked up in those of all earlier rows of the same length; rows that lead to one
+place of one file make a run, which is coded against it. An index holds at most ``MAX_ROWS`` rows of each kind; of
+more, evenly spread ones.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airlift.tensors.element import Element
+from airlift.tensors.matching.likeness import AGREEING, SIGNED, Read, negative
+from airlift.tensors.matching.match import FileSpans
+from airlift.tensors.matching.segment import Segment, Source, apart
+from airlift.tensors.span import TensorSpan
+
+LEAST_BYTES = 64 << 10
+"""A shorter segment is left alone."""
+
+COLUMNS = 256
+LEAST_COLUMNS = 64
+WORD = 32
+"""How many numbers of a row are looked at, at most and at least, and how many make one key."""
+
+MAX_ROWS = 1 << 18
+QUERIES = 64
+"""How many places of a segment are looked up."""
+
+EQUALS = 8
+"""A key that more rows share says nothing."""
+
+PIECE_BYTES = 1 << 20
+SHORT_ROW_BYTES = 4 << 10
+
+Signs = NDArray[np.bool_]
+
+
+def relate(
+    files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
+) -> list[list[Segment]]:
+    """Return the segments of each file from number ``bases`` on; those without a source get one if rows are alike."""
+    kinds: dict[tuple[Element, int], _Rows] = {}
+    result = []
+    for number, parts in enumerate(found, bases):
+        pieces: list[Segment] = []
+        for part in parts:
+            if _wanted(part):
+                rows = kinds.setdefault((part.element, part.row), _Rows(part.element, part.row, read))
+                rows.add(files[:number])
+                pieces.extend(_pieces(rows, number, part))
+            else:
+                pieces.append(part)
+        result.append(pieces)
+    return result
+
+
+def _wanted(part: Segment) -> bool:
+    return (
+        part.source is None
+        and part.element in SIGNED
+        and part.row >= LEAST_COLUMNS
+        and part.length >= LEAST_BYTES
+        and part.length % (part.row * part.element.size) == 0
+    )
+
+
+# -- the rows of earlier files -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers."""
+
+    element: Element
+    columns: int
+    read: Read
+    files: int = 0
+    places: list[tuple[int, int]] = field(default_factory=list)
+    signs: list[Signs] = field(default_factory=list)
+    tables: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """The length of a row in bytes."""
+        return self.columns * self.element.size
+
+    def add(self, files: Sequence[FileSpans]) -> None:
+        """Add what is new among the earlier files."""
+        fresh = [
+            (number, span)
+            for number in range(self.files, len(files))
+            for span in files[number].spans
+            if self._fits(span)
+        ]
+        self.files = len(files)
+        if fresh:
+            step = -(-sum(span.length // self.bytes for _, span in fresh) // MAX_ROWS)
+            for number, span in fresh:
+                starts = range(span.start, span.end, step * self.bytes)
+                self.places.extend((number, start) for start in starts)
+                self.signs.append(self.heads(number, starts))
+            self._sort()
+
+    def _fits(self, span: TensorSpan) -> bool:
+        return (
+            span.element is self.element
+            and len(span.shape) > 1
+            and span.shape[-1] == self.columns
+            and span.length > 0
+        )
+
+    def _sort(self) -> None:
+        signs = np.concatenate(self.signs)
+        self.signs = [signs]
+        kept = np.flatnonzero(_telling(signs))
+        self.tables = []
+        for keys in _keys(signs[kept]):
+            order = np.argsort(keys, kind="stable")
+            self.tables.append((keys[order], kept[order]))
+
+    def heads(self, number: int, starts: range) -> Signs:
+        """Return the signs of the first numbers of the rows that start there, (rows, numbers)."""
+        count, size = min(self.columns, COLUMNS), self.element.size
+        if starts.step == self.bytes <= SHORT_ROW_BYTES:
+            step = max(PIECE_BYTES // self.bytes, 1) * self.bytes
+            pieces = [
+                np.frombuffer(self.read(number, start, min(start + step, starts.stop)), np.uint8)
+                for start in range(starts.start, starts.stop, step)
+            ]
+            data = np.concatenate(pieces).reshape(-1, self.bytes)[:, : count * size]
+        else:
+            whole = b"".join(self.read(number, start, start + count * size) for start in starts)
+            data = np.frombuffer(whole, np.uint8).reshape(-1, count * size)
+        return negative(np.ascontiguousarray(data).reshape(-1), self.element).reshape(-1, count)
+
+    def find(self, signs: Signs) -> tuple[int, int] | None:
+        """Return (file, start) of the earlier row that is most like these signs, None if none is."""
+        if not self.tables or not _telling(signs[None])[0]:
+            return None
+        likely = set[int]()
+        for (keys, rows), key in zip(self.tables, _keys(signs[None]), strict=True):
+            first, last = np.searchsorted(keys, key[0], "left"), np.searchsorted(keys, key[0], "right")
+            if last - first <= EQUALS:
+                likely.update(rows[first:last].tolist())
+        shares = {row: float(np.mean(self.signs[0][row] == signs)) for row in sorted(likely)}
+        best = max(shares, key=lambda row: shares[row], default=None)
+        return None if best is None or shares[best] < AGREEING else self.places[best]
+
+
+def _telling(signs: Signs) -> Signs:
+    """Say of each row whether its signs differ enough to tell it from others."""
+    least = signs.shape[1] // 8
+    count = signs.sum(axis=1)
+    told: Signs = (count >= least) & (count <= signs.shape[1] - least)
+    return told
+
+
+def _keys(signs: Signs) -> list[NDArray[Any]]:
+    """Return the words of signs of every row: for each word an array."""
+    words = signs.shape[1] // WORD
+    packed = np.packbits(signs[:, : words * WORD], axis=1)
+    return [np.ascontiguousarray(column) for column in packed.view(np.uint32).T]
+
+
+# -- runs of rows --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Rows ``[first, last]`` of a segment that are like those of ``file`` at ``shift`` more bytes."""
+
+    file: int
+    shift: int
+    first: int
+    last: int
+
+
+def _pieces(rows: _Rows, number: int, part: Segment) -> Iterator[Segment]:
+    """Yield a segment without a source in pieces: runs of rows that are like earlier ones, and the rest."""
+    position = part.start
+    for run in _Seeker(rows, number, part).runs():
+        start, end = part.start + run.first * rows.bytes, part.start + (run.last + 1) * rows.bytes
+        if position < start:
+            yield apart(part, position, start)
+        yield replace(apart(part, start, end), source=Source(run.file, start + run.shift, end + run.shift))
+        position = end
+    if position < part.end:
+        yield apart(part, position, part.end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeker:
+    """Finds the runs of one segment of file ``number``."""
+
+    rows: _Rows
+    number: int
+    part: Segment
+
+    @property
+    def count(self) -> int:
+        """The rows of the segment."""
+        return self.part.length // self.rows.bytes
+
+    def runs(self) -> list[_Run]:
+        """Return the runs, ascending and apart."""
+        found = self._asked()
+        grown: list[_Run] = []
+        for at, run in enumerate(found):
+            before = grown[-1].last + 1 if grown else 0
+            after = found[at + 1].first - 1 if at + 1 < len(found) else self.count - 1
+            first, last = self._furthest(run, run.first, before), self._furthest(run, run.last, after)
+            grown.append(replace(run, first=first, last=last))
+        return [run for run in grown if (run.last - run.first + 1) * self.rows.bytes >= LEAST_BYTES // 4]
+
+    def _asked(self) -> list[_Run]:
+        """Return the rows that were looked up and found, those that lead to one shift joined."""
+        queries, runs = min(QUERIES, self.count), list[_Run]()
+        for row in sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)}):
+            start = self.part.start + row * self.rows.bytes
+            one = range(start, start + self.rows.bytes, self.rows.bytes)
+            place = self.rows.find(self.rows.heads(self.number, one)[0])
+            if place is not None:
+                run = _Run(place[0], place[1] - start, row, row)
+                known = runs and replace(runs[-1], first=row, last=row) == run
+                runs[len(runs) - bool(known) :] = [replace(run, first=runs[-1].first) if known else run]
+        return runs
+
+    def _furthest(self, run: _Run, known: int, limit: int) -> int:
+        """Return the row furthest from ``known`` towards ``limit`` up to which a run goes, halving what is open."""
+        good, bad = known, limit + (1 if limit >= known else -1)
+        while abs(bad - good) > 1:
+            middle = (good + bad) // 2
+            good, bad = (middle, bad) if self._like(run, middle) else (good, middle)
+        return good
+
+    def _like(self, run: _Run, row: int) -> bool:
+        """Say whether a row is like the one at the shift of a run."""
+        start, size = self.part.start + row * self.rows.bytes, self.rows.bytes
+        there = start + run.shift
+        if there < 0:
+            return False
+        mine, theirs = (
+            self.rows.read(self.number, start, start + size),
+            self.rows.read(run.file, there, there + size),
+        )
+        if len(mine) != len(theirs):
+            return False
+        ours, others = (negative(np.frombuffer(data, np.uint8), self.rows.element) for data in (mine, theirs))
+        return float(np.mean(ours == others)) >= AGREEING
