@@ -220,8 +220,8 @@ def test_a_namesake_whose_signs_are_others_is_not_taken() -> None:
 
 def test_tiny_tensors_between_opaque_bytes_are_opaque() -> None:
     whole = file(
-        opaque(0, 9), tensor("a", 4, start=9), opaque(17, 20), tensor("b", 400, start=20), opaque(820, 821)
+        opaque(0, 9), tensor("a", 4, start=9), opaque(17, 20), tensor("b", 600, start=20), opaque(1220, 1221)
     )
-    assert [span.length for span in whole.coarse().spans] == [20, 800, 1]
-    beside = file(opaque(0, 9), tensor("a", 4, start=9), tensor("b", 400, start=17))
+    assert [span.length for span in whole.coarse().spans] == [20, 1200, 1]
+    beside = file(opaque(0, 9), tensor("a", 4, start=9), tensor("b", 600, start=17))
     assert beside.coarse() == beside
