@@ -1,28 +1,29 @@
 """Gather the files of one component into the depot: found, judged, read once, digested and kept (SPEC L2).
 
 A component's source is a folder or a single file. Links to regular files are followed wherever they lead (a Hugging
-Face cache is made of them) and the file is what counts; links to folders are refused. Of what tools leave beside a
-model, ``.git`` and ``.cache/huggingface`` at the top are passed over, and named; every other dotfile is kept.
+Face cache is made of them) and the file is what counts; links to folders are refused. What tools leave beside a model
+(``.git``, ``.DS_Store``) is passed over, and named; so is what the patterns of the source leave out.
 """
 
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
+from airlift.low.release.choose import Chosen, choose
 from airlift.low.release.gate.judge import judge as judge_file
 from airlift.low.release.gate.verdict import Objection, Verdict
 from airlift.store.content import CountBytes, Digested
 from airlift.tensors.formats.tiling import reader
 
-SKIPPED = frozenset({".git", ".cache/huggingface"})
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -32,14 +33,18 @@ Take = Callable[[int, Path, CountBytes], Digested]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a source holds: real path and size by portable relative path, sorted; and what was passed over."""
+    """What a source holds: real path and size by portable relative path, sorted.
+
+    ``skipped`` are the leftovers that were passed over, ``left_out`` the files that the source's patterns leave out.
+    """
 
     paths: Mapping[str, Path]
     sizes: Mapping[str, int]
     skipped: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def survey(component: str, source: Path) -> Survey:
+def survey(component: str, source: Path, patterns: Patterns = EVERYTHING) -> Survey:
     """Find the files of a component and judge their paths and types; nothing is read yet.
 
     Raises:
@@ -51,13 +56,18 @@ def survey(component: str, source: Path) -> Survey:
             f"component {component}: there is no {source}", hint="correct the path in the manifest"
         )
     try:
-        paths, skipped = _find(source)
+        paths, chosen = _find(source, patterns)
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    return judge(component, paths, tuple(skipped))
+    return judge(component, paths, chosen.skipped, chosen.left_out)
 
 
-def judge(component: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = ()) -> Survey:
+def judge(
+    component: str,
+    paths: Mapping[str, Path],
+    skipped: tuple[str, ...] = (),
+    left_out: tuple[str, ...] = (),
+) -> Survey:
     """Judge the paths of a component; ``paths`` are real paths by relative path, sorted.
 
     Raises:
@@ -69,7 +79,8 @@ def judge(component: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = 
         check_no_collision(list(paths))
     except (MalformedError, ForbiddenFileError) as error:
         raise _named(component, error) from error
-    return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
+    sizes = {relative: _size(relative, path) for relative, path in paths.items()}
+    return Survey(paths, sizes, skipped, left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +177,22 @@ def _named(component: str, error: MalformedError | ForbiddenFileError) -> Forbid
 # -- finding -------------------------------------------------------------------------------------------------------
 
 
-def _find(source: Path) -> tuple[dict[str, Path], list[str]]:
-    if not source.is_dir():
-        return {source.name: _real_file(source.name, source)}, []
-    paths: dict[str, Path] = {}
+def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
     skipped: list[str] = []
-    for relative, path in _walk(source.resolve(), "", skipped, 0):
-        paths[relative] = _real_file(relative, path)
-        if len(paths) > MAX_FILES:
-            raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
-    if not paths:
+    alone = not source.is_dir()
+    found = {source.name: source} if alone else dict(_walk(source.resolve(), "", skipped, 0))
+    chosen = choose(found, patterns, alone=alone)
+    if not chosen.kept:
         raise ForbiddenFileError(
-            "there are no files", found=str(source), hint="correct the path in the manifest"
+            "there are no files",
+            found=f"{source}: {len(chosen.left_out)} left out by patterns, {len(skipped)} leftovers",
+            hint="correct the path or the patterns in the manifest",
         )
-    return dict(sorted(paths.items())), skipped
+    if len(chosen.kept) > MAX_FILES:
+        raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
+    return {name: _real_file(name, found[name]) for name in chosen.kept}, replace(
+        chosen, skipped=tuple(skipped)
+    )
 
 
 def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator[tuple[str, Path]]:
@@ -189,7 +202,7 @@ def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator
         listing = sorted(entries, key=lambda entry: entry.name)
     for entry in listing:
         relative = prefix + entry.name
-        if relative in SKIPPED:
+        if leftover(entry.name) is not None:
             skipped.append(relative)
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{relative}/", skipped, depth + 1)

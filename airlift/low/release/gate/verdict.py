@@ -24,7 +24,9 @@ class Objection:
 
     def error(self) -> ForbiddenFileError:
         """Return the refusal for where nothing meets the objection."""
-        return ForbiddenFileError(self.message, found=self.found, hint=self.hint)
+        waive = f"accept: [{{what: {self.what}, reason: ...}}]"
+        hint = f"{self.hint}; or say why it may cross: `{waive}` in the component"
+        return ForbiddenFileError(self.message, found=self.found, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ def test_a_release_whose_vendor_signature_fails_is_refused(tmp_path: Path, harm:
 def test_the_low_side_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release authority that is out of hand signs a release whose vendor signed something else."""
     low = site(tmp_path)
-    monkeypatch.setattr(signatures, "verify_model", lambda *_: None)
+    vouched = signatures.Vouched("model", "key", "0" * 64, (), 1, ())
+    monkeypatch.setattr(signatures, "verify_model", lambda *_: vouched)
     path = authored(low)
     (path.parent / "base" / "empty.txt").write_bytes(b"not what the vendor signed")
     released(low, path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle.patterns import Patterns
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
@@ -50,20 +51,68 @@ def test_one_file_is_a_component(tmp_path: Path) -> None:
     assert paths(gather(tmp_path / "blocklist.txt", "blocklist")) == ["blocklist.txt"]
 
 
-def test_dotfiles_stay_and_bookkeeping_goes(tmp_path: Path) -> None:
+def test_dotfiles_stay_and_leftovers_go(tmp_path: Path) -> None:
+    """Broke: a macOS leftover (``._config.json``) ended in "is not JSON"."""
     component(
         tmp_path,
         {
+            ".hidden": b"x",
             ".gitattributes": b"x",
             ".git/HEAD": b"x",
             ".cache/huggingface/a.lock": b"",
-            ".cache/other": b"",
+            "._config.json": b"\0\5\x16\7",
+            "a/.DS_Store": b"",
             "a/.git/b": b"",
+            "a/__pycache__/b.pyc": b"",
+            "a/b": b"",
+            "a/thumbs.db": b"",
         },
     )
+    (tmp_path / ".gitlink").symlink_to("nowhere")
     found = survey("base", tmp_path)
-    assert list(found.paths) == [".cache/other", ".gitattributes", "a/.git/b"]
-    assert found.skipped == (".cache/huggingface", ".git")
+    assert list(found.paths) == [".hidden", "a/b"]
+    assert found.skipped == (
+        "._config.json", ".cache", ".git", ".gitattributes", ".gitlink", "a/.DS_Store", "a/.git", "a/__pycache__",
+        "a/thumbs.db",
+    )  # fmt: skip
+    assert found.left_out == ()
+
+
+def test_a_file_that_is_named_is_no_leftover(tmp_path: Path) -> None:
+    component(tmp_path, {".gitattributes": b"x"})
+    assert list(survey("base", tmp_path / ".gitattributes").paths) == [".gitattributes"]
+    with pytest.raises(ForbiddenFileError, match="no files") as caught:
+        survey("base", tmp_path)
+    assert "1 leftovers" in str(caught.value.found)
+
+
+def test_patterns_choose(tmp_path: Path) -> None:
+    """A trainer's folder: what resumes the training is left out, with what nobody could carry."""
+    component(tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", "run-5/rng_state.pth": b"x", "a:b.pt": b"x"})
+    (tmp_path / "latest.pt").symlink_to("nowhere")
+    found = survey("base", tmp_path, Patterns((), ("*.pt", "run-*")))
+    assert list(found.paths) == ["config.json"]
+    assert found.left_out == ("a:b.pt", "latest.pt", "optimizer.pt", "run-5/rng_state.pth")
+    assert list(survey("base", tmp_path, Patterns(("*.json",))).paths) == ["config.json"]
+
+
+@pytest.mark.parametrize("pattern", ["*.pht", "optimizer", ".git/*", "optimizer.pt/"])
+def test_a_pattern_that_leaves_out_nothing_is_an_error(tmp_path: Path, pattern: str) -> None:
+    component(tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", ".git/HEAD": b"x"})
+    with pytest.raises(ForbiddenFileError, match="component base: a pattern of exclude fits no file") as caught:
+        survey("base", tmp_path, Patterns((), ("optimizer.pt", pattern)))
+    assert repr(pattern) in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_patterns_that_leave_nothing(tmp_path: Path) -> None:
+    component(tmp_path, {"config.json": b"{}"})
+    for patterns in (Patterns(("*.yaml",)), Patterns((), ("*",))):
+        with pytest.raises(ForbiddenFileError, match="there are no files") as caught:
+            survey("base", tmp_path, patterns)
+        assert "1 left out by patterns" in str(caught.value.found)
+        with pytest.raises(ForbiddenFileError, match="there are no files"):
+            survey("base", tmp_path / "config.json", patterns)
 
 
 def test_links_to_files_are_followed_out_of_the_tree(tmp_path: Path) -> None:
