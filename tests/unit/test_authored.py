@@ -145,7 +145,11 @@ def test_flow_and_block_style_mean_the_same() -> None:
         ("kind: model", "kind:", ":7: components.0.kind: None is not one of"),
         ("{path: base}", "{}", ":9: components.0.source: missing key 'path'"),
         ("{path: base}", "base", ":9: components.0.source: must be of type object, found str"),
-        ("{path: base}", "{path: base, pth: x}", ":9: components.0.source: unknown key 'pth' (known: exclude, include, path)"),
+        (
+            "{path: base}",
+            "{path: base, pth: x}",
+            ":9: components.0.source: unknown key 'pth' (known: exclude, include, path)",
+        ),
         ("{path: base}", "{path: 1}", ":9: components.0.source.path: must be of type string, found int"),
         ("{path: base}", "{hub: a/b}", ":9: components.0.source: missing key 'revision'"),
         (

@@ -23,12 +23,12 @@ def test_of_a_plain_release_there_is_nothing_to_tell() -> None:
 
 
 def test_all_that_there_is_to_tell() -> None:
+    left = "left out of its source by include *.json, *.py, weights/* and exclude weights/optimizer.pt"
     assert remarks.of_release(WAIVED) == (
         "base: marking CUI//NOFORN",
         "base: waiver for code in weights/model.safetensors: Read by two people.",
         "base: waiver for remote-code in config.json: The model has no other code.",
-        "base: left out of its source by include *.json, *.py, weights/* and exclude weights/optimizer.pt: "
-        "2 files, README.md, weights/optimizer.pt",
+        f"base: {left}: 2 files, README.md, weights/optimizer.pt",
         "guard: left out of its source by include *.json, *.safetensors and exclude *.bin: 1 file, old.bin",
         "guard: vendor signature covers 1 of 2 files: left out old.bin",
     )

@@ -93,10 +93,14 @@ def test_waivers_are_of_format_2() -> None:
     with pytest.raises(ManifestError, match="unknown key 'waivers' in format 1") as caught:
         parse_policy(authored.load("p", WAIVERS.replace(b"2", b"1", 1), "policy.schema.json"))
     assert "airlift: 2" in caught.value.hint
-    assert parse_policy(authored.load("p", b"airlift: 2\nenclave: alpha\n", "policy.schema.json")) == Policy("alpha")
+    assert parse_policy(authored.load("p", b"airlift: 2\nenclave: alpha\n", "policy.schema.json")) == Policy(
+        "alpha"
+    )
 
 
-@pytest.mark.parametrize("item", ["{}", "{what: virus}", "{what: code, component: A}", "{what: code, why: x}", "code"])
+@pytest.mark.parametrize(
+    "item", ["{}", "{what: virus}", "{what: code, component: A}", "{what: code, why: x}", "code"]
+)
 def test_what_a_permission_is(item: str) -> None:
     text = f"airlift: 2\nenclave: alpha\nwaivers: [{item}]\n".encode()
     with pytest.raises(ManifestError, match="waivers"):

@@ -19,7 +19,10 @@ from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.weights import weights
 
 PLAIN = {"config.json": b"{}", "model.safetensors": weights(1)}
-CODED = PLAIN | {"config.json": b'{"auto_map": {"AutoModel": "modeling.M"}}', "modeling.py": b"class M: ...\n"}
+CODED = PLAIN | {
+    "config.json": b'{"auto_map": {"AutoModel": "modeling.M"}}',
+    "modeling.py": b"class M: ...\n",
+}
 TRAINED = PLAIN | {"optimizer.pt": b"\x80\x04]\x94.", "rng_state.pth": b"\x80\x04]\x94."}
 CODE = {"what": "code", "reason": "Two people have read it."}
 REMOTE = {"what": "remote-code", "reason": "The model has no other code."}
@@ -103,7 +106,9 @@ def test_waivers_that_make_no_sense(site: Site, accept: list[dict[str, str]], re
 
 
 def test_a_waiver_that_nothing_needs_is_refused(site: Site) -> None:
-    with pytest.raises(ManifestError, match="component base: nothing in it needs the waiver for remote-code") as seen:
+    with pytest.raises(
+        ManifestError, match="component base: nothing in it needs the waiver for remote-code"
+    ) as seen:
         released(site, PLAIN, accept=[REMOTE])
     assert "remove the line" in seen.value.hint
 
@@ -137,13 +142,15 @@ def test_patterns_that_leave_out_nothing_are_recorded_all_the_same(site: Site) -
 def test_leftovers_do_not_change_a_release(site: Site) -> None:
     """The same inputs give the same release, also after somebody opened the folder on a Mac."""
     first, release = released(site, PLAIN)
-    again, _ = released(site, PLAIN | {".DS_Store": b"x", "._config.json": b"\0\5\x16\7", ".gitattributes": b"x"})
+    again, _ = released(
+        site, PLAIN | {".DS_Store": b"x", "._config.json": b"\0\5\x16\7", ".gitattributes": b"x"}
+    )
     assert (again.digest, again.already, number(release)) == (first.digest, True, 1)
     assert again.skipped == ("base/.DS_Store", "base/._config.json", "base/.gitattributes")
 
 
 def test_a_version_that_was_published_with_leftovers(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An earlier airlift carried ``.gitattributes``: the component may go on under its version, with no other change."""
+    """An earlier airlift carried ``.gitattributes``: the component goes on under its version."""
     files = PLAIN | {".gitattributes": b"x"}
     with monkeypatch.context() as old:
         for place in ("collect", "choose"):

@@ -88,7 +88,9 @@ def test_a_file_that_is_named_is_no_leftover(tmp_path: Path) -> None:
 
 def test_patterns_choose(tmp_path: Path) -> None:
     """A trainer's folder: what resumes the training is left out, with what nobody could carry."""
-    component(tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", "run-5/rng_state.pth": b"x", "a:b.pt": b"x"})
+    component(
+        tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", "run-5/rng_state.pth": b"x", "a:b.pt": b"x"}
+    )
     (tmp_path / "latest.pt").symlink_to("nowhere")
     found = survey("base", tmp_path, Patterns((), ("*.pt", "run-*")))
     assert list(found.paths) == ["config.json"]
@@ -99,7 +101,9 @@ def test_patterns_choose(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["*.pht", "optimizer", ".git/*", "optimizer.pt/"])
 def test_a_pattern_that_leaves_out_nothing_is_an_error(tmp_path: Path, pattern: str) -> None:
     component(tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", ".git/HEAD": b"x"})
-    with pytest.raises(ForbiddenFileError, match="component base: a pattern of exclude fits no file") as caught:
+    with pytest.raises(
+        ForbiddenFileError, match="component base: a pattern of exclude fits no file"
+    ) as caught:
         survey("base", tmp_path, Patterns((), ("optimizer.pt", pattern)))
     assert repr(pattern) in caught.value.message
     assert caught.value.exit_code == 2
