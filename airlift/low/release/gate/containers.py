@@ -172,15 +172,15 @@ def _is_msgpack(view: View, _head: bytes) -> bool:
 
 def _is_text(view: View, head: bytes) -> bool:
     """Text in UTF-8, UTF-16 or mostly ASCII, by its first and last bytes."""
-    size = view.size()
-    parts = (
-        [head] if size is None or size <= len(head) else [head, view.read(size - WINDOW // 8, WINDOW // 8)]
-    )
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return len(head) > 3 and all(_decodes(part, "utf-16", 1) for part in parts[:1])
+        return len(head) > 3 and _decodes(head, "utf-16")
+    size, parts = view.size(), [head]
+    if size is not None and size > len(head):
+        parts.append(view.read(size - WINDOW // 8, WINDOW // 8))
     if any(_TEXT_CONTROLS.intersection(part) for part in parts):
         return False
-    return all(_decodes(part, "utf-8", 3) for part in parts) or all(map(_is_mostly_ascii, parts))
+    tail = any(_decodes(parts[-1][skip:], "utf-8") for skip in range(4))
+    return (_decodes(head, "utf-8") and tail) or all(map(_is_mostly_ascii, parts))
 
 
 def _is_mostly_ascii(part: bytes) -> bool:
@@ -188,15 +188,13 @@ def _is_mostly_ascii(part: bytes) -> bool:
     return sum(byte > 127 for byte in part) * 20 <= len(part)
 
 
-def _decodes(part: bytes, encoding: str, cut: int) -> bool:
-    """Say whether bytes are text, save for a character that is cut at either end."""
-    for skip in range(cut + 1):
-        try:
-            codecs.getincrementaldecoder(encoding)().decode(part[skip:])
-        except UnicodeDecodeError:
-            continue
-        return True
-    return False
+def _decodes(part: bytes, encoding: str) -> bool:
+    """Say whether bytes are text, save for a character that is cut at the end."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(part)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _top(view: View) -> dict[int, protobuf.Field]:

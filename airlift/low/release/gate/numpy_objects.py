@@ -6,9 +6,10 @@ from airlift.low.release.gate.views import View
 
 MAGIC = b"\x93NUMPY"
 _HEADER_BYTES = 1 << 20
-_DESCR = re.compile(rb"""['"]descr['"]\s*:\s*(['"])([^'"\\]*)\1""")
+_DESCR = re.compile(rb"""['"]descr['"]\s*:\s*(['"])([^'"\\]*)\1(?=\s*[,}])""")
 _NUMBER = re.compile(rb"[|<>=]?(?:[?bBhHiIlLqQpPefdgFDG]\d*|[iufcbV]\d+|[SUa]\d*|[mM]8?(?:\[\w+\])?)")
-_OBJECT = re.compile(rb"""['"(,\s|<>=]\d*O\d*['"),\s]|[Oo]bject""")
+_OBJECT = re.compile(rb"""['"(),\s|<>=]\d*O\d*['"),\s]|[Oo]bject""")
+_STRING = re.compile(rb"""(?:'[^'\\]*'|"[^"\\]*")\s*""")
 
 
 def header(view: View, head: bytes) -> bytes | None:
@@ -25,4 +26,10 @@ def holds_objects(stated: bytes) -> bool:
     plain = _DESCR.search(stated)
     if plain is not None and stated.count(b"descr") == 1 and _NUMBER.fullmatch(plain[2]):
         return False
-    return _OBJECT.search(stated) is not None or b"\\" in stated or len(stated) == _HEADER_BYTES
+    odd = b"\\" in stated or b"#" in stated or len(stated) == _HEADER_BYTES
+    return odd or _OBJECT.search(stated) is not None or _is_joined(stated)
+
+
+def _is_joined(stated: bytes) -> bool:
+    """Say whether a text stands right before another: Python joins them, so that neither need name the type."""
+    return any(stated[text.end() : text.end() + 1] not in b",)]:}" for text in _STRING.finditer(stated))

@@ -1,4 +1,4 @@
-"""What stands in the place of a file that was not fetched, or not to its end (SPEC L2.11).
+"""What stands in the place of a file that was not fetched, or not to its end (SPEC L2.7).
 
 None of this can be waived: the file that is meant is not there. The hint is the command that completes it.
 """
