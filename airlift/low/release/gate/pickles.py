@@ -1,52 +1,108 @@
 """Tell a pickle by its bytes, without ever loading one (SPEC L2.5).
 
-A pickle runs code when it is loaded, whatever its name. The opcodes are walked with CPython's ``pickletools``, which
-only reads them; the zip form is what ``torch.save`` writes. Everything is bounded by ``WINDOW``.
+A pickle runs code when it is loaded, whatever its name. The opcodes are walked by the table of CPython's
+``pickletools``: arguments of a stated length are stepped over, so that a long one hides nothing behind it.
 """
 
-import io
 import pickletools
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-WINDOW = 64 << 10
+from airlift.low.release.gate.views import WINDOW, View
 
-_ZIP, _GZIP, _NUMPY = b"PK\x03\x04", b"\x1f\x8b", b"\x93NUMPY"
-_ZLIB_SECOND = frozenset({0x01, 0x5E, 0x9C, 0xDA})
-_SAFETENSORS = b"\0\0\0\0{"
+MAX_OPCODES = 200_000
+MAX_LINE = 16 << 20
+NEWEST_PROTOCOL = 9
+"""Loaders refuse protocols that they do not know; 5 is the newest now."""
+
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 _NAMES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 _CALLS = frozenset({"REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"})
 _DOTTED = re.compile(r"[\w.]+ [\w.<>]+")
+_WHOLE = re.compile(rb"[+-]?(0[xX][0-9a-fA-F_]+|[0-9_]+)L?")
+_FLOAT = re.compile(
+    rb"[+-]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
+)
+_DIGITS = re.compile(rb"[-+.0-9A-Fa-fLNXILTY_ilntxy\s]{64}")
+_NUMBERS = {"INT": _WHOLE, "LONG": _WHOLE, "GET": _WHOLE, "PUT": _WHOLE, "FLOAT": _FLOAT}
+_SAFETENSORS = b"\0\0\0\0{"
 _PLAUSIBLE = 3
+_IN_ONE_FILE = 8
+"""Pickles that are followed one after another: old torch files hold four before the numbers."""
 
 
-def is_pickle(head: bytes, tail: bytes = b"") -> bool:
-    """Say whether a file that starts with ``head`` and ends with ``tail`` (``WINDOW`` bytes each) is a pickle.
-
-    Covers plain pickles of every protocol, zip archives with one inside, NumPy arrays of objects, and any of these
-    compressed with gzip or zlib.
-    """
-    if head.startswith(_ZIP):
-        return any(b".pkl" in part or b".pickle" in part for part in (head, tail))
-    if head.startswith(_NUMPY):
-        return b"'O'" in head[:4096] or b"|O" in head[:4096]
-    unpacked = _unpack(head)
-    return (
-        is_pickle(unpacked) if unpacked else _judge(_walk(head), like_safetensors=head[4:9] == _SAFETENSORS)
-    )
+def is_pickle(view: View) -> bool:
+    """Say whether bytes are a plain pickle of any protocol, also one with anything behind it."""
+    cursor = _Cursor(view)
+    like_safetensors = view.read(4, 5) == _SAFETENSORS
+    for _ in range(_IN_ONE_FILE):
+        walk = _walk(cursor)
+        if _judge(walk, like_safetensors=like_safetensors):
+            return True
+        if not walk.stopped:
+            return False
+    return False
 
 
-def _unpack(head: bytes) -> bytes:
-    """Return at most ``WINDOW`` bytes of what ``head`` is a gzip or zlib stream of; nothing if it is none."""
-    is_zlib = len(head) > 1 and head[0] == 0x78 and head[1] in _ZLIB_SECOND
-    if not head.startswith(_GZIP) and not is_zlib:
-        return b""
-    try:
-        return zlib.decompressobj(wbits=47).decompress(head, WINDOW)
-    except zlib.error:
-        return b""
+class _EndError(Exception):
+    """The walk stops here: a loader would stumble, or (``cut``) what comes next cannot be had."""
+
+    def __init__(self, *, cut: bool = False) -> None:
+        self.cut = cut
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """A place in a view, with the bytes around it at hand."""
+
+    view: View
+    position: int = 0
+    _start: int = 0
+    _window: bytes = b""
+
+    def take(self, length: int) -> bytes:
+        """Return the next ``length`` bytes, at most ``WINDOW``."""
+        offset = self.position - self._start
+        if offset < 0 or offset + length > len(self._window):
+            self._start, self._window = self.position, self.view.read(self.position, WINDOW)
+            offset = 0
+        data = self._window[offset : offset + length]
+        if len(data) < length:
+            raise _EndError
+        self.position += length
+        return data
+
+    def skip(self, length: int) -> None:
+        """Step over bytes; they need not be there."""
+        size = self.view.size()
+        if size is not None and length > size - self.position:
+            raise _EndError
+        self.position += length
+        if size is None and length and not self.view.read(self.position - 1, 1):
+            raise _EndError(cut=True)
+
+    def line(self, *, number: bool = False) -> bytes:
+        """Return the next line without its end; of a long one, which is no ``number``, up to ``WINDOW`` bytes."""
+        first, start = b"", self.position
+        while self.position - start < MAX_LINE:
+            length = WINDOW - 1 if self.position == start else WINDOW
+            data = self.view.read(self.position, length)
+            end = data.find(b"\n")
+            first = first or (data[:end] if end >= 0 else data)
+            if number and end < 0 and not _DIGITS.match(data):
+                raise _EndError
+            self.position += end + 1 if end >= 0 else len(data)
+            if end >= 0:
+                return first
+            if not data:
+                raise _EndError
+        raise _EndError(cut=True)
+
+    def is_blank(self) -> bool:
+        """Say whether nothing but white space follows, over at most ``WINDOW`` bytes."""
+        rest = self.view.read(self.position, WINDOW)
+        return len(rest) < WINDOW and not rest.strip()
 
 
 @dataclass(slots=True)
@@ -54,7 +110,7 @@ class _Walk:
     """What a walk over opcodes found: how many there are, the stack (True is a mark), and what they amount to.
 
     ``names`` says that something was looked up by name, ``calls`` that it was called after that; ``stopped`` that the
-    walk got to STOP, and ``filled`` that the opcodes fill the file, or go on where the window ends.
+    walk got to STOP, and ``filled`` that the opcodes fill the file, or go on where the walk was given up.
     """
 
     count: int = 0
@@ -66,22 +122,58 @@ class _Walk:
     filled: bool = False
 
 
-def _walk(head: bytes) -> _Walk:
-    """Walk the opcodes up to STOP, the first one that a loader would stumble over, or the end of ``head``."""
-    stream, walk = io.BytesIO(head), _Walk()
+def _walk(cursor: _Cursor) -> _Walk:
+    """Walk the opcodes up to STOP, a call, the first one that a loader would stumble over, or the end."""
+    walk = _Walk()
     try:
-        for opcode, argument, _position in pickletools.genops(stream):
-            if not _step(walk, opcode, str(argument)):
+        while walk.count < MAX_OPCODES:
+            opcode = _OPCODES.get(cursor.take(1))
+            if opcode is None or not _step(walk, opcode, _argument(cursor, opcode)):
                 return walk
-    except (ValueError, Warning):  # a Warning is raised only where the caller made errors of warnings
-        walk.filled = len(head) >= WINDOW and stream.tell() >= len(head)
+            if walk.calls:
+                return walk
+            if opcode.name == "STOP":
+                walk.stopped, walk.filled = True, cursor.is_blank()
+                return walk
+    except _EndError as end:
+        walk.filled = end.cut
         return walk
-    walk.stopped, walk.filled = True, not head[stream.tell() :].strip()
+    walk.filled = True
     return walk
 
 
+def _argument(cursor: _Cursor, opcode: pickletools.OpcodeInfo) -> str:
+    """Pass over an opcode's argument, and return it where it is text or a small number."""
+    argument = opcode.arg
+    if argument is None:
+        return ""
+    if argument.n >= 0:
+        return str(int.from_bytes(cursor.take(argument.n), "little"))
+    if argument.n == pickletools.UP_TO_NEWLINE:
+        number = opcode.name in _NUMBERS
+        lines = [
+            cursor.line(number=number) for _ in range(2 if argument.name == "stringnl_noescape_pair" else 1)
+        ]
+        return _text(opcode.name, b" ".join(lines))
+    width = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT8U: 8}.get(argument.n, 4)
+    cursor.skip(int.from_bytes(cursor.take(width), "little"))
+    return ""
+
+
+def _text(name: str, line: bytes) -> str:
+    """Return an argument that is text, if a loader could read it; the C one stops at a zero byte in a number."""
+    form = _NUMBERS.get(name)
+    if form is not None and not form.fullmatch(line.partition(b"\0")[0].strip()):
+        raise _EndError
+    if name == "STRING" and (len(line.strip()) < 2 or line.strip()[:1] not in {b"'", b'"'}):
+        raise _EndError
+    return line.decode("utf-8", "replace")
+
+
 def _step(walk: _Walk, opcode: pickletools.OpcodeInfo, argument: str) -> bool:
-    """Do to the stack what the opcode does; False if there is too little on it."""
+    """Do to the stack what the opcode does; False if there is too little on it, or the protocol is unknown."""
+    if opcode.name == "PROTO" and int(argument) > NEWEST_PROTOCOL:
+        return False
     if not _pop(walk.stack, opcode.stack_before):
         return False
     walk.stack += [item is pickletools.markobject for item in opcode.stack_after]

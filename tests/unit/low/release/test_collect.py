@@ -11,8 +11,8 @@ from airlift.bundle.patterns import Patterns
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
-from airlift.low.release.collect import collect, survey
-from airlift.low.release.gate import judge as forbidden
+from airlift.low.release.collect import Collected, collect, survey
+from airlift.low.release.gate import references
 from airlift.store.content import digest
 from tests.support.gguf_files import gguf
 from tests.support.weights import component, noise, safetensors, weights
@@ -190,10 +190,12 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "too many files" in refuse(tmp_path).message
 
 
-@pytest.mark.parametrize("suffix", sorted(forbidden.PICKLED_SUFFIXES))
-def test_pickles_by_name(tmp_path: Path, suffix: str) -> None:
-    component(tmp_path, {f"sub/model{suffix.upper()}": b"anything"})
-    assert "safetensors" in refuse(tmp_path, "data").hint
+@pytest.mark.parametrize(
+    "suffix", ["bin", "ckpt", "dill", "joblib", "mar", "pickle", "pkl", "pt", "pth", "ptl", "so"]
+)
+def test_a_name_alone_refuses_nothing(tmp_path: Path, suffix: str) -> None:
+    component(tmp_path, {f"sub/model.{suffix.upper()}": b"anything"})
+    assert len(gather(tmp_path)) == 1
 
 
 def test_pickles_by_content(tmp_path: Path) -> None:
@@ -203,10 +205,13 @@ def test_pickles_by_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["model", "adapter", "guard", "tokenizer"])
-@pytest.mark.parametrize("name", ["modeling_x.py", "sub/op.SO"])
-def test_code_beside_weights(tmp_path: Path, kind: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("modeling_x.py", b"print(1)\n"), ("sub/op.SO", b"\x7fELF"), ("weights.bin", b"\x7fELF")],
+)
+def test_code_beside_weights(tmp_path: Path, kind: str, name: str, data: bytes) -> None:
     """THREATS, content: Python code in a model folder."""
-    component(tmp_path, {name: b"print(1)\n"})
+    component(tmp_path, {name: data})
     assert "is code" in refuse(tmp_path, kind).message
 
 
@@ -242,7 +247,7 @@ def test_configurations_with_floats_are_fine(tmp_path: Path) -> None:
 
 
 def test_configurations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forbidden, "MAX_JSON_BYTES", 8)
+    monkeypatch.setattr(references, "MAX_JSON_BYTES", 8)
     component(tmp_path, {"config.json": b'{"aaaaaaaa": 1}'})
     assert "too long" in refuse(tmp_path).message
 
@@ -260,6 +265,28 @@ def test_index_of_its_own_folder(tmp_path: Path) -> None:
         },
     )
     assert len(gather(tmp_path)) == 2
+
+
+def collected(source: Path, *accepted: str, kind: str = "model") -> Collected:
+    found = survey("base", source)
+    return collect("base", kind, found, digest, silent, accepted=frozenset(accepted))
+
+
+def test_what_is_accepted_is_met_and_the_rest_is_refused(tmp_path: Path) -> None:
+    component(tmp_path, {"a.pkl": pickle.dumps({"a": 1}), "b.py": b"print(1)\n"})
+    with pytest.raises(ForbiddenFileError, match="is code"):
+        collected(tmp_path, "pickle")
+    found = collected(tmp_path, "pickle", "code")
+    assert [(met.what, met.path) for met in found.met] == [("pickle", "a.pkl"), ("code", "b.py")]
+    assert paths(found.entries) == ["a.pkl", "b.py"]
+    assert found.unrecognised == ()
+
+
+def test_what_is_not_recognised_is_told(tmp_path: Path) -> None:
+    component(
+        tmp_path, {"a.bin": noise(1, 5000), "b.7z": b"7z\xbc\xaf\x27\x1c" + noise(1, 50), "c.json": b"{}"}
+    )
+    assert collected(tmp_path).unrecognised == ("a.bin", "b.7z: 7z archive")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +312,6 @@ def test_index_that_points_elsewhere(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"short",
         weights(1)[:-1],
         weights(1) + b"x",
@@ -301,7 +327,7 @@ def test_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
     assert error.exit_code == 2
 
 
-@pytest.mark.parametrize("data", [b"", b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
+@pytest.mark.parametrize("data", [b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
 def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
     """Threat, parser: what claims to be GGUF and is not would be of no use to any library on the high side."""
     component(tmp_path, {"MODEL.GGUF": data})
