@@ -50,6 +50,18 @@ def test_the_sample_policy_is_valid() -> None:
     assert parse_policy(authored.load(str(path), path.read_bytes(), POLICY)).ceiling.level == "CUI"
 
 
+def test_the_samples_with_waivers_go_together() -> None:
+    path = MANIFESTS / "checkpoint-1.yaml"
+    document = authored.load(str(path), path.read_bytes(), RELEASE)
+    path = MANIFESTS / "policy-bravo.yaml"
+    policy = parse_policy(authored.load(str(path), path.read_bytes(), POLICY))
+    waived = [
+        (waiver["what"], item["name"]) for item in document["components"] for waiver in item.get("accept", ())
+    ]
+    assert waived == [("remote-code", "coder"), ("code", "coder")]
+    assert all(policy.permits(*pair) for pair in waived)
+
+
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.schema.json")), ids=lambda path: path.stem)
 def test_the_schemas_are_schemas_and_are_installed(path: Path) -> None:
     schema = authored.load_schema(path.name)

@@ -166,29 +166,34 @@ def releases() -> Iterator[Case]:
 
 
 def _waived() -> Iterator[Case]:
-    """Yield release manifests with the members of format 2 (SPEC 5.1-8 to 5.1-13)."""
+    """Yield release manifests with the members of format 2 (SPEC 5.1-9 to 5.1-13, 5.5-6)."""
     good = release.format(values.WAIVED)
     document = json.loads(good)
     yield "good: format 2", good, OK
     yield "the members of format 2 in format 1", canonical(document | {"airlift": 1}), MALFORMED
     first, second = "components.0", "components.1"
     waiver = document["components"][0]["accept"][0]
+    lists: list[Any] = [[], {}, None, [waiver] * 4, [waiver, waiver]]
+    files: list[Any] = [[], ["other"], [1], [[]], ["config.json"] * 2]
+    marks: list[Any] = [None, {}, {"level": "CUI"}]
+    globs: list[Any] = [[], "*", [""], [1], ["x" * 257], ["*"] * 257]
+    left: list[Any] = [None, [], {}, {"count": 0, "names": []}]
     for path, value in (
-        *((f"{first}.accept", wrong) for wrong in ([], {}, None, [waiver] * 4, [waiver, waiver])),
+        *((f"{first}.accept", wrong) for wrong in lists),
         (f"{first}.accept", list(reversed(document["components"][0]["accept"]))),
         *((f"{first}.accept.0.what", wrong) for wrong in ("virus", "", 1)),
         *((f"{first}.accept.0.reason", wrong) for wrong in ("", " \n", "\x1b[2J", "r" * 4097, 1)),
-        *((f"{first}.accept.0.files", wrong) for wrong in ([], ["other"], [1], [[]], ["config.json"] * 2)),
+        *((f"{first}.accept.0.files", wrong) for wrong in files),
         (f"{first}.accept.0.files", ["weights/model.safetensors", "config.json"]),
         (f"{first}.accept.0", {key: value for key, value in waiver.items() if key != "reason"}),
         (f"{first}.accept.0.zzz", 1),
-        *((f"{first}.marking", wrong) for wrong in (None, {}, {"level": "CUI"})),
+        *((f"{first}.marking", wrong) for wrong in marks),
         (f"{first}.marking.level", "TOP SECRET"),
         (f"{first}.marking.level", "COSMIC"),
         (f"{first}.marking.caveats", ["SI"]),
-        *((f"{first}.source.include", wrong) for wrong in ([], "*", [""], [1], ["x" * 257], ["*"] * 257)),
-        *((f"{first}.source.exclude", wrong) for wrong in ([], "*", [""], [1], ["x" * 257], ["*"] * 257)),
-        *((f"{first}.source.left_out", wrong) for wrong in (None, [], {}, {"count": 0, "names": []})),
+        *((f"{first}.source.include", wrong) for wrong in globs),
+        *((f"{first}.source.exclude", wrong) for wrong in globs),
+        *((f"{first}.source.left_out", wrong) for wrong in left),
         (f"{first}.source.left_out.count", 3),
         (f"{first}.source.left_out.names", ["b", "a"]),
         (f"{first}.source.left_out.names", ["a", "a"]),
