@@ -114,7 +114,7 @@ def _marking(marking: Marking, policy: Policy, whose: str = "") -> Iterator[Refu
 
 
 def _content(release: Release | None, policy: Policy) -> Iterator[RefusedError]:
-    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-4)."""
+    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
     for component in release.components if release else ():
         if component.marking is not None:
             yield from _marking(component.marking, policy, f" of component {component.name}")
