@@ -214,6 +214,13 @@ class MarkingError(RefusedError):
     code = "marking-refused"
 
 
+class WaiverError(RefusedError):
+    """The release waives an objection of the low side's gate that policy does not let it waive."""
+
+    code = "waiver-refused"
+    default_hint = "ask the low side for a release without it, or allow it: `waivers` in the policy"
+
+
 class RequirementError(RefusedError):
     """A component lacks another component that it requires."""
 

@@ -1,6 +1,7 @@
 """The fields that documents have in common, parsed and checked: digests, names, times, markings, format numbers."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -82,17 +83,21 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
-def check_header(document: Any, kind: str, keys: frozenset[str], what: str) -> dict[str, Any]:
+def check_header(
+    document: Any, kind: str, keys: frozenset[str], what: str, *, newest: int = FORMAT
+) -> dict[str, Any]:
     """Check format number and type of a document, and that it has no unknown keys; return it.
+
+    ``newest`` is the highest format that this kind of document has.
 
     Raises:
         FormatTooNewError: its format number is higher than this airlift's.
         MalformedError: anything else is off.
     """
     number = strict.member(document, "airlift", int, what)
-    if number > FORMAT:
-        raise FormatTooNewError(f"{what} has a newer format", expected=str(FORMAT), found=str(number))
-    if number != FORMAT or strict.member(document, "type", str, what) != kind:
+    if number > newest:
+        raise FormatTooNewError(f"{what} has a newer format", expected=str(newest), found=str(number))
+    if number < FORMAT or strict.member(document, "type", str, what) != kind:
         raise MalformedError(f"{what} is not a {kind} document of format {FORMAT}")
     return strict.only(document, keys | {"airlift", "type"}, what)
 
@@ -115,15 +120,25 @@ class FileDigest:
         return cls(digest(document, "sha512", what), count(document, "size", what))
 
 
+LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+"""The levels whose order is known to everybody, low to high; others are comparable with themselves alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """Classification level and caveats of a component set, volume or report."""
+    """Classification level and caveats of a component, a component set, volume or report."""
 
     level: str
     caveats: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "//".join((self.level, *self.caveats))
+
+    def covers(self, other: "Marking") -> bool:
+        """Say whether what is marked ``other`` may be part of what is marked so: level not above, no caveat lost."""
+        known = self.level in LEVELS and other.level in LEVELS
+        above = known and LEVELS.index(self.level) >= LEVELS.index(other.level)
+        return (above or self.level == other.level) and set(other.caveats) <= set(self.caveats)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document form."""
@@ -140,3 +155,16 @@ class Marking:
         if caveats != sorted(set(caveats)):
             raise MalformedError(f"{what}: caveats must be sorted and distinct")
         return cls(words[0], tuple(caveats))
+
+
+def join(markings: Iterable[Marking]) -> Marking | None:
+    """Return the lowest marking that covers all of these, of which there is at least one; None if none can.
+
+    The highest level and every caveat. Levels outside of ``LEVELS`` have no order: they join only with themselves.
+    """
+    found = tuple(markings)
+    levels = {marking.level for marking in found}
+    if len(levels) > 1 and not levels <= set(LEVELS):
+        return None
+    level = max(levels, key=LEVELS.index) if len(levels) > 1 else levels.pop()
+    return Marking(level, tuple(sorted({caveat for marking in found for caveat in marking.caveats})))

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airlift import strict
-from airlift.bundle import fields
+from airlift.bundle import fields, patterns, waiver
 from airlift.bundle.fields import COMPONENT_NAME, VERSION, FileDigest, Marking
 from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.bundle.patterns import LeftOut
+from airlift.bundle.waiver import Waiver
 from airlift.errors import MalformedError
 
+NEWEST_FORMAT = 2
 KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
 MAX_BYTES = 64 << 20
 MAX_COMPONENTS = 1024
@@ -37,6 +40,11 @@ _SOURCE_KEYS = {
     "path": frozenset({"kind", "path"}),
     "hub": frozenset({"kind", "repo", "revision", "include"}),
 }
+_VENDOR_KEYS = frozenset({"method", "sha512", "size", "trusted"})
+# What format 2 added: each stands only where it says something (SPEC 5.1-12).
+_NEW_COMPONENT_KEYS = frozenset({"accept", "marking"})
+_NEW_SOURCE_KEYS = frozenset({"include", "exclude", "left_out"})
+_NEW_VENDOR_KEYS = frozenset({"listed", "left_out"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +76,24 @@ class Parent:
 class VendorSignature:
     """A vendor's own signature over a component (SPEC 5.5): the signature file, and what verifies it (PEM).
 
-    ``method`` is ``key`` (one public key) or ``certificate`` (root certificates).
+    ``method`` is ``key`` (one public key) or ``certificate`` (root certificates). If the component lacks files that
+    the vendor signed, ``listed`` says how many those are in all, and ``left_out`` which are not carried.
     """
 
     method: str
     sha512: str
     size: int
     trusted: tuple[str, ...]
+    listed: int = 0
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One versioned, named thing of a release; ``source`` says where its files came from."""
+    """One versioned, named thing of a release; ``source`` says where its files came from.
+
+    ``accept`` is what is waived in it, ``marking`` its own marking, None if it has none beside its release's.
+    """
 
     name: str
     kind: str
@@ -89,6 +103,8 @@ class Component:
     files: tuple[FileEntry, ...]
     parents: tuple[Parent, ...] = ()
     vendor_signature: VendorSignature | None = None
+    accept: tuple[Waiver, ...] = ()
+    marking: Marking | None = None
 
     @property
     def digest(self) -> str:
@@ -152,7 +168,7 @@ def format(release: Release) -> bytes:  # noqa: A001 - the pair of parse, as eve
     """Return the canonical bytes of a release manifest."""
     return strict.format(
         {
-            "airlift": fields.FORMAT,
+            "airlift": _number(release),
             "type": "release",
             "name": release.name,
             "version": release.version,
@@ -174,7 +190,9 @@ def parse(data: bytes) -> Release:
         MalformedError: anything in it breaks SPEC 5.1.
     """
     what = "release manifest"
-    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "release", _KEYS, what)
+    document = strict.parse(data, limit=MAX_BYTES, what=what)
+    fields.check_header(document, "release", _KEYS, what, newest=NEWEST_FORMAT)
+    more = document["airlift"] == NEWEST_FORMAT
     components = strict.member(document, "components", list, what)
     requires = strict.member(document, "requires", list, what)
     if len(components) > MAX_COMPONENTS:
@@ -186,11 +204,37 @@ def parse(data: bytes) -> Release:
         version=fields.name(document, "version", what, VERSION),
         marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
         notes=fields.text(document, "notes", what),
-        components=tuple(_component_from_json(item) for item in components),
+        components=tuple(_component_from_json(item, more=more) for item in components),
         requires=tuple(_requirement_from_json(item) for item in requires),
     )
+    if _number(release) != document["airlift"]:
+        raise MalformedError(f"{what} states a format that nothing in it needs", found=str(NEWEST_FORMAT))
     _check_set(release)
+    _check_markings(release)
     return release
+
+
+def _number(release: Release) -> int:
+    """Return the format that a manifest states: that in which all its members are known."""
+    new = any(_is_new(component) for component in release.components)
+    return NEWEST_FORMAT if new else fields.FORMAT
+
+
+def _is_new(component: Component) -> bool:
+    source, vendor = component.source, component.vendor_signature
+    stated = set(source) & (_NEW_SOURCE_KEYS - _SOURCE_KEYS.get(source.get("kind", ""), frozenset()))
+    partial = vendor is not None and vendor.left_out is not None
+    return bool(component.accept or component.marking or stated or partial)
+
+
+def _check_markings(release: Release) -> None:
+    for component in release.components:
+        if component.marking is not None and not release.marking.covers(component.marking):
+            raise MalformedError(
+                f"release manifest: the marking of component {component.name} is not within its release's",
+                expected=str(release.marking),
+                found=str(component.marking),
+            )
 
 
 def _check_set(release: Release) -> None:
@@ -224,21 +268,27 @@ def _component_to_json(component: Component) -> dict[str, Any]:
         "files": [
             {"path": f.path, "size": f.size, "sha512": f.sha512, "sha256": f.sha256} for f in component.files
         ],
+        **({"accept": [waived.to_json() for waived in component.accept]} if component.accept else {}),
+        **({"marking": component.marking.to_json()} if component.marking else {}),
     }
 
 
-def _component_from_json(document: Any) -> Component:
+def _component_from_json(document: Any, *, more: bool) -> Component:
+    """Parse a component; ``more`` says that the members of format 2 may stand in it."""
     what = "release manifest: component"
-    strict.only(document, _COMPONENT_KEYS, what)
+    strict.only(document, _COMPONENT_KEYS | (_NEW_COMPONENT_KEYS if more else frozenset()), what)
+    files = tuple(_file_from_json(item) for item in strict.member(document, "files", list, what))
     component = Component(
         name=fields.name(document, "name", what, COMPONENT_NAME),
         kind=strict.member(document, "kind", str, what),
         version=fields.name(document, "version", what, VERSION),
         license=fields.text(document, "license", what),
-        source=_source_from_json(strict.member(document, "source", dict, what)),
-        files=tuple(_file_from_json(item) for item in strict.member(document, "files", list, what)),
+        source=_source_from_json(strict.member(document, "source", dict, what), more=more),
+        files=files,
         parents=tuple(_parent_from_json(item) for item in strict.member(document, "parents", list, what)),
-        vendor_signature=_vendor_from_json(document),
+        vendor_signature=_vendor_from_json(document, more=more),
+        accept=waiver.from_json(document["accept"], [f.path for f in files]) if "accept" in document else (),
+        marking=Marking.from_json(document["marking"], what) if "marking" in document else None,
     )
     _check_parents(component)
     if component.kind not in KINDS:
@@ -290,22 +340,34 @@ def _vendor_to_json(signature: VendorSignature | None) -> dict[str, Any] | None:
         "sha512": signature.sha512,
         "size": signature.size,
         "trusted": list(signature.trusted),
+        **(
+            {"listed": signature.listed, "left_out": signature.left_out.to_json()}
+            if signature.left_out
+            else {}
+        ),
     }
 
 
-def _vendor_from_json(component: dict[str, Any]) -> VendorSignature | None:
+def _vendor_from_json(component: dict[str, Any], *, more: bool) -> VendorSignature | None:
     what = "release manifest: vendor signature"
     if component.get("vendor_signature", 0) is None:
         return None
     document = strict.member(component, "vendor_signature", dict, what)
-    strict.only(document, frozenset({"method", "sha512", "size", "trusted"}), what)
+    partial = more and not _NEW_VENDOR_KEYS.isdisjoint(document)
+    strict.only(document, _VENDOR_KEYS | (_NEW_VENDOR_KEYS if more else frozenset()), what)
     trusted = strict.member(document, "trusted", list, what)
     signature = VendorSignature(
         method=strict.member(document, "method", str, what),
         sha512=fields.digest(document, "sha512", what),
         size=fields.count(document, "size", what, least=1, most=MAX_BYTES),
         trusted=tuple(trusted),
+        listed=fields.count(document, "listed", what, most=MAX_FILES) if partial else 0,
+        left_out=LeftOut.from_json(strict.member(document, "left_out", dict, what), what)
+        if partial
+        else None,
     )
+    if signature.left_out is not None and signature.left_out.count >= signature.listed:
+        raise MalformedError(f"{what} covers nothing of what is carried")
     if signature.method not in METHODS:
         raise MalformedError(f"{what} has an unknown method", expected=" or ".join(METHODS))
     if not 1 <= len(trusted) <= (1 if signature.method == "key" else MAX_TRUSTED):
@@ -315,17 +377,23 @@ def _vendor_from_json(component: dict[str, Any]) -> VendorSignature | None:
     return signature
 
 
-def _source_from_json(document: dict[str, Any]) -> dict[str, Any]:
+def _source_from_json(document: dict[str, Any], *, more: bool) -> dict[str, Any]:
     what = "release manifest: source"
     kind = strict.member(document, "kind", str, what)
     if kind not in _SOURCE_KEYS:
         raise MalformedError(f"{what} has an unknown kind", found=ascii(kind))
-    strict.only(document, _SOURCE_KEYS[kind], what)
+    strict.only(document, _SOURCE_KEYS[kind] | (_NEW_SOURCE_KEYS if more else frozenset()), what)
     for key in _SOURCE_KEYS[kind] - {"include"}:
         fields.text(document, key, what)
     if kind == "hub":
         for pattern in strict.member(document, "include", list, what):
             fields.text({"include": pattern}, "include", what)
+    for key in (_NEW_SOURCE_KEYS - _SOURCE_KEYS[kind] - {"left_out"}) & document.keys():
+        patterns.patterns(document, key, what)
+    if "left_out" in document:
+        LeftOut.from_json(document["left_out"], f"{what}: 'left_out'")
+        if patterns.of_source(document) == patterns.EVERYTHING:
+            raise MalformedError(f"{what} leaves files out without a pattern")
     return document
 
 

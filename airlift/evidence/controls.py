@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift import authored
+from airlift.bundle.remarks import coverage
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import WEIGHTS
 from airlift.ledger import details
@@ -206,6 +207,8 @@ def _vendor(facts: Facts, _kind: str) -> _Finding:
     models = [c for c in release.components if c.kind in WEIGHTS] if release else []
     signed = [c for c in models if c.vendor_signature and (c.name, c.vendor_signature.sha512) in verified]
     text = f"{len(signed)} of {len(models)} models carry a vendor's signature that was verified here"
+    partly = [f"{c.name}: {told}" for c in signed if (told := coverage(c)) is not None]
+    text += f" ({'; '.join(partly)})" if partly else ""
     return 0 < len(signed) == len(models), text, imports, MODELS
 
 

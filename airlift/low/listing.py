@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from airlift.bundle import remarks
 from airlift.low.authority.pending import pending_releases
 from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot
@@ -15,6 +16,7 @@ PUBLISHED, PENDING, DROPPED = "published", "pending", "dropped"
 class ListedRelease:
     """A release; ``state`` is published, pending, or dropped (its change was replaced before it was signed).
 
+    ``remarks`` are what people must know of its components beside their names (waivers, markings, what was left out);
     ``attestations`` are the kinds of those that bundles of it carry, with what they say.
     """
 
@@ -26,6 +28,7 @@ class ListedRelease:
     files: int
     bytes: int
     attestations: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,10 @@ def _releases(depot: Depot) -> tuple[ListedRelease, ...]:
                 digest=release.digest,
                 state=state,
                 marking=str(release.marking),
-                components=tuple(f"{item.name} {item.version}" for item in release.components),
+                components=tuple(
+                    f"{item.name} {item.version}{remarks.tag(item)}" for item in release.components
+                ),
+                remarks=remarks.of_release(release),
                 files=sum(1 for _ in release.files()),
                 bytes=sum(contents.values()),
                 attestations=tuple(

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airlift.bundle.fields import Marking
+from airlift.bundle.fields import LEVELS, Marking
 from airlift.errors import ManifestError
 from airlift.policy.versions import check_specifier, check_version
 
-DEFAULT_LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+DEFAULT_LEVELS = LEVELS
+NEW_KEYS = frozenset({"waivers"})
+"""What format 2 of the policy added."""
 LOWEST = Marking(DEFAULT_LEVELS[0])
 
 
@@ -30,6 +32,14 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """Waivers of the kind ``what`` may come in: for the component of that name, or for all if it is None."""
+
+    what: str
+    component: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases."""
 
@@ -43,6 +53,11 @@ class Policy:
     refuse_new_after_days: int | None = None
     digest: str = "sha512"
     keep: int = 2
+    waivers: tuple[Permission, ...] = ()
+
+    def permits(self, what: str, component: str) -> bool:
+        """Say whether a waiver of this kind may come in for this component."""
+        return Permission(what) in self.waivers or Permission(what, component) in self.waivers
 
 
 def parse_policy(document: Mapping[str, Any]) -> Policy:
@@ -51,6 +66,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     Raises:
         ManifestError: its keys contradict each other, or a floor or range cannot be compared.
     """
+    _check_format(document)
     marking = document.get("marking", {})
     levels = tuple(marking.get("levels", DEFAULT_LEVELS))
     ceiling = marking.get("ceiling", {"level": levels[0]})
@@ -70,7 +86,20 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         refuse_new_after_days=staleness.get("refuse_new_after_days"),
         digest=document.get("digest", "sha512"),
         keep=document.get("keep", 2),
+        waivers=tuple(
+            Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
+        ),
     )
+
+
+def _check_format(document: Mapping[str, Any]) -> None:
+    """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
+    new = sorted(NEW_KEYS & set(document))
+    if document["airlift"] == 1 and new:
+        raise ManifestError(
+            f"policy: unknown key {new[0]!r} in format 1",
+            hint="write `airlift: 2` at the top: it is new in format 2",
+        )
 
 
 def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:

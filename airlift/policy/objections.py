@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import KINDS, Component, Release
+from airlift.bundle.remarks import names
 from airlift.errors import (
     ExpiredError,
     FloorError,
@@ -18,15 +19,22 @@ from airlift.errors import (
     RefusedError,
     RequirementError,
     RevokedError,
+    WaiverError,
     WrongEnclaveError,
 )
 from airlift.policy.document import Policy
 from airlift.policy.versions import check_specifier, check_version, is_below, satisfies
 
 
-def import_objections(bundle: Bundle, policy: Policy, reference_time: datetime) -> list[RefusedError]:
-    """Return what policy has against letting this bundle in, beside its destination."""
-    return [*_marking(bundle.marking, policy), *_staleness(bundle, policy, reference_time)]
+def import_objections(
+    bundle: Bundle, policy: Policy, reference_time: datetime, release: Release | None = None
+) -> list[RefusedError]:
+    """Return what policy has against letting this bundle in, with its ``release``, beside its destination."""
+    return [
+        *_marking(bundle.marking, policy),
+        *_content(release, policy),
+        *_staleness(bundle, policy, reference_time),
+    ]
 
 
 def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | None:
@@ -48,6 +56,7 @@ def activation_objections(
     """
     return [
         *_marking(release.marking, policy),
+        *_content(release, policy),
         *_revocation(release, revoked),
         *requirement_objections(release),
         *_rules(release, policy),
@@ -85,19 +94,37 @@ def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
     return not any(_marking(marking, policy))
 
 
-def _marking(marking: Marking, policy: Policy) -> Iterator[RefusedError]:
+def _marking(marking: Marking, policy: Policy, whose: str = "") -> Iterator[RefusedError]:
     if marking.level not in policy.levels:
         yield MarkingError(
-            "the marking's level is unknown here", expected=" < ".join(policy.levels), found=str(marking)
+            f"the level of the marking{whose} is unknown here",
+            expected=" < ".join(policy.levels),
+            found=str(marking),
         )
     elif policy.levels.index(marking.level) > policy.levels.index(policy.ceiling.level):
         yield MarkingError(
-            "the marking is above the ceiling", expected=str(policy.ceiling), found=str(marking)
+            f"the marking{whose} is above the ceiling", expected=str(policy.ceiling), found=str(marking)
         )
     elif set(marking.caveats) - set(policy.ceiling.caveats):
         yield MarkingError(
-            "the marking has caveats beyond the ceiling's", expected=str(policy.ceiling), found=str(marking)
+            f"the marking{whose} has caveats beyond the ceiling's",
+            expected=str(policy.ceiling),
+            found=str(marking),
         )
+
+
+def _content(release: Release | None, policy: Policy) -> Iterator[RefusedError]:
+    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
+    for component in release.components if release else ():
+        if component.marking is not None:
+            yield from _marking(component.marking, policy, f" of component {component.name}")
+        for waived in component.accept:
+            if not policy.permits(waived.what, component.name):
+                yield WaiverError(
+                    f"component {component.name} comes with a waiver for {waived.what}",
+                    expected=f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy",
+                    found=names(waived.files),
+                )
 
 
 def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:

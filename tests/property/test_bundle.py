@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume
+from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume, waiver
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
@@ -16,9 +16,10 @@ from airlift.bundle.media_sizes import CLUSTER, SECTOR, Medium
 from airlift.bundle.release import KINDS, Component, FileEntry, Release, Requirement
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
+from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError, ManifestError, VolumeTooSmallError
 from airlift.policy.versions import satisfies
-from tests.support.bundle_values import BLOCKS, BUNDLE, INDEX, RELEASE, REVOCATIONS, SUMS, content
+from tests.support.bundle_values import BLOCKS, BUNDLE, INDEX, RELEASE, REVOCATIONS, SUMS, WAIVED, content
 
 # -- values --------------------------------------------------------------------------------------------------------
 
@@ -33,7 +34,11 @@ words = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="/"), min_size=1, max_size=64
 )
 times = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat() + "Z")
-markings = st.builds(Marking, words, st.sets(words, max_size=3).map(lambda some: tuple(sorted(some))))
+markings = st.builds(
+    Marking,
+    words | st.sampled_from(fields.LEVELS),
+    st.sets(words, max_size=3).map(lambda some: tuple(sorted(some))),
+)
 file_digests = st.builds(FileDigest, digests, sizes)
 references = st.builds(ReleaseRef, digests, names, versions)
 
@@ -45,7 +50,19 @@ def distinct(
 
 
 entries = st.integers(0, 9).map(lambda n: FileEntry(f"{n}/model.safetensors", n, f"{n:0128x}", f"{n:064x}"))
-sources = st.builds(lambda text: {"kind": "path", "path": text}, texts)
+globs = st.lists(texts.filter(bool), min_size=1, max_size=3)
+left_out = st.sets(texts.filter(bool), min_size=1, max_size=3).map(
+    lambda some: {"count": len(some), "names": sorted(some)}
+)
+plain_sources = st.builds(lambda text: {"kind": "path", "path": text}, texts)
+chosen_sources = st.builds(
+    lambda source, key, some, left: {**source, key: some, **({"left_out": left} if left else {})},
+    plain_sources,
+    st.sampled_from(["include", "exclude"]),
+    globs,
+    st.none() | left_out,
+)
+sources = plain_sources | chosen_sources
 components = st.builds(
     Component,
     names,
@@ -57,15 +74,21 @@ components = st.builds(
         lambda some: tuple(sorted(some, key=lambda e: e.path))
     ),
 )
+waived = st.builds(
+    lambda made, kinds, reason: replace(
+        made, accept=tuple(Waiver(kind, f"{reason}.", (made.files[0].path,)) for kind in sorted(kinds))
+    ),
+    components,
+    st.sets(st.sampled_from(waiver.KINDS)),
+    texts,
+)
 releases = st.builds(
     Release,
     names,
     versions,
     markings,
     texts,
-    distinct(components, lambda c: c.name, 3).map(
-        lambda some: tuple(sorted(some, key=lambda c: str(c.name)))
-    ),
+    distinct(waived, lambda c: c.name, 3).map(lambda some: tuple(sorted(some, key=lambda c: str(c.name)))),
     st.lists(st.builds(Requirement, names, names, texts), max_size=3).map(tuple),
 )
 complete = st.builds(
@@ -107,9 +130,24 @@ sums = st.dictionaries(
 )
 
 
-@given(releases)
-def test_releases_round_trip(value: Release) -> None:
+@given(releases, st.booleans())
+def test_releases_round_trip(value: Release, marked: bool) -> None:
+    if marked:
+        value = replace(
+            value,
+            components=tuple(replace(c, marking=Marking(value.marking.level)) for c in value.components),
+        )
     assert release.parse(release.format(value)) == value
+
+
+@given(st.lists(markings, min_size=1, max_size=3))
+def test_a_join_covers_what_it_joins(some: list[Marking]) -> None:
+    joined = fields.join(some)
+    assert (joined is None) == (
+        len({m.level for m in some}) > 1 and not {m.level for m in some} <= set(fields.LEVELS)
+    )
+    if joined is not None:
+        assert all(joined.covers(marking) for marking in some)
 
 
 @given(bundles)
@@ -200,6 +238,7 @@ def test_only_a_tiling_is_in_order(lengths: list[int], data: st.DataObject) -> N
 
 PAIRS: list[tuple[bytes, Callable[[bytes], Any], Callable[[Any], bytes]]] = [
     (release.format(RELEASE), release.parse, release.format),
+    (release.format(WAIVED), release.parse, release.format),
     (manifest.format(BUNDLE), manifest.parse, manifest.format),
     (revocations.format(REVOCATIONS), revocations.parse, revocations.format),
     (volume.format_index(INDEX), volume.parse_index, volume.format_index),

@@ -20,12 +20,15 @@ EVERYTHING = POLICY | {
     "staleness": {"warn_after_days": 90, "refuse_new_after_days": 180},
     "digest": "sha512",
     "keep": 2,
+    "airlift": 2,
+    "waivers": [{"what": "remote-code", "component": "base"}, {"what": "pickle"}],
 }
 CASES = [
     ("policy.schema.json", EVERYTHING),
     ("enclave.schema.json", {"airlift": 1, "enclave": "alpha", "ledger_key": "pkcs11:token=x"}),
     ("controls.schema.json", yaml.safe_load((MANIFESTS / "controls.yaml").read_text())),
     ("release.schema.json", yaml.safe_load((MANIFESTS / "assistant-2026.11.1.yaml").read_text())),
+    ("release.schema.json", yaml.safe_load((MANIFESTS / "checkpoint-1.yaml").read_text())),
 ]
 TEXTS = st.sampled_from(["", "a", "a\n", "A b", "sha256", "x" * 5000, "é"])
 ODD: st.SearchStrategy[Any] = st.one_of(st.none(), st.booleans(), st.integers(-2, 2000), TEXTS)

@@ -8,9 +8,11 @@ from typing import Any
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component, FileEntry, Parent, Release, Requirement, VendorSignature
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
+from airlift.bundle.waiver import Waiver
 
 LOW = Marking("UNCLASSIFIED")
 ISSUED = "2026-03-01T12:00:00Z"
@@ -56,6 +58,36 @@ RELEASE = Release(
     ),
     requires=(Requirement("base", "guard", ">=2.0"),),
 )
+
+CHOSEN = {
+    "kind": "path",
+    "path": "../base",
+    "include": ["*.json", "*.py", "weights/*"],
+    "exclude": ["weights/optimizer.pt"],
+    "left_out": {"count": 2, "names": ["README.md", "weights/optimizer.pt"]},
+}
+WAIVED = replace(
+    RELEASE,
+    components=(
+        replace(
+            BASE,
+            source=CHOSEN,
+            marking=Marking("CUI", ("NOFORN",)),
+            accept=(
+                Waiver("code", "Read by two people.", ("weights/model.safetensors",)),
+                Waiver("remote-code", "The model has no other code.", ("config.json",)),
+            ),
+        ),
+        replace(
+            GUARD,
+            source=HUB | {"exclude": ["*.bin"], "left_out": {"count": 1, "names": ["old.bin"]}},
+            vendor_signature=VendorSignature(
+                "key", sha512("sig"), 900, ("PEM",), 2, LeftOut(1, ("old.bin",))
+            ),
+        ),
+    ),
+)
+"""A release that says all that format 2 can say."""
 
 TARGET = ReleaseRef(sha512("target"), "assistant", "2026.11.1")
 BASELINE = ReleaseRef(sha512("baseline"), "assistant", "2026.11.0")

@@ -50,6 +50,18 @@ def test_the_sample_policy_is_valid() -> None:
     assert parse_policy(authored.load(str(path), path.read_bytes(), POLICY)).ceiling.level == "CUI"
 
 
+def test_the_samples_with_waivers_go_together() -> None:
+    path = MANIFESTS / "checkpoint-1.yaml"
+    document = authored.load(str(path), path.read_bytes(), RELEASE)
+    path = MANIFESTS / "policy-bravo.yaml"
+    policy = parse_policy(authored.load(str(path), path.read_bytes(), POLICY))
+    waived = [
+        (waiver["what"], item["name"]) for item in document["components"] for waiver in item.get("accept", ())
+    ]
+    assert waived == [("remote-code", "coder"), ("code", "coder")]
+    assert all(policy.permits(*pair) for pair in waived)
+
+
 @pytest.mark.parametrize("path", sorted(MANIFESTS.glob("*.schema.json")), ids=lambda path: path.stem)
 def test_the_schemas_are_schemas_and_are_installed(path: Path) -> None:
     schema = authored.load_schema(path.name)
@@ -145,7 +157,11 @@ def test_flow_and_block_style_mean_the_same() -> None:
         ("kind: model", "kind:", ":7: components.0.kind: None is not one of"),
         ("{path: base}", "{}", ":9: components.0.source: missing key 'path'"),
         ("{path: base}", "base", ":9: components.0.source: must be of type object, found str"),
-        ("{path: base}", "{path: base, pth: x}", ":9: components.0.source: unknown key 'pth' (known: path)"),
+        (
+            "{path: base}",
+            "{path: base, pth: x}",
+            ":9: components.0.source: unknown key 'pth' (known: exclude, include, path)",
+        ),
         ("{path: base}", "{path: 1}", ":9: components.0.source.path: must be of type string, found int"),
         ("{path: base}", "{hub: a/b}", ":9: components.0.source: missing key 'revision'"),
         (

@@ -49,8 +49,8 @@ def to_bytes(case: dict[str, str]) -> bytes:
 # -- what breaks every document ------------------------------------------------------------------------------------
 
 
-def _documents(good: bytes) -> Iterator[Case]:
-    """Yield what no parser of a JSON document accepts."""
+def _documents(good: bytes, newest: int = 1) -> Iterator[Case]:
+    """Yield what no parser of a JSON document accepts; ``newest`` is the highest format of this kind of document."""
     document = json.loads(good)
     yield "empty", b"", MALFORMED
     yield "cut", good[:-1], MALFORMED
@@ -72,8 +72,9 @@ def _documents(good: bytes) -> Iterator[Case]:
     yield "format as text", canonical(document | {"airlift": "1"}), MALFORMED
     yield "format true", canonical(document | {"airlift": True}), MALFORMED
     yield "format 0", canonical(document | {"airlift": 0}), MALFORMED
-    yield "format 2", canonical(document | {"airlift": 2}), TOO_NEW
-    yield "format 2 with keys of its own", canonical({"airlift": 2, "zzz": 1}), TOO_NEW
+    newer = newest + 1
+    yield f"format {newer}", canonical(document | {"airlift": newer}), TOO_NEW
+    yield f"format {newer} with keys of its own", canonical({"airlift": newer, "zzz": 1}), TOO_NEW
     yield "another type", canonical(document | {"type": "receipt"}), MALFORMED
     yield "an unknown key", canonical(document | {"zzz": 1}), MALFORMED
     yield "a lone surrogate", canonical(document | {"zzz": "\ud800"}), MALFORMED
@@ -108,7 +109,9 @@ def releases() -> Iterator[Case]:
     document = json.loads(good)
     yield "good", good, OK
     yield "good: no component", canonical(document | {"components": [], "requires": []}), OK
-    yield from _documents(good)
+    yield from _documents(good, newest=2)
+    yield "format 2 that nothing needs", canonical(document | {"airlift": 2}), MALFORMED
+    yield from _waived()
     yield from _set(
         document,
         *(("name", text) for text in ("", "Base", "base\n", "-a", "a" * 65, "a/b", "\u00e4")),
@@ -160,6 +163,58 @@ def releases() -> Iterator[Case]:
         ("requires.0", {"component": "base", "needs": "guard"}),
     )
     yield from _paths(document)
+
+
+def _waived() -> Iterator[Case]:
+    """Yield release manifests with the members of format 2 (SPEC 5.1-9 to 5.1-13, 5.5-6)."""
+    good = release.format(values.WAIVED)
+    document = json.loads(good)
+    yield "good: format 2", good, OK
+    yield "the members of format 2 in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    first, second = "components.0", "components.1"
+    waiver = document["components"][0]["accept"][0]
+    lists: list[Any] = [[], {}, None, [waiver] * 4, [waiver, waiver]]
+    files: list[Any] = [[], ["other"], [1], [[]], ["config.json"] * 2]
+    marks: list[Any] = [None, {}, {"level": "CUI"}]
+    globs: list[Any] = [[], "*", [""], [1], ["x" * 257], ["*"] * 257]
+    left: list[Any] = [None, [], {}, {"count": 0, "names": []}]
+    for path, value in (
+        *((f"{first}.accept", wrong) for wrong in lists),
+        (f"{first}.accept", list(reversed(document["components"][0]["accept"]))),
+        *((f"{first}.accept.0.what", wrong) for wrong in ("virus", "", 1)),
+        *((f"{first}.accept.0.reason", wrong) for wrong in ("", " \n", "\x1b[2J", "r" * 4097, 1)),
+        *((f"{first}.accept.0.files", wrong) for wrong in files),
+        (f"{first}.accept.0.files", ["weights/model.safetensors", "config.json"]),
+        (f"{first}.accept.0", {key: value for key, value in waiver.items() if key != "reason"}),
+        (f"{first}.accept.0.zzz", 1),
+        *((f"{first}.marking", wrong) for wrong in marks),
+        (f"{first}.marking.level", "TOP SECRET"),
+        (f"{first}.marking.level", "COSMIC"),
+        (f"{first}.marking.caveats", ["SI"]),
+        *((f"{first}.source.include", wrong) for wrong in globs),
+        *((f"{first}.source.exclude", wrong) for wrong in globs),
+        *((f"{first}.source.left_out", wrong) for wrong in left),
+        (f"{first}.source.left_out.count", 3),
+        (f"{first}.source.left_out.names", ["b", "a"]),
+        (f"{first}.source.left_out.names", ["a", "a"]),
+        (f"{first}.source.left_out.names", ["", "a"]),
+        (f"{first}.source.left_out.names", ["a", 1]),
+        (f"{first}.source.left_out.zzz", 1),
+        (f"{first}.source", {"kind": "path", "path": "x", "left_out": {"count": 1, "names": ["a"]}}),
+        (f"{second}.vendor_signature.listed", 1),
+        (f"{second}.vendor_signature.listed", 200_001),
+        (f"{second}.vendor_signature.left_out", None),
+        (f"{second}.vendor_signature.left_out.count", 2),
+    ):
+        yield from _set(document, (path, value))
+    for key in ("listed", "left_out"):
+        stated = document["components"][1]["vendor_signature"]
+        lacking = {name: value for name, value in stated.items() if name != key}
+        yield (
+            f"a vendor's signature without {key}",
+            canonical(changed(document, f"{second}.vendor_signature", lacking)),
+            MALFORMED,
+        )
 
 
 def _markings() -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENVELOPE = 1
 LISTED = 20
 DIGITS = 32  # of a digest in a table; JSON has all of them
+COMPONENT_KEYS = ("name", "kind", "version", "digest")
 BLOCK = 8  # digits of a fingerprint that a person reads in one go
 
 
@@ -106,6 +107,16 @@ class Page:
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line."""
         self._sheet.line(clean(text), style)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Write each text on a line of its own."""
+        for text in texts:
+            self.line(text)
+
+    def components(self, items: Sequence[Mapping[str, Any]], remarks: Iterable[str]) -> None:
+        """Write components as a table of what each has, and below it what else is to be told of them."""
+        self.records([{key: item[key] for key in COMPONENT_KEYS} for item in items])
+        self.lines(remarks)
 
     def facts(self, rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         """Write labels and their values, one pair a line."""

@@ -130,7 +130,7 @@ def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
-    hidden = {"components", "volumes", "objections", "missing", "recovered", "verified"}
+    hidden = {"components", "remarks", "volumes", "objections", "missing", "recovered", "verified"}
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}
     if data.get("file_digest") is None:  # nothing was rebuilt, or would be
@@ -145,7 +145,10 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         if data.get(name):
             page.line()
             page.line(name, style="bold")
-            page.records(data[name])
+            if name == "components":
+                page.components(data[name], data["remarks"])
+            else:
+                page.records(data[name])
     for digest in missing[:SHOWN_MISSING]:
         page.line(f"missing chunk {digest}")
     if len(missing) > SHOWN_MISSING:

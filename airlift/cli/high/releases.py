@@ -87,7 +87,7 @@ def list_(run: Run, *, at: AtEnclave) -> Answer:
                 page.line()
             state = "active" if item["active"] else "previous" if item["previous"] else "installed"
             page.line(f"{item['release']} ({state})", style="bold")
-            page.records(item["components"])
+            page.components(item["components"], item["remarks"])
 
     return Answer({"releases": releases}, render)
 

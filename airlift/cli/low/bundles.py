@@ -226,7 +226,9 @@ def check(
     data = to_data(result)
 
     def render(page: Page) -> None:
-        page.facts({**data, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
+        plain = {key: value for key, value in data.items() if key != "remarks"}
+        page.facts({**plain, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
+        page.lines(data["remarks"])
 
     return Answer(data, render)
 
@@ -239,7 +241,7 @@ def _bundled(result: Any, *, dry_run: bool) -> Answer:
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
-    apart = {"volumes", "components", "marking", "codecs", "explain"}
+    apart = {"volumes", "components", "remarks", "marking", "codecs", "explain"}
     facts = {key: value for key, value in data.items() if key not in apart}
     for key in ("chunk_bytes", "target_bytes"):
         facts[key] = size(data[key])
@@ -249,6 +251,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         if data[key]:
             page.line()
             page.records(data[key])
+            page.lines(data["remarks"] if key == "components" else ())
     if "explain" in data:
         from airlift.cli.low import cost_tables
 

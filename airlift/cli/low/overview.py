@@ -48,11 +48,16 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
     data = to_data(listing(at.open()))
 
     def render(page: Page) -> None:
-        releases = [{**item, "bytes": size(item["bytes"])} for item in data["releases"]]
+        releases = [
+            {**{key: item[key] for key in item if key != "remarks"}, "bytes": size(item["bytes"])}
+            for item in data["releases"]
+        ]
         bundles = [{**item, "chunk_bytes": size(item["chunk_bytes"])} for item in data["bundles"]]
         for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", data["enclaves"])):
             page.line(title, style="bold")
             page.records(items)
+            for item in data["releases"] if title == "releases" else ():
+                page.lines(f"{item['release']}, {remark}" for remark in item["remarks"])
             page.line("" if items else "none")
 
     return Answer(data, render)

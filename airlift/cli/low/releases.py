@@ -34,6 +34,15 @@ def fetch(
             help="Only files that fit. May be repeated.",
         ),
     ],
+    exclude: Annotated[
+        list[str],
+        typer.Option(
+            metavar="GLOB",
+            default_factory=list,
+            show_default=False,
+            help="No files that fit. May be repeated.",
+        ),
+    ],
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The cache to fetch into; the usual one by default.")
     ] = None,
@@ -41,7 +50,7 @@ def fetch(
     """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit."""
     from airlift.low.release.hub import fetch as fetch_repo
 
-    result = fetch_repo(repo, revision, include, cache, run.progress)
+    result = fetch_repo(repo, revision, include, cache, run.progress, exclude=exclude)
 
     def render(page: Page) -> None:
         page.facts({"repo": result.repo, "revision": result.revision, "bytes": size(result.bytes)})

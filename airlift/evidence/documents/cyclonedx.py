@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from airlift.bundle import remarks
 from airlift.bundle.release import KINDS, Component, FileEntry, Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
@@ -88,7 +89,9 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
         found["modelCard"] = _model_card(facts, release, item)
     else:
         kind = DATA.get(item.kind, "other")
-        found["data"] = [{"type": kind, "name": item.name, "classification": str(release.marking)}]
+        found["data"] = [
+            {"type": kind, "name": item.name, "classification": str(item.marking or release.marking)}
+        ]
     return found
 
 
@@ -115,7 +118,12 @@ def _properties(item: Component) -> list[Json]:
         found.append(_property("source-path", item.source["path"]))
     if item.vendor_signature is not None:
         found.append(_property("vendor-signature-sha512", item.vendor_signature.sha512))
-    return found
+    if item.marking is not None:
+        found.append(_property("marking", str(item.marking)))
+    for waived in item.accept:
+        found.append(_property(f"waiver:{waived.what}", waived.reason))
+        found += [_property(f"waiver:{waived.what}:file", path) for path in waived.files]
+    return found + [_property("remark", told) for told in remarks.lacks(item)]
 
 
 def _property(name: str, value: str) -> Json:

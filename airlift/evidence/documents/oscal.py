@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from airlift.bundle.release import Component
+from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence, Judged
 from airlift.evidence.facts import Facts
@@ -103,8 +105,19 @@ def _components(facts: Facts, names: _Names) -> Iterator[dict[str, Any]]:
             "software",
             f"{item.name} {item.version}",
             f"A component of kind {item.kind} of release {release.label}.",
-            [_prop("kind", item.kind), _prop("digest-sha512", item.digest)],
-        )
+            [_prop("kind", item.kind), _prop("digest-sha512", item.digest), *_stated(item)],
+        ) | _remarks(item)
+
+
+def _stated(item: Component) -> list[dict[str, str]]:
+    """Return the marking of a component as a property, and what is waived in it."""
+    marked = [] if item.marking is None else [_prop("marking", str(item.marking))]
+    return [*marked, *(_prop("waiver", waived.what) for waived in item.accept)]
+
+
+def _remarks(item: Component) -> dict[str, str]:
+    told = "\n\n".join(of_component(item))
+    return {"remarks": told} if told else {}
 
 
 def _component(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from airlift.bundle.release import KINDS, Component, FileEntry, Parent, Release
+from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Facts
@@ -141,7 +142,7 @@ def _component(facts: Facts, names: _Names, release: Release, item: Component) -
         name=item.name,
         software_packageVersion=item.version,
         software_primaryPurpose=PURPOSES[item.kind],
-        comment=f"{item.kind}; digest (SHA-512 of its list of files, airlift SPEC 5.1-2) {item.digest}",
+        comment=_comment(item),
         **({"software_downloadLocation": address} if address else {}),
         **({"dataset_datasetType": ["noAssertion"]} if item.kind == "data" else {}),
         **_metrics(facts, release, item),
@@ -154,6 +155,12 @@ def _component(facts: Facts, names: _Names, release: Release, item: Component) -
     if item.parents:
         ends = [_parent_name(names, release, parent) for parent in item.parents]
         yield _relation(names, "descendantOf", here, list(dict.fromkeys(ends)))
+
+
+def _comment(item: Component) -> str:
+    """Return what SPDX has no place for: kind and digest, and what else is to be told of a component."""
+    head = f"{item.kind}; digest (SHA-512 of its list of files, airlift SPEC 5.1-2) {item.digest}"
+    return "; ".join([head, *of_component(item)])
 
 
 def _metrics(facts: Facts, release: Release, item: Component) -> Json:

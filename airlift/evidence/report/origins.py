@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from airlift.bundle.release import Component, Parent, Release
+from airlift.bundle.remarks import coverage
 from airlift.evidence import controls
 from airlift.evidence.facts import Facts
 from airlift.evidence.names import purl
@@ -65,7 +66,8 @@ def _parent(parent: Parent, shown: Sequence[Component]) -> str:
 
 def _source(component: Component) -> tuple[str, tuple[str, ...]]:
     """Return title and lines of the box of a component's source."""
-    vendor = ("signed by its vendor",) if component.vendor_signature else ()
+    whole = "signed by its vendor" if coverage(component) is None else "signed by its vendor, in part"
+    vendor = (whole,) if component.vendor_signature else ()
     if component.source.get("kind") == "hub":
         return str(component.source["repo"]), (f"commit {component.source['revision'][:12]}", *vendor)
     return PurePosixPath(str(component.source.get("path"))).name or "/", ("path on the low side", *vendor)
@@ -113,6 +115,8 @@ def _origins(release: Release) -> Markup:
         source = purl(component) or f"path {component.source.get('path')}"
         vendor = component.vendor_signature
         shown = f"{vendor.method}, SHA-512 {vendor.sha512[:16]}" if vendor else "-"
+        partly = coverage(component)
+        shown += f"; {partly}" if partly else ""
         rows.append([text(component.name), text(source), text(made), text(shown)])
     return table(
         "Where each component comes from", ["component", "source", "made from", "vendor's signature"], rows

@@ -5,11 +5,24 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from airlift.bundle.release import Release
+from airlift.bundle.remarks import coverage, of_component
 from airlift.evidence import controls
 from airlift.evidence.controls import Judged
 from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.evidence.report import ledger_sections, origins, style, timeline
-from airlift.evidence.report.markup import Markup, digest, join, labelled, section, short, table, tag, text
+from airlift.evidence.report.markup import (
+    NOTHING,
+    Markup,
+    digest,
+    join,
+    labelled,
+    section,
+    short,
+    table,
+    tag,
+    text,
+)
 from airlift.ledger import details
 from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
 from airlift.ledger.entry import Entry
@@ -125,7 +138,13 @@ def _active(found: Facts) -> Markup:
             for c in release.components
         ],
     )
-    return join([labelled(rows), components])
+    return join([labelled(rows), components, _remarks(release)])
+
+
+def _remarks(release: Release) -> Markup:
+    """Return what else is to be told of components: their own markings, waivers, what was left out."""
+    told = [[text(c.name), text(remark)] for c in release.components for remark in of_component(c)]
+    return table("What else is to be known of them", ["component", "remark"], told) if told else NOTHING
 
 
 # -- what to know first --------------------------------------------------------------------------------------------
@@ -145,6 +164,7 @@ def _attention(found: Facts) -> Markup:
 def _warnings(found: Facts) -> Iterable[str]:
     if found.active_release is None:
         yield "No release is active."
+    yield from _about_components(found)
     for kind, _quorum in found.policy.attestations:
         evidence = controls.evidence(found, f"quorum {kind}")
         if not evidence.found:
@@ -170,6 +190,15 @@ def _warnings(found: Facts) -> Iterable[str]:
         yield "Policy verifies files with SHA-256 instead of SHA-512 from now on, which is not of CNSA 2.0."
     if found.omitted:
         yield f"{found.omitted} older entries are not told of here; the export of the ledger has all."
+
+
+def _about_components(found: Facts) -> Iterable[str]:
+    for component in found.active_release.components if found.active_release else ():
+        for waived in component.accept:
+            yield f"Component {component.name} runs with a waiver for {waived.what}: {waived.reason}"
+        partly = coverage(component)
+        if partly is not None:
+            yield f"Component {component.name}: {partly}."
 
 
 def _speaks_against(item: Attested) -> bool:
@@ -286,6 +315,7 @@ def _policy(found: Facts) -> Markup:
     policy = found.policy
     asked = "; ".join(f"{kind}: {q.threshold} of {', '.join(q.keys)}" for kind, q in policy.attestations)
     needs = "; ".join(f"{rule.kind} needs {rule.needs} {rule.version}" for rule in policy.requires)
+    waivers = "; ".join(f"{item.what} for {item.component or 'every component'}" for item in policy.waivers)
     floors = "; ".join(f"{name} >= {version}" for name, version in policy.floors)
     return labelled(
         [
@@ -294,6 +324,7 @@ def _policy(found: Facts) -> Markup:
             ("asks for", text(asked or "no attestations")),
             ("requires", text(needs or "nothing beside the releases' own requirements")),
             ("floors", text(floors or "none")),
+            ("waivers allowed", text(waivers or "none")),
             ("files are verified with", text("SHA-512" if policy.digest == SHA512 else "SHA-256")),
         ]
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from airlift.bundle import remarks
 from airlift.bundle.fields import parse_time
 from airlift.errors import AirliftError
 from airlift.high.enclave import policy, recover
@@ -118,10 +119,8 @@ def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
             "marking": release.marking.to_json(),
             "active": release.digest == state.active,
             "previous": release.digest == state.previous,
-            "components": [
-                {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
-                for c in release.components
-            ],
+            "components": list(remarks.summaries(release)),
+            "remarks": list(remarks.of_release(release)),
         }
         for release in map(enclave.load_release, state.installed)
     )

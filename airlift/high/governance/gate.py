@@ -19,7 +19,8 @@ def import_refusals(
 ) -> list[RefusedError]:
     """Return what policy has against letting the bundle in."""
     keys = verified.trusted.bundler_key_ids if verified.trusted else ()
-    return import_objections(verified.bundle, policy.load(enclave, state), reference_time(state, now, keys))
+    rules, moment = policy.load(enclave, state), reference_time(state, now, keys)
+    return import_objections(verified.bundle, rules, moment, verified.release)
 
 
 def activation_refusals(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airlift import files
-from airlift.bundle import volume
+from airlift.bundle import remarks, volume
 from airlift.errors import BaselineError, NotHeldError, ProvenBadError, RefusedError
 from airlift.high.activation.activate import switch
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -33,6 +33,7 @@ from airlift.progress import Progress, silent
 class ImportResult:
     """What an import did, or would do; names as people use them.
 
+    ``remarks`` are what people must know of components beside their names (waivers, markings, what was left out);
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
     """
 
@@ -50,6 +51,7 @@ class ImportResult:
     already: bool = False
     overtaken: bool = False
     components: tuple[Mapping[str, Any], ...] = ()
+    remarks: tuple[str, ...] = ()
     files_built: int = 0
     bytes_built: int = 0
     file_digest: str | None = None
@@ -156,10 +158,8 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
         missing=verified.missing,
         already=verified.trusted is None,
         overtaken=verified.trusted is not None and verified.trusted.overtaken,
-        components=tuple(
-            {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
-            for c in (verified.release.components if verified.release else ())
-        ),
+        components=remarks.summaries(verified.release),
+        remarks=remarks.of_release(verified.release),
     )
 
 

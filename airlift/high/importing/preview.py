@@ -93,7 +93,9 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
 
 
 def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
-    return tuple({"code": item.code, "message": item.message} for item in objections)
+    """Return objections as results show them; what stands against import and activation alike is told once."""
+    pairs = dict.fromkeys((item.code, item.message) for item in objections)
+    return tuple({"code": code, "message": message} for code, message in pairs)
 
 
 def _read_all(verified: VerifiedBundle, progress: Progress) -> None:

@@ -1,8 +1,12 @@
 """Verify vendors' signatures again, over the files as they were rebuilt here (SPEC 5.5-5)."""
 
+from functools import partial
 from pathlib import Path
 
+from airlift.bundle import patterns
+from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component
+from airlift.errors import InventoryError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing.install import StagedRelease
 from airlift.ledger.entries.imports import SHA256, VendorVerified
@@ -32,7 +36,13 @@ def _verify_component(enclave: Enclave, staged: StagedRelease, component: Compon
         {entry.path: digest_file(_place(enclave, staged, entry.sha512), SHA256) for entry in component.files},
         stated.method,
         stated.trusted,
+        partial(patterns.may_lack, component.source),
     )
+    if (LeftOut.of(found.lacking), found.listed if found.lacking else 0) != (stated.left_out, stated.listed):
+        raise InventoryError(
+            f"component {component.name} lacks other files that its vendor signed than the release manifest says",
+            found=f"{len(found.lacking)} of {found.listed} lacking",
+        )
     return VendorVerified(component.name, stated.sha512, found.method, found.fingerprint)
 
 

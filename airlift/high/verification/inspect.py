@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import volume
+from airlift.bundle import remarks, volume
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
 from airlift.media.volume_reader import read_volumes
 
@@ -27,6 +27,7 @@ class InspectResult:
     missing: tuple[str, ...]
     chunk_bytes: int
     components: tuple[Mapping[str, Any], ...]
+    remarks: tuple[str, ...] = ()
     installed: bool = False
     activated: bool = False
     already: bool = False
@@ -60,8 +61,6 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
         ),
         missing=missing_chunks(volumes, bundle),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
-        components=tuple(
-            {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
-            for c in (release.components if release else ())
-        ),
+        components=remarks.summaries(release),
+        remarks=remarks.of_release(release),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from airlift.bundle.difference import RELABELLED, UNCHANGED, compare_releases
 from airlift.bundle.release import Component, Release
+from airlift.bundle.remarks import of_component
 
 
 def describe_release(new: Release, old: Release | None) -> tuple[str, ...]:
@@ -25,6 +26,18 @@ def _components(new: Release, old: Release | None) -> Iterator[str]:
         else:
             kind = f"{before.kind} " if item.change == RELABELLED else ""
             yield f"component {item.change}: {kind}{before.version} -> {_shown(after)}"
+        yield from _remarks(before, after)
+
+
+def _remarks(old: Component | None, new: Component | None) -> Iterator[str]:
+    """Yield what else is to be told of a component, also of one that did not change: who signs, signs for it."""
+    before = tuple(of_component(old)) if old else ()
+    after = tuple(of_component(new)) if new else ()
+    for remark in after:
+        yield f"  {'new: ' if old and remark not in before else ''}{remark}"
+    for remark in before if new else ():
+        if remark not in after:
+            yield f"  no longer: {remark}"
 
 
 def _rest(new: Release, old: Release | None) -> Iterator[str]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import progress as progress_module
-from airlift.bundle import agreement, volume
+from airlift.bundle import agreement, remarks, volume
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
-from airlift.media.claims import count_volumes, missing_chunks, read_claims
+from airlift.media.claims import Claims, count_volumes, missing_chunks, read_claims
 from airlift.media.volume_reader import Volume, read_chunk, read_volumes
 from airlift.media.volume_writer import VolumeInfo
 from airlift.progress import Progress, Tally
@@ -24,7 +24,8 @@ from airlift.progress import Progress, Tally
 class CheckResult:
     """What is on the volumes, all of it good; ``missing`` are the chunks (SHA-512) on volumes that were not given.
 
-    ``published`` says whether the depot lists the bundle; None without a depot.
+    ``published`` says whether the depot lists the bundle; None without a depot. ``remarks`` are what people must know
+    of components beside their names.
     """
 
     bundle: str
@@ -38,6 +39,7 @@ class CheckResult:
     volumes_total: int
     missing: tuple[str, ...]
     published: bool | None
+    remarks: tuple[str, ...] = ()
 
 
 def check_volumes(
@@ -56,17 +58,19 @@ def check_volumes(
     if not paths:
         raise UsageError("there is nothing to check", expected="at least one volume")
     volumes = read_volumes(paths)
-    bundle = read_claims(volumes).bundle
+    claims = read_claims(volumes)
+    bundle = claims.bundle
     published = None if depot is None else _published(depot, bundle)
     tally = Tally("checking", sum(item.size for item in volumes), progress)
     for item in volumes:
         _check_chunks(item, bundle, tally)
     for item in volumes:
         _check_complete(item, bundle)
-    return _result(bundle, volumes, published)
+    return _result(claims, volumes, published)
 
 
-def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -> CheckResult:
+def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -> CheckResult:
+    bundle = claims.bundle
     present, total = count_volumes(volumes)
     return CheckResult(
         bundle=bundle.id,
@@ -80,6 +84,7 @@ def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -
         volumes_total=total,
         missing=missing_chunks(volumes, bundle),
         published=published,
+        remarks=remarks.of_release(claims.release),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, manifest, revocations, volume
+from airlift.bundle import agreement, manifest, remarks, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
@@ -51,6 +51,7 @@ class BundleResult:
     is for what nothing records yet.
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
+    ``remarks`` are what people must know of components beside their names.
     """
 
     bundle: str
@@ -69,6 +70,7 @@ class BundleResult:
     codecs: Mapping[str, int]
     components: tuple[ComponentChange, ...]
     explain: tuple[ComponentCost, ...] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
         codecs=dict(sorted(coded.codecs.items())),
         components=tuple(_changes(job, coded.plan)),
         explain=coded.explain,
+        remarks=remarks.of_release(job.target),
     )
 
 

@@ -85,7 +85,11 @@ def _source(component: Component) -> dict[str, Any]:
         "name": f"{component.name}@{component.version}",
         "uri": uri,
         "digest": digests,
-        "annotations": {"sha512": "of the canonical list of path, size and SHA-512 (airlift SPEC 5.1-2)"},
+        "annotations": {
+            "sha512": "of the canonical list of path, size and SHA-512 (airlift SPEC 5.1-2)",
+            **{key: source[key] for key in ("exclude", "left_out") if key in source},
+            **({"include": source["include"]} if source.get("include") else {}),
+        },
     }
 
 

@@ -1,27 +1,29 @@
 """Gather the files of one component into the depot: found, judged, read once, digested and kept (SPEC L2).
 
 A component's source is a folder or a single file. Links to regular files are followed wherever they lead (a Hugging
-Face cache is made of them) and the file is what counts; links to folders are refused. Of what tools leave beside a
-model, ``.git`` and ``.cache/huggingface`` at the top are passed over, and named; every other dotfile is kept.
+Face cache is made of them) and the file is what counts; links to folders are refused. What tools leave beside a model
+(``.git``, ``.DS_Store``) is passed over, and named; so is what the patterns of the source leave out.
 """
 
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
-from airlift.low.release import forbidden
+from airlift.low.release.choose import Chosen, choose
+from airlift.low.release.gate.judge import judge as judge_file
+from airlift.low.release.gate.verdict import Objection, Verdict
 from airlift.store.content import CountBytes, Digested
 from airlift.tensors.formats.tiling import reader
 
-SKIPPED = frozenset({".git", ".cache/huggingface"})
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -31,15 +33,19 @@ Take = Callable[[int, Path, CountBytes], Digested]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a source holds: real path and size by portable relative path, sorted; and what was passed over."""
+    """What a source holds: real path and size by portable relative path, sorted.
+
+    ``skipped`` are the leftovers that were passed over, ``left_out`` the files that the source's patterns leave out.
+    """
 
     paths: Mapping[str, Path]
     sizes: Mapping[str, int]
     skipped: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def survey(component: str, kind: str, source: Path) -> Survey:
-    """Find the files of a component and judge them by name, path and type; nothing is read yet.
+def survey(component: str, source: Path, patterns: Patterns = EVERYTHING) -> Survey:
+    """Find the files of a component and judge their paths and types; nothing is read yet.
 
     Raises:
         ForbiddenFileError: a file, link or name that a component may not hold, or none at all.
@@ -50,14 +56,19 @@ def survey(component: str, kind: str, source: Path) -> Survey:
             f"component {component}: there is no {source}", hint="correct the path in the manifest"
         )
     try:
-        paths, skipped = _find(source)
+        paths, chosen = _find(source, patterns)
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    return judge(component, kind, paths, tuple(skipped))
+    return judge(component, paths, chosen.skipped, chosen.left_out)
 
 
-def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = ()) -> Survey:
-    """Judge the files of a component by name; ``paths`` are real paths by relative path, sorted.
+def judge(
+    component: str,
+    paths: Mapping[str, Path],
+    skipped: tuple[str, ...] = (),
+    left_out: tuple[str, ...] = (),
+) -> Survey:
+    """Judge the paths of a component; ``paths`` are real paths by relative path, sorted.
 
     Raises:
         ForbiddenFileError: a name that a component may not hold, or that is not portable.
@@ -65,39 +76,76 @@ def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[s
     try:
         for relative in paths:
             check_relative(relative)
-            forbidden.check_name(kind, relative)
         check_no_collision(list(paths))
     except (MalformedError, ForbiddenFileError) as error:
         raise _named(component, error) from error
-    return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
+    sizes = {relative: _size(relative, path) for relative, path in paths.items()}
+    return Survey(paths, sizes, skipped, left_out)
 
 
-def collect(component: str, kind: str, found: Survey, take: Take, read: CountBytes) -> tuple[FileEntry, ...]:
-    """Read and judge every file of a survey on threads, and hand each to ``take``; return the files sorted by path.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The files of a component, sorted by path, and what the gate said of them.
+
+    ``met`` are the objections that were accepted; ``unrecognised`` the paths of files that the gate neither objects
+    to nor knows, each with ": " and a remark after it where there is one.
+    """
+
+    entries: tuple[FileEntry, ...]
+    met: tuple[Objection, ...]
+    unrecognised: tuple[str, ...]
+
+
+def collect(
+    component: str,
+    kind: str,
+    found: Survey,
+    take: Take,
+    read: CountBytes,
+    *,
+    accepted: frozenset[str] = frozenset(),
+) -> Collected:
+    """Read and judge every file of a survey on threads, and hand each to ``take``.
+
+    ``accepted`` are the kinds of objections that do not stand in the way (``gate.verdict.KINDS``).
 
     Raises:
-        ForbiddenFileError: a file whose content a component may not hold.
+        ForbiddenFileError: a file that is damaged or not whole, or the first objection that is not accepted.
         UncheckedError: a file cannot be read, or changes while it is read.
     """
-    work = partial(_collect_file, kind, found, take, read)
+    work = partial(_collect_file, kind, found, lambda open_, path: take(open_, path, read), accepted)
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             taken = list(pool.map(work, found.paths))
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    return tuple(
+    entries = tuple(
         FileEntry(relative, item.size, item.sha512, item.sha256)
-        for relative, item in zip(found.paths, taken, strict=True)
+        for relative, (item, _) in zip(found.paths, taken, strict=True)
+    )
+    return Collected(
+        entries,
+        tuple(objection for _, verdict in taken for objection in verdict.objections),
+        tuple(
+            f"{relative}: {verdict.remark}" if verdict.remark else relative
+            for relative, (_, verdict) in zip(found.paths, taken, strict=True)
+            if not verdict.recognised and not verdict.objections
+        ),
     )
 
 
-def _collect_file(kind: str, found: Survey, take: Take, read: CountBytes, relative: str) -> Digested:
+def _collect_file(
+    kind: str, found: Survey, take: Callable[[int, Path], Digested], accepted: frozenset[str], relative: str
+) -> tuple[Digested, Verdict]:
     path = found.paths[relative]
     descriptor = files.open_regular(path)
     try:
-        forbidden.check_content(kind, relative, descriptor, frozenset(found.paths))
+        verdict = judge_file(kind, relative, descriptor, frozenset(found.paths))
+        for objection in verdict.objections:
+            if objection.what not in accepted:
+                raise objection.error()
         _check_header(relative, path)
-        return take(descriptor, path, read)
+        return take(descriptor, path), verdict
     finally:
         os.close(descriptor)
 
@@ -129,20 +177,22 @@ def _named(component: str, error: MalformedError | ForbiddenFileError) -> Forbid
 # -- finding -------------------------------------------------------------------------------------------------------
 
 
-def _find(source: Path) -> tuple[dict[str, Path], list[str]]:
-    if not source.is_dir():
-        return {source.name: _real_file(source.name, source)}, []
-    paths: dict[str, Path] = {}
+def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
     skipped: list[str] = []
-    for relative, path in _walk(source.resolve(), "", skipped, 0):
-        paths[relative] = _real_file(relative, path)
-        if len(paths) > MAX_FILES:
-            raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
-    if not paths:
+    alone = not source.is_dir()
+    found = {source.name: source} if alone else dict(_walk(source.resolve(), "", skipped, 0))
+    chosen = choose(found, patterns, alone=alone)
+    if not chosen.kept:
         raise ForbiddenFileError(
-            "there are no files", found=str(source), hint="correct the path in the manifest"
+            "there are no files",
+            found=f"{source}: {len(chosen.left_out)} left out by patterns, {len(skipped)} leftovers",
+            hint="correct the path or the patterns in the manifest",
         )
-    return dict(sorted(paths.items())), skipped
+    if len(chosen.kept) > MAX_FILES:
+        raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
+    return {name: _real_file(name, found[name]) for name in chosen.kept}, replace(
+        chosen, skipped=tuple(skipped)
+    )
 
 
 def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator[tuple[str, Path]]:
@@ -152,7 +202,7 @@ def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator
         listing = sorted(entries, key=lambda entry: entry.name)
     for entry in listing:
         relative = prefix + entry.name
-        if relative in SKIPPED:
+        if leftover(entry.name) is not None:
             skipped.append(relative)
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{relative}/", skipped, depth + 1)

@@ -5,7 +5,6 @@ SHA-256 of those in LFS, is what the endpoint (``HF_ENDPOINT``) says of that com
 holds.
 """
 
-import fnmatch
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from airlift import progress as progress_module
+from airlift.bundle.patterns import Patterns
 from airlift.errors import ManifestError, NotHeldError, UncheckedError, UsageError
+from airlift.low.release.choose import Chosen, choose
 from airlift.progress import Progress
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -23,13 +24,18 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Files of one commit in the local cache: path by relative path, sorted; SHA-256 (hex) of those in LFS; bytes."""
+    """Files of one commit in the local cache: path by relative path, sorted; SHA-256 (hex) of those in LFS; bytes.
+
+    ``skipped`` are leftovers that the commit holds, ``left_out`` files that the patterns leave out; none was fetched.
+    """
 
     repo: str
     revision: str
     paths: Mapping[str, Path]
     sha256: Mapping[str, str]
     bytes: int
+    skipped: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def fetch(
@@ -38,15 +44,19 @@ def fetch(
     include: Sequence[str] = (),
     folder: Path | None = None,
     progress: Progress = progress_module.silent,
+    *,
+    exclude: Sequence[str] = (),
 ) -> Fetched:
     """Bring the files of ``repo`` at the commit ``revision`` into the local cache; those there already are kept.
 
-    ``include`` are glob patterns on the relative path (none: everything); ``folder`` is the cache (none: the usual).
+    ``include`` and ``exclude`` are glob patterns on the relative path (none: everything, and nothing); ``folder`` is
+    the cache (none: the usual).
 
     Raises:
         UsageError: huggingface_hub is not installed.
         ManifestError: ``revision`` is no commit.
-        NotHeldError: the endpoint does not have the repository, the commit, or any file that ``include`` fits.
+        ForbiddenFileError: a pattern of ``exclude`` fits no file.
+        NotHeldError: the endpoint does not have the repository, the commit, or any file that the patterns leave.
         UncheckedError: the endpoint cannot be reached, or breaks off.
     """
     if not _COMMIT.fullmatch(revision):
@@ -57,7 +67,7 @@ def fetch(
         )
     library = _library()
     origin = _Origin(library, os.environ.get("HF_ENDPOINT"), repo, revision)
-    wanted = _list(origin, include)
+    wanted, chosen = _list(origin, Patterns(tuple(include), tuple(exclude)))
     total, done = sum(item.size or 0 for item in wanted), 0
     paths = {}
     for item in wanted:
@@ -66,7 +76,7 @@ def fetch(
         done += item.size or 0
     progress(f"fetching {repo}", done, total)
     sha256 = {item.rfilename: str(item.lfs.sha256) for item in wanted if item.lfs is not None}
-    return Fetched(repo, revision, paths, sha256, done)
+    return Fetched(repo, revision, paths, sha256, done, chosen.skipped, chosen.left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,7 @@ def _library() -> ModuleType:
     return huggingface_hub
 
 
-def _list(origin: _Origin, include: Sequence[str]) -> list[Any]:
+def _list(origin: _Origin, patterns: Patterns) -> tuple[list[Any], Chosen]:
     """Return what the endpoint says of each wanted file of the commit (``RepoSibling``), sorted by path."""
     what = f"{origin.repo} at {origin.revision}"
     try:
@@ -104,14 +114,11 @@ def _list(origin: _Origin, include: Sequence[str]) -> list[Any]:
             expected=origin.revision,
             found=ascii(info.sha),
         )
-    wanted = [item for item in info.siblings or () if not include or _fits(item.rfilename, include)]
-    if not wanted:
-        raise NotHeldError(f"{what} has no such files", expected=", ".join(include) or "any file")
-    return sorted(wanted, key=lambda item: str(item.rfilename))
-
-
-def _fits(name: str, include: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in include)
+    listed = {str(item.rfilename): item for item in info.siblings or ()}
+    chosen = choose(listed, patterns)
+    if not chosen.kept:
+        raise NotHeldError(f"{what} has no such files", expected=", ".join(patterns.include) or "any file")
+    return [listed[name] for name in chosen.kept], chosen
 
 
 def _download(origin: _Origin, name: str, folder: Path | None) -> Path:

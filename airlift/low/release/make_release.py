@@ -14,8 +14,8 @@ from typing import Any
 
 from airlift import __version__, authored, files
 from airlift import progress as progress_module
+from airlift.bundle import patterns
 from airlift.bundle import release as releases
-from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Component, FileEntry, Release, Requirement
 from airlift.errors import (
@@ -39,9 +39,10 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
 from airlift.low.release import hub
+from airlift.low.release.assemble import assemble_component, find_marking
 from airlift.low.release.collect import Survey, Take, collect, judge, survey
 from airlift.low.release.parents import find_parents
-from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
+from airlift.low.release.vendor_signature import check_vendor_signature
 from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes, Digested, digest
@@ -57,7 +58,8 @@ class ReleaseResult:
     """What was released, and how far its signatures have come.
 
     ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
-    hold; ``skipped`` names what was passed over. ``already`` says that this very release was here before.
+    hold; ``skipped`` names what was passed over, ``unrecognised`` what the gate
+    neither objects to nor knows. ``already`` says that this very release was here before.
     """
 
     release: str
@@ -70,6 +72,7 @@ class ReleaseResult:
     bytes: int
     new_bytes: int
     skipped: tuple[str, ...]
+    unrecognised: tuple[str, ...]
     differences: tuple[str, ...]
 
 
@@ -83,6 +86,7 @@ class _Draft:
     release: Release
     new: Mapping[str, int]
     skipped: tuple[str, ...]
+    unrecognised: tuple[str, ...]
     documents: tuple[bytes, ...]
 
 
@@ -174,6 +178,7 @@ def _result(
         bytes=sum(contents.values()),
         new_bytes=sum(draft.new.values()),
         skipped=draft.skipped,
+        unrecognised=draft.unrecognised,
         differences=lines,
     )
 
@@ -211,14 +216,23 @@ def _check_new(depot: Depot, draft: Release, *, replace: bool) -> bool:
 
 
 def _check_versions(draft: Release, earlier: Release) -> None:
-    """Refuse a component whose files changed though its version did not: who names it could mean either."""
-    before = {(component.name, component.version): component.digest for component in earlier.components}
+    """Refuse a component whose files changed though its version did not: who names it could mean either.
+
+    Leftovers do not count: an earlier airlift carried some that are passed over now.
+    """
+    before = {(component.name, component.version): _essence(component) for component in earlier.components}
     for component in draft.components:
-        if before.get((component.name, component.version), component.digest) != component.digest:
+        mine = _essence(component)
+        if before.get((component.name, component.version), mine) != mine:
             raise ExistsError(
                 f"component {component.name} {component.version} has other content than in release {earlier.label}",
                 hint="give the component another version",
             )
+
+
+def _essence(component: Component) -> frozenset[tuple[str, str]]:
+    """Return path and SHA-512 of every file of a component that is no leftover."""
+    return frozenset((f.path, f.sha512) for f in component.files if patterns.leftover(f.path) is None)
 
 
 def _keep(depot: Depot, draft: _Draft) -> None:
@@ -269,13 +283,15 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, signatures = [], []
+    components, signatures, unrecognised = [], [], []
     for item, (one, claimed) in zip(items, found, strict=True):
-        entries = collect(item["name"], item["kind"], one, take, tally.add)
-        _check_claimed(item["name"], entries, claimed)
-        signature = check_vendor_signature(item, folder, entries)
+        accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
+        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
+        unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]
+        _check_claimed(item["name"], collected.entries, claimed)
+        signature = check_vendor_signature(item, folder, collected.entries)
         signatures += [signature] if signature else []
-        components.append(_component(item, entries, signature))
+        components.append(assemble_component(item, one, collected, signature))
     components = [
         changed(component, parents=find_parents(depot, item, components))
         for item, component in zip(items, components, strict=True)
@@ -284,7 +300,8 @@ def _gather(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
     documents = tuple(signature.data for signature in signatures)
-    return _Draft(_checked(document, tuple(components)), new, skipped, documents)
+    checked = _checked(document, tuple(components))
+    return _Draft(checked, new, skipped, tuple(unrecognised), documents)
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
@@ -313,9 +330,17 @@ def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[
     """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     source = item["source"]
     if "path" in source:
-        return survey(item["name"], item["kind"], folder / source["path"]), {}
-    fetched = hub.fetch(source["hub"], source["revision"], source.get("include", ()), progress=progress)
-    return judge(item["name"], item["kind"], fetched.paths), fetched.sha256
+        chosen = patterns.of_source(source)
+        return survey(item["name"], folder / source["path"], chosen), {}
+    fetched = hub.fetch(
+        source["hub"],
+        source["revision"],
+        source.get("include", ()),
+        progress=progress,
+        exclude=source.get("exclude", ()),
+    )
+    found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)
+    return found, fetched.sha256
 
 
 def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
@@ -329,37 +354,12 @@ def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapp
             )
 
 
-def _component(
-    item: Mapping[str, Any], entries: tuple[FileEntry, ...], signature: CheckedSignature | None
-) -> Component:
-    source = item["source"]
-    if "path" in source:
-        origin: dict[str, Any] = {"kind": "path", "path": source["path"]}
-    else:
-        origin = {
-            "kind": "hub",
-            "repo": source["hub"],
-            "revision": source["revision"],
-            "include": list(source.get("include", ())),
-        }
-    return Component(
-        name=item["name"],
-        kind=item["kind"],
-        version=item["version"],
-        license=item.get("license", ""),
-        source=origin,
-        files=entries,
-        vendor_signature=signature.stated if signature else None,
-    )
-
-
 def _checked(document: Mapping[str, Any], components: tuple[Component, ...]) -> Release:
     """Return the release, valid under its own format and requirements."""
-    marking = document["marking"]
     draft = Release(
         name=document["release"],
         version=document["version"],
-        marking=Marking(marking["level"], tuple(sorted(marking.get("caveats", ())))),
+        marking=find_marking(document, components),
         notes=document.get("notes", ""),
         components=components,
         requires=tuple(

@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from airlift import files
+from airlift.bundle import patterns
+from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import MAX_PEM, FileEntry, VendorSignature
 from airlift.errors import AirliftError, ManifestError
 from airlift.trust.statements import model_signing
@@ -38,14 +41,27 @@ def check_vendor_signature(
     trusted = tuple(_pem(folder / name) for name in names)
     data = files.read_bounded(folder / authored["path"], model_signing.MAX_BYTES)
     try:
-        model_signing.verify_model(data, {entry.path: entry.sha256 for entry in entries}, method, trusted)
+        found = model_signing.verify_model(
+            data,
+            {entry.path: entry.sha256 for entry in entries},
+            method,
+            trusted,
+            partial(patterns.may_lack, item["source"]),
+        )
     except AirliftError as error:
         error.message = f"component {item['name']}: {error.message}"
         error.hint = "do not release it: fetch the component and its signature from the vendor again"
         raise
-    return CheckedSignature(
-        VendorSignature(method, hashlib.sha512(data).hexdigest(), len(data), trusted), data
+    lacking = LeftOut.of(found.lacking)
+    stated = VendorSignature(
+        method=method,
+        sha512=hashlib.sha512(data).hexdigest(),
+        size=len(data),
+        trusted=trusted,
+        listed=found.listed if lacking else 0,
+        left_out=lacking,
     )
+    return CheckedSignature(stated, data)
 
 
 def _pem(path: Path) -> str:

@@ -7,7 +7,7 @@ github.com/sigstore/model-transparency, version 1.1.1.
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,26 +46,38 @@ _CURVES: dict[str, type[hashes.HashAlgorithm]] = {
 _DER, _SPKI = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
 
 
+def _nothing(_path: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Vouched:
     """What a vendor vouched for: the folder's name, the fingerprint (SHA-256, hex) of what was trusted, and what not.
 
     ``fingerprint`` is that of the public key's SubjectPublicKeyInfo, or of the root certificate; ``ignored`` are
-    files that the vendor's statement leaves out, such as the signature itself.
+    files that the vendor's statement leaves out, such as the signature itself. ``listed`` counts the files that the
+    vendor signed, ``lacking`` are those of them that are not there.
     """
 
     model: str
     method: str
     fingerprint: str
     ignored: tuple[str, ...]
+    listed: int
+    lacking: tuple[str, ...]
 
 
 def verify_model(
-    signature: bytes, digests: Mapping[str, str], method: str, trusted: Sequence[str]
+    signature: bytes,
+    digests: Mapping[str, str],
+    method: str,
+    trusted: Sequence[str],
+    may_lack: Callable[[str], bool] = _nothing,
 ) -> Vouched:
     """Verify a vendor's signature over the files of a folder: relative path to SHA-256 (hex).
 
-    ``trusted`` is one public key, or the root certificates, in PEM, as ``method`` says.
+    ``trusted`` is one public key, or the root certificates, in PEM, as ``method`` says. Files that the vendor signed
+    may be missing from the folder only if ``may_lack`` says so of their paths, and never all of them.
 
     Raises:
         MalformedError: the signature file is not in its format.
@@ -86,7 +98,8 @@ def verify_model(
         raise SignatureError("the vendor's signature does not verify") from error
     model, resources, ignored = _statement(envelope)
     own = hashlib.sha256(signature).hexdigest()
-    return Vouched(model, method, fingerprint, _compare(digests, resources, ignored, own))
+    left_out, lacking = _compare(digests, resources, (*ignored, *ALWAYS_IGNORED), own, may_lack)
+    return Vouched(model, method, fingerprint, left_out, len(resources), lacking)
 
 
 # -- the key -------------------------------------------------------------------------------------------------------
@@ -251,31 +264,39 @@ def _digest(item: Any, what: str) -> str:
 
 
 def _compare(
-    digests: Mapping[str, str], resources: Mapping[str, str], ignored: Sequence[str], own: str
-) -> tuple[str, ...]:
-    """Compare a folder with what was signed; return the files that the statement leaves out.
+    digests: Mapping[str, str],
+    resources: Mapping[str, str],
+    ignored: Sequence[str],
+    own: str,
+    may_lack: Callable[[str], bool],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Compare a folder with what was signed; return the files that the statement leaves out, and those it lacks.
 
     ``own`` is the SHA-256 of the signature file, which cannot vouch for itself.
     """
     left_out = tuple(
         path
         for path in sorted(set(digests) - set(resources))
-        if digests[path] == own or _below(path, (*ALWAYS_IGNORED, *ignored))
+        if digests[path] == own or _below(path, ignored)
     )
     present = sorted(set(digests) - set(left_out))
     if set(resources) == {WHOLE} and len(present) == 1:
         resources = {present[0]: resources[WHOLE]}
-    odd = sorted(set(present) ^ set(resources))
-    if odd:
+    lacking = tuple(path for path in sorted(set(resources) - set(present)) if may_lack(path))
+    odd = sorted(set(present) ^ (set(resources) - set(lacking)))
+    if odd or len(lacking) == len(resources):
         raise InventoryError(
-            "the folder does not hold the files that the vendor signed", found=ascii(odd[0][:200])
+            "the folder does not hold the files that the vendor signed",
+            found=ascii(odd[0][:200]) if odd else "none of them",
         )
-    for path, digest in resources.items():
-        if digests[path] != digest:
+    for path in present:
+        if digests[path] != resources[path]:
             raise DigestError(
-                f"{path!a} is not the file that the vendor signed", expected=digest, found=digests[path]
+                f"{path!a} is not the file that the vendor signed",
+                expected=resources[path],
+                found=digests[path],
             )
-    return left_out
+    return left_out, lacking
 
 
 def _below(path: str, tops: Iterable[str]) -> bool:

@@ -122,3 +122,32 @@ def test_markings_round_trip(marking: Marking) -> None:
 def test_caveats_are_sorted_distinct_printable_words(words: list[Any]) -> None:
     with pytest.raises(MalformedError):
         Marking.from_json({"level": "A", "caveats": words}, "thing")
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "covers"),
+    [
+        (Marking("SECRET"), Marking("CUI"), True),
+        (Marking("CUI"), Marking("SECRET"), False),
+        (Marking("SECRET"), Marking("SECRET"), True),
+        (Marking("COSMIC"), Marking("COSMIC"), True),
+        (Marking("COSMIC"), Marking("UNCLASSIFIED"), False),
+        (Marking("TOP SECRET"), Marking("COSMIC"), False),
+        (Marking("SECRET", ("A", "B")), Marking("SECRET", ("B",)), True),
+        (Marking("TOP SECRET"), Marking("SECRET", ("B",)), False),
+        (Marking("secret"), Marking("CUI"), False),
+    ],
+)
+def test_a_marking_covers_what_is_not_above_it(above: Marking, below: Marking, covers: bool) -> None:
+    assert above.covers(below) is covers
+
+
+def test_markings_join_to_the_lowest_that_covers_all() -> None:
+    low, high = Marking("CUI", ("A",)), Marking("SECRET", ("B",))
+    assert fields.join([low, high]) == Marking("SECRET", ("A", "B"))
+    assert fields.join([low]) == low
+    assert fields.join([Marking("COSMIC"), Marking("COSMIC", ("A",))]) == Marking("COSMIC", ("A",))
+    assert fields.join([Marking("COSMIC"), low]) is None
+    joined = fields.join([low, high])
+    assert joined is not None
+    assert all(joined.covers(marking) for marking in (low, high))

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from airlift.bundle import release
-from airlift.bundle.fields import FileDigest
-from airlift.bundle.release import Release
+from airlift.bundle.fields import FileDigest, Marking
+from airlift.bundle.patterns import LeftOut
+from airlift.bundle.release import Release, VendorSignature
+from airlift.bundle.waiver import Waiver
 from airlift.errors import MalformedError
-from tests.support.bundle_values import GUARD, RELEASE, component, entry, sha512
+from tests.support.bundle_values import GUARD, HUB, RELEASE, WAIVED, component, entry, sha512
 from tests.vectors.make_bundle import canonical
 
 
@@ -85,3 +87,49 @@ def test_counts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(RELEASE, "too many files")
     monkeypatch.setattr(release, "MAX_BYTES", 100)
     refused(RELEASE, "too long")
+
+
+# -- format 2 ------------------------------------------------------------------------------------------------------
+
+
+def number(built: Release) -> int:
+    return int(json.loads(release.format(built))["airlift"])
+
+
+def test_the_format_is_the_lowest_that_says_it_all() -> None:
+    """Old manifests keep their bytes, and so their digests."""
+    assert number(RELEASE) == 1
+    assert number(WAIVED) == 2
+    assert release.parse(release.format(WAIVED)) == WAIVED
+    assert set(json.loads(release.format(RELEASE))["components"][0]) == {
+        "name", "kind", "version", "license", "source", "parents", "vendor_signature", "digest", "files",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accept": (Waiver("code", "why", ("config.json",)),)},
+        {"marking": Marking("CUI")},
+        {"source": {"kind": "path", "path": "x", "include": ["*"]}},
+        {"source": {"kind": "path", "path": "x", "exclude": ["*.pt"]}},
+        {"source": HUB | {"exclude": ["*.pt"]}},
+        {"source": HUB | {"left_out": {"count": 1, "names": ["a"]}}},
+        {"vendor_signature": VendorSignature("key", sha512("s"), 9, ("PEM",), 2, LeftOut(1, ("a",)))},
+    ],
+)
+def test_each_new_member_makes_it_format_2(change: dict[str, Any]) -> None:
+    built = replace(RELEASE, components=(replace(GUARD, **change),), requires=())
+    assert number(built) == 2
+    assert release.parse(release.format(built)) == built
+    with pytest.raises(MalformedError, match="unknown keys"):
+        release.parse(canonical(json.loads(release.format(built)) | {"airlift": 1}))
+
+
+def test_a_component_is_not_marked_above_its_release() -> None:
+    """THREATS, content: a component whose marking is above its release's."""
+    for marking in (Marking("TOP SECRET"), Marking("CUI", ("SI",)), Marking("COSMIC")):
+        refused(
+            replace(RELEASE, components=(replace(GUARD, marking=marking),), requires=()),
+            "the marking of component guard is not within its release's",
+        )

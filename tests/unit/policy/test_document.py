@@ -7,7 +7,7 @@ import pytest
 from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
-from airlift.policy.document import DEFAULT_LEVELS, Policy, Quorum, Rule, parse_policy
+from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Quorum, Rule, parse_policy
 
 LEAST = {"airlift": 1, "enclave": "alpha"}
 
@@ -68,3 +68,40 @@ keep: 5
 def test_contradictions_are_found_when_the_policy_is_set(more: dict[str, Any], reason: str) -> None:
     with pytest.raises(ManifestError, match=reason):
         parse_policy(LEAST | more)
+
+
+# -- waivers -------------------------------------------------------------------------------------------------------
+
+WAIVERS = b"""\
+airlift: 2
+enclave: alpha
+waivers: [{what: remote-code, component: base}, {what: pickle}]
+"""
+
+
+def test_no_waiver_is_allowed_unless_the_policy_says_so() -> None:
+    assert not any(parse_policy(LEAST).permits(what, "base") for what in ("code", "pickle", "remote-code"))
+    policy = parse_policy(authored.load("p", WAIVERS, "policy.schema.json"))
+    assert policy.waivers == (Permission("remote-code", "base"), Permission("pickle"))
+    assert policy.permits("remote-code", "base")
+    assert not policy.permits("remote-code", "other")
+    assert policy.permits("pickle", "anything")
+    assert not policy.permits("code", "base")
+
+
+def test_waivers_are_of_format_2() -> None:
+    with pytest.raises(ManifestError, match="unknown key 'waivers' in format 1") as caught:
+        parse_policy(authored.load("p", WAIVERS.replace(b"2", b"1", 1), "policy.schema.json"))
+    assert "airlift: 2" in caught.value.hint
+    assert parse_policy(authored.load("p", b"airlift: 2\nenclave: alpha\n", "policy.schema.json")) == Policy(
+        "alpha"
+    )
+
+
+@pytest.mark.parametrize(
+    "item", ["{}", "{what: virus}", "{what: code, component: A}", "{what: code, why: x}", "code"]
+)
+def test_what_a_permission_is(item: str) -> None:
+    text = f"airlift: 2\nenclave: alpha\nwaivers: [{item}]\n".encode()
+    with pytest.raises(ManifestError, match="waivers"):
+        authored.load("p", text, "policy.schema.json")

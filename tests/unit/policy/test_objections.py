@@ -7,6 +7,7 @@ import pytest
 
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.waiver import Waiver
 from airlift.errors import (
     ExpiredError,
     FloorError,
@@ -16,10 +17,11 @@ from airlift.errors import (
     RefusedError,
     RequirementError,
     RevokedError,
+    WaiverError,
     WrongEnclaveError,
 )
 from airlift.policy import objections
-from airlift.policy.document import Policy, Quorum, Rule
+from airlift.policy.document import Permission, Policy, Quorum, Rule
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
 
 POLICY = Policy("alpha", ceiling=Marking("SECRET", ("NOFORN", "ORCON")))
@@ -233,3 +235,44 @@ def test_all_objections_are_told_at_once() -> None:
     release = replace(PLAIN, marking=Marking("SECRET"))
     found = activation(release, strict, revoked=frozenset({release.digest}))
     assert found == [MarkingError, RevokedError, RequirementError, FloorError, QuorumError]
+
+
+# -- what is in a release ------------------------------------------------------------------------------------------
+
+REMOTE, PICKLED = Waiver("remote-code", "why", ("config.json",)), Waiver("pickle", "why", ("config.json",))
+
+
+def content(release: Release, policy: Policy) -> list[type[RefusedError]]:
+    """Return what is objected to at import; at activation it must be the same."""
+    found = objections.import_objections(BUNDLE, policy, NOW, release)
+    again = objections.activation_objections(release, policy, {}, frozenset())
+    assert [(type(e), e.message) for e in found] == [(type(e), e.message) for e in again]
+    return [type(error) for error in found]
+
+
+def test_a_waiver_is_refused_unless_it_is_permitted() -> None:
+    """THREATS, content: a waiver that an enclave does not permit, or for more than it names."""
+    waived = released(replace(component("base"), accept=(PICKLED, REMOTE)), component("other"))
+    for permissions, refused in (
+        ((), 2),
+        ((Permission("remote-code", "base"),), 1),
+        ((Permission("remote-code"), Permission("pickle", "base")), 0),
+        ((Permission("remote-code", "other"), Permission("pickle", "other")), 2),
+        ((Permission("code"),), 2),
+    ):
+        assert content(waived, replace(POLICY, waivers=permissions)) == [WaiverError] * refused
+    (error, _) = objections.import_objections(BUNDLE, POLICY, NOW, waived)
+    assert (error.code, error.exit_code) == ("waiver-refused", 6)
+    assert error.message == "component base comes with a waiver for pickle"
+    assert error.expected == "waivers: [{what: pickle, component: base}] in the policy"
+
+
+def test_markings_of_components_stay_below_the_ceiling() -> None:
+    """The enclave's order of levels may be another than everybody's."""
+    release = released(replace(component("base"), marking=Marking("CUI", ("NOFORN",))))
+    assert content(release, POLICY) == []
+    odd = replace(POLICY, levels=("UNCLASSIFIED", "SECRET"))
+    assert content(release, odd) == [MarkingError]
+    other = replace(POLICY, levels=("UNCLASSIFIED", "SECRET", "CUI"))
+    (error,) = objections.import_objections(BUNDLE, other, NOW, release)
+    assert error.message == "the marking of component base is above the ceiling"

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from airlift import authored
+from airlift.bundle.fields import Marking
+from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Parent, VendorSignature
+from airlift.bundle.waiver import Waiver
 from airlift.errors import ExistsError, ManifestError, NotHeldError
 from airlift.evidence import controls
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
@@ -22,10 +25,11 @@ from airlift.high.record.gather import gather_facts
 from airlift.ledger import tree
 from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entry import format as format_entry
+from airlift.policy.document import Permission
 from tests.support import keys
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, switch_to
-from tests.support.facts import HUB, attested, bundle, facts, sha512
+from tests.support.facts import HUB, SECRET, attested, bundle, facts, sha512
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -71,9 +75,47 @@ def rich() -> Facts:
     )
 
 
+def waived() -> Facts:
+    """Return facts whose active release has all that format 2 of the release manifest says."""
+    found = rich()
+    release = found.active_release
+    assert release is not None
+    base, docs, guard, data = release.components
+    left = {
+        "count": 2,
+        "names": ["a.pt", HOSTILE.replace("\u0000", "").replace("\x1b", "").replace("\u202e", "")],
+    }
+    base = replace(
+        base,
+        source={"kind": "path", "path": "../base", "exclude": ["*.pt"], "left_out": left},
+        vendor_signature=VendorSignature(
+            "key", sha512("sig"), 900, ("PEM",), 4, LeftOut(2, ("a.pt", "b.pt"))
+        ),
+        accept=(
+            Waiver("pickle", "Line one.\nLine <b>two</b>.", ("config.json", "model.safetensors")),
+            Waiver("remote-code", "No other code.", ("config.json",)),
+        ),
+    )
+    data = replace(data, marking=Marking("UNCLASSIFIED"))
+    changed = replace(release, marking=SECRET, components=(base, docs, guard, data))
+    entries = tuple(
+        replace(e, release=changed.digest) if e.release == release.digest else e for e in found.entries
+    )
+    policy = replace(found.policy, waivers=(Permission("pickle"), Permission("remote-code", "base")))
+    return replace(
+        found,
+        active=changed.digest,
+        releases={**found.releases, changed.digest: changed},
+        attestations=tuple(replace(item, subject=changed.digest) for item in found.attestations),
+        entries=entries,
+        policy=policy,
+    )
+
+
 CASES: dict[str, Callable[[], Facts]] = {
     "sample": sample,
     "rich": rich,
+    "waived": waived,
     "second": lambda: replace(sample(), active=sample().previous),
     "nothing active": lambda: sample(active=None, previous=None, attestations=(), releases={}, bundles={}),
 }
@@ -435,3 +477,40 @@ def test_unknown_releases_and_files_that_exist(tmp_path: Path) -> None:
     with pytest.raises(ExistsError):
         export_document(place, "spdx", tmp_path / "out.json", now=NOW)
     assert keys.signer("ledger").public == operator().signer.public
+
+
+# -- what is waived, marked and lacking ----------------------------------------------------------------------------
+
+
+def _base(document: Any) -> dict[str, Any]:
+    (found,) = (item for item in document if item.get("name", item.get("title", "")).startswith("base"))
+    return dict(found)
+
+
+def test_waivers_are_in_every_bill() -> None:
+    found = waived()
+    bill = _base(json.loads(cyclonedx.format(found))["components"])
+    said = [(item["name"], item["value"]) for item in bill["properties"]]
+    assert ("airlift:waiver:remote-code", "No other code.") in said
+    assert ("airlift:waiver:pickle:file", "model.safetensors") in said
+    (covers,) = [value for name, value in said if name == "airlift:remark" and "vendor" in value]
+    assert covers == "vendor signature covers 2 of 4 files: left out a.pt, b.pt"
+    package = _base(json.loads(spdx.format(found))["@graph"])
+    assert "waiver for remote-code in config.json: No other code." in package["comment"]
+    (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
+    component = _base(result["local-definitions"]["components"])
+    assert [p["value"] for p in component["props"] if p["name"] == "waiver"] == ["pickle", "remote-code"]
+    assert "left out of its source by exclude *.pt: 2 files, a.pt, " in component["remarks"]
+    assert "remarks" not in _base(
+        json.loads(oscal.format(rich()))["assessment-results"]["results"][0]["local-definitions"][
+            "components"
+        ]
+    )
+
+
+def test_data_is_classified_by_its_own_marking() -> None:
+    bill = json.loads(cyclonedx.format(waived()))
+    (data,) = (item for item in bill["components"] if item["name"] == "tests")
+    assert data["data"] == [{"type": "dataset", "name": "tests", "classification": "UNCLASSIFIED"}]
+    assert {"name": "airlift:marking", "value": "UNCLASSIFIED"} in data["properties"]
+    assert {"name": "airlift:marking", "value": "SECRET//NOFORN"} in bill["metadata"]["properties"]

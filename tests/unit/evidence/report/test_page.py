@@ -22,7 +22,7 @@ from airlift.shown import MAX_TEXT, clean
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave
 from tests.support.facts import attested, bundle
-from tests.unit.evidence.documents.test_exports import CASES, HOSTILE, rich, sample
+from tests.unit.evidence.documents.test_exports import CASES, HOSTILE, rich, sample, waived
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -230,3 +230,16 @@ def test_of_a_real_enclave(tmp_path: Path) -> None:
     assert "bundle any-2" in "".join(Page(data).words)
     with pytest.raises(ExistsError):
         write_report(place, tmp_path / "report.html", now=NOW)
+
+
+def test_waivers_and_signatures_in_part_are_known_first() -> None:
+    page = report_page.format(waived()).decode()
+    attention = page[page.index('id="attention"') : page.index('id="lineage"')]
+    assert "Component base runs with a waiver for remote-code: No other code." in attention
+    assert "Component base: vendor signature covers 2 of 4 files: left out a.pt, b.pt." in attention
+    assert "&lt;b&gt;two&lt;/b&gt;" in attention
+    assert "pickle for every component; remote-code for base" in page
+    assert "signed by its vendor, in part" in page
+    assert "What else is to be known of them" in page
+    assert "What else is to be known of them" not in report_page.format(rich()).decode()
+    assert "waivers allowed" in report_page.format(rich()).decode()

@@ -1,5 +1,6 @@
 """Vendors' signatures and parents, from the authored manifest to the enclave's record."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ import pytest
 import yaml
 
 from airlift.bundle import volume
-from airlift.bundle.release import Parent
+from airlift.bundle.patterns import LeftOut
+from airlift.bundle.release import Component, Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
 from airlift.high.importing.import_bundle import import_bundle
+from airlift.low.release import assemble
+from airlift.low.release import make_release as make_release_module
 from airlift.low.release.make_release import make_release
 from airlift.trust.statements import model_signing as signatures
 from tests.support import keys, vendor
@@ -92,7 +96,8 @@ def test_a_release_whose_vendor_signature_fails_is_refused(tmp_path: Path, harm:
 def test_the_low_side_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release authority that is out of hand signs a release whose vendor signed something else."""
     low = site(tmp_path)
-    monkeypatch.setattr(signatures, "verify_model", lambda *_: None)
+    vouched = signatures.Vouched("model", "key", "0" * 64, (), 1, ())
+    monkeypatch.setattr(signatures, "verify_model", lambda *_: vouched)
     path = authored(low)
     (path.parent / "base" / "empty.txt").write_bytes(b"not what the vendor signed")
     released(low, path)
@@ -121,6 +126,87 @@ def test_certificates_are_read_as_such(tmp_path: Path) -> None:
     overwrite(path.parent / "root.pem", b"-----BEGIN CERTIFICATE-----\n")
     with pytest.raises(KeyUnavailableError):
         released(low, path)
+
+
+# -- in part -------------------------------------------------------------------------------------------------------
+
+
+def partly(low: Site, version: str = "7", listed: tuple[str, ...] = (), **source: Any) -> Path:
+    """Write a manifest whose vendor signed further files, which are there too; ``source`` are the patterns."""
+    path = authored(low, version)
+    further = dict.fromkeys(listed, b"x")
+    for name in further:
+        (path.parent / "base" / name).write_bytes(b"x")
+    (path.parent / "model.sig").write_bytes(vendor.sign({**V1["base"], **further}))
+    document = yaml.safe_load(path.read_text())
+    document["components"][0]["source"] |= source
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_a_signature_over_more_than_is_carried_is_told_as_that(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    digest = released(low, partly(low, listed=("b.opt", "a.opt", ".DS_Store"), exclude=["*.opt"]))
+    (stated,) = low.depot.load_release(digest).vendor_signatures()
+    assert (stated.listed, stated.left_out) == (7, LeftOut(3, (".DS_Store", "a.opt", "b.opt")))
+    (item,) = low.bundle("assistant@7", "partly", from_="assistant@1").volumes
+    place = enclave("one", tmp_path)
+    done = import_bundle(place, [item.path], operator=operator())
+    assert "base: vendor signature covers 4 of 7 files: left out .DS_Store, a.opt, b.opt" in done.remarks
+    assert sorted(p.name for p in (place.release_path(digest) / "base").iterdir()) == [
+        "LICENSE", "empty.txt", "model.safetensors", "nested",
+    ]  # fmt: skip
+
+
+def test_what_the_patterns_do_not_leave_out_must_be_there(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    path = partly(low, listed=("a.opt", "b.opt"), exclude=["a.opt"])
+    (path.parent / "base" / "b.opt").unlink()
+    with pytest.raises(InventoryError, match="the files that the vendor signed") as caught:
+        released(low, path)
+    assert "b.opt" in str(caught.value.found)
+
+
+def test_files_that_are_carried_still_verify(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    path = partly(low, listed=("a.opt",), exclude=["*.opt"])
+    (path.parent / "base" / "empty.txt").write_bytes(b"not what the vendor signed")
+    with pytest.raises(DigestError):
+        released(low, path)
+
+
+def test_a_signature_over_nothing_that_is_carried_is_none(tmp_path: Path) -> None:
+    low = site(tmp_path)
+    path = partly(low, include=[".hidden", "nested/*"])
+    (path.parent / "model.sig").write_bytes(vendor.sign({"other.opt": b"x", "nested/other": b"x"}))
+    (path.parent / "base" / "nested" / "config.json").unlink()
+    (path.parent / "base" / ".hidden").write_bytes((path.parent / "model.sig").read_bytes())
+    with pytest.raises(InventoryError, match="the files that the vendor signed"):
+        released(low, path)
+
+
+@pytest.mark.parametrize("lie", [None, LeftOut(1, ("b.opt",)), LeftOut(2, ("a.opt", "b.opt"))])
+def test_the_high_side_finds_out_what_is_lacking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: LeftOut | None
+) -> None:
+    """A release authority that is out of hand says that the vendor signed other files than he did."""
+    low = site(tmp_path)
+    path = partly(low, listed=("a.opt",), exclude=["*.opt"])
+    with monkeypatch.context() as out_of_hand:
+        real = assemble.assemble_component
+
+        def lying(*given: Any) -> Component:
+            made = real(*given)
+            if made.vendor_signature is None:
+                return made
+            stated = replace(made.vendor_signature, left_out=lie, listed=5 if lie else 0)
+            return replace(made, vendor_signature=stated)
+
+        out_of_hand.setattr(make_release_module, "assemble_component", lying)
+        released(low, path)
+    (item,) = low.bundle("assistant@7", "lie", from_="none").volumes
+    error = attempt(fresh(tmp_path / "new", low), [item.path], InventoryError, 3)
+    assert "lacks other files that its vendor signed" in error.message
 
 
 # -- parents -------------------------------------------------------------------------------------------------------

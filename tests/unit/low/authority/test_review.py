@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 from airlift.bundle.fields import Marking
 from airlift.bundle.release import Component, FileEntry, Release, Requirement
+from airlift.bundle.waiver import Waiver
 from airlift.low.authority.review import describe_release
 
 
@@ -50,3 +53,26 @@ def test_a_first_release() -> None:
     assert describe_release(release("1", component("a", "1")), None)[1].startswith(
         "component added: a 1 (model, 1 files, 7 bytes"
     )
+
+
+def test_who_signs_is_told_of_waivers_and_markings_also_of_what_did_not_change() -> None:
+    plain = component("same", "1")
+    waived = replace(plain, marking=Marking("CUI"), accept=(Waiver("code", "why", ("x.safetensors",)),))
+    other = replace(plain, accept=(Waiver("code", "why not", ("x.safetensors",)),))
+    told = ["  marking CUI", "  waiver for code in x.safetensors: why"]
+    assert list(describe_release(release("2", waived), None))[2:] == told
+    assert list(describe_release(release("2", waived), release("1", waived)))[1:] == [
+        "component unchanged: same 1",
+        *told,
+    ]
+    assert list(describe_release(release("2", waived), release("1", other)))[1:] == [
+        "component unchanged: same 1",
+        "  new: marking CUI",
+        "  new: waiver for code in x.safetensors: why",
+        "  no longer: waiver for code in x.safetensors: why not",
+    ]
+    assert list(describe_release(release("2", plain), release("1", waived)))[2:] == [
+        f"  no longer: {line.strip()}" for line in told
+    ]
+    gone = replace(waived, name="gone")
+    assert describe_release(release("2", plain), release("1", plain, gone))[-1] == "component removed: gone 1"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle.patterns import Patterns
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
-from airlift.low.release import forbidden
-from airlift.low.release.collect import collect, survey
+from airlift.low.release.collect import Collected, collect, survey
+from airlift.low.release.gate import references
 from airlift.store.content import digest
 from tests.support.gguf_files import gguf
 from tests.support.weights import component, noise, safetensors, weights
@@ -22,7 +23,7 @@ def silent(_count: int) -> None:
 
 
 def gather(source: Path, kind: str = "model") -> tuple[FileEntry, ...]:
-    return collect("base", kind, survey("base", kind, source), digest, silent)
+    return collect("base", kind, survey("base", source), digest, silent).entries
 
 
 def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
@@ -50,20 +51,72 @@ def test_one_file_is_a_component(tmp_path: Path) -> None:
     assert paths(gather(tmp_path / "blocklist.txt", "blocklist")) == ["blocklist.txt"]
 
 
-def test_dotfiles_stay_and_bookkeeping_goes(tmp_path: Path) -> None:
+def test_dotfiles_stay_and_leftovers_go(tmp_path: Path) -> None:
+    """Broke: a macOS leftover (``._config.json``) ended in "is not JSON"."""
     component(
         tmp_path,
         {
+            ".hidden": b"x",
             ".gitattributes": b"x",
             ".git/HEAD": b"x",
             ".cache/huggingface/a.lock": b"",
-            ".cache/other": b"",
+            "._config.json": b"\0\5\x16\7",
+            "a/.DS_Store": b"",
             "a/.git/b": b"",
+            "a/__pycache__/b.pyc": b"",
+            "a/b": b"",
+            "a/thumbs.db": b"",
         },
     )
-    found = survey("base", "model", tmp_path)
-    assert list(found.paths) == [".cache/other", ".gitattributes", "a/.git/b"]
-    assert found.skipped == (".cache/huggingface", ".git")
+    (tmp_path / ".gitlink").symlink_to("nowhere")
+    found = survey("base", tmp_path)
+    assert list(found.paths) == [".hidden", "a/b"]
+    assert found.skipped == (
+        "._config.json", ".cache", ".git", ".gitattributes", ".gitlink", "a/.DS_Store", "a/.git", "a/__pycache__",
+        "a/thumbs.db",
+    )  # fmt: skip
+    assert found.left_out == ()
+
+
+def test_a_file_that_is_named_is_no_leftover(tmp_path: Path) -> None:
+    component(tmp_path, {".gitattributes": b"x"})
+    assert list(survey("base", tmp_path / ".gitattributes").paths) == [".gitattributes"]
+    with pytest.raises(ForbiddenFileError, match="no files") as caught:
+        survey("base", tmp_path)
+    assert "1 leftovers" in str(caught.value.found)
+
+
+def test_patterns_choose(tmp_path: Path) -> None:
+    """A trainer's folder: what resumes the training is left out, with what nobody could carry."""
+    component(
+        tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", "run-5/rng_state.pth": b"x", "a:b.pt": b"x"}
+    )
+    (tmp_path / "latest.pt").symlink_to("nowhere")
+    found = survey("base", tmp_path, Patterns((), ("*.pt", "run-*")))
+    assert list(found.paths) == ["config.json"]
+    assert found.left_out == ("a:b.pt", "latest.pt", "optimizer.pt", "run-5/rng_state.pth")
+    assert list(survey("base", tmp_path, Patterns(("*.json",))).paths) == ["config.json"]
+
+
+@pytest.mark.parametrize("pattern", ["*.pht", "optimizer", ".git/*", "optimizer.pt/"])
+def test_a_pattern_that_leaves_out_nothing_is_an_error(tmp_path: Path, pattern: str) -> None:
+    component(tmp_path, {"config.json": b"{}", "optimizer.pt": b"x", ".git/HEAD": b"x"})
+    with pytest.raises(
+        ForbiddenFileError, match="component base: a pattern of exclude fits no file"
+    ) as caught:
+        survey("base", tmp_path, Patterns((), ("optimizer.pt", pattern)))
+    assert repr(pattern) in caught.value.message
+    assert caught.value.exit_code == 2
+
+
+def test_patterns_that_leave_nothing(tmp_path: Path) -> None:
+    component(tmp_path, {"config.json": b"{}"})
+    for patterns in (Patterns(("*.yaml",)), Patterns((), ("*",))):
+        with pytest.raises(ForbiddenFileError, match="there are no files") as caught:
+            survey("base", tmp_path, patterns)
+        assert "1 left out by patterns" in str(caught.value.found)
+        with pytest.raises(ForbiddenFileError, match="there are no files"):
+            survey("base", tmp_path / "config.json", patterns)
 
 
 def test_links_to_files_are_followed_out_of_the_tree(tmp_path: Path) -> None:
@@ -123,7 +176,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 def test_missing_source(tmp_path: Path) -> None:
     with pytest.raises(UncheckedError, match="there is no"):
-        survey("base", "model", tmp_path / "missing")
+        survey("base", tmp_path / "missing")
 
 
 def test_too_deep(tmp_path: Path) -> None:
@@ -137,10 +190,12 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "too many files" in refuse(tmp_path).message
 
 
-@pytest.mark.parametrize("suffix", sorted(forbidden.PICKLED_SUFFIXES))
-def test_pickles_by_name(tmp_path: Path, suffix: str) -> None:
-    component(tmp_path, {f"sub/model{suffix.upper()}": b"anything"})
-    assert "safetensors" in refuse(tmp_path, "data").hint
+@pytest.mark.parametrize(
+    "suffix", ["bin", "ckpt", "dill", "joblib", "mar", "pickle", "pkl", "pt", "pth", "ptl", "so"]
+)
+def test_a_name_alone_refuses_nothing(tmp_path: Path, suffix: str) -> None:
+    component(tmp_path, {f"sub/model.{suffix.upper()}": b"anything"})
+    assert len(gather(tmp_path)) == 1
 
 
 def test_pickles_by_content(tmp_path: Path) -> None:
@@ -150,10 +205,13 @@ def test_pickles_by_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["model", "adapter", "guard", "tokenizer"])
-@pytest.mark.parametrize("name", ["modeling_x.py", "sub/op.SO"])
-def test_code_beside_weights(tmp_path: Path, kind: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("modeling_x.py", b"print(1)\n"), ("sub/op.SO", b"\x7fELF"), ("weights.bin", b"\x7fELF")],
+)
+def test_code_beside_weights(tmp_path: Path, kind: str, name: str, data: bytes) -> None:
     """THREATS, content: Python code in a model folder."""
-    component(tmp_path, {name: b"print(1)\n"})
+    component(tmp_path, {name: data})
     assert "is code" in refuse(tmp_path, kind).message
 
 
@@ -189,7 +247,7 @@ def test_configurations_with_floats_are_fine(tmp_path: Path) -> None:
 
 
 def test_configurations_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forbidden, "MAX_JSON_BYTES", 8)
+    monkeypatch.setattr(references, "MAX_JSON_BYTES", 8)
     component(tmp_path, {"config.json": b'{"aaaaaaaa": 1}'})
     assert "too long" in refuse(tmp_path).message
 
@@ -207,6 +265,28 @@ def test_index_of_its_own_folder(tmp_path: Path) -> None:
         },
     )
     assert len(gather(tmp_path)) == 2
+
+
+def collected(source: Path, *accepted: str, kind: str = "model") -> Collected:
+    found = survey("base", source)
+    return collect("base", kind, found, digest, silent, accepted=frozenset(accepted))
+
+
+def test_what_is_accepted_is_met_and_the_rest_is_refused(tmp_path: Path) -> None:
+    component(tmp_path, {"a.pkl": pickle.dumps({"a": 1}), "b.py": b"print(1)\n"})
+    with pytest.raises(ForbiddenFileError, match="is code"):
+        collected(tmp_path, "pickle")
+    found = collected(tmp_path, "pickle", "code")
+    assert [(met.what, met.path) for met in found.met] == [("pickle", "a.pkl"), ("code", "b.py")]
+    assert paths(found.entries) == ["a.pkl", "b.py"]
+    assert found.unrecognised == ()
+
+
+def test_what_is_not_recognised_is_told(tmp_path: Path) -> None:
+    component(
+        tmp_path, {"a.bin": noise(1, 5000), "b.7z": b"7z\xbc\xaf\x27\x1c" + noise(1, 50), "c.json": b"{}"}
+    )
+    assert collected(tmp_path).unrecognised == ("a.bin", "b.7z: 7z archive")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +312,6 @@ def test_index_that_points_elsewhere(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"short",
         weights(1)[:-1],
         weights(1) + b"x",
@@ -248,7 +327,7 @@ def test_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
     assert error.exit_code == 2
 
 
-@pytest.mark.parametrize("data", [b"", b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
+@pytest.mark.parametrize("data", [b"short", gguf()[:-9], gguf(counts=(1, 0)), b"GGML" + gguf()[4:]])
 def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
     """Threat, parser: what claims to be GGUF and is not would be of no use to any library on the high side."""
     component(tmp_path, {"MODEL.GGUF": data})
@@ -275,7 +354,7 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
                 file.write(b"more")
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), digest, grow)
+        collect("base", "model", survey("base", tmp_path), digest, grow)
 
 
 def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
@@ -287,12 +366,12 @@ def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), digest, rewrite)
+        collect("base", "model", survey("base", tmp_path), digest, rewrite)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     component(tmp_path, {"a.dat": b"x"})
-    found = survey("base", "model", tmp_path)
+    found = survey("base", tmp_path)
     (tmp_path / "a.dat").unlink()
     with pytest.raises(UncheckedError):
         collect("base", "model", found, digest, silent)

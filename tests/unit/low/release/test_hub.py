@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airlift.errors import ManifestError, NotHeldError, UncheckedError, UsageError
+from airlift.errors import ForbiddenFileError, ManifestError, NotHeldError, UncheckedError, UsageError
 from airlift.low.release import hub
 
 pytest.importorskip("huggingface_hub")
@@ -135,6 +135,17 @@ def test_only_what_is_included(server: Server, tmp_path: Path) -> None:
     assert list(found.paths) == ["config.json", "model.safetensors"]
     with pytest.raises(NotHeldError, match="no such files"):
         hub.fetch(REPO, COMMIT, ["*.gguf"], folder=tmp_path)
+
+
+def test_what_is_left_out_is_named_and_not_fetched(server: Server, tmp_path: Path) -> None:
+    server.files |= {".gitattributes": b"x", "a/.DS_Store": b"x", "optimizer.pt": b"x"}
+    found = hub.fetch(REPO, COMMIT, ["*.json", "o*"], folder=tmp_path, exclude=["*.pt"])
+    assert list(found.paths) == ["config.json", "onnx/model.onnx"]
+    assert found.skipped == (".gitattributes", "a/.DS_Store")
+    assert found.left_out == ("model.safetensors", "optimizer.pt", "readme.md")
+    assert not [line for line in server.asked if "optimizer" in line or "gitattributes" in line]
+    with pytest.raises(ForbiddenFileError, match=r"exclude fits no file: '\*\.bin'"):
+        hub.fetch(REPO, COMMIT, folder=tmp_path, exclude=["*.bin"])
 
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", COMMIT[:-1], COMMIT.upper(), COMMIT + "\n"])

@@ -25,7 +25,7 @@ from airlift.low.release.hub import Fetched
 from airlift.low.release.make_release import ReleaseResult, make_release
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, make_site, signed_site
-from tests.support.weights import weights
+from tests.support.weights import noise, weights
 
 BASE = {"base": {"model.safetensors": weights(1), "config.json": b"{}"}}
 STACK = BASE | {"guard": {"guard.safetensors": weights(2)}}
@@ -264,6 +264,11 @@ def test_weights_without_their_guard(site: Site) -> None:
     assert "requires: base needs guard >=2.0" in result.differences
 
 
+def test_unrecognised_files_are_named(site: Site) -> None:
+    path = site.manifest({"base": BASE["base"] | {"weights.dat": noise(3, 500)}})
+    assert make_release(site.depot, path, now=NOW).unrecognised == ("base/weights.dat",)
+
+
 def test_skipped_files_are_named(site: Site) -> None:
     path = site.manifest({"base": BASE["base"] | {".git/HEAD": b"x"}})
     assert make_release(site.depot, path, now=NOW).skipped == ("base/.git",)
@@ -339,4 +344,4 @@ def test_a_cache_that_was_tampered_with(site: Site, monkeypatch: pytest.MonkeyPa
 
 def test_the_hub_is_judged_as_any_source(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ForbiddenFileError):
-        from_hub(site, monkeypatch, "0" * 64, "pytorch_model.bin")
+        from_hub(site, monkeypatch, "0" * 64, "model.safetensors.part")

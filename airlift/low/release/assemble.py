@@ -1,0 +1,120 @@
+"""Assemble what the release manifest states of a component, and of the release as a whole (SPEC 5.1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airlift.bundle import fields, patterns
+from airlift.bundle.fields import Marking
+from airlift.bundle.patterns import LeftOut
+from airlift.bundle.release import Component
+from airlift.bundle.waiver import Waiver
+from airlift.errors import ManifestError
+from airlift.low.release.collect import Collected, Survey
+from airlift.low.release.gate.verdict import Objection
+from airlift.low.release.vendor_signature import CheckedSignature
+
+
+def assemble_component(
+    item: Mapping[str, Any],
+    found: Survey,
+    collected: Collected,
+    signature: CheckedSignature | None,
+) -> Component:
+    """Return an authored component with what was gathered for it; its parents are found once all are there.
+
+    Raises:
+        ManifestError: it waives something twice, or what nothing in it needs.
+    """
+    return Component(
+        name=item["name"],
+        kind=item["kind"],
+        version=item["version"],
+        license=item.get("license", ""),
+        source=_origin(item["source"], found),
+        files=collected.entries,
+        vendor_signature=signature.stated if signature else None,
+        accept=_waivers(item, collected.met),
+        marking=_marking(item["marking"]) if "marking" in item else None,
+    )
+
+
+def _origin(source: Mapping[str, Any], found: Survey) -> dict[str, Any]:
+    """Return a source as the release manifest states it; patterns and what they left out only if there are any."""
+    chosen, left = patterns.of_source(source), LeftOut.of(found.left_out)
+    more = {
+        **({"exclude": list(chosen.exclude)} if chosen.exclude else {}),
+        **({"left_out": left.to_json()} if left else {}),
+    }
+    if "path" in source:
+        include = {"include": list(chosen.include)} if chosen.include else {}
+        return {"kind": "path", "path": source["path"], **include, **more}
+    return {
+        "kind": "hub",
+        "repo": source["hub"],
+        "revision": source["revision"],
+        "include": list(chosen.include),
+        **more,
+    }
+
+
+def _waivers(item: Mapping[str, Any], met: Sequence[Objection]) -> tuple[Waiver, ...]:
+    """Return the waivers of a component, sorted by kind, with the files that each lets through (SPEC 5.1-11)."""
+    authored = sorted(item.get("accept", ()), key=lambda waived: str(waived["what"]))
+    kinds = [waived["what"] for waived in authored]
+    if len(set(kinds)) < len(kinds):
+        raise ManifestError(f"component {item['name']}: it accepts one thing twice", found=", ".join(kinds))
+    found = []
+    for waived in authored:
+        files = sorted({objection.path for objection in met if objection.what == waived["what"]})
+        if not files:
+            raise ManifestError(
+                f"component {item['name']}: nothing in it needs the waiver for {waived['what']}",
+                hint=f"remove the line of `accept` with `what: {waived['what']}`",
+            )
+        found.append(Waiver(waived["what"], waived["reason"], tuple(files)))
+    return tuple(found)
+
+
+def find_marking(document: Mapping[str, Any], components: Sequence[Component]) -> Marking:
+    """Return the marking of a release: its own, or else the join of its components' (SPEC 5.1-13).
+
+    Raises:
+        ManifestError: its own does not cover a component's; it has none and a component has none either, or the
+            components' have no order.
+    """
+    marked = [component.marking for component in components if component.marking is not None]
+    if "marking" in document:
+        own = _marking(document["marking"])
+        _check_covers(own, components)
+        return own
+    if len(marked) < len(components):
+        bare = next(component.name for component in components if component.marking is None)
+        raise ManifestError(
+            "the release has no marking, and not every component has one",
+            expected="'marking' at the top, or in every component",
+            found=f"none in component {bare}",
+        )
+    joined = fields.join(marked)
+    if joined is None:
+        raise ManifestError(
+            "the markings of the components have no order",
+            expected=f"levels among {', '.join(fields.LEVELS)}, or one level for all",
+            found=", ".join(sorted({marking.level for marking in marked})),
+            hint="give them levels of which one is known to be above the others",
+        )
+    return joined
+
+
+def _check_covers(own: Marking, components: Sequence[Component]) -> None:
+    for component in components:
+        if component.marking is not None and not own.covers(component.marking):
+            raise ManifestError(
+                f"the marking of component {component.name} is not within the release's",
+                expected=f"at most {own}",
+                found=str(component.marking),
+                hint="raise the release's marking, or leave it out: it is the join of its components' then",
+            )
+
+
+def _marking(authored: Mapping[str, Any]) -> Marking:
+    return Marking(authored["level"], tuple(sorted(authored.get("caveats", ()))))

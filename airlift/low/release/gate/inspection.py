@@ -1,0 +1,149 @@
+"""Look into bytes, and into what is packed in them, and in that: pickles and code wherever they lie (SPEC L2.5)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles
+from airlift.low.release.gate.views import WINDOW, Budget, View
+from airlift.low.release.gate.wrappings import streams, tars, zips
+from airlift.low.release.gate.wrappings.zips import Member
+
+MAX_DEPTH = 6
+_GUESSED = frozenset({"bzip2", "lzma", "zlib"})
+"""Streams whose first bytes may as well be something else."""
+_SEALED = {
+    b"7z\xbc\xaf\x27\x1c": "7z archive",
+    b"Rar!\x1a\x07": "RAR archive",
+    b"\x1f\x9d": "compressed with compress",
+    b"LZIP": "compressed with lzip",
+    b"\x89LZO\0\r\n\x1a\n": "compressed with lzop",
+    b"\xff\x06\0\0sNaPpY": "compressed with Snappy",
+}
+
+
+@dataclass(slots=True)
+class Finding:
+    """What was found: a pickle, code that loading runs, a program; and as what the whole was recognised.
+
+    The first three say what it is, "" for none; ``remark`` why the file was not recognised, where more is known.
+    """
+
+    pickle: str = ""
+    code: str = ""
+    program: str = ""
+    recognised: str = ""
+    remark: str = ""
+
+    def add(self, inner: "Finding", where: str) -> None:
+        """Take over what was found in something inside, which is called ``where``."""
+        for name in ("pickle", "code", "program"):
+            found = getattr(inner, name)
+            if found and not getattr(self, name):
+                setattr(self, name, f"{found} in {where}")
+
+
+@dataclass(slots=True)
+class _Looking:
+    """How deep a look goes, and what it may cost."""
+
+    budget: Budget = field(default_factory=Budget)
+    depth: int = 0
+
+
+def inspect(view: View, name: str, budget: Budget | None = None) -> Finding:
+    """Look into a file called ``name``.
+
+    Raises:
+        UncheckedError: it cannot be read.
+    """
+    return _inspect(view, name, _Looking(budget or Budget()))
+
+
+def _inspect(view: View, name: str, looking: _Looking) -> Finding:
+    if looking.depth > MAX_DEPTH:
+        return Finding(pickle=f"something packed more than {MAX_DEPTH} times over that may be a pickle")
+    head, found = view.read(0, WINDOW), Finding()
+    if not head.startswith(zips.LOCAL) and pickles.is_pickle(view):
+        found.pickle = "a pickle"
+    known = _arrays(view, head, found) or _archive(view, head, found, looking) or bool(found.pickle)
+    if not known and not _stream(view, head, name, found, looking):
+        _single(view, head, found)
+    found.program = found.program or code.program(view, head)
+    if not found.program and code.source(name, head):
+        found.program = "Python source"
+    return found
+
+
+def _arrays(view: View, head: bytes, found: Finding) -> bool:
+    stated = numpy_objects.header(view, head)
+    if stated is None:
+        return False
+    if numpy_objects.holds_objects(stated):
+        found.pickle = "a pickled array of objects"
+    found.recognised = "NumPy array"
+    return True
+
+
+def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool:
+    """Look at every member of an archive; False if it is none."""
+    members, kind, unknown = _members(view, head, looking.budget)
+    if not kind:
+        return False
+    deeper = _Looking(looking.budget, looking.depth + 1)
+    for member in members:
+        name = ascii(member.name[-80:])
+        if member.view is None:
+            unknown = unknown or f"{name} in it cannot be looked into"
+            continue
+        inner = _inspect(member.view, member.name, deeper)
+        if member.name == "config.json":
+            inner.code = inner.code or keras.code_in_configuration(member.view)
+        found.add(inner, name)
+        if not inner.recognised:
+            unknown = unknown or f"{name} in it is not known"
+    if looking.budget.spent:
+        unknown = "there is more in it than is looked into"
+    found.recognised, found.remark = ("", f"{kind}: {unknown}") if unknown else (kind, "")
+    return True
+
+
+def _members(view: View, head: bytes, budget: Budget) -> tuple[Iterator[Member], str, str]:
+    """Return the members of an archive, what it is ("" for none), and why it cannot be known whole."""
+    directories = zips.directories(view)
+    if directories:
+        return (item for one in directories for item in zips.members(view, one, budget)), "zip archive", ""
+    if zips.is_empty_archive(view, head):
+        return iter(()), "zip archive", ""
+    if head.startswith(zips.LOCAL):
+        members = zips.members_forward(view, budget)
+        return members, "zip archive", "its directory is missing, or too far away to look at"
+    if tars.is_tar(head):
+        return tars.members(view, budget), "tar archive", ""
+    return iter(()), "", ""
+
+
+def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Looking) -> bool:
+    """Look into a compressed stream; False if it is none, or breaks where only its first bytes looked like one."""
+    opened = streams.open_stream(view, head, looking.budget)
+    if opened is None:
+        return False
+    kind, inside = opened
+    inner = _inspect(inside, PurePosixPath(name).stem, _Looking(looking.budget, looking.depth + 1))
+    if inside.damaged and kind in _GUESSED and not inner.pickle:
+        return False
+    found.add(inner, f"what {kind} packs")
+    whole = inner.recognised and not inside.damaged
+    found.recognised = f"{inner.recognised} in {kind}" if whole else ""
+    found.remark = f"{kind}: {'damaged' if inside.damaged else inner.remark or 'what is in it is not known'}"
+    return True
+
+
+def _single(view: View, head: bytes, found: Finding) -> None:
+    """Recognise what is no wrapping."""
+    found.recognised = containers.recognise(view, head)
+    if found.recognised == "HDF5":
+        found.code = keras.code_in_hdf5(view)
+    if found.recognised in {"", "MessagePack"} and messagepack.walk(view)[1]:
+        found.pickle = "a pickled array of objects"
+    found.remark = next((what for magic, what in _SEALED.items() if head.startswith(magic)), "")

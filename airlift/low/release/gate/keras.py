@@ -1,0 +1,68 @@
+"""Keras models whose configuration holds or names code: Lambda layers, functions of other modules (SPEC L2.5).
+
+A Lambda layer is Python bytecode, which Keras unmarshals and runs. HDF5 files keep the configuration as text in one
+piece, so that it is found by looking for it.
+"""
+
+import builtins
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from airlift.low.release.gate.views import View, read_whole
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+MAX_CONFIGURATION = 16 << 20
+_LAMBDA = re.compile(rb'"class_name"\s{0,32}:\s{0,32}"(?:Lambda|__lambda__)"')
+_ESCAPED = re.compile(rb"\\u00[4-7][0-9a-fA-F]")
+_STEP, _OVERLAP = 1 << 20, 128
+_OWN = ("keras", "tensorflow", "tf_keras")
+_HARMLESS_BUILTINS = frozenset({"bool", "dict", "float", "int", "list", "slice", "str", "tuple"})
+
+
+def code_in_hdf5(view: View) -> str:
+    """Say what code an HDF5 file carries in a Keras configuration, "" if none; reads all of it."""
+    offset, before, is_keras = 0, b"", False
+    while data := view.read(offset, _STEP):
+        offset += len(data)
+        text = before + data
+        is_keras = is_keras or b'"class_name"' in text or b"model_config" in text
+        if _LAMBDA.search(text) or (is_keras and _ESCAPED.search(text)):
+            return "a Keras Lambda layer, which is code"
+        before = text[-_OVERLAP:]
+    return ""
+
+
+def code_in_configuration(view: View) -> str:
+    """Say what code the ``config.json`` of a ``.keras`` archive holds or names, "" if none."""
+    data = read_whole(view, MAX_CONFIGURATION)
+    if data is None:
+        return "a Keras configuration too long to look into"
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(_objections(pairs))
+        return dict(pairs)
+
+    try:
+        json.loads(data, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return ""  # Keras cannot load it either
+    return found[0] if found else ""
+
+
+def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:
+    names = [value for key, value in pairs if key == "class_name"]
+    if any(name in {"Lambda", "__lambda__"} for name in names):
+        yield "a Keras Lambda layer, which is code"
+    for key, value in pairs:
+        if key == "module" and names and isinstance(value, str) and not _is_own(value, pairs):
+            yield f"a Keras configuration that names code of module {value[:60]!a}"
+
+
+def _is_own(module: str, pairs: list[tuple[str, Any]]) -> bool:
+    if module == "builtins":
+        named = [value for key, value in pairs if key == "config" and isinstance(value, str)]
+        return not any(hasattr(builtins, name) and name not in _HARMLESS_BUILTINS for name in named)
+    return any(module == own or module.startswith((f"{own}.", f"{own}_")) for own in _OWN)

@@ -1,0 +1,159 @@
+import gzip
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from airlift.low.release.gate.inspection import MAX_DEPTH, inspect
+from airlift.low.release.gate.views import KEPT, Budget, Held
+from tests.support.packed import PACKINGS, npy, pickled, tarred, zipped
+from tests.support.weights import noise
+
+
+def look(data: bytes, name: str = "file.bin") -> tuple[str, str]:
+    found = inspect(Held(data), name)
+    return found.pickle, found.recognised
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_in_any_wrapping(packing: str, protocol: int) -> None:
+    """THREATS, content: a pickle in bz2, xz, tar, or behind a joblib header."""
+    assert look(PACKINGS[packing](pickled(protocol)))[0]
+
+
+@pytest.mark.parametrize("packing", [name for name in PACKINGS if not name.startswith("np")])
+def test_text_in_any_wrapping_passes(packing: str) -> None:
+    pickle, recognised = look(PACKINGS[packing](b"harmless text, at some length " * 10))
+    assert not pickle
+    assert recognised or packing == "tar.xz"  # the padding there is not text
+
+
+@pytest.mark.parametrize("outer", ["gzip", "bz2", "xz", "zip", "tar", "zstd"])
+@pytest.mark.parametrize("inner", ["gzip", "lzma", "zip-stored", "tar", "npz", "lz4"])
+def test_a_wrapping_in_a_wrapping(outer: str, inner: str) -> None:
+    assert look(PACKINGS[outer](PACKINGS[inner](pickled())))[0]
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lambda data: zipped({"x": data}), lambda data: tarred({"x": data})]
+)
+def test_what_is_packed_too_deeply_is_refused_unseen(pack: Callable[[bytes], bytes]) -> None:
+    """Threat, content: wrappings nested until nobody looks."""
+    data = b"text"
+    for _ in range(MAX_DEPTH):
+        data = pack(data)
+    assert look(data)[1]
+    for _ in range(10):
+        data = pack(data)
+    assert "packed more than" in look(data)[0]
+
+
+def test_what_stands_in_front_of_an_archive_hides_nothing() -> None:
+    """Threat, content: a file that is a picture by its head and an archive by its tail."""
+    archive = zipped({"data.pkl": pickled()})
+    assert look(b"\x89PNG\r\n\x1a\n" + noise(1, 3000) + archive)[0]
+    assert look(archive + b"comment that the end record does not state")[0]
+
+
+def test_names_in_local_headers_do_not_matter() -> None:
+    archive = bytearray(zipped({"data.pkl": pickled()}))
+    archive[30:38] = b"text.txt"
+    assert look(bytes(archive))[0]
+
+
+def test_an_archive_in_a_comment_hides_nothing() -> None:
+    """Readers take the last end record, or the one whose comment fits: both are looked at."""
+    harmless, data = zipped({"a.txt": b"text"}), io.BytesIO(zipped({"data.pkl": pickled()}))
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.comment = harmless
+    assert look(data.getvalue())[0]
+
+
+def test_a_wide_directory_beside_a_short_one() -> None:
+    """Threat, content: a 64-bit end record that only some readers follow."""
+    bad, good = zipped({"data.pkl": pickled()}), zipped({"a.txt": b"text"})
+    end = bad.rindex(b"PK\x05\x06")
+    length, offset = struct.unpack_from("<LL", bad, end + 12)
+    place = len(good)
+    wide = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, length, place + offset)
+    body = bad[:offset] + bad[offset : offset + length - 4] + (place).to_bytes(4, "little")
+    entry = bytearray(bad[offset : offset + length])
+    entry[42:46] = place.to_bytes(4, "little")
+    body = bad[:offset] + bytes(entry)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, place + len(body), 1)
+    last = good[good.rindex(b"PK\x05\x06") :]
+    assert look(good + body + wide + locator + last)[0]
+
+
+def test_an_archive_that_is_cut_off_is_looked_at_from_the_front() -> None:
+    data = zipped({"version": b"3", "data.pkl": pickled(), "data/0": noise(1, 9000)})
+    pickle, recognised = look(data[:-200])
+    assert pickle
+    assert not recognised
+    harmless = zipped({"a.txt": b"text", "data/0": noise(1, 9000)})
+    assert inspect(Held(harmless[:-200]), "a.zip").remark.startswith("zip archive: its directory is missing")
+
+
+def test_a_large_archive_in_a_stream_is_looked_at_from_the_front() -> None:
+    members = {"a": bytes(2 * KEPT), "arr.npy": npy("'|O'", pickled())}
+    assert look(lzma.compress(zipped(members, zipfile.ZIP_STORED), preset=0))[0]
+
+
+def test_an_encrypted_member_is_told() -> None:
+    data = bytearray(zipped({"a.txt": b"text"}))
+    data[6] |= 1
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    found = inspect(Held(bytes(data)), "a.zip")
+    assert (found.pickle, found.recognised) == ("", "")
+    assert found.remark == "zip archive: 'a.txt' in it cannot be looked into"
+
+
+def test_a_bomb_costs_no_more_than_its_budget() -> None:
+    """Threat, content: a small file that unpacks to more than fits anywhere."""
+    bomb = zlib.compress(bytes(64 << 20), 9)
+    budget = Budget(unpacked=1 << 20)
+    found = inspect(Held(gzip.compress(bomb)), "a.gz", budget)
+    assert not found.recognised
+    assert budget.unpacked > -(1 << 20)
+    many = zipped({f"{place}.gz": gzip.compress(bytes(1 << 20)) for place in range(20)})
+    found = inspect(Held(many), "a.zip", Budget(unpacked=100_000))
+    assert found.remark == "zip archive: there is more in it than is looked into"
+
+
+@pytest.mark.parametrize("members", [0, 1, 5])
+def test_members_are_bounded(members: int) -> None:
+    data = zipped({str(place): b"x" for place in range(9)})
+    assert inspect(Held(data), "a.zip", Budget(members=members)).remark
+
+
+def test_torchscript_is_code() -> None:
+    data = zipped({"m/data.pkl": pickled(), "m/code/__torch__/model.py": b"class M(Module):\n  pass\n"})
+    found = inspect(Held(data), "model.jit")
+    assert "'m/data.pkl'" in found.pickle
+    assert found.program == "Python source in 'm/code/__torch__/model.py'"
+
+
+@pytest.mark.parametrize("magic", [b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07\x01\0", b"\x1f\x9d\x90"])
+def test_what_cannot_be_looked_into_is_told(magic: bytes) -> None:
+    found = inspect(Held(magic + noise(1, 300)), "a.txt")
+    assert (found.pickle, found.recognised) == ("", "")
+    assert found.remark
+
+
+def test_streams_that_break() -> None:
+    data = gzip.compress(noise(1, 50_000))
+    assert inspect(Held(data[:-5000]), "a.gz").remark == "gzip: damaged"
+    assert look(b"\x1f\x8b\x08" + noise(3, 100)) == ("", "")
+    assert look(b"x\x9c marks the spot, as text goes\n")[1] in {"", "text"}
+
+
+def test_an_array_of_objects_in_messagepack() -> None:
+    """msgpack-numpy keeps what it cannot say as a pickle, under the kind O."""
+    data = b"\x83\xc4\x02nd\xc3\xc4\x04kind\xc4\x01O\xc4\x04data\xc4" + bytes([len(pickled())]) + pickled()
+    assert "objects" in look(data)[0]
+    assert look(data.replace(b"\x01O", b"\x01f"))[1] == "MessagePack"
