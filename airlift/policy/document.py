@@ -31,7 +31,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases."""
+    """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
+
+    ``strict_inventory``: a volume on which a desktop left something is refused.
+    """
 
     enclave: str
     levels: tuple[str, ...] = DEFAULT_LEVELS
@@ -43,6 +46,7 @@ class Policy:
     refuse_new_after_days: int | None = None
     digest: str = "sha512"
     keep: int = 2
+    strict_inventory: bool = False
 
 
 def parse_policy(document: Mapping[str, Any]) -> Policy:
@@ -70,6 +74,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         refuse_new_after_days=staleness.get("refuse_new_after_days"),
         digest=document.get("digest", "sha512"),
         keep=document.get("keep", 2),
+        strict_inventory=document.get("inventory") == "strict",
     )
 
 

@@ -34,6 +34,7 @@ class ImportResult:
     """What an import did, or would do; names as people use them.
 
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
+    ``passed_over`` are leftovers of desktops on the media.
     """
 
     bundle: str
@@ -55,6 +56,7 @@ class ImportResult:
     file_digest: str | None = None
     objections: tuple[Mapping[str, str], ...] = field(default=())
     recovered: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
             {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
             for c in (verified.release.components if verified.release else ())
         ),
+        passed_over=verified.passed_over,
     )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from airlift.bundle import volume
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
-from airlift.media.volume_reader import read_volumes
+from airlift.media.volume_reader import passed_over, read_volumes
 
 
 @dataclass(frozen=True, slots=True)
 class InspectResult:
-    """The claims of a set of volumes; ``verified`` is always False."""
+    """The claims of a set of volumes; ``verified`` is always False, ``passed_over`` are leftovers of desktops."""
 
     bundle: str
     sequence: int
@@ -27,6 +27,7 @@ class InspectResult:
     missing: tuple[str, ...]
     chunk_bytes: int
     components: tuple[Mapping[str, Any], ...]
+    passed_over: tuple[Path, ...] = ()
     installed: bool = False
     activated: bool = False
     already: bool = False
@@ -64,4 +65,5 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
             {"name": c.name, "kind": c.kind, "version": c.version, "digest": c.digest}
             for c in (release.components if release else ())
         ),
+        passed_over=passed_over(volumes),
     )

@@ -15,7 +15,7 @@ from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
-from airlift.media.volume_reader import Volume, read_chunk, read_volumes
+from airlift.media.volume_reader import Volume, passed_over, read_chunk, read_volumes
 from airlift.media.volume_writer import VolumeInfo
 from airlift.progress import Progress, Tally
 
@@ -24,7 +24,8 @@ from airlift.progress import Progress, Tally
 class CheckResult:
     """What is on the volumes, all of it good; ``missing`` are the chunks (SHA-512) on volumes that were not given.
 
-    ``published`` says whether the depot lists the bundle; None without a depot.
+    ``published`` says whether the depot lists the bundle; None without a depot. ``passed_over`` are leftovers of
+    desktops.
     """
 
     bundle: str
@@ -38,6 +39,7 @@ class CheckResult:
     volumes_total: int
     missing: tuple[str, ...]
     published: bool | None
+    passed_over: tuple[Path, ...] = ()
 
 
 def check_volumes(
@@ -80,6 +82,7 @@ def _result(bundle: Bundle, volumes: Sequence[Volume], published: bool | None) -
         volumes_total=total,
         missing=missing_chunks(volumes, bundle),
         published=published,
+        passed_over=passed_over(volumes),
     )
 
 
