@@ -77,6 +77,8 @@ def release(
         replace=replace,
         progress=run.progress,
     )
+    for warning in result.warnings:
+        run.warn(warning)
     data = {**to_data(result), "dry_run": on.dry_run}
     return Answer(data, lambda page: _render(page, data))
 
@@ -145,7 +147,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
     facts = {
         key: value
         for key, value in data.items()
-        if key not in {"differences", "changes", "bytes", "new_bytes"}
+        if key not in {"differences", "changes", "bytes", "new_bytes", "warnings"}
     }
     for key in ("bytes", "new_bytes"):
         if key in data:

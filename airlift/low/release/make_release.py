@@ -38,7 +38,7 @@ from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
-from airlift.low.release import hub
+from airlift.low.release import gguf_sets, hub
 from airlift.low.release.collect import Survey, Take, collect, judge, survey
 from airlift.low.release.parents import find_parents
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
@@ -58,6 +58,7 @@ class ReleaseResult:
 
     ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
     hold; ``skipped`` names what was passed over. ``already`` says that this very release was here before.
+    ``warnings`` tell what a person should look at.
     """
 
     release: str
@@ -71,6 +72,7 @@ class ReleaseResult:
     new_bytes: int
     skipped: tuple[str, ...]
     differences: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class _Draft:
     new: Mapping[str, int]
     skipped: tuple[str, ...]
     documents: tuple[bytes, ...]
+    warnings: tuple[str, ...]
 
 
 def make_release(
@@ -175,6 +178,7 @@ def _result(
         new_bytes=sum(draft.new.values()),
         skipped=draft.skipped,
         differences=lines,
+        warnings=draft.warnings,
     )
 
 
@@ -269,8 +273,9 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, signatures = [], []
+    components, signatures, warnings = [], [], list[str]()
     for item, (one, claimed) in zip(items, found, strict=True):
+        warnings += gguf_sets.examine(item["name"], one.paths)
         entries = collect(item["name"], item["kind"], one, take, tally.add)
         _check_claimed(item["name"], entries, claimed)
         signature = check_vendor_signature(item, folder, entries)
@@ -284,7 +289,7 @@ def _gather(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
     documents = tuple(signature.data for signature in signatures)
-    return _Draft(_checked(document, tuple(components)), new, skipped, documents)
+    return _Draft(_checked(document, tuple(components)), new, skipped, documents, tuple(warnings))
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
