@@ -17,7 +17,8 @@ from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
-from airlift.low.release import forbidden
+from airlift.low.release.gate.judge import judge as judge_file
+from airlift.low.release.gate.verdict import Objection, Verdict
 from airlift.store.content import CountBytes, Digested
 from airlift.tensors.formats.tiling import reader
 
@@ -38,8 +39,8 @@ class Survey:
     skipped: tuple[str, ...]
 
 
-def survey(component: str, kind: str, source: Path) -> Survey:
-    """Find the files of a component and judge them by name, path and type; nothing is read yet.
+def survey(component: str, source: Path) -> Survey:
+    """Find the files of a component and judge their paths and types; nothing is read yet.
 
     Raises:
         ForbiddenFileError: a file, link or name that a component may not hold, or none at all.
@@ -53,11 +54,11 @@ def survey(component: str, kind: str, source: Path) -> Survey:
         paths, skipped = _find(source)
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    return judge(component, kind, paths, tuple(skipped))
+    return judge(component, paths, tuple(skipped))
 
 
-def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = ()) -> Survey:
-    """Judge the files of a component by name; ``paths`` are real paths by relative path, sorted.
+def judge(component: str, paths: Mapping[str, Path], skipped: tuple[str, ...] = ()) -> Survey:
+    """Judge the paths of a component; ``paths`` are real paths by relative path, sorted.
 
     Raises:
         ForbiddenFileError: a name that a component may not hold, or that is not portable.
@@ -65,39 +66,75 @@ def judge(component: str, kind: str, paths: Mapping[str, Path], skipped: tuple[s
     try:
         for relative in paths:
             check_relative(relative)
-            forbidden.check_name(kind, relative)
         check_no_collision(list(paths))
     except (MalformedError, ForbiddenFileError) as error:
         raise _named(component, error) from error
     return Survey(paths, {relative: _size(relative, path) for relative, path in paths.items()}, skipped)
 
 
-def collect(component: str, kind: str, found: Survey, take: Take, read: CountBytes) -> tuple[FileEntry, ...]:
-    """Read and judge every file of a survey on threads, and hand each to ``take``; return the files sorted by path.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The files of a component, sorted by path, and what the gate said of them.
+
+    ``met`` are the objections that were accepted; ``unrecognised`` the paths of files that the gate neither objects
+    to nor knows, each with ": " and a remark after it where there is one.
+    """
+
+    entries: tuple[FileEntry, ...]
+    met: tuple[Objection, ...]
+    unrecognised: tuple[str, ...]
+
+
+def collect(
+    component: str,
+    kind: str,
+    found: Survey,
+    take: Take,
+    read: CountBytes,
+    *,
+    accepted: frozenset[str] = frozenset(),
+) -> Collected:
+    """Read and judge every file of a survey on threads, and hand each to ``take``.
+
+    ``accepted`` are the kinds of objections that do not stand in the way (``gate.verdict.KINDS``).
 
     Raises:
-        ForbiddenFileError: a file whose content a component may not hold.
+        ForbiddenFileError: a file that is damaged or not whole, or the first objection that is not accepted.
         UncheckedError: a file cannot be read, or changes while it is read.
     """
-    work = partial(_collect_file, kind, found, take, read)
+    work = partial(_collect_file, kind, found, lambda open_, path: take(open_, path, read), accepted)
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             taken = list(pool.map(work, found.paths))
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    return tuple(
+    entries = tuple(
         FileEntry(relative, item.size, item.sha512, item.sha256)
-        for relative, item in zip(found.paths, taken, strict=True)
+        for relative, (item, _) in zip(found.paths, taken, strict=True)
+    )
+    return Collected(
+        entries,
+        tuple(objection for _, verdict in taken for objection in verdict.objections),
+        tuple(
+            f"{relative}: {verdict.remark}" if verdict.remark else relative
+            for relative, (_, verdict) in zip(found.paths, taken, strict=True)
+            if not verdict.recognised and not verdict.objections
+        ),
     )
 
 
-def _collect_file(kind: str, found: Survey, take: Take, read: CountBytes, relative: str) -> Digested:
+def _collect_file(
+    kind: str, found: Survey, take: Callable[[int, Path], Digested], accepted: frozenset[str], relative: str
+) -> tuple[Digested, Verdict]:
     path = found.paths[relative]
     descriptor = files.open_regular(path)
     try:
-        forbidden.check_content(kind, relative, descriptor, frozenset(found.paths))
+        verdict = judge_file(kind, relative, descriptor, frozenset(found.paths))
+        for objection in verdict.objections:
+            if objection.what not in accepted:
+                raise objection.error()
         _check_header(relative, path)
-        return take(descriptor, path, read)
+        return take(descriptor, path), verdict
     finally:
         os.close(descriptor)
 

@@ -57,8 +57,9 @@ class ReleaseResult:
     """What was released, and how far its signatures have come.
 
     ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
-    hold; ``skipped`` names what was passed over. ``already`` says that this very release was here before.
-    ``warnings`` tell what a person should look at.
+    hold; ``skipped`` names what was passed over, ``unrecognised`` what the gate
+    neither objects to nor knows. ``already`` says that this very release was here before. ``warnings`` tell what a
+    person should look at.
     """
 
     release: str
@@ -71,6 +72,7 @@ class ReleaseResult:
     bytes: int
     new_bytes: int
     skipped: tuple[str, ...]
+    unrecognised: tuple[str, ...]
     differences: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
@@ -85,6 +87,7 @@ class _Draft:
     release: Release
     new: Mapping[str, int]
     skipped: tuple[str, ...]
+    unrecognised: tuple[str, ...]
     documents: tuple[bytes, ...]
     warnings: tuple[str, ...]
 
@@ -177,6 +180,7 @@ def _result(
         bytes=sum(contents.values()),
         new_bytes=sum(draft.new.values()),
         skipped=draft.skipped,
+        unrecognised=draft.unrecognised,
         differences=lines,
         warnings=draft.warnings,
     )
@@ -273,14 +277,15 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, signatures, warnings = [], [], list[str]()
+    components, signatures, unrecognised, warnings = [], [], [], list[str]()
     for item, (one, claimed) in zip(items, found, strict=True):
         warnings += gguf_sets.examine(item["name"], one.paths)
-        entries = collect(item["name"], item["kind"], one, take, tally.add)
-        _check_claimed(item["name"], entries, claimed)
-        signature = check_vendor_signature(item, folder, entries)
+        collected = collect(item["name"], item["kind"], one, take, tally.add)
+        unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]
+        _check_claimed(item["name"], collected.entries, claimed)
+        signature = check_vendor_signature(item, folder, collected.entries)
         signatures += [signature] if signature else []
-        components.append(_component(item, entries, signature))
+        components.append(_component(item, collected.entries, signature))
     components = [
         changed(component, parents=find_parents(depot, item, components))
         for item, component in zip(items, components, strict=True)
@@ -289,7 +294,8 @@ def _gather(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
     documents = tuple(signature.data for signature in signatures)
-    return _Draft(_checked(document, tuple(components)), new, skipped, documents, tuple(warnings))
+    checked = _checked(document, tuple(components))
+    return _Draft(checked, new, skipped, tuple(unrecognised), documents, tuple(warnings))
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
@@ -318,9 +324,9 @@ def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[
     """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     source = item["source"]
     if "path" in source:
-        return survey(item["name"], item["kind"], folder / source["path"]), {}
+        return survey(item["name"], folder / source["path"]), {}
     fetched = hub.fetch(source["hub"], source["revision"], source.get("include", ()), progress=progress)
-    return judge(item["name"], item["kind"], fetched.paths), fetched.sha256
+    return judge(item["name"], fetched.paths), fetched.sha256
 
 
 def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
-from airlift.low.release import forbidden
 from airlift.low.release.collect import collect, survey
+from airlift.low.release.gate import judge as forbidden
 from airlift.store.content import digest
 from tests.support.gguf_files import gguf, pair
 from tests.support.weights import component, noise, safetensors, weights
@@ -22,7 +22,7 @@ def silent(_count: int) -> None:
 
 
 def gather(source: Path, kind: str = "model") -> tuple[FileEntry, ...]:
-    return collect("base", kind, survey("base", kind, source), digest, silent)
+    return collect("base", kind, survey("base", source), digest, silent).entries
 
 
 def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
@@ -61,7 +61,7 @@ def test_dotfiles_stay_and_bookkeeping_goes(tmp_path: Path) -> None:
             "a/.git/b": b"",
         },
     )
-    found = survey("base", "model", tmp_path)
+    found = survey("base", tmp_path)
     assert list(found.paths) == [".cache/other", ".gitattributes", "a/.git/b"]
     assert found.skipped == (".cache/huggingface", ".git")
 
@@ -123,7 +123,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 def test_missing_source(tmp_path: Path) -> None:
     with pytest.raises(UncheckedError, match="there is no"):
-        survey("base", "model", tmp_path / "missing")
+        survey("base", tmp_path / "missing")
 
 
 def test_too_deep(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
                 file.write(b"more")
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), digest, grow)
+        collect("base", "model", survey("base", tmp_path), digest, grow)
 
 
 def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
@@ -293,12 +293,12 @@ def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", "model", tmp_path), digest, rewrite)
+        collect("base", "model", survey("base", tmp_path), digest, rewrite)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     component(tmp_path, {"a.dat": b"x"})
-    found = survey("base", "model", tmp_path)
+    found = survey("base", tmp_path)
     (tmp_path / "a.dat").unlink()
     with pytest.raises(UncheckedError):
         collect("base", "model", found, digest, silent)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airlift.low.release.pickles import WINDOW, is_pickle
+from airlift.low.release.gate.pickles import WINDOW, is_pickle
 from tests.support.weights import noise, safetensors, weights
 
 

@@ -1,7 +1,7 @@
-"""What a component may not hold: pickles, code beside weights, indices that point elsewhere (SPEC L2.4 to L2.7).
+"""Judge one file of a component: what a waiver can meet is told, what none can meet is refused (SPEC L2.4 to L2.7).
 
-A pickle runs code when it is loaded; so do Python files that a model's configuration names (``auto_map``). Files are
-judged by name and by content; reads are bounded, and nothing is ever loaded.
+A pickle runs code when it is loaded; so do Python files that a model's configuration names (``auto_map``). Reads are
+bounded, and nothing is ever loaded.
 """
 
 import json
@@ -12,7 +12,8 @@ from typing import Any
 
 from airlift import files
 from airlift.errors import ForbiddenFileError
-from airlift.low.release import pickles
+from airlift.low.release.gate import pickles
+from airlift.low.release.gate.verdict import CODE, PICKLE, REMOTE_CODE, Objection, Verdict
 
 PICKLED_SUFFIXES = frozenset(
     {".bin", ".ckpt", ".dill", ".joblib", ".mar", ".pickle", ".pkl", ".pt", ".pth", ".ptl", ".pt2"}
@@ -26,41 +27,40 @@ MAX_JSON_BYTES = 64 << 20
 _CONVERT = "convert the weights to safetensors, then run the same command again"
 
 
-def check_name(kind: str, relative: str) -> None:
-    """Refuse a file for its name.
+def judge(kind: str, relative: str, descriptor: int, paths: frozenset[str]) -> Verdict:
+    """Judge an open file of a component of this kind; ``paths`` are all files of the component.
 
     Raises:
-        ForbiddenFileError: a pickle, or code in a component of a kind that must not have any.
-    """
-    suffix = PurePosixPath(relative.lower()).suffix
-    if suffix in PICKLED_SUFFIXES:
-        raise ForbiddenFileError(f"{relative} may hold a pickle, judging by its name", hint=_CONVERT)
-    if kind in CODELESS_KINDS and suffix in CODE_SUFFIXES:
-        raise ForbiddenFileError(
-            f"{relative} is code, and a component of kind {kind} must not bring any",
-            hint="remove it; bring code in by the way that code is reviewed",
-        )
-
-
-def check_content(kind: str, relative: str, descriptor: int, paths: frozenset[str]) -> None:
-    """Refuse an open file for what is in it; ``paths`` are all files of the component.
-
-    Reads ``pickles.WINDOW`` bytes at either end, and the whole of configurations and indices.
-
-    Raises:
-        ForbiddenFileError: a pickle whatever its name, a configuration that names remote code, or an index of
-            safetensors files that names anything but files of its own folder.
+        ForbiddenFileError: what no waiver can meet: a configuration that is damaged, or an index of safetensors files
+            that names anything but files of its own folder.
     """
     with files.reading(relative):
         size = os.fstat(descriptor).st_size
         head = files.read_at(descriptor, 0, pickles.WINDOW)
         tail = files.read_at(descriptor, max(0, size - pickles.WINDOW), pickles.WINDOW)
+    objections = [*_named(kind, relative)]
     if pickles.is_pickle(head, tail):
-        raise ForbiddenFileError(f"{relative} is or holds a pickle, judging by its content", hint=_CONVERT)
+        objections.append(
+            Objection(
+                PICKLE, relative, f"{relative} is or holds a pickle, judging by its content", hint=_CONVERT
+            )
+        )
     if relative.endswith(INDEX_SUFFIX):
         _check_index(relative, _load_json(relative, descriptor, size), paths)
     elif kind in CODELESS_KINDS and relative.lower().endswith("config.json"):
-        _check_configuration(relative, _load_json(relative, descriptor, size))
+        objections += _configured(relative, _load_json(relative, descriptor, size))
+    return Verdict(tuple(objections))
+
+
+def _named(kind: str, relative: str) -> Iterator[Objection]:
+    suffix = PurePosixPath(relative.lower()).suffix
+    if suffix in PICKLED_SUFFIXES:
+        message = f"{relative} may hold a pickle, judging by its name"
+        yield Objection(PICKLE, relative, message, hint=_CONVERT)
+    if kind in CODELESS_KINDS and suffix in CODE_SUFFIXES:
+        message = f"{relative} is code, and a component of kind {kind} must not bring any"
+        hint = "remove it; bring code in by the way that code is reviewed"
+        yield Objection(CODE, relative, message, hint=hint)
 
 
 def _check_index(relative: str, document: Any, paths: frozenset[str]) -> None:
@@ -79,13 +79,10 @@ def _check_index(relative: str, document: Any, paths: frozenset[str]) -> None:
             )
 
 
-def _check_configuration(relative: str, document: Any) -> None:
-    for key in _keys(document):
-        if key in CODE_KEYS:
-            raise ForbiddenFileError(
-                f"{relative} names remote code under {key!r}",
-                hint="remove the key; a model whose code is not in its library cannot be carried",
-            )
+def _configured(relative: str, document: Any) -> Iterator[Objection]:
+    for key in sorted(CODE_KEYS.intersection(_keys(document))):
+        hint = "remove the key; a model whose code is not in its library cannot be carried"
+        yield Objection(REMOTE_CODE, relative, f"{relative} names remote code under {key!r}", hint=hint)
 
 
 def _load_json(relative: str, descriptor: int, size: int) -> Any:
