@@ -41,6 +41,7 @@ from airlift.low.depot.events import record
 from airlift.low.release import gguf_sets, hub
 from airlift.low.release.collect import Survey, Take, collect, judge, survey
 from airlift.low.release.parents import find_parents
+from airlift.low.release.placeholder import check_filled_in
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
 from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
@@ -116,6 +117,7 @@ def make_release(
         UncheckedError: a source cannot be read, or changes meanwhile.
     """
     document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
+    check_filled_in(str(manifest), document)
     with nullcontext() if dry_run else depot.lock():
         depot.store.published(TARGETS)
         if not replace:
