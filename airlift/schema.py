@@ -52,12 +52,6 @@ def _additional(value: Any, given: Any, schema: Any, root: Any) -> bool:
     return not rest if given is False else isinstance(given, dict) and all(fits(v, given, root) for v in rest)
 
 
-def _dependent(value: Any, given: Any, _schema: Any, root: Any) -> bool:
-    return not isinstance(value, dict) or all(
-        fits(value, below, root) for key, below in given.items() if key in value
-    )
-
-
 def _reference(value: Any, given: Any, _schema: Any, root: Any) -> bool:
     found = root.get("$defs", {}).get(given.removeprefix("#/$defs/"))
     return found is not None and fits(value, found, root)
@@ -86,7 +80,6 @@ _RULES: dict[str, _Rule] = {
     "type": _type,
     "properties": _properties,
     "additionalProperties": _additional,
-    "dependentSchemas": _dependent,
     "$ref": _reference,
     "uniqueItems": _unique,
     "const": lambda value, given, _schema, _root: _same(value, given),

@@ -10,6 +10,8 @@ from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
 LOWEST = Marking(DEFAULT_LEVELS[0])
+NEW_KEYS = frozenset({"inventory"})
+"""What format 2 of the policy added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     Raises:
         ManifestError: its keys contradict each other, or a floor or range cannot be compared.
     """
+    _check_format(document)
     marking = document.get("marking", {})
     levels = tuple(marking.get("levels", DEFAULT_LEVELS))
     ceiling = marking.get("ceiling", {"level": levels[0]})
@@ -76,6 +79,16 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         keep=document.get("keep", 2),
         strict_inventory=document.get("inventory") == "strict",
     )
+
+
+def _check_format(document: Mapping[str, Any]) -> None:
+    """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
+    new = sorted(NEW_KEYS & set(document))
+    if document["airlift"] == 1 and new:
+        raise ManifestError(
+            f"policy: unknown key {new[0]!r} in format 1",
+            hint="write `airlift: 2` at the top: it is new in format 2",
+        )
 
 
 def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:
