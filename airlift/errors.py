@@ -266,6 +266,15 @@ class OvertakenError(RefusedError):
     default_hint = "import without --activate, then decide with `airlift high activate RELEASE`"
 
 
+class InventoryRefusedError(RefusedError):
+    """A desktop left something on a volume, and policy wants none of it."""
+
+    code = "inventory-refused"
+    default_hint = (
+        "copy the volume from its source again, or without the leftovers; the rest of it is unharmed"
+    )
+
+
 # -- 7: could not check --------------------------------------------------------------------------------------------
 
 

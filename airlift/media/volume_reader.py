@@ -18,6 +18,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import MAX_BYTES as MAX_MANIFEST_BYTES
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
+from airlift.media import leftovers
 from airlift.media.inventory import take_inventory
 from airlift.trust.tuf import metadata, metadata_folder
 
@@ -39,6 +40,7 @@ class Volume:
 
     ``small`` maps relative paths to bytes. ``chunks`` maps the names of the chunks that are there to their sizes, and
     ``sums`` the names of those that SHA256SUMS lists to their SHA-256 (hex); only the former may be fewer.
+    ``passed_over`` are leftovers of desktops in the volume, ``beside`` those in the folder in which it was found.
     """
 
     folder: Path
@@ -46,6 +48,8 @@ class Volume:
     small: Mapping[str, bytes]
     chunks: Mapping[str, int]
     sums: Mapping[str, str]
+    passed_over: tuple[Path, ...] = ()
+    beside: tuple[Path, ...] = ()
 
     @property
     def small_bytes(self) -> int:
@@ -73,18 +77,27 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
         MixedVolumesError: they belong to different bundles.
         FormatTooNewError: made by a newer airlift.
     """
-    folders = [folder for path in paths for folder in _find(path)]
+    found = [_find(path) for path in paths]
+    folders = [folder for there, _ in found for folder in there]
     if len(folders) > MAX_VOLUMES_GIVEN:
         raise UncheckedError(
             "too many volumes", expected=f"at most {MAX_VOLUMES_GIVEN}", found=str(len(folders))
         )
     if not folders:
         raise UncheckedError("no volume was given")
+    beside: dict[Path, tuple[Path, ...]] = {}
+    for there, left in found:
+        beside |= {folder: beside.get(folder, ()) + left for folder in there}
     first, *others = dict.fromkeys(folders)
-    volumes = [_read(first)]
+    volumes = [_read(first, beside[first])]
     for folder in others:
-        volumes.append(_same_bundle(_read(folder), volumes[0]))
+        volumes.append(_same_bundle(_read(folder, beside[folder]), volumes[0]))
     return tuple(volumes)
+
+
+def passed_over(volumes: Sequence[Volume]) -> tuple[Path, ...]:
+    """Return the leftovers of desktops in volumes and beside them, each once (SPEC 6.4-7)."""
+    return tuple(sorted({path for item in volumes for path in (*item.passed_over, *item.beside)}))
 
 
 def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> bytes:
@@ -128,21 +141,26 @@ def _same_bundle(other: Volume, first: Volume) -> Volume:
     return replace(other, small=shared | {path: other.small[path] for path in own})
 
 
-def _find(path: Path) -> list[Path]:
-    """Return the volumes that ``path`` is or holds; only ``path`` itself, which the operator named, may be a link."""
+def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
+    """Return the volumes that ``path`` is or holds, and leftovers of desktops beside them.
+
+    Only ``path`` itself, which the operator named, may be a link. Leftovers are neither looked into nor judged.
+    """
     with files.reading(path):
         if not stat.S_ISDIR(path.stat().st_mode):
             raise UncheckedError(
                 f"{path} is not a folder", expected="a volume, or a folder that holds volumes"
             )
         if _is_volume(path):
-            return [path]
-        found = sorted(child for child in path.iterdir() if _is_volume(child))
+            return [path], ()
+        there = sorted(path.iterdir())
+        left = [child for child in there if leftovers.is_leftover(child.name)]
+        found = [child for child in there if not leftovers.is_leftover(child.name) and _is_volume(child)]
     if any(child.is_symlink() for child in found):
         raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
         raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
-    return found
+    return found, tuple(left[: leftovers.MAX_LEFTOVERS])
 
 
 def _is_volume(folder: Path) -> bool:
@@ -159,8 +177,9 @@ def _is_volume(folder: Path) -> bool:
         return True
 
 
-def _read(folder: Path) -> Volume:
-    listing = take_inventory(folder)
+def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
+    inventory = take_inventory(folder)
+    listing = inventory.sizes
     chunks = {path.split("/")[1]: size for path, size in listing.items() if path.startswith(f"{CHUNKS}/")}
     paths = [path for path in listing if not path.startswith(f"{CHUNKS}/")]
     if sum(listing[path] for path in paths) > MAX_SMALL_BYTES:
@@ -170,7 +189,8 @@ def _read(folder: Path) -> Volume:
     small = {path: _small(folder, path) for path in paths}
     index = volume.parse_index(small[INDEX])
     sums = _check_sums(folder, index, small, chunks)
-    found = Volume(folder, index, small, chunks, sums)
+    left = tuple(folder / path for path in inventory.passed_over)
+    found = Volume(folder, index, small, chunks, sums, left, beside)
     carried = found.part(METADATA)
     metadata_folder.check_complete(carried, carried.get(metadata.NEWEST))
     _check_manifest_names(found)

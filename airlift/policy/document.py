@@ -9,9 +9,9 @@ from airlift.errors import ManifestError
 from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = LEVELS
-NEW_KEYS = frozenset({"waivers"})
-"""What format 2 of the policy added."""
 LOWEST = Marking(DEFAULT_LEVELS[0])
+NEW_KEYS = frozenset({"inventory", "waivers"})
+"""What format 2 of the policy added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,10 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases."""
+    """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
+
+    ``strict_inventory``: a volume on which a desktop left something is refused.
+    """
 
     enclave: str
     levels: tuple[str, ...] = DEFAULT_LEVELS
@@ -53,6 +56,7 @@ class Policy:
     refuse_new_after_days: int | None = None
     digest: str = "sha512"
     keep: int = 2
+    strict_inventory: bool = False
     waivers: tuple[Permission, ...] = ()
 
     def permits(self, what: str, component: str) -> bool:
@@ -86,6 +90,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         refuse_new_after_days=staleness.get("refuse_new_after_days"),
         digest=document.get("digest", "sha512"),
         keep=document.get("keep", 2),
+        strict_inventory=document.get("inventory") == "strict",
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),

@@ -119,6 +119,24 @@ def explain_what_takes_the_bytes(world: World) -> None:
     assert not (world.folder / "no").exists()
 
 
+def pass_over_what_a_desktop_left(world: World, volumes: list[Path]) -> None:
+    """Every command that reads the medium says so, and none of them minds; what nobody knows is named."""
+    folder = volumes[0]
+    left = folder / ".DS_Store"
+    left.write_bytes(b"x")
+    for group, verb in (("low", "check"), ("high", "inspect"), ("high", "verify"), ("high", "plan")):
+        said = world.quick(group, verb, *volumes, "--format", "json").expect(0)
+        assert said.data["passed_over"] == [str(left)]
+        assert f"warning: passed over what a desktop left: {left}\n" in said.err
+        assert "passed" not in world.quick(group, verb, *volumes).expect(0).out
+        (folder / "note.txt").touch()
+        refused = world.quick(group, verb, *volumes, "--format", "json").expect(3)
+        assert refused.error["message"] == f"'{folder / 'note.txt'}' does not belong to a volume"
+        assert refused.error["hint"].startswith("copy the volume without it if you know what it is")
+        (folder / "note.txt").unlink()
+    left.unlink()
+
+
 def test_the_high_side(world: World) -> None:
     """inspect, verify, plan, import, status, list, activate, rollback, check, gc; and the answers about it."""
     first, second = world.volumes("alpha-1"), world.volumes("alpha-2")
@@ -135,6 +153,7 @@ def test_the_high_side(world: World) -> None:
         nothing = {"installed": False, "activated": False, "already": False}
         assert {**facts, **nothing}.items() <= said.data.items()
     assert world.installed() == before
+    pass_over_what_a_desktop_left(world, first)
 
     done = world.run("high", "import", *first, "--activate", "--format", "json").expect(0)
     assert {**facts, "installed": True, "activated": True, "already": False}.items() <= done.data.items()

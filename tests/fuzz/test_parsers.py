@@ -6,6 +6,7 @@ Each target has its share of FUZZ_SECONDS, in a process of its own, so that memo
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -188,11 +189,18 @@ def ggufs() -> Iterator[Case]:
         gguf_files.Tensor("w", (256, 2), gguf_files.Q8_0, gguf_files.q8_0(values)),
         gguf_files.Tensor("b", (512,), gguf_files.F32, values.tobytes()),
         gguf_files.Tensor("unknown", (3,), 99, bytes(64)),
+        gguf_files.Tensor("removed", (64, 2), 31, bytes(72)),
+        gguf_files.Tensor("empty", (64, 0), 2, b""),
     ]
     pairs = [
         gguf_files.number("general.alignment", 64),
         gguf_files.array("tokens", gguf_files.STRING, 3, gguf_files.string("x") * 3),
         gguf_files.array("scores", 6, 4, bytes(16)),
+        gguf_files.array(
+            "nested", 9, 2, 2 * (struct.pack("<IQ", 9, 1) + struct.pack("<IQ", 4, 2) + bytes(8))
+        ),
+        gguf_files.number("split.no", 1),
+        gguf_files.number("split.count", 3),
     ]
     yield Case(parse_gguf, (gguf_files.gguf(tensors, pairs, alignment=64),))
     yield Case(parse_gguf, (gguf_files.gguf(),))

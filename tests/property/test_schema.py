@@ -14,13 +14,14 @@ from airlift import authored, schema
 MANIFESTS = Path(authored.__file__).parents[1] / "manifests"
 POLICY = yaml.safe_load((MANIFESTS / "policy-alpha.yaml").read_text())
 EVERYTHING = POLICY | {
+    "airlift": 2,
+    "inventory": "strict",
     "attestations": {"scan": {"threshold": 1, "keys": ["a.pub", "b.pub"]}},
     "requires": [{"kind": "model", "needs": "guard", "version": ">=2.0"}],
     "floors": {"guard": "2.1"},
     "staleness": {"warn_after_days": 90, "refuse_new_after_days": 180},
     "digest": "sha512",
     "keep": 2,
-    "airlift": 2,
     "waivers": [{"what": "remote-code", "component": "base"}, {"what": "pickle"}],
 }
 CASES = [

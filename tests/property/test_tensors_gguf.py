@@ -30,6 +30,7 @@ def pairs(draw: st.DrawFn) -> list[bytes]:
                         array(key, STRING, len(texts), b"".join(map(string, texts))),
                         pair(key, kind, bytes(VALUES[kind])),
                         array(key, kind, 3, bytes(3 * VALUES[kind])),
+                        array(key, 9, 2, 2 * (struct.pack("<IQ", kind, 3) + bytes(3 * VALUES[kind]))),
                     ]
                 )
             )
@@ -44,7 +45,7 @@ def tensors(draw: st.DrawFn) -> list[Tensor]:
     for name in draw(st.lists(st.text(min_size=1, max_size=5), max_size=4, unique=True)):
         number_of, kind = draw(st.sampled_from(sorted(TYPES.items())))
         dimensions = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
-        length = kind.element.size
+        length = kind.size
         for dimension in dimensions:
             length *= dimension
         dimensions[0] *= kind.numbers

@@ -209,6 +209,145 @@ def leftover_folder(path: Path) -> None:
     (path / ".Spotlight-V100").mkdir()
 
 
+def leftover_names(path: Path) -> None:
+    """Leave files of every name that desktops leave, one of them like a folder of the volume, one in capitals."""
+    names = (
+        ".apdisk",
+        ".VolumeIcon.icns",
+        "THUMBS.DB",
+        "desktop.ini",
+        "._manifests",
+        "._.Trashes",
+        ".directory",
+    )
+    for name in names:
+        (path / name).write_bytes(b"x")
+    for part in (CHUNKS, METADATA, MANIFESTS):
+        (path / part / "._x").write_bytes(b"\0\5\x16\7")
+
+
+def leftover_folders(path: Path) -> None:
+    """Leave folders of every name that desktops leave; what is in them is for nobody to read."""
+    for name in LEFTOVER_FOLDERS:
+        (path / name).mkdir()
+    for number in range(50):
+        (path / LEFTOVER_FOLDERS[0] / f"{number}.exe").write_bytes(b"MZ")
+    (path / LEFTOVER_FOLDERS[1] / "link").symlink_to("/")
+    os.mkfifo(path / LEFTOVER_FOLDERS[1] / "pipe")
+    for name in ("volume.json", "LABEL.txt"):
+        shutil.copy(path / name, path / LEFTOVER_FOLDERS[2])
+
+
+def leftover_file_for_folder(path: Path) -> None:
+    """Leave a file that keeps a desktop from making the folder."""
+    (path / ".Trashes").write_bytes(b"")
+
+
+def link_for_leftover(path: Path) -> None:
+    """Name a link like what desktops leave."""
+    (path / ".DS_Store").symlink_to(volume.LABEL)
+
+
+def link_for_leftover_folder(path: Path) -> None:
+    """Name a link to a folder like what desktops leave."""
+    (path / ".Trashes").symlink_to("/")
+
+
+def device_for_leftover(path: Path) -> None:
+    """Name a link to a device like what desktops leave."""
+    (path / METADATA / "Thumbs.db").symlink_to("/dev/zero")
+
+
+def fifo_for_leftover(path: Path) -> None:
+    """Name a pipe like what desktops leave."""
+    os.mkfifo(path / CHUNKS / "._x")
+
+
+def fifo_for_leftover_folder(path: Path) -> None:
+    """Name a pipe like a folder that desktops leave."""
+    os.mkfifo(path / ".fseventsd")
+
+
+def folder_for_leftover(path: Path) -> None:
+    """Name a folder like a file that desktops leave."""
+    (path / "._manifests").mkdir()
+
+
+def leftover_folder_among_chunks(path: Path) -> None:
+    """Leave a folder where no desktop leaves one."""
+    (path / CHUNKS / ".Trashes").mkdir()
+
+
+def huge_leftover(path: Path) -> None:
+    """Hide what is large behind a name that desktops use."""
+    _hole(path / ".DS_Store", (4 << 20) + 1)
+
+
+def large_leftovers(path: Path) -> None:
+    """Hide what is large behind many names that desktops use."""
+    for number in range(17):
+        _hole(path / MANIFESTS / f"._{number}", 4 << 20)
+
+
+def endless_leftovers(path: Path) -> None:
+    """Leave more than anybody leaves."""
+    for number in range(4097):
+        (path / CHUNKS / f"._{number}").touch()
+
+
+def spelled_like_a_leftover(path: Path) -> None:
+    """Name a file nearly like what desktops leave."""
+    (path / "._").write_bytes(b"x")
+
+
+def foreign_leftover(path: Path) -> None:
+    """Name a file like what desktops leave beside a file of a name that no volume has."""
+    (path / "._\N{LATIN SMALL LETTER E WITH ACUTE}").write_bytes(b"x")
+
+
+def _hole(path: Path, size: int) -> None:
+    path.touch()
+    os.truncate(path, size)
+
+
+LEFTOVER_FOLDERS = (
+    ".Spotlight-V100",
+    ".Trashes",
+    "System Volume Information",
+    ".fseventsd",
+    ".TemporaryItems",
+    "$RECYCLE.BIN",
+    ".Trash-1000",
+    "lost+found",
+)
+
+LEFTOVERS = (
+    leftovers,
+    leftovers_among_chunks,
+    leftover_folder,
+    leftover_names,
+    leftover_folders,
+    leftover_file_for_folder,
+)
+"""What desktops leave in a volume."""
+
+NO_LEFTOVERS = (
+    link_for_leftover,
+    link_for_leftover_folder,
+    device_for_leftover,
+    fifo_for_leftover,
+    fifo_for_leftover_folder,
+    folder_for_leftover,
+    leftover_folder_among_chunks,
+    huge_leftover,
+    large_leftovers,
+    endless_leftovers,
+    spelled_like_a_leftover,
+    foreign_leftover,
+)
+"""What is named like it, or nearly so, and is something else."""
+
+
 def undecodable_name(path: Path) -> None:
     """Add a file whose name is no text."""
     Path(os.fsdecode(os.fsencode(path) + b"/chunks/\xff\xfe")).write_bytes(b"x")
@@ -233,9 +372,7 @@ CHANGES = (
     no_label,
     no_metadata,
     no_manifest,
-    leftovers,
-    leftovers_among_chunks,
-    leftover_folder,
+    *NO_LEFTOVERS,
     undecodable_name,
 )
 """What breaks the inventory of a volume."""
@@ -426,6 +563,21 @@ def beside_leftovers(folder: Path) -> list[Path]:
     return [top]
 
 
+def volume_in_leftovers(folder: Path) -> list[Path]:
+    """Return a folder that holds the volumes, and in the trash beside them another bundle's."""
+    (top,) = {path.parent for path in volumes("full", folder)}
+    copy(world().bundles["delta"][0], top / ".Trash-1000")
+    (top / "lost+found").mkdir()
+    (top / "lost+found" / volume.INDEX).symlink_to("nowhere")
+    return [top]
+
+
+def only_in_leftovers(folder: Path) -> list[Path]:
+    """Return a folder of which only the trash is a volume."""
+    copy(world().bundles["uncut"][0], folder / "disc" / ".Trashes")
+    return [folder / "disc"]
+
+
 def locked(folder: Path) -> list[Path]:
     """Return volumes on which nobody may write."""
     paths = volumes("full", folder)
@@ -496,11 +648,15 @@ def _good() -> Iterator[Variant]:
         "hard link to a chunk": _one(lambda path: os.link(first_chunk(path), path.parent / "second name")),
         "two cuts": two_cuts,
         "leftovers beside": beside_leftovers,
+        "a volume in the trash beside": volume_in_leftovers,
         "the operator's link": linked_path,
         "read-only": locked,
         "empty folder dropped": no_folder_for_no_chunks,
     }
     yield from (Variant(f"good: {name}", make, GOOD) for name, make in makes.items())
+    for change in LEFTOVERS:
+        yield Variant(f"good: {change.__name__}", _one(change), GOOD)
+        yield Variant(f"good: {change.__name__} on the second", _second(change), GOOD)
 
 
 def _inventory() -> Iterator[Variant]:
@@ -517,6 +673,8 @@ def _inventory() -> Iterator[Variant]:
     for name in ("a" * 64 + ".json", "readme.txt"):
         yield Variant(f"manifests: {name}, sealed", _one(add(MANIFESTS, name, b"{}")), BAD)
     yield Variant("chunks: undeclared by the bundle, sealed", _one(add(CHUNKS, "0" * 64, b"x")), BAD)
+    for part in (CHUNKS, METADATA, MANIFESTS):
+        yield Variant(f"{part}: a leftover, sealed", _one(add(part, ".DS_Store", b"x")), BAD)
 
 
 def _claims() -> Iterator[Variant]:
@@ -597,6 +755,7 @@ def _sets() -> Iterator[Variant]:
     yield Variant("damaged beside good", damaged_beside_good, SPARED)
     yield Variant("nothing: no such path", lambda folder: [folder / "no"], UNREADABLE)
     yield Variant("nothing: an empty folder", lambda folder: [folder], UNREADABLE)
+    yield Variant("nothing: a volume in the trash", only_in_leftovers, UNREADABLE)
     yield Variant("nothing: a file", lambda _folder: [world().bundles["uncut"][0] / volume.LABEL], UNREADABLE)
 
 

@@ -19,6 +19,7 @@ CODES = {
     "format-too-new": 7,
     "internal": 1,
     "inventory-mismatch": 3,
+    "inventory-refused": 6,
     "io-error": 8,
     "key-unavailable": 7,
     "ledger-inconsistent": 3,

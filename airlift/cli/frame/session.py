@@ -1,9 +1,11 @@
 """One run of one command: its clock, its streams, what it says, shows and asks."""
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TextIO
 
 from airlift.cli.frame import output
@@ -73,6 +75,14 @@ class Run:
     def warn(self, text: str) -> None:
         """Tell what should be looked at; even ``--quiet`` does not silence it."""
         self._write(f"warning: {text}", "yellow")
+
+    def warn_passed_over(self, paths: Iterable[Path]) -> None:
+        """Tell what desktops left on media, and that nobody looked into it (SPEC 6.4-8)."""
+        left = [str(path) for path in paths]
+        for path in left[: output.LISTED]:
+            self.warn(f"passed over what a desktop left: {path}")
+        if len(left) > output.LISTED:
+            self.warn(f"and {len(left) - output.LISTED} more; `--format json` lists them all")
 
     def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
         """Return if the person agrees.

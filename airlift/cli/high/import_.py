@@ -26,7 +26,9 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
     """Show what volumes claim to be: no trust is needed, nothing is proven, nothing changes."""
     from airlift.high.verification.inspect import inspect_volumes
 
-    data = to_data(inspect_volumes(volumes))
+    result = inspect_volumes(volumes)
+    data = to_data(result)
+    run.warn_passed_over(result.passed_over)
     run.say("nothing of this is verified: it is what the medium says of itself")
     return Answer(data, lambda page: _render(page, data))
 
@@ -45,6 +47,7 @@ def verify(run: Run, volumes: options.Volumes, *, at: AtEnclave) -> Answer:
     from airlift.high.importing.preview import prove_bundle
 
     result = prove_bundle(at.open(), volumes, run.now, progress=run.progress)
+    run.warn_passed_over(result.passed_over)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
 
@@ -100,6 +103,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
         progress=run.progress,
         workers=options.threads(how.workers, MAX_WORKERS),
     )
+    run.warn_passed_over(result.passed_over)
     _tell_recovered(run, result.recovered)
     _tell_digest(run, result)
     if result.already:
@@ -122,6 +126,7 @@ def _tell_digest(run: Run, result: "ImportResult") -> None:
 
 
 def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
+    run.warn_passed_over(result.passed_over)
     _tell_digest(run, result)
     for objection in result.objections:
         run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")
@@ -130,7 +135,16 @@ def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
-    hidden = {"components", "remarks", "volumes", "objections", "missing", "recovered", "verified"}
+    hidden = {
+        "components",
+        "remarks",
+        "volumes",
+        "objections",
+        "missing",
+        "recovered",
+        "verified",
+        "passed_over",
+    }
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}
     if data.get("file_digest") is None:  # nothing was rebuilt, or would be

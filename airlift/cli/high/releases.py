@@ -114,11 +114,13 @@ def check(
 
     opened, acting = on.enter(run)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=on.dry_run)
+    run.warn_passed_over(result.passed_over)
     return _checked({**to_data(result), "dry_run": on.dry_run})
 
 
 def _checked(data: dict[str, Any]) -> Answer:
-    return Answer(data, lambda page: page.facts({**data, "bytes": size(data["bytes"])}))
+    shown = {key: value for key, value in data.items() if key != "passed_over"}
+    return Answer(data, lambda page: page.facts({**shown, "bytes": size(data["bytes"])}))
 
 
 @command(app.high, "gc", "airlift high gc --dry-run", "airlift high gc --keep 3 --yes")

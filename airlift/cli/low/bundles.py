@@ -223,11 +223,12 @@ def check(
     result = check_volumes(volumes, depot=opened, progress=run.progress)
     if result.missing:
         run.warn(f"{len(result.missing)} chunks lie on volumes that were not given")
+    run.warn_passed_over(result.passed_over)
     data = to_data(result)
 
     def render(page: Page) -> None:
-        plain = {key: value for key, value in data.items() if key != "remarks"}
-        page.facts({**plain, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
+        facts = {key: value for key, value in data.items() if key not in {"remarks", "passed_over"}}
+        page.facts({**facts, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
         page.lines(data["remarks"])
 
     return Answer(data, render)

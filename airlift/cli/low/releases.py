@@ -8,11 +8,79 @@ import typer
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, size, to_data
-from airlift.cli.frame.places import OnDepot
+from airlift.cli.frame.places import AtDepot, OnDepot
 from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
     from airlift.low.depot.depot import Depot
+
+
+@command(
+    app.low,
+    "draft",
+    "airlift low draft models/base models/guard",
+    "airlift low draft models/base --output release.yaml",
+)
+def draft(
+    run: Run,
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="One component each.")],
+    *,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it to a new file; else it is shown.")
+    ] = None,
+    depot: Annotated[
+        Path,
+        typer.Option(
+            envvar="AIRLIFT_DEPOT",
+            metavar="DIR",
+            help="Propose versions by what it published, if it is there.",
+        ),
+    ] = options.DEPOT,
+) -> Answer:
+    """Write a release manifest for what lies in folders, with what the gate will object to.
+
+    What nobody but you can know is FILL-IN. Paths lead from FILE, or from here.
+    """
+    from airlift.low.depot.depot import MARKER, open_depot
+    from airlift.low.drafting.draft import draft as draft_manifest
+
+    opened = open_depot(depot) if (depot / MARKER).exists() else None
+    result = draft_manifest(folders, depot=opened, output=output, progress=run.progress)
+    if output is not None:
+        for item in result.components:
+            for text in item.objections:
+                run.warn(f"{item.name}: {text}")
+        run.say(f"complete {output}, then: airlift low release {output}")
+
+    def render(page: Page) -> None:
+        if output is not None:
+            page.records(
+                [
+                    {key: to_data(item)[key] for key in ("name", "kind", "version")}
+                    for item in result.components
+                ]
+            )
+            return
+        for line in result.manifest.splitlines():
+            page.line(line)
+
+    return answer(result, render)
+
+
+@command(app.low, "outdated", "airlift low outdated")
+def outdated(run: Run, *, at: AtDepot) -> Answer:
+    """Compare the hub sources of the newest published release with the newest commits of their branch."""
+    from airlift.low.release.outdated import find_outdated
+
+    result = find_outdated(at.open())
+    data = to_data(result)
+    for item, source in zip(data["sources"], result.sources, strict=True):
+        item["outdated"] = source.outdated
+        if source.newest is None:
+            run.warn(f"{source.component}: the hub has no branch {source.branch} of {source.repo} any more")
+    if not result.sources:
+        run.say(f"no component of {result.release} came from a hub")
+    return Answer(data, lambda page: page.records(data["sources"]))
 
 
 @command(
@@ -86,6 +154,8 @@ def release(
         replace=replace,
         progress=run.progress,
     )
+    for warning in result.warnings:
+        run.warn(warning)
     data = {**to_data(result), "dry_run": on.dry_run}
     return Answer(data, lambda page: _render(page, data))
 
@@ -154,7 +224,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
     facts = {
         key: value
         for key, value in data.items()
-        if key not in {"differences", "changes", "bytes", "new_bytes"}
+        if key not in {"differences", "changes", "bytes", "new_bytes", "warnings"}
     }
     for key in ("bytes", "new_bytes"):
         if key in data:

@@ -22,6 +22,7 @@ class CheckResult:
     """How much was checked, what was damaged (SHA-512 of each content), what was repaired.
 
     ``unlisted`` are paths in releases' trees that no manifest lists; ``digest`` is the one that policy verifies by.
+    ``passed_over`` are leftovers of desktops on the media that a repair read.
     """
 
     files: int
@@ -30,6 +31,7 @@ class CheckResult:
     repaired: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     digest: str = SHA512
+    passed_over: tuple[Path, ...] = ()
 
 
 def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:

@@ -35,6 +35,7 @@ class ImportResult:
 
     ``remarks`` are what people must know of components beside their names (waivers, markings, what was left out);
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
+    ``passed_over`` are leftovers of desktops on the media.
     """
 
     bundle: str
@@ -57,6 +58,7 @@ class ImportResult:
     file_digest: str | None = None
     objections: tuple[Mapping[str, str], ...] = field(default=())
     recovered: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
         overtaken=verified.trusted is not None and verified.trusted.overtaken,
         components=remarks.summaries(verified.release),
         remarks=remarks.of_release(verified.release),
+        passed_over=verified.passed_over,
     )
 
 

@@ -51,7 +51,7 @@ def repair(
             files.remove(enclave.staging_path(verified.digest))
     left = tuple(digest for digest in found.damaged if digest not in able)
     insist_intact(replace(found, damaged=left, repaired=tuple(sorted(able))))
-    return replace(found, repaired=tuple(sorted(able)))
+    return replace(found, repaired=tuple(sorted(able)), passed_over=verified.passed_over)
 
 
 def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from airlift.bundle import remarks, volume
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
-from airlift.media.volume_reader import read_volumes
+from airlift.media.volume_reader import passed_over, read_volumes
 
 
 @dataclass(frozen=True, slots=True)
 class InspectResult:
-    """The claims of a set of volumes; ``verified`` is always False."""
+    """The claims of a set of volumes; ``verified`` is always False, ``passed_over`` are leftovers of desktops."""
 
     bundle: str
     sequence: int
@@ -28,6 +28,7 @@ class InspectResult:
     chunk_bytes: int
     components: tuple[Mapping[str, Any], ...]
     remarks: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
     installed: bool = False
     activated: bool = False
     already: bool = False
@@ -63,4 +64,5 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
         components=remarks.summaries(release),
         remarks=remarks.of_release(release),
+        passed_over=passed_over(volumes),
     )

@@ -28,7 +28,8 @@ class VerifiedBundle:
     lists, for each chunk of the manifest, the files that claim to be it, and ``sums`` the SHA-256 (hex) that volumes
     state of their chunks; ``volume_names`` are those of the given volumes. ``documents`` maps SHA-512 to bytes of the
     verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
-    the bundle. ``seal`` is not kept, so that nobody makes another bundle out of this one.
+    the bundle; ``passed_over`` are leftovers of desktops on the media. ``seal`` is not kept, so that nobody makes
+    another bundle out of this one.
     """
 
     bundle: Bundle
@@ -42,6 +43,7 @@ class VerifiedBundle:
     volumes_total: int
     volume_names: tuple[str, ...]
     attestations: tuple[str, ...]
+    passed_over: tuple[Path, ...]
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:

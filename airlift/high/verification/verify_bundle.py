@@ -21,17 +21,19 @@ from airlift.errors import (
     DigestError,
     ExpiredError,
     InventoryError,
+    InventoryRefusedError,
     MalformedError,
     ReplayError,
     SequenceReusedError,
     SignatureError,
     TrustStateError,
 )
+from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.verification.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
 from airlift.media.claims import bundle_document, check_claims, chunk_files, count_volumes, stated_sums
-from airlift.media.volume_reader import Volume, read_volumes
+from airlift.media.volume_reader import Volume, passed_over, read_volumes
 from airlift.policy.objections import destination_objection
 from airlift.trust.statements import statement
 from airlift.trust.tuf import metadata, roles, verifier
@@ -59,10 +61,11 @@ def verify_bundle(
 
     Raises:
         ProvenBadError: signatures, digests, versions, inventory: exit 3.
-        RefusedError: expired, or addressed to another enclave: exit 6.
+        RefusedError: expired, addressed to another enclave, or left something on by a desktop: exit 6.
         UncheckedError: unreadable, or a newer format: exit 7.
     """
     volumes = read_volumes(paths)
+    _check_leftovers(enclave, volumes, state)
     first = volumes[0]
     data = bundle_document(first)
     if state.committed(first.index.manifest):
@@ -77,6 +80,17 @@ def verify_bundle(
     for digest in listed:
         _check_attestation(documents[digest], bundle)
     return _bundle(volumes, bundle, documents, release, trusted, attestations=listed)
+
+
+def _check_leftovers(enclave: Enclave, volumes: Sequence[Volume], state: State) -> None:
+    """Refuse volumes on which desktops left something, if policy is strict about it (SPEC 6.4-8)."""
+    left = [path for item in volumes for path in item.passed_over]
+    if left and policy.load(enclave, state).strict_inventory:
+        raise InventoryRefusedError(
+            f"{str(left[0])!a} was left by a desktop, and does not belong to a volume",
+            expected="no leftovers: policy says inventory: strict",
+            found=f"{len(left)}",
+        )
 
 
 def _attestations(trusted: TrustedMetadata, bundle: Bundle) -> tuple[str, ...]:
@@ -320,5 +334,6 @@ def _bundle(
             sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
         ),
         attestations=attestations,
+        passed_over=passed_over(volumes),
         seal=SEAL,
     )

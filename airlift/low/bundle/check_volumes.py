@@ -15,7 +15,7 @@ from airlift.errors import IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
 from airlift.media.claims import Claims, count_volumes, missing_chunks, read_claims
-from airlift.media.volume_reader import Volume, read_chunk, read_volumes
+from airlift.media.volume_reader import Volume, passed_over, read_chunk, read_volumes
 from airlift.media.volume_writer import VolumeInfo
 from airlift.progress import Progress, Tally
 
@@ -25,7 +25,7 @@ class CheckResult:
     """What is on the volumes, all of it good; ``missing`` are the chunks (SHA-512) on volumes that were not given.
 
     ``published`` says whether the depot lists the bundle; None without a depot. ``remarks`` are what people must know
-    of components beside their names.
+    of components beside their names; ``passed_over`` are leftovers of desktops.
     """
 
     bundle: str
@@ -40,6 +40,7 @@ class CheckResult:
     missing: tuple[str, ...]
     published: bool | None
     remarks: tuple[str, ...] = ()
+    passed_over: tuple[Path, ...] = ()
 
 
 def check_volumes(
@@ -85,6 +86,7 @@ def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -
         missing=missing_chunks(volumes, bundle),
         published=published,
         remarks=remarks.of_release(claims.release),
+        passed_over=passed_over(volumes),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetch a model from a Hugging Face endpoint, pinned to a commit: the only module of airlift that opens sockets.
+"""Ask a Hugging Face endpoint, and fetch models pinned to a commit: the only module of airlift that opens sockets.
 
 ``huggingface_hub`` is imported inside the function that needs it (extra ``low``). Which files there are, and the
 SHA-256 of those in LFS, is what the endpoint (``HF_ENDPOINT``) says of that commit, whatever else the local cache
@@ -77,6 +77,27 @@ def fetch(
     progress(f"fetching {repo}", done, total)
     sha256 = {item.rfilename: str(item.lfs.sha256) for item in wanted if item.lfs is not None}
     return Fetched(repo, revision, paths, sha256, done, chosen.skipped, chosen.left_out)
+
+
+def newest_commit(repo: str, branch: str) -> str:
+    """Return the newest commit (40 hex digits) of a branch, as the endpoint tells it.
+
+    Raises:
+        UsageError: huggingface_hub is not installed.
+        NotHeldError: the endpoint does not have the repository or the branch.
+        UncheckedError: the endpoint cannot be reached, or answers with no commit.
+    """
+    library = _library()
+    what = f"branch {branch} of {repo}"
+    try:
+        sha = library.HfApi(endpoint=os.environ.get("HF_ENDPOINT")).model_info(repo, revision=branch).sha
+    except _failures(library) as error:
+        raise _translated(library, what, error) from error
+    if not isinstance(sha, str) or not _COMMIT.fullmatch(sha):
+        raise UncheckedError(
+            f"the endpoint tells no commit of {what}", expected="40 hex digits", found=ascii(sha)[:80]
+        )
+    return sha
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,11 @@ from airlift.low.authority.sign import sign_roles
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
-from airlift.low.release import hub
+from airlift.low.release import gguf_sets, hub
 from airlift.low.release.assemble import assemble_component, find_marking
 from airlift.low.release.collect import Survey, Take, collect, judge, survey
 from airlift.low.release.parents import find_parents
+from airlift.low.release.placeholder import check_filled_in
 from airlift.low.release.vendor_signature import check_vendor_signature
 from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress, Tally
@@ -59,7 +60,8 @@ class ReleaseResult:
 
     ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
     hold; ``skipped`` names what was passed over, ``unrecognised`` what the gate
-    neither objects to nor knows. ``already`` says that this very release was here before.
+    neither objects to nor knows. ``already`` says that this very release was here before. ``warnings`` tell what a
+    person should look at.
     """
 
     release: str
@@ -74,6 +76,7 @@ class ReleaseResult:
     skipped: tuple[str, ...]
     unrecognised: tuple[str, ...]
     differences: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class _Draft:
     skipped: tuple[str, ...]
     unrecognised: tuple[str, ...]
     documents: tuple[bytes, ...]
+    warnings: tuple[str, ...]
 
 
 def make_release(
@@ -114,6 +118,7 @@ def make_release(
         UncheckedError: a source cannot be read, or changes meanwhile.
     """
     document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
+    check_filled_in(str(manifest), document)
     with nullcontext() if dry_run else depot.lock():
         depot.store.published(TARGETS)
         if not replace:
@@ -180,6 +185,7 @@ def _result(
         skipped=draft.skipped,
         unrecognised=draft.unrecognised,
         differences=lines,
+        warnings=draft.warnings,
     )
 
 
@@ -283,8 +289,9 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, signatures, unrecognised = [], [], []
+    components, signatures, unrecognised, warnings = [], [], [], list[str]()
     for item, (one, claimed) in zip(items, found, strict=True):
+        warnings += gguf_sets.examine(item["name"], one.paths)
         accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
         collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
         unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]
@@ -301,7 +308,7 @@ def _gather(
     )
     documents = tuple(signature.data for signature in signatures)
     checked = _checked(document, tuple(components))
-    return _Draft(checked, new, skipped, tuple(unrecognised), documents)
+    return _Draft(checked, new, skipped, tuple(unrecognised), documents, tuple(warnings))
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:

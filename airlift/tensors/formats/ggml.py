@@ -12,10 +12,14 @@ from airlift.tensors.element import Element
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A tensor type: ``numbers`` to a block, and the element that a block is."""
+    """A tensor type: ``numbers`` to a block, the element that a block is, and its bytes.
+
+    A block of a type that ggml removed is ``size`` elements BYTES.
+    """
 
     numbers: int
     element: Element
+    size: int
 
 
 _PLAIN = {
@@ -56,10 +60,19 @@ _OF_256 = {
     35: Element.TQ2_0,
 }
 
-# Left out: Q8_1 (9), whose structure has changed and which no file holds; types that ggml removed.
+_REMOVED = (31, 32, 33, 36, 37, 38)  # Q4_0 and IQ4_NL, the blocks of four or eight rows interleaved
+
+
+def _type(numbers: int, element: Element) -> Type:
+    return Type(numbers, element, element.size)
+
+
+# Left out: Q8_1 (9), whose structure has changed and which no file holds; Q4_2 and Q4_3 (4, 5), which were removed
+# before GGUF was; Q2_0 (42), of which there are two layouts.
 TYPES: Mapping[int, Type] = MappingProxyType(
-    {number: Type(1, element) for number, element in _PLAIN.items()}
-    | {number: Type(32, element) for number, element in _OF_32.items()}
-    | {number: Type(256, element) for number, element in _OF_256.items()}
-    | {40: Type(64, Element.NVFP4), 41: Type(128, Element.Q1_0)}
+    {number: _type(1, element) for number, element in _PLAIN.items()}
+    | {number: _type(32, element) for number, element in _OF_32.items()}
+    | {number: _type(256, element) for number, element in _OF_256.items()}
+    | {40: _type(64, Element.NVFP4), 41: _type(128, Element.Q1_0)}
+    | dict.fromkeys(_REMOVED, Type(32, Element.BYTES, 18))
 )

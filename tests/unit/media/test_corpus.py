@@ -16,16 +16,20 @@ from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle
-from airlift.errors import AirliftError
+from airlift.errors import AirliftError, InventoryRefusedError
+from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.policy import set_policy
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.high.importing.preview import prove_bundle
+from airlift.high.importing.preview import plan_import, prove_bundle
+from airlift.high.importing.repair import repair
 from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check_volumes import check_volumes
 from tests.support import forge, hostile
 from tests.support.depots import NOW
 from tests.support.enclaves import V2, enclave, operator, picture, site, volumes, world
-from tests.support.hostile import BAD, UNREADABLE, VARIANTS, Outcome, Variant
+from tests.support.hostile import BAD, GOOD, UNREADABLE, VARIANTS, Outcome, Variant
 
+STRICT = Outcome(0, 0, 6, 6)
 NEW = V2["base"]["model.safetensors"]
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -40,9 +44,9 @@ def exit_code(command: Callable[[], object]) -> int:
     return 0
 
 
-def outcome(paths: Sequence[Path], folder: Path) -> Outcome:
-    """Run all four commands on the same volumes."""
-    place = enclave("fresh", folder)
+def outcome(paths: Sequence[Path], folder: Path, place: Enclave | None = None) -> Outcome:
+    """Run all four commands on the same volumes, the latter two in ``place`` or in a fresh enclave."""
+    place = place or enclave("fresh", folder)
     return Outcome(
         check=exit_code(lambda: check_volumes(paths)),
         inspect=exit_code(lambda: inspect_volumes(paths)),
@@ -59,6 +63,45 @@ def test_the_four_commands_agree(variant: Variant, tmp_path: Path) -> None:
     before = picture(tmp_path / "media")
     assert outcome(paths, tmp_path) == variant.outcome
     assert picture(tmp_path / "media") == before
+
+
+@pytest.mark.parametrize("change", hostile.LEFTOVERS, ids=lambda change: str(change.__name__))
+def test_a_strict_enclave(tmp_path: Path, change: hostile.Change) -> None:
+    """Who knows the policy refuses what a desktop left in a volume; nobody minds what lies beside it (SPEC 6.4-8)."""
+    (path,) = volumes("uncut", tmp_path)
+    change(path)
+    (tmp_path / "policy.yaml").write_text("airlift: 2\nenclave: alpha\ninventory: strict\n")
+    place = enclave("fresh", tmp_path)
+    set_policy(place, tmp_path / "policy.yaml", operator=operator())
+    assert outcome([path], tmp_path, place) == STRICT
+    with pytest.raises(InventoryRefusedError):
+        plan_import(place, [path], NOW)
+    beside = hostile.beside_leftovers(tmp_path)
+    assert outcome(beside, tmp_path, place) == GOOD
+    with pytest.raises(InventoryRefusedError):
+        repair(place, [path], operator=operator())
+
+
+def test_every_command_tells_what_it_passed_over(tmp_path: Path) -> None:
+    paths = volumes("full", tmp_path)
+    hostile.leftovers(paths[0])
+    hostile.leftovers_among_chunks(paths[1])
+    (paths[0].parent / ".Trashes").mkdir()
+    place, top = enclave("fresh", tmp_path), paths[0].parent
+    left = (top / ".Trashes", paths[0] / "._LABEL.txt", paths[1] / volume.CHUNKS / ".DS_Store")
+    told = (
+        check_volumes([*paths, top]).passed_over,
+        inspect_volumes([top]).passed_over,
+        prove_bundle(place, [top], NOW).passed_over,
+        plan_import(place, [top], NOW).passed_over,
+        import_bundle(place, [top], operator=operator()).passed_over,
+        import_bundle(place, [top], operator=operator()).passed_over,
+        repair(place, [top], operator=operator()).passed_over,
+    )
+    assert set(told) == {tuple(sorted(left))}
+    assert check_volumes(paths).passed_over == tuple(sorted(left[1:]))
+    clean = check_volumes(world().bundles["full"])
+    assert [item.bytes for item in check_volumes(paths).volumes] == [item.bytes for item in clean.volumes]
 
 
 def test_the_corpus_is_whole() -> None:

@@ -24,6 +24,18 @@ def test_the_ceiling_defaults_to_the_lowest_of_its_own_levels() -> None:
     assert parse_policy(LEAST | {"marking": {}}).levels == DEFAULT_LEVELS
 
 
+@pytest.mark.parametrize(("inventory", "strict"), [("strict", True), ("lenient", False)])
+def test_the_inventory_of_volumes(inventory: str, strict: bool) -> None:
+    """A key of the second version of policies (SPEC 8.2-4)."""
+    text = f"airlift: 2\nenclave: alpha\ninventory: {inventory}\n".encode()
+    assert parse_policy(authored.load("p", text, "policy.schema.json")).strict_inventory is strict
+    assert parse_policy(authored.load("p", b"airlift: 2\nenclave: alpha\n", "policy.schema.json")) == Policy(
+        "alpha"
+    )
+    with pytest.raises(ManifestError, match="unknown key 'inventory' in format 1"):
+        parse_policy(authored.load("p", text.replace(b"2", b"1"), "policy.schema.json"))
+
+
 def test_all_keys() -> None:
     text = b"""\
 airlift: 1

@@ -14,7 +14,7 @@ from airlift.low.release import collect as collect_module
 from airlift.low.release.collect import Collected, collect, survey
 from airlift.low.release.gate import references
 from airlift.store.content import digest
-from tests.support.gguf_files import gguf
+from tests.support.gguf_files import gguf, pair
 from tests.support.weights import component, noise, safetensors, weights
 
 
@@ -339,6 +339,12 @@ def test_malformed_gguf(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_gguf_of_any_version_is_carried(tmp_path: Path, version: int) -> None:
     component(tmp_path, {"model.gguf": gguf(version=version)})
+    assert [entry.path for entry in gather(tmp_path)] == ["model.gguf"]
+
+
+def test_gguf_that_cannot_be_placed_is_carried(tmp_path: Path) -> None:
+    """Broke: a key that stands twice, or an alignment of another type, was refused though nothing is damaged."""
+    component(tmp_path, {"model.gguf": gguf((), [pair("a", 0, b"x")] * 2)})
     assert [entry.path for entry in gather(tmp_path)] == ["model.gguf"]
 
 
