@@ -5,6 +5,7 @@ look for a pickle in it: the caller does both.
 """
 
 import codecs
+import re
 import struct
 from collections.abc import Callable, Iterator
 
@@ -45,7 +46,6 @@ _MAGIC = {
         (b"SIMPLE  =", "FITS"),
         (b"%PDF-", "PDF"),
         (b"OTTO", "font"),
-        (b"\0\1\0\0\0", "font"),
         (b"wOFF", "font"),
         (b"wOF2", "font"),
         (b"\x1aE\xdf\xa3", "Matroska"),
@@ -54,6 +54,7 @@ _MAGIC = {
     8: ((b"WAVE", "WAVE"), (b"WEBP", "WebP")),
 }
 _TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
+_WORD2VEC = re.compile(rb"\d{1,12} \d{1,6}\n[^\s\0]{1,200} ")
 _HEADER_BYTES = 100 << 20
 _TABLE = bytes.fromhex("57fb808b247547db")
 """The last bytes of a table of LevelDB: TensorFlow's index of a checkpoint is one."""
@@ -68,6 +69,16 @@ def recognise(view: View, head: bytes) -> str:
             if head.startswith(magic, place):
                 return name
     return next((name for name, test in _TESTS.items() if test(view, head)), "")
+
+
+def _is_font(_view: View, head: bytes) -> bool:
+    """A TrueType font: a version, a few tables, and the first one's name in letters."""
+    return head.startswith(b"\0\1\0\0\0") and 0 < head[5:6].ljust(1, b"\0")[0] < 64 and head[12:15].isalnum()
+
+
+def _is_word2vec(_view: View, head: bytes) -> bool:
+    """Vectors as word2vec writes them: two numbers on a line, a word, and bare numbers."""
+    return _WORD2VEC.match(head) is not None
 
 
 def _is_safetensors(view: View, head: bytes) -> bool:
@@ -210,6 +221,8 @@ def _top(view: View) -> dict[int, protobuf.Field]:
 
 _TESTS: dict[str, Callable[[View, bytes], bool]] = {
     "text": _is_text,
+    "font": _is_font,
+    "word2vec": _is_word2vec,
     "safetensors": _is_safetensors,
     "CTranslate2": _is_ctranslate2,
     "Core ML weights": _is_core_ml_weights,

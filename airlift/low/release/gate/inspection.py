@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles
+from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles, skops
 from airlift.low.release.gate.views import WINDOW, Budget, View
 from airlift.low.release.gate.wrappings import streams, tars, zips
 from airlift.low.release.gate.wrappings.zips import Member
@@ -12,6 +12,8 @@ from airlift.low.release.gate.wrappings.zips import Member
 MAX_DEPTH = 6
 _GUESSED = frozenset({"bzip2", "lzma", "zlib"})
 """Streams whose first bytes may as well be something else."""
+_NAMING = {"config.json": keras.code_in_configuration, "schema.json": skops.code_in_schema}
+"""Members of Keras and skops archives that say what code is looked up."""
 _SEALED = {
     b"7z\xbc\xaf\x27\x1c": "7z archive",
     b"Rar!\x1a\x07": "RAR archive",
@@ -97,8 +99,8 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
             unknown = unknown or f"{name} in it cannot be looked into"
             continue
         inner = _inspect(member.view, member.name, deeper)
-        if member.name == "config.json":
-            inner.code = inner.code or keras.code_in_configuration(member.view)
+        if member.name in _NAMING:
+            inner.code = inner.code or _NAMING[member.name](member.view)
         found.add(inner, name)
         if not inner.recognised:
             unknown = unknown or f"{name} in it is not known"
@@ -133,9 +135,12 @@ def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Lookin
     if inside.damaged and kind in _GUESSED and not inner.pickle:
         return False
     found.add(inner, f"what {kind} packs")
-    whole = inner.recognised and not inside.damaged
-    found.recognised = f"{inner.recognised} in {kind}" if whole else ""
-    found.remark = f"{kind}: {'damaged' if inside.damaged else inner.remark or 'what is in it is not known'}"
+    if inner.recognised and not inside.damaged:
+        found.recognised = f"{inner.recognised} in {kind}"
+    else:
+        found.remark = (
+            f"{kind}: {'damaged' if inside.damaged else inner.remark or 'what is in it is not known'}"
+        )
     return True
 
 

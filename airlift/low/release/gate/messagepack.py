@@ -77,7 +77,7 @@ def walk(view: View) -> tuple[bool, bool]:
     if not first or not (0x80 <= first[0] < 0xA0 or first[0] in _CONTAINERS):
         return False, False
     size = view.reach()
-    if size is None or size < 2:
+    if size is None:
         return False, False
     state, left = _Walk(view, size), 1
     try:

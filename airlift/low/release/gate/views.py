@@ -127,7 +127,7 @@ class Budget:
     """How much may still be unpacked and how many members looked at, for one file with all that is in it."""
 
     unpacked: int = 1 << 30
-    members: int = 500_000
+    members: int = 200_000
 
     @property
     def spent(self) -> bool:
