@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from airlift.low.release.gate import keras, messagepack, protobuf
+from airlift.low.release.gate import keras, protobuf
 from airlift.low.release.gate.protobuf import BYTES, FIXED32, VARINT, NotProtobufError
 from airlift.low.release.gate.views import WINDOW, View
 
@@ -53,8 +53,11 @@ _MAGIC = {
     4: ((b"TFL3", "TFLite"), (b"ORTM", "ONNX Runtime"), (b"ET12", "ExecuTorch"), (b"ftyp", "MPEG-4")),
     8: ((b"WAVE", "WAVE"), (b"WEBP", "WebP")),
 }
-_TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+_ASCII = bytes(range(128))
 _WORD2VEC = re.compile(rb"\d{1,12} \d{1,6}\n[^\s\0]{1,200} ")
+_TOP_FIELDS = 20_000
+"""Fields of the outermost message that are walked; models have few of them."""
 _HEADER_BYTES = 100 << 20
 _TABLE = bytes.fromhex("57fb808b247547db")
 """The last bytes of a table of LevelDB: TensorFlow's index of a checkpoint is one."""
@@ -177,10 +180,6 @@ def _is_sentencepiece(view: View, head: bytes) -> bool:
     return True
 
 
-def _is_msgpack(view: View, _head: bytes) -> bool:
-    return messagepack.walk(view)[0]
-
-
 def _is_text(view: View, head: bytes) -> bool:
     """Text in UTF-8, UTF-16 or mostly ASCII, by its first and last bytes."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -188,7 +187,7 @@ def _is_text(view: View, head: bytes) -> bool:
     size, parts = view.size(), [head]
     if size is not None and size > len(head):
         parts.append(view.read(size - WINDOW // 8, WINDOW // 8))
-    if any(_TEXT_CONTROLS.intersection(part) for part in parts):
+    if any(len(part.translate(None, _CONTROLS)) < len(part) for part in parts):
         return False
     tail = any(_decodes(parts[-1][skip:], "utf-8") for skip in range(4))
     return (_decodes(head, "utf-8") and tail) or all(map(_is_mostly_ascii, parts))
@@ -196,7 +195,7 @@ def _is_text(view: View, head: bytes) -> bool:
 
 def _is_mostly_ascii(part: bytes) -> bool:
     """Say whether bytes may be text in one of the older encodings, in which accents are single bytes."""
-    return sum(byte > 127 for byte in part) * 20 <= len(part)
+    return len(part.translate(None, _ASCII)) * 20 <= len(part)
 
 
 def _decodes(part: bytes, encoding: str) -> bool:
@@ -213,10 +212,13 @@ def _top(view: View) -> dict[int, protobuf.Field]:
     size = view.reach()
     if size is None:
         return {}
+    found, end = {}, 0
     try:
-        return {field.number: field for field in protobuf.fields(view, 0, size)}
+        for field in protobuf.fields(view, 0, size, _TOP_FIELDS):
+            found[field.number], end = field, field.end
     except NotProtobufError:
         return {}
+    return found if end == size else {}
 
 
 _TESTS: dict[str, Callable[[View, bytes], bool]] = {
@@ -234,7 +236,6 @@ _TESTS: dict[str, Callable[[View, bytes], bool]] = {
     "Core ML": _is_core_ml_model,
     "SentencePiece": _is_sentencepiece,
     "ONNX tensor": _is_onnx_tensor,
-    "MessagePack": _is_msgpack,
 }
 
 

@@ -135,7 +135,11 @@ def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Lookin
     if inside.damaged and kind in _GUESSED and not inner.pickle:
         return False
     found.add(inner, f"what {kind} packs")
-    if inner.recognised and not inside.damaged:
+    if looking.budget.spent:
+        found.remark = f"{kind}: there is more in it than is looked into"
+        if not inside.read(0, 1):
+            found.pickle = "a stream that does not come to its first byte, and may be a pickle"
+    elif inner.recognised and not inside.damaged:
         found.recognised = f"{inner.recognised} in {kind}"
     else:
         found.remark = (
@@ -149,6 +153,8 @@ def _single(view: View, head: bytes, found: Finding) -> None:
     found.recognised = containers.recognise(view, head)
     if found.recognised == "HDF5":
         found.code = keras.code_in_hdf5(view)
-    if found.recognised in {"", "MessagePack"} and messagepack.walk(view)[1]:
-        found.pickle = "a pickled array of objects"
+    if not found.recognised:
+        whole, objects = messagepack.walk(view)
+        found.recognised = "MessagePack" if whole else ""
+        found.pickle = "a pickled array of objects" if objects else ""
     found.remark = next((what for magic, what in _SEALED.items() if head.startswith(magic)), "")

@@ -2,6 +2,7 @@ import struct
 
 import pytest
 
+from airlift.low.release.gate import messagepack
 from airlift.low.release.gate.containers import recognise
 from airlift.low.release.gate.views import WINDOW, Held
 from tests.support.gguf_files import gguf
@@ -63,7 +64,7 @@ SAMPLES = {
 
 
 def named(data: bytes) -> str:
-    return recognise(Held(data), data[:WINDOW])
+    return recognise(Held(data), data[:WINDOW]) or ("MessagePack" if messagepack.walk(Held(data))[0] else "")
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "TFRecord"])

@@ -157,3 +157,24 @@ def test_an_array_of_objects_in_messagepack() -> None:
     data = b"\x83\xc4\x02nd\xc3\xc4\x04kind\xc4\x01O\xc4\x04data\xc4" + bytes([len(pickled())]) + pickled()
     assert "objects" in look(data)[0]
     assert look(data.replace(b"\x01O", b"\x01f"))[1] == "MessagePack"
+
+
+def test_a_long_member_of_a_packed_archive_is_passed_but_once() -> None:
+    """What is unpacked counts against a budget: a second pass would hide what follows."""
+    data = lzma.compress(tarred({"a": bytes(40 << 20), "b": pickled()}), preset=0)
+    assert inspect(Held(data), "a.tar.xz", Budget(unpacked=41 << 20)).pickle
+
+
+def test_a_stream_that_does_not_come_to_the_point() -> None:
+    """Threat, content: more empty streams than anybody reads, and then a pickle: loaders read them all."""
+    data = gzip.compress(b"") * 300 + gzip.compress(pickled())
+    assert "a pickle in what gzip packs" in look(data)[0]
+    found = inspect(Held(data), "a.gz", Budget(unpacked=1 << 20))
+    assert (found.recognised, bool(found.pickle)) == ("", True)
+
+
+def test_a_line_that_does_not_end_within_the_budget() -> None:
+    data = lzma.compress(b"V" + b"x" * (8 << 20) + b"\n0" + pickled(0), preset=0)
+    assert look(data)[0]
+    found = inspect(Held(data), "a.xz", Budget(unpacked=4 << 20))
+    assert (found.recognised, found.remark) == ("", "xz: there is more in it than is looked into")
