@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,36 @@ from airlift.errors import AirliftError, NoSpaceError, StorageError
 from tests.crash.recorder import Recorder
 from tests.crash.rehearsal import SCENES, Rehearsal, sample, told
 
+_KEPT = re.compile(r"rename (\S+) enclave/state\.note")
+
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
 @pytest.mark.parametrize("name", SCENES)
 def test_failing_calls(name: str, code: int, lasting: bool, rehearsals: dict[str, Rehearsal]) -> None:
-    """EIO or ENOSPC at a call, or from it on: exit 8, the old state or the new one, and then it works."""
+    """EIO or ENOSPC at a call, or from it on: exit 8, the old state or the new one, and then it works.
+
+    What keeps the state beside the ledger (decision 011) may fail by itself: it is only ever a copy of what is known.
+    """
     rehearsal = rehearsals[name]
+    spared = frozenset() if lasting else _keeping(rehearsal.steps)
     for step in sample(rehearsal.steps, 97, offset=9 * code + lasting, deciding=False):
         with rehearsal.fresh() as top, told(f"failed at {step}, {rehearsal.steps[step - 1]}"):
             error = _run_failing(rehearsal, top, step, code, lasting=lasting)
+            if step in spared:
+                assert error is None
+                rehearsal.expected.finished(top)
+                continue
             assert isinstance(error, StorageError)
             assert isinstance(error, NoSpaceError) == (code == errno.ENOSPC)
             rehearsal.expected.judge(top)
+
+
+def _keeping(steps: Sequence[str]) -> frozenset[int]:
+    """Return the numbers of the steps that keep the state: its temporary file up to the sync of its folder."""
+    names = [match[1] for step in steps if (match := _KEPT.fullmatch(step))]
+    mine = [number for number, step in enumerate(steps, 1) if any(name in step.split() for name in names)]
+    return frozenset(mine) | {number + 1 for number in mine if _KEPT.fullmatch(steps[number - 1])}
 
 
 def _run_failing(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
 
 from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles, skops
@@ -68,13 +69,36 @@ def _inspect(view: View, name: str, looking: _Looking) -> Finding:
     head, found = view.read(0, WINDOW), Finding()
     if not head.startswith(zips.LOCAL) and pickles.is_pickle(view):
         found.pickle = "a pickle"
-    known = _arrays(view, head, found) or _archive(view, head, found, looking) or bool(found.pickle)
-    if not known and not _stream(view, head, name, found, looking):
-        _single(view, head, found)
+    is_archive = _archive(view, head, found, looking)
+    if not is_archive or not _starts_archive(view, head):
+        _add_front(found, _front(view, head, name, looking), is_archive=is_archive)
     found.program = found.program or code.program(view, head)
     if not found.program and code.source(name, head):
         found.program = "Python source"
     return found
+
+
+def _starts_archive(view: View, head: bytes) -> bool:
+    return head.startswith(zips.LOCAL) or tars.is_tar(head) or zips.is_empty_archive(view, head)
+
+
+def _front(view: View, head: bytes, name: str, looking: _Looking) -> Finding:
+    """Look at a file as what it is by its first bytes, whatever archive it ends in."""
+    front = Finding()
+    if not _arrays(view, head, front) and not _stream(view, head, name, front, looking):
+        _single(view, head, front)
+    return front
+
+
+def _add_front(found: Finding, front: Finding, *, is_archive: bool) -> None:
+    """Take over what was found at the front; a file that is two things is known if both are."""
+    found.pickle = found.pickle or front.pickle
+    found.code = found.code or front.code
+    found.program = found.program or front.program
+    if not is_archive or (found.recognised and front.recognised):
+        found.recognised, found.remark = front.recognised, front.remark
+    elif found.recognised:
+        found.recognised, found.remark = "", "what stands before a zip archive is not known"
 
 
 def _arrays(view: View, head: bytes, found: Finding) -> bool:
@@ -111,17 +135,19 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
 
 
 def _members(view: View, head: bytes, budget: Budget) -> tuple[Iterator[Member], str, str]:
-    """Return the members of an archive, what it is ("" for none), and why it cannot be known whole."""
+    """Return the members of an archive, what it is ("" for none), and why it cannot be known whole.
+
+    A tar archive may end in a member that is a zip archive: both are looked at, and the name is that of the first.
+    """
     directories = zips.directories(view)
-    if directories:
-        return (item for one in directories for item in zips.members(view, one, budget)), "zip archive", ""
-    if zips.is_empty_archive(view, head):
-        return iter(()), "zip archive", ""
+    found = (item for one in directories for item in zips.members(view, one, budget))
+    if tars.is_tar(head):
+        return chain(tars.members(view, budget), found), "tar archive", ""
+    if directories or zips.is_empty_archive(view, head):
+        return found, "zip archive", ""
     if head.startswith(zips.LOCAL):
         members = zips.members_forward(view, budget)
         return members, "zip archive", "its directory is missing, or too far away to look at"
-    if tars.is_tar(head):
-        return tars.members(view, budget), "tar archive", ""
     return iter(()), "", ""
 
 
@@ -151,7 +177,7 @@ def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Lookin
 def _single(view: View, head: bytes, found: Finding) -> None:
     """Recognise what is no wrapping."""
     found.recognised = containers.recognise(view, head)
-    if found.recognised == "HDF5":
+    if containers.is_hdf5(view, head):
         found.code = keras.code_in_hdf5(view)
     if not found.recognised:
         whole, objects = messagepack.walk(view)
