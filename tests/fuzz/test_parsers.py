@@ -36,6 +36,7 @@ from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.statement import SLSA, attest, predicate_type
+from tests.fuzz import gate_files
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import gguf_files, keys, vendor, weights
 from tests.support.bundle_values import BUNDLE, TARGET, content
@@ -309,6 +310,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "vendor": vouchers,
     "receipt": receipts,
     "answer": answers,
+    "gate": gate_files.cases,
 }
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(TARGETS)
 

@@ -5,10 +5,11 @@ look for a pickle in it: the caller does both.
 """
 
 import codecs
+import re
 import struct
 from collections.abc import Callable, Iterator
 
-from airlift.low.release.gate import keras, messagepack, protobuf
+from airlift.low.release.gate import keras, protobuf
 from airlift.low.release.gate.protobuf import BYTES, FIXED32, VARINT, NotProtobufError
 from airlift.low.release.gate.views import WINDOW, View
 
@@ -45,7 +46,6 @@ _MAGIC = {
         (b"SIMPLE  =", "FITS"),
         (b"%PDF-", "PDF"),
         (b"OTTO", "font"),
-        (b"\0\1\0\0\0", "font"),
         (b"wOFF", "font"),
         (b"wOF2", "font"),
         (b"\x1aE\xdf\xa3", "Matroska"),
@@ -53,7 +53,11 @@ _MAGIC = {
     4: ((b"TFL3", "TFLite"), (b"ORTM", "ONNX Runtime"), (b"ET12", "ExecuTorch"), (b"ftyp", "MPEG-4")),
     8: ((b"WAVE", "WAVE"), (b"WEBP", "WebP")),
 }
-_TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b")
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+_ASCII = bytes(range(128))
+_WORD2VEC = re.compile(rb"\d{1,12} \d{1,6}\n[^\s\0]{1,200} ")
+_TOP_FIELDS = 20_000
+"""Fields of the outermost message that are walked; models have few of them."""
 _HEADER_BYTES = 100 << 20
 _TABLE = bytes.fromhex("57fb808b247547db")
 """The last bytes of a table of LevelDB: TensorFlow's index of a checkpoint is one."""
@@ -68,6 +72,16 @@ def recognise(view: View, head: bytes) -> str:
             if head.startswith(magic, place):
                 return name
     return next((name for name, test in _TESTS.items() if test(view, head)), "")
+
+
+def _is_font(_view: View, head: bytes) -> bool:
+    """A TrueType font: a version, a few tables, and the first one's name in letters."""
+    return head.startswith(b"\0\1\0\0\0") and 0 < head[5:6].ljust(1, b"\0")[0] < 64 and head[12:15].isalnum()
+
+
+def _is_word2vec(_view: View, head: bytes) -> bool:
+    """Vectors as word2vec writes them: two numbers on a line, a word, and bare numbers."""
+    return _WORD2VEC.match(head) is not None
 
 
 def _is_safetensors(view: View, head: bytes) -> bool:
@@ -89,8 +103,16 @@ def _is_core_ml_weights(_view: View, head: bytes) -> bool:
     return head[4:8] == b"\2\0\0\0" and head[64:68] == b"\xef\xbe\xad\xde" and not head[8:64].strip(b"\0")
 
 
-def _is_hdf5(_view: View, head: bytes) -> bool:
-    return any(head.startswith(keras.HDF5, place) for place in (0, 512, 1024, 2048, 4096))
+def is_hdf5(view: View, head: bytes) -> bool:
+    """Say whether HDF5 starts at one of the places where readers look: 0, 512, and every doubling of that."""
+    if head.startswith(keras.HDF5):
+        return True
+    size, place = view.size() or len(head), 512
+    while place < size:
+        if view.read(place, len(keras.HDF5)) == keras.HDF5:
+            return True
+        place *= 2
+    return False
 
 
 def _is_table(view: View, _head: bytes) -> bool:
@@ -166,10 +188,6 @@ def _is_sentencepiece(view: View, head: bytes) -> bool:
     return True
 
 
-def _is_msgpack(view: View, _head: bytes) -> bool:
-    return messagepack.walk(view)[0]
-
-
 def _is_text(view: View, head: bytes) -> bool:
     """Text in UTF-8, UTF-16 or mostly ASCII, by its first and last bytes."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -177,7 +195,7 @@ def _is_text(view: View, head: bytes) -> bool:
     size, parts = view.size(), [head]
     if size is not None and size > len(head):
         parts.append(view.read(size - WINDOW // 8, WINDOW // 8))
-    if any(_TEXT_CONTROLS.intersection(part) for part in parts):
+    if any(len(part.translate(None, _CONTROLS)) < len(part) for part in parts):
         return False
     tail = any(_decodes(parts[-1][skip:], "utf-8") for skip in range(4))
     return (_decodes(head, "utf-8") and tail) or all(map(_is_mostly_ascii, parts))
@@ -185,7 +203,7 @@ def _is_text(view: View, head: bytes) -> bool:
 
 def _is_mostly_ascii(part: bytes) -> bool:
     """Say whether bytes may be text in one of the older encodings, in which accents are single bytes."""
-    return sum(byte > 127 for byte in part) * 20 <= len(part)
+    return len(part.translate(None, _ASCII)) * 20 <= len(part)
 
 
 def _decodes(part: bytes, encoding: str) -> bool:
@@ -202,18 +220,23 @@ def _top(view: View) -> dict[int, protobuf.Field]:
     size = view.reach()
     if size is None:
         return {}
+    found, end = {}, 0
     try:
-        return {field.number: field for field in protobuf.fields(view, 0, size)}
+        for field in protobuf.fields(view, 0, size, _TOP_FIELDS):
+            found[field.number], end = field, field.end
     except NotProtobufError:
         return {}
+    return found if end == size else {}
 
 
 _TESTS: dict[str, Callable[[View, bytes], bool]] = {
+    "HDF5": is_hdf5,
     "text": _is_text,
+    "font": _is_font,
+    "word2vec": _is_word2vec,
     "safetensors": _is_safetensors,
     "CTranslate2": _is_ctranslate2,
     "Core ML weights": _is_core_ml_weights,
-    "HDF5": _is_hdf5,
     "TensorFlow table": _is_table,
     "TFRecord": _is_tfrecord,
     "ONNX": _is_onnx,
@@ -221,7 +244,6 @@ _TESTS: dict[str, Callable[[View, bytes], bool]] = {
     "Core ML": _is_core_ml_model,
     "SentencePiece": _is_sentencepiece,
     "ONNX tensor": _is_onnx_tensor,
-    "MessagePack": _is_msgpack,
 }
 
 

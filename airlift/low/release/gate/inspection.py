@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import PurePosixPath
 
-from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles
+from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles, skops
 from airlift.low.release.gate.views import WINDOW, Budget, View
 from airlift.low.release.gate.wrappings import streams, tars, zips
 from airlift.low.release.gate.wrappings.zips import Member
@@ -12,6 +13,8 @@ from airlift.low.release.gate.wrappings.zips import Member
 MAX_DEPTH = 6
 _GUESSED = frozenset({"bzip2", "lzma", "zlib"})
 """Streams whose first bytes may as well be something else."""
+_NAMING = {"config.json": keras.code_in_configuration, "schema.json": skops.code_in_schema}
+"""Members of Keras and skops archives that say what code is looked up."""
 _SEALED = {
     b"7z\xbc\xaf\x27\x1c": "7z archive",
     b"Rar!\x1a\x07": "RAR archive",
@@ -66,13 +69,36 @@ def _inspect(view: View, name: str, looking: _Looking) -> Finding:
     head, found = view.read(0, WINDOW), Finding()
     if not head.startswith(zips.LOCAL) and pickles.is_pickle(view):
         found.pickle = "a pickle"
-    known = _arrays(view, head, found) or _archive(view, head, found, looking) or bool(found.pickle)
-    if not known and not _stream(view, head, name, found, looking):
-        _single(view, head, found)
+    is_archive = _archive(view, head, found, looking)
+    if not is_archive or not _starts_archive(view, head):
+        _add_front(found, _front(view, head, name, looking), is_archive=is_archive)
     found.program = found.program or code.program(view, head)
     if not found.program and code.source(name, head):
         found.program = "Python source"
     return found
+
+
+def _starts_archive(view: View, head: bytes) -> bool:
+    return head.startswith(zips.LOCAL) or tars.is_tar(head) or zips.is_empty_archive(view, head)
+
+
+def _front(view: View, head: bytes, name: str, looking: _Looking) -> Finding:
+    """Look at a file as what it is by its first bytes, whatever archive it ends in."""
+    front = Finding()
+    if not _arrays(view, head, front) and not _stream(view, head, name, front, looking):
+        _single(view, head, front)
+    return front
+
+
+def _add_front(found: Finding, front: Finding, *, is_archive: bool) -> None:
+    """Take over what was found at the front; a file that is two things is known if both are."""
+    found.pickle = found.pickle or front.pickle
+    found.code = found.code or front.code
+    found.program = found.program or front.program
+    if not is_archive or (found.recognised and front.recognised):
+        found.recognised, found.remark = front.recognised, front.remark
+    elif found.recognised:
+        found.recognised, found.remark = "", "what stands before a zip archive is not known"
 
 
 def _arrays(view: View, head: bytes, found: Finding) -> bool:
@@ -97,8 +123,8 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
             unknown = unknown or f"{name} in it cannot be looked into"
             continue
         inner = _inspect(member.view, member.name, deeper)
-        if member.name == "config.json":
-            inner.code = inner.code or keras.code_in_configuration(member.view)
+        if member.name in _NAMING:
+            inner.code = inner.code or _NAMING[member.name](member.view)
         found.add(inner, name)
         if not inner.recognised:
             unknown = unknown or f"{name} in it is not known"
@@ -109,17 +135,19 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
 
 
 def _members(view: View, head: bytes, budget: Budget) -> tuple[Iterator[Member], str, str]:
-    """Return the members of an archive, what it is ("" for none), and why it cannot be known whole."""
+    """Return the members of an archive, what it is ("" for none), and why it cannot be known whole.
+
+    A tar archive may end in a member that is a zip archive: both are looked at, and the name is that of the first.
+    """
     directories = zips.directories(view)
-    if directories:
-        return (item for one in directories for item in zips.members(view, one, budget)), "zip archive", ""
-    if zips.is_empty_archive(view, head):
-        return iter(()), "zip archive", ""
+    found = (item for one in directories for item in zips.members(view, one, budget))
+    if tars.is_tar(head):
+        return chain(tars.members(view, budget), found), "tar archive", ""
+    if directories or zips.is_empty_archive(view, head):
+        return found, "zip archive", ""
     if head.startswith(zips.LOCAL):
         members = zips.members_forward(view, budget)
         return members, "zip archive", "its directory is missing, or too far away to look at"
-    if tars.is_tar(head):
-        return tars.members(view, budget), "tar archive", ""
     return iter(()), "", ""
 
 
@@ -133,17 +161,26 @@ def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Lookin
     if inside.damaged and kind in _GUESSED and not inner.pickle:
         return False
     found.add(inner, f"what {kind} packs")
-    whole = inner.recognised and not inside.damaged
-    found.recognised = f"{inner.recognised} in {kind}" if whole else ""
-    found.remark = f"{kind}: {'damaged' if inside.damaged else inner.remark or 'what is in it is not known'}"
+    if looking.budget.spent:
+        found.remark = f"{kind}: there is more in it than is looked into"
+        if not inside.read(0, 1):
+            found.pickle = "a stream that does not come to its first byte, and may be a pickle"
+    elif inner.recognised and not inside.damaged:
+        found.recognised = f"{inner.recognised} in {kind}"
+    else:
+        found.remark = (
+            f"{kind}: {'damaged' if inside.damaged else inner.remark or 'what is in it is not known'}"
+        )
     return True
 
 
 def _single(view: View, head: bytes, found: Finding) -> None:
     """Recognise what is no wrapping."""
     found.recognised = containers.recognise(view, head)
-    if found.recognised == "HDF5":
+    if containers.is_hdf5(view, head):
         found.code = keras.code_in_hdf5(view)
-    if found.recognised in {"", "MessagePack"} and messagepack.walk(view)[1]:
-        found.pickle = "a pickled array of objects"
+    if not found.recognised:
+        whole, objects = messagepack.walk(view)
+        found.recognised = "MessagePack" if whole else ""
+        found.pickle = "a pickled array of objects" if objects else ""
     found.remark = next((what for magic, what in _SEALED.items() if head.startswith(magic)), "")

@@ -29,7 +29,7 @@ def code_in_hdf5(view: View) -> str:
         text = before + data
         is_keras = is_keras or b'"class_name"' in text or b"model_config" in text
         if _LAMBDA.search(text) or (is_keras and _ESCAPED.search(text)):
-            return "a Keras Lambda layer, which is code"
+            return "a Keras Lambda layer (code)"
         before = text[-_OVERLAP:]
     return ""
 
@@ -55,7 +55,7 @@ def code_in_configuration(view: View) -> str:
 def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:
     names = [value for key, value in pairs if key == "class_name"]
     if any(name in {"Lambda", "__lambda__"} for name in names):
-        yield "a Keras Lambda layer, which is code"
+        yield "a Keras Lambda layer (code)"
     for key, value in pairs:
         if key == "module" and names and isinstance(value, str) and not _is_own(value, pairs):
             yield f"a Keras configuration that names code of module {value[:60]!a}"

@@ -2,7 +2,7 @@
 
 from airlift.low.release.gate.views import WINDOW, View
 
-_ITEMS = 4_000_000
+_ITEMS = 1_000_000
 _SIZED = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _EXTENSIONS = {0xC7: 1, 0xC8: 2, 0xC9: 4}
 _FIXED = {
@@ -77,7 +77,7 @@ def walk(view: View) -> tuple[bool, bool]:
     if not first or not (0x80 <= first[0] < 0xA0 or first[0] in _CONTAINERS):
         return False, False
     size = view.reach()
-    if size is None or size < 2:
+    if size is None:
         return False, False
     state, left = _Walk(view, size), 1
     try:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from airlift.low.release.gate.views import WINDOW, View
 
 MAX_OPCODES = 200_000
-MAX_LINE = 16 << 20
 NEWEST_PROTOCOL = 9
 """Loaders refuse protocols that they do not know; 5 is the newest now."""
 
@@ -28,6 +27,7 @@ _DIGITS = re.compile(rb"[-+.0-9A-Fa-fLNXILTY_ilntxy\s]{64}")
 _NUMBERS = {"INT": _WHOLE, "LONG": _WHOLE, "GET": _WHOLE, "PUT": _WHOLE, "FLOAT": _FLOAT}
 _SAFETENSORS = b"\0\0\0\0{"
 _PLAUSIBLE = 3
+_STEP = 1 << 20
 _IN_ONE_FILE = 8
 """Pickles that are followed one after another: old torch files hold four before the numbers."""
 
@@ -84,20 +84,17 @@ class _Cursor:
 
     def line(self, *, number: bool = False) -> bytes:
         """Return the next line without its end; of a long one, which is no ``number``, up to ``WINDOW`` bytes."""
-        first, start = b"", self.position
-        while self.position - start < MAX_LINE:
-            length = WINDOW - 1 if self.position == start else WINDOW
-            data = self.view.read(self.position, length)
+        first, length = b"", WINDOW - 1
+        while data := self.view.read(self.position, length):
             end = data.find(b"\n")
-            first = first or (data[:end] if end >= 0 else data)
+            first = first or (data[:end] if end >= 0 else data)[:WINDOW]
             if number and end < 0 and not _DIGITS.match(data):
                 raise _EndError
             self.position += end + 1 if end >= 0 else len(data)
             if end >= 0:
                 return first
-            if not data:
-                raise _EndError
-        raise _EndError(cut=True)
+            length = _STEP
+        raise _EndError
 
     def is_blank(self) -> bool:
         """Say whether nothing but white space follows, over at most ``WINDOW`` bytes."""

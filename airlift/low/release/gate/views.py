@@ -15,7 +15,7 @@ WINDOW = 16 << 10
 """Bytes at the start of a file that a recogniser gets."""
 CHUNK = 16 << 10
 KEPT = 4 << 20
-_STEP = 512
+_STEP = 4096
 
 
 class DamagedStreamError(Exception):
@@ -108,7 +108,7 @@ class Part:
         return self.whole.read(self.start + offset, length) if length > 0 else b""
 
     def size(self) -> int | None:
-        """Return how many of the stated bytes are there, or how many are stated where that is not known."""
+        """Return how many of the stated bytes are there; None where it would take long to get to the last."""
         return self._there(self.whole.size())
 
     def reach(self) -> int | None:
@@ -117,7 +117,7 @@ class Part:
 
     def _there(self, whole: int | None) -> int | None:
         if whole is None:
-            return self.length
+            return self.length if self.length is not None and self.length <= KEPT - CHUNK else None
         there = max(0, whole - self.start)
         return there if self.length is None else min(there, self.length)
 
@@ -127,7 +127,7 @@ class Budget:
     """How much may still be unpacked and how many members looked at, for one file with all that is in it."""
 
     unpacked: int = 1 << 30
-    members: int = 500_000
+    members: int = 200_000
 
     @property
     def spent(self) -> bool:

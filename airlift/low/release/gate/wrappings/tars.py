@@ -18,7 +18,7 @@ def is_tar(head: bytes) -> bool:
     """Say whether a block is the header of a tar archive, by the sum that it states of its bytes."""
     block = head[:_BLOCK]
     stated = _number(block[148:156])
-    if len(block) < _BLOCK or stated is None or not block[0]:
+    if len(block) < _BLOCK or not stated:
         return False
     blank = block[:148] + b" " * 8 + block[156:]
     return stated in {sum(blank), sum(byte - 256 * (byte > 127) for byte in blank)}

@@ -2,6 +2,7 @@ import struct
 
 import pytest
 
+from airlift.low.release.gate import messagepack
 from airlift.low.release.gate.containers import recognise
 from airlift.low.release.gate.views import WINDOW, Held
 from tests.support.gguf_files import gguf
@@ -55,13 +56,15 @@ SAMPLES = {
     "TensorFlow table": noise(11, 90) + bytes.fromhex("57fb808b247547db"),
     "TFRecord": struct.pack("<Q", 4) + bytes.fromhex("1a7b6e11") + b"data" + bytes(4),
     "MessagePack": b"\x82\xa4name\xa5model\xa4data\xc6" + struct.pack(">L", 70_000) + noise(12, 70_000),
+    "font": b"\0\1\0\0\0\x0c\0\x80\0\3\0\x40GDEF" + noise(15, 99),
+    "word2vec": b"300 50\nthe " + noise(16, 200),
     "PNG": b"\x89PNG\r\n\x1a\n" + noise(13, 99),
     "WAVE": b"RIFF\0\1\0\0WAVEfmt " + noise(14, 99),
 }
 
 
 def named(data: bytes) -> str:
-    return recognise(Held(data), data[:WINDOW])
+    return recognise(Held(data), data[:WINDOW]) or ("MessagePack" if messagepack.walk(Held(data))[0] else "")
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "TFRecord"])
@@ -125,6 +128,11 @@ def test_messagepack_of_every_form() -> None:
         b"\x81\xa1k\x90", b"\xd9\x14" + b"t" * 20,
     ]  # fmt: skip
     assert named(bytes([0x90 | len(items)]) + b"".join(items)) == "MessagePack"
+
+
+def test_messagepack_that_holds_nothing() -> None:
+    """SpaCy writes one byte for an empty table."""
+    assert {named(b"\x80"), named(b"\x90")} == {"MessagePack"}
 
 
 def test_an_array_is_known_before() -> None:

@@ -12,6 +12,7 @@ from airlift.low.release.gate.inspection import MAX_DEPTH, inspect
 from airlift.low.release.gate.views import KEPT, Budget, Held
 from tests.support.packed import PACKINGS, npy, pickled, tarred, zipped
 from tests.support.weights import noise
+from tests.unit.low.release.gate.test_keras import LAMBDA, hdf5, model
 
 
 def look(data: bytes, name: str = "file.bin") -> tuple[str, str]:
@@ -157,3 +158,48 @@ def test_an_array_of_objects_in_messagepack() -> None:
     data = b"\x83\xc4\x02nd\xc3\xc4\x04kind\xc4\x01O\xc4\x04data\xc4" + bytes([len(pickled())]) + pickled()
     assert "objects" in look(data)[0]
     assert look(data.replace(b"\x01O", b"\x01f"))[1] == "MessagePack"
+
+
+def test_a_long_member_of_a_packed_archive_is_passed_but_once() -> None:
+    """What is unpacked counts against a budget: a second pass would hide what follows."""
+    data = lzma.compress(tarred({"a": bytes(40 << 20), "b": pickled()}), preset=0)
+    assert inspect(Held(data), "a.tar.xz", Budget(unpacked=41 << 20)).pickle
+
+
+def test_a_stream_that_does_not_come_to_the_point() -> None:
+    """Threat, content: more empty streams than anybody reads, and then a pickle: loaders read them all."""
+    data = gzip.compress(b"") * 300 + gzip.compress(pickled())
+    assert "a pickle in what gzip packs" in look(data)[0]
+    found = inspect(Held(data), "a.gz", Budget(unpacked=1 << 20))
+    assert (found.recognised, bool(found.pickle)) == ("", True)
+
+
+def test_a_line_that_does_not_end_within_the_budget() -> None:
+    data = lzma.compress(b"V" + b"x" * (8 << 20) + b"\n0" + pickled(0), preset=0)
+    assert look(data)[0]
+    found = inspect(Held(data), "a.xz", Budget(unpacked=4 << 20))
+    assert (found.recognised, found.remark) == ("", "xz: there is more in it than is looked into")
+
+
+def test_a_file_that_is_two_things_is_judged_as_both() -> None:
+    """Threat, content: a harmless archive behind what is loaded, or the other way round."""
+    harmless, bad = zipped({"a.txt": b"text"}), zipped({"data.pkl": pickled()})
+    lambdas = hdf5(model(LAMBDA))
+    assert inspect(Held(lambdas + harmless), "m.h5").code
+    assert inspect(Held(b"\x89PNG\r\n\x1a\n".ljust(8192, b"\0") + lambdas), "m.h5").code
+    assert look(gzip.compress(pickled()) + harmless)[0]
+    assert look(tarred({"a.bin": pickled(), "b.zip": harmless}))[0]
+    assert look(tarred({"a.bin": b"text", "b.zip": bad}))[0]
+    assert look(npy("'<f4'", bytes(4)) + bad)[0]
+    assert look(npy("'|O'", pickled()) + harmless)[0]
+
+
+def test_a_harmless_file_that_ends_in_an_archive() -> None:
+    """TFLite models carry their labels so."""
+    assert look(b"\x1c\0\0\0TFL3" + noise(1, 900) + zipped({"labels.txt": b"a"})) == ("", "TFLite")
+    found = inspect(Held(noise(1, 900) + zipped({"labels.txt": b"a"})), "a.bin")
+    assert (found.recognised, found.remark) == ("", "what stands before a zip archive is not known")
+
+
+def test_a_tar_archive_whose_first_member_has_no_name() -> None:
+    assert look(tarred({"": pickled()}))[0]

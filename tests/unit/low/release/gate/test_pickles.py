@@ -143,13 +143,14 @@ def test_noise_is_no_pickle() -> None:
         b"\x8e" + (200_000).to_bytes(8, "little") + noise(7, 200_000),
         b"T" + (200_000).to_bytes(4, "little") + noise(8, 200_000),
         b"V" + b"long " * 60_000 + b"\n",
+        b"V" + b"long " * 4_000_000 + b"\n",
         b"I0x1f\n",
         b"I1\0anything\n",
         b"L12L\n",
         b"F1e5\n",
         b"N0" * 50_000 + b"N",
     ],
-    ids=["bytes", "string", "line", "hex", "zero", "long", "float", "many"],
+    ids=["bytes", "string", "line", "very long line", "hex", "zero", "long", "float", "many"],
 )
 def test_what_stands_before_a_call_hides_nothing(before: bytes) -> None:
     """THREATS, content: a loader of protocol 0 takes all of this, and then runs what is behind it."""

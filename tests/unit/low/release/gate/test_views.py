@@ -52,6 +52,7 @@ def test_sizes(opened: View) -> None:
     assert Part(Held(b"abc"), 1, 9).size() == 2
     assert Part(Held(b"abc"), 5).size() == 0
     assert Part(Unpacked(pieces, Budget()), 1, 9).size() == 9
+    assert Part(Unpacked(pieces, Budget()), 1, KEPT).size() is None
 
 
 def test_a_budget_ends_it() -> None:
