@@ -1,20 +1,21 @@
 """Plan what is coded: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
 from airlift.low.bundle.find_hints import find_hints, put_sources_first
 from airlift.low.depot.depot import Depot
-from airlift.tensors.formats.tiling import spans
+from airlift.tensors.formats.tiling import component_spans
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Segment, Side, match
 from airlift.tensors.matching.moved_bytes import realign
 from airlift.tensors.matching.segment import blocks as cut_blocks
-from airlift.tensors.span import TensorSpan
+from airlift.tensors.span import TensorSpan, coarse
 
 SAMPLES = 64
 SAMPLE_BYTES = 4 << 10
@@ -77,8 +78,8 @@ def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> Codi
     wanted = _placed(target)
     lacking = tuple({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
     bases = _placed(baseline) if baseline else ()
-    target_spans = [_spans(depot, item) for item in lacking]
-    base_spans = [_spans(depot, item) for item in bases]
+    target_spans = _spans(depot, target, lacking)
+    base_spans = _spans(depot, baseline, bases) if baseline else []
 
     with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as numbered:
 
@@ -112,11 +113,19 @@ def _placed(release: Release) -> tuple[Placed, ...]:
     return tuple(Placed(component.name, entry) for component, entry in release.files())
 
 
-def _spans(depot: Depot, item: Placed) -> FileSpans:
-    entry = item.entry
-    return FileSpans(
-        entry.path, item.component, entry.size, spans(depot.content.path(entry.sha512), entry.path)
-    )
+def _spans(depot: Depot, release: Release, wanted: Sequence[Placed]) -> list[FileSpans]:
+    """Return the spans of some files of a release; the other files of their components may say what is in them."""
+    paths: dict[str, dict[str, Path]] = {item.component: {} for item in wanted}
+    for component, entry in release.files():
+        if component.name in paths:
+            paths[component.name][entry.path] = depot.content.path(entry.sha512)
+    known = {name: component_spans(files) for name, files in paths.items()}
+    return [_file(item, known[item.component]) for item in wanted]
+
+
+def _file(item: Placed, known: Mapping[str, tuple[TensorSpan, ...]]) -> FileSpans:
+    path = item.entry.path
+    return FileSpans(path, item.component, item.entry.size, coarse(known[path]))
 
 
 def _digest(read: Callable[[int, int], bytes], span: TensorSpan) -> bytes:

@@ -47,6 +47,11 @@ _UINT32, _STRING, _ARRAY = 4, 8, 9
 _VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 
 
+def fits(name: str, head: bytes) -> bool:
+    """Say whether a file may be one, by its name or by how it starts."""
+    return name.endswith(".gguf") or head.startswith(MAGIC)
+
+
 def read_spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
     """Return the tensors of a GGUF file in the order of their bytes; header and padding are not among them.
 

@@ -118,7 +118,7 @@ def _segments(number: int, file: FileSpans, index: _Index) -> Iterator[Segment]:
 
 
 def _tensor_segments(number: int, file: FileSpans, span: TensorSpan, index: _Index) -> Iterator[Segment]:
-    row = span.shape[-1] if span.shape and span.element is not Element.BYTES else 0
+    row = span.row
     whole = _first(index.exact, (_exact(scope, span) for scope in file.scopes))
     whole = whole or _same_content(number, span, index)
     if whole is not None:
