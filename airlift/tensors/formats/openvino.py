@@ -8,6 +8,7 @@ Source: https://docs.openvino.ai/2024/documentation/openvino-ir-format.html
 """
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from xml.parsers import expat  # entities and document types are refused, and the length is bounded
 
 from airlift.errors import MalformedError
@@ -65,7 +66,7 @@ def read(region: Region, name: str) -> Layout:
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise MalformedError("an OpenVINO model is not XML", found=str(error)[:80]) from error
-    beside = name[: -len(".xml")] + ".bin"
+    beside = PurePosixPath(name).stem + ".bin"
     return Layout(elsewhere=tuple((beside, span) for span in text.found))
 
 
