@@ -68,7 +68,7 @@ def external(name: str, kind: int, shape: tuple[int, ...], **entries: str) -> by
 
 def ctranslate2_file(variables: dict[str, tuple[int, tuple[int, ...], bytes]], version: int = 6) -> bytes:
     def string(text: str) -> bytes:
-        return struct.pack("<H", len(text) + 1) + text.encode() + b"\0"
+        return struct.pack("<H", len(text.encode()) + 1) + text.encode() + b"\0"
 
     parts = [struct.pack("<I", version), string("Spec"), struct.pack("<II", 1, len(variables))]
     for name, (kind, shape, data) in variables.items():
