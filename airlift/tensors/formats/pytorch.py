@@ -69,12 +69,10 @@ class Told:
 
 def span(told: Told | None, member: str, start: int, size: int) -> TensorSpan:
     """Return a storage as a span: a tensor if it is told of, else numbers or bytes by the member's name."""
-    if told is None or size % told.element.size:
-        return tensor(member, Element.BYTES, (size,), start, size)
-    count = size // told.element.size
-    if told.name and math.prod(told.shape) == count:
-        return tensor(told.name, told.element, told.shape, start, size)
-    return tensor(member, told.element, (count,), start, size)
+    if told is None:
+        return tensor(member, Element.BYTES, (), start, size)
+    fills = bool(told.name) and math.prod(told.shape) * told.element.size == size
+    return tensor(told.name if fills else member, told.element, told.shape, start, size)
 
 
 def describe(region: Region) -> dict[str, Told]:

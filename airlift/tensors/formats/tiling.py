@@ -5,8 +5,8 @@ files of a component are read together.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from airlift.errors import FormatTooNewError, MalformedError
@@ -23,7 +23,7 @@ from airlift.tensors.formats import (
     tflite,
     whisper,
 )
-from airlift.tensors.layout import Layout
+from airlift.tensors.layout import Layout, distinct
 from airlift.tensors.region import Region, opened
 from airlift.tensors.span import TensorSpan, tile
 
@@ -113,7 +113,7 @@ def _read(path: Path, name: str) -> tuple[Layout, int]:
             if known.fits(lower, head):
                 try:
                     layout = known.read(region, path, name)
-                    tile(_distinct(layout.tensors), region.size)
+                    tile(distinct(layout.tensors), region.size)
                 except (MalformedError, FormatTooNewError):
                     continue
                 return layout, region.size
@@ -127,17 +127,6 @@ def _beside(name: str, location: str) -> str:
 
 def _tiled(tensors: Iterable[TensorSpan], size: int) -> tuple[TensorSpan, ...]:
     try:
-        return tile(_distinct(tensors), size)
+        return tile(distinct(tensors), size)
     except MalformedError:
         return tile((), size)
-
-
-def _distinct(tensors: Iterable[TensorSpan]) -> Iterator[TensorSpan]:
-    """Yield tensors of different names and places: of several in one place the first, a name again with a number."""
-    places, names = set[tuple[int, int]](), dict[str, int]()
-    for span in tensors:
-        if (span.start, span.end) in places:
-            continue
-        places.add((span.start, span.end))
-        names[span.name] = count = names.get(span.name, 0) + 1
-        yield span if count == 1 else replace(span, name=f"{span.name}#{count}")
