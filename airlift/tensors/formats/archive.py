@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.formats import npy, onnx, pytorch, safetensors, tflite
-from airlift.tensors.layout import Layout, moved
+from airlift.tensors.layout import Layout, distinct, moved
 from airlift.tensors.region import Cursor, Region, text
 from airlift.tensors.span import TensorSpan, opaque, tile
 
@@ -154,7 +154,8 @@ def _inside(region: Region, name: str) -> tuple[TensorSpan, ...]:
         if npy.fits(name, head):
             return npy.read(region, name.removesuffix(".npy")).tensors
         reader = next((read for fits, read in _READERS if fits(name.lower(), head)), None)
-        return tuple(tile(reader(region).tensors, region.size)) if reader else ()
+        found = tile(distinct(reader(region).tensors), region.size) if reader else ()
+        return tuple(span for span in found if not span.opaque)
     except (MalformedError, FormatTooNewError):
         return ()
 

@@ -41,6 +41,17 @@ def test_members_are_read_as_files_of_their_own() -> None:
         assert VALID[span.start : span.end] == A.tobytes()
 
 
+def test_a_member_is_read_as_the_same_file_by_itself(tmp_path: Path) -> None:
+    """Named once: what is opaque in a member is opaque in the archive, and tied tensors are one."""
+    for name in ("model.onnx", "model.tflite"):
+        data = archive({"x": golden(name)})
+        (tmp_path / "a.zip").write_bytes(data)
+        (tmp_path / name).write_bytes(golden(name))
+        start = data.find(golden(name))
+        alone = [(s.name, s.start + start, s.end + start) for s in spans(tmp_path / name) if s.name]
+        assert [(s.name, s.start, s.end) for s in spans(tmp_path / "a.zip") if s.name] == alone
+
+
 def test_numpy_writes_its_archives_so(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", first=A, second=A.astype("f2"))
     assert [s.name for s in spans(tmp_path / "a.npz") if s.name] == ["first", "second"]
