@@ -15,7 +15,6 @@ MAX_PAGES = 32
 MAX_TAKEN_BYTES = 64 << 20
 """What one cursor may take, all in all; what it skips does not count."""
 MAX_STEPS = 1 << 22
-SHORT_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,23 +140,6 @@ class Cursor:
             self._buffer = self.region.read(start, min(self.end - start, max(length, PAGE_BYTES)))
             self._start, offset = start, 0
         return self._buffer[offset : offset + length]
-
-    def take_until(self, byte: int, limit: int) -> bytes:
-        """Return the bytes up to ``byte``, without it, and pass over it; at most ``limit``.
-
-        Raises:
-            MalformedError: it does not follow within ``limit`` bytes.
-        """
-        start = self.position
-        length = min(SHORT_BYTES, self.end - start)
-        found = self.take(length).find(byte)
-        if found < 0:
-            self.position, length = start, min(limit, self.end - start)
-            found = self.take(length).find(byte)
-        if found < 0:
-            raise MalformedError("a word is too long, or does not end", found=f"at {start}")
-        self.position, self.taken = start + found + 1, self.taken - length + found + 1
-        return self._buffer[start - self._start : start - self._start + found]
 
     def unpack(self, form: struct.Struct) -> tuple[Any, ...]:
         """Return the next bytes as a structure."""

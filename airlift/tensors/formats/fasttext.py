@@ -13,6 +13,7 @@
 Source: https://github.com/facebookresearch/fastText/tree/main/src (fasttext.cc, dictionary.cc, quantmatrix.cc)
 """
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -25,12 +26,14 @@ from airlift.tensors.span import TensorSpan
 MAGIC = struct.pack("<I", 793712314)
 VERSIONS = (11, 12)
 MAX_WORDS = 1 << 22
-MAX_WORD_BYTES = 64 << 10
+MAX_WORDS_BYTES = 256 << 20
+WINDOW_BYTES = 1 << 20
+"""No word is longer."""
 CENTROIDS = 256
 
 _START = struct.Struct("<4sI12id")
 _DICTIONARY = struct.Struct("<3i2q")
-_AFTER_WORD = 9
+_ENTRY = re.compile(rb"[^\0]*\0.{9}", re.DOTALL)
 _U8, _MATRIX, _QUANTISED = struct.Struct("<B"), struct.Struct("<2q"), struct.Struct("<2qi")
 _QUANTISER = struct.Struct("<4i")
 _MATRICES = ("input", "output")
@@ -63,10 +66,25 @@ def _dictionary(cursor: Cursor) -> tuple[TensorSpan, ...]:
     entries, _, _, _, pruned = cursor.unpack(_DICTIONARY)
     if not 0 <= entries <= MAX_WORDS or pruned > MAX_WORDS:
         raise MalformedError("a fastText dictionary has too many words", found=f"{entries}, {pruned}")
-    for _ in range(entries):
-        cursor.take_until(0, MAX_WORD_BYTES)
-        cursor.skip(_AFTER_WORD)
+    _skip_words(cursor, entries)
     return (_numbers(cursor, "pruned", Element.I32, (pruned, 2)),) if pruned > 0 else ()
+
+
+def _skip_words(cursor: Cursor, count: int) -> None:
+    """Pass over words, a window at a time: a large model has millions of them."""
+    first = cursor.position
+    while count:
+        start = cursor.position
+        if start - first > MAX_WORDS_BYTES:
+            raise MalformedError(
+                "a fastText dictionary is too long", expected=f"at most {MAX_WORDS_BYTES} bytes"
+            )
+        window, done = cursor.region.read(start, min(WINDOW_BYTES, cursor.end - start)), 0
+        while count and (entry := _ENTRY.match(window, done)):
+            count, done = count - 1, entry.end()
+        if not done:
+            raise MalformedError("a word of a fastText dictionary does not end", found=f"at {start}")
+        cursor.skip(done)
 
 
 def _matrix(cursor: Cursor, name: str) -> Iterator[TensorSpan]:

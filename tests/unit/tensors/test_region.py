@@ -104,17 +104,3 @@ def test_how_often_a_cursor_moves_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         cursor.skip(1)
     with pytest.raises(MalformedError, match="too many parts"):
         cursor.skip(1)
-
-
-@pytest.mark.parametrize("length", [0, 1, 255, 256, 257, 5000])
-def test_a_word_is_taken_up_to_its_end(length: int) -> None:
-    cursor = Cursor(of_bytes(b"!" + b"w" * length + b"\0rest"))
-    cursor.skip(1)
-    assert cursor.take_until(0, 6000) == b"w" * length
-    assert cursor.take(4) == b"rest"
-
-
-@pytest.mark.parametrize("data", [b"", b"word", b"w" * 300 + b"\0"])
-def test_a_word_without_end_is_malformed(data: bytes) -> None:
-    with pytest.raises(MalformedError):
-        Cursor(of_bytes(data)).take_until(0, 280)

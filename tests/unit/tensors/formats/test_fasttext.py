@@ -42,6 +42,15 @@ def test_the_index_of_pruned_words_is_found() -> None:
     assert (pruned.name, pruned.element, pruned.shape) == ("pruned", Element.I32, (7, 2))
 
 
+def test_a_dictionary_may_be_longer_than_what_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parser, "WINDOW_BYTES", 400)
+    words = tuple(b"w" * (number % 90) for number in range(200))
+    assert read(fasttext_file(words, 5, 4))[0].shape == (5, 4)
+    monkeypatch.setattr(parser, "MAX_WORDS_BYTES", 1000)
+    with pytest.raises(MalformedError, match="too long"):
+        read(fasttext_file(words, 5, 4))
+
+
 DICTIONARY = struct.calcsize("<4sI12id")
 MATRIX = len(VALID) - 2 * (17 + 80)
 
@@ -60,7 +69,7 @@ BAD = {
     "more words than there are": changed(DICTIONARY, struct.pack("<i", 1 << 20)),
     "too many pruned": changed(DICTIONARY + 20, struct.pack("<q", 2**62)),
     "pruned outside": changed(DICTIONARY + 20, struct.pack("<q", 1000)),
-    "a long word": fasttext_file((b"w" * (parser.MAX_WORD_BYTES + 1),), 5, 4),
+    "a long word": fasttext_file((b"w" * parser.WINDOW_BYTES,), 5, 4),
     "rows outside": changed(MATRIX + 1, struct.pack("<q", 2**60)),
     "rows below 0": changed(MATRIX + 1, struct.pack("<q", -5)),
     "rows and columns below 0": changed(MATRIX + 1, struct.pack("<qq", -5, -4)),
