@@ -274,7 +274,7 @@ def checkpoints() -> Iterator[Case]:
     for name in ("checkpoint.pt", "script.jit"):
         region = of_bytes(made.golden(name))
         for member in archive.members(region):
-            if member.name.endswith(".pkl"):
+            if member.name.endswith("data.pkl"):
                 yield Case(parse_pickle, (region.read(member.start, member.size),))
 
 

@@ -82,7 +82,12 @@ def describe(region: Region) -> dict[str, Told]:
     try:
         root = _Machine().run(region.read(0, region.size))
         return _told(root)
-    except (MalformedError, ValueError, IndexError, OverflowError):
+    except (
+        MalformedError,
+        ValueError,
+        IndexError,
+        Warning,
+    ):  # a Warning where the caller made errors of them
         return {}
 
 
@@ -166,7 +171,7 @@ class _Machine:
 
         Raises:
             MalformedError: an opcode that PyTorch does not write, or too many.
-            ValueError, IndexError, OverflowError: it is no pickle.
+            ValueError, IndexError: it is no pickle.
         """
         for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
             if number > MAX_OPCODES:

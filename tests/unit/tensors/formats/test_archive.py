@@ -92,6 +92,8 @@ def test_large_archives_are_read() -> None:
     assert [span.name for span in read(data)] == ["a"]
     with pytest.raises(MalformedError):
         read(data.replace(b"PK\6\6", b"PK\6\5"))
+    with pytest.raises(MalformedError):
+        read(data.replace(b"PK\6\7", b"PK\6\5"))
 
 
 END = VALID.rfind(b"PK\5\6")

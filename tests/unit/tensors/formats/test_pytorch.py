@@ -123,6 +123,49 @@ def test_a_dtype_tells_of_a_storage_without_one() -> None:
     assert told(("w", made)) == {"0": Told(Element.F8_E4M3, "w", (2, 3))}
 
 
+WHOLE = {"0": Told(Element.F32, "w", (2, 3))}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        b"(" + text("w") + tensor(storage()) + b"d",
+        b"}" + text("w") + tensor(storage()) + b"s",
+        b"K\1\x94" + b"0(K\1K\2" + b"1}" + text("w") + tensor(storage()) + b"s",
+        b"cx\ny\n)}\x92}" + text("w") + tensor(storage()) + b"sb",
+        b"K\1" + b"}" + text("w") + tensor(storage()) + b"sb0}" + text("w") + tensor(storage()) + b"s",
+    ],
+)
+def test_other_ways_to_say_the_same(made: bytes) -> None:
+    assert describe(of_bytes(b"\x80\4" + made + b".")) == WHOLE
+
+
+def test_lists_and_sets_have_numbers_for_names() -> None:
+    one, two = tensor(storage(key="1")), tensor(storage(key="2"))
+    for made in (b"(" + one + two + b"l", b"(" + one + two + b"\x91", b"]" + one + b"a" + two + b"a"):
+        names = [found.name for found in describe(of_bytes(b"\x80\4" + made + b".")).values()]
+        assert names == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"K\1Q",
+        b"(" + text("module") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + number(6) + b"tQ",
+        b"(" + text("storage") + text("FloatStorage") + text("0") + text("cpu") + number(6) + b"tQ",
+        b"(" + text("storage") + b"ctorch\nFloatStorage\n" + number(0) + text("cpu") + number(6) + b"tQ",
+        b"P0\n",
+    ],
+)
+def test_another_identity_is_no_storage(held: bytes) -> None:
+    assert told(("w", tensor(held))) == {}
+
+
+def test_values_are_put_into_what_has_parts_alone() -> None:
+    for made in (b"K\1(K\2e", b"K\1K\2a", b"K\1" + text("w") + b"K\2s", b"K\1(K\2K\2u", b"K\1}b"):
+        assert describe(of_bytes(b"\x80\4" + made + b".")) == {}
+
+
 LOOP = b"\x80\2}q\0" + text("me") + b"h\0s" + text("w") + tensor(storage()) + b"s."
 STACKED = b"\x80\4}\x94" + text("w") + text("torch") + text("FloatStorage") + b"\x93s."
 
@@ -162,6 +205,7 @@ BAD = {
     "an unknown opcode": b"\xff.",
     "an opcode that PyTorch does not write": b"\x80\2\x82\1.",
     "an object of the first protocol": b"(ios\nsystem\n.",
+    "a name with an odd escape": b"\x80\2ctorch\n\\c\n.",
     "a name of two numbers": b"\x80\4K\1K\2\x93.",
 }
 
