@@ -67,6 +67,7 @@ def onnx(folder: Path) -> Expected:
         [y],
         initializer=[numpy_helper.from_array(a, n) for n, a in (("w1", W1), ("half", W2), ("b1", B1))],
     )
+    (folder / "outside.onnx_data").unlink(missing_ok=True)  # the library appends
     library.save_model(
         helper.make_model(graph), folder / "outside.onnx", save_as_external_data=True, all_tensors_to_one_file=True,
         location="outside.onnx_data", size_threshold=0,
