@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
+SHORT_ROW = 64
+SMALL_BYTES = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpan:
@@ -24,6 +27,22 @@ class TensorSpan:
     def length(self) -> int:
         """The length in bytes."""
         return self.end - self.start
+
+    @property
+    def row(self) -> int:
+        """How many elements a row has, 0 if that is unknown.
+
+        A row is the innermost dimension; of numbers that are no records those around it too while it is shorter than
+        ``SHORT_ROW``, but for the outermost: a kernel of a convolution is one row for each channel that comes out.
+        """
+        if not self.shape or self.element is Element.BYTES:
+            return 0
+        row, *others = self.shape[::-1]
+        for dimension in () if self.element.record else others[:-1]:
+            if row >= SHORT_ROW:
+                break
+            row *= dimension
+        return row
 
     @property
     def opaque(self) -> bool:
@@ -55,3 +74,19 @@ def tile(tensors: Iterable[TensorSpan], size: int) -> tuple[TensorSpan, ...]:
     if position < size:
         spans.append(opaque(position, size))
     return tuple(spans)
+
+
+def coarse(spans: Iterable[TensorSpan]) -> tuple[TensorSpan, ...]:
+    """Return spans that tile the same bytes, those joined that cost more apart: see SPEC 13, Matching.
+
+    A tensor of less than ``SMALL_BYTES`` between opaque bytes becomes one of them.
+    """
+    joined = list[TensorSpan]()
+    for span in spans:
+        joined.append(span)
+        if span.opaque:
+            while len(joined) > 1 and joined[-2].opaque:
+                joined[-2:] = [opaque(joined[-2].start, span.end)]
+            if len(joined) > 2 and joined[-3].opaque and joined[-2].length < SMALL_BYTES:
+                joined[-3:] = [opaque(joined[-3].start, span.end)]
+    return tuple(joined)

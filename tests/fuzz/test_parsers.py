@@ -4,6 +4,7 @@ Each target has its share of FUZZ_SECONDS, in a process of its own, so that memo
 """
 
 import json
+import math
 import os
 import random
 import struct
@@ -30,14 +31,30 @@ from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.ledger.answers import answer_proof
 from airlift.tensors.element import Element
-from airlift.tensors.formats import gguf, safetensors
+from airlift.tensors.formats import (
+    archive,
+    coreml,
+    ctranslate2,
+    fasttext,
+    gguf,
+    npy,
+    onnx,
+    openvino,
+    pytorch,
+    safetensors,
+    tflite,
+    whisper,
+)
+from airlift.tensors.layout import Layout, distinct
 from airlift.tensors.matching.hint import Adapter, Hint, LowRank
+from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.statement import SLSA, attest, predicate_type
 from tests.fuzz import gate_files
 from tests.fuzz.mutate import Case, Parts, run
+from tests.support import container_files as made
 from tests.support import gguf_files, keys, vendor, weights
 from tests.support.bundle_values import BUNDLE, TARGET, content
 from tests.support.ledgers import make_log, opened
@@ -212,6 +229,74 @@ def parse_gguf(parts: Parts, _random: random.Random) -> None:
     assert sum(span.length for span in tile(gguf.parse_header(data, len(data)), len(data))) == len(data)
 
 
+CONTAINERS: dict[str, tuple[Callable[[Region], Layout], tuple[bytes, ...]]] = {
+    "onnx": (
+        onnx.read,
+        (
+            made.golden("model.onnx"),
+            made.golden("outside.onnx"),
+            made.onnx(made.onnx_tensor("w", 1, (2, 3), bytes(24)), made.external("x", 1, (4,), location="w")),
+        ),
+    ),
+    "tflite": (tflite.read, (made.golden("model.tflite"),)),
+    "npy": (npy.read, (made.npy(np.ones((2, 3), "f4")), made.npy(np.asfortranarray(np.ones((2, 3), "f2"))))),
+    "archive": (
+        archive.read,
+        (
+            made.golden("checkpoint.pt"),
+            made.golden("script.jit"),
+            made.archive({"a.npy": made.npy(np.ones(4)), "m.onnx": made.golden("model.onnx"), "x": b"text"}),
+        ),
+    ),
+    "openvino": (lambda region: openvino.read(region, "m.xml"), (made.golden("openvino.xml"),)),
+    "ctranslate2": (ctranslate2.read, (made.golden("ctranslate2/model.bin"),)),
+    "fasttext": (fasttext.read, (made.golden("fasttext.bin"), made.golden("fasttext.ftz"))),
+    "whisper": (
+        whisper.read,
+        (
+            made.speech(
+                made.ggml_tensor("w", 0, (3, 2), bytes(24)), made.ggml_tensor("q", 8, (32,), bytes(34))
+            ),
+            made.detector(made.ggml_tensor("w", 1, (3, 2), bytes(12))),
+        ),
+    ),
+    "coreml": (coreml.read, (made.golden("weight.bin"), made.coreml_weights((1, bytes(6)), (8, b"abc")))),
+}
+
+
+def containers(name: str) -> Iterator[Case]:
+    read, files = CONTAINERS[name]
+    for file in files:
+        yield Case(partial(parse_container, read), (file,))
+
+
+def parse_container(read: Callable[[Region], Layout], parts: Parts, _random: random.Random) -> None:
+    data = parts[0]
+    found = read(of_bytes(data))
+    tiled = tile(distinct(found.tensors), len(data))
+    assert sum(span.length for span in tiled) == len(data)
+    for span in (*tiled, *(span for _, span in found.elsewhere)):
+        assert span.opaque or span.length == math.prod(span.shape) * span.element.size
+
+
+def checkpoints() -> Iterator[Case]:
+    for name in ("checkpoint.pt", "script.jit"):
+        region = of_bytes(made.golden(name))
+        for member in archive.members(region):
+            if member.name.endswith("data.pkl"):
+                yield Case(parse_pickle, (region.read(member.start, member.size),))
+
+
+def parse_pickle(parts: Parts, _random: random.Random) -> None:
+    told = pytorch.describe(of_bytes(parts[0]))
+    if not told:
+        raise MalformedError("it tells of nothing")
+    for key, found in told.items():
+        span = pytorch.span(found, f"data/{key}", 0, 24)
+        assert span.length == 24
+        assert span.length == math.prod(span.shape) * span.element.size
+
+
 # -- what others state ---------------------------------------------------------------------------------------------
 
 
@@ -306,6 +391,8 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,
+    **{name: partial(containers, name) for name in CONTAINERS},
+    "pytorch": checkpoints,
     "attestation": attestations,
     "vendor": vouchers,
     "receipt": receipts,

@@ -1,13 +1,14 @@
 """What a release changed against another one: by component, by file and, from content, by tensor (SPEC 9.13)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from airlift import files
 from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileChange, compare_releases
-from airlift.bundle.release import FileEntry, Release
+from airlift.bundle.release import Component, FileEntry, Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
@@ -18,7 +19,7 @@ from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import release_lookup
 from airlift.tensors.comparison import Counts, compare_runs
-from airlift.tensors.formats.tiling import spans
+from airlift.tensors.formats import tiling
 from airlift.tensors.span import TensorSpan
 
 PIECE = 8 << 20
@@ -166,13 +167,14 @@ def _tensors(
     enclave: Enclave, state: State, pairs: list[tuple[ComponentChange, FileChange]], progress: Progress
 ) -> tuple[tuple[TensorChange, ...], int]:
     """Return what changed in these files, largest difference first, and how many tensors were compared."""
-    found, expected = list[TensorChange](), load_expected(enclave, state)
+    found, expected, checked = list[TensorChange](), load_expected(enclave, state), set[str]()
     total, done, compared = sum(f.after.size for _, f in pairs if f.after), 0, 0
     for item, file in pairs:
         if file.before is None or file.after is None:
             continue
-        _check(enclave, expected, file.before, file.after)
-        for change in _file(enclave, item.name, file.before, file.after):
+        sides = _side(enclave, item.before, file.before), _side(enclave, item.after, file.after)
+        _check(enclave, expected, checked, sides)
+        for change in _file(item.name, *sides):
             compared += 1
             if change.change != CHANGED or change.changed:
                 found.append(change)
@@ -185,32 +187,60 @@ def _rank(item: TensorChange) -> tuple[Any, ...]:
     return (-(item.absolute or 0), -item.changed, item.component, item.path, item.name)
 
 
-def _check(enclave: Enclave, expected: Expected, *entries: FileEntry) -> None:
-    """Digest both contents before anything is said of them."""
-    with ThreadPoolExecutor(len(entries)) as pool:
-        names = [entry.sha512 for entry in entries]
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A file as it was or is, and the files of its component that may say what is in it, by path."""
+
+    entry: FileEntry
+    paths: Mapping[str, Path]
+    digests: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where its content is."""
+        return self.paths[self.entry.path]
+
+    def spans(self) -> tuple[TensorSpan, ...]:
+        """Return the spans that tile it."""
+        return tiling.component_spans(self.paths)[self.entry.path]
+
+
+def _side(enclave: Enclave, component: Component | None, entry: FileEntry) -> _Side:
+    alone = tiling.tells(entry.path) or tiling.reader(entry.path) is not None
+    others = component.files if component is not None and not alone else ()
+    told = [entry, *(other for other in others if tiling.tells(other.path) and _held(enclave, other))]
+    paths = {item.path: enclave.content.path(item.sha512) for item in told}
+    return _Side(entry, paths, tuple(item.sha512 for item in told))
+
+
+def _check(enclave: Enclave, expected: Expected, checked: set[str], sides: Iterable[_Side]) -> None:
+    """Digest all content that is read before anything is said of it, each once."""
+    names = sorted({name for side in sides for name in side.digests} - checked)
+    if not names:
+        return
+    with ThreadPoolExecutor(min(2, len(names))) as pool:
         paths = [enclave.content.path(name) for name in names]
         for name, path, fits in zip(names, paths, pool.map(expected.fits, paths, names), strict=True):
             if not fits:
                 raise ContentDamagedError(f"{path} is damaged", expected=name[:16], found="another digest")
+    checked.update(names)
 
 
-def _file(enclave: Enclave, component: str, old: FileEntry, new: FileEntry) -> Iterator[TensorChange]:
-    before, after = enclave.content.path(old.sha512), enclave.content.path(new.sha512)
-    bases = {span.name: span for span in spans(before, old.path) if span.name}
-    with files.opened(before) as source, files.opened(after) as target:
-        for span in spans(after, new.path):
+def _file(component: str, old: _Side, new: _Side) -> Iterator[TensorChange]:
+    bases, path = {span.name: span for span in old.spans() if span.name}, new.entry.path
+    with files.opened(old.path) as source, files.opened(new.path) as target:
+        for span in new.spans():
             if not span.name:
                 continue
             base = bases.pop(span.name, None)
             if base is None:
-                yield _whole(component, new.path, span, "added")
+                yield _whole(component, path, span, "added")
             elif (base.element, base.shape) != (span.element, span.shape):
-                yield _whole(component, new.path, span, "reshaped")
+                yield _whole(component, path, span, "reshaped")
             else:
-                yield _compared(component, new.path, span, _counts(source, base, target, span))
+                yield _compared(component, path, span, _counts(source, base, target, span))
     for gone in bases.values():
-        yield _whole(component, new.path, gone, REMOVED)
+        yield _whole(component, path, gone, REMOVED)
 
 
 def _counts(source: int, base: TensorSpan, target: int, span: TensorSpan) -> Counts:

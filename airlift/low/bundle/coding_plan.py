@@ -1,13 +1,14 @@
 """Plan what is coded: which files to rebuild, and which baseline bytes their blocks are coded against (SPEC L4.1)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
 from airlift.low.bundle.find_hints import find_hints
 from airlift.low.depot.depot import Depot
-from airlift.tensors.formats.tiling import spans
+from airlift.tensors.formats.tiling import component_spans
 from airlift.tensors.matching.evidence import typed
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Read, Segment, match
@@ -17,7 +18,7 @@ from airlift.tensors.matching.related import relate
 from airlift.tensors.matching.segment import blocks as cut_blocks
 from airlift.tensors.matching.segment import merge
 from airlift.tensors.matching.small import join_copies
-from airlift.tensors.span import TensorSpan
+from airlift.tensors.span import TensorSpan, coarse
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,11 @@ def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> Codi
     wanted = _placed(target)
     lacking = list({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
     bases = _placed(baseline) if baseline else ()
-    files = [_spans(depot, item) for item in (*bases, *lacking)]
-    sequence = order(files[len(bases) :])
+    files = _spans(depot, baseline, bases) if baseline else []
+    targets = _spans(depot, target, lacking)
+    sequence = order(targets)
     lacking = [lacking[number] for number in sequence]
-    files[len(bases) :] = [files[len(bases) + number] for number in sequence]
+    files += [targets[number] for number in sequence]
     with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as read:
         segments = find_segments(files, len(bases), read)
     return CodingPlan(
@@ -93,11 +95,10 @@ def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> Codi
 
 def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
     """Return the segments of every file from number ``bases`` on, coded against files before it."""
-    coarse = [file.coarse() for file in files]
-    matched = match(coarse, bases, read)
-    moved = realign(coarse, bases, matched, read, passed_over=adapter_holders(files))
-    related = relate(coarse, bases, moved, read)
-    joined = join_copies(coarse, bases, related, read)
+    matched = match(files, bases, read)
+    moved = realign(files, bases, matched, read, passed_over=adapter_holders(files))
+    related = relate(files, bases, moved, read)
+    joined = join_copies(files, bases, related, read)
     merged = [merge(parts) for parts in typed(joined, bases, read)]
     return find_hints(files, bases, merged, read)
 
@@ -115,8 +116,16 @@ def _placed(release: Release) -> tuple[Placed, ...]:
     return tuple(Placed(component.name, entry) for component, entry in release.files())
 
 
-def _spans(depot: Depot, item: Placed) -> FileSpans:
-    entry = item.entry
-    return FileSpans(
-        entry.path, item.component, entry.size, spans(depot.content.path(entry.sha512), entry.path)
-    )
+def _spans(depot: Depot, release: Release, wanted: Sequence[Placed]) -> list[FileSpans]:
+    """Return the spans of some files of a release; the other files of their components may say what is in them."""
+    paths: dict[str, dict[str, Path]] = {item.component: {} for item in wanted}
+    for component, entry in release.files():
+        if component.name in paths:
+            paths[component.name][entry.path] = depot.content.path(entry.sha512)
+    known = {name: component_spans(files) for name, files in paths.items()}
+    return [_file(item, known[item.component]) for item in wanted]
+
+
+def _file(item: Placed, known: Mapping[str, tuple[TensorSpan, ...]]) -> FileSpans:
+    path = item.entry.path
+    return FileSpans(path, item.component, item.entry.size, coarse(known[path]))

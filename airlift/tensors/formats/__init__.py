@@ -1,1 +1,1 @@
-"""File formats as spans of typed elements: one module for each, and ``tiling``, which chooses by name (SPEC 13)."""
+"""File formats as spans of typed elements: one module for each, and ``tiling``, which chooses one (SPEC 13)."""

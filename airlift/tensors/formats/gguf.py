@@ -1,4 +1,4 @@
-"""The GGUF header: a bounded parser that tells damage from what it cannot place (SPEC T10 to T16).
+"""The GGUF header: a bounded parser that tells damage from what it cannot place (SPEC T10 to T15a).
 
 A little-endian file of version 2 or 3: key/value metadata, tensor infos, and at multiples of the alignment the
 tensors::
@@ -61,6 +61,11 @@ class Header:
 
     spans: tuple[TensorSpan, ...]
     split: tuple[int, int] | None = None
+
+
+def fits(name: str, head: bytes) -> bool:
+    """Say whether a file may be one, by its name or by how it starts."""
+    return name.endswith(".gguf") or head.startswith(MAGIC)
 
 
 def read_spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:

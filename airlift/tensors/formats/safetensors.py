@@ -14,9 +14,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from airlift import files, strict
+from airlift import strict
 from airlift.errors import MalformedError
 from airlift.tensors.element import SAFETENSORS_BITS, from_safetensors
+from airlift.tensors.layout import Layout
+from airlift.tensors.region import Region, opened
 from airlift.tensors.span import TensorSpan
 
 LENGTH_BYTES = 8
@@ -37,15 +39,23 @@ def read_spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
         MalformedError: it is not a valid safetensors file.
         UncheckedError: it cannot be read.
     """
-    descriptor = files.open_regular(path)
-    try:
-        with files.reading(path):
-            size = os.fstat(descriptor).st_size
-            length = _header_length(files.read_at(descriptor, 0, LENGTH_BYTES), size)
-            header = files.read_at(descriptor, LENGTH_BYTES, length)
-    finally:
-        os.close(descriptor)
-    return parse_header(header, size)
+    with opened(path) as region:
+        return read(region).tensors
+
+
+def fits(name: str, head: bytes) -> bool:
+    """Say whether a file may be one, by its name or by how it starts."""
+    return name.endswith(".safetensors") or head[5:10] == b'\0\0\0{"'
+
+
+def read(region: Region) -> Layout:
+    """Return the tensors of a file in the order of their bytes.
+
+    Raises:
+        MalformedError: it is not a valid safetensors file.
+    """
+    length = _header_length(region.read(0, min(LENGTH_BYTES, region.size)), region.size)
+    return Layout(parse_header(region.read(LENGTH_BYTES, length), region.size))
 
 
 def parse_header(header: bytes, size: int) -> tuple[TensorSpan, ...]:

@@ -16,16 +16,12 @@ from airlift.tensors.element import Element
 from airlift.tensors.matching import likeness
 from airlift.tensors.matching.likeness import Read
 from airlift.tensors.matching.segment import Segment, Source, blocks
-from airlift.tensors.span import TensorSpan, tile
+from airlift.tensors.span import TensorSpan
 
 __all__ = ["FileSpans", "Read", "Segment", "Source", "blocks", "match"]
 
 SAMPLES = 16
 SAMPLE_BYTES = 4 << 10
-TINY = 1 << 10
-"""A tensor of fewer bytes that stands between opaque bytes is taken for some of them: a block of its own costs more.
-"""
-
 Scope = tuple[str, ...]
 Place = tuple[int, TensorSpan]
 
@@ -48,19 +44,6 @@ class FileSpans:
     def opaque(self) -> bool:
         """Whether nothing is known of what it holds."""
         return all(span.opaque for span in self.spans)
-
-    def coarse(self) -> "FileSpans":
-        """Return the file without tiny tensors between opaque bytes."""
-        kept = [
-            span
-            for number, span in enumerate(self.spans)
-            if not span.opaque and not (span.length < TINY and self._alone(number))
-        ]
-        return FileSpans(self.path, self.component, self.size, tile(kept, self.size))
-
-    def _alone(self, number: int) -> bool:
-        beside = (*self.spans[max(number - 1, 0) : number], *self.spans[number + 1 : number + 2])
-        return all(span.opaque for span in beside)
 
 
 def match(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
@@ -163,7 +146,7 @@ def _segments(number: int, file: FileSpans, index: _Index) -> Iterator[Segment]:
 
 
 def _tensor_segments(number: int, file: FileSpans, span: TensorSpan, index: _Index) -> Iterator[Segment]:
-    row = span.shape[-1] if span.shape and span.element is not Element.BYTES else 0
+    row = span.row
     named = (index.exact.get(_exact(scope, span)) for scope in file.scopes)
     whole = _like(number, span, named, index) or _same_content((number, span), index)
     if whole is not None:

@@ -16,6 +16,7 @@ from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.changes import find_changes
 from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.element import Element
+from tests.support.container_files import external, onnx
 from tests.support.depots import Site
 from tests.support.enclaves import V1, V2, enclave, flip, fresh, operator, site
 from tests.support.facts import releases
@@ -189,6 +190,30 @@ def imported(low: Site, tmp_path: Path, *versions: dict[str, Any]) -> Any:
         bundle = low.bundle(f"assistant@{number}", f"out-{number}", from_="none")
         import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
     return place
+
+
+def outside(second: float) -> dict[str, bytes]:
+    """Return a model whose numbers lie in another file."""
+    told = external("w", 1, (2,), location="m.onnx_data", offset="4", length="8")
+    return {"m.onnx": onnx(told), "m.onnx_data": f32(9, 1, second)}
+
+
+def test_numbers_in_another_file_are_told_by_name(tmp_path: Path) -> None:
+    place = imported(site(tmp_path), tmp_path, outside(2), outside(2.5))
+    found = find_changes(place, "assistant@21", tensors=True)
+    assert found.tensors is not None
+    assert [(t.path, t.name, t.changed, t.absolute) for t in found.tensors] == [("m.onnx_data", "w", 1, 0.5)]
+
+
+def test_what_tells_of_another_file_is_digested_too(tmp_path: Path) -> None:
+    place = imported(site(tmp_path), tmp_path, outside(2), outside(2.5))
+    release = place.load_release(place.state().installed[-1])
+    entry = next(entry for _, entry in release.files() if entry.path == "m.onnx")
+    path = place.content.path(entry.sha512)
+    path.chmod(0o644)
+    flip(path, -1)
+    with pytest.raises(ContentDamagedError):
+        find_changes(place, "assistant@21", tensors=True)
 
 
 def test_tensors_that_came_went_and_were_reshaped(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from airlift.low.bundle.coding_plan import plan_coding
 from airlift.tensors.element import Element
+from tests.support.container_files import external, onnx, onnx_tensor
 from tests.support.depots import Site, signed_site
 from tests.support.gguf_files import Q8_0, Floats, Tensor, gguf, number, q8_0
 from tests.support.rebuild import rebuild
@@ -61,6 +62,27 @@ def test_quantised_tensors_are_blocks_of_records(site: Site) -> None:
     target = site.depot.load_release("assistant@2")
     (parts,) = plan_coding(site.depot, target, site.depot.load_release("assistant@1")).segments
     assert [(part.element, part.row) for part in parts if part.element.record] == [(Element.Q8_0, 16)]
+
+
+def test_numbers_that_another_file_tells_of_are_coded_as_such(site: Site) -> None:
+    old = np.random.default_rng(1).normal(0, 0.02, 1 << 16).astype(np.float32)
+    new = old * np.float32(1.0001)
+    told = external("w", 1, (256, 256), location="m.onnx_data", length=str(old.nbytes))
+    site.release({"a": {"m.onnx": onnx(told), "m.onnx_data": old.tobytes()}}, "1")
+    site.release({"a": {"m.onnx": onnx(told), "m.onnx_data": new.tobytes()}}, "2")
+    ((part,),) = plan_coding(
+        site.depot, site.depot.load_release("assistant@2"), site.depot.load_release("assistant@1")
+    ).segments
+    assert (part.element, part.row, part.parallel) == (Element.F32, 256, True)
+
+
+def test_a_model_in_another_container_comes_back(site: Site) -> None:
+    weights = np.random.default_rng(1).normal(0, 0.02, (64, 32, 3, 3)).astype(np.float32)
+    before, after = (
+        onnx(onnx_tensor("w", 1, w.shape, w.tobytes()), onnx_tensor("b", 1, (3,), bytes(12)))
+        for w in (weights, weights * np.float32(1.0001))
+    )
+    assert delta(site, before, after, "model.onnx") < 0.4 * len(after)
 
 
 def test_a_long_tensor_is_told_by_samples(site: Site) -> None:

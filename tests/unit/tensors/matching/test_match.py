@@ -216,12 +216,3 @@ def test_a_namesake_whose_signs_are_others_is_not_taken() -> None:
     assert only(matched(target, [file(wide)])).source is None
     assert only(matched(target, [file(wide)], Content({"a": "same"}))).source == Source(0, 0, 2048)
     assert only(matched([file(tensor("a", 40, 32, start=0))], [file(wide)])).source is None
-
-
-def test_tiny_tensors_between_opaque_bytes_are_opaque() -> None:
-    whole = file(
-        opaque(0, 9), tensor("a", 4, start=9), opaque(17, 20), tensor("b", 600, start=20), opaque(1220, 1221)
-    )
-    assert [span.length for span in whole.coarse().spans] == [20, 1200, 1]
-    beside = file(opaque(0, 9), tensor("a", 4, start=9), tensor("b", 600, start=17))
-    assert beside.coarse() == beside
