@@ -11,6 +11,11 @@ A chunk is read into memory once, verified, and decoded from those bytes. Little
 highest bit set is none of the baseline but a file of this bundle that comes before the block's own. Which codec ran
 is the codec's business; nothing here looks into a payload. A block longer than ``MAX_BLOCK_BYTES`` has no payload
 and one source of its own length, and is decoded piece by piece.
+
+A table that takes more than a 64th of a chunk is packed: it is one zstd frame, and the chunk begins otherwise::
+
+    magic "ALCHUNK2"   u32 blocks   u32 bytes of the table   u32 bytes of the frame
+    the frame, and the payloads as above
 """
 
 import struct
@@ -19,16 +24,23 @@ from dataclasses import dataclass, replace
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle
+from airlift.codec.plain import frame
 from airlift.errors import MalformedError
 
 MAGIC = b"ALCHUNK1"
 HEADER = struct.Struct("<8sII")
+PACKED_MAGIC = b"ALCHUNK2"
+PACKED_HEADER = struct.Struct("<8sIII")
 BLOCK = struct.Struct("<IBBBBQQI")
 SOURCE = struct.Struct("<IQQ")
 MAX_SOURCES = 4
 MAX_BLOCKS = 1 << 16
 MAX_BLOCK_BYTES = 16 << 20
 PIECE_BYTES = 4 << 20
+WORTH = 64
+"""A table is packed if it takes more than such a part of its chunk."""
+
+TABLE_LEVEL = 19
 BUILT = 1 << 31
 """Set in the base of a source that is a file of the same bundle."""
 
@@ -86,6 +98,22 @@ def format_parts(blocks: Sequence[Block]) -> Iterator[bytes | memoryview]:
     yield from (block.payload for block in blocks)
 
 
+def pack_table(parts: Sequence[bytes | memoryview]) -> tuple[bytes | memoryview, ...]:
+    """Return the parts of a chunk with its table packed, if that is worth it; as they are if not."""
+    first = bytes(parts[0])
+    count, table = HEADER.unpack_from(first)[1], first[HEADER.size :]
+    if WORTH * len(first) <= sum(map(len, parts)):
+        return tuple(parts)
+    packed = frame.write(memoryview(table), frame.level(TABLE_LEVEL, len(table), 0))
+    head = PACKED_HEADER.pack(PACKED_MAGIC, count, len(table), len(packed)) + packed
+    return (head, *parts[1:]) if len(head) < len(first) else tuple(parts)
+
+
+def is_packed(parts: Sequence[bytes | memoryview]) -> bool:
+    """Say whether the parts of a chunk begin with a packed table."""
+    return bytes(parts[0][: len(PACKED_MAGIC)]) == PACKED_MAGIC
+
+
 def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     """Parse a verified chunk against its bundle's lists of files and bases; payloads are views into ``data``.
 
@@ -94,12 +122,8 @@ def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     """
     if not HEADER.size <= len(data) <= MAX_CHUNK_BYTES:
         raise MalformedError("a chunk is too short or too long", found=f"{len(data)} bytes")
-    magic, count, zero = HEADER.unpack_from(data)
-    if magic != MAGIC or zero or not 0 < count <= min(MAX_BLOCKS, len(data) // BLOCK.size):
-        raise MalformedError(
-            "a chunk does not start with a block table", expected=f"1 to {MAX_BLOCKS} blocks"
-        )
-    entries, position = _parse_table(data, count)
+    packed = bundle.packed and data.startswith(PACKED_MAGIC)
+    entries, position = _read_packed(data) if packed else _read_table(data)
     view, blocks = memoryview(data), []
     for (file, codec, element, _, _, start, length, payload), sources in entries:
         block = Block(file, start, length, codec, element, sources, view[position : position + payload])
@@ -143,8 +167,37 @@ def pieces(block: Block) -> Iterator[Block]:
         yield replace(block, start=block.start + offset, length=length, sources=(part,))
 
 
-def _parse_table(data: bytes, count: int) -> tuple[list[tuple[tuple[int, ...], tuple[Source, ...]]], int]:
-    entries, position = [], HEADER.size
+Entries = list[tuple[tuple[int, ...], tuple[Source, ...]]]
+
+
+def _read_table(data: bytes) -> tuple[Entries, int]:
+    """Return the entries of a chunk's table, and where its payloads begin."""
+    magic, count, zero = HEADER.unpack_from(data)
+    if magic != MAGIC or zero or not 0 < count <= min(MAX_BLOCKS, len(data) // BLOCK.size):
+        raise MalformedError(
+            "a chunk does not start with a block table", expected=f"1 to {MAX_BLOCKS} blocks"
+        )
+    return _parse_table(data, HEADER.size, count)
+
+
+def _read_packed(data: bytes) -> tuple[Entries, int]:
+    """Return the entries of a chunk's packed table, and where its payloads begin."""
+    if len(data) < PACKED_HEADER.size:
+        raise MalformedError("a chunk is too short for a packed table", found=f"{len(data)} bytes")
+    _, count, length, size = PACKED_HEADER.unpack_from(data)
+    end = PACKED_HEADER.size + size
+    most = BLOCK.size + MAX_SOURCES * SOURCE.size
+    if not 0 < count <= MAX_BLOCKS or not BLOCK.size * count <= length <= most * count or end > len(data):
+        raise MalformedError("a chunk's packed table has impossible sizes")
+    table = frame.read(memoryview(data)[PACKED_HEADER.size : end], length)
+    entries, used = _parse_table(table, 0, count)
+    if used != length:
+        raise MalformedError("a chunk's packed table has excess bytes")
+    return entries, end
+
+
+def _parse_table(data: bytes, position: int, count: int) -> tuple[Entries, int]:
+    entries: Entries = []
     try:
         for _ in range(count):
             fixed = BLOCK.unpack_from(data, position)

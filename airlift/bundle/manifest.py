@@ -16,6 +16,8 @@ MAX_CHUNK_BYTES = 64 << 20
 MIN_CHUNK_BYTES = 64 << 10
 MAX_SEQUENCE = 2**31 - 1
 ANY_ENCLAVE = "any"
+PACKED = 2
+"""The format of a bundle whose chunks may have packed tables."""
 
 _KEYS = frozenset(
     {
@@ -68,7 +70,8 @@ class Bundle:
 
     ``files`` are the distinct contents that the chunks rebuild, in the order in which their blocks follow; ``bases``
     are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle that any
-    enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it.
+    enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it. ``packed`` says that
+    chunks may have packed tables: such a bundle is of format 2.
     """
 
     sequence: int
@@ -81,6 +84,7 @@ class Bundle:
     files: tuple[FileDigest, ...]
     chunks: tuple[FileDigest, ...]
     revocations: str
+    packed: bool = False
 
     @property
     def id(self) -> str:
@@ -107,7 +111,7 @@ def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as every
     """Return the canonical bytes of a bundle manifest."""
     return strict.format(
         {
-            "airlift": fields.FORMAT,
+            "airlift": PACKED if bundle.packed else fields.FORMAT,
             "type": "bundle",
             "sequence": bundle.sequence,
             "issued": bundle.issued,
@@ -131,7 +135,8 @@ def parse(data: bytes) -> Bundle:
         MalformedError: anything in it breaks SPEC 6.2.
     """
     what = "bundle manifest"
-    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "bundle", _KEYS, what)
+    parsed = strict.parse(data, limit=MAX_BYTES, what=what)
+    document = fields.check_header(parsed, "bundle", _KEYS, what, newest=PACKED)
     bundle = Bundle(
         sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
         issued=fields.time(document, "issued", what),
@@ -147,6 +152,7 @@ def parse(data: bytes) -> Bundle:
         files=_digests(document, "files", what),
         chunks=_digests(document, "chunks", what),
         revocations=fields.digest(document, "revocations", what),
+        packed=document["airlift"] == PACKED,
     )
     _check(bundle)
     return bundle

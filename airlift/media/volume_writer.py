@@ -27,10 +27,14 @@ class VolumeInfo:
 
 @dataclass(frozen=True, slots=True)
 class StagedChunk:
-    """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS."""
+    """A chunk that stands in staging: its SHA-512 and size, and its SHA-256 (hex) for SHA256SUMS.
+
+    ``packed`` says that its table is.
+    """
 
     digest: FileDigest
     sha256: str
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,12 @@ def chunks() -> Iterator[Case]:
     )
     several = [Block(0, n, 1, n % 7, n % 57, (Source(0, n, 9),) * (n % 5), b"payload"[:n]) for n in range(8)]
     yield Case(parse_chunk, (chunk.format(several),))
+    yield Case(parse_packed, (b"".join(chunk.pack_table(tuple(chunk.format_parts(several)))),))
+
+
+def parse_packed(parts: Parts, random: random.Random) -> None:
+    blocks = chunk.parse(parts[0], replace(MADE, packed=True))
+    parse_chunk((chunk.format(blocks),), random)
 
 
 def parse_chunk(parts: Parts, _random: random.Random) -> None:

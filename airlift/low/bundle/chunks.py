@@ -74,12 +74,12 @@ def pack(blocks: Iterable[Block], limit: int) -> Iterator[Parts]:
     for block in blocks:
         need = block.table_bytes + len(block.payload)
         if held and (used + need > limit or len(held) == chunk.MAX_BLOCKS):
-            yield tuple(chunk.format_parts(held))
+            yield chunk.pack_table(tuple(chunk.format_parts(held)))
             held, used = [], chunk.HEADER.size
         held.append(block)
         used += need
     if held:
-        yield tuple(chunk.format_parts(held))
+        yield chunk.pack_table(tuple(chunk.format_parts(held)))
 
 
 def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[StagedChunk, ...]:
@@ -109,7 +109,7 @@ def _write_chunk(folder: Path | None, parts: Parts) -> StagedChunk:
         with files.writer(folder / volume.chunk_name(digest.sha512)) as file:
             for part in parts:
                 file.write(part)
-    return StagedChunk(digest, sha256.hexdigest())
+    return StagedChunk(digest, sha256.hexdigest(), packed=chunk.is_packed(parts))
 
 
 def _joined(first: Block, second: Block) -> Block | None:

@@ -164,6 +164,7 @@ def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
         files=tuple(item.content for item in coded.plan.files),
         chunks=tuple(item.digest for item in coded.chunks),
         revocations=listed[revocations.TARGET].sha512,
+        packed=any(item.packed for item in coded.chunks),
     )
 
 

@@ -1,11 +1,14 @@
 """The chunk: its table against the bundle's files and bases, the order of blocks, long copies in pieces."""
 
 import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from random import Random
 
 import pytest
 
-from airlift.bundle import chunk
+from airlift.bundle import chunk, manifest
 from airlift.bundle.chunk import (
     BLOCK,
     BUILT,
@@ -18,7 +21,8 @@ from airlift.bundle.chunk import (
     Source,
 )
 from airlift.bundle.manifest import MAX_CHUNK_BYTES
-from airlift.errors import MalformedError
+from airlift.codec.plain import frame
+from airlift.errors import FormatTooNewError, MalformedError
 from tests.support.bundle_values import BLOCKS, BUNDLE, content
 
 HUGE = replace(BUNDLE, files=(content("file", 2**40),), bases=(content("base", 2**40),))
@@ -245,3 +249,93 @@ def test_a_table_of_too_many_blocks_is_refused_before_it_is_read(monkeypatch: py
     blocks = [Block(0, 0, 1, 0, 0, (), b"x"), Block(0, 1, 1, 0, 0, (), b"x")]
     with pytest.raises(MalformedError, match="does not start with a block table"):
         chunk.parse(chunk.format(blocks), BUNDLE)
+
+
+# -- packed tables -------------------------------------------------------------------------------------------------
+
+FORMAT_2 = replace(BUNDLE, packed=True)
+
+
+def packed(blocks: Sequence[Block] = BLOCKS) -> bytes:
+    return b"".join(chunk.pack_table(tuple(chunk.format_parts(blocks))))
+
+
+def repacked(table: bytes, count: int, *, length: int | None = None, payloads: bytes = b"") -> bytes:
+    body = frame.write(memoryview(table), frame.level(3, len(table), 0))
+    head = chunk.PACKED_HEADER.pack(
+        chunk.PACKED_MAGIC, count, len(table) if length is None else length, len(body)
+    )
+    return head + body + payloads
+
+
+TABLE = chunk.format(BLOCKS)[HEADER.size : HEADER.size + sum(block.table_bytes for block in BLOCKS)]
+PAYLOADS = b"".join(bytes(block.payload) for block in BLOCKS)
+
+
+def test_a_packed_table_says_the_same_in_less() -> None:
+    data = packed()
+    assert data.startswith(b"ALCHUNK2")
+    assert len(data) < len(chunk.format(BLOCKS))
+    assert chunk.parse(data, FORMAT_2) == BLOCKS
+    assert all(
+        isinstance(b.payload, memoryview) and b.payload.obj is data for b in chunk.parse(data, FORMAT_2)
+    )
+
+
+def test_a_bundle_of_format_2_may_have_plain_tables_too() -> None:
+    assert chunk.parse(chunk.format(BLOCKS), FORMAT_2) == BLOCKS
+
+
+def test_a_bundle_of_format_1_has_no_packed_table() -> None:
+    with pytest.raises(MalformedError, match="does not start with a block table"):
+        chunk.parse(packed(), BUNDLE)
+
+
+def test_a_table_is_packed_only_where_it_is_worth_it() -> None:
+    parts = (chunk.format(BLOCKS), bytes(chunk.WORTH * 4096))
+    assert chunk.pack_table(parts) == parts
+    assert not chunk.is_packed(parts)
+    noise = (HEADER.pack(MAGIC, 1, 0) + Random(1).randbytes(60),)
+    assert chunk.pack_table(noise) == noise
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packed()[:19],
+        packed()[:20],
+        packed()[:-1],
+        packed() + b"\0",
+        repacked(TABLE, len(BLOCKS) - 1, payloads=PAYLOADS),
+        repacked(TABLE, len(BLOCKS) + 1, payloads=PAYLOADS),
+        repacked(TABLE, 0, payloads=PAYLOADS),
+        repacked(TABLE, chunk.MAX_BLOCKS + 1, payloads=PAYLOADS),
+        repacked(TABLE + b"\0", len(BLOCKS), payloads=PAYLOADS),
+        repacked(TABLE, len(BLOCKS), length=len(TABLE) + 1, payloads=PAYLOADS),
+        repacked(TABLE, len(BLOCKS), length=2**32 - 1, payloads=PAYLOADS),
+        repacked(TABLE, 2**32 - 1, length=2**32 - 1, payloads=PAYLOADS),
+        chunk.PACKED_HEADER.pack(chunk.PACKED_MAGIC, 3, len(TABLE), len(TABLE)) + TABLE + PAYLOADS,
+        chunk.PACKED_HEADER.pack(chunk.PACKED_MAGIC, 3, len(TABLE), 2**32 - 1) + TABLE + PAYLOADS,
+    ],
+)
+def test_what_is_wrong_with_a_packed_table_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        chunk.parse(data, FORMAT_2)
+
+
+def test_any_flipped_bit_of_a_packed_table_is_refused_or_read_within_bounds() -> None:
+    data = packed()
+    for bit in range(8 * (len(data) - len(PAYLOADS))):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        with suppress(MalformedError):
+            assert chunk.parse(bytes(changed), FORMAT_2)
+
+
+def test_the_manifest_of_a_bundle_with_packed_tables_is_of_format_2() -> None:
+    data = manifest.format(FORMAT_2)
+    assert b'"airlift":2' in data
+    assert manifest.parse(data) == FORMAT_2
+    assert b'"airlift":1' in manifest.format(BUNDLE)
+    with pytest.raises(FormatTooNewError):
+        manifest.parse(data.replace(b'"airlift":2', b'"airlift":3'))
