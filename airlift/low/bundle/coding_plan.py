@@ -7,6 +7,7 @@ from functools import partial
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
+from airlift.low.bundle.find_conversions import find_conversions
 from airlift.low.bundle.find_hints import find_hints, put_sources_first
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import spans
@@ -38,7 +39,8 @@ class CodingPlan:
     """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
 
     The sources of segments are numbers of ``bases``, every file of the baseline in manifest order, and then of
-    ``files``: an adapter that explains a merge comes before it. ``spans`` tile the files.
+    ``files``: an adapter that explains a merge, or the numbers that others were made from, come before them.
+    ``spans`` tile the files.
     """
 
     files: tuple[Placed, ...]
@@ -90,6 +92,7 @@ def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> Codi
 
         found = realign(target_spans, base_spans, match(target_spans, base_spans, digest), read)
         hinted = find_hints(target_spans, base_spans, found, numbered)
+        hinted = find_conversions(target_spans, base_spans, hinted, numbered)
     order, parts = put_sources_first(hinted, len(bases))
     return CodingPlan(
         files=tuple(lacking[number] for number in order),

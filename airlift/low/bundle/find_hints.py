@@ -7,6 +7,8 @@ some rows of a matrix and of its base, at most a few MiB; and, where names and s
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from heapq import heapify, heappop, heappush
 from operator import itemgetter
 
 import numpy as np
@@ -176,13 +178,38 @@ def _load(read: Read, number: int, span: TensorSpan, shape: tuple[int, int], *, 
 def put_sources_first(
     found: Sequence[Sequence[Segment]], bases: int
 ) -> tuple[list[int], list[list[Segment]]]:
-    """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered."""
-    used = {source.file - bases for parts in found for part in parts for source in part.factors}
-    order = sorted(range(len(found)), key=lambda number: number not in used)
+    """Return an order of the targets in which sources come first, and the segments, so ordered and renumbered.
+
+    Of the targets whose sources have come, the one of the least number comes next.
+    """
+    order = _order(found, bases)
     places = {old + bases: new + bases for new, old in enumerate(order)}
     return order, [[_renumbered(part, places) for part in found[number]] for number in order]
 
 
+def _order(found: Sequence[Sequence[Segment]], bases: int) -> list[int]:
+    waiting = TopologicalSorter[int]()
+    for number, parts in enumerate(found):
+        used = {source.file - bases for part in parts for source in part.sources if source.file >= bases}
+        waiting.add(number, *sorted(used))
+    waiting.prepare()
+    order, ready = list[int](), list(waiting.get_ready())
+    heapify(ready)
+    while ready:
+        order.append(heappop(ready))
+        waiting.done(order[-1])
+        for number in waiting.get_ready():
+            heappush(ready, number)
+    return order
+
+
 def _renumbered(segment: Segment, places: dict[int, int]) -> Segment:
-    factors = (replace(source, file=places.get(source.file, source.file)) for source in segment.factors)
-    return replace(segment, factors=tuple(factors))
+    def moved(source: Source) -> Source:
+        return replace(source, file=places.get(source.file, source.file))
+
+    return replace(
+        segment,
+        source=None if segment.source is None else moved(segment.source),
+        factors=tuple(map(moved, segment.factors)),
+        aside=None if segment.aside is None else moved(segment.aside),
+    )
