@@ -8,6 +8,7 @@ from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
 from airlift.codec.predict.adapter import ADAPTER
+from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
 from airlift.codec.ulp.ulp import ULP
@@ -15,7 +16,7 @@ from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 
 CODECS: Mapping[int, Codec] = MappingProxyType(
-    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW)}
+    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT)}
 )
 
 

@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from airlift.codec.block import Buffer, view
 from airlift.codec.decoding import names
-from airlift.codec.predict import adapter, factors, lowrank, narrow
+from airlift.codec.predict import adapter, convert, factors, lowrank, narrow
 from airlift.codec.predict.adapter import ADAPTER
+from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
 from airlift.codec.ulp import payload
@@ -19,8 +20,8 @@ def part_sizes(codec: int, data: Buffer) -> PartSizes:
     """Return the bytes of each part of a payload that was just encoded; they sum to its length.
 
     Of ``ulp``: ``words`` (rANS states and words), ``raw bits``, ``scales`` (groups and their scales) and
-    ``tables`` (header, map and tables). Of a block with another inside: ``factors`` or ``header``, and the parts of
-    that. Another payload is one part, named after its codec.
+    ``tables`` (header, map and tables). Of a block with another inside: ``factors`` or ``header`` (with scales), and
+    the parts of that. Another payload is one part, named after its codec.
     """
     taken = _PARTS.get(codec)
     if taken is not None:
@@ -48,6 +49,12 @@ def _narrow(data: memoryview) -> PartSizes:
     return {"header": narrow.HEADER.size} | part_sizes(data[1], data[narrow.HEADER.size :])
 
 
+def _convert(data: memoryview) -> PartSizes:
+    *_, scales = convert.HEADER.unpack_from(data)
+    end = convert.HEADER.size + scales
+    return {"header": end} | part_sizes(data[0], data[end:])
+
+
 _PARTS: Mapping[int, Callable[[memoryview], PartSizes]] = MappingProxyType(
-    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter, NARROW.id: _narrow}
+    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter, NARROW.id: _narrow, CONVERT.id: _convert}
 )

@@ -11,13 +11,14 @@ from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
 from airlift.codec.predict.adapter import ADAPTER
+from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
 from airlift.codec.ulp import ulp
 from airlift.codec.ulp.ulp import ULP, Plan
 from airlift.codec.ulp.unit import NIBBLE, unit_of
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Hint
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint
 
 TRIED = (PLANES, ZSTD)
 WINDOW = 64 << 10
@@ -89,11 +90,25 @@ def _predicted(target: memoryview, context: Context, effort: Effort) -> Coded | 
 
     These are the codec that the hint speaks of, and the one for numbers in too wide a type.
     """
-    hinted = () if context.hint is None else (ADAPTER if isinstance(context.hint, Adapter) else LOWRANK,)
-    payloads = ((codec.id, codec.encode(target, context, effort)) for codec in (*hinted, NARROW))
+    payloads = (
+        (codec.id, codec.encode(target, context, effort)) for codec in (*_hinted(context.hint), NARROW)
+    )
     found = [Coded(number, payload) for number, payload in payloads if payload is not None]
     best = min(found, key=lambda coded: len(coded.payload), default=None)
     return None if best is None or len(best.payload) >= len(target) else best
+
+
+def _hinted(hint: Hint) -> tuple[Codec, ...]:
+    """Return the codec that a hint speaks of."""
+    match hint:
+        case None:
+            return ()
+        case Adapter():
+            return (ADAPTER,)
+        case Conversion():
+            return (CONVERT,)
+        case _:
+            return (LOWRANK,)
 
 
 def _plan(target: memoryview, context: Context) -> Plan | None:

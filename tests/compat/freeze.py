@@ -56,7 +56,7 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ENCLAVE = "alpha"
 LAYER = ("h.0.ln", "h.0.proj", "h.0.qkv", "base_model.model.h.0.proj", "base_model.model.h.0.qkv")
 MEDIUM = Medium(volume_bytes=1_410_000, file_bytes=96 << 10)
-CODECS = {"raw", "equal", "zstd", "planes", "ulp", "lowrank", "adapter", "narrow"}
+CODECS = {"raw", "equal", "zstd", "planes", "ulp", "lowrank", "adapter", "narrow", "convert"}
 SCHEMES = {
     **dict.fromkeys(("ada", "cy", "bundler-old", "ledger", "issm", "auditor"), "ml-dsa-87"),
     **dict.fromkeys(("bo", "di", "bundler-new", "scanner", "owner"), "ecdsa-p384"),

@@ -36,7 +36,7 @@ from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import silent
 from airlift.tensors.element import Element
 from tests.fuzz.mutate import damaged
-from tests.fuzz.test_parsers import narrowed, plain, predicted
+from tests.fuzz.test_parsers import conversions, narrowed, plain, predicted
 from tests.support.bundle_values import BUNDLE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +77,7 @@ def good() -> list[Coded]:
     """Return blocks of every codec that decode."""
     made = [Coded(0, 0, 5, b"bytes", (), b"bytes"), Coded(1, 0, 5, b"", (b"bytes",), b"bytes")]
     makers = [partial(plain, 2), partial(plain, 3), partial(plain, 4)]
-    makers += [partial(predicted, 5), partial(predicted, 6), partial(narrowed, 7)]
+    makers += [partial(predicted, 5), partial(predicted, 6), partial(narrowed, 7), partial(conversions, 8)]
     for case in (case for maker in makers for case in maker()):
         number, element, length = cast("partial[None]", case.feed).args
         payload, *sources = case.parts
@@ -128,7 +128,7 @@ def _length(item: Coded, other: Coded, random_: random.Random) -> Coded:
 
 
 def _codec(item: Coded, other: Coded, random_: random.Random) -> Coded:
-    return replace(item, codec=random_.choice([*CODECS, *CODECS, other.codec, 8, 255]))
+    return replace(item, codec=random_.choice([*CODECS, *CODECS, other.codec, 9, 255]))
 
 
 def _element(item: Coded, _other: Coded, random_: random.Random) -> Coded:

@@ -27,6 +27,7 @@ from airlift.bundle.returns import receipt
 from airlift.bundle.returns.receipt import Receipt
 from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
+from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.ledger.answers import answer_proof
@@ -46,7 +47,7 @@ from airlift.tensors.formats import (
     whisper,
 )
 from airlift.tensors.layout import Layout, distinct
-from airlift.tensors.matching.hint import Adapter, Hint, LowRank
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
 from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
@@ -55,7 +56,7 @@ from airlift.trust.statements.statement import SLSA, attest, predicate_type
 from tests.fuzz import gate_files
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
-from tests.support import gguf_files, keys, vendor, weights
+from tests.support import gguf_files, keys, quantisers, vendor, weights
 from tests.support.bundle_values import BUNDLE, TARGET, content
 from tests.support.ledgers import make_log, opened
 from tests.support.merges import merge
@@ -140,6 +141,38 @@ def narrowed(number: int) -> Iterator[Case]:
             wide(np.frombuffer(numbers(kind, step=step), f"<u{kind.size}"), kind) for step in (0, 0.01)
         )
         yield from coded(number, new, [old], element)
+
+
+def conversions(number: int) -> Iterator[Case]:
+    """Yield blocks of every rule, right and nearly right."""
+    matrix = quantisers.model(64, 64)
+    source, values = matrix.tobytes(), quantisers.floats(matrix)
+    rule: dict[str, Any] = {"source": Element.BF16, "columns": 64}
+    most: dict[str, Any] = {
+        "scales_from": ScalesFrom.LARGEST,
+        "work": Element.BF16,
+        "group": (16, 16),
+        "limit": 448.0,
+    }
+    fp8, scales = quantisers.compressed_tensors(matrix)
+    given: dict[str, Any] = {
+        "scales_from": ScalesFrom.SOURCE,
+        "scale": Element.BF16,
+        "work": Element.BF16,
+        "group": (1, 0),
+    }
+    stored = given | {"scales_from": ScalesFrom.PAYLOAD, "scales": scales}
+    for element, target, more in (
+        (Element.F8_E4M3, fp8, given | {"rule": Rule.SCALE}),
+        (Element.F8_E4M3, fp8, stored | {"rule": Rule.SCALE}),
+        (Element.F8_E5M2, fp8, most | {"rule": Rule.SCALE, "multiply": True}),
+        (Element.I8, fp8, most | {"rule": Rule.SCALE}),
+        (Element.Q8_0, quantisers.q8_0(values), {"rule": Rule.GGML, "head": 32}),
+        (Element.Q4_0, quantisers.q4_0(values), {"rule": Rule.GGML}),
+        (Element.F32, values.tobytes(), {"rule": Rule.CAST}),
+        (Element.F32, bytes(64), {"rule": Rule.SCALES, **most, "scales_from": ScalesFrom.NOWHERE}),
+    ):
+        yield from coded(number, target, [source, scales], element, Conversion(**rule, **more))
 
 
 # -- bundles and files ---------------------------------------------------------------------------------------------
@@ -394,6 +427,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(plain, number) for number in (2, 3, 4)},
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
     "narrow": partial(narrowed, NARROW.id),
+    "convert": partial(conversions, CONVERT.id),
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,

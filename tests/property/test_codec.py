@@ -1,5 +1,7 @@
 """Whatever is encoded decodes; whatever is damaged raises an AirliftError or has the right length."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,8 +11,9 @@ from airlift.codec.block import Context
 from airlift.codec.decoding import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Hint, LowRank
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
 from tests.support.merges import merge
+from tests.support.quantisers import compressed_tensors, floats, model, q8_0
 
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
 RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
@@ -73,7 +76,7 @@ def test_a_damaged_block_raises_an_airlift_error_or_keeps_its_length(
     number, payload, length = coded.codec, damaged(coded.payload, data), len(target)
     match data.draw(st.sampled_from(["payload", "codec", "length", "element", "sources"])):
         case "codec":
-            number = data.draw(st.integers(0, 8))
+            number = data.draw(st.integers(0, 9))
         case "length":
             length = data.draw(st.integers(0, 2 * length + 1))
         case "element":
@@ -106,6 +109,55 @@ def check(number: int, payload: bytes, sources: list[bytes], length: int, elemen
         assert type(error) in {MalformedError, FormatTooNewError}  # noqa: PT017 - either is right
     else:
         assert len(decoded) == length
+
+
+QUANTISED = model(24, 64)
+FP8, SCALES = compressed_tensors(QUANTISED)
+SCALED = Conversion(
+    rule=Rule.SCALE, source=Element.BF16, columns=64, scales_from=ScalesFrom.LARGEST, work=Element.BF16, group=(1, 0),
+    limit=448.0,
+)  # fmt: skip
+STORED = replace(SCALED, scales_from=ScalesFrom.PAYLOAD, scale=Element.BF16, limit=0.0, scales=SCALES)
+CONVERTED = (
+    (Element.F8_E4M3, FP8, [QUANTISED.tobytes()], SCALED),
+    (Element.F8_E4M3, FP8, [QUANTISED.tobytes()], STORED),
+    (Element.F8_E4M3, FP8, [QUANTISED.tobytes(), SCALES], replace(STORED, scales_from=ScalesFrom.SOURCE, scales=b"")),
+    (
+        Element.Q8_0, q8_0(floats(QUANTISED)), [QUANTISED.tobytes()],
+        Conversion(rule=Rule.GGML, source=Element.BF16, columns=64),
+    ),
+)  # fmt: skip
+
+
+@given(st.sampled_from(CONVERTED), st.data())
+def test_converted_numbers_come_back_whatever_was_changed_in_them(
+    case: tuple[Element, bytes, list[bytes], Conversion], data: st.DataObject
+) -> None:
+    element, made, sources, hint = case
+    target = bytearray(made)
+    for place in data.draw(st.lists(st.integers(0, len(made) - 1), max_size=9)):
+        target[place] = data.draw(st.integers(0, 255))
+    coded = codec.encode(target, sources, element, hint=hint)
+    assert codec.names()[coded.codec] == "convert"
+    assert codec.decode(coded.codec, coded.payload, sources, len(target), element) == target
+
+
+@given(st.sampled_from(CONVERTED), st.data())
+def test_a_damaged_conversion_raises_or_has_the_right_length(
+    case: tuple[Element, bytes, list[bytes], Conversion], data: st.DataObject
+) -> None:
+    """Threat: any byte of payload or sources flipped, or some cut out."""
+    element, target, sources, hint = case
+    payload = codec.encode(target, sources, element, hint=hint).payload
+    parts = [bytearray(part) for part in (payload, *sources)]
+    part = parts[data.draw(st.integers(0, len(parts) - 1))]
+    place = data.draw(st.integers(0, len(part) - 1))
+    if data.draw(st.booleans()):
+        part[place] ^= data.draw(st.integers(1, 255))
+    else:
+        del part[place : place + data.draw(st.integers(1, 9))]
+    changed, *rest = map(bytes, parts)
+    check(8, changed, rest, len(target), element)
 
 
 MATRIX = merge(40, 48, 2)

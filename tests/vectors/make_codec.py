@@ -10,6 +10,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from airlift.codec import Coded, Effort
 from airlift.codec.block import Context
 from airlift.codec.decoding import CODECS
 from airlift.tensors.element import Element
+from airlift.tensors.matching.hint import Rule, ScalesFrom
 from tests.support import zstd_frames as made
 from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW = range(8)
+RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT = range(9)
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -44,6 +46,8 @@ LEFT = b"".join(
 RIGHT = b"".join(
     struct.pack("<f", value) for value in (0.25, 1, -1, 3, 1e30, 1e-30, 0, -5, 1e-3, 7, 2, 1)
 )  # (2, 6)
+HEADER = struct.Struct("<8B4IfI")
+CURVE = b"".join(struct.pack("<f", (n - 31) * 2.0 ** (n % 5 - 4))[2:] for n in range(64))
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
 _RAW = b"\x40\x00\x3f\x80\x10"  # the symbol of 64 to 79
@@ -77,6 +81,7 @@ def good() -> Iterator[dict[str, Any]]:
     yield from _by_hand()
     yield from _predicted()
     yield from _narrow()
+    yield from _convert()
 
 
 def _chosen() -> Iterator[dict[str, Any]]:
@@ -176,6 +181,77 @@ def narrow(kind: int, inner: int, *, zero: int = 0) -> bytes:
     return struct.pack("<BBH", kind, inner, zero)
 
 
+def _convert() -> Iterator[dict[str, Any]]:
+    """Yield numbers as those of another element, and quantised: special ones, and some of ordinary sizes."""
+    brains, singles = SPECIAL[:128] + CURVE, struct.pack("<64f", *(n * n * 0.01 - 3 * n for n in range(64)))
+    doubles = struct.pack("<16d", *struct.unpack("<16f", SINGLES)) * 4
+    sources = {
+        Element.BF16: brains,
+        Element.F16: HALVES * 4,
+        Element.F32: SINGLES + singles,
+        Element.F64: doubles,
+    }
+    for element in (Element.F64, Element.F32, Element.F16, Element.BF16, Element.F8_E4M3, Element.F8_E5M2):
+        for kind, source in sources.items():
+            yield _conversion(convert(Rule.CAST, kind), [source], element, f"of {kind.name}")
+    yield _conversion(convert(Rule.TRUNCATE, Element.F32), [singles], Element.BF16, "cut off")
+    for element in (Element.Q8_0, Element.Q4_0):
+        for kind in (Element.BF16, Element.F16, Element.F32):
+            payload = convert(Rule.GGML, kind, columns=32)
+            yield _conversion(payload, [sources[kind][: 64 * kind.size]], element, f"of {kind.name}")
+    fused = convert(Rule.GGML, Element.BF16, columns=32, flags=2)
+    yield _conversion(fused, [brains], Element.Q4_0, "fused")
+    yield _conversion(convert(Rule.GGML, Element.BF16, columns=32, head=4), [brains], Element.Q8_0, "turned")
+    for element in (Element.F8_E4M3, Element.F8_E5M2, Element.I8):
+        yield from _scaled(element, brains)
+
+
+def _scaled(element: Element, source: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the ways to scale, of eight rows of sixteen numbers, and the scales themselves."""
+    stored = struct.pack("<4H", 0x3C00, 0x3E80, 0, 0x7F80)
+    most: dict[str, Any] = {"work": Element.BF16, "down": 3, "across": 7, "limit": 448.0}
+    given = {"work": Element.F32, "down": 4, "across": 8, "scale": Element.BF16}
+    for flags in (0, 1):
+        name = f"flags {flags}"
+        scale = convert(Rule.SCALE, Element.BF16, origin=ScalesFrom.LARGEST, flags=flags, **most)
+        yield _conversion(scale, [source], element, f"by the largest, {name}")
+        scale = convert(Rule.SCALE, Element.BF16, origin=ScalesFrom.SOURCE, flags=flags, **given)
+        yield _conversion(scale, [source, stored], element, f"by a source, {name}")
+        body = _planes(0, (1, stored[::2]), (1, stored[1::2]))
+        scale = convert(
+            Rule.SCALE, Element.BF16, origin=ScalesFrom.PAYLOAD, flags=flags, size=len(body), **given
+        )
+        yield _conversion(scale + body, [source], element, f"by the payload, {name}")
+        if element is Element.I8:
+            for kind in (Element.F32, Element.F16, Element.BF16):
+                scales = convert(
+                    Rule.SCALES, Element.BF16, flags=flags, **most | {"work": Element.F32, "down": 1}
+                )
+                yield _conversion(scales, [source], kind, f"scales, {name}", groups=24)
+
+
+def _conversion(
+    payload: bytes, sources: list[bytes], element: Element, name: str, *, groups: int = 0
+) -> dict[str, Any]:
+    """Return a case whose inner codec is equal."""
+    head = HEADER.unpack_from(payload)
+    count = groups or len(sources[0]) // Element(head[2]).size // (32 if element.record else 1)
+    length = count * element.size
+    target = bytes(codec.decode(CONVERT, payload, sources, length, element))
+    return _ok(f"convert: {element.name}, {name}", Coded(CONVERT, payload), sources, target, element)
+
+
+def convert(
+    rule: int, source: int, *, inner: int = EQUAL, origin: int = 0, scale: int = 0, work: int = 0, flags: int = 0,
+    zero: int = 0, columns: int = 16, head: int = 0, down: int = 0, across: int = 0, limit: float = 0.0,
+    size: int = 0,
+) -> bytes:  # fmt: skip
+    """Return the header of a convert block."""
+    return HEADER.pack(
+        inner, rule, source, origin, scale, work, flags, zero, columns, head, down, across, limit, size
+    )
+
+
 def _prediction(
     number: int, payload: bytes, sources: list[bytes], element: Element, name: str
 ) -> dict[str, Any]:
@@ -258,7 +334,7 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 8, 0),
+        ("codec: unknown", 9, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
@@ -275,8 +351,19 @@ def bad() -> Iterator[dict[str, Any]]:
         yield case(name, coded, [bytes(144)], 144, element, outcome=TOO_NEW)
     coded = Coded(NARROW, narrow(Element.BF16, NARROW))
     yield case("narrow: 7 inside", coded, [bytes(144)], 144, Element.F32, outcome=TOO_NEW)
+    for name, payload in {
+        "another rule": convert(5, Element.BF16),
+        "scales from elsewhere": convert(Rule.SCALE, Element.BF16, origin=4),
+        "a rule that makes no BF16": convert(Rule.GGML, Element.BF16, columns=32),
+        "integers": convert(Rule.CAST, Element.I8),
+        "an unknown element": convert(Rule.CAST, 31),
+        "8 inside": convert(Rule.CAST, Element.BF16, inner=CONVERT),
+    }.items():
+        coded = Coded(CONVERT, payload)
+        yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
     for name, number, payload, sources, length in (
-        *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow()
+        *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow(),
+        *_bad_convert(),
     ):  # fmt: skip
         element = Element.F32 if number == NARROW else Element.BF16 if number >= PLANES else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
@@ -466,6 +553,45 @@ def _bad_narrow() -> Iterator[Bad]:
         ("a target with a NaN", narrow(Element.F16, PLANES) + nan, [base]),
     ):
         yield f"narrow: {name}", NARROW, payload, sources, 144
+
+
+def _bad_convert() -> Iterator[Bad]:
+    """Yield what is no block of BF16 that was made of 96 numbers of float32, or of scales."""
+    base, cast = bytes(384), partial(convert, Rule.CAST, Element.F32)
+    scales = partial(
+        convert, Rule.SCALES, Element.F32, work=Element.F32, columns=1, down=1, across=1, limit=448.0
+    )
+    yield from (
+        (f"convert: {name}", CONVERT, payload, sources, 192)
+        for name, payload, sources in (
+            ("a truncated header", cast()[:-1], [base]),
+            ("a byte after the end", cast() + b"\0", [base]),
+            ("a reserved field", cast(zero=1), [base]),
+            ("a flag too many", cast(flags=4), [base]),
+            ("fused without a need", cast(flags=2), [base]),
+            ("multiplied without scales", cast(flags=1), [base]),
+            ("a limit without scales", cast(limit=1.0), [base]),
+            ("groups without scales", cast(down=1), [base]),
+            ("scales without a use", cast(origin=ScalesFrom.LARGEST), [base]),
+            ("a type of quotients without a use", cast(work=Element.F32), [base]),
+            ("a type of scales without a use", cast(scale=Element.F32), [base]),
+            ("a body of scales without a use", cast(size=1) + b"\0", [base]),
+            ("scales that are cut", cast(size=1), [base]),
+            ("no columns", cast(columns=0), [base]),
+            ("no whole rows", cast(columns=7), [base]),
+            ("an odd head", cast(head=3), [base]),
+            ("no whole heads", cast(head=4), [base]),
+            ("no source", cast(), []),
+            ("an empty source", cast(), [b""]),
+            ("a short source", cast(), [base[:-64]]),
+            ("a long source", cast(), [base + bytes(64)]),
+            ("no limit", scales(limit=0.0), [base]),
+            ("a limit that is not finite", scales(limit=float("inf")), [base]),
+            ("a limit too small", scales(limit=2.0**-127), [base]),
+            ("no type of quotients", scales(work=0), [base]),
+            ("fewer groups", scales(down=2), [base]),
+        )
+    )
 
 
 def documents() -> dict[str, dict[str, Any]]:

@@ -7,11 +7,13 @@ import numpy as np
 
 from airlift.codec.block import Codec, Context
 from airlift.codec.plain.raw_equal import EQUAL
+from airlift.codec.predict import convert
 from airlift.codec.predict.adapter import ADAPTER, prediction
+from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Hint, LowRank
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule
 
 COLUMNS = 512
 
@@ -35,12 +37,23 @@ def trial(codec: Codec, length: int) -> Trial:
     """Return a block of ``length`` bytes, whole rows of 1024, for a codec."""
     if codec in {LOWRANK, ADAPTER}:
         return _merged(codec, length)
+    if codec is CONVERT:
+        return _converted(length)
     if codec is NARROW:
         wide = np.arange(length // 4, dtype="<u4") << np.uint32(16)
         return Trial((wide ^ np.uint32(1 << 16)).view(np.uint8).data, [wide.view(np.uint8).data], Element.F32)
     base = np.arange(length // 2, dtype="<u2")
     target = base if codec is EQUAL else base + np.uint16(1)
     return Trial(target.view(np.uint8).data, [base.view(np.uint8).data], Element.U16)
+
+
+def _converted(length: int) -> Trial:
+    """Return bfloat16 numbers that were rounded from float32, all but the last bit."""
+    source = np.random.default_rng(1).standard_normal(length // 2, np.float32).view(np.uint8).data
+    hint = Conversion(rule=Rule.CAST, source=Element.F32, columns=COLUMNS)
+    found = convert.prediction(Context([source], Element.BF16), hint, length)
+    target = np.frombuffer(found, "<u2") ^ np.uint16(1)
+    return Trial(target.view(np.uint8).data, [source], Element.BF16, hint)
 
 
 def _merged(codec: Codec, length: int) -> Trial:

@@ -170,10 +170,10 @@ def narrow(values: Array, element: Element) -> Bits:
         wide[tiny] = (wide[tiny] & np.uint32(0x80000000)) | magnitude[tiny]
     if element is Element.F32:
         return wide
-    return _brain(wide) if element is Element.BF16 else _half(magnitude, wide)
+    return brain(wide) if element is Element.BF16 else half(magnitude, wide)
 
 
-def _brain(wide: Bits) -> Bits:
+def brain(wide: Bits) -> Bits:
     """Round the bits of float32 to bf16: a carry out of the fraction is one more in the exponent."""
     rounded = wide >> np.uint32(16)
     rounded &= np.uint32(1)
@@ -183,8 +183,8 @@ def _brain(wide: Bits) -> Bits:
     return rounded.astype(np.uint16)
 
 
-def _half(magnitude: Bits, wide: Bits) -> Bits:
-    """Round the bits of float32 to float16: ``magnitude`` without the sign, which is that of ``wide``."""
+def half(magnitude: Bits, wide: Bits) -> Bits:
+    """Round the bits of float32 to float16: ``magnitude`` without the sign, which is that of ``wide`` (spoilt)."""
     rounded = magnitude >> np.uint32(13)
     rounded &= np.uint32(1)
     rounded += np.uint32(0xFFF)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from airlift.codec.block import Context, Effort
 from airlift.codec.plain.planes import PLANES
-from airlift.codec.plain.raw_equal import EQUAL
+from airlift.codec.plain.raw_equal import EQUAL, same
 from airlift.codec.ulp.ulp import ULP
 from airlift.errors import FormatTooNewError
 
@@ -17,8 +17,10 @@ INNER = (EQUAL, PLANES, ULP)
 
 def encode(target: memoryview, prediction: memoryview, context: Context, effort: Effort) -> tuple[int, bytes]:
     """Return the id and the payload of the inner codec that codes the target (whole elements) shortest."""
+    if same(target, prediction):
+        return EQUAL.id, b""
     inside = replace(context, sources=[prediction], hint=None)
-    payloads = ((codec.id, codec.encode(target, inside, effort)) for codec in INNER)
+    payloads = ((codec.id, codec.encode(target, inside, effort)) for codec in (PLANES, ULP))
     found = [(number, payload) for number, payload in payloads if payload is not None]
     return min(found, key=lambda item: len(item[1]))
 

@@ -12,7 +12,6 @@ All of it is arithmetic on integers, but for float16 subnormal numbers, of which
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.predict import inner
+from airlift.codec.predict.rounding import halves
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import Element, from_code
 
@@ -53,7 +53,7 @@ def widened(bits: Bits, kind: Element, out: memoryview) -> memoryview:
     if kind is Element.BF16:
         np.left_shift(bits.astype(np.uint32), 16, out=wide)
     elif kind is Element.F16:
-        np.take(_halves(), bits, out=wide)
+        np.take(halves(), bits, out=wide)
     else:
         _double(bits.astype(np.uint64), wide)
     return out
@@ -68,19 +68,9 @@ def _to_halves(data: memoryview) -> Bits | None:
     wide = np.frombuffer(data, "<u4")
     with np.errstate(all="ignore"):
         bits: Bits = wide.view("<f4").astype("<f2").view("<u2")
-    if not np.array_equal(_halves()[bits], wide) or (bits & np.uint16(0x7FFF)).max(initial=0) > _NAN16:
+    if not np.array_equal(halves()[bits], wide) or (bits & np.uint16(0x7FFF)).max(initial=0) > _NAN16:
         return None
     return bits
-
-
-@cache
-def _halves() -> Bits:
-    """Return the float32 bits of every float16."""
-    every = np.arange(1 << 16, dtype="<u2")
-    with np.errstate(all="ignore"):
-        found: Bits = every.view("<f2").astype("<f4").view("<u4")
-    found.flags.writeable = False
-    return found
 
 
 def _to_singles(data: memoryview) -> Bits | None:

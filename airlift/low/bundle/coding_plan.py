@@ -6,6 +6,7 @@ from pathlib import Path
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
+from airlift.low.bundle.find_conversions import find_conversions
 from airlift.low.bundle.find_hints import find_hints
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import component_spans
@@ -39,7 +40,8 @@ class CodingPlan:
     """What a bundle rebuilds: distinct contents that the baseline lacks, in manifest order, each with its segments.
 
     The sources of segments are numbers of ``bases``, every file of the baseline in manifest order, and then of
-    ``files``: an adapter that explains a merge comes before it. ``spans`` tile the files.
+    ``files``: an adapter that explains a merge, or the numbers that others were made from, come before them.
+    ``spans`` tile the files.
     """
 
     files: tuple[Placed, ...]
@@ -100,7 +102,8 @@ def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[li
     related = relate(files, bases, moved, read)
     joined = join_copies(files, bases, related, read)
     merged = [merge(parts) for parts in typed(joined, bases, read)]
-    return find_hints(files, bases, merged, read)
+    hinted = find_hints(files, bases, merged, read)
+    return find_conversions(files, bases, hinted, read)
 
 
 def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
 from airlift import codec
@@ -24,6 +24,7 @@ from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally
 from airlift.store.content import CountBytes
 from airlift.tensors.element import Element
+from airlift.tensors.matching.hint import Conversion, Hint
 from airlift.tensors.matching.segment import Segment, Source
 
 BLOCK_BYTES = 8 << 20
@@ -143,12 +144,23 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
             )
             for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
-        effort = work.effort(number, segment)
-        coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=segment.hint)
+        effort, hint = work.effort(number, segment), _with_scales(work, segment)
+        coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=hint)
         item = Encoded(number, segment, coded.codec, coded.payload)
         if work.coding.check:
             _check(work.plan, item, target, sources, memory.out)
     return item
+
+
+def _with_scales(work: _Work, segment: Segment) -> Hint:
+    """Return the hint of a segment, with the scales that go into the payload."""
+    hint, aside = segment.hint, segment.aside
+    if aside is None or not isinstance(hint, Conversion):
+        return hint
+    sha512 = work.plan.source(aside.file).entry.sha512
+    return replace(
+        hint, scales=bytes(read(work.depot, sha512, aside.start, Buffer().take(aside.end - aside.start)))
+    )
 
 
 def _check(

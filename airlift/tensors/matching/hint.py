@@ -1,6 +1,8 @@
 """Hints: what the low side has found out about how a matrix changed, handed to the encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from math import lcm
 
 from airlift.tensors.element import Element
 
@@ -32,4 +34,87 @@ class Adapter:
     right_transposed: bool = False
 
 
-Hint = LowRank | Adapter | None
+class Rule(IntEnum):
+    """How numbers become those of another element; the value is what a payload stores (SPEC V3 to V7)."""
+
+    CAST = 0
+    TRUNCATE = 1
+    SCALE = 2
+    GGML = 3
+    SCALES = 4
+
+
+class ScalesFrom(IntEnum):
+    """Where the scales of :attr:`Rule.SCALE` are: in the payload, in the second source, or computed."""
+
+    NOWHERE = 0
+    PAYLOAD = 1
+    SOURCE = 2
+    LARGEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """The numbers of a range were made of those of its source, a matrix of ``columns``, by a rule.
+
+    ``source`` is the element of the source. With ``head`` each ``head`` rows lie in another order: those of the
+    source's first half and of its second half take turns. ``group`` are the (rows, columns) that share a scale, 0:
+    all of them. Quotients, and computed scales, are rounded to ``work``; with ``multiply`` numbers are multiplied by
+    the reciprocal of the scale. ``limit`` is what the largest magnitude of a group becomes. ``scales`` are numbers of
+    ``scale``, for the payload.
+    """
+
+    rule: Rule
+    source: Element
+    columns: int
+    head: int = 0
+    scales_from: ScalesFrom = ScalesFrom.NOWHERE
+    scale: Element = Element.BYTES
+    work: Element = Element.BYTES
+    multiply: bool = False
+    fused: bool = False
+    group: tuple[int, int] = (0, 0)
+    limit: float = 0.0
+    scales: bytes = b""
+
+    def like(self, other: "Conversion") -> bool:
+        """Return whether the rule is the same, but for the shape of the matrix."""
+        return replace(self, columns=other.columns, scales=other.scales) == other
+
+    @property
+    def unit_rows(self) -> int:
+        """The least number of rows that can be converted alone; 0: only all of them."""
+        grouped = self.rule is Rule.SCALES or self.scales_from is not ScalesFrom.NOWHERE
+        if grouped and not self.group[0]:
+            return 0 if self.scales_from in {ScalesFrom.NOWHERE, ScalesFrom.LARGEST} else max(self.head, 1)
+        return lcm(max(self.head, 1), max(self.group[0], 1))
+
+    @property
+    def groups_across(self) -> int:
+        """How many groups lie side by side."""
+        return -(-self.columns // (self.group[1] or self.columns))
+
+    def target_bytes(self, rows: int, element: Element) -> int:
+        """Return how many bytes of ``element`` become of ``rows`` rows; of :attr:`Rule.SCALES` the scales of them."""
+        if self.rule is Rule.SCALES:
+            return self.scale_count(rows) * element.size
+        return rows * (self.columns // numbers(element)) * element.size
+
+    def source_bytes(self, rows: int) -> int:
+        """Return how many bytes of the source are ``rows`` rows."""
+        return rows * self.columns * self.source.size
+
+    def scale_count(self, rows: int) -> int:
+        """Return how many groups there are in ``rows`` rows."""
+        return -(-rows // (self.group[0] or rows)) * self.groups_across
+
+
+NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
+
+
+def numbers(element: Element) -> int:
+    """Return how many numbers an element that is converted to holds."""
+    return NUMBERS.get(element, 1)
+
+
+Hint = LowRank | Adapter | Conversion | None

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Hint
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint, ScalesFrom
+
+MAX_READ = 32 << 20
+"""The most bytes that all sources of a block have together (SPEC 6.3-3)."""
 
 Rows = tuple[int, int]
 """Elements a row (0 if unknown), and elements."""
@@ -26,7 +29,8 @@ class Segment:
     If tensors with different rows were joined, ``row`` is 0 and ``parts`` says (elements a row, elements) for each.
     A source of the segment's own length is parallel to it: byte for byte the counterpart. A source of another length
     is only similar (an opaque file that grew). A hint says how whole rows of one matrix moved; ``factors`` are the
-    sources of an adapter's left and right.
+    sources of an adapter's left and right, or of a conversion's scales. Of a conversion the source is the matrix that
+    it converts, and ``aside`` are scales in the target's own file, which the encoder alone is given.
     """
 
     start: int
@@ -37,6 +41,7 @@ class Segment:
     parts: tuple[Rows, ...] = ()
     hint: Hint = None
     factors: tuple[Source, ...] = ()
+    aside: Source | None = None
 
     @property
     def rows(self) -> tuple[Rows, ...]:
@@ -94,40 +99,54 @@ def _join(before: Segment, after: Segment) -> Segment:
 
 @dataclass(frozen=True, slots=True)
 class Hinted:
-    """Bytes ``[start, end)`` of a target file are a matrix of ``columns``, of which something was found out."""
+    """Bytes ``[start, end)`` of a target file are a matrix of ``columns``, of which something was found out.
+
+    A ``source`` takes the place of the segment's own.
+    """
 
     start: int
     end: int
     columns: int
     hint: Hint
     factors: tuple[Source, ...] = ()
+    source: Source | None = None
+    aside: Source | None = None
 
 
 def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]:
-    """Cut hinted matrices (ascending, none overlapping) out of the parallel segments that hold them."""
+    """Cut hinted matrices (ascending, none overlapping) out of the segments that hold them.
+
+    These are parallel to their source; what brings a source of its own may also be cut out of one that has none.
+    """
     marked, waiting = [], list(hinted)[::-1]
     for segment in segments:
-        rest, source = segment, segment.source
+        rest = segment
         while waiting and waiting[-1].end <= segment.end:
             found = waiting.pop()
-            if found.start < rest.start or source is None or not segment.parallel:
+            lone = segment.source is None and found.source is not None
+            if found.start < rest.start or segment.hint is not None or not (segment.parallel or lone):
                 continue
             if rest.start < found.start:
-                marked.append(_part(segment, source, rest.start, found.start))
-            matrix = _part(segment, source, found.start, found.end)
+                marked.append(_part(segment, rest.start, found.start))
+            matrix = _part(segment, found.start, found.end)
             marked.append(
-                replace(matrix, row=found.columns, parts=(), hint=found.hint, factors=found.factors)
-            )
-            rest = _part(segment, source, found.end, segment.end)
+                replace(
+                    matrix, row=found.columns, parts=(), hint=found.hint, factors=found.factors,
+                    source=found.source or matrix.source, aside=found.aside,
+                )
+            )  # fmt: skip
+            rest = _part(segment, found.end, segment.end)
         if rest.length:
             marked.append(rest)
     return marked
 
 
-def _part(segment: Segment, source: Source, start: int, end: int) -> Segment:
-    """Return the part ``[start, end)`` of a segment that is parallel to ``source``."""
-    offset = source.start - segment.start
-    within = Source(source.file, start + offset, end + offset)
+def _part(segment: Segment, start: int, end: int) -> Segment:
+    """Return the part ``[start, end)`` of a segment that is parallel to its source, or has none."""
+    within = segment.source
+    if within is not None:
+        offset = within.start - segment.start
+        within = Source(within.file, start + offset, end + offset)
     return replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
 
 
@@ -153,8 +172,12 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     Cuts lie between rows if a row is known and fits ``limit``, else between elements. The source of the block
     ``[a, b)`` (relative to the segment) is ``[a, b)`` of a parallel source; of another it is ``[a - limit // 2,
     b + limit // 2)``, clipped to the source, so that bytes which moved by less than half a block are still in reach
-    and no source is longer than ``2 * limit``. A block for which that leaves nothing has no source.
+    and no source is longer than ``2 * limit``. A block for which that leaves nothing has no source. A block of
+    converted numbers has the rows that they come from, and at most MAX_READ bytes of sources.
     """
+    if isinstance(segment.hint, Conversion):
+        yield from _converted(segment, segment.hint, limit)
+        return
     unit = segment.row * segment.element.size
     if not 0 < unit <= limit:
         unit = segment.element.size
@@ -164,6 +187,46 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
         source = _window(segment, start - segment.start, end - segment.start, limit // 2)
         block = Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
         yield _hinted(segment, block)
+
+
+def _converted(segment: Segment, hint: Conversion, limit: int) -> Iterator[Segment]:
+    """Cut converted rows into blocks that can each be converted alone; if that cannot be, they have no source."""
+    whole = segment.source
+    rows = 0 if whole is None else (whole.end - whole.start) // hint.source_bytes(1)
+    unit = hint.unit_rows or max(rows, 1)
+    target, source, scales = (
+        hint.target_bytes(unit, segment.element),
+        hint.source_bytes(unit),
+        _scale_bytes(hint, unit),
+    )
+    shared = 0 if scales else sum(item.end - item.start for item in segment.factors)
+    count = min(limit // target, (MAX_READ - shared) // (source + scales)) if rows else 0
+    if whole is None or count < 1:
+        yield from blocks(replace(segment, source=None, hint=None, factors=(), aside=None), limit)
+        return
+    for first in range(0, -(-rows // unit), count):
+        start = segment.start + first * target
+        end = min(start + count * target, segment.end)
+        part = replace(segment, start=start, end=end, parts=_cut(segment, start, end))
+        yield replace(
+            part,
+            source=_share(whole, first * source, count * source),
+            factors=tuple(_share(item, first * scales, count * scales) for item in segment.factors),
+            aside=None if segment.aside is None else _share(segment.aside, first * scales, count * scales),
+        )
+
+
+def _scale_bytes(hint: Conversion, rows: int) -> int:
+    """Return how many bytes of scales belong to some rows, 0 if all rows share them."""
+    stored = hint.scales_from in {ScalesFrom.PAYLOAD, ScalesFrom.SOURCE}
+    return hint.scale_count(rows) * hint.scale.size if stored and hint.group[0] else 0
+
+
+def _share(whole: Source, start: int, length: int) -> Source:
+    """Return ``length`` bytes of a source from ``start`` on, or as many as there are; 0: all of it."""
+    if not length:
+        return whole
+    return Source(whole.file, whole.start + start, min(whole.start + start + length, whole.end))
 
 
 def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:

@@ -4,7 +4,8 @@ from airlift import codec
 from airlift.codec.decoding import CODECS
 from airlift.codec.payload_sizes import part_sizes
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Hint, LowRank
+from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from tests.support import quantisers
 from tests.support.merges import merge
 from tests.support.tensors import weights
 
@@ -49,6 +50,22 @@ def test_of_numbers_in_too_wide_a_type() -> None:
     found = part_sizes(made.codec, made.payload)
     assert (codec.names()[made.codec], found["header"]) == ("narrow", 4)
     assert sum(found.values()) == len(made.payload)
+
+
+def test_of_converted_numbers() -> None:
+    """With a byte that is wrong, and scales of their own."""
+    matrix = quantisers.model(64, 96)
+    target, scales = quantisers.compressed_tensors(matrix)
+    hint = Conversion(
+        rule=Rule.SCALE, source=Element.BF16, columns=96, scales_from=ScalesFrom.PAYLOAD, scale=Element.BF16,
+        work=Element.BF16, group=(1, 0), scales=scales,
+    )  # fmt: skip
+    made = codec.encode(bytes([target[0] ^ 1]) + target[1:], [matrix.tobytes()], Element.F8_E4M3, hint=hint)
+    found = part_sizes(made.codec, made.payload)
+    assert codec.names()[made.codec] == "convert"
+    assert 32 + 64 < found["header"] <= 32 + 128 + 11
+    assert sum(found.values()) == len(made.payload)
+    assert len(found) > 1
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Segments join where both sides continue, and are cut into blocks with their part of the source."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, LowRank
-from airlift.tensors.matching.segment import Hinted, Segment, Source, blocks, mark, merge
+from airlift.tensors.matching.hint import Adapter, Conversion, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.segment import MAX_READ, Hinted, Segment, Source, blocks, mark, merge
 
 
 def segment(start: int, end: int, source: Source | None = None, *, row: int = 0) -> Segment:
@@ -189,3 +190,88 @@ def test_rows_longer_than_a_block_lose_the_hint() -> None:
     assert [(part.hint, part.factors) for part in cut] == [(None, ())] * 4
     (whole,) = blocks(Segment(0, 32, Element.BF16, 8, Source(1, 0, 32), hint=LowRank(8)), 32)
     assert whole.hint == LowRank(8)
+
+
+# -- conversions ---------------------------------------------------------------------------------------------------
+
+TO_EIGHT = Conversion(
+    rule=Rule.SCALE, source=Element.BF16, columns=10, scales_from=ScalesFrom.LARGEST, group=(4, 0)
+)
+
+
+def converted(hint: Conversion, rows: int, element: Element = Element.F8_E4M3, **more: Source) -> Segment:
+    length = hint.target_bytes(rows, element)
+    source = Source(3, 500, 500 + hint.source_bytes(rows))
+    factors = (more["scales"],) if "scales" in more else ()
+    return Segment(100, 100 + length, element, 10, source, (), hint, factors, more.get("aside"))
+
+
+def cuts(segment: Segment, limit: int) -> list[tuple[int, Source | None]]:
+    return [(block.length, block.source) for block in blocks(segment, limit)]
+
+
+def test_a_tensor_without_a_counterpart_gets_the_numbers_that_it_was_made_from() -> None:
+    whole, source = Segment(0, 100, Element.F8_E4M3, 0, None), Source(1, 0, 80)
+    found = mark([whole], [Hinted(20, 60, 10, TO_EIGHT, (), source, Source(2, 0, 4))])
+    assert found == [
+        Segment(0, 20, Element.F8_E4M3, 0, None),
+        Segment(20, 60, Element.F8_E4M3, 10, source, (), TO_EIGHT, (), Source(2, 0, 4)),
+        Segment(60, 100, Element.F8_E4M3, 0, None),
+    ]
+    parallel = replace(whole, source=Source(0, 0, 100))
+    (_, middle, _) = mark([parallel], [Hinted(20, 60, 10, TO_EIGHT, (), source)])
+    assert middle.source == source
+    grown = replace(whole, source=Source(0, 0, 99))
+    assert mark([grown], [Hinted(20, 60, 10, TO_EIGHT, (), source)]) == [grown]
+
+
+def test_blocks_of_converted_rows_are_whole_groups() -> None:
+    found = cuts(converted(TO_EIGHT, 10), 90)
+    assert found == [(80, Source(3, 500, 660)), (20, Source(3, 660, 700))]
+    assert [length for length, _ in cuts(replace_hint(head=6), 250)] == [240, 120]
+
+
+def replace_hint(**more: Any) -> Segment:
+    return converted(replace(TO_EIGHT, **more), 36)
+
+
+def test_scales_follow_their_rows() -> None:
+    given = replace(TO_EIGHT, scales_from=ScalesFrom.SOURCE, scale=Element.F32, group=(4, 5))
+    found = list(blocks(converted(given, 10, scales=Source(7, 0, 24)), 45))
+    assert [block.factors for block in found] == [
+        (Source(7, 0, 8),), (Source(7, 8, 16),), (Source(7, 16, 24),)
+    ]  # fmt: skip
+    stored = replace(given, scales_from=ScalesFrom.PAYLOAD)
+    found = list(blocks(converted(stored, 10, aside=Source(4, 0, 24)), 45))
+    assert [block.aside for block in found] == [Source(4, 0, 8), Source(4, 8, 16), Source(4, 16, 24)]
+
+
+def test_one_scale_is_for_all_blocks() -> None:
+    given = replace(TO_EIGHT, scales_from=ScalesFrom.SOURCE, scale=Element.F32, group=(0, 0))
+    found = list(blocks(converted(given, 10, scales=Source(7, 0, 4)), 45))
+    assert [(block.length, block.factors) for block in found] == [
+        (40, (Source(7, 0, 4),)), (40, (Source(7, 0, 4),)), (20, (Source(7, 0, 4),))
+    ]  # fmt: skip
+
+
+def test_blocks_of_scales_read_all_of_their_groups() -> None:
+    scales = replace(TO_EIGHT, rule=Rule.SCALES, scales_from=ScalesFrom.NOWHERE, group=(4, 5))
+    found = cuts(converted(scales, 10, Element.F32), 16)
+    assert found == [(16, Source(3, 500, 660)), (8, Source(3, 660, 700))]
+
+
+def test_no_block_reads_more_than_it_may() -> None:
+    """SPEC 6.3-3: from float32 to four bits is a ratio of seven."""
+    hint = Conversion(rule=Rule.GGML, source=Element.F32, columns=32 << 10)
+    found = list(blocks(converted(hint, 600, Element.Q4_0), 8 << 20))
+    assert max(block.source.end - block.source.start for block in found if block.source) == MAX_READ
+    assert sum(block.length for block in found) == 600 * 18 << 10
+
+
+def test_what_cannot_be_cut_small_enough_has_no_source() -> None:
+    for hint in (TO_EIGHT, replace(TO_EIGHT, group=(0, 0))):
+        found = list(blocks(converted(hint, 10), 35))
+        assert {(block.source, block.hint) for block in found} == {(None, None)}
+        assert sum(block.length for block in found) == 100
+    lone = replace(converted(TO_EIGHT, 10), source=None)
+    assert {block.hint for block in blocks(lone, 90)} == {None}
