@@ -19,14 +19,16 @@ ZSTD_PATCH, XDELTA, BSDIFF = "zstd -19 --patch-from", "xdelta3 -9", "bsdiff"
 
 
 def _from(base: Path, *option: str) -> list[str]:
-    """Return an option that names a base, unless there is nothing in it."""
-    return [*option[:-1], f"{option[-1]}{base}"] if base.stat().st_size else []
+    """Return an option that names a base, unless it stands for nothing."""
+    return [*option[:-1], f"{option[-1]}{base}"] if base.stat().st_size > len(NOTHING) else []
 
 
 def _command(*words: str | Path) -> Words:
     return list(words)
 
 
+NOTHING = b"\0"
+"""What stands for a file that the base does not have: bsdiff does not map an empty one."""
 ZSTD_WORDS = ("zstd", "-q", "-f", "--long=31")
 
 
@@ -79,20 +81,19 @@ def peers(*, delta: bool) -> tuple[Peer, ...]:
 
 
 def code(peer: Peer, sides: Sides, folder: Path) -> Coded:
-    """Return what a tool makes of a release; ``folder`` is empty, and stays so.
+    """Return what a tool makes of a release; ``folder`` is an empty one, for its files.
 
     Raises:
         SystemExit: it failed, or did not bring every byte back.
     """
+    nothing = folder / "nothing"
+    nothing.write_bytes(NOTHING)
     whole = _code(
         peer, _together(sides.base, folder / "base"), _together(sides.target, folder / "target"), folder
     )
     single = sum(
-        _code(peer, sides.base.get(name, Path("/dev/null")), path, folder)
-        for name, path in _filled(sides.target)
+        _code(peer, sides.base.get(name, nothing), path, folder) for name, path in _filled(sides.target)
     )
-    for name in ("base", "target"):
-        (folder / name).unlink()
     return min(Coded(peer.name, whole, WHOLE), Coded(peer.name, single, SINGLE), key=lambda coded: coded.size)
 
 
