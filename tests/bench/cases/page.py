@@ -66,8 +66,8 @@ def _sets(record: Record) -> Iterator[str]:
 def _panels(record: Record) -> Iterator[Panel]:
     for title, held, limit, _ in KINDS:
         cases = [case for case in _of(record, title) if case.ratio]
-        marks = [Series(case.case, [(case.raw, case.ratio or 1)]) for case in cases]
+        marks = [Series(case.case, [(case.raw / 1e6, case.ratio or 1)]) for case in cases]
         if marks:
-            ends = [pick(case.raw for case in cases) for pick in (min, max)]
+            ends = [pick(case.raw / 1e6 for case in cases) for pick in (min, max)]
             line = Series(f"limit {limit}", [(end, limit) for end in ends])
-            yield Panel(title, "bytes of the target", f"airlift / {held}", [*marks, line])
+            yield Panel(title, "MB of the target", f"airlift / {held}", [*marks, line])
