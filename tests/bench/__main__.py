@@ -3,6 +3,7 @@
     python -m tests.bench pairs      the example stack, generated pairs of 45 MB, real ones of AIRLIFT_BENCH_DATA
     python -m tests.bench growth     generated pairs of 0.1 to 8 GB in four files (--sizes)
     python -m tests.bench full       both
+    python -m tests.bench cases FOLDER   releases of public packages, unpacked there: sizes beside generic tools
 
 Pages, plots and the figures as JSON go to docs/benchmarks (--output). --scratch and --high say where files lie; 8 GB
 need 52 GB. docs/benchmarks/README.md says what is measured.
@@ -15,6 +16,8 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from tests.bench import machine, peers, report
+from tests.bench.cases import measure as cases
+from tests.bench.cases import page
 from tests.bench.generate import Recipe, parse_size
 from tests.bench.measure import measure
 from tests.bench.model import Kind
@@ -23,7 +26,7 @@ from tests.bench.results import Results, Row
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 SIZES = "0.1G,0.25G,0.5G,1G,2G,4G,8G"
-RECIPES = (Recipe(Kind.SFT), Recipe(Kind.RL), Recipe(Kind.LORA), Recipe(Kind.SFT, "f16"))
+RECIPES = (Recipe(Kind.SFT), Recipe(Kind.FAR), Recipe(Kind.RL), Recipe(Kind.LORA), Recipe(Kind.SFT, "f16"))
 PAIR_BYTES = 45_000_000
 FILES = 4
 SOURCES = "stack,real,generated"
@@ -88,13 +91,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Measure airlift beside its peers."
     )
-    parser.add_argument("what", choices=("pairs", "growth", "full"), nargs="?", default="pairs")
+    parser.add_argument("what", choices=("pairs", "growth", "full", "cases"), nargs="?", default="pairs")
+    parser.add_argument("packages", type=Path, nargs="?", help="of cases: unpacked, each in NAME==VERSION")
     parser.add_argument("--sources", type=_sources, default=SOURCES, help="of pairs")
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help="of growth, decimal: 0.1G,1G,8G")
     parser.add_argument("--scratch", type=Path, help="a folder for pairs and depot")
     parser.add_argument("--high", type=Path, help="a folder for enclave and deltas, if not the same")
     parser.add_argument("--output", type=Path, default=DOCS)
     words = parser.parse_args()
+    if words.what == "cases":
+        _cases(words, parser)
+    else:
+        _pairs(words)
+
+
+def _cases(words: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    if words.packages is None or not words.packages.is_dir():
+        parser.error("cases need the folder that the packages are unpacked in")
+    with tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.scratch) as scratch:
+        for record in cases.collect(words.packages, Path(scratch)):
+            page.write(words.output, record)
+
+
+def _pairs(words: argparse.Namespace) -> None:
     for peer in filter(peers.missing, peers.PEERS):
         print(f"{peer.name} is not measured: {peers.missing(peer)}")
     with (

@@ -109,13 +109,13 @@ def _write_block(descriptors: list[int], job: Job, recipe: Recipe) -> None:
 def _draw(job: Job, recipe: Recipe) -> Iterator[Floats]:
     """Yield the rows of the base, then those of the target, both before rounding; each is spent by its user.
 
-    A fine-tune steps from numbers that were not rounded yet; the other kinds start from the base as it is.
+    Fine-tunes step from numbers that were not rounded yet; the other kinds start from the base as it is.
     """
     rng = _rng(*job.seed)
     shape = job.end - job.start, job.tensor.columns
     master = _normal(rng, shape, BASES[job.tensor.role])
     yield master.copy()
-    if recipe.kind is not Kind.SFT:
+    if recipe.kind not in {Kind.SFT, Kind.FAR}:
         master = widen(round_to(master, recipe.dtype), recipe.dtype)
     step = STEPS[recipe.kind].get(job.tensor.role)
     if step is not None:

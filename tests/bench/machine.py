@@ -15,7 +15,7 @@ import airlift
 from airlift.codec.ulp import kernel
 
 READING_SECONDS = 0.5
-VERSIONS = {"zstd": ("--version",), "xdelta3": ("-V",), "sha512sum": ("--version",)}
+VERSIONS = {"zstd": ("--version",), "xdelta3": ("-V",), "xz": ("--version",), "sha512sum": ("--version",)}
 
 
 def sha512_rate() -> float:

@@ -61,7 +61,7 @@ def measure(pair: Pair, names: Container[str], low: Path, high: Path, rounds: in
             PeerRun(peer, pair, high / "peers" / str(place))
             for place, peer in enumerate(fitting(pair, names))
         ]
-        ours = AirliftRun(pair, low / "airlift", high / "airlift", repeats=rounds > 1)
+        ours = AirliftRun(pair.sides, low / "airlift", high / "airlift", repeats=rounds > 1)
         yield from _alternate(pair, [*peers, DigestRun(pair), ours], rounds)
 
 

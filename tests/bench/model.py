@@ -21,6 +21,7 @@ class Kind(StrEnum):
     """What was done to the base."""
 
     SFT = "sft"  # a full fine-tune: every matrix, and the rows of tokens that occurred
+    FAR = "far"  # a long one, as from a base to its instruct model: larger steps, in every row
     RL = "rl"  # tiny steps, most of which rounding swallows
     LORA = "lora"  # an adapter of rank 8 merged into every matrix of the layers
 
@@ -78,6 +79,12 @@ STEPS = {
         Role.MATRIX: Rows(3.2e-4, 0.12, decay=4e-5),
         Role.NORM: Rows(4e-4),
         Role.BIAS: Rows(4e-4),
+    },
+    Kind.FAR: {
+        Role.EMBEDDING: Rows(8.1e-4, 0.33, decay=4e-5),
+        Role.MATRIX: Rows(1.13e-3, 0.12, decay=4e-5),
+        Role.NORM: Rows(1.4e-3),
+        Role.BIAS: Rows(1.4e-3),
     },
     Kind.RL: {
         Role.EMBEDDING: Rows(3.0e-6, 0.3, touched=0.1),

@@ -1,7 +1,7 @@
 """What is measured on: pairs of a base and a target, each of one or more safetensors files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,14 @@ from tests.bench.generate import Recipe, generate
 
 STACK = Path(__file__).parents[2] / "examples" / "stack"
 FOLDER_VARIABLE = "AIRLIFT_BENCH_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What airlift releases: files by name, of a base and of a target; without a base, the target goes in full."""
+
+    base: Mapping[str, Path]
+    target: Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,12 @@ class Pair:
     def size(self) -> int:
         """Bytes of the target."""
         return sum(path.stat().st_size for path in self.targets)
+
+    @property
+    def sides(self) -> Sides:
+        """Both sides, under the names of the target's files."""
+        names = [path.name for path in self.targets]
+        return Sides(dict(zip(names, self.bases, strict=True)), dict(zip(names, self.targets, strict=True)))
 
 
 def stack() -> Iterator[Pair]:

@@ -13,8 +13,7 @@ from pathlib import Path
 from tests.bench.pairs import Pair
 from tests.bench.process import NOTHING, Cost, run
 
-ZIPNN_VARIABLE = "AIRLIFT_BENCH_ZIPNN"
-ZIPNN = Path(__file__).with_name("zipnn_xor.py")
+HERE = Path(__file__).parent
 THREADS = f"-T{os.cpu_count()}"
 Words = list[str | Path]
 
@@ -23,7 +22,8 @@ Words = list[str | Path]
 class Peer:
     """A program: how it makes ``delta`` from (base, target), how it makes ``out`` from (base, delta).
 
-    Pairs over ``limit`` bytes are not for it: it would take many minutes, or all memory.
+    Pairs over ``limit`` bytes are not for it: it would take many minutes, or all memory. With a ``library``, the
+    program is a Python that has this module, and what it runs prints the seconds that count.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Peer:
     make: Callable[[Path, Path, Path], Words]
     apply: Callable[[Path, Path, Path], Words]
     limit: int = sys.maxsize
+    library: str = ""
 
 
 def _zstd(level: int, limit: int = sys.maxsize) -> Peer:
@@ -55,7 +56,29 @@ def _zstd(level: int, limit: int = sys.maxsize) -> Peer:
     )
 
 
-ZSTD, ZIPNN_XOR = "zstd -3 --patch-from", "ZipNN on XOR"
+def _library(name: str, module: str, limit: int, *script: str) -> Peer:
+    """Return a peer that is a Python library, in the environment whose Python a variable names."""
+    python = os.environ.get(_variable(module), sys.executable)
+    words: Words = [HERE / script[0], *script[1:]]
+    return Peer(
+        name,
+        python,
+        lambda base, target, delta: [python, *words, "make", base, target, delta],
+        lambda base, delta, out: [python, *words, "apply", base, delta, out],
+        limit,
+        module,
+    )
+
+
+def _variable(module: str) -> str:
+    return {
+        "zipnn": "AIRLIFT_BENCH_ZIPNN",
+        "tensordex": "AIRLIFT_BENCH_TENSORX",
+        "fmd": "AIRLIFT_BENCH_FMDELTA",
+    }[module]
+
+
+ZSTD, ZIPNN_XOR, TENSORX, FM_DELTA = "zstd -3 --patch-from", "ZipNN on XOR", "TensorX", "FM-Delta"
 PEERS = (
     _zstd(3),
     _zstd(19, 60_000_000),
@@ -79,18 +102,10 @@ PEERS = (
         lambda base, delta, out: ["bspatch", base, out, delta],
         4_000_000,
     ),
-    Peer(
-        ZIPNN_XOR,
-        os.environ.get(ZIPNN_VARIABLE, sys.executable),
-        lambda base, target, delta: [_zipnn_python(), ZIPNN, "make", base, target, delta],
-        lambda base, delta, out: [_zipnn_python(), ZIPNN, "apply", base, delta, out],
-        4_500_000_000,
-    ),
+    _library(ZIPNN_XOR, "zipnn", 4_500_000_000, "zipnn_xor.py"),
+    _library(TENSORX, "tensordex", 4_500_000_000, "tensor_delta.py", "tensorx"),
+    _library(FM_DELTA, "fmd", 4_500_000_000, "tensor_delta.py", "fmdelta"),
 )
-
-
-def _zipnn_python() -> str:
-    return os.environ.get(ZIPNN_VARIABLE, sys.executable)
 
 
 ALL = frozenset(peer.name for peer in PEERS)
@@ -101,16 +116,10 @@ def missing(peer: Peer) -> str:
     """Return why a peer cannot be measured here, or nothing."""
     if shutil.which(peer.program) is None:
         return f"{peer.program} is not installed"
-    if peer.name == ZIPNN_XOR:
-        probe = [
-            peer.program,
-            "-c",
-            "import sys; from importlib.util import find_spec as f; sys.exit(not f('zipnn'))",
-        ]
-        if subprocess.run(probe, check=False, capture_output=True).returncode != 0:
-            return (
-                f"{peer.program} cannot import zipnn: pip install zipnn, or name a Python by {ZIPNN_VARIABLE}"
-            )
+    if peer.library:
+        probe = f"import sys; from importlib.util import find_spec as f; sys.exit(not f({peer.library!r}))"
+        if subprocess.run([peer.program, "-c", probe], check=False, capture_output=True).returncode != 0:
+            return f"{peer.program} cannot import {peer.library}: {_variable(peer.library)} names a Python that can"
     return ""
 
 
@@ -131,7 +140,7 @@ class PeerRun:
     def make(self) -> Cost:
         """Make the deltas."""
         steps = zip(self.pair.bases, self.pair.targets, self.deltas, strict=True)
-        cost = sum((_cost(self.peer.make(*step)) for step in steps), NOTHING)
+        cost = sum((self._cost(self.peer.make(*step)) for step in steps), NOTHING)
         self.size = sum(delta.stat().st_size for delta in self.deltas)
         return cost
 
@@ -142,16 +151,15 @@ class PeerRun:
 
     def _apply(self, base: Path, delta: Path, target: Path) -> Cost:
         out = self.folder / "out"
-        cost = _cost(self.peer.apply(base, delta, out))
+        cost = self._cost(self.peer.apply(base, delta, out))
         compare(out, target)
         out.unlink()
         delta.unlink()
         return cost
 
-
-def _cost(command: Words) -> Cost:
-    cost, answer = run(command)
-    return replace(cost, **json.loads(answer)) if ZIPNN in command else cost
+    def _cost(self, command: Words) -> Cost:
+        cost, answer = run(command)
+        return replace(cost, **json.loads(answer)) if self.peer.library else cost
 
 
 def compare(one: Path, other: Path) -> None:

@@ -14,6 +14,8 @@ COLOURS = {
     "airlift": "#c1121f",
     "zstd": "#3d5a80",
     "ZipNN": "#2d6a4f",
+    "TensorX": "#0a7e8c",
+    "FM-Delta": "#b5386f",
     "xdelta3": "#7b5ea7",
     "bsdiff": "#8a5a00",
     "sha512sum": "#6c757d",

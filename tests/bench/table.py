@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.bench.measure import DIGEST
-from tests.bench.peers import ZIPNN_XOR, ZSTD
+from tests.bench.peers import FM_DELTA, TENSORX, ZIPNN_XOR, ZSTD
 from tests.bench.results import Results, Row
 
 OURS = "airlift"
@@ -51,11 +51,12 @@ def _row(row: Row) -> str:
 
 def _comparisons(rows: dict[str, Row], rate: float) -> Iterator[str]:
     """Yield what the targets of the codec are stated in."""
-    ours, zstd, zipnn = (rows.get(name) for name in (OURS, ZSTD, ZIPNN_XOR))
+    ours, zstd = (rows.get(name) for name in (OURS, ZSTD))
     if ours is None:
         return
-    if zipnn is not None:
-        yield f"- size: {ours.size / zipnn.size:.2f} of ZipNN on XOR"
+    for name in (ZIPNN_XOR, TENSORX, FM_DELTA):
+        if name in rows:
+            yield f"- size: {ours.size / rows[name].size:.2f} of {name}"
     if ours.target < SPEED_BYTES:
         return
     making, applying = (ours.target / 1e9 / cost.seconds for cost in (ours.make, ours.apply))

@@ -1,5 +1,7 @@
 """airlift itself, by its own commands: a depot and an enclave that hold the base, then the target as a delta.
 
+Without a base they hold nothing, and the target goes in full.
+
 What is measured is ``low bundle`` and ``high import`` complete: every block decoded again as a check, volumes signed
 and synced; every chunk verified, every file digested and synced, the ledger written, the release activated.
 """
@@ -8,12 +10,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from airlift.trust.keys.file import generate, write_key_pair
-from tests.bench.pairs import Pair
+from tests.bench.pairs import Sides
 from tests.bench.peers import compare
 from tests.bench.process import Cost, run
 
@@ -32,12 +34,12 @@ components:
 
 
 class AirliftRun:
-    """airlift at work on a pair: its depot in one folder, its enclave and volumes in another."""
+    """airlift at work on two sides: its depot in one folder, its enclave and volumes in another."""
 
     name = "airlift"
 
-    def __init__(self, pair: Pair, low: Path, high: Path, *, repeats: bool) -> None:
-        self.pair, self.low, self.high, self.repeats = pair, low, high, repeats
+    def __init__(self, sides: Sides, low: Path, high: Path, *, repeats: bool) -> None:
+        self.sides, self.low, self.high, self.repeats = sides, low, high, repeats
         self.size = self.count = 0
         self.volumes: list[str] = []
         low.mkdir()
@@ -45,20 +47,20 @@ class AirliftRun:
         self._prepare()
 
     def make(self) -> Cost:
-        """Bundle the target as a delta."""
+        """Bundle the target: as a delta, if there is a base."""
         self.count += 1
-        cost, made = self._bundle("2", "--from", "bench@1")
+        cost, made = self._bundle("2", "--from", "bench@1" if self.sides.base else "none")
         self.size = made["chunk_bytes"]
         return cost
 
     def apply(self) -> Cost:
-        """Import the delta, into a copy of the enclave if there are repetitions; compare every file."""
+        """Import it, into a copy of the enclave if there are repetitions; compare every file."""
         enclave = self.high / "enclave"
         if self.repeats:
             enclave = shutil.copytree(enclave, self.high / "copy", symlinks=True)
         cost, _ = self._import(enclave)
-        for path in self.pair.targets:
-            compare(enclave / "active" / "model" / path.name, path)
+        for name, path in self.sides.target.items():
+            compare(enclave / "active" / "model" / name, path)
         if self.repeats:
             shutil.rmtree(enclave)
         return cost
@@ -75,16 +77,18 @@ class AirliftRun:
             *("high", "init", "--root", depot["root"], "--expect-fingerprint", depot["fingerprint"]),
             *("--name", "bench", "--ledger-key", "keys/ledger.key", "--enclave", self.high / "enclave"),
         )
-        for version, sources in (("1", self.pair.bases), ("2", self.pair.targets)):
-            self._release(version, sources)
-        self._bundle("1", "--from", "none")
-        self._import(self.high / "enclave")
+        for version, sources in (("1", self.sides.base), ("2", self.sides.target)):
+            if sources:
+                self._release(version, sources)
+        if self.sides.base:
+            self._bundle("1", "--from", "none")
+            self._import(self.high / "enclave")
 
-    def _release(self, version: str, sources: Sequence[Path]) -> None:
+    def _release(self, version: str, sources: Mapping[str, Path]) -> None:
         folder = self.low / version
-        folder.mkdir()
-        for source, target in zip(sources, self.pair.targets, strict=True):
-            _link(source, folder / target.name)
+        for name, source in sources.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            _link(source, folder / name)
         (self.low / f"{version}.yaml").write_text(MANIFEST.format(version=version))
         self._run("low", "release", f"{version}.yaml", "--key", "keys/release.key")
         shutil.rmtree(folder)

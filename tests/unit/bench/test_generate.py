@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 from airlift.codec.ulp import ulp
 from airlift.tensors.element import Element
@@ -56,11 +57,12 @@ def test_names_differ_between_files() -> None:
 
 
 # Share of equal elements and coded size of the real pairs (all-MiniLM-L6-v2): 0.564 and 0.122, 0.993 and 0.0025,
-# 0.592 and 0.137; of fp16 0.406 and 0.233.
+# 0.592 and 0.137; of fp16 0.406 and 0.233. A far one has no real pair beside it: see the next test.
 @pytest.mark.parametrize(
     ("recipe", "equal", "coded"),
     [
         (Recipe(Kind.SFT), 0.56, 0.125),
+        (Recipe(Kind.FAR), 0.11, 0.30),
         (Recipe(Kind.RL), 0.992, 0.004),
         (Recipe(Kind.LORA), 0.58, 0.14),
         (Recipe(Kind.SFT, "f16"), 0.40, 0.24),
@@ -79,6 +81,17 @@ def test_numbers_are_like_those_of_real_pairs(
     ]
     size = sum(len(ulp.write(plan)) for plan in plans if plan is not None)
     assert size / target.stat().st_size == pytest.approx(coded, rel=0.2, abs=0.003)
+
+
+def test_a_far_pair_is_as_far_as_published_instruct_models(tmp_path: Path) -> None:
+    generate(tmp_path / "pair", SIZE, 1, Recipe(Kind.FAR))
+    base, target = (
+        np.fromfile(next((tmp_path / "pair" / side).iterdir()), "<u2") for side in ("base", "target")
+    )
+    planes = (base ^ target).view(np.uint8).reshape(-1, 2).T.tobytes()
+    assert len(zstandard.ZstdCompressor(level=1).compress(planes)) / target.nbytes == pytest.approx(
+        0.40, abs=0.01
+    )
 
 
 def test_an_adapter_explains_its_merge(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from tests.bench import plot, report, results, table
 from tests.bench.measure import DIGEST
-from tests.bench.peers import ZIPNN_XOR, ZSTD
+from tests.bench.peers import FM_DELTA, TENSORX, ZIPNN_XOR, ZSTD
 from tests.bench.process import Cost
 from tests.bench.results import Results, Row
 
 SVG = "{http://www.w3.org/2000/svg}"
 MIB = 1 << 20
+SIZES = {FM_DELTA: 100_000_000, TENSORX: 200_000_000}
 
 
 def cost(seconds: float) -> Cost:
@@ -105,6 +106,17 @@ def test_axes_are_logarithmic() -> None:
 def test_words_are_escaped() -> None:
     drawing = plot.draw("<&>", [plot.Panel("<p>", "x", "y", [plot.Series("<s>", [(1, 1)])])])
     assert {"<p>", "<s>"} <= {words for _, _, words in texts(drawing)}
+
+
+def test_sizes_are_told_beside_every_coder_of_tensors() -> None:
+    whole = sample()
+    more = [dataclasses.replace(whole.rows[1], program=name, size=size) for name, size in SIZES.items()]
+    page = table.document("T", "t.svg", dataclasses.replace(whole, rows=[*whole.rows[:4], *more]))
+    assert [line for line in page.splitlines() if line.startswith("- size")] == [
+        "- size: 0.50 of ZipNN on XOR",
+        "- size: 0.62 of TensorX",
+        "- size: 1.25 of FM-Delta",
+    ]
 
 
 def test_no_speed_is_told_of_a_small_pair() -> None:
