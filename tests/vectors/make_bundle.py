@@ -10,6 +10,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +335,7 @@ def bundles() -> Iterator[Case]:
     document = json.loads(good)
     yield "good", good, OK
     yield "good: for any enclave, without target", manifest.format(values.RENEWAL), OK
+    yield "good: format 2, packed tables", manifest.format(replace(values.BUNDLE, packed=True)), OK
     complete = document | {"baseline": None, "bases": []}
     yield "good: without baseline", canonical(complete), OK
     yield "good: nothing to rebuild", canonical(document | {"chunks": [], "files": []}), OK
@@ -343,7 +345,7 @@ def bundles() -> Iterator[Case]:
             canonical(changed(document, "files.0.size", size)),
             OK,
         )
-    yield from _documents(good)
+    yield from _documents(good, newest=2)
     times = (
         "2026-03-01T12:00:00+00:00",
         "2026-02-30T12:00:00Z",

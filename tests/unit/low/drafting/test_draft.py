@@ -112,7 +112,7 @@ def test_what_nothing_can_meet(models: Path) -> None:
 
 
 def test_objections_are_bounded(models: Path) -> None:
-    code = {f"{number}.py": b"" for number in range(MAX_TOLD + 5)}
+    code = {f"{number}.py": b"import os\n" for number in range(MAX_TOLD + 5)}
     component(models / "many", code | {"model.safetensors": weights(1)})
     (item,) = draft([models / "many"]).components
     assert len(item.objections) == MAX_TOLD + 1

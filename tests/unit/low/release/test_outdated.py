@@ -71,7 +71,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     component(tmp_path / "cache", {"model.safetensors": weights(1)})
     component(made.folder / "local", {"model.safetensors": weights(2)})
 
-    def fetch(repo: str, revision: str, include: Any, *, progress: Any) -> Fetched:
+    def fetch(repo: str, revision: str, include: Any, *, progress: Any, exclude: Any = ()) -> Fetched:
         return Fetched(repo, revision, {"model.safetensors": tmp_path / "cache" / "model.safetensors"}, {}, 1)
 
     monkeypatch.setattr(hub, "fetch", fetch)
