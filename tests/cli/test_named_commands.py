@@ -14,7 +14,7 @@ from tests.cli.test_help import LEAVES, TREE
 GROUPS = {path[0] for path in TREE if path}
 SAID = {"--insecure-", "--help", "--version", "--strict"}
 """Ways of speaking (`--insecure-...`), options of every command, and those of other programs."""
-FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from"}
+FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"}
 """Options of pip, uv and zstd."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
@@ -24,7 +24,7 @@ STYLES = "style.py"
 CODE = re.compile(r"`([^`\n]+)`")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
 COMMAND = re.compile(rf"\bairlift ((?:{'|'.join(sorted(GROUPS))})\b[^`\n]*)")
-PLACE = re.compile(r"(?:airlift|docs|examples|keys|manifests|tests)/[\w./-]*")
+PLACE = re.compile(r"(?<![\w./-])(?:airlift|docs|examples|keys|manifests|tests)/[\w./-]*")
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_a_changed_byte_of_a_frozen_bundle_is_found(tmp_path: Path) -> None:
 
 
 def test_all_codecs_are_there() -> None:
-    assert set(EXPECTED["codecs"]) == freeze.CODECS
+    assert set(EXPECTED["codecs"]) == freeze.CODECS - {"convert"}  # newer than these files
 
 
 # -- the ledger ----------------------------------------------------------------------------------------------------

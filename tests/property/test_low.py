@@ -42,7 +42,17 @@ def bundle_of(blocks: list[Block]) -> Bundle:
     release = ReleaseRef("c" * 128, "r", "1")
     chunks = (FileDigest("d" * 128, 1),)
     return Bundle(
-        1, "2026-11-21T12:00:00Z", None, Marking("U"), release, release, BASES, contents, chunks, "e" * 128
+        1,
+        "2026-11-21T12:00:00Z",
+        None,
+        Marking("U"),
+        release,
+        release,
+        BASES,
+        contents,
+        chunks,
+        "e" * 128,
+        packed=True,
     )
 
 
