@@ -75,15 +75,20 @@ def _wanted(part: Segment) -> bool:
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers."""
+    """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers.
+
+    Of each row, at most ``MAX_ROWS`` of them, some hundred bytes are kept: where it starts, its signs as bits, and its
+    keys.
+    """
 
     element: Element
     columns: int
     read: Read
-    files: int = 0
-    places: list[tuple[int, int]] = field(default_factory=list)
-    signs: list[Signs] = field(default_factory=list)
-    tables: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
+    done: int = 0
+    files: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    bits: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
+    tables: list[tuple[NDArray[Any], NDArray[np.int32]]] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
@@ -92,20 +97,30 @@ class _Rows:
 
     def add(self, files: Sequence[FileSpans]) -> None:
         """Add what is new among the earlier files."""
-        fresh = [
-            (number, span)
-            for number in range(self.files, len(files))
-            for span in files[number].spans
-            if self._fits(span)
-        ]
-        self.files = len(files)
+        spans = ((number, span) for number in range(self.done, len(files)) for span in files[number].spans)
+        fresh = [(number, span) for number, span in spans if self._fits(span)]
+        self.done = len(files)
         if fresh:
             step = -(-sum(span.length // self.bytes for _, span in fresh) // MAX_ROWS)
-            for number, span in fresh:
-                starts = range(span.start, span.end, step * self.bytes)
-                self.places.extend((number, start) for start in starts)
-                self.signs.append(self.heads(number, starts))
-            self._sort()
+            found = [(number, range(span.start, span.end, step * self.bytes)) for number, span in fresh]
+            bits = np.concatenate([np.packbits(self.heads(*place), axis=1) for place in found])
+            self._keep(
+                np.concatenate(
+                    [self.files, *(np.full(len(starts), number, np.int32) for number, starts in found)]
+                ),
+                np.concatenate([self.starts, *(np.array(starts, np.int64) for _, starts in found)]),
+                np.concatenate([self.bits.reshape(-1, bits.shape[1]), bits]),
+            )
+
+    def _keep(self, files: NDArray[np.int32], starts: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
+        """Keep these rows, evenly spread ones if there are too many, and sort their keys."""
+        few = slice(None, None, max(-(-len(files) // MAX_ROWS), 1))
+        self.files, self.starts, self.bits = files[few], starts[few], bits[few]
+        kept = np.flatnonzero(_telling(self.bits)).astype(np.int32)
+        self.tables = []
+        for keys in _keys(self.bits[kept]):
+            order = np.argsort(keys, kind="stable")
+            self.tables.append((keys[order], kept[order]))
 
     def _fits(self, span: TensorSpan) -> bool:
         return (
@@ -114,15 +129,6 @@ class _Rows:
             and span.shape[-1] == self.columns
             and span.length > 0
         )
-
-    def _sort(self) -> None:
-        signs = np.concatenate(self.signs)
-        self.signs = [signs]
-        kept = np.flatnonzero(_telling(signs))
-        self.tables = []
-        for keys in _keys(signs[kept]):
-            order = np.argsort(keys, kind="stable")
-            self.tables.append((keys[order], kept[order]))
 
     def heads(self, number: int, starts: range) -> Signs:
         """Return the signs of the first numbers of the rows that start there, (rows, numbers)."""
@@ -141,31 +147,37 @@ class _Rows:
 
     def find(self, signs: Signs) -> tuple[int, int] | None:
         """Return (file, start) of the earlier row that is most like these signs, None if none is."""
-        if not self.tables or not _telling(signs[None])[0]:
+        bits = np.packbits(signs)[None]
+        if not self.tables or not _telling(bits)[0]:
             return None
         likely = set[int]()
-        for (keys, rows), key in zip(self.tables, _keys(signs[None]), strict=True):
+        for (keys, rows), key in zip(self.tables, _keys(bits), strict=True):
             first, last = np.searchsorted(keys, key[0], "left"), np.searchsorted(keys, key[0], "right")
             if last - first <= EQUALS:
                 likely.update(rows[first:last].tolist())
-        shares = {row: float(np.mean(self.signs[0][row] == signs)) for row in sorted(likely)}
+        shares = {row: 1 - _count(self.bits[row] ^ bits[0]) / signs.size for row in sorted(likely)}
         best = max(shares, key=lambda row: shares[row], default=None)
-        return None if best is None or shares[best] < AGREEING else self.places[best]
+        if best is None or shares[best] < AGREEING:
+            return None
+        return int(self.files[best]), int(self.starts[best])
 
 
-def _telling(signs: Signs) -> Signs:
-    """Say of each row whether its signs differ enough to tell it from others."""
-    least = signs.shape[1] // 8
-    count = signs.sum(axis=1)
-    told: Signs = (count >= least) & (count <= signs.shape[1] - least)
+def _count(bits: NDArray[np.uint8]) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
+def _telling(bits: NDArray[np.uint8]) -> Signs:
+    """Say of each row of signs whether they differ enough to tell it from others."""
+    count, width = np.bitwise_count(bits).sum(axis=1, dtype=np.int64), 8 * bits.shape[1]
+    told: Signs = (count >= width // 8) & (count <= width - width // 8)
     return told
 
 
-def _keys(signs: Signs) -> list[NDArray[Any]]:
+def _keys(bits: NDArray[np.uint8]) -> list[NDArray[Any]]:
     """Return the words of signs of every row: for each word an array."""
-    words = signs.shape[1] // WORD
-    packed = np.packbits(signs[:, : words * WORD], axis=1)
-    return [np.ascontiguousarray(column) for column in packed.view(np.uint32).T]
+    words = bits.shape[1] * 8 // WORD
+    whole = np.ascontiguousarray(bits[:, : words * WORD // 8])
+    return [np.ascontiguousarray(column) for column in whole.view(np.uint32).T]
 
 
 # -- runs of rows --------------------------------------------------------------------------------------------------
