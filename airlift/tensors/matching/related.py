@@ -35,10 +35,14 @@ QUERIES = 64
 EQUALS = 8
 """A key that more rows share says nothing."""
 
-PIECE_BYTES = 1 << 20
-SHORT_ROW_BYTES = 4 << 10
+LOOKED_AT = 64 << 10
+"""How many bytes of a row are compared where it may end a run."""
 
-Signs = NDArray[np.bool_]
+BATCH = 256
+SHORT_ROW_BYTES = 4 << 10
+"""Shorter rows are read whole, so many at once."""
+
+Bits = NDArray[np.uint8]
 
 
 def relate(
@@ -77,8 +81,7 @@ def _wanted(part: Segment) -> bool:
 class _Rows:
     """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers.
 
-    Of each row, at most ``MAX_ROWS`` of them, some hundred bytes are kept: where it starts, its signs as bits, and its
-    keys.
+    Of each row, at most ``MAX_ROWS`` of them, some hundred bytes are kept: where it starts, its signs, and its keys.
     """
 
     element: Element
@@ -87,7 +90,7 @@ class _Rows:
     done: int = 0
     files: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    bits: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
+    bits: Bits = field(default_factory=lambda: np.empty((0, 0), np.uint8))
     tables: list[tuple[NDArray[Any], NDArray[np.int32]]] = field(default_factory=list)
 
     @property
@@ -103,7 +106,7 @@ class _Rows:
         if fresh:
             step = -(-sum(span.length // self.bytes for _, span in fresh) // MAX_ROWS)
             found = [(number, range(span.start, span.end, step * self.bytes)) for number, span in fresh]
-            bits = np.concatenate([np.packbits(self.heads(*place), axis=1) for place in found])
+            bits = np.concatenate([self.signs(*place) for place in found])
             self._keep(
                 np.concatenate(
                     [self.files, *(np.full(len(starts), number, np.int32) for number, starts in found)]
@@ -112,7 +115,7 @@ class _Rows:
                 np.concatenate([self.bits.reshape(-1, bits.shape[1]), bits]),
             )
 
-    def _keep(self, files: NDArray[np.int32], starts: NDArray[np.int64], bits: NDArray[np.uint8]) -> None:
+    def _keep(self, files: NDArray[np.int32], starts: NDArray[np.int64], bits: Bits) -> None:
         """Keep these rows, evenly spread ones if there are too many, and sort their keys."""
         few = slice(None, None, max(-(-len(files) // MAX_ROWS), 1))
         self.files, self.starts, self.bits = files[few], starts[few], bits[few]
@@ -130,24 +133,23 @@ class _Rows:
             and span.length > 0
         )
 
-    def heads(self, number: int, starts: range) -> Signs:
-        """Return the signs of the first numbers of the rows that start there, (rows, numbers)."""
+    def signs(self, number: int, starts: range) -> Bits:
+        """Return the signs of the first numbers of the rows that start there, a bit each: (rows, bytes)."""
         count, size = min(self.columns, COLUMNS), self.element.size
-        if starts.step == self.bytes <= SHORT_ROW_BYTES:
-            step = max(PIECE_BYTES // self.bytes, 1) * self.bytes
-            pieces = [
-                np.frombuffer(self.read(number, start, min(start + step, starts.stop)), np.uint8)
-                for start in range(starts.start, starts.stop, step)
-            ]
-            data = np.concatenate(pieces).reshape(-1, self.bytes)[:, : count * size]
-        else:
-            whole = b"".join(self.read(number, start, start + count * size) for start in starts)
-            data = np.frombuffer(whole, np.uint8).reshape(-1, count * size)
-        return negative(np.ascontiguousarray(data).reshape(-1), self.element).reshape(-1, count)
+        found = []
+        for batch in (starts[at : at + BATCH] for at in range(0, len(starts), BATCH)):
+            if starts.step == self.bytes <= SHORT_ROW_BYTES:
+                whole = self.read(number, batch[0], batch[-1] + self.bytes)
+                heads = np.frombuffer(whole, np.uint8).reshape(-1, self.bytes)[:, : count * size]
+            else:
+                whole = b"".join(self.read(number, start, start + count * size) for start in batch)
+                heads = np.frombuffer(whole, np.uint8).reshape(-1, count * size)
+            flat = negative(np.ascontiguousarray(heads).reshape(-1), self.element)
+            found.append(np.packbits(flat.reshape(-1, count), axis=1))
+        return np.concatenate(found)
 
-    def find(self, signs: Signs) -> tuple[int, int] | None:
-        """Return (file, start) of the earlier row that is most like these signs, None if none is."""
-        bits = np.packbits(signs)[None]
+    def find(self, bits: Bits) -> tuple[int, int] | None:
+        """Return (file, start) of the earlier row that is most like one of these signs (1, bytes), or None."""
         if not self.tables or not _telling(bits)[0]:
             return None
         likely = set[int]()
@@ -155,25 +157,25 @@ class _Rows:
             first, last = np.searchsorted(keys, key[0], "left"), np.searchsorted(keys, key[0], "right")
             if last - first <= EQUALS:
                 likely.update(rows[first:last].tolist())
-        shares = {row: 1 - _count(self.bits[row] ^ bits[0]) / signs.size for row in sorted(likely)}
+        shares = {row: 1 - _count(self.bits[row] ^ bits[0]) / (8 * bits.size) for row in sorted(likely)}
         best = max(shares, key=lambda row: shares[row], default=None)
         if best is None or shares[best] < AGREEING:
             return None
         return int(self.files[best]), int(self.starts[best])
 
 
-def _count(bits: NDArray[np.uint8]) -> int:
+def _count(bits: Bits) -> int:
     return int(np.bitwise_count(bits).sum())
 
 
-def _telling(bits: NDArray[np.uint8]) -> Signs:
+def _telling(bits: Bits) -> NDArray[np.bool_]:
     """Say of each row of signs whether they differ enough to tell it from others."""
     count, width = np.bitwise_count(bits).sum(axis=1, dtype=np.int64), 8 * bits.shape[1]
-    told: Signs = (count >= width // 8) & (count <= width - width // 8)
+    told: NDArray[np.bool_] = (count >= width // 8) & (count <= width - width // 8)
     return told
 
 
-def _keys(bits: NDArray[np.uint8]) -> list[NDArray[Any]]:
+def _keys(bits: Bits) -> list[NDArray[Any]]:
     """Return the words of signs of every row: for each word an array."""
     words = bits.shape[1] * 8 // WORD
     whole = np.ascontiguousarray(bits[:, : words * WORD // 8])
@@ -236,7 +238,7 @@ class _Seeker:
         for row in sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)}):
             start = self.part.start + row * self.rows.bytes
             one = range(start, start + self.rows.bytes, self.rows.bytes)
-            place = self.rows.find(self.rows.heads(self.number, one)[0])
+            place = self.rows.find(self.rows.signs(self.number, one))
             if place is not None:
                 run = _Run(place[0], place[1] - start, row, row)
                 known = runs and replace(runs[-1], first=row, last=row) == run
@@ -253,7 +255,7 @@ class _Seeker:
 
     def _like(self, run: _Run, row: int) -> bool:
         """Say whether a row is like the one at the shift of a run."""
-        start, size = self.part.start + row * self.rows.bytes, self.rows.bytes
+        start, size = self.part.start + row * self.rows.bytes, min(self.rows.bytes, LOOKED_AT)
         there = start + run.shift
         if there < 0:
             return False
