@@ -257,13 +257,12 @@ class _Seeker:
         """Say whether a row is like the one at the shift of a run."""
         start, size = self.part.start + row * self.rows.bytes, min(self.rows.bytes, LOOKED_AT)
         there = start + run.shift
-        if there < 0:
-            return False
+        last = there + self.rows.bytes - 1
+        if there < 0 or not self.rows.read(run.file, last, last + 1):
+            return False  # it would begin before the file, or end after it
         mine, theirs = (
             self.rows.read(self.number, start, start + size),
             self.rows.read(run.file, there, there + size),
         )
-        if len(mine) != len(theirs):
-            return False
         ours, others = (negative(np.frombuffer(data, np.uint8), self.rows.element) for data in (mine, theirs))
         return float(np.mean(ours == others)) >= AGREEING

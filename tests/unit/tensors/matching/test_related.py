@@ -123,3 +123,12 @@ def test_of_very_many_rows_some_are_remembered(monkeypatch: pytest.MonkeyPatch) 
 def test_long_rows_are_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(related, "SHORT_ROW_BYTES", 512)
     assert lengths(found({"q": Q}, {"model.q": trained(Q)})) == [(300, True)]
+
+
+def test_a_run_ends_with_the_file_that_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More rows follow in the target, all of them zero as if the file went on."""
+    monkeypatch.setattr(related, "LOOKED_AT", 64)
+    grown = np.concatenate([trained(Q), np.zeros((100, 384), "<f4")])
+    assert lengths(found({"q": Q}, {"x": grown}))[0] == (300, True)
+    led = np.concatenate([np.zeros((100, 384), "<f4"), trained(Q)])
+    assert lengths(found({"q": Q}, {"x": led})) == [(100, False), (300, True)]
