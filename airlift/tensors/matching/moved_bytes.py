@@ -8,6 +8,7 @@ opaque bytes those between them are coded against what lies around. Memory is bo
 time by what there is to be found, whatever the size of the baseline.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,8 +35,16 @@ LEAST_COPY = 2 << 10
 """A run inside a tensor of fewer bytes is not worth a block of its own."""
 
 SLACK = 64 << 10
-TIMES, AT_LEAST = 8, 256 << 20
+SEEN_BYTES = 64 << 10
+"""Opaque bytes that are only similar to their counterpart are left to the codec if they are shorter."""
+
+TIMES, AT_LEAST = 8, 64 << 20
 """How many bytes are looked through: so many times those that are looked for, but always so many."""
+
+BESIDE = 16
+"""Tensors are sought where files beside those of their model have at least such a part of their bytes."""
+
+DIGITS = re.compile(r"\d+")
 
 PROBES = 32
 PROBE_BYTES = 256
@@ -59,7 +68,9 @@ def realign(
         [] if number in passed_over else [part for part in parts if _wanted(contents, number, part)]
         for number, parts in enumerate(matched, bases)
     ]
-    search = _Search(files, contents, _looked_through(files, bases, wanted))
+    chosen = _looked_through(files, bases, wanted)
+    wanted = [_worth(files, number, seek, chosen) for number, seek in enumerate(wanted, bases)]
+    search = _Search(files, contents, chosen)
     return [
         _better(search, number, list(parts), seek) if seek else list(parts)
         for number, (parts, seek) in enumerate(zip(matched, wanted, strict=True), bases)
@@ -76,9 +87,9 @@ def _wanted(contents: Sequence[Content], number: int, part: Segment) -> bool:
         return False
     if part.source is None:
         return True
-    return part.element is Element.BYTES and not (
-        part.parallel and _in_place(contents, number, part, part.source)
-    )
+    if part.element is not Element.BYTES or (part.length < SEEN_BYTES and not part.parallel):
+        return False
+    return not (part.parallel and _in_place(contents, number, part, part.source))
 
 
 def _in_place(contents: Sequence[Content], number: int, part: Segment, source: Source) -> bool:
@@ -116,6 +127,26 @@ def _looked_through(
     return frozenset(chosen)
 
 
+def _worth(
+    files: Sequence[FileSpans], number: int, seek: Sequence[Segment], chosen: frozenset[int]
+) -> list[Segment]:
+    """Return what of a file is worth a search: tensors only where there is enough beside the shards of their model.
+
+    Two shards of one model have no bytes in common but for whole tensors, and these are matched by content.
+    """
+    mine = _shards(files[number])
+    beside = sum(files[n].size for n in chosen if n < number and _shards(files[n]) != mine)
+    tensors = sum(part.length for part in seek if part.element is not Element.BYTES)
+    if beside * BESIDE >= tensors:
+        return list(seek)
+    return [part for part in seek if part.element is Element.BYTES]
+
+
+def _shards(file: FileSpans) -> tuple[str, str]:
+    """Return what the shards of one model have in common: component, and path without digits."""
+    return file.component, DIGITS.sub("", file.path)
+
+
 @dataclass(slots=True)
 class _Search:
     """The anchors of the files before the one at hand; each file is read once, when first needed."""
@@ -145,21 +176,40 @@ class _Search:
             self.index = anchor.index(self.parts)
         return self.index
 
-    def runs(self, number: int, preferred: int | None) -> list[Run]:
-        """Return the runs of a file whose bytes lie in files before it."""
+    def runs(self, number: int, preferred: int | None, seek: Sequence[Segment]) -> list[Run]:
+        """Return the runs of a file that begin in what is sought, and whose bytes lie in files before it."""
         index, content = self.before(number), self.contents[number]
         if not index.digests.size:
             return []
-        anchors = anchor.scan(content.read, content.size, self.bits)
+        anchors = (pair for start, end in _ranges(seek) for pair in _scan(content, start, end, self.bits))
         return runs.find(
             anchors, index, content, self.contents, preferred=preferred, shortest=SHORTEST_RUN << self.bits
         )
 
 
+def _ranges(seek: Sequence[Segment]) -> list[tuple[int, int]]:
+    """Return the stretches that segments make together, ascending."""
+    found: list[tuple[int, int]] = []
+    for part in seek:
+        if found and found[-1][1] == part.start:
+            found[-1] = (found[-1][0], part.end)
+        else:
+            found.append((part.start, part.end))
+    return found
+
+
+def _scan(
+    content: Content, start: int, end: int, bits: int
+) -> Iterator[tuple[anchor.Places, anchor.Digests]]:
+    """Yield the anchors of bytes ``[start, end)``, with their places in the file."""
+    scanned = anchor.scan(lambda first, last: content.read(start + first, start + last), end - start, bits)
+    return ((places + start, digests) for places, digests in scanned)
+
+
 def _better(search: _Search, number: int, parts: list[Segment], seek: Sequence[Segment]) -> list[Segment]:
     """Return the segments of a file of which some are sought."""
     preferred = next((part.source.file for part in parts if part.source is not None), None)
-    found = search.runs(number, preferred)
+    found = search.runs(number, preferred, seek)
     if not found:
         return parts
     cover = _Cover(search.contents, number, LONG_RUN << search.bits)

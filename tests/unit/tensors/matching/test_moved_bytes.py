@@ -234,3 +234,57 @@ def test_an_opaque_file_is_looked_for_in_one_of_the_same_path_that_is_not() -> N
 
     segments = realign(files, 1, match(files, 1, read), read)
     assert copies(segments[0]) == [(3, len(data), -3)]
+
+
+def tensors(path: str, data: bytes, component: str = "c") -> FileSpans:
+    span = TensorSpan(path, Element.U8, (len(data) // 64, 64), 0, len(data))
+    return FileSpans(path, component, len(data), tile([span], len(data)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sought"),
+    [
+        (("model-1-of-2.safetensors", "c"), ("model-2-of-2.safetensors", "c"), False),
+        (("model-1-of-2.safetensors", "c"), ("model-2-of-2.safetensors", "d"), True),
+        (("model.onnx", "c"), ("model_half.onnx", "c"), True),
+    ],
+)
+def test_shards_of_one_model_are_not_searched_for_parts_of_tensors(
+    first: tuple[str, str], second: tuple[str, str], sought: bool
+) -> None:
+    """A model of a hundred shards would be read twice more, for nothing."""
+    data = [DATA[:MIB], NEW[:MIB] + DATA[: MIB // 2]]
+    files = [
+        tensors(path, part, component) for (path, component), part in zip((first, second), data, strict=True)
+    ]
+    read: list[int] = []
+
+    def reading(number: int, start: int, end: int) -> bytes:
+        read.append(end - start)
+        return data[number][start:end]
+
+    found = realign(files, 0, match(files, 0, reading), reading)
+    assert any(part.source is not None for part in found[1]) == sought
+    assert (sum(read) > MIB) == sought
+
+
+def test_only_what_is_sought_is_scanned() -> None:
+    """One part of a long file is new: the rest, which has its counterpart, is not read."""
+    data = [DATA, DATA[: 4 * MIB] + NEW[: 100 << 10] + DATA[4 * MIB :]]
+    base = [tensors("a", DATA[: 4 * MIB]), tensors("b", DATA[4 * MIB :])]
+    spans = (
+        TensorSpan("a", Element.U8, (MIB // 16, 64), 0, 4 * MIB),
+        TensorSpan("b", Element.U8, (5 * MIB // 64, 64), 4 * MIB + (100 << 10), len(data[1])),
+    )
+    target = FileSpans("m", "c", len(data[1]), tile(spans, len(data[1])))
+    contents = [DATA[: 4 * MIB], DATA[4 * MIB :], data[1]]
+    files, read = [*base, target], 0
+
+    def reading(number: int, start: int, end: int) -> bytes:
+        nonlocal read
+        read += (end - start) if number == 2 else 0
+        return contents[number][start:end]
+
+    (parts,) = realign(files, 2, match(files, 2, reading), reading)
+    assert [part.source is not None for part in parts] == [True, False, True]
+    assert read < MIB
