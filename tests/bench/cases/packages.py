@@ -58,7 +58,6 @@ class Case:
 
 
 CODE = ("*.jit",)  # TorchScript holds code, which a release refuses
-LOOKUPS = ("*.bin",)  # spaCy's tables (msgpack), which a release refuses by their names
 
 
 def _vad(version: str, *only: str) -> Source:
@@ -80,7 +79,7 @@ def _ocr(package: str, version: str) -> Source:
 
 def _spacy(package: str, version: str) -> Source:
     module = package.replace("-", "_")
-    return Source(f"{package}=={version}", f"{module}/{module}-{version}", but=LOOKUPS)
+    return Source(f"{package}=={version}", f"{module}/{module}-{version}")
 
 
 VAD_OLD, VAD = _vad("6.2.0"), _vad("6.2.3")
