@@ -518,7 +518,7 @@ def test_words_of_others_are_no_markdown() -> None:
     (first, *more) = base.accept
     base = replace(base, accept=(replace(first, reason=reason), *more))
     release = replace(release, components=(base, *others))
-    found = replace(found, releases={**found.releases, found.active: release})
+    found = replace(found, releases={**found.releases, str(found.active): release})
     (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
     told = _base(result["local-definitions"]["components"])["remarks"]
     assert r"\[approved\](javascript:x) \<img src=x\> a\_b  marking UNCLASSIFIED" in told

@@ -57,10 +57,12 @@ def test_a_waiver_that_is_not_permitted(tmp_path: Path) -> None:
     allow(place, tmp_path, "waivers: [{what: remote-code, component: base}]\n")
     done = import_bundle(place, [media], operator=operator(), activate=True)
     assert done.remarks == ("base: waiver for remote-code in config.json: No other code.",)
-    told = "policy would not let the active release run: component base comes with a waiver for remote-code"
-    assert told not in enclave_status(place, NOW).warnings
+    warning = (
+        "policy would not let the active release run: component base comes with a waiver for remote-code"
+    )
+    assert warning not in enclave_status(place, NOW).warnings
     allow(place, tmp_path, "")
-    assert told in enclave_status(place, NOW).warnings, "what runs already is not stopped, and is told"
+    assert warning in enclave_status(place, NOW).warnings, "what runs already is not stopped, and is told"
     allow(place, tmp_path, "waivers: [{what: remote-code, component: base}]\n")
     activate(place, "assistant@1", operator=operator())
     allow(place, tmp_path, "")
