@@ -14,6 +14,7 @@ left is small, and coded as differences.
 
 import struct
 from dataclasses import replace
+from math import copysign
 
 import numpy as np
 
@@ -126,7 +127,7 @@ def _check(hint: Conversion, element: Element) -> None:
         and (grouped or not hint.multiply)
         and (grouped or hint.group == (0, 0))
         and (not hint.fused or element is Element.Q4_0)
-        and (_normal(hint.limit) if computed else not hint.limit)
+        and (_normal(hint.limit) if computed else not hint.limit and copysign(1, hint.limit) > 0)
     )
     if not valid:
         raise MalformedError("a convert block has no valid header", found=hint.rule.name)

@@ -322,6 +322,7 @@ def test_a_header_as_it_should_be() -> None:
         {"origin": 1, "limit": 0.0}, {"rule": Rule.CAST}, {"rule": Rule.CAST, "origin": 0, "limit": 0.0},
         {"rule": Rule.CAST, "origin": 0, "limit": 0.0, "work": 0}, {"columns": 0xFFFFFFFF},
         {"rule": Rule.CAST, "origin": 0, "limit": 0.0, "work": 0, "down": 0, "flags": 1},
+        {"rule": Rule.CAST, "origin": 0, "limit": -0.0, "work": 0, "down": 0},
     ],
 )  # fmt: skip
 def test_a_header_that_says_too_much_or_too_little(more: dict[str, Any]) -> None:
