@@ -8,6 +8,7 @@
 """
 
 import fnmatch
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,6 +124,12 @@ def patterns(document: Any, key: str, what: str) -> tuple[str, ...]:
 
 
 def _shown(path: str) -> str:
-    """Return a path as a manifest may hold it: one that is no printable text is escaped."""
-    text = path if path.isprintable() else ascii(path)[1:-1]
-    return text[: fields.MAX_TEXT]
+    """Return a path as a manifest may hold it, no two alike: what is not printable, or has a backslash, is escaped.
+
+    What is longer than a text may be is cut, and ends in a digest of all of it.
+    """
+    text = path if path.isprintable() and "\\" not in path else ascii(path)[1:-1]
+    if len(text) <= fields.MAX_TEXT:
+        return text
+    end = f"~{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return text[: fields.MAX_TEXT - len(end)] + end

@@ -32,7 +32,7 @@ def import_objections(
     """Return what policy has against letting this bundle in, with its ``release``, beside its destination."""
     return [
         *_marking(bundle.marking, policy),
-        *_content(release, policy),
+        *content_objections(release, policy),
         *_staleness(bundle, policy, reference_time),
     ]
 
@@ -56,7 +56,7 @@ def activation_objections(
     """
     return [
         *_marking(release.marking, policy),
-        *_content(release, policy),
+        *content_objections(release, policy),
         *_revocation(release, revoked),
         *requirement_objections(release),
         *_rules(release, policy),
@@ -89,6 +89,20 @@ def check_comparable(release: Release) -> None:
             check_version(component.version)
 
 
+def content_objections(release: Release | None, policy: Policy) -> Iterator[RefusedError]:
+    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
+    for component in release.components if release else ():
+        if component.marking is not None:
+            yield from _marking(component.marking, policy, f" of component {component.name}")
+        for waived in component.accept:
+            if not policy.permits(waived.what, component.name):
+                yield WaiverError(
+                    f"component {component.name} comes with a waiver for {waived.what}",
+                    expected=f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy",
+                    found=names(waived.files),
+                )
+
+
 def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
     """Say whether a marking is one that may come in."""
     return not any(_marking(marking, policy))
@@ -111,20 +125,6 @@ def _marking(marking: Marking, policy: Policy, whose: str = "") -> Iterator[Refu
             expected=str(policy.ceiling),
             found=str(marking),
         )
-
-
-def _content(release: Release | None, policy: Policy) -> Iterator[RefusedError]:
-    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
-    for component in release.components if release else ():
-        if component.marking is not None:
-            yield from _marking(component.marking, policy, f" of component {component.name}")
-        for waived in component.accept:
-            if not policy.permits(waived.what, component.name):
-                yield WaiverError(
-                    f"component {component.name} comes with a waiver for {waived.what}",
-                    expected=f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy",
-                    found=names(waived.files),
-                )
 
 
 def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:

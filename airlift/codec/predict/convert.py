@@ -14,6 +14,7 @@ left is small, and coded as differences.
 
 import struct
 from dataclasses import replace
+from math import copysign
 
 import numpy as np
 
@@ -29,6 +30,7 @@ HEADER = struct.Struct("<8B4IfI")
 MULTIPLY, FUSED = 1, 2
 
 MAX_TURNED = 1 << 20
+MAX_GROUPS = 1 << 20
 SINGLE = frozenset({Element.F32, Element.F16, Element.BF16})
 _SCALED = rounding.EIGHTS | {Element.I8}
 _TARGETS = {
@@ -125,7 +127,7 @@ def _check(hint: Conversion, element: Element) -> None:
         and (grouped or not hint.multiply)
         and (grouped or hint.group == (0, 0))
         and (not hint.fused or element is Element.Q4_0)
-        and (_normal(hint.limit) if computed else not hint.limit)
+        and (_normal(hint.limit) if computed else not hint.limit and copysign(1, hint.limit) > 0)
     )
     if not valid:
         raise MalformedError("a convert block has no valid header", found=hint.rule.name)
@@ -139,13 +141,15 @@ def _rows(context: Context, hint: Conversion, length: int) -> int:
     """Return how many rows the source has.
 
     Raises:
-        MalformedError: source and target are not as long as the rule makes them.
+        MalformedError: source and target are not as long as the rule makes them, or there are too many groups.
     """
     rows, rest = divmod(len(context.sources[0]), max(hint.columns, 1) * hint.source.size)
     if not rows or rest or not hint.columns or hint.columns % NUMBERS.get(context.element, 1):
         raise MalformedError("a convert block's source is not whole rows", found=f"{hint.columns} columns")
     if hint.head and (hint.head % 2 or rows % hint.head or rows > MAX_TURNED):
         raise MalformedError("a convert block has no whole heads", found=f"{rows} rows of {hint.head}")
+    if hint.scale_count(rows) > MAX_GROUPS:
+        raise MalformedError("a convert block has too many groups", expected=f"at most {MAX_GROUPS}")
     if hint.target_bytes(rows, context.element) != length:
         raise MalformedError("a convert block's source has the wrong length", found=f"{rows} rows")
     return rows

@@ -2,7 +2,7 @@
 
 Scaled eight-bit floats and integers are those of compressed-tensors, DeepGEMM and transformers; ``Q8_0`` and ``Q4_0``
 those of ggml. Every step is one IEEE operation on float32, rounded once, in NumPy's own order: nothing is fused. What
-is below 2**-126, where processors may flush to zero, counts as zero wherever it matters.
+is 2**-126 or below, where processors may flush to zero, counts as zero wherever it matters.
 
 Source: compressed-tensors 0.20, ``quantization/utils/helpers.py`` (calculate_qparams) and
 ``lifecycle/forward_helpers.py`` (_quantize); DeepGEMM, ``deep_gemm/utils/math.py`` (per_block_cast_to_fp8);
@@ -155,12 +155,12 @@ def _worked(numbers: Singles, work: Element) -> Singles:
 
 
 def _flushed(numbers: Singles) -> Singles:
-    """Return numbers of which those below 2**-126 are zero, of their sign."""
+    """Return numbers of which those of 2**-126 and below are zero, of their sign."""
     bits = numbers.view(np.uint32)
     magnitude = bits & np.uint32(rounding.MAGNITUDE)
     magnitude -= np.uint32(1)
-    if (magnitude < rounding.LEAST - 1).any():
-        bits = np.where(magnitude < rounding.LEAST - 1, bits & np.uint32(0x80000000), bits)
+    if (magnitude < rounding.LEAST).any():
+        bits = np.where(magnitude < rounding.LEAST, bits & np.uint32(0x80000000), bits)
     return bits.view(np.float32)
 
 
@@ -195,12 +195,12 @@ def _worked_out(numbers: Singles, work: Element, element: Element) -> Bits:
 
 
 def _values(bits: Bits, element: Element) -> Singles:
-    """Return numbers as float32, those below 2**-126 as zero."""
+    """Return numbers as float32, those of 2**-126 and below as zero."""
     if element is Element.BF16:
         magnitude = bits & np.uint16(0x7FFF)
         magnitude -= np.uint16(1)
-        if magnitude.min(initial=0x7F) < 0x7F:
-            bits = np.where(magnitude < 0x7F, bits & np.uint16(0x8000), bits)
+        if magnitude.min(initial=0x80) < 0x80:
+            bits = np.where(magnitude < 0x80, bits & np.uint16(0x8000), bits)
     values = rounding.singles(bits, element).view(np.float32)
     return _flushed(values) if element is Element.F32 else values
 
@@ -220,9 +220,9 @@ def ggml(matrix: Matrix, hint: Conversion, element: Element, out: Bits) -> None:
 def _q8_0(bits: Bits, element: Element) -> Bits:
     magnitude = bits & bits.dtype.type(_MAGNITUDE[bits.itemsize])
     largest = rounding.singles(_folded(magnitude), element).view(np.float32)
-    delta = _flushed(_usable(largest) / np.float32(127))
     numbers = _values(bits, element)
     with np.errstate(all="ignore"):
+        delta = _flushed(_usable(largest) / np.float32(127))
         numbers = numbers * _divided(np.float32(1), delta)[:, None]
         half = numbers.view(np.uint32) & np.uint32(0x80000000)
         half |= np.uint32(_ROUND)
@@ -234,16 +234,16 @@ def _q8_0(bits: Bits, element: Element) -> Bits:
 
 def _q4_0(bits: Bits, element: Element, hint: Conversion) -> Bits:
     extreme = _usable(rounding.singles(_extreme(bits), element).view(np.float32))
-    delta = _flushed(extreme / np.float32(-8))
-    inverse = _divided(np.float32(1), delta)[:, None]
     numbers = _values(bits, element)
     with np.errstate(all="ignore"):
+        delta = _flushed(extreme / np.float32(-8))
+        inverse = _divided(np.float32(1), delta)[:, None]
         if hint.fused:
             wide = numbers.astype(np.float64) * inverse.astype(np.float64)
             numbers = (wide + 8.5).astype(np.float32)
         else:
             numbers = numbers * inverse + np.float32(8.5)
-    whole = np.fmax(np.fmin(numbers, 15), 0).astype(np.uint8)
+        whole = np.fmax(np.fmin(numbers, 15), 0).astype(np.uint8)
     whole[delta == 0] = 8
     return _records(delta, whole[:, :16] | whole[:, 16:] << np.uint8(4), Element.Q4_0)
 

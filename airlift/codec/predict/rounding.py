@@ -17,7 +17,7 @@ from airlift.tensors.element import Element
 FLOATS = frozenset({Element.F64, Element.F32, Element.F16, Element.BF16})
 EIGHTS = frozenset({Element.F8_E4M3, Element.F8_E5M2})
 LEAST = 0x00800000
-"""The bits of 2**-126, the smallest normal float32."""
+"""The bits of 2**-126, the smallest normal float32: what is a little less may be rounded to it, or flushed."""
 INFINITE = 0x7F800000
 MAGNITUDE = 0x7FFFFFFF
 

@@ -6,6 +6,7 @@ assessor, who decides.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ REMARK = (
     "Decided only by whether the evidence that the mapping lists is in the record. It is material for an assessor, "
     "not an assessment."
 )
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>&~^#!|]")
 
 
 def format(facts: Facts) -> bytes:  # noqa: A001 - each format of this room has one function of this name
@@ -116,8 +118,16 @@ def _stated(item: Component) -> list[dict[str, str]]:
 
 
 def _remarks(item: Component) -> dict[str, str]:
-    told = "\n\n".join(of_component(item))
+    told = "\n\n".join(map(_text, of_component(item)))
     return {"remarks": told} if told else {}
+
+
+def _text(told: str) -> str:
+    """Return text that may hold words of others for a field that is read as Markdown: one line, without markup.
+
+    Source: OSCAL 1.1.3, markup-multiline; CommonMark 0.31, 2.4 (backslash escapes).
+    """
+    return _SPECIAL.sub(r"\\\g<0>", told.replace("\n", " "))
 
 
 def _component(
@@ -163,7 +173,7 @@ def _observation(facts: Facts, names: _Names, item: Evidence) -> dict[str, Any]:
     return {
         "uuid": names("observation", item.name),
         "title": item.name,
-        "description": item.text,
+        "description": _text(item.text),
         "props": [_prop("found", "yes" if item.found else "no")],
         "methods": ["EXAMINE"],
         "types": ["control-objective"],

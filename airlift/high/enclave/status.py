@@ -16,6 +16,7 @@ from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
+from airlift.policy.objections import content_objections
 from airlift.trust.tuf import metadata
 
 
@@ -80,6 +81,11 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
     except AirliftError as error:
         return [*warnings, f"policy: {error.message}"]
     warnings += [*_outside(enclave, state), *([f"policy: {NOT_CNSA}"] if rules.digest != SHA512 else [])]
+    active = enclave.load_release(state.active) if state.active else None
+    warnings += [
+        f"policy would not let the active release run: {item.message}"
+        for item in content_objections(active, rules)
+    ]
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
     issued = parse_time(max(bundle.issued for bundle in state.bundles))  # such times sort as text

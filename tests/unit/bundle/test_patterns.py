@@ -1,6 +1,7 @@
 """Which files of a source make a component: patterns, leftovers, and what is said of those left out."""
 
 import doctest
+import hashlib
 
 import pytest
 
@@ -86,8 +87,17 @@ def test_what_was_left_out_is_counted_and_named() -> None:
     assert LeftOut.from_json(many.to_json(), "x") == many
     odd = LeftOut.of(("bell\a", "\udcff", "\u202ex", "l" * 5000))
     assert odd is not None
-    assert odd.names == ("\\u202ex", "\\udcff", "bell\\x07", "l" * 4096)
+    assert odd.names[:3] == ("\\u202ex", "\\udcff", "bell\\x07")
+    assert odd.names[3] == "l" * 4079 + "~" + hashlib.sha256(b"l" * 5000).hexdigest()[:16]
     assert LeftOut.from_json(odd.to_json(), "x") == odd
+
+
+@pytest.mark.parametrize("paths", [("a\n", "a\\n"), ("l" * 5000, "l" * 4999 + "m"), ("'\t\"", "'\\t\"")])
+def test_no_two_files_that_were_left_out_have_one_name(paths: tuple[str, str]) -> None:
+    """Threat: a name that hides another one, so that a vendor's signature seems to cover more than it does."""
+    found = LeftOut.of(paths)
+    assert found is not None
+    assert (found.count, len(found.names)) == (2, 2)
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "a"], ["b", "a"], ["a", ""], ["a", "b", "c"]])

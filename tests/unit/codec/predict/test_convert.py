@@ -247,9 +247,35 @@ def test_special_numbers_make_no_warning(element: Element) -> None:
         size = hint.target_bytes(64, element)
         with np.errstate(all="raise", under="ignore"):
             found = bytes(convert.prediction(context, hint, size))
-        flushed = np.where((bits & 0x7FFF) < 0x80, bits & 0x8000, bits)
+        beyond = 0x80 if element is Element.Q4_0 else 0x81  # of Q4_0 the sign of the largest number counts
+        flushed = np.where((bits & 0x7FFF) < beyond, bits & 0x8000, bits)
         again = Context([memoryview(flushed.tobytes())], element)
         assert convert.prediction(again, hint, size) == found, "subnormal numbers count as zero"
+
+
+@pytest.mark.parametrize("multiply", [False, True])
+def test_what_is_rounded_to_the_least_normal_number_is_zero(multiply: bool) -> None:
+    """A processor that flushes makes zero of it, since it is less before it is rounded."""
+    largest, limit = np.float32(1) - np.float32(2**-24), 2.0**126
+    if multiply:
+        largest, limit = np.float32(2**126), float(largest)
+    assert (largest / np.float32(limit) if not multiply else np.float32(limit) / largest) == np.float32(
+        2**-126
+    )
+    rule = Conversion(
+        rule=Rule.SCALES, source=F32, columns=1, work=F32, group=(1, 0), limit=limit, multiply=multiply
+    )
+    assert convert.prediction(Context([memoryview(largest.tobytes())], F32), rule, 4) == bytes(4)
+
+
+@pytest.mark.parametrize("element", [Element.Q8_0, Element.Q4_0])
+def test_flags_of_the_processor_say_nothing(element: Element) -> None:
+    """A program around may have asked NumPy to raise on every underflow."""
+    bits = np.full((1, 32), 0x0003, np.uint16)
+    context = Context([memoryview(bits.tobytes())], element)
+    with np.errstate(all="raise"):
+        found = convert.prediction(context, Conversion(rule=Rule.GGML, source=BF16, columns=32), element.size)
+    assert bytes(found[:2]) in {b"\0\0", b"\0\x80"}
 
 
 def test_a_record_that_is_not_finite_has_no_scale() -> None:
@@ -296,6 +322,7 @@ def test_a_header_as_it_should_be() -> None:
         {"origin": 1, "limit": 0.0}, {"rule": Rule.CAST}, {"rule": Rule.CAST, "origin": 0, "limit": 0.0},
         {"rule": Rule.CAST, "origin": 0, "limit": 0.0, "work": 0}, {"columns": 0xFFFFFFFF},
         {"rule": Rule.CAST, "origin": 0, "limit": 0.0, "work": 0, "down": 0, "flags": 1},
+        {"rule": Rule.CAST, "origin": 0, "limit": -0.0, "work": 0, "down": 0},
     ],
 )  # fmt: skip
 def test_a_header_that_says_too_much_or_too_little(more: dict[str, Any]) -> None:
@@ -344,3 +371,14 @@ def test_many_rows_take_no_turns() -> None:
     hint = Conversion(rule=Rule.CAST, source=BF16, columns=1, head=2)
     with pytest.raises(MalformedError):
         convert.prediction(Context([memoryview(bytes(2 * rows))], F32), hint, 4 * rows)
+
+
+@pytest.mark.parametrize("columns", [1, convert.MAX_GROUPS + 32])
+def test_many_groups_have_no_scales(columns: int) -> None:
+    """Bound before allocate: scales take several times their bytes while they are worked with."""
+    count = convert.MAX_GROUPS + 32
+    hint = scaled(scales_from=ScalesFrom.LARGEST, group=(1, 1), limit=448.0, work=F32)
+    with pytest.raises(MalformedError, match="too many groups"):
+        convert.prediction(
+            Context([memoryview(bytes(2 * count))], Element.I8), replace(hint, columns=columns), count
+        )

@@ -500,12 +500,29 @@ def test_waivers_are_in_every_bill() -> None:
     (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
     component = _base(result["local-definitions"]["components"])
     assert [p["value"] for p in component["props"] if p["name"] == "waiver"] == ["pickle", "remote-code"]
-    assert "left out of its source by exclude *.pt: 2 files, a.pt, " in component["remarks"]
+    assert "left out of its source by exclude \\*.pt: 2 files, a.pt, " in component["remarks"]
     assert "remarks" not in _base(
         json.loads(oscal.format(rich()))["assessment-results"]["results"][0]["local-definitions"][
             "components"
         ]
     )
+
+
+def test_words_of_others_are_no_markdown() -> None:
+    """Threat: a reason that reads as a link, as HTML or as another remark in whatever shows an assessment."""
+    found = waived()
+    release = found.active_release
+    assert release is not None
+    base, *others = release.components
+    reason = "[approved](javascript:x) <img src=x> a_b\n\nmarking UNCLASSIFIED"
+    (first, *more) = base.accept
+    base = replace(base, accept=(replace(first, reason=reason), *more))
+    release = replace(release, components=(base, *others))
+    found = replace(found, releases={**found.releases, str(found.active): release})
+    (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
+    told = _base(result["local-definitions"]["components"])["remarks"]
+    assert r"\[approved\](javascript:x) \<img src=x\> a\_b  marking UNCLASSIFIED" in told
+    assert "\n\nmarking UNCLASSIFIED" not in told
 
 
 def test_data_is_classified_by_its_own_marking() -> None:

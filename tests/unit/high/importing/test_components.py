@@ -12,6 +12,7 @@ from airlift.errors import MalformedError, MarkingError, WaiverError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
+from airlift.high.enclave.status import enclave_status
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.low.release.make_release import make_release
@@ -56,6 +57,13 @@ def test_a_waiver_that_is_not_permitted(tmp_path: Path) -> None:
     allow(place, tmp_path, "waivers: [{what: remote-code, component: base}]\n")
     done = import_bundle(place, [media], operator=operator(), activate=True)
     assert done.remarks == ("base: waiver for remote-code in config.json: No other code.",)
+    warning = (
+        "policy would not let the active release run: component base comes with a waiver for remote-code"
+    )
+    assert warning not in enclave_status(place, NOW).warnings
+    allow(place, tmp_path, "")
+    assert warning in enclave_status(place, NOW).warnings, "what runs already is not stopped, and is told"
+    allow(place, tmp_path, "waivers: [{what: remote-code, component: base}]\n")
     activate(place, "assistant@1", operator=operator())
     allow(place, tmp_path, "")
     with pytest.raises(WaiverError):
