@@ -5,12 +5,11 @@ piece, so that it is found by looking for it.
 """
 
 import builtins
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.low.release.gate.views import View, read_whole
+from airlift.low.release.gate.views import View, first_in_json
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAX_CONFIGURATION = 16 << 20
@@ -36,20 +35,9 @@ def code_in_hdf5(view: View) -> str:
 
 def code_in_configuration(view: View) -> str:
     """Say what code the ``config.json`` of a ``.keras`` archive holds or names, "" if none."""
-    data = read_whole(view, MAX_CONFIGURATION)
-    if data is None:
-        return "a Keras configuration too long to look into"
-    found: list[str] = []
-
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found.extend(_objections(pairs))
-        return dict(pairs)
-
-    try:
-        json.loads(data, object_pairs_hook=look)
-    except (ValueError, RecursionError):
-        return ""  # Keras cannot load it either
-    return found[0] if found else ""
+    return first_in_json(
+        view, MAX_CONFIGURATION, _objections, otherwise="a Keras configuration too long to read"
+    )
 
 
 def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:

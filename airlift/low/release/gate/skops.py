@@ -1,11 +1,10 @@
 """skops models: the types and functions that their ``schema.json`` makes the loader look up (SPEC L2.4)."""
 
 import builtins
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.low.release.gate.views import View, read_whole
+from airlift.low.release.gate.views import View, first_in_json
 
 MAX_SCHEMA = 16 << 20
 _LIBRARIES = frozenset(
@@ -20,20 +19,7 @@ _NAMES = frozenset({"__class__", "function", "name"})
 
 def code_in_schema(view: View) -> str:
     """Say what code the schema of a skops archive names outside of the libraries that it is for, "" if none."""
-    data = read_whole(view, MAX_SCHEMA)
-    if data is None:
-        return "a skops schema too long to look into"
-    found: list[str] = []
-
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found.extend(_objections(pairs))
-        return dict(pairs)
-
-    try:
-        json.loads(data, object_pairs_hook=look)
-    except (ValueError, RecursionError):
-        return ""  # skops cannot load it either
-    return found[0] if found else ""
+    return first_in_json(view, MAX_SCHEMA, _objections, otherwise="a skops schema too long to look into")
 
 
 def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:

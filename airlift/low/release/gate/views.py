@@ -4,10 +4,11 @@ Everything here is bounded: a read returns at most what it asks for, and what is
 ``KEPT`` bytes and counts against a :class:`Budget`.
 """
 
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from airlift import files
 
@@ -201,3 +202,26 @@ def read_whole(view: View, limit: int) -> bytes | None:
         parts.append(part)
         offset += len(part)
     return b"".join(parts) if offset <= limit else None
+
+
+def first_in_json(
+    view: View, limit: int, objections: Callable[[list[tuple[str, Any]]], Iterable[str]], *, otherwise: str
+) -> str:
+    """Return the first objection to an object of a JSON text of at most ``limit`` bytes, "" if there is none.
+
+    ``otherwise`` is the answer to a longer one. What is not JSON cannot be loaded by anybody, and has none.
+    """
+    data = read_whole(view, limit)
+    if data is None:
+        return otherwise
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(objections(pairs))
+        return dict(pairs)
+
+    try:
+        json.loads(data, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return ""
+    return found[0] if found else ""
