@@ -31,8 +31,10 @@ def code_in_schema(view: View) -> str:
 
     try:
         json.loads(data, object_pairs_hook=look)
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return ""  # skops cannot load it either
+    except (ValueError, RecursionError):  # other versions of Python have other limits
+        return "a skops schema that cannot be looked into"
     return found[0] if found else ""
 
 

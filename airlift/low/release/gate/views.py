@@ -22,6 +22,10 @@ class DamagedStreamError(Exception):
     """Raised within this room by what unpacks: the stream cannot be read on."""
 
 
+class StarvedStreamError(DamagedStreamError):
+    """Raised by what unpacks: reading on takes more memory than there is for it."""
+
+
 class View(Protocol):
     """Bytes from 0 on."""
 
@@ -137,7 +141,9 @@ class Budget:
 
 @dataclass(slots=True)
 class Unpacked:
-    """What a stream unpacks to, the last ``KEPT`` bytes of it at hand; ``damaged`` where it broke off.
+    """What a stream unpacks to, the last ``KEPT`` bytes of it at hand; ``damaged`` if it broke off.
+
+    ``starved`` says that it did for want of memory.
 
     ``start`` begins to unpack; a read of bytes that have left the window begins anew. What the budget does not reach
     is not there: reads of it are empty.
@@ -146,6 +152,7 @@ class Unpacked:
     start: Callable[[], Iterator[bytes]]
     budget: Budget
     damaged: bool = False
+    starved: bool = False
     ended: bool = False
     _start: int = 0
     _kept: bytearray = field(default_factory=bytearray)
@@ -155,7 +162,7 @@ class Unpacked:
         """Return some of the bytes, unpacking as far as needed."""
         length = min(length, KEPT - CHUNK)
         if offset < self._start:
-            self._start, self._chunks, self.ended, self.damaged = 0, None, False, False
+            self._start, self._chunks, self.ended = 0, None, False
             self._kept.clear()
         while self._start + len(self._kept) < offset + length and self._more():
             self._trim(offset)
@@ -177,8 +184,9 @@ class Unpacked:
         try:
             self._chunks = self._chunks or self.start()
             chunk = next(self._chunks, None)
-        except DamagedStreamError:
+        except DamagedStreamError as error:
             chunk, self.damaged = None, True
+            self.starved = isinstance(error, StarvedStreamError)
         if chunk is None:
             self.ended = True
             return False
