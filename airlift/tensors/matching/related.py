@@ -8,7 +8,7 @@ more, evenly spread ones.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,19 +45,21 @@ def relate(
     files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
     """Return the segments of each file from number ``bases`` on; those without a source get one if rows are alike."""
-    kinds: dict[tuple[Element, int], _Rows] = {}
-    result = []
-    for number, parts in enumerate(found, bases):
-        pieces: list[Segment] = []
-        for part in parts:
-            if _wanted(part):
-                rows = kinds.setdefault((part.element, part.row), _Rows(part.element, part.row, read))
-                rows.add(files[:number])
-                pieces.extend(_pieces(rows, number, part))
-            else:
-                pieces.append(part)
-        result.append(pieces)
-    return result
+    asking = {
+        (part.element, part.row): number
+        for number, parts in enumerate(found, bases)
+        for part in parts
+        if _wanted(part)
+    }
+    kinds = {kind: _index(files[:last], *kind, read) for kind, last in asking.items()}
+    return [
+        [
+            piece
+            for part in parts
+            for piece in (_pieces(kinds[part.element, part.row], number, part) if _wanted(part) else [part])
+        ]
+        for number, parts in enumerate(found, bases)
+    ]
 
 
 def _wanted(part: Segment) -> bool:
@@ -73,41 +75,26 @@ def _wanted(part: Segment) -> bool:
 # -- the rows of earlier files -------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Rows:
-    """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Rows of ``columns`` numbers of one element, and how they are read."""
 
     element: Element
     columns: int
     read: Read
-    files: int = 0
-    places: list[tuple[int, int]] = field(default_factory=list)
-    signs: list[Signs] = field(default_factory=list)
-    tables: list[tuple[NDArray[Any], NDArray[Any]]] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
         """The length of a row in bytes."""
         return self.columns * self.element.size
 
-    def add(self, files: Sequence[FileSpans]) -> None:
-        """Add what is new among the earlier files."""
-        fresh = [
-            (number, span)
-            for number in range(self.files, len(files))
-            for span in files[number].spans
-            if self._fits(span)
-        ]
-        self.files = len(files)
-        if fresh:
-            step = -(-sum(span.length // self.bytes for _, span in fresh) // MAX_ROWS)
-            for number, span in fresh:
-                starts = range(span.start, span.end, step * self.bytes)
-                self.places.extend((number, start) for start in starts)
-                self.signs.append(self.heads(number, starts))
-            self._sort()
+    @property
+    def looked_at(self) -> int:
+        """How many numbers of a row are."""
+        return min(self.columns, COLUMNS)
 
-    def _fits(self, span: TensorSpan) -> bool:
+    def fits(self, span: TensorSpan) -> bool:
+        """Say whether a tensor consists of such rows."""
         return (
             span.element is self.element
             and len(span.shape) > 1
@@ -115,18 +102,9 @@ class _Rows:
             and span.length > 0
         )
 
-    def _sort(self) -> None:
-        signs = np.concatenate(self.signs)
-        self.signs = [signs]
-        kept = np.flatnonzero(_telling(signs))
-        self.tables = []
-        for keys in _keys(signs[kept]):
-            order = np.argsort(keys, kind="stable")
-            self.tables.append((keys[order], kept[order]))
-
     def heads(self, number: int, starts: range) -> Signs:
         """Return the signs of the first numbers of the rows that start there, (rows, numbers)."""
-        count, size = min(self.columns, COLUMNS), self.element.size
+        count, size = self.looked_at, self.element.size
         if starts.step == self.bytes <= SHORT_ROW_BYTES:
             step = max(PIECE_BYTES // self.bytes, 1) * self.bytes
             pieces = [
@@ -139,18 +117,83 @@ class _Rows:
             data = np.frombuffer(whole, np.uint8).reshape(-1, count * size)
         return negative(np.ascontiguousarray(data).reshape(-1), self.element).reshape(-1, count)
 
-    def find(self, signs: Signs) -> tuple[int, int] | None:
-        """Return (file, start) of the earlier row that is most like these signs, None if none is."""
-        if not self.tables or not _telling(signs[None])[0]:
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one kind in files, these ascending, with the bits of the signs of their first numbers.
+
+    ``tables`` have for each word of signs its values, ascending, and the rows that have them, ascending for each.
+    """
+
+    kind: _Kind
+    files: NDArray[Any]
+    starts: NDArray[Any]
+    signs: NDArray[np.uint8]
+    tables: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+
+    @property
+    def bytes(self) -> int:
+        """The length of a row in bytes."""
+        return self.kind.bytes
+
+    def find(self, number: int, signs: Signs) -> list[tuple[int, int] | None]:
+        """Return for each row of signs (file, start) of the row before file ``number`` most like it, None if none."""
+        if not self.tables:
+            return [None] * len(signs)
+        limit = int(np.searchsorted(self.files, number, "left"))
+        told, likely = _telling(signs), [set[int]() for _ in signs]
+        for (keys, rows), asked in zip(self.tables, _keys(signs), strict=True):
+            first, last = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
+            for query in np.flatnonzero(told & (first < last)):
+                equals = rows[first[query] : last[query]]
+                count = int(np.searchsorted(equals, limit, "left"))
+                if count <= EQUALS:
+                    likely[query].update(equals[:count].tolist())
+        return [self._best(sorted(some), bits) for some, bits in zip(likely, _bits(signs), strict=True)]
+
+    def _best(self, likely: Sequence[int], bits: NDArray[np.uint8]) -> tuple[int, int] | None:
+        """Return the place of the row most like the one of these bits, None if none is like it."""
+        if not likely:
             return None
-        likely = set[int]()
-        for (keys, rows), key in zip(self.tables, _keys(signs[None]), strict=True):
-            first, last = np.searchsorted(keys, key[0], "left"), np.searchsorted(keys, key[0], "right")
-            if last - first <= EQUALS:
-                likely.update(rows[first:last].tolist())
-        shares = {row: float(np.mean(self.signs[0][row] == signs)) for row in sorted(likely)}
-        best = max(shares, key=lambda row: shares[row], default=None)
-        return None if best is None or shares[best] < AGREEING else self.places[best]
+        differing = np.unpackbits(self.signs[likely] ^ bits, axis=1).sum(axis=1)
+        best, count = int(differing.argmin()), self.kind.looked_at
+        if (count - int(differing[best])) / count < AGREEING:
+            return None
+        return int(self.files[likely[best]]), int(self.starts[likely[best]])
+
+
+def _index(files: Sequence[FileSpans], element: Element, columns: int, read: Read) -> _Rows:
+    """Return the rows of one kind in files, at most about ``MAX_ROWS``: of more, evenly spread ones."""
+    kind = _Kind(element, columns, read)
+    fitting = [(number, span) for number, file in enumerate(files) for span in file.spans if kind.fits(span)]
+    step = max(-(-sum(span.length // kind.bytes for _, span in fitting) // MAX_ROWS), 1) * kind.bytes
+    ranges = [(number, range(span.start, span.end, step)) for number, span in fitting]
+    signs, telling = [_bits(np.zeros((0, kind.looked_at), np.bool_))], [np.zeros(0, np.bool_)]
+    words: list[list[NDArray[Any]]] = []
+    for number, starts in ranges:
+        heads = kind.heads(number, starts)
+        signs.append(_bits(heads))
+        telling.append(_telling(heads))
+        words.append(_keys(heads))
+    kept, tables = np.flatnonzero(np.concatenate(telling)), []
+    for column in zip(*words, strict=True):
+        keys = np.concatenate(column)[kept]
+        order = np.argsort(keys, kind="stable")
+        tables.append((keys[order], kept[order]))
+    return _Rows(
+        kind,
+        np.repeat(
+            np.array([number for number, _ in ranges], np.int64), [len(starts) for _, starts in ranges]
+        ),
+        np.array([start for _, starts in ranges for start in starts], np.int64),
+        np.concatenate(signs),
+        tables,
+    )
+
+
+def _bits(signs: Signs) -> NDArray[np.uint8]:
+    """Return signs in eighths of bytes."""
+    return np.packbits(signs, axis=1)
 
 
 def _telling(signs: Signs) -> Signs:
@@ -221,10 +264,11 @@ class _Seeker:
     def _asked(self) -> list[_Run]:
         """Return the rows that were looked up and found, those that lead to one shift joined."""
         queries, runs = min(QUERIES, self.count), list[_Run]()
-        for row in sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)}):
-            start = self.part.start + row * self.rows.bytes
-            one = range(start, start + self.rows.bytes, self.rows.bytes)
-            place = self.rows.find(self.rows.heads(self.number, one)[0])
+        asked = sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)})
+        starts = [self.part.start + row * self.rows.bytes for row in asked]
+        one = self.rows.kind.heads
+        heads = np.concatenate([one(self.number, range(start, start + 1)) for start in starts])
+        for row, start, place in zip(asked, starts, self.rows.find(self.number, heads), strict=True):
             if place is not None:
                 run = _Run(place[0], place[1] - start, row, row)
                 known = runs and replace(runs[-1], first=row, last=row) == run
@@ -246,10 +290,12 @@ class _Seeker:
         if there < 0:
             return False
         mine, theirs = (
-            self.rows.read(self.number, start, start + size),
-            self.rows.read(run.file, there, there + size),
+            self.rows.kind.read(self.number, start, start + size),
+            self.rows.kind.read(run.file, there, there + size),
         )
         if len(mine) != len(theirs):
             return False
-        ours, others = (negative(np.frombuffer(data, np.uint8), self.rows.element) for data in (mine, theirs))
+        ours, others = (
+            negative(np.frombuffer(data, np.uint8), self.rows.kind.element) for data in (mine, theirs)
+        )
         return float(np.mean(ours == others)) >= AGREEING
