@@ -1,6 +1,7 @@
 """Draft a release manifest for what lies in folders, with what the gate has against it in comments (SPEC L3.5)."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -18,7 +19,7 @@ from airlift.low.drafting import propose
 from airlift.low.drafting.recognise import Portrait, recognise
 from airlift.low.release import gguf_sets
 from airlift.low.release.collect import Survey, collect, survey
-from airlift.low.release.gate.verdict import KINDS, Objection
+from airlift.low.release.gate.verdict import KINDS, REMOTE_CODE, Objection
 from airlift.low.release.placeholder import FILL_IN
 from airlift.progress import Progress, Tally
 from airlift.shown import clean
@@ -175,6 +176,8 @@ def _component(
         reason = f"  # {clean(reasons[key])}" if key in reasons else ""
         lines.append(f"  {'- ' if number == 0 else '  '}{first}{reason}")
         lines += [f"    {line}" for line in rest]
+        if key == "source":
+            lines += [f"      # {clean(line)}" for line in _exclusion(found.objections)]
     lines += [f"    # {line}" for line in _waivers(found.objections)]
     return DraftedComponent(found.name, portrait.kind, version, found.folder, objections, tuple(told)), lines
 
@@ -216,6 +219,13 @@ def _objections(found: _Found) -> tuple[str, ...]:
     ]
     more = [f"and {len(told) - MAX_TOLD} more"] if len(told) > MAX_TOLD else []
     return (*told[:MAX_TOLD], *more)
+
+
+def _exclusion(objections: Sequence[Objection]) -> list[str]:
+    """Return the lines that leave out the files that are objected to, for who does not need them."""
+    paths = sorted({item.path for item in objections if item.what != REMOTE_CODE})
+    plain = all(re.fullmatch(r"[\w./ -]+", path) for path in paths)
+    return _yaml({"exclude": paths}) if plain and 0 < len(paths) <= MAX_TOLD else []
 
 
 def _waivers(objections: Sequence[Objection]) -> list[str]:

@@ -10,7 +10,7 @@ Source: the cut points of content-defined chunking (LBFS; FastCDC), as places in
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,24 @@ def _rare(digests: Digests, limit: int) -> NDArray[np.bool_]:
 # -- the index -----------------------------------------------------------------------------------------------------
 
 
+class Lookup(Protocol):
+    """What digests are looked up in."""
+
+    @property
+    def files(self) -> NDArray[np.int32]:
+        """The file of each anchor."""
+        ...
+
+    @property
+    def places(self) -> Places:
+        """The place of each anchor in its file."""
+        ...
+
+    def find(self, digests: Digests) -> tuple[Places, Places]:
+        """Return for each digest the range ``[first, last)`` of its equals."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """Anchors of several files by digest: ascending ``digests``, with the file and the place of each."""
@@ -115,10 +133,70 @@ class Index:
 
 def index(scanned: Iterable[tuple[int, Places, Digests]]) -> Index:
     """Return the index of (file, places, digests); equal digests stay in the order given."""
-    parts = [(np.full(len(places), file, np.int32), places, digests) for file, places, digests in scanned]
-    if not parts:
-        return Index(np.empty(0, _WORD), np.empty(0, np.int32), np.empty(0, np.int64))
-    files, places, digests = (np.concatenate(column) for column in zip(*parts, strict=True))
+    files, places, digests = _columns(scanned)
     kept = np.flatnonzero(_rare(digests, 2 * REPEATS))
     order = kept[np.argsort(digests[kept], kind="stable")]
     return Index(digests[order], files[order], places[order])
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The anchors of files given in their order, sorted once, in which every file looks at those before it."""
+
+    digests: Digests
+    files: NDArray[np.int32]
+    places: Places
+    turns: NDArray[np.int64]
+    """A number for each anchor that rises with its digest, and among equal ones with its file."""
+    stride: int
+
+    def before(self, number: int) -> "Earlier":
+        """Return the anchors of the files before ``number``."""
+        return Earlier(self, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The anchors of a history of files before ``number``: what an index of these alone would find."""
+
+    history: History
+    number: int
+
+    @property
+    def files(self) -> NDArray[np.int32]:
+        """The file of each anchor."""
+        return self.history.files
+
+    @property
+    def places(self) -> Places:
+        """The place of each anchor in its file."""
+        return self.history.places
+
+    def find(self, digests: Digests) -> tuple[Places, Places]:
+        """Return for each digest the range ``[first, last)`` of its equals; none of what is everywhere."""
+        known, stride = self.history, self.history.stride
+        first = np.searchsorted(known.digests, digests, "left")
+        there = np.flatnonzero(first < np.searchsorted(known.digests, digests, "right"))
+        last = first.copy()
+        turns = known.turns[first[there]] // stride * stride + min(self.number, stride)
+        last[there] = np.maximum(np.searchsorted(known.turns, turns, "left"), first[there])
+        return first, np.where(last - first <= 2 * REPEATS, last, first)
+
+
+def history(scanned: Iterable[tuple[int, Places, Digests]]) -> History:
+    """Return the history of (file, places, digests), files ascending."""
+    files, places, digests = _columns(scanned)
+    order = np.argsort(digests, kind="stable")
+    files, digests = files[order], digests[order]
+    ranks = np.zeros(digests.size, np.int64)
+    np.cumsum(digests[1:] != digests[:-1], out=ranks[1:])
+    stride = int(files.max(initial=0)) + 1
+    return History(digests, files, places[order], ranks * stride + files, stride)
+
+
+def _columns(scanned: Iterable[tuple[int, Places, Digests]]) -> tuple[NDArray[np.int32], Places, Digests]:
+    parts = [(np.full(len(places), file, np.int32), places, digests) for file, places, digests in scanned]
+    if not parts:
+        return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, _WORD)
+    files, places, digests = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return files, places, digests

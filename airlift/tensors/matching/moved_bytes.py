@@ -9,8 +9,11 @@ time by what there is to be found, whatever the size of the baseline.
 """
 
 import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -69,8 +72,11 @@ def realign(
         for number, parts in enumerate(matched, bases)
     ]
     chosen = _looked_through(files, bases, wanted)
-    wanted = [_worth(files, number, seek, chosen) for number, seek in enumerate(wanted, bases)]
-    search = _Search(files, contents, chosen)
+    beside = _beside(files, chosen)
+    wanted = [_worth(seek, beside[number]) for number, seek in enumerate(wanted, bases)]
+    end = max((number for number, seek in enumerate(wanted, bases) if seek), default=0)
+    bits = anchor.sparseness(sum(files[number].size for number in chosen))
+    search = _Search(files, contents, chosen, end, bits)
     return [
         _better(search, number, list(parts), seek) if seek else list(parts)
         for number, (parts, seek) in enumerate(zip(matched, wanted, strict=True), bases)
@@ -127,19 +133,25 @@ def _looked_through(
     return frozenset(chosen)
 
 
-def _worth(
-    files: Sequence[FileSpans], number: int, seek: Sequence[Segment], chosen: frozenset[int]
-) -> list[Segment]:
+def _beside(files: Sequence[FileSpans], chosen: frozenset[int]) -> list[int]:
+    """Return for each file how many bytes are looked through before it that are no shards of its own model."""
+    found, total, own = [], 0, Counter[tuple[str, str]]()
+    for number, file in enumerate(files):
+        mine = _shards(file)
+        found.append(total - own[mine])
+        if number in chosen:
+            total += file.size
+            own[mine] += file.size
+    return found
+
+
+def _worth(seek: Sequence[Segment], beside: int) -> list[Segment]:
     """Return what of a file is worth a search: tensors only where there is enough beside the shards of their model.
 
     Two shards of one model have no bytes in common but for whole tensors, and these are matched by content.
     """
-    mine = _shards(files[number])
-    beside = sum(files[n].size for n in chosen if n < number and _shards(files[n]) != mine)
     tensors = sum(part.length for part in seek if part.element is not Element.BYTES)
-    if beside * BESIDE >= tensors:
-        return list(seek)
-    return [part for part in seek if part.element is Element.BYTES]
+    return [part for part in seek if part.element is Element.BYTES or beside * BESIDE >= tensors]
 
 
 def _shards(file: FileSpans) -> tuple[str, str]:
@@ -149,41 +161,39 @@ def _shards(file: FileSpans) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class _Search:
-    """The anchors of the files before the one at hand; each file is read once, when first needed."""
+    """The anchors of the files ``chosen`` before ``end``; each file is read once, when the first is needed.
+
+    ``bits`` says how rare anchors are.
+    """
 
     files: Sequence[FileSpans]
     contents: Sequence[Content]
     chosen: frozenset[int]
-    parts: list[tuple[int, anchor.Places, anchor.Digests]] = field(default_factory=list)
-    done: int = 0
-    index: anchor.Index = field(default_factory=lambda: anchor.index(()))
+    end: int
+    bits: int
+    history: anchor.History | None = None
 
-    @property
-    def bits(self) -> int:
-        """How rare anchors are."""
-        return anchor.sparseness(sum(self.files[number].size for number in self.chosen))
+    def before(self, number: int) -> anchor.Earlier:
+        """Return the anchors of the files before ``number``."""
+        if self.history is None:
+            self.history = anchor.history(self._scanned())
+        return self.history.before(number)
 
-    def before(self, number: int) -> anchor.Index:
-        """Return the anchors of the files before ``number``, which never falls."""
-        count = len(self.parts)
-        for earlier in range(self.done, number):
-            if earlier in self.chosen:
-                content = self.contents[earlier]
-                scanned = anchor.scan(content.read, content.size, self.bits)
-                self.parts += [(earlier, places, digests) for places, digests in scanned]
-        self.done = number
-        if len(self.parts) != count:
-            self.index = anchor.index(self.parts)
-        return self.index
+    def _scanned(self) -> Iterator[tuple[int, anchor.Places, anchor.Digests]]:
+        for number in sorted(self.chosen):
+            content = self.contents[number]
+            if number < self.end:
+                for places, digests in anchor.scan(content.read, content.size, self.bits):
+                    yield number, places, digests
 
     def runs(self, number: int, preferred: int | None, seek: Sequence[Segment]) -> list[Run]:
         """Return the runs of a file that begin in what is sought, and whose bytes lie in files before it."""
-        index, content = self.before(number), self.contents[number]
-        if not index.digests.size:
+        if not number:
             return []
-        anchors = (pair for start, end in _ranges(seek) for pair in _scan(content, start, end, self.bits))
+        index, content, bits = self.before(number), self.contents[number], self.bits
+        anchors = (pair for start, end in _ranges(seek) for pair in _scan(content, start, end, bits))
         return runs.find(
-            anchors, index, content, self.contents, preferred=preferred, shortest=SHORTEST_RUN << self.bits
+            anchors, index, content, self.contents, preferred=preferred, shortest=SHORTEST_RUN << bits
         )
 
 
@@ -212,13 +222,23 @@ def _better(search: _Search, number: int, parts: list[Segment], seek: Sequence[S
     found = search.runs(number, preferred, seek)
     if not found:
         return parts
-    cover = _Cover(search.contents, number, LONG_RUN << search.bits)
-    return [piece for part in parts for piece in _covered(cover, part, found, sought=part in seek)]
+    cover, seekers = _Cover(search.contents, number, LONG_RUN << search.bits), {part.start for part in seek}
+    return [
+        piece
+        for part in parts
+        for piece in _covered(cover, part, _inside(part, found), sought=part.start in seekers)
+    ]
 
 
-def _covered(cover: "_Cover", part: Segment, found: Sequence[Run], *, sought: bool) -> Iterable[Segment]:
+def _inside(part: Segment, found: Sequence[Run]) -> list[Run]:
+    """Return the runs in a segment, cut to it, of all that there are: ascending and apart."""
+    first = bisect_right(found, part.start, key=attrgetter("end"))
+    last = bisect_left(found, part.end, key=attrgetter("start"))
+    return [_clipped(run, part) for run in found[first:last]]
+
+
+def _covered(cover: "_Cover", part: Segment, inside: Sequence[Run], *, sought: bool) -> Iterable[Segment]:
     """Return the pieces of one segment; one that has its counterpart stays as it is."""
-    inside = [_clipped(run, part) for run in found if run.start < part.end and part.start < run.end]
     small = part.element is Element.BYTES and part.length < LEAST_BYTES and not part.parallel
     if not inside or not (sought or small):
         return [part]

@@ -8,7 +8,7 @@ more, evenly spread ones.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,26 +42,28 @@ BATCH = 256
 SHORT_ROW_BYTES = 4 << 10
 """Shorter rows are read whole, so many at once."""
 
-Bits = NDArray[np.uint8]
+Signs = NDArray[np.bool_]
 
 
 def relate(
     files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
     """Return the segments of each file from number ``bases`` on; those without a source get one if rows are alike."""
-    kinds: dict[tuple[Element, int], _Rows] = {}
-    result = []
-    for number, parts in enumerate(found, bases):
-        pieces: list[Segment] = []
-        for part in parts:
-            if _wanted(part):
-                rows = kinds.setdefault((part.element, part.row), _Rows(part.element, part.row, read))
-                rows.add(files[:number])
-                pieces.extend(_pieces(rows, number, part))
-            else:
-                pieces.append(part)
-        result.append(pieces)
-    return result
+    asking = {
+        (part.element, part.row): number
+        for number, parts in enumerate(found, bases)
+        for part in parts
+        if _wanted(part)
+    }
+    kinds = {kind: _index(files[:last], *kind, read) for kind, last in asking.items()}
+    return [
+        [
+            piece
+            for part in parts
+            for piece in (_pieces(kinds[part.element, part.row], number, part) if _wanted(part) else [part])
+        ]
+        for number, parts in enumerate(found, bases)
+    ]
 
 
 def _wanted(part: Segment) -> bool:
@@ -77,65 +79,36 @@ def _wanted(part: Segment) -> bool:
 # -- the rows of earlier files -------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Rows:
-    """The rows of ``columns`` numbers of one element in earlier files, by the signs of their first numbers.
-
-    Of each row, at most ``MAX_ROWS`` of them, some hundred bytes are kept: where it starts, its signs, and its keys.
-    """
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Rows of ``columns`` numbers of one element, and how they are read."""
 
     element: Element
     columns: int
     read: Read
-    done: int = 0
-    files: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    bits: Bits = field(default_factory=lambda: np.empty((0, 0), np.uint8))
-    tables: list[tuple[NDArray[Any], NDArray[np.int32]]] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
         """The length of a row in bytes."""
         return self.columns * self.element.size
 
-    def add(self, files: Sequence[FileSpans]) -> None:
-        """Add what is new among the earlier files."""
-        spans = ((number, span) for number in range(self.done, len(files)) for span in files[number].spans)
-        fresh = [(number, span) for number, span in spans if self._fits(span)]
-        self.done = len(files)
-        if fresh:
-            step = -(-sum(span.length // self.bytes for _, span in fresh) // MAX_ROWS)
-            found = [(number, range(span.start, span.end, step * self.bytes)) for number, span in fresh]
-            bits = np.concatenate([self.signs(*place) for place in found])
-            self._keep(
-                np.concatenate(
-                    [self.files, *(np.full(len(starts), number, np.int32) for number, starts in found)]
-                ),
-                np.concatenate([self.starts, *(np.array(starts, np.int64) for _, starts in found)]),
-                np.concatenate([self.bits.reshape(-1, bits.shape[1]), bits]),
-            )
+    @property
+    def looked_at(self) -> int:
+        """How many numbers of a row are."""
+        return min(self.columns, COLUMNS)
 
-    def _keep(self, files: NDArray[np.int32], starts: NDArray[np.int64], bits: Bits) -> None:
-        """Keep these rows, evenly spread ones if there are too many, and sort their keys."""
-        few = slice(None, None, max(-(-len(files) // MAX_ROWS), 1))
-        self.files, self.starts, self.bits = files[few], starts[few], bits[few]
-        kept = np.flatnonzero(_telling(self.bits)).astype(np.int32)
-        self.tables = []
-        for keys in _keys(self.bits[kept]):
-            order = np.argsort(keys, kind="stable")
-            self.tables.append((keys[order], kept[order]))
-
-    def _fits(self, span: TensorSpan) -> bool:
+    def fits(self, span: TensorSpan) -> bool:
+        """Say whether a tensor consists of such rows."""
         return (
             span.element is self.element
             and len(span.shape) > 1
-            and span.shape[-1] == self.columns
+            and span.row == self.columns
             and span.length > 0
         )
 
-    def signs(self, number: int, starts: range) -> Bits:
-        """Return the signs of the first numbers of the rows that start there, a bit each: (rows, bytes)."""
-        count, size = min(self.columns, COLUMNS), self.element.size
+    def heads(self, number: int, starts: range) -> Signs:
+        """Return the signs of the first numbers of the rows that start there, (rows, numbers)."""
+        count, size = self.looked_at, self.element.size
         found = []
         for batch in (starts[at : at + BATCH] for at in range(0, len(starts), BATCH)):
             if starts.step == self.bytes <= SHORT_ROW_BYTES:
@@ -144,42 +117,101 @@ class _Rows:
             else:
                 whole = b"".join(self.read(number, start, start + count * size) for start in batch)
                 heads = np.frombuffer(whole, np.uint8).reshape(-1, count * size)
-            flat = negative(np.ascontiguousarray(heads).reshape(-1), self.element)
-            found.append(np.packbits(flat.reshape(-1, count), axis=1))
+            found.append(negative(np.ascontiguousarray(heads).reshape(-1), self.element).reshape(-1, count))
         return np.concatenate(found)
 
-    def find(self, bits: Bits) -> tuple[int, int] | None:
-        """Return (file, start) of the earlier row that is most like one of these signs (1, bytes), or None."""
-        if not self.tables or not _telling(bits)[0]:
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of one kind in files, these ascending, with the bits of the signs of their first numbers.
+
+    ``tables`` have for each word of signs its values, ascending, and the rows that have them, ascending for each.
+    """
+
+    kind: _Kind
+    files: NDArray[Any]
+    starts: NDArray[Any]
+    signs: NDArray[np.uint8]
+    tables: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+
+    @property
+    def bytes(self) -> int:
+        """The length of a row in bytes."""
+        return self.kind.bytes
+
+    def find(self, number: int, signs: Signs) -> list[tuple[int, int] | None]:
+        """Return for each row of signs (file, start) of the row before file ``number`` most like it, None if none."""
+        if not self.tables:
+            return [None] * len(signs)
+        limit = int(np.searchsorted(self.files, number, "left"))
+        told, likely = _telling(signs), [set[int]() for _ in signs]
+        for (keys, rows), asked in zip(self.tables, _keys(signs), strict=True):
+            first, last = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
+            for query in np.flatnonzero(told & (first < last)):
+                equals = rows[first[query] : last[query]]
+                count = int(np.searchsorted(equals, limit, "left"))
+                if count <= EQUALS:
+                    likely[query].update(equals[:count].tolist())
+        return [self._best(sorted(some), bits) for some, bits in zip(likely, _bits(signs), strict=True)]
+
+    def _best(self, likely: Sequence[int], bits: NDArray[np.uint8]) -> tuple[int, int] | None:
+        """Return the place of the row most like the one of these bits, None if none is like it."""
+        if not likely:
             return None
-        likely = set[int]()
-        for (keys, rows), key in zip(self.tables, _keys(bits), strict=True):
-            first, last = np.searchsorted(keys, key[0], "left"), np.searchsorted(keys, key[0], "right")
-            if last - first <= EQUALS:
-                likely.update(rows[first:last].tolist())
-        shares = {row: 1 - _count(self.bits[row] ^ bits[0]) / (8 * bits.size) for row in sorted(likely)}
-        best = max(shares, key=lambda row: shares[row], default=None)
-        if best is None or shares[best] < AGREEING:
+        differing = np.unpackbits(self.signs[likely] ^ bits, axis=1).sum(axis=1)
+        best, count = int(differing.argmin()), self.kind.looked_at
+        if (count - int(differing[best])) / count < AGREEING:
             return None
-        return int(self.files[best]), int(self.starts[best])
+        return int(self.files[likely[best]]), int(self.starts[likely[best]])
 
 
-def _count(bits: Bits) -> int:
-    return int(np.bitwise_count(bits).sum())
+def _index(files: Sequence[FileSpans], element: Element, columns: int, read: Read) -> _Rows:
+    """Return the rows of one kind in files, at most about ``MAX_ROWS``: of more, evenly spread ones."""
+    kind = _Kind(element, columns, read)
+    fitting = [(number, span) for number, file in enumerate(files) for span in file.spans if kind.fits(span)]
+    step = max(-(-sum(span.length // kind.bytes for _, span in fitting) // MAX_ROWS), 1) * kind.bytes
+    ranges = [(number, range(span.start, span.end, step)) for number, span in fitting]
+    signs, telling = [_bits(np.zeros((0, kind.looked_at), np.bool_))], [np.zeros(0, np.bool_)]
+    words: list[list[NDArray[Any]]] = []
+    for number, starts in ranges:
+        heads = kind.heads(number, starts)
+        signs.append(_bits(heads))
+        telling.append(_telling(heads))
+        words.append(_keys(heads))
+    kept, tables = np.flatnonzero(np.concatenate(telling)), []
+    for column in zip(*words, strict=True):
+        keys = np.concatenate(column)[kept]
+        order = np.argsort(keys, kind="stable")
+        tables.append((keys[order], kept[order]))
+    return _Rows(
+        kind,
+        np.repeat(
+            np.array([number for number, _ in ranges], np.int64), [len(starts) for _, starts in ranges]
+        ),
+        np.array([start for _, starts in ranges for start in starts], np.int64),
+        np.concatenate(signs),
+        tables,
+    )
 
 
-def _telling(bits: Bits) -> NDArray[np.bool_]:
-    """Say of each row of signs whether they differ enough to tell it from others."""
-    count, width = np.bitwise_count(bits).sum(axis=1, dtype=np.int64), 8 * bits.shape[1]
-    told: NDArray[np.bool_] = (count >= width // 8) & (count <= width - width // 8)
+def _bits(signs: Signs) -> NDArray[np.uint8]:
+    """Return signs in eighths of bytes."""
+    return np.packbits(signs, axis=1)
+
+
+def _telling(signs: Signs) -> Signs:
+    """Say of each row whether its signs differ enough to tell it from others."""
+    least = signs.shape[1] // 8
+    count = signs.sum(axis=1)
+    told: Signs = (count >= least) & (count <= signs.shape[1] - least)
     return told
 
 
-def _keys(bits: Bits) -> list[NDArray[Any]]:
+def _keys(signs: Signs) -> list[NDArray[Any]]:
     """Return the words of signs of every row: for each word an array."""
-    words = bits.shape[1] * 8 // WORD
-    whole = np.ascontiguousarray(bits[:, : words * WORD // 8])
-    return [np.ascontiguousarray(column) for column in whole.view(np.uint32).T]
+    words = signs.shape[1] // WORD
+    packed = np.packbits(signs[:, : words * WORD], axis=1)
+    return [np.ascontiguousarray(column) for column in packed.view(np.uint32).T]
 
 
 # -- runs of rows --------------------------------------------------------------------------------------------------
@@ -235,10 +267,11 @@ class _Seeker:
     def _asked(self) -> list[_Run]:
         """Return the rows that were looked up and found, those that lead to one shift joined."""
         queries, runs = min(QUERIES, self.count), list[_Run]()
-        for row in sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)}):
-            start = self.part.start + row * self.rows.bytes
-            one = range(start, start + self.rows.bytes, self.rows.bytes)
-            place = self.rows.find(self.rows.signs(self.number, one))
+        asked = sorted({(self.count - 1) * query // max(queries - 1, 1) for query in range(queries)})
+        starts = [self.part.start + row * self.rows.bytes for row in asked]
+        one = self.rows.kind.heads
+        heads = np.concatenate([one(self.number, range(start, start + 1)) for start in starts])
+        for row, start, place in zip(asked, starts, self.rows.find(self.number, heads), strict=True):
             if place is not None:
                 run = _Run(place[0], place[1] - start, row, row)
                 known = runs and replace(runs[-1], first=row, last=row) == run
@@ -258,11 +291,13 @@ class _Seeker:
         start, size = self.part.start + row * self.rows.bytes, min(self.rows.bytes, LOOKED_AT)
         there = start + run.shift
         last = there + self.rows.bytes - 1
-        if there < 0 or not self.rows.read(run.file, last, last + 1):
+        if there < 0 or not self.rows.kind.read(run.file, last, last + 1):
             return False  # it would begin before the file, or end after it
         mine, theirs = (
-            self.rows.read(self.number, start, start + size),
-            self.rows.read(run.file, there, there + size),
+            self.rows.kind.read(self.number, start, start + size),
+            self.rows.kind.read(run.file, there, there + size),
         )
-        ours, others = (negative(np.frombuffer(data, np.uint8), self.rows.element) for data in (mine, theirs))
+        ours, others = (
+            negative(np.frombuffer(data, np.uint8), self.rows.kind.element) for data in (mine, theirs)
+        )
         return float(np.mean(ours == others)) >= AGREEING

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from airlift.tensors.matching.anchor import WINDOW, Digests, Index, Places, Read
+from airlift.tensors.matching.anchor import WINDOW, Digests, Lookup, Places, Read
 
 FIRST_STEP = 4 << 10
 LAST_STEP = 1 << 20
@@ -55,7 +55,7 @@ class Content:
 
 def find(
     anchors: Iterable[tuple[Places, Digests]],
-    index: Index,
+    index: Lookup,
     target: Content,
     base: Sequence[Content],
     *,
@@ -72,7 +72,7 @@ def find(
     return _joined(grown)
 
 
-def _follow(anchors: Iterable[tuple[Places, Digests]], index: Index, preferred: int | None) -> Iterator[Run]:
+def _follow(anchors: Iterable[tuple[Places, Digests]], index: Lookup, preferred: int | None) -> Iterator[Run]:
     """Yield the runs that the anchors make, in the order of the target."""
     run: Run | None = None
     for place, candidates in _candidates(anchors, index):
@@ -88,7 +88,7 @@ def _follow(anchors: Iterable[tuple[Places, Digests]], index: Index, preferred: 
 
 
 def _candidates(
-    anchors: Iterable[tuple[Places, Digests]], index: Index
+    anchors: Iterable[tuple[Places, Digests]], index: Lookup
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Yield each place of the target that has equals, with (file, place) of those."""
     for places, digests in anchors:

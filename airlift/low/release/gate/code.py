@@ -3,7 +3,7 @@
 import struct
 from pathlib import PurePosixPath
 
-from airlift.low.release.gate.views import View
+from airlift.low.release.gate.views import WINDOW, View
 
 SOURCES = frozenset({".py", ".pyw", ".pyx"})
 _MAGIC = {
@@ -35,9 +35,12 @@ def program(view: View, head: bytes) -> str:
 
 
 def source(name: str, head: bytes) -> bool:
-    """Say whether a file is Python source: text, more than white space, under a name that Python imports."""
+    """Say whether a file is Python source: text, more than white space, under a name that Python imports.
+
+    Of a file that is all white space as far as it is looked at nobody knows what follows.
+    """
     suffix = PurePosixPath(name.lower()).suffix
-    return suffix in SOURCES and b"\0" not in head and bool(head.strip())
+    return suffix in SOURCES and b"\0" not in head and bool(head.strip() or len(head) >= WINDOW)
 
 
 def _is_portable(view: View, head: bytes) -> bool:

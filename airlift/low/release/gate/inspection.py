@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 
 from airlift.low.release.gate import code, containers, keras, messagepack, numpy_objects, pickles, skops
-from airlift.low.release.gate.views import WINDOW, Budget, View
+from airlift.low.release.gate.views import WINDOW, Budget, Unpacked, View
 from airlift.low.release.gate.wrappings import streams, tars, zips
 from airlift.low.release.gate.wrappings.zips import Member
 
@@ -122,7 +122,7 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
         if member.view is None:
             unknown = unknown or f"{name} in it cannot be looked into"
             continue
-        inner = _inspect(member.view, member.name, deeper)
+        inner = _inspect_packed(member.view, member.name, deeper)
         if member.name in _NAMING:
             inner.code = inner.code or _NAMING[member.name](member.view)
         found.add(inner, name)
@@ -132,6 +132,16 @@ def _archive(view: View, head: bytes, found: Finding, looking: _Looking) -> bool
         unknown = "there is more in it than is looked into"
     found.recognised, found.remark = ("", f"{kind}: {unknown}") if unknown else (kind, "")
     return True
+
+
+def _inspect_packed(view: View, name: str, looking: _Looking) -> Finding:
+    """Look into what may have to be unpacked; what breaks off is not known, for want of memory it may be anything."""
+    found = _inspect(view, name, looking)
+    if isinstance(view, Unpacked) and view.damaged:
+        found.recognised = ""
+        if view.starved and not found.pickle:
+            found.pickle = "a stream that takes too much memory to unpack, and may be a pickle"
+    return found
 
 
 def _members(view: View, head: bytes, budget: Budget) -> tuple[Iterator[Member], str, str]:
@@ -157,7 +167,7 @@ def _stream(view: View, head: bytes, name: str, found: Finding, looking: _Lookin
     if opened is None:
         return False
     kind, inside = opened
-    inner = _inspect(inside, PurePosixPath(name).stem, _Looking(looking.budget, looking.depth + 1))
+    inner = _inspect_packed(inside, PurePosixPath(name).stem, _Looking(looking.budget, looking.depth + 1))
     if inside.damaged and kind in _GUESSED and not inner.pickle:
         return False
     found.add(inner, f"what {kind} packs")

@@ -13,7 +13,7 @@ from airlift.low.release.gate.views import View, first_in_json
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAX_CONFIGURATION = 16 << 20
-_LAMBDA = re.compile(rb'"class_name"\s{0,32}:\s{0,32}"(?:Lambda|__lambda__)"')
+_LAMBDA = re.compile(rb'"(?:Lambda|__lambda__)"')
 _ESCAPED = re.compile(rb"\\u00[4-7][0-9a-fA-F]")
 _STEP, _OVERLAP = 1 << 20, 128
 _OWN = ("keras", "tensorflow", "tf_keras")
@@ -21,13 +21,17 @@ _HARMLESS_BUILTINS = frozenset({"bool", "dict", "float", "int", "list", "slice",
 
 
 def code_in_hdf5(view: View) -> str:
-    """Say what code an HDF5 file carries in a Keras configuration, "" if none; reads all of it."""
-    offset, before, is_keras = 0, b"", False
+    """Say what code an HDF5 file carries in a Keras configuration, "" if none; reads all of it.
+
+    How much white space stands around the name of a class is up to who wrote it, so that the name alone counts.
+    """
+    offset, before, is_keras, named = 0, b"", False, False
     while data := view.read(offset, _STEP):
         offset += len(data)
         text = before + data
         is_keras = is_keras or b'"class_name"' in text or b"model_config" in text
-        if _LAMBDA.search(text) or (is_keras and _ESCAPED.search(text)):
+        named = named or bool(_LAMBDA.search(text) or _ESCAPED.search(text))
+        if is_keras and named:
             return "a Keras Lambda layer (code)"
         before = text[-_OVERLAP:]
     return ""
@@ -35,9 +39,7 @@ def code_in_hdf5(view: View) -> str:
 
 def code_in_configuration(view: View) -> str:
     """Say what code the ``config.json`` of a ``.keras`` archive holds or names, "" if none."""
-    return first_in_json(
-        view, MAX_CONFIGURATION, _objections, otherwise="a Keras configuration too long to read"
-    )
+    return first_in_json(view, MAX_CONFIGURATION, _objections, what="a Keras configuration")
 
 
 def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:

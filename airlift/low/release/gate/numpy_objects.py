@@ -23,11 +23,13 @@ def header(view: View, head: bytes) -> bytes | None:
 
 def holds_objects(stated: bytes) -> bool:
     """Say whether the elements are objects, or may be: a type that is not plainly one of numbers and names one."""
+    odd = b"\\" in stated or b"#" in stated or len(stated) == _HEADER_BYTES
+    if odd or _is_joined(stated):
+        return True
     plain = _DESCR.search(stated)
     if plain is not None and stated.count(b"descr") == 1 and _NUMBER.fullmatch(plain[2]):
         return False
-    odd = b"\\" in stated or b"#" in stated or len(stated) == _HEADER_BYTES
-    return odd or _OBJECT.search(stated) is not None or _is_joined(stated)
+    return _OBJECT.search(stated) is not None
 
 
 def _is_joined(stated: bytes) -> bool:

@@ -19,30 +19,30 @@ _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opco
 _NAMES = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
 _CALLS = frozenset({"REDUCE", "BUILD", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"})
 _DOTTED = re.compile(r"[\w.]+ [\w.<>]+")
-_WHOLE = re.compile(rb"[+-]?(0[xX][0-9a-fA-F_]+|[0-9_]+)L?")
+_WHOLE = re.compile(rb"[+-]?(0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|[0-9_]+)L?")
 _FLOAT = re.compile(
     rb"[+-]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
 )
-_DIGITS = re.compile(rb"[-+.0-9A-Fa-fLNXILTY_ilntxy\s]{64}")
+_DIGITS = re.compile(rb"[-+.0-9A-Fa-fLNOXILTY_ilnotxy\s]{0,63}(?:[-+.0-9A-Fa-fLNOXILTY_ilnotxy\s]|\0)")
 _NUMBERS = {"INT": _WHOLE, "LONG": _WHOLE, "GET": _WHOLE, "PUT": _WHOLE, "FLOAT": _FLOAT}
 _SAFETENSORS = b"\0\0\0\0{"
 _PLAUSIBLE = 3
 _STEP = 1 << 20
-_IN_ONE_FILE = 8
-"""Pickles that are followed one after another: old torch files hold four before the numbers."""
 
 
 def is_pickle(view: View) -> bool:
     """Say whether bytes are a plain pickle of any protocol, also one with anything behind it."""
     cursor = _Cursor(view)
     like_safetensors = view.read(4, 5) == _SAFETENSORS
-    for _ in range(_IN_ONE_FILE):
-        walk = _walk(cursor)
+    left = MAX_OPCODES
+    while left > 0:  # pickles after another: old torch files hold four before the numbers
+        walk = _walk(cursor, left)
+        left -= walk.count
         if _judge(walk, like_safetensors=like_safetensors):
             return True
         if not walk.stopped:
             return False
-    return False
+    return True
 
 
 class _EndError(Exception):
@@ -88,7 +88,7 @@ class _Cursor:
         while data := self.view.read(self.position, length):
             end = data.find(b"\n")
             first = first or (data[:end] if end >= 0 else data)[:WINDOW]
-            if number and end < 0 and not _DIGITS.match(data):
+            if number and end < 0 and not _DIGITS.match(first if b"\0" in first else data):
                 raise _EndError
             self.position += end + 1 if end >= 0 else len(data)
             if end >= 0:
@@ -119,11 +119,11 @@ class _Walk:
     filled: bool = False
 
 
-def _walk(cursor: _Cursor) -> _Walk:
-    """Walk the opcodes up to STOP, a call, the first one that a loader would stumble over, or the end."""
+def _walk(cursor: _Cursor, most: int) -> _Walk:
+    """Walk at most ``most`` opcodes, up to STOP, a call, one that a loader would stumble over, or the end."""
     walk = _Walk()
     try:
-        while walk.count < MAX_OPCODES:
+        while walk.count < most:
             opcode = _OPCODES.get(cursor.take(1))
             if opcode is None or not _step(walk, opcode, _argument(cursor, opcode)):
                 return walk
@@ -160,7 +160,9 @@ def _argument(cursor: _Cursor, opcode: pickletools.OpcodeInfo) -> str:
 def _text(name: str, line: bytes) -> str:
     """Return an argument that is text, if a loader could read it; the C one stops at a zero byte in a number."""
     form = _NUMBERS.get(name)
-    if form is not None and not form.fullmatch(line.partition(b"\0")[0].strip()):
+    text = line.partition(b"\0")[0].strip()
+    is_zero = name == "INT" and line.startswith(b"\0")
+    if form is not None and not is_zero and not form.fullmatch(text):
         raise _EndError
     if name == "STRING" and (len(line.strip()) < 2 or line.strip()[:1] not in {b"'", b'"'}):
         raise _EndError
@@ -203,12 +205,12 @@ def _judge(walk: _Walk, *, like_safetensors: bool) -> bool:
     """Judge a walk, which may have failed late: a loader has run what comes before an opcode that it does not know.
 
     With a protocol mark, a few opcodes suffice, unless it may as well be the length of a safetensors header. Without
-    one (protocols 0 and 1 are text) there must be a call, or the opcodes must fill the file: prose that starts with
-    'c' or 'N' is made of opcodes too.
+    one (protocols 0 and 1 are text) there must be a call, or the opcodes must fill the file and be more than two or
+    name something: prose that starts with 'c' or 'N' is made of opcodes too.
     """
     enough = walk.count >= _PLAUSIBLE
     if walk.calls or (walk.protocol and walk.stopped):
         return True
     if walk.protocol and not like_safetensors:
         return enough or walk.filled
-    return walk.filled and enough
+    return walk.filled and (enough or walk.names)

@@ -19,7 +19,7 @@ _NAMES = frozenset({"__class__", "function", "name"})
 
 def code_in_schema(view: View) -> str:
     """Say what code the schema of a skops archive names outside of the libraries that it is for, "" if none."""
-    return first_in_json(view, MAX_SCHEMA, _objections, otherwise="a skops schema too long to look into")
+    return first_in_json(view, MAX_SCHEMA, _objections, what="a skops schema")
 
 
 def _objections(pairs: list[tuple[str, Any]]) -> Iterator[str]:

@@ -23,6 +23,10 @@ class DamagedStreamError(Exception):
     """Raised within this room by what unpacks: the stream cannot be read on."""
 
 
+class StarvedStreamError(DamagedStreamError):
+    """Raised by what unpacks: reading on takes more memory than there is for it."""
+
+
 class View(Protocol):
     """Bytes from 0 on."""
 
@@ -138,7 +142,9 @@ class Budget:
 
 @dataclass(slots=True)
 class Unpacked:
-    """What a stream unpacks to, the last ``KEPT`` bytes of it at hand; ``damaged`` where it broke off.
+    """What a stream unpacks to, the last ``KEPT`` bytes of it at hand; ``damaged`` if it broke off.
+
+    ``starved`` says that it did for want of memory.
 
     ``start`` begins to unpack; a read of bytes that have left the window begins anew. What the budget does not reach
     is not there: reads of it are empty.
@@ -147,6 +153,7 @@ class Unpacked:
     start: Callable[[], Iterator[bytes]]
     budget: Budget
     damaged: bool = False
+    starved: bool = False
     ended: bool = False
     _start: int = 0
     _kept: bytearray = field(default_factory=bytearray)
@@ -156,7 +163,7 @@ class Unpacked:
         """Return some of the bytes, unpacking as far as needed."""
         length = min(length, KEPT - CHUNK)
         if offset < self._start:
-            self._start, self._chunks, self.ended, self.damaged = 0, None, False, False
+            self._start, self._chunks, self.ended = 0, None, False
             self._kept.clear()
         while self._start + len(self._kept) < offset + length and self._more():
             self._trim(offset)
@@ -178,8 +185,9 @@ class Unpacked:
         try:
             self._chunks = self._chunks or self.start()
             chunk = next(self._chunks, None)
-        except DamagedStreamError:
+        except DamagedStreamError as error:
             chunk, self.damaged = None, True
+            self.starved = isinstance(error, StarvedStreamError)
         if chunk is None:
             self.ended = True
             return False
@@ -205,15 +213,16 @@ def read_whole(view: View, limit: int) -> bytes | None:
 
 
 def first_in_json(
-    view: View, limit: int, objections: Callable[[list[tuple[str, Any]]], Iterable[str]], *, otherwise: str
+    view: View, limit: int, objections: Callable[[list[tuple[str, Any]]], Iterable[str]], *, what: str
 ) -> str:
-    """Return the first objection to an object of a JSON text of at most ``limit`` bytes, "" if there is none.
+    """Return the first objection to an object of a JSON text, "" if there is none.
 
-    ``otherwise`` is the answer to a longer one. What is not JSON cannot be loaded by anybody, and has none.
+    One of more than ``limit`` bytes, or beyond what Python's reader takes, is objected to itself: other versions have
+    other limits. What is not JSON at all cannot be loaded by anybody, and has none.
     """
     data = read_whole(view, limit)
     if data is None:
-        return otherwise
+        return f"{what} too long to look into"
     found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -222,6 +231,8 @@ def first_in_json(
 
     try:
         json.loads(data, object_pairs_hook=look)
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return ""
+    except (ValueError, RecursionError):
+        return f"{what} that cannot be looked into"
     return found[0] if found else ""

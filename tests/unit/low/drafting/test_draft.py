@@ -11,6 +11,7 @@ from airlift.low.release.make_release import make_release
 from airlift.low.release.placeholder import FILL_IN
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
+from tests.support.packed import pickled
 from tests.support.weights import component, weights
 
 STACK = {
@@ -100,6 +101,20 @@ def test_what_the_gate_has_against_it(models: Path) -> None:
         assert f"  # {text}\n" in result.manifest
     waiver = f"    # accept: [{{what: code, reason: {FILL_IN}}}, {{what: remote-code, reason: {FILL_IN}}}]\n"
     assert waiver in result.manifest
+
+
+def test_files_that_are_not_needed_can_be_left_out(site: Site, tmp_path: Path) -> None:
+    """Of a trainer's folder the state of the optimizer is not part of the model."""
+    content = {"model.safetensors": weights(1), "optimizer.pt": pickled(), "deep/rng_state.pth": pickled()}
+    component(tmp_path / "trained", content)
+    path = site.folder / "release.yaml"
+    text = draft([tmp_path / "trained"], output=path).manifest
+    lines = ("exclude:", "- deep/rng_state.pth", "- optimizer.pt")
+    for line in lines:
+        assert f"      # {line}\n" in text
+        text = text.replace(f"      # {line}\n", f"      {line}\n")
+    path.write_text(text.replace(FILL_IN, "UNCLASSIFIED"))
+    assert release(site, path)
 
 
 def test_what_nothing_can_meet(models: Path) -> None:

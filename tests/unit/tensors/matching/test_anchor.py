@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from airlift.tensors.matching import anchor
-from airlift.tensors.matching.anchor import MAX_ANCHORS, TILE_BYTES, WINDOW, anchors, index, scan, sparseness
+from airlift.tensors.matching.anchor import (
+    MAX_ANCHORS,
+    TILE_BYTES,
+    WINDOW,
+    anchors,
+    history,
+    index,
+    scan,
+    sparseness,
+)
 
 NOISE = Random(7).randbytes(3 * TILE_BYTES // 2)
 
@@ -88,3 +97,25 @@ def test_an_index_forgets_what_is_everywhere() -> None:
 def test_an_index_of_nothing_finds_nothing() -> None:
     first, last = index([]).find(np.array([1, 2], np.uint64))
     assert first.tolist() == last.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_history_finds_what_an_index_of_the_files_before_finds(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    files = sorted(random.integers(0, 6, 12).tolist())
+    scanned = [
+        (file, random.integers(0, 999, 9), random.integers(0, 12, 9).astype(np.uint64)) for file in files
+    ]
+    asked, known = np.arange(14, dtype=np.uint64), history(scanned)
+    for number in range(8):
+        alone, earlier = index(item for item in scanned if item[0] < number), known.before(number)
+        for one, other in zip(
+            zip(*alone.find(asked), strict=True), zip(*earlier.find(asked), strict=True), strict=True
+        ):
+            assert list(alone.places[slice(*one)]) == list(earlier.places[slice(*other)])
+            assert list(alone.files[slice(*one)]) == list(earlier.files[slice(*other)])
+
+
+def test_a_history_of_nothing_finds_nothing() -> None:
+    first, last = history([]).before(3).find(np.array([1, 2], np.uint64))
+    assert first.tolist() == last.tolist()

@@ -1,12 +1,14 @@
 """Opaque files whose bytes moved: what was inserted is what it costs."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from random import Random
 
 import pytest
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching import moved_bytes
+from airlift.tensors.matching import anchor, moved_bytes
+from airlift.tensors.matching.anchor import Digests, History, Places, history
 from airlift.tensors.matching.match import FileSpans, match
 from airlift.tensors.matching.moved_bytes import BLOCK_BYTES, realign
 from airlift.tensors.matching.segment import Segment, Source
@@ -288,3 +290,22 @@ def test_only_what_is_sought_is_scanned() -> None:
     (parts,) = realign(files, 2, match(files, 2, reading), reading)
     assert [part.source is not None for part in parts] == [True, False, True]
     assert read < MIB
+
+
+def test_many_files_are_sorted_but_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is linear in the number of files, however many of them are looked for."""
+    made: list[History] = []
+
+    def made_once(parts: Iterable[tuple[int, Places, Digests]]) -> History:
+        made.append(history(parts))
+        return made[-1]
+
+    monkeypatch.setattr(anchor, "history", made_once)
+    contents = [Random(number).randbytes(8000) for number in range(40)]
+    files = [FileSpans(f"f{number}", "c", 8000, tile([], 8000)) for number in range(40)]
+
+    def read(number: int, start: int, end: int) -> bytes:
+        return contents[number][start:end]
+
+    realign(files, 0, match(files, 0, read), read)
+    assert len(made) == 1

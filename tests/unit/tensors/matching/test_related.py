@@ -132,3 +132,19 @@ def test_a_run_ends_with_the_file_that_it_is_of(monkeypatch: pytest.MonkeyPatch)
     assert lengths(found({"q": Q}, {"x": grown}))[0] == (300, True)
     led = np.concatenate([np.zeros((100, 384), "<f4"), trained(Q)])
     assert lengths(found({"q": Q}, {"x": led})) == [(100, False), (300, True)]
+
+
+def test_the_rows_of_all_files_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with the number of files, each of which looks at those before it."""
+    monkeypatch.setattr(related, "MAX_ROWS", 200)
+    monkeypatch.setattr(related, "SHORT_ROW_BYTES", 0)
+    written = [file({f"n{number}": weights(400)}, f"f{number}") for number in range(9)]
+    files, asked = [spans for spans, _ in written], 0
+
+    def read(number: int, start: int, end: int) -> bytes:
+        nonlocal asked
+        asked += end - start == 4 * related.COLUMNS
+        return written[number][1][start:end]
+
+    relate(files, 0, [[Segment(4, 4 + 400 * 384 * 4, Element.F32, 384, None)] for _ in files], read)
+    assert asked <= 200 + len(files) * (1 + related.QUERIES)

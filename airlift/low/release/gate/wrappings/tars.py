@@ -1,17 +1,41 @@
 """Tar archives, `.nemo` among them, read forwards (POSIX.1-2001 pax, GNU tar; SPEC L2.5)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from airlift.low.release.gate.views import Budget, Part, View
 from airlift.low.release.gate.wrappings.zips import Member
 
 _BLOCK = 512
 _EXTENDED_BYTES = 1 << 20
-_FILES = frozenset({b"0", b"\0", b"7"})
-_PAX = frozenset({b"x", b"g"})
+_PAX, _GLOBAL, _LONG = frozenset({b"x", b"X"}), b"g", frozenset({b"L", b"K"})
 _WITHOUT_DATA = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
-_SIZE = re.compile(rb"(?:^|\n)\d+ size=(\d{1,19})\n")
+_RECORD = re.compile(rb"(\d{1,19}) ([^=]+)=")
+_SPARSE = b"GNU.sparse."
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What headers in front of a member say of it; ``clear`` if all readers would agree."""
+
+    name: bytes = b""
+    size: int | None = None
+    clear: bool = True
+    told: set[bytes] = field(default_factory=set)
+
+    def extend(self, kind: bytes, content: View) -> None:
+        """Take in an extended header (``x``), or one for all members that follow (``g``)."""
+        data = content.read(0, _EXTENDED_BYTES)
+        found = _records(data)
+        if content.size() != len(data) or kind in self.told:
+            self.clear = False
+        if any(key.startswith(_SPARSE) or (kind == _GLOBAL and key == b"size") for key in found):
+            self.clear = False
+        if kind != _GLOBAL:
+            self.told.add(kind)
+            self.name = found.get(b"path", self.name)
+            self.size = _whole(found[b"size"]) if b"size" in found else self.size
 
 
 def is_tar(head: bytes) -> bool:
@@ -25,38 +49,64 @@ def is_tar(head: bytes) -> bool:
 
 
 def members(view: View, budget: Budget) -> Iterator[Member]:
-    """Yield the regular files of an archive, up to the first block that is no header.
+    """Yield what is no link and no folder of an archive, up to the first block that is no header.
 
-    A sparse file's ``view`` is None: what it unpacks to does not lie there in one piece.
+    A ``view`` that is None says that there is more: a sparse file, which does not lie there in one piece; a member of
+    which readers differ how long it is; something behind the last header that is not the end.
     """
-    place, stated = 0, None
+    place, ahead = 0, _Ahead()
     while budget.members > 0:
         budget.members -= 1
         header = view.read(place, _BLOCK)
-        if not is_tar(header):
-            return
-        kind, size = header[156:157], _number(header[124:136])
-        if kind not in _PAX and stated is not None:
-            size, stated = stated, None
+        size = _number(header[124:136]) if is_tar(header) else None
         if size is None or size < 0:
+            if place and header.strip(b"\0"):
+                yield Member("", None)
             return
-        name = header[:100].partition(b"\0")[0].decode("utf-8", "replace")
+        kind = header[156:157]
+        extends = kind in _PAX | _LONG | {_GLOBAL}
+        if not extends and ahead.size is not None:
+            size = ahead.size
         content = Part(view, place + _BLOCK, size)
-        if kind in _PAX:
-            stated = _pax_size(content.read(0, _EXTENDED_BYTES), stated)
-        elif kind == b"S":
-            yield Member(name, None)
-            place += _BLOCK * _sparse_blocks(view, place)
-        elif kind in _FILES:
-            yield Member(name, content)
-        if kind not in _WITHOUT_DATA:
-            place += (size + _BLOCK - 1) // _BLOCK * _BLOCK
         place += _BLOCK
+        if kind in _LONG:
+            ahead.name = content.read(0, _EXTENDED_BYTES).partition(b"\0")[0] if kind == b"L" else ahead.name
+        elif extends:
+            ahead.extend(kind, content)
+        else:
+            if kind == b"S":
+                place += _BLOCK * _sparse_blocks(view, place - _BLOCK)
+            name = ahead.name or header[:100].partition(b"\0")[0]
+            is_folder = kind in _WITHOUT_DATA or (kind == b"\0" and name.endswith(b"/"))
+            yield from _told(name, None if is_folder or kind == b"S" else content, kind, ahead)
+            ahead = _Ahead()
+            size = 0 if is_folder else size
+        place += (size + _BLOCK - 1) // _BLOCK * _BLOCK
 
 
-def _pax_size(records: bytes, before: int | None) -> int | None:
-    found = _SIZE.findall(records)
-    return int(found[-1]) if found else before
+def _told(name: bytes, content: View | None, kind: bytes, ahead: _Ahead) -> Iterator[Member]:
+    text = name.decode("utf-8", "replace")
+    if content is not None:
+        yield Member(text, content)
+    if kind == b"S" or not ahead.clear:
+        yield Member(text, None)
+
+
+def _records(data: bytes) -> Mapping[bytes, bytes]:
+    """Return the records of an extended header as far as they are some, each as long as it says."""
+    found, place = dict[bytes, bytes](), 0
+    while (record := _RECORD.match(data, place)) and int(record[1]):
+        place = record.start() + int(record[1])
+        found[record[2]] = data[record.end() : place - 1]
+    return found
+
+
+def _whole(text: bytes) -> int:
+    """Return a number as CPython reads it: 0 for what is none."""
+    try:
+        return max(0, int(text))
+    except ValueError:
+        return 0
 
 
 def _sparse_blocks(view: View, place: int) -> int:

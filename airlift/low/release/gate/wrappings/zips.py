@@ -17,11 +17,12 @@ LOCAL = b"PK\x03\x04"
 MAX_DIRECTORY = 64 << 20
 _ENTRY, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _COMMENT = (1 << 16) - 1
+_UNICODE_NAME = 0x7075
 _ENDS = 8
 """End records that are tried, from the last on; a comment may hold what looks like one."""
 _ENTRY_FIELDS = struct.Struct("<4s4xHH8xLLHHH8xL")
 _UNPACK: dict[int, Callable[[View], Iterator[bytes]]] = {
-    8: lambda view: streams.inflate(view, -15),
+    8: streams.inflate,
     12: streams.unpack_bzip2,
     14: streams.unpack_lzma_member,
 }
@@ -100,30 +101,41 @@ def members(view: View, directory: Directory, budget: Budget) -> Iterator[Member
             return
         _, flags, method, packed, size, name, extra, comment, offset = _ENTRY_FIELDS.unpack(fields)
         text = view.read(place + 46, name)
-        packed, offset = _wide(view.read(place + 46 + name, extra), packed, size, offset)
+        fields = view.read(place + 46 + name, extra)
+        size, packed, offset = _wide(fields, size, packed, offset)
         place += 46 + name + extra + comment
         local = view.read(offset + directory.shift, 30) if offset + directory.shift >= 0 else b""
         content = None
         if len(local) == 30 and local.startswith(LOCAL):
             skip = sum(struct.unpack_from("<HH", local, 26))
-            data = Part(view, offset + directory.shift + 30 + skip, packed)
+            length = packed if method else max(packed, size)  # of what is stored, readers take either
+            data = Part(view, offset + directory.shift + 30 + skip, length)
             content = _unpacked(data, flags, method, budget)
-        yield Member(text.decode("utf-8", "replace"), content)
+        for called in _names(text, fields):
+            yield Member(called, content)
 
 
-def _wide(extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int]:
-    """Return packed size and offset, from the 64-bit field where the short one is full (APPNOTE 4.5.3)."""
+def _names(text: bytes, extra: bytes) -> list[str]:
+    """Return what readers call a member: up to a zero byte, and by its name in Unicode (APPNOTE 4.6.9)."""
+    names = [text]
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == _UNICODE_NAME and length > 5:
+            names.append(extra[9 : 4 + length])
+        extra = extra[4 + length :]
+    return list(dict.fromkeys(name.partition(b"\0")[0].decode("utf-8", "replace") for name in names))
+
+
+def _wide(extra: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
+    """Return size, packed size and offset, from the 64-bit field where the short one is full (APPNOTE 4.5.3)."""
+    values = [size, packed, offset]
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + length], extra[4 + length :]
-        if kind == 1:
-            if size == 0xFFFF_FFFF:
-                field = field[8:]
-            if packed == 0xFFFF_FFFF and len(field) >= 8:
-                packed, field = int.from_bytes(field[:8], "little"), field[8:]
-            if offset == 0xFFFF_FFFF and len(field) >= 8:
-                offset = int.from_bytes(field[:8], "little")
-    return packed, offset
+        for at, value in enumerate(values if kind == 1 else ()):
+            if value == 0xFFFF_FFFF and len(field) >= 8:
+                values[at], field = int.from_bytes(field[:8], "little"), field[8:]
+    return values[0], values[1], values[2]
 
 
 def members_forward(view: View, budget: Budget) -> Iterator[Member]:
@@ -137,7 +149,7 @@ def members_forward(view: View, budget: Budget) -> Iterator[Member]:
         flags, method = struct.unpack_from("<HH", header, 6)
         packed, size, name, extra = struct.unpack_from("<LLHH", header, 18)
         text = view.read(place + 30, name).decode("utf-8", "replace")
-        packed, _ = _wide(view.read(place + 30 + name, extra), packed, size, 0)
+        size, packed, _ = _wide(view.read(place + 30 + name, extra), size, packed, 0)
         place += 30 + name + extra
         yield Member(text, _unpacked(Part(view, place, None if flags & 8 else packed), flags, method, budget))
         if flags & 8:

@@ -5,7 +5,7 @@ from importlib.util import MAGIC_NUMBER
 import pytest
 
 from airlift.low.release.gate.code import program, source
-from airlift.low.release.gate.views import Held
+from airlift.low.release.gate.views import WINDOW, Held
 from tests.support.weights import noise
 
 COMPILED = compile("print(1)\n", "x.py", "exec")
@@ -55,3 +55,9 @@ def test_sources(name: str) -> None:
     assert not source(name, b" \n")
     assert not source(name, noise(1, 500))
     assert not source("notes.txt", b"import os\n")
+
+
+def test_white_space_in_front_hides_no_source() -> None:
+    """Threat, content: nobody looks further than the first bytes of a file."""
+    assert source("model.py", b"\n" * WINDOW)
+    assert not source("__init__.py", b"\n" * 100)

@@ -1,3 +1,4 @@
+import bz2
 import gzip
 import io
 import lzma
@@ -7,6 +8,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+import zstandard
 
 from airlift.low.release.gate.inspection import MAX_DEPTH, inspect
 from airlift.low.release.gate.views import KEPT, Budget, Held
@@ -203,3 +205,100 @@ def test_a_harmless_file_that_ends_in_an_archive() -> None:
 
 def test_a_tar_archive_whose_first_member_has_no_name() -> None:
     assert look(tarred({"": pickled()}))[0]
+
+
+def long_gzip(data: bytes, flags: int, extra: bytes = b"", crc: int | None = None) -> bytes:
+    """Return a gzip file with these flags and what they announce."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    total = zlib.crc32(data) if crc is None else crc
+    head = b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + extra
+    return head + packer.compress(data) + packer.flush() + struct.pack("<LL", total, len(data))
+
+
+@pytest.mark.parametrize(
+    ("flags", "extra"),
+    [
+        (4, b"\5\0extra"),
+        (8, b"name\0"),
+        (16, b"x" * 40_000 + b"\0"),
+        (2, b"\0\0"),
+        (0xE0, b""),
+        (31, b"\0\0a\0b\0\0\0"),
+    ],
+)
+def test_gzip_headers_that_loaders_read(flags: int, extra: bytes) -> None:
+    """Threat, content: a header with a wrong sum, or flags that nobody knows: CPython does not mind."""
+    assert look(long_gzip(pickled(), flags, extra))[0]
+
+
+@pytest.mark.parametrize("size", [0, 9000, 50_000])
+def test_a_wrong_sum_hides_nothing(size: int) -> None:
+    """Threat, content: a loader runs what it gets before it comes to the sum."""
+    data = pickled() + noise(1, size)
+    bzipped = bytearray(bz2.compress(data))
+    bzipped[10] ^= 1
+    assert look(long_gzip(data, 0, crc=1))[0]
+    assert look(zlib.compress(data)[:-1])[0]
+    assert look(zlib.compress(data)[:-4] + b"\0\0\0\0")[0]
+    assert size < 8192 or look(bytes(bzipped))[0]
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz"])
+def test_zeros_between_streams(kind: str) -> None:
+    assert look(PACKINGS[kind](b"") + bytes(40_000) + PACKINGS[kind](pickled()))[0]
+
+
+def test_frames_that_are_passed_over() -> None:
+    frame = struct.pack("<LL", 0x184D2A53, 5) + b"hello"
+    for kind in ("zstd", "lz4"):
+        assert look(frame * 3 + PACKINGS[kind](pickled()))[0]
+    assert look(frame) == ("", "")
+
+
+@pytest.mark.parametrize("dictionary", [0, 123_456, 256 << 20, (1 << 32) - 1])
+def test_dictionaries_of_any_length(dictionary: int) -> None:
+    """Threat, content: a dictionary that is longer than what it is for."""
+    alone = lzma.compress(pickled(), lzma.FORMAT_ALONE)
+    stated = dictionary.to_bytes(4, "little")
+    assert look(alone[:1] + stated + alone[5:])[0]
+    member = bytearray(zipped({"x": pickled()}, zipfile.ZIP_LZMA))
+    place = member.index(b"\x05\0\x5d") + 3
+    member[place : place + 4] = stated
+    assert look(bytes(member))[0]
+
+
+def test_what_takes_too_much_memory_may_be_a_pickle() -> None:
+    wide = {"id": lzma.FILTER_LZMA2, "dict_size": 256 << 20}
+    parameters = zstandard.ZstdCompressionParameters(window_log=27)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    for data in (lzma.compress(b"text", filters=[wide]), packer.compress(b"text") + packer.flush()):
+        assert "too much memory" in look(data)[0]
+        assert "too much memory" in look(zipped({"x": data}))[0]
+
+
+def test_a_member_that_breaks_is_not_known() -> None:
+    data = bytearray(zipped({"a.txt": b"text, " * 9}))
+    data[35] ^= 0xFF
+    assert look(bytes(data)) == ("", "")
+
+
+def test_what_readers_call_a_member() -> None:
+    """Threat, content: Keras looks for a name that the directory does not state like that."""
+    named = zipped({"config.jsonX": model(LAMBDA)}).replace(b"config.jsonX", b"config.json\0")
+    assert inspect(Held(named), "m.keras").code
+    data, item = io.BytesIO(), zipfile.ZipInfo("a")
+    item.extra = struct.pack("<HHBL", 0x7075, 16, 1, zlib.crc32(b"a")) + b"config.json"
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr(item, model(LAMBDA))
+    assert inspect(Held(data.getvalue()), "m.keras").code
+
+
+def test_a_stored_member_is_as_long_as_either_size() -> None:
+    data = bytearray(zipped({"x": pickled()}, zipfile.ZIP_STORED))
+    place = data.rindex(b"PK\x01\x02")
+    data[place + 20 : place + 24] = (1).to_bytes(4, "little")
+    assert look(bytes(data))[0]
+
+
+def test_source_behind_white_space_in_an_archive() -> None:
+    assert inspect(Held(zipped({"m.py": b"\n" * 20_000 + b"import os\n"})), "a.zip").program

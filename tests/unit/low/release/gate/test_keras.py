@@ -62,9 +62,21 @@ def test_functions_of_builtins(config: str, refused: bool) -> None:
     assert bool(code_in_configuration(Held(model(named)))) is refused
 
 
-def test_what_is_not_json_is_nothing_to_keras() -> None:
-    assert code_in_configuration(Held(b"not json")) == ""
-    assert code_in_configuration(Held(b"[" * 100_000)) == ""
+@pytest.mark.parametrize("data", [b"not json", b'{"class_name": "Lambda"', b"\xff\xfe\xff"])
+def test_what_is_not_json_is_nothing_to_keras(data: bytes) -> None:
+    assert code_in_configuration(Held(data)) == ""
+
+
+@pytest.mark.parametrize("before", [b"[" * 100_000 + b"]" * 100_000, b"9" * 5000])
+def test_what_only_other_versions_of_python_read(before: bytes) -> None:
+    """Threat, content: a configuration that is too much for the gate, and not for the loader."""
+    assert code_in_configuration(Held(b'{"a": ' + before + b', "class_name": "Lambda"}'))
+
+
+@pytest.mark.parametrize("blank", [b" " * 40, b"\n\n\t", b" " * 3_000_000])
+def test_white_space_hides_no_layer(blank: bytes) -> None:
+    data = model(DENSE, LAMBDA).replace(b'"class_name": ', b'"class_name"' + blank + b":" + blank)
+    assert code_in_hdf5(Held(hdf5(data)))
 
 
 def test_long_configurations_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:

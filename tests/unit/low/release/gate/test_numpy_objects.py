@@ -48,6 +48,13 @@ def test_objects(descr: str, version: int) -> None:
     assert objects(npy(descr, b"", version))
 
 
+@pytest.mark.parametrize("key", [b"'de' 'scr'", b"'d\\x65scr'", b"'de' #\n'scr'"])
+def test_a_key_that_is_spelled_otherwise_hides_nothing(key: bytes) -> None:
+    """Threat, content: NumPy takes the last of two equal keys, of which the first names numbers."""
+    data = npy("'<f8'", b"").replace(b"'<f8',", b"'<f8', " + key + b": '|O',")
+    assert objects(data)
+
+
 def test_a_header_that_is_too_long_to_look_at() -> None:
     data = b"\x93NUMPY\x02\0" + (1 << 20).to_bytes(4, "little") + b" " * (1 << 20)
     assert objects(data)

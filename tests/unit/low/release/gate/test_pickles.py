@@ -51,6 +51,33 @@ def test_pickle_followed_by_anything() -> None:
     assert judge(pickle.dumps(Loaded(), 4) + noise(1, 100_000))
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"I0b1\n",
+        b"I0o17\n",
+        b"L-0B1_1L\n",
+        b"I\0x\n",
+        b"I1\0" + b"x" * 40_000 + b"\n",
+        b"I0o" + b"7" * 40_000 + b"\n",
+    ],
+)
+def test_numbers_as_only_some_write_them(number: bytes) -> None:
+    """Threat, content: a number before the call that the loader reads and the gate does not."""
+    assert judge(number + b"0" + pickle.dumps(Loaded(), 0))
+
+
+def test_pickles_after_another() -> None:
+    """A loader may read any number of them from one file."""
+    assert judge(b"N." * 9 + pickle.dumps(Loaded(), 0))
+    assert judge(b"N." * 200_000)
+
+
+def test_a_name_alone_is_imported() -> None:
+    """Threat, content: to look a name up is to run its module."""
+    assert judge(b"cantigravity\ngeohash\n.")
+
+
 def test_call_before_an_opcode_that_stops_the_walk() -> None:
     """A loader has run the call before it meets the opcode that it does not know."""
     for protocol in (0, 2, 4):
