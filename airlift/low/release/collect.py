@@ -83,6 +83,22 @@ def judge(
     return Survey(paths, sizes, skipped, left_out)
 
 
+def led_outside(component: str, source: Path, found: Survey) -> tuple[str, ...]:
+    """Return a warning for each file that a link brings in from outside of its source folder.
+
+    In the cache of a hub links lead to ``blobs``, which lies beside ``snapshots``: that is part of the source.
+    """
+    top = source.resolve()
+    if not top.is_dir():
+        return ()
+    homes = (top, top.parents[1] / "blobs") if top.parent.name == "snapshots" else (top,)
+    return tuple(
+        f"{component}/{relative} is a link to {real}, outside of its source"
+        for relative, real in found.paths.items()
+        if not any(real.is_relative_to(home) for home in homes)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """The files of a component, sorted by path, and what the gate said of them.

@@ -40,7 +40,7 @@ from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
 from airlift.low.release import gguf_sets, hub
 from airlift.low.release.assemble import assemble_component, find_marking
-from airlift.low.release.collect import Survey, Take, collect, judge, survey
+from airlift.low.release.collect import Survey, Take, collect, judge, led_outside, survey
 from airlift.low.release.parents import find_parents
 from airlift.low.release.placeholder import check_filled_in
 from airlift.low.release.vendor_signature import check_vendor_signature
@@ -292,6 +292,8 @@ def _gather(
     components, signatures, unrecognised, warnings = [], [], [], list[str]()
     for item, (one, claimed) in zip(items, found, strict=True):
         warnings += gguf_sets.examine(item["name"], one.paths)
+        if "path" in item["source"]:
+            warnings += led_outside(item["name"], folder / item["source"]["path"], one)
         accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
         collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
         unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]

@@ -11,7 +11,7 @@ from airlift.bundle.patterns import Patterns
 from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.low.release import collect as collect_module
-from airlift.low.release.collect import Collected, collect, survey
+from airlift.low.release.collect import Collected, collect, led_outside, survey
 from airlift.low.release.gate import references
 from airlift.store.content import digest
 from tests.support.gguf_files import gguf, pair
@@ -381,3 +381,28 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.dat").unlink()
     with pytest.raises(UncheckedError):
         collect("base", "model", found, digest, silent)
+
+
+def test_a_link_that_leads_out_of_the_source_is_told(tmp_path: Path) -> None:
+    """It is followed, for a cache is made of links; but nobody should sign what lies elsewhere unaware."""
+    source, secret = tmp_path / "model", tmp_path / "secret.txt"
+    source.mkdir()
+    secret.write_text("x")
+    (source / "own.txt").write_text("y")
+    (source / "within.txt").symlink_to("own.txt")
+    (source / "notes.txt").symlink_to(secret)
+    told = led_outside("a", source, survey("a", source))
+    assert told == (f"a/notes.txt is a link to {secret.resolve()}, outside of its source",)
+    assert led_outside("a", secret, survey("a", secret)) == ()
+
+
+def test_links_of_a_hub_cache_are_not(tmp_path: Path) -> None:
+    snapshot, blobs = (
+        tmp_path / "models--o--n" / "snapshots" / ("0" * 40),
+        tmp_path / "models--o--n" / "blobs",
+    )
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    (blobs / "abc").write_text("x")
+    (snapshot / "config.json").symlink_to("../../blobs/abc")
+    assert led_outside("a", snapshot, survey("a", snapshot)) == ()
