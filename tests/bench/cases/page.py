@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.bench.cases.bars import Rows, draw
 from tests.bench.cases.figures import DELTA_LIMIT, FULL_LIMIT, OURS, Figures, Record, save
 from tests.bench.cases.generic import BSDIFF, XDELTA, XZ, ZSTD, ZSTD_PATCH
-from tests.bench.plot import Panel, Series, draw
 
 TITLE = "Releases of public packages, beside generic tools"
 FULL_TOOLS, DELTA_TOOLS = (ZSTD, XZ), (ZSTD_PATCH, XDELTA, BSDIFF)
@@ -19,7 +19,7 @@ def write(folder: Path, record: Record) -> None:
     """Write ``cases.json``, ``cases.md`` and ``cases.svg``."""
     folder.mkdir(parents=True, exist_ok=True)
     save(record, folder / "cases.json")
-    (folder / "cases.svg").write_text(draw(TITLE, list(_panels(record))))
+    (folder / "cases.svg").write_text(draw(TITLE, list(_groups(record))))
     (folder / "cases.md").write_text(document(record))
 
 
@@ -63,11 +63,9 @@ def _sets(record: Record) -> Iterator[str]:
         yield f"| {case.case} | {case.target} | {case.base or 'none'} | {case.files} | {left} |"
 
 
-def _panels(record: Record) -> Iterator[Panel]:
+def _groups(record: Record) -> Iterator[tuple[str, float, Rows]]:
+    """Yield what the plot shows: of each kind the ratios that are known."""
     for title, held, limit, _ in KINDS:
-        cases = [case for case in _of(record, title) if case.ratio]
-        marks = [Series(case.case, [(case.raw / 1e6, case.ratio or 1)]) for case in cases]
-        if marks:
-            ends = [pick(case.raw / 1e6 for case in cases) for pick in (min, max)]
-            line = Series(f"limit {limit}", [(end, limit) for end in ends])
-            yield Panel(title, "MB of the target", f"airlift / {held}", [*marks, line])
+        rows = [(case.case, case.ratio) for case in _of(record, title) if case.ratio]
+        if rows:
+            yield f"{title}: size of airlift / {held}", limit, rows

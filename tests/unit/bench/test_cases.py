@@ -163,4 +163,4 @@ def test_a_page_its_figures_and_its_plot_are_written(tmp_path: Path) -> None:
 
 
 def test_a_page_without_verdicts_has_no_plot_of_them() -> None:
-    assert not list(page._panels(Record({}, [sample((OURS, 1))])))
+    assert not list(page._groups(Record({}, [sample((OURS, 1))])))
