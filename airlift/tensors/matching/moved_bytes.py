@@ -8,9 +8,7 @@ opaque bytes those between them are coded against what lies around. Memory is bo
 time by what there is to be found, whatever the size of the baseline.
 """
 
-import re
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -20,6 +18,7 @@ import numpy as np
 from airlift.tensors.element import Element
 from airlift.tensors.matching import anchor, likeness, runs
 from airlift.tensors.matching.match import FileSpans, Read
+from airlift.tensors.matching.order import BESIDE, beside
 from airlift.tensors.matching.runs import Content, Run
 from airlift.tensors.matching.segment import Segment, Source, apart
 
@@ -44,11 +43,6 @@ SEEN_BYTES = 64 << 10
 TIMES, AT_LEAST = 8, 64 << 20
 """How many bytes are looked through: so many times those that are looked for, but always so many."""
 
-BESIDE = 16
-"""Tensors are sought where files beside those of their model have at least such a part of their bytes."""
-
-DIGITS = re.compile(r"\d+")
-
 PROBES = 32
 PROBE_BYTES = 256
 AGREEING = 0.25
@@ -71,9 +65,9 @@ def realign(
         [] if number in passed_over else [part for part in parts if _wanted(contents, number, part)]
         for number, parts in enumerate(matched, bases)
     ]
+    others = beside(files, bases)
+    wanted = [_worth(seek, others[number]) for number, seek in enumerate(wanted, bases)]
     chosen = _looked_through(files, bases, wanted)
-    beside = _beside(files, chosen)
-    wanted = [_worth(seek, beside[number]) for number, seek in enumerate(wanted, bases)]
     end = max((number for number, seek in enumerate(wanted, bases) if seek), default=0)
     bits = anchor.sparseness(sum(files[number].size for number in chosen))
     search = _Search(files, contents, chosen, end, bits)
@@ -114,7 +108,7 @@ def _in_place(contents: Sequence[Content], number: int, part: Segment, source: S
 def _looked_through(
     files: Sequence[FileSpans], bases: int, wanted: Sequence[Sequence[Segment]]
 ) -> frozenset[int]:
-    """Return the files in which is looked: the targets, and as much of the baseline as the search is worth."""
+    """Return the files in which is looked: as many bytes as the search is worth, the nearest files first."""
     seekers = {number for number, seek in enumerate(wanted, bases) if seek}
     allowed = max(AT_LEAST, TIMES * sum(part.length for seek in wanted for part in seek))
     components = {files[number].component for number in seekers}
@@ -125,38 +119,18 @@ def _looked_through(
         file = files[number]
         return number not in near, file.component not in components, file.path not in paths, number
 
-    chosen = set(range(bases, len(files)))
-    for number in sorted(range(bases), key=distance):
+    chosen = set[int]()
+    for number in sorted(range(len(files)), key=distance):
         if files[number].size <= allowed:
             chosen.add(number)
             allowed -= files[number].size
     return frozenset(chosen)
 
 
-def _beside(files: Sequence[FileSpans], chosen: frozenset[int]) -> list[int]:
-    """Return for each file how many bytes are looked through before it that are no shards of its own model."""
-    found, total, own = [], 0, Counter[tuple[str, str]]()
-    for number, file in enumerate(files):
-        mine = _shards(file)
-        found.append(total - own[mine])
-        if number in chosen:
-            total += file.size
-            own[mine] += file.size
-    return found
-
-
-def _worth(seek: Sequence[Segment], beside: int) -> list[Segment]:
-    """Return what of a file is worth a search: tensors only where there is enough beside the shards of their model.
-
-    Two shards of one model have no bytes in common but for whole tensors, and these are matched by content.
-    """
+def _worth(seek: Sequence[Segment], others: int) -> list[Segment]:
+    """Return what of a file is worth a search: tensors only where there are enough ``others`` to look through."""
     tensors = sum(part.length for part in seek if part.element is not Element.BYTES)
-    return [part for part in seek if part.element is Element.BYTES or beside * BESIDE >= tensors]
-
-
-def _shards(file: FileSpans) -> tuple[str, str]:
-    """Return what the shards of one model have in common: component, and path without digits."""
-    return file.component, DIGITS.sub("", file.path)
+    return [part for part in seek if part.element is Element.BYTES or others * BESIDE >= tensors]
 
 
 @dataclass(slots=True)

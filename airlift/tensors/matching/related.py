@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from airlift.tensors.element import Element
 from airlift.tensors.matching.likeness import AGREEING, SIGNED, Read, negative
 from airlift.tensors.matching.match import FileSpans
+from airlift.tensors.matching.order import BESIDE, beside
 from airlift.tensors.matching.segment import Segment, Source, apart
 from airlift.tensors.span import TensorSpan
 
@@ -49,21 +50,25 @@ def relate(
     files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
 ) -> list[list[Segment]]:
     """Return the segments of each file from number ``bases`` on; those without a source get one if rows are alike."""
-    asking = {
-        (part.element, part.row): number
-        for number, parts in enumerate(found, bases)
-        for part in parts
-        if _wanted(part)
-    }
-    kinds = {kind: _index(files[:last], *kind, read) for kind, last in asking.items()}
-    return [
-        [
-            piece
+    others = beside(files, bases)
+    asked = [_asked(parts, others[number]) for number, parts in enumerate(found, bases)]
+    last = {(part.element, part.row): number for number, some in enumerate(asked, bases) for part in some}
+    kinds = {kind: _index(files[:number], *kind, read) for kind, number in last.items()}
+    result = []
+    for number, (parts, some) in enumerate(zip(found, asked, strict=True), bases):
+        starts = {part.start for part in some}
+        pieces = (
+            _pieces(kinds[part.element, part.row], number, part) if part.start in starts else [part]
             for part in parts
-            for piece in (_pieces(kinds[part.element, part.row], number, part) if _wanted(part) else [part])
-        ]
-        for number, parts in enumerate(found, bases)
-    ]
+        )
+        result.append([piece for group in pieces for piece in group])
+    return result
+
+
+def _asked(parts: Sequence[Segment], others: int) -> list[Segment]:
+    """Return what of a file is looked for, if there are enough ``others`` to look through."""
+    wanted = [part for part in parts if _wanted(part)]
+    return wanted if others * BESIDE >= sum(part.length for part in wanted) else []
 
 
 def _wanted(part: Segment) -> bool:

@@ -7,7 +7,7 @@ from airlift.tensors.element import Element
 from airlift.tensors.matching import conversions
 from airlift.tensors.matching.conversions import Place
 from airlift.tensors.matching.match import FileSpans
-from airlift.tensors.matching.order import order
+from airlift.tensors.matching.order import beside, order
 from airlift.tensors.span import TensorSpan, opaque
 from tests.support import quantisers
 from tests.support.quantisers import floats, model
@@ -133,3 +133,17 @@ def test_tensors_by_count_and_by_key() -> None:
     assert conversions.by_key(places)["a.weight"] == places
     assert conversions.is_float(places[0].span)
     assert not conversions.is_float(places[1].span)
+
+
+def test_what_lies_beside_a_model_is_neither_its_shards_nor_what_comes_later() -> None:
+    files = [
+        FileSpans(path, component, size, ())
+        for component, path, size in (
+            ("a", "m-1.safetensors", 1),
+            ("a", "m-1.safetensors", 10),
+            ("a", "m-2.safetensors", 100),
+            ("b", "m-2.safetensors", 1000),
+            ("a", "m-3.safetensors", 10_000),
+        )
+    ]
+    assert beside(files, 1) == [0, 1, 1, 111, 1001]
