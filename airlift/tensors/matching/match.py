@@ -40,11 +40,6 @@ class FileSpans:
         """Where to look, nearest first: this path of this component, this component, anywhere."""
         return (self.component, self.path), (self.component,), ()
 
-    @property
-    def opaque(self) -> bool:
-        """Whether nothing is known of what it holds."""
-        return all(span.opaque for span in self.spans)
-
 
 def match(files: Sequence[FileSpans], bases: int, read: Read) -> list[list[Segment]]:
     """Return for each file from number ``bases`` on the segments that tile it, at least one for each span.

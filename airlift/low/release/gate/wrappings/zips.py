@@ -14,7 +14,6 @@ from airlift.low.release.gate.views import Budget, Part, Unpacked, View
 from airlift.low.release.gate.wrappings import streams
 
 LOCAL = b"PK\x03\x04"
-MAX_DIRECTORY = 64 << 20
 _ENTRY, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _COMMENT = (1 << 16) - 1
 _UNICODE_NAME = 0x7075
