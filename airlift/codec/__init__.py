@@ -21,6 +21,7 @@ whatever bytes it is given it returns exactly the length that was asked for or r
 | 6 | adapter | a scale and an inner payload: coded against the first source plus the product of two others |
 | 7 | narrow | a narrower type and an inner payload: coded as numbers of that type |
 | 8 | convert | a rule and an inner payload: coded against what the rule makes of numbers of another type |
+| 9 | grid | scales and an inner payload: coded as the integers, or eight-bit floats, that were multiplied by them |
 
 The codec ``ulp`` runs in a compiled kernel or, where there was no compiler, in NumPy: the same bytes, slower.
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from airlift.codec.block import Buffer, Codec, Context, admit, check_limits, view
+from airlift.codec.grid.grid import GRID
 from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
@@ -16,7 +17,7 @@ from airlift.errors import FormatTooNewError, MalformedError
 from airlift.tensors.element import from_code
 
 CODECS: Mapping[int, Codec] = MappingProxyType(
-    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT)}
+    {codec.id: codec for codec in (RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT, GRID)}
 )
 
 

@@ -5,6 +5,8 @@ from types import MappingProxyType
 
 from airlift.codec.block import Buffer, view
 from airlift.codec.decoding import names
+from airlift.codec.grid import grid
+from airlift.codec.grid.grid import GRID
 from airlift.codec.predict import adapter, convert, factors, lowrank, narrow
 from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.convert import CONVERT
@@ -55,6 +57,19 @@ def _convert(data: memoryview) -> PartSizes:
     return {"header": end} | part_sizes(data[0], data[end:])
 
 
+def _grid(data: memoryview) -> PartSizes:
+    *_, scales = grid.HEADER.unpack_from(data)
+    end = grid.HEADER.size + scales
+    return {"header": end} | part_sizes(data[0], data[end:])
+
+
 _PARTS: Mapping[int, Callable[[memoryview], PartSizes]] = MappingProxyType(
-    {ULP.id: _ulp, LOWRANK.id: _lowrank, ADAPTER.id: _adapter, NARROW.id: _narrow, CONVERT.id: _convert}
+    {
+        ULP.id: _ulp,
+        LOWRANK.id: _lowrank,
+        ADAPTER.id: _adapter,
+        NARROW.id: _narrow,
+        CONVERT.id: _convert,
+        GRID.id: _grid,
+    }
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
+from airlift.codec.grid.grid import GRID
 from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.codec.plain.zstd import ZSTD
@@ -18,7 +19,7 @@ from airlift.codec.ulp import ulp
 from airlift.codec.ulp.ulp import ULP, Plan
 from airlift.codec.ulp.unit import NIBBLE, unit_of
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint
 
 TRIED = (PLANES, ZSTD)
 WINDOW = 64 << 10
@@ -107,6 +108,8 @@ def _hinted(hint: Hint) -> tuple[Codec, ...]:
             return (ADAPTER,)
         case Conversion():
             return (CONVERT,)
+        case Grid():
+            return (GRID,)
         case _:
             return (LOWRANK,)
 

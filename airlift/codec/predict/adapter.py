@@ -149,7 +149,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
         per_product=bool(flags & PER_PRODUCT), left_transposed=bool(flags & LEFT_TRANSPOSED),
         right_transposed=bool(flags & RIGHT_TRANSPOSED),
     )  # fmt: skip
-    return inner.decode(codec, payload[HEADER.size :], prediction(base, context, adapter), context)
+    return inner.decode(codec, payload[HEADER.size :], prediction(base, context, adapter), context, length)
 
 
 ADAPTER = Codec(

@@ -197,7 +197,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
         hint = replace(hint, scales=bytes(scales))
     elif size:
         raise MalformedError("a convert block has scales without need")
-    return inner.decode(codec, payload[start:], prediction(context, hint, length), context)
+    return inner.decode(codec, payload[start:], prediction(context, hint, length), context, length)
 
 
 def _parse(payload: memoryview) -> tuple[int, Conversion, int]:

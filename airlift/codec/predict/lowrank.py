@@ -42,7 +42,7 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     rows = length // context.element.size // columns
     coded, rest = factors.parse(payload[HEADER.size :], rows, columns)
     found = coded.factors(per_product=bool(per_product))
-    return inner.decode(codec, rest, exact.predict(base, context.element, found), context)
+    return inner.decode(codec, rest, exact.predict(base, context.element, found), context, length)
 
 
 def fits(length: int, element: Element, columns: int) -> bool:

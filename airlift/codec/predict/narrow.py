@@ -131,7 +131,9 @@ def _decode(payload: memoryview, context: Context, length: int) -> memoryview:
     if zero or old is None:
         raise MalformedError("a narrow block's reserved field is set, or its source is not narrow")
     inside = replace(context, element=kind, out=None)
-    new = np.frombuffer(inner.decode(codec, payload[HEADER.size :], _bytes(old), inside), f"<u{kind.size}")
+    new = np.frombuffer(
+        inner.decode(codec, payload[HEADER.size :], _bytes(old), inside, old.nbytes), f"<u{kind.size}"
+    )
     if kind is Element.F16 and (new & np.uint16(0x7FFF)).max() > _NAN16:
         raise MalformedError("a narrow block holds a NaN")
     return widened(new, kind, context.output(length))

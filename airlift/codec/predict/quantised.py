@@ -97,19 +97,19 @@ def scales(matrix: Matrix, hint: Conversion) -> Singles:
 
 def factors(matrix: Matrix, hint: Conversion) -> Singles:
     """Return what numbers are divided or multiplied by, from the largest magnitudes; 0 where that is not finite."""
-    return _usable(_factor(_largest(matrix, hint.group), hint))
+    return usable(_factor(_largest(matrix, hint.group), hint))
 
 
 def reciprocals(stored: Singles, hint: Conversion) -> Singles:
     """Return what numbers are divided or multiplied by, from scales; 0 where that is not finite."""
-    stored = _flushed(_usable(stored))
-    return _usable(_worked(_divided(np.float32(1), stored), hint.work)) if hint.multiply else stored
+    stored = flushed(usable(stored))
+    return usable(_worked(_divided(np.float32(1), stored), hint.work)) if hint.multiply else stored
 
 
 def _factor(largest: Singles, hint: Conversion) -> Singles:
     limit = np.float32(hint.limit)
     with np.errstate(all="ignore"):
-        found = _divided(limit, largest) if hint.multiply else _flushed(largest / limit)
+        found = _divided(limit, largest) if hint.multiply else flushed(largest / limit)
     return _worked(found, hint.work)
 
 
@@ -127,7 +127,7 @@ def _largest(matrix: Matrix, group: tuple[int, int]) -> Singles:
         rows.append(
             part.max(axis=1, keepdims=True) if across >= width else np.maximum.reduceat(part, lefts, axis=1)
         )
-    return _flushed(rounding.singles(np.concatenate(rows), matrix.element).view(np.float32))
+    return flushed(rounding.singles(np.concatenate(rows), matrix.element).view(np.float32))
 
 
 def _down(part: Bits, down: int) -> Bits:
@@ -143,7 +143,7 @@ def _divided(number: np.float32, by: Singles) -> Singles:
     usable = np.isfinite(by) & (by != 0)
     with np.errstate(all="ignore"):
         found = np.divide(number, by, out=np.zeros_like(by), where=usable)
-    return np.where(np.isfinite(found), _flushed(found), np.float32(0))
+    return np.where(np.isfinite(found), flushed(found), np.float32(0))
 
 
 def _worked(numbers: Singles, work: Element) -> Singles:
@@ -151,10 +151,10 @@ def _worked(numbers: Singles, work: Element) -> Singles:
     if work is Element.F32:
         return numbers
     bits = rounding.rounded(np.ascontiguousarray(numbers).view(np.uint32), work)
-    return _flushed(rounding.singles(bits, work).view(np.float32))
+    return flushed(rounding.singles(bits, work).view(np.float32))
 
 
-def _flushed(numbers: Singles) -> Singles:
+def flushed(numbers: Singles) -> Singles:
     """Return numbers of which those of 2**-126 and below are zero, of their sign."""
     bits = numbers.view(np.uint32)
     magnitude = bits & np.uint32(rounding.MAGNITUDE)
@@ -166,21 +166,33 @@ def _flushed(numbers: Singles) -> Singles:
 
 def scale(matrix: Matrix, hint: Conversion, by: Singles, element: Element, out: Bits) -> None:
     """Put every number, divided or multiplied by that of its group, into ``out`` as one of ``element``."""
-    height, width = matrix.shape
-    down, across = hint.group[0] or height, hint.group[1] or width
     for rows, columns in matrix.tiles():
-        numbers = _values(matrix.part(rows, columns), matrix.element)
-        some = by[np.arange(rows.start, rows.stop) // down]
-        if some.shape[1] > 1 and width % across == 0 and numbers.shape[1] == width:
-            numbers, some = numbers.reshape(len(numbers), -1, across), some[:, :, None]
-        elif some.shape[1] > 1:
-            some = some[:, np.arange(columns.start, columns.stop) // across]
+        numbers, some = grouped(
+            values(matrix.part(rows, columns), matrix.element), by, hint.group, matrix.shape, (rows, columns)
+        )
         with np.errstate(all="ignore"):
             found = numbers * some if hint.multiply else numbers / some
             if not some.all():
                 found[np.broadcast_to(some == 0, found.shape)] = 0
             made = _worked_out(found, hint.work, element)
         out[rows, columns] = made.reshape(len(made), -1)
+
+
+def grouped(
+    numbers: Singles, by: Singles, group: tuple[int, int], shape: tuple[int, int], tile: tuple[slice, slice]
+) -> tuple[Singles, Singles]:
+    """Return the numbers of a tile of a matrix of ``shape``, and what each goes with in ``by``, to be broadcast.
+
+    ``by`` has a number for each group (of as many rows and columns as ``group`` says, 0 all of them).
+    """
+    (height, width), (rows, columns) = shape, tile
+    down, across = group[0] or height, group[1] or width
+    some = by[np.arange(rows.start, rows.stop) // down]
+    if some.shape[1] > 1 and width % across == 0 and numbers.shape[1] == width:
+        return numbers.reshape(len(numbers), -1, across), some[:, :, None]
+    if some.shape[1] > 1:
+        some = some[:, np.arange(columns.start, columns.stop) // across]
+    return numbers, some
 
 
 def _worked_out(numbers: Singles, work: Element, element: Element) -> Bits:
@@ -194,7 +206,7 @@ def _worked_out(numbers: Singles, work: Element, element: Element) -> Bits:
     return numbers.astype(np.int8).view(np.uint8)
 
 
-def _values(bits: Bits, element: Element) -> Singles:
+def values(bits: Bits, element: Element) -> Singles:
     """Return numbers as float32, those of 2**-126 and below as zero."""
     if element is Element.BF16:
         magnitude = bits & np.uint16(0x7FFF)
@@ -202,7 +214,7 @@ def _values(bits: Bits, element: Element) -> Singles:
         if magnitude.min(initial=0x80) < 0x80:
             bits = np.where(magnitude < 0x80, bits & np.uint16(0x8000), bits)
     values = rounding.singles(bits, element).view(np.float32)
-    return _flushed(values) if element is Element.F32 else values
+    return flushed(values) if element is Element.F32 else values
 
 
 # -- ggml ----------------------------------------------------------------------------------------------------------
@@ -220,9 +232,9 @@ def ggml(matrix: Matrix, hint: Conversion, element: Element, out: Bits) -> None:
 def _q8_0(bits: Bits, element: Element) -> Bits:
     magnitude = bits & bits.dtype.type(_MAGNITUDE[bits.itemsize])
     largest = rounding.singles(_folded(magnitude), element).view(np.float32)
-    numbers = _values(bits, element)
+    numbers = values(bits, element)
     with np.errstate(all="ignore"):
-        delta = _flushed(_usable(largest) / np.float32(127))
+        delta = flushed(usable(largest) / np.float32(127))
         numbers = numbers * _divided(np.float32(1), delta)[:, None]
         half = numbers.view(np.uint32) & np.uint32(0x80000000)
         half |= np.uint32(_ROUND)
@@ -233,10 +245,10 @@ def _q8_0(bits: Bits, element: Element) -> Bits:
 
 
 def _q4_0(bits: Bits, element: Element, hint: Conversion) -> Bits:
-    extreme = _usable(rounding.singles(_extreme(bits), element).view(np.float32))
-    numbers = _values(bits, element)
+    extreme = usable(rounding.singles(_extreme(bits), element).view(np.float32))
+    numbers = values(bits, element)
     with np.errstate(all="ignore"):
-        delta = _flushed(extreme / np.float32(-8))
+        delta = flushed(extreme / np.float32(-8))
         inverse = _divided(np.float32(1), delta)[:, None]
         if hint.fused:
             wide = numbers.astype(np.float64) * inverse.astype(np.float64)
@@ -248,7 +260,7 @@ def _q4_0(bits: Bits, element: Element, hint: Conversion) -> Bits:
     return _records(delta, whole[:, :16] | whole[:, 16:] << np.uint8(4), Element.Q4_0)
 
 
-def _usable(numbers: Singles) -> Singles:
+def usable(numbers: Singles) -> Singles:
     """Return numbers, 0 instead of what is infinite or NaN."""
     return np.where(np.isfinite(numbers), numbers, np.float32(0))
 

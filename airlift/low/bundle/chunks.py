@@ -10,8 +10,8 @@ from airlift import codec, files
 from airlift.bundle import chunk, volume
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
-from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan
 from airlift.low.bundle.encode import BLOCK_BYTES, Encoded
+from airlift.low.bundle.planning.coding_plan import BlockLimits, CodingPlan
 from airlift.media.volume_writer import StagedChunk
 from airlift.tensors.element import Element
 from airlift.tensors.matching import segment

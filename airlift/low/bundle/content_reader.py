@@ -11,7 +11,7 @@ import numpy as np
 
 from airlift import files
 from airlift.errors import DigestError
-from airlift.low.bundle.coding_plan import CodingPlan, Placed
+from airlift.low.bundle.planning.coding_plan import CodingPlan, Placed
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import TARGET_AGE, DigestCache
 from airlift.store.content import stamp

@@ -12,7 +12,7 @@ from math import prod
 from airlift import codec
 from airlift.bundle.chunk import Block
 from airlift.codec.payload_sizes import part_sizes
-from airlift.low.bundle.coding_plan import Placed
+from airlift.low.bundle.planning.coding_plan import Placed
 from airlift.tensors.span import TensorSpan
 
 LARGEST = 5

@@ -16,9 +16,9 @@ from airlift import codec
 from airlift.codec import Effort
 from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
-from airlift.low.bundle.coding_plan import BlockLimits, CodingPlan, cut_plan
 from airlift.low.bundle.content_reader import Buffer, Targets, changed, read
 from airlift.low.bundle.job import Coding
+from airlift.low.bundle.planning.coding_plan import BlockLimits, CodingPlan, cut_plan
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, DigestCache
 from airlift.progress import Progress, Tally

@@ -10,10 +10,10 @@ from airlift.bundle.release import Release
 from airlift.errors import UnpublishedError
 from airlift.low.bundle import chunks
 from airlift.low.bundle.chunks import Numbering
-from airlift.low.bundle.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import BundleRequest, Job
+from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot

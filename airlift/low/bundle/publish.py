@@ -14,9 +14,9 @@ from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError
-from airlift.low.bundle.coding_plan import CodingPlan
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
+from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.slsa import provenance
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from airlift.bundle.fields import Marking
-from airlift.low.bundle.coding_plan import CodingPlan
 from airlift.low.bundle.job import Destination, Job
+from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot

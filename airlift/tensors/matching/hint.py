@@ -109,6 +109,46 @@ class Conversion:
         return -(-rows // (self.group[0] or rows)) * self.groups_across
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """The numbers of a matrix of ``columns`` are small integers, or eight-bit floats, times the scale of their group.
+
+    ``group`` are the (rows, columns) that share a scale, 0: all of them. ``source`` is the element of what the
+    steps are predicted from, BYTES if there is nothing. ``steps`` is BYTES where integers of any size will do.
+    Scales that are computed are the largest magnitude of a group of the source divided by ``limit``, as ``scale``.
+    """
+
+    columns: int
+    group: tuple[int, int]
+    steps: Element = Element.BYTES
+    source: Element = Element.BYTES
+    scales_from: ScalesFrom = ScalesFrom.PAYLOAD
+    scale: Element = Element.F32
+    limit: float = 0.0
+
+    @property
+    def unit_rows(self) -> int:
+        """The least number of rows that can be coded alone; 0: only all of them."""
+        if not self.group[0]:
+            return 0 if self.scales_from is ScalesFrom.LARGEST else 1
+        return self.group[0]
+
+    @property
+    def groups_across(self) -> int:
+        """How many groups lie side by side."""
+        return -(-self.columns // (self.group[1] or self.columns))
+
+    def scale_count(self, rows: int) -> int:
+        """Return how many groups there are in ``rows`` rows."""
+        return -(-rows // (self.group[0] or rows)) * self.groups_across
+
+    def source_bytes(self, rows: int) -> int:
+        """Return how many bytes of the source are ``rows`` rows, 0 without one."""
+        if self.source is Element.BYTES:
+            return 0
+        return rows * (self.columns // numbers(self.source)) * self.source.size
+
+
 NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
 
 
@@ -117,4 +157,4 @@ def numbers(element: Element) -> int:
     return NUMBERS.get(element, 1)
 
 
-Hint = LowRank | Adapter | Conversion | None
+Hint = LowRank | Adapter | Conversion | Grid | None

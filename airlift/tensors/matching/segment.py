@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, ScalesFrom
 
 MAX_READ = 32 << 20
 """The most bytes that all sources of a block have together (SPEC 6.3-3)."""
@@ -116,14 +116,15 @@ class Hinted:
 def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]:
     """Cut hinted matrices (ascending, none overlapping) out of the segments that hold them.
 
-    These are parallel to their source; what brings a source of its own may also be cut out of one that has none.
+    These are parallel to their source; what brings a source of its own, or needs none, may also be cut out of one
+    that has none.
     """
     marked, waiting = [], list(hinted)[::-1]
     for segment in segments:
         rest = segment
         while waiting and waiting[-1].end <= segment.end:
             found = waiting.pop()
-            lone = segment.source is None and found.source is not None
+            lone = segment.source is None and (found.source is not None or isinstance(found.hint, Grid))
             if found.start < rest.start or segment.hint is not None or not (segment.parallel or lone):
                 continue
             if rest.start < found.start:
@@ -178,6 +179,9 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     if isinstance(segment.hint, Conversion):
         yield from _converted(segment, segment.hint, limit)
         return
+    if isinstance(segment.hint, Grid):
+        yield from _dequantised(segment, segment.hint, limit)
+        return
     unit = segment.row * segment.element.size
     if not 0 < unit <= limit:
         unit = segment.element.size
@@ -214,6 +218,24 @@ def _converted(segment: Segment, hint: Conversion, limit: int) -> Iterator[Segme
             factors=tuple(_share(item, first * scales, count * scales) for item in segment.factors),
             aside=None if segment.aside is None else _share(segment.aside, first * scales, count * scales),
         )
+
+
+def _dequantised(segment: Segment, hint: Grid, limit: int) -> Iterator[Segment]:
+    """Cut dequantised rows into blocks of whole groups; if that cannot be, they have no source."""
+    row, whole = hint.columns * segment.element.size, segment.source
+    unit = hint.unit_rows or max(segment.length // row, 1)
+    source = hint.source_bytes(unit)
+    count = min(limit // (unit * row), MAX_READ // source if source else limit)
+    if count < 1 or segment.length % row:
+        yield from blocks(replace(segment, source=whole if segment.parallel else None, hint=None), limit)
+        return
+    for number, start in enumerate(range(segment.start, segment.end, count * unit * row)):
+        end = min(start + count * unit * row, segment.end)
+        if whole is None or hint.source is Element.BYTES:
+            within = _window(segment, start - segment.start, end - segment.start, 0)
+        else:
+            within = _share(whole, number * count * source, count * source)
+        yield replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
 
 
 def _scale_bytes(hint: Conversion, rows: int) -> int:

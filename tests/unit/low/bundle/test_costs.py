@@ -8,8 +8,8 @@ from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.release import FileEntry
 from airlift.codec.plain.raw_equal import EQUAL, RAW
-from airlift.low.bundle.coding_plan import Placed
 from airlift.low.bundle.costs import LARGEST, Account, ComponentCost
+from airlift.low.bundle.planning.coding_plan import Placed
 from airlift.low.bundle.publish import BundleResult
 from airlift.tensors.element import Element
 from airlift.tensors.span import TensorSpan, tile

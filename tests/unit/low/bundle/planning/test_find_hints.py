@@ -9,7 +9,7 @@ import pytest
 from airlift.high.enclave.check_content import check_content
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
-from airlift.low.bundle.find_hints import find_hints
+from airlift.low.bundle.planning.find_hints import find_hints
 from airlift.tensors.element import Element
 from airlift.tensors.formats.safetensors import parse_header
 from airlift.tensors.matching.hint import Adapter, LowRank

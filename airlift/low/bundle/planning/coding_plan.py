@@ -6,8 +6,9 @@ from pathlib import Path
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import FileEntry, Release
-from airlift.low.bundle.find_conversions import find_conversions
-from airlift.low.bundle.find_hints import find_hints
+from airlift.low.bundle.planning.find_conversions import find_conversions
+from airlift.low.bundle.planning.find_grids import find_grids
+from airlift.low.bundle.planning.find_hints import find_hints
 from airlift.low.depot.depot import Depot
 from airlift.tensors.formats.tiling import component_spans
 from airlift.tensors.matching.evidence import typed
@@ -103,7 +104,7 @@ def find_segments(files: Sequence[FileSpans], bases: int, read: Read) -> list[li
     joined = join_copies(files, bases, related, read)
     merged = [merge(parts) for parts in typed(joined, bases, read)]
     hinted = find_hints(files, bases, merged, read)
-    return find_conversions(files, bases, hinted, read)
+    return find_grids(files, bases, find_conversions(files, bases, hinted, read), read)
 
 
 def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segment]]:

@@ -7,28 +7,25 @@ A hint decides how small a bundle becomes, never whether it is right.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 
 from airlift.codec.predict import convert, convert_search
+from airlift.low.bundle.planning.candidates import Candidates, candidates, is_open, same_sample
 from airlift.tensors.element import Element
 from airlift.tensors.matching import conversions
-from airlift.tensors.matching.conversions import BLOCK, Pattern, Place
+from airlift.tensors.matching.conversions import BLOCK, Place
 from airlift.tensors.matching.hint import Conversion, Rule, ScalesFrom, numbers
 from airlift.tensors.matching.match import FileSpans
 from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
 from airlift.tensors.matching.windows import Pair, Read
 
 LEAST_BYTES = 256
-SAMPLE_BYTES = 2048
 HEADS = (128, 64, 32, 96, 80, 112, 192, 256)
 """Rows of a head of models whose query and key weights are stored as GGUF has them."""
 CLOSE = 0.1
 """Bits a number: a rule that leaves no more is better than a counterpart that changed."""
 LIKELY = 0.5
 """Of the bits of a number: a rule that leaves less is better than nothing."""
-MOST_TRIED = 4
-MOST_ALIKE = 4096
 
 Best = tuple[float, Conversion]
 
@@ -51,7 +48,7 @@ def find_conversions(
     Files are numbered: the bases first, then the targets, of which ``found`` has the segments. Sources lie in files
     before a target.
     """
-    index, marked = _index(files, bases, read), []
+    index, marked = candidates(files, bases, read, conversions.is_float), []
     for number, segments in enumerate(found, bases):
         hinted = sorted(_file(number, files[number], segments, index), key=lambda item: item.start)
         marked.append(mark(segments, hinted))
@@ -111,92 +108,18 @@ def _turned(pair: Pair, element: Element, kind: Element) -> Iterator[Conversion]
                 yield replace(hint, columns=pair.columns, head=head)
 
 
-# -- where to look -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """What tensors are looked up by; ``bases`` files are of the baseline. Earlier tensors come first."""
-
-    read: Read
-    bases: int
-    keys: dict[str, list[Place]]
-    counts: dict[int, dict[Element, list[Place]]]
-    scales: dict[tuple[str, str], Place]
-    patterns: dict[tuple[int, Element], Pattern] = field(default_factory=dict)
-
-    def candidates(self, target: Place, *, named: bool) -> Iterator[Place]:
-        """Yield the tensors that one may have been made from, the likeliest first; by name only if ``named``."""
-        found = [place for place in self._named(target) if place.span.element is not target.span.element]
-        found = found[:MOST_TRIED]
-        yield from found
-        if named:
-            return
-        for element, places in self.counts.get(target.count, {}).items():
-            if element is not target.span.element and self._before(places[0], target):
-                best = conversions.agreeing(self._pattern(target), self._patterns(target.count, element))
-                alike = (places[number] for number in best)
-                others = (place for place in alike if self._before(place, target) and place not in found)
-                yield from islice(others, MOST_TRIED)
-
-    def copies(self, target: Place) -> Iterator[Place]:
-        """Yield the tensors of the same name and element in earlier files of the release."""
-        for place in [place for place in self._named(target) if place.file >= self.bases][:MOST_TRIED]:
-            if (place.span.element, place.span.shape) == (target.span.element, target.span.shape):
-                yield place
-
-    def scales_of(self, component: str, name: str) -> Place | None:
-        """Return the scales of a tensor of a component's model."""
-        places = (self.scales.get((component, other)) for other in conversions.scale_names(name))
-        return next((place for place in places if place is not None), None)
-
-    def _named(self, target: Place) -> Iterator[Place]:
-        """Yield the earlier tensors of a name, those of the release before those of the bases."""
-        places = [place for key in conversions.keys(target.span.name) for place in self.keys.get(key, ())]
-        places.sort(key=lambda place: place.file < self.bases)
-        return (place for place in places if self._before(place, target))
-
-    def _before(self, place: Place, target: Place) -> bool:
-        return place.file < target.file and place.count == target.count
-
-    def _pattern(self, place: Place) -> Pattern:
-        span = place.span
-        data = self.read(place.file, span.start, span.start + conversions.pattern_bytes(span))
-        return conversions.pattern(data, span.element)
-
-    def _patterns(self, count: int, element: Element) -> Pattern:
-        """Return the patterns of the first tensors of so many numbers of an element; each is read once."""
-        if (count, element) not in self.patterns:
-            places = self.counts[count][element][:MOST_ALIKE]
-            self.patterns[count, element] = conversions.stack([self._pattern(place) for place in places])
-        return self.patterns[count, element]
-
-
-def _index(files: Sequence[FileSpans], bases: int, read: Read) -> _Index:
-    tensors = [
-        Place(number, span) for number, file in enumerate(files) for span in file.spans if not span.opaque
-    ]
-    floats = [place for place in tensors if conversions.is_float(place.span)]
-    scales = {
-        (files[place.file].component, place.span.name): place
-        for place in tensors
-        if place.file >= bases and place.span.element in convert.SINGLE
-    }
-    return _Index(read, bases, conversions.by_key(floats), conversions.by_count(floats), scales)
-
-
 # -- one target file -----------------------------------------------------------------------------------------------
 
 
-def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: _Index) -> Iterator[Hinted]:
+def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: Candidates) -> Iterator[Hinted]:
     """Yield the hints for the tensors of one target, and for the scales that go with them."""
     ends, made, rules = [segment.end for segment in segments], dict[str, Found](), dict[Element, Conversion]()
     spans = {span.name: span for span in file.spans if not span.opaque and span.length >= LEAST_BYTES}
     for span in spans.values():
         holder, target = segments[bisect_right(ends, span.start)], Place(number, span)
-        if not _open(target, holder, index.read):
+        if not is_open(target, holder, index.read):
             continue
-        copy = next((place for place in index.copies(target) if _same(target, place, index.read)), None)
+        copy = next((place for place in index.copies(target) if same_sample(target, place, index.read)), None)
         if copy is not None:
             yield _copied(target, copy)
             continue
@@ -212,40 +135,19 @@ def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: _Ind
             yield from _scales(Place(number, scales), found)
 
 
-def _open(target: Place, holder: Segment, read: Read) -> bool:
-    """Return whether a tensor has no counterpart, or one that changed."""
-    if holder.hint is not None or target.span.end > holder.end:
-        return False
-    if holder.source is None:
-        return True
-    shift = holder.source.start - holder.start
-    other = replace(target.span, start=target.span.start + shift, end=target.span.end + shift)
-    return holder.parallel and not _same(target, Place(holder.source.file, other), read)
-
-
-def _same(target: Place, other: Place, read: Read) -> bool:
-    """Return whether samples of two tensors of the same length are equal."""
-    span, shift = target.span, other.span.start - target.span.start
-    places = range(span.start, span.end, max(span.length // 4, SAMPLE_BYTES))
-    parts = [(start, min(start + SAMPLE_BYTES, span.end)) for start in places]
-    return all(
-        read(target.file, start, end) == read(other.file, start + shift, end + shift) for start, end in parts
-    )
-
-
 def _copied(target: Place, other: Place) -> Hinted:
     span, source = target.span, Source(other.file, other.span.start, other.span.end)
     return Hinted(span.start, span.end, span.shape[-1] if span.shape else 0, None, (), source)
 
 
 def _tried(
-    target: Place, index: _Index, component: str, likely: Conversion | None, *, lone: bool
+    target: Place, index: Candidates, component: str, likely: Conversion | None, *, lone: bool
 ) -> Iterator[Found]:
     """Yield what explains a tensor, likely sources first."""
     if target.span.element not in convert.TARGETS:
         return
     scales = index.scales_of(component, target.span.name)
-    for place in index.candidates(target, named=not lone):
+    for place in index.likely(target, named=not lone):
         found = find_conversion(target, place, index.read, scales, likely)
         if found is not None:
             yield found

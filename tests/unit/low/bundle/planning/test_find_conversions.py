@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from airlift.high.enclave.check_content import check_content
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.bundle.coding_plan import plan_coding
-from airlift.low.bundle.find_conversions import find_conversion
+from airlift.low.bundle.planning.coding_plan import plan_coding
+from airlift.low.bundle.planning.find_conversions import find_conversion
 from airlift.tensors.element import Element
 from airlift.tensors.matching.conversions import Place
 from airlift.tensors.matching.hint import Conversion, Rule, ScalesFrom

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airlift.low.bundle.coding_plan import plan_coding
+from airlift.low.bundle.planning.coding_plan import plan_coding
 from airlift.tensors.element import Element
 from tests.support.container_files import external, onnx, onnx_tensor
 from tests.support.depots import Site, signed_site

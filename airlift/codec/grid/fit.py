@@ -1,0 +1,176 @@
+"""Find the scales that numbers are integers of. For the encoder only.
+
+In a group, the smallest number is a few steps and the largest often a round limit, which makes guesses. With a guess
+each number is so many steps, and says between which bounds the scale lies; the bounds of all of them are the answer.
+That it makes every number exactly is checked here, and by the codec once more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airlift.codec.predict import rounding
+from airlift.codec.predict.exact import Bits
+from airlift.codec.predict.quantised import TILE, Singles, flushed
+from airlift.tensors.element import Element
+
+Doubles = NDArray[np.float64]
+
+LIMITS = (7.0, 7.5, 8.0, 15.0, 31.0, 63.0, 127.0, 127.5, 128.0, 255.0)
+"""What the largest number of a group may be, in steps."""
+SMALLEST = 12
+"""The smallest number of a group is at most so many steps, if the largest is no limit."""
+CAPS = (8.0, 64.0, np.inf)
+"""Numbers of more steps say nothing while the scale is not known well."""
+MOST = {Element.BF16: 255, Element.F16: 255, Element.F32: 32767}
+"""More steps than that, numbers of so few bits do not tell apart."""
+SAMPLE = 512
+LIMITS_TRIED = np.array(LIMITS, np.float32)
+SMALLEST_TRIED = np.arange(1, SMALLEST + 1, dtype=np.float32)
+TOLERANCE = {Element.BF16: 2.0**-7, Element.F16: 2.0**-10, Element.F32: 2.0**-21}
+"""By how much a number and a guess may be off together, of the number."""
+NARROW = (Element.F16, Element.BF16)
+INFINITE = {Element.BF16: 0x7F80, Element.F16: 0x7C00, Element.F32: 0x7F800000}
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Numbers that share a scale, a row of bits without signs for each scale, filled up with zeros.
+
+    ``known`` are the magnitudes of the steps, where the source has them.
+    """
+
+    bits: Bits
+    element: Element
+    known: Singles | None = None
+
+    def part(self, chosen: NDArray[np.intp] | slice) -> "Groups":
+        """Return some of the groups."""
+        return Groups(self.bits[chosen], self.element, None if self.known is None else self.known[chosen])
+
+    def sampled(self) -> "Groups":
+        """Return the groups with at most SAMPLE numbers each, evenly spread."""
+        every = slice(None, None, -(-self.bits.shape[1] // SAMPLE))
+        return Groups(self.bits[:, every], self.element, None if self.known is None else self.known[:, every])
+
+    def values(self, offset: int = 0) -> Doubles:
+        """Return the numbers, or those that come so many places after them in their type."""
+        bits = self.bits
+        if offset:
+            bits = (bits.astype(np.int64) + offset).clip(0).astype(bits.dtype)
+        return rounding.singles(bits, self.element).view(np.float32).astype(np.float64)
+
+
+def fit(groups: Groups, likely: Singles | None = None) -> Singles | None:
+    """Return the scale of each group, 0 if it has only zeros; None if the numbers of one are no steps of any scale.
+
+    Where those of ``likely`` fit, they are taken; where known steps do not, others may.
+    """
+    if groups.bits.max(initial=0) >= INFINITE[groups.element]:
+        return None
+    found = np.zeros(len(groups.bits), np.float32)
+    step = max(TILE // max(groups.bits.shape[1], 1), 1)
+    for first in range(0, len(found), step):
+        some = slice(first, first + step)
+        part = _fitted(groups.part(some), None if likely is None else likely[some])
+        if part is None:
+            return None
+        found[some] = part
+    return found
+
+
+def narrowest(scales: Singles, groups: Groups) -> tuple[Element, Bits]:
+    """Return scales as numbers of the narrowest type that makes the same."""
+    for element in NARROW:
+        bits = rounding.rounded(scales.view(np.uint32), element)
+        again = rounding.singles(bits, element).view(np.float32)
+        if made(groups.part(slice(0, 8)), again[:8]).all() and made(groups, again).all():
+            return element, bits
+    return Element.F32, scales.view(np.uint32)
+
+
+def made(groups: Groups, scales: Singles) -> NDArray[np.bool_]:
+    """Return for each group whether its scale makes all its numbers."""
+    by = flushed(scales)[:, None]
+    wanted = rounding.singles(groups.bits, groups.element).view(np.float32)
+    with np.errstate(all="ignore"):
+        count = np.rint(wanted / by) if groups.known is None else groups.known
+        count = np.nan_to_num(count, nan=0, posinf=0)
+        found = rounding.rounded(flushed(count * by).view(np.uint32), groups.element)
+    good: NDArray[np.bool_] = (found == groups.bits).all(axis=1)
+    good &= count.max(axis=1, initial=0) <= MOST[groups.element]
+    return good
+
+
+def _fitted(groups: Groups, likely: Singles | None) -> Singles | None:
+    found = np.zeros(len(groups.bits), np.float32)
+    left = np.flatnonzero(groups.bits.any(axis=1))
+    if likely is not None:
+        good = made(groups.part(left), likely[left])
+        found[left[good]], left = likely[left[good]], left[~good]
+    if not len(left):
+        return found
+    for some in (groups, Groups(groups.bits, groups.element)) if groups.known is not None else (groups,):
+        for guess in _guesses(some):
+            scales, good = _solved(some.part(left), guess[left])
+            found[left[good]], left = scales[good], left[~good]
+            if not len(left):
+                return found
+    return None
+
+
+def _guesses(groups: Groups) -> Iterator[Doubles]:
+    """Yield scales to begin with, likely ones first."""
+    values = groups.values()
+    if groups.known is not None:
+        yield values.max(axis=1)  # bounds alone decide
+        return
+    smallest, largest = np.where(values > 0, values, np.inf).min(axis=1), values.max(axis=1)
+    yield smallest
+    for limit in LIMITS:
+        yield largest / limit
+    for count in range(2, SMALLEST + 1):
+        yield smallest / count
+
+
+def _solved(groups: Groups, guess: Doubles) -> tuple[Singles, NDArray[np.bool_]]:
+    """Return the scales that the bounds of a sample lead to, or those of all numbers, and whether they fit."""
+    scales = _bounded(groups.sampled(), guess)
+    good = made(groups, scales.astype(np.float32))
+    near = np.flatnonzero(~good)
+    near = near[made(groups.part(near).sampled(), scales[near].astype(np.float32))]
+    if len(near):
+        scales[near] = _bounded(groups.part(near), scales[near])
+        good[near] = made(groups.part(near), scales[near].astype(np.float32))
+    return scales.astype(np.float32), good
+
+
+def _bounded(groups: Groups, guess: Doubles) -> Doubles:
+    values, known = groups.values(), groups.known
+    least, most = (values + groups.values(-1)) / 2, (values + groups.values(1)) / 2
+    scales = guess
+    with np.errstate(all="ignore"):
+        for cap in CAPS if known is None else CAPS[-1:]:
+            count = np.rint(values / scales[:, None]) if known is None else known
+            used = (count > 0) & (count <= cap) & (values > 0)
+            low = np.where(used, least / count, 0).max(axis=1)
+            high = np.where(used, most / count, np.inf).min(axis=1)
+            scales = np.where((low <= high) & np.isfinite(high), (low + high) / 2, scales)
+    return scales
+
+
+def plausible(bits: Bits, element: Element) -> bool:
+    """Return whether a few numbers (bits without signs, more than none) may be steps of one scale; quickly."""
+    values = rounding.singles(bits, element).view(np.float32)
+    values = values[values > 0]
+    if not len(values):
+        return True
+    smallest, largest = values.min(), values.max()
+    with np.errstate(all="ignore"):
+        guesses = np.concatenate([largest / LIMITS_TRIED, smallest / SMALLEST_TRIED])[:, None]
+        count = values / guesses
+        whole = np.rint(count)
+        near = np.abs(count - whole) <= count * TOLERANCE[element]
+        return bool((near & (whole > 0)).all(axis=1)[(whole <= MOST[element]).all(axis=1)].any())

@@ -1,0 +1,122 @@
+"""Numbers that are a scale times a step, and the steps that other numbers are nearest to (SPEC G3, G4).
+
+A step is an integer or an eight-bit float. Every operation is one of IEEE 754 on float32, rounded once; what is
+2**-126 or below counts as zero, so that processors that flush it change nothing.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airlift.codec.predict import quantised, rounding
+from airlift.codec.predict.exact import Bits
+from airlift.codec.predict.quantised import Matrix, Singles
+from airlift.tensors.element import Element
+
+INTEGERS = frozenset({Element.I8, Element.I16})
+STEPS = INTEGERS | rounding.EIGHTS
+RECORDS = frozenset({Element.Q8_0, Element.Q4_0})
+NEGATIVE_ZERO = np.uint32(0x80000000)
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """The scales (groups down, groups across) of a matrix of ``shape``; one is for ``group`` rows and columns."""
+
+    values: Singles
+    group: tuple[int, int]
+    shape: tuple[int, int]
+
+
+def usable(scales: Singles) -> Singles:
+    """Return scales, 0 instead of what is infinite, NaN or not normal."""
+    return quantised.flushed(quantised.usable(scales))
+
+
+def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, signed: bool) -> Bits:
+    """Return the bits of the numbers of ``element`` that steps (of the matrix's shape) stand for."""
+    out = np.empty(scales.shape, f"<u{element.size}")
+    known = values(kind, signed=signed)
+    for tile in Matrix(steps, kind).tiles():
+        found = np.take(known, steps[tile])
+        numbers, some = quantised.grouped(found, scales.values, scales.group, scales.shape, tile)
+        with np.errstate(all="ignore"):
+            made = quantised.flushed(np.ascontiguousarray(numbers * some)).reshape(found.shape)
+        out[tile] = rounding.rounded(made.view(np.uint32), element)
+    return out
+
+
+def nearest(matrix: Matrix, kind: Element, scales: Scales, *, signed: bool) -> Bits:
+    """Return the bits of the steps that the numbers of a matrix of floats are nearest to.
+
+    If ``signed``, what is below zero and rounds to it becomes -0.
+    """
+    out = np.empty(matrix.shape, f"<u{kind.size}")
+    for tile in matrix.tiles():
+        found = quantised.values(matrix.part(*tile), matrix.element)
+        numbers, some = quantised.grouped(found, scales.values, scales.group, scales.shape, tile)
+        with np.errstate(all="ignore"):
+            made = numbers / some
+            if not some.all():
+                made[np.broadcast_to(some == 0, made.shape)] = 0
+            out[tile] = _rounded(made.reshape(found.shape), kind, signed=signed)
+    return out
+
+
+def _rounded(numbers: Singles, kind: Element, *, signed: bool) -> Bits:
+    if kind in rounding.EIGHTS:
+        return rounding.eights(numbers.view(np.uint32), kind)
+    most = (1 << (8 * kind.size - 1)) - 1
+    least = -most if signed else -most - 1
+    np.fmin(np.fmax(np.rint(numbers, out=numbers), least, out=numbers), most, out=numbers)
+    found: Bits = numbers.astype(f"<i{kind.size}").view(f"<u{kind.size}")
+    if signed:
+        found[numbers.view(np.uint32) == NEGATIVE_ZERO] = most + 1
+    return found
+
+
+def unpacked(records: NDArray[np.uint8], element: Element) -> tuple[Bits, Bits]:
+    """Return the bits of the steps (integers of eight bits) of records, and of their scales (float16).
+
+    ``records`` has the shape (records, bytes of one); what is returned (records, 32) and (records, 1).
+    """
+    scales, packed = np.ascontiguousarray(records[:, :2]).view("<u2"), records[:, 2:]
+    if element is Element.Q8_0:
+        return packed, scales
+    return np.concatenate([packed & 15, packed >> 4], axis=1) - np.uint8(8), scales
+
+
+def gathered(matrix: NDArray[Any], group: tuple[int, int]) -> NDArray[Any]:
+    """Return the numbers of each group of a matrix as a row, filled up with zeros; groups row by row."""
+    height, width = matrix.shape
+    down, across = group[0] or height, group[1] or width
+    rows, columns = -(-height // down), -(-width // across)
+    if (rows * down, columns * across) != matrix.shape:
+        matrix = np.pad(matrix, ((0, rows * down - height), (0, columns * across - width)))
+    return matrix.reshape(rows, down, columns, across).swapaxes(1, 2).reshape(rows * columns, down * across)
+
+
+@cache
+def values(kind: Element, *, signed: bool) -> Singles:
+    """Return the value of every step, as float32: 0 of what is not finite; if ``signed``, -0 of the least integer."""
+    if kind in INTEGERS:
+        every = np.arange(1 << (8 * kind.size), dtype=f"<u{kind.size}").view(f"<i{kind.size}")
+        found = every.astype(np.float32)
+        if signed:
+            found[len(found) // 2] = -0.0
+    else:
+        found = _eights(kind)
+    found.flags.writeable = False
+    return found
+
+
+def _eights(kind: Element) -> Singles:
+    fraction, bias, largest = (3, 7, 0x7E) if kind is Element.F8_E4M3 else (2, 15, 0x7B)
+    every = np.arange(1 << 7)
+    power, rest = every >> fraction, every & ((1 << fraction) - 1)
+    whole = np.where(power > 0, (1 << fraction) + rest, rest).astype(np.float64)
+    found = np.ldexp(whole, np.maximum(power, 1) - bias - fraction).astype(np.float32)
+    return np.where(np.concatenate([every, every]) > largest, np.float32(0), np.concatenate([found, -found]))

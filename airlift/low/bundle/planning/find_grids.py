@@ -1,0 +1,192 @@
+"""Find tensors of floats that were dequantised: integers, or eight-bit floats, times the scale of their group.
+
+What the integers are predicted from is the counterpart, or another tensor of as many numbers in an earlier file: the
+quantised form, or what was quantised. Small rectangles of a tensor, coded for a trial, tell which groups share a
+scale, and which source is worth most. A hint decides how small a bundle becomes, never whether it is right.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import prod
+
+import numpy as np
+
+from airlift.codec.block import Context, Effort
+from airlift.codec.grid import fit
+from airlift.codec.grid.grid import GRID, STORED, reproduces
+from airlift.codec.predict.convert import SINGLE
+from airlift.codec.predict.rounding import EIGHTS
+from airlift.low.bundle.planning.candidates import Candidates, candidates, is_open
+from airlift.low.bundle.planning.rectangles import Rectangle, Tensor, rectangles
+from airlift.tensors.element import Element
+from airlift.tensors.matching.conversions import BLOCK, Place
+from airlift.tensors.matching.hint import Grid, ScalesFrom, numbers
+from airlift.tensors.matching.match import FileSpans, Read
+from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
+
+LEAST_NUMBERS = 4096
+LOOK = 32
+"""So many numbers of a row or a column show quickly that they are no steps of one scale."""
+GROUPS = ((1, 0), (0, 1), (BLOCK, BLOCK), (1, 256), (1, 128), (1, 64), (1, 32))
+"""The rows and columns that share a scale, by how much their scales cost."""
+INTEGER_LIMITS = (127.0, 127.5, 128.0, 7.0, 7.5, 8.0)
+FLOAT_LIMITS = {Element.F8_E4M3: (448.0, 240.0), Element.F8_E5M2: (57344.0,)}
+FEW = 80
+"""Of 128 eight-bit floats times a scale no more magnitudes differ; of other numbers nearly all do."""
+
+
+def find_grids(
+    files: Sequence[FileSpans], bases: int, found: Sequence[Sequence[Segment]], read: Read
+) -> list[list[Segment]]:
+    """Return the segments of each target, with a segment of its own for each tensor that was dequantised.
+
+    Files are numbered: the bases first, then the targets, of which ``found`` has the segments. Sources lie in files
+    before a target.
+    """
+    index, marked = candidates(files, bases, read, lambda span: span.element in SINGLE | STORED), []
+    for number, segments in enumerate(found, bases):
+        marked.append(mark(segments, _file(number, files[number], segments, index)))
+    return marked
+
+
+def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: Candidates) -> Iterator[Hinted]:
+    ends = [segment.end for segment in segments]
+    for span in file.spans:
+        if span.opaque or span.element not in SINGLE or prod(span.shape) < LEAST_NUMBERS:
+            continue
+        holder, target = segments[bisect_right(ends, span.start)], Place(number, span)
+        if is_open(target, holder, index.read):
+            hint, source = _best(target, holder, index) or (None, None)
+            if hint is not None:
+                yield Hinted(span.start, span.end, hint.columns, hint, (), source)
+
+
+def _best(target: Place, holder: Segment, index: Candidates) -> tuple[Grid, Source | None] | None:
+    """Return how a tensor was dequantised, and what its steps are best predicted from."""
+    tried = [
+        item for width in _widths(target) for item in _tried(Tensor(target, width, index.read), holder, index)
+    ]
+    return min(tried, key=lambda item: item.cost).chosen if tried else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    cost: int
+    hint: Grid
+    source: Source | None
+
+    @property
+    def chosen(self) -> tuple[Grid, Source | None]:
+        return self.hint, self.source
+
+
+def _widths(target: Place) -> Iterable[int]:
+    """Yield how many numbers a row may have: the last dimension, or all but the first."""
+    shape = target.span.shape
+    return dict.fromkeys((shape[-1], prod(shape[1:])) if len(shape) > 1 else shape)
+
+
+def _tried(tensor: Tensor, holder: Segment, index: Candidates) -> Iterator[_Tried]:
+    """Yield what fits a tensor, from no source and from those that are likely."""
+    sources = list(_sources(tensor.place, holder, index))
+    group = next((group for group in GROUPS if _fits(tensor, group)), None)
+    if group is not None:
+        areas = rectangles(tensor, group)
+        yield from _costs(tensor, areas, Grid(columns=tensor.columns, group=group, steps=Element.I8), None)
+        for source in sources:
+            plain, *computed = _integers(tensor, group, source)
+            yield from _costs(tensor, areas, plain, source)
+            yield from islice(_costs_of(tensor, areas, computed, source), 1)
+    elif sources and _few(tensor):
+        for group in ((1, 0), (BLOCK, BLOCK)):
+            areas = rectangles(tensor, group)
+            for source in sources:
+                yield from islice(_costs_of(tensor, areas, _eights(tensor, group, source), source), 1)
+
+
+def _sources(target: Place, holder: Segment, index: Candidates) -> Iterator[Place]:
+    """Yield the counterpart of a tensor, or else what its numbers may have come from."""
+    if holder.source is None:
+        yield from islice(index.likely(target, named=False), 8)
+        return
+    shift = holder.source.start - holder.start
+    span = target.span
+    yield Place(holder.source.file, replace(span, start=span.start + shift, end=span.end + shift))
+
+
+def _integers(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator[Grid]:
+    """Yield how integers may follow from a source."""
+    kind = source.span.element
+    base = Grid(columns=tensor.columns, group=group, steps=Element.I8, source=kind)
+    if tensor.columns % numbers(kind) or kind in EIGHTS:
+        base = replace(base, source=Element.BYTES)
+    yield base
+    if base.source in SINGLE and group[0]:
+        for scale in dict.fromkeys((Element.F32, kind, Element.F16, Element.BF16)):
+            for limit in INTEGER_LIMITS:
+                yield replace(base, scales_from=ScalesFrom.LARGEST, scale=scale, limit=limit)
+    elif base.source in {Element.Q8_0, Element.Q4_0} and group == (1, 32):
+        yield replace(base, scales_from=ScalesFrom.SOURCE, scale=Element.F16)
+
+
+def _eights(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator[Grid]:
+    """Yield how eight-bit floats may follow from a source."""
+    kind = source.span.element
+    if kind in EIGHTS:
+        yield Grid(columns=tensor.columns, group=group, steps=kind, source=kind)
+    elif kind in SINGLE:
+        for steps, limits in FLOAT_LIMITS.items():
+            for scale in dict.fromkeys((Element.F32, kind, Element.BF16)):
+                for limit in limits:
+                    yield Grid(
+                        columns=tensor.columns, group=group, steps=steps, source=kind,
+                        scales_from=ScalesFrom.LARGEST, scale=scale, limit=limit,
+                    )  # fmt: skip
+
+
+def _costs_of(
+    tensor: Tensor, areas: Sequence[Rectangle], hints: Iterable[Grid], place: Place
+) -> Iterator[_Tried]:
+    for hint in hints:
+        yield from _costs(tensor, areas, hint, place)
+
+
+def _costs(tensor: Tensor, areas: Sequence[Rectangle], hint: Grid, place: Place | None) -> Iterator[_Tried]:
+    """Yield what rectangles cost with a hint, if they can all be coded so."""
+    cost, source = 0, None if place is None else Tensor(place, tensor.columns, tensor.read)
+    recorded, computed = (hint.scales_from is kind for kind in (ScalesFrom.SOURCE, ScalesFrom.LARGEST))
+    for area in areas:
+        if computed and not area.whole:
+            return
+        small = replace(hint, columns=area.width, group=(1, 32) if recorded else (0, 0))
+        sources = [] if source is None else [memoryview(source.part(area))]
+        target, context = memoryview(tensor.part(area)), Context(sources, tensor.element, (), small)
+        if (recorded or computed) and not reproduces(target, context):
+            return
+        payload = GRID.encode(target, context, Effort.LOW)
+        if payload is None:
+            return
+        cost += len(payload)
+    within = None if place is None else Source(place.file, place.span.start, place.span.end)
+    yield _Tried(cost, hint, within)
+
+
+def _fits(tensor: Tensor, group: tuple[int, int]) -> bool:
+    """Return whether the numbers of rectangles that share a scale are steps of one."""
+    first = True
+    for area in rectangles(tensor, group):
+        bits = tensor.magnitudes(area)
+        if first and not fit.plausible(bits[:LOOK], tensor.element):
+            return False
+        first = False
+        if fit.fit(fit.Groups(bits.reshape(1, -1), tensor.element)) is None:
+            return False
+    return not first
+
+
+def _few(tensor: Tensor) -> bool:
+    """Return whether a row has as few different numbers as eight-bit floats."""
+    area = Rectangle(range(1), 0, min(BLOCK, tensor.columns))
+    return len(np.unique(tensor.magnitudes(area))) <= FEW
