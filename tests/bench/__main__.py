@@ -26,7 +26,14 @@ from tests.bench.results import Results, Row
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 SIZES = "0.1G,0.25G,0.5G,1G,2G,4G,8G"
-RECIPES = (Recipe(Kind.SFT), Recipe(Kind.FAR), Recipe(Kind.RL), Recipe(Kind.LORA), Recipe(Kind.SFT, "f16"))
+RECIPES = (
+    Recipe(Kind.SFT),
+    Recipe(Kind.FAR),
+    Recipe(Kind.RL),
+    Recipe(Kind.LORA),
+    Recipe(Kind.SFT, "f16"),
+    Recipe(Kind.INT8),
+)
 PAIR_BYTES = 45_000_000
 FILES = 4
 SOURCES = "stack,real,generated"

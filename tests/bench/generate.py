@@ -125,7 +125,20 @@ def _draw(job: Job, recipe: Recipe) -> Iterator[Floats]:
     elif recipe.kind is Kind.LORA and job.tensor.role is Role.MATRIX:
         b, a = factors(job.tensor, recipe.seed)
         master += b[job.start : job.end] @ a
+    elif recipe.kind is Kind.INT8 and job.tensor.role in {Role.MATRIX, Role.EMBEDDING}:
+        master = _dequantised(master, recipe.dtype)
     yield master
+
+
+def _dequantised(values: Floats, dtype: str) -> Floats:
+    """Return the nearest of 255 multiples of a scale a row, as numbers of the dtype, ties to even."""
+    scale = np.abs(values).max(axis=1, keepdims=True) / np.float32(127)
+    product = np.rint(values / scale) * scale
+    if dtype == "f16":
+        return product.astype(np.float16).astype(np.float32)
+    wide = product.view(np.uint32)
+    wide += 0x7FFF + (wide >> 16 & 1)
+    return (wide & 0xFFFF0000).view(np.float32)
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, int], rows: Rows) -> Floats:

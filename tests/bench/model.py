@@ -24,6 +24,7 @@ class Kind(StrEnum):
     FAR = "far"  # a long one, as from a base to its instruct model: larger steps, in every row
     RL = "rl"  # tiny steps, most of which rounding swallows
     LORA = "lora"  # an adapter of rank 8 merged into every matrix of the layers
+    INT8 = "int8"  # every matrix quantised to integers of eight bits by row, and saved as floats again
 
 
 class Role(StrEnum):
@@ -92,6 +93,7 @@ STEPS = {
         Role.BIAS: Rows(3.2e-6),
     },
     Kind.LORA: {},
+    Kind.INT8: {},
 }
 MERGE_STEP = 9.5e-4  # root mean square of what the adapter adds to an element
 

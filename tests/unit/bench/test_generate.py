@@ -111,3 +111,12 @@ def test_sizes_are_decimal() -> None:
         7000,
         12,
     ]
+
+
+def test_a_quantised_pair_has_few_numbers_a_row(tmp_path: Path) -> None:
+    generate(tmp_path / "pair", SIZE, 1, Recipe(Kind.INT8))
+    path = next((tmp_path / "pair" / "target").iterdir())
+    data = path.read_bytes()
+    spans = [span for span in read_spans(path) if len(span.shape) == 2 and "pooler" not in span.name]
+    rows = [np.frombuffer(data[span.start : span.end], "<u2").reshape(span.shape) for span in spans]
+    assert all(len(np.unique(row & 0x7FFF)) <= 128 for tensor in rows for row in tensor)
