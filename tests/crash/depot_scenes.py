@@ -72,8 +72,7 @@ class ExpectedDepot:
     def judge(self, top: Path) -> None:
         """Assert that an interrupted run left the old or the new state, and that running it again finishes."""
         if (top / "depot").exists():
-            with _depot(top).lock():
-                publication.settle(_depot(top).store)
+            recover_depot(top)
             self._check_between(top)
         self.scene.run(top)
         self.finished(top)
@@ -107,6 +106,12 @@ class ExpectedDepot:
         assert found.pending <= max(item.pending for item in known) + (self.scene.name == "release")
         assert found.outstanding >= min(item.outstanding for item in known)
         _check(top)
+
+
+def recover_depot(top: Path) -> None:
+    """Do what every command does first that changes a depot."""
+    with _depot(top).lock():
+        publication.settle(_depot(top).store)
 
 
 def _check(top: Path) -> None:

@@ -162,7 +162,7 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
         Scene("attest", world.start("one"), lambda top: _attest(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
-        Scene("recover", world.start("reverted"), _recover),
+        Scene("recover", world.start("reverted"), recover_enclave),
     ]
     return {scene.name: scene for scene in made}
 
@@ -195,7 +195,7 @@ def _enrol(world: World) -> Run:
         try:
             return init_enclave(top / "enclave", new, operator=operator())
         except ExistsError:
-            return _recover(top)
+            return recover_enclave(top)
 
     return run
 
@@ -209,7 +209,8 @@ def _lengthen(top: Path) -> object:
         return log.append_all([said] * (kept_state.STEP + 1), operator().signer)
 
 
-def _recover(top: Path) -> object:
+def recover_enclave(top: Path) -> object:
+    """Do what every command does first."""
     with enclave_in(top).lock():
         return recover(enclave_in(top), operator())
 

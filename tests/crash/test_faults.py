@@ -1,4 +1,4 @@
-"""EIO, ENOSPC and short writes at every step (THREATS: faults); SQLite's own calls are in test_ledger.py."""
+"""EIO and ENOSPC that last, and short writes (THREATS: faults); tests.crash.kernel has single calls that fail."""
 
 import errno
 import os
