@@ -19,7 +19,7 @@ from airlift.high.enclave.recover import points_at
 from tests.crash import depot_scenes
 from tests.crash.depot_scenes import ExpectedDepot
 from tests.crash.recorder import Call, KilledError, Recorder
-from tests.crash.scenes import Run, Scene, copy, enclave_in
+from tests.crash.scenes import Known, Run, Scene, copy, enclave_in, unknown
 from tests.crash.verdict import Expected, contents, facts, passed_through
 
 FULL = os.environ.get("AIRLIFT_CRASH") == "full"
@@ -47,8 +47,8 @@ SCENES = (*HIGH, *depot_scenes.SCENES)
 class Verdict(Protocol):
     """What is expected of a scene; both methods raise AssertionError if it is not so."""
 
-    def judge(self, top: Path) -> None:
-        """Judge what an interrupted run left, and run the command again."""
+    def judge(self, top: Path, known: Known = unknown) -> None:
+        """Judge what an interrupted run left, and run the command again, unless what it left is known."""
 
     def finished(self, top: Path) -> None:
         """Judge what a run to the end left."""

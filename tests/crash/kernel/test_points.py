@@ -9,6 +9,7 @@ import pytest
 from tests.crash.kernel.child import DONE
 from tests.crash.kernel.spoil import FAULTS, Patient, suits
 from tests.crash.kernel.strace import run_traced
+from tests.crash.kernel.table import PROPERTY
 from tests.crash.rehearsal import FULL, SCENES
 
 Record = Callable[[str, object], None]
@@ -33,7 +34,7 @@ def test_spoilt_at_every_call(
     chosen = fitting if FULL else Random(name).sample(fitting, min(SAMPLE, len(fitting)))
     assert chosen
     patient.spoil(chosen, fault)
-    record_property("crash points", [name, fault, len(chosen)])
+    record_property(PROPERTY, [name, fault, len(chosen)])
 
 
 @pytest.mark.parametrize("name", SCENES if FULL else ["import-delta", "bundle"])

@@ -10,7 +10,8 @@ import pytest
 
 from tests.crash import depot_scenes, scenes
 from tests.crash.kernel.calls import Point
-from tests.crash.kernel.spoil import BEFORE, Patient, count, fingerprint, spoil
+from tests.crash.kernel.spoil import BEFORE, RECOVERY, TWICE, Patient, count, fingerprint, spoil
+from tests.crash.kernel.table import PROPERTY
 from tests.crash.rehearsal import FULL, HIGH, SCENES, told
 from tests.crash.scenes import Run
 
@@ -35,7 +36,7 @@ def test_killed_at_every_call_of_every_recovery(
             if state not in known:
                 known.add(state)
                 tried += _kill_again(patient, recover, top, list if FULL else _some(Random(name), SECONDS))
-    record_property("crash points", [name, "recovery", tried])
+    record_property(PROPERTY, [name, RECOVERY, tried])
 
 
 @pytest.mark.parametrize("name", SCENES if FULL else ["import-delta", "bundle"])
@@ -46,7 +47,7 @@ def test_killed_at_random_pairs(name: str, patients: dict[str, Patient], record_
         with _killed(patient, random.choice(patient.points)) as top:
             choose = _some(random, min(SECONDS, PAIRS - tried))
             tried += _kill_again(patient, patient.rehearsal.scene.run, top, choose)
-    record_property("crash points", [name, "killed twice", tried])
+    record_property(PROPERTY, [name, TWICE, tried])
 
 
 @contextmanager
