@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.bundle.media_sizes import Medium
-from airlift.errors import ExistsError
+from airlift.errors import ExistsError, UsageError
 from airlift.low.authority.init import Authorities, init
 from airlift.low.authority.members import NamedRole
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import BundleRequest, Destination
@@ -20,7 +21,8 @@ from airlift.low.release.make_release import make_release
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
-from airlift.trust.tuf import publication
+from airlift.trust.tuf import metadata, publication, roles
+from airlift.trust.tuf.metadata import ROOT, TARGETS
 from tests.crash.scenes import Known, Run, Scene, copy, unknown
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
@@ -33,6 +35,7 @@ SCENES = (
     "bundle",
     "renew",
     "withdraw",
+    "rotate",
     "enrol enclave",
     "attest release",
 )
@@ -48,6 +51,7 @@ class Facts:
     enclaves: tuple[str, ...]
     outstanding: int
     attested: int
+    releasers: tuple[str, ...]
 
 
 def facts(top: Path) -> Facts | None:
@@ -58,7 +62,8 @@ def facts(top: Path) -> Facts | None:
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
     attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
-    return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
+    releasers = tuple(member.holder for member in roles.of(depot.store.published(ROOT), TARGETS).members)
+    return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested, releasers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class ExpectedDepot:
         assert found is not None
         assert (found.published, found.pending) == (self.final.published, self.final.pending)
         assert found.enclaves == self.final.enclaves
+        assert found.releasers == self.final.releasers
         assert found.outstanding >= self.final.outstanding
         assert found.attested >= self.final.attested
         _check(top)
@@ -110,7 +116,9 @@ class ExpectedDepot:
         assert found is not None
         assert found.published in {item.published for item in known}
         assert found.enclaves in {item.enclaves for item in known}
-        assert found.pending <= max(item.pending for item in known) + (self.scene.name == "release")
+        assert found.releasers in {item.releasers for item in known}
+        proposing = self.scene.name in {"release", "rotate"}
+        assert found.pending <= max(item.pending for item in known) + proposing
         assert found.outstanding >= min(item.outstanding for item in known)
         _check(top)
 
@@ -127,7 +135,8 @@ def _check(top: Path) -> None:
     for item in depot.releases():
         for digest in depot.load_release(item.digest).contents():
             assert depot.content.verified_stamp(digest, lambda _count: None)
-    assert depot.root.read_bytes() == depot.store.raw("root", 1)
+    newest = metadata.version_of(depot.store.published(ROOT))
+    assert depot.root.read_bytes() == depot.store.raw(ROOT, newest)
     for volume in sorted((top / "out").glob("airlift-*")):
         assert check_volumes([volume]).volumes_present == 1
 
@@ -143,7 +152,7 @@ def scenes(folder: Path) -> dict[str, Scene]:
     """Make the depots that the commands start from, and return the scenes by name."""
     starts = folder / "depots"
     (starts / "none").mkdir(parents=True)
-    keys.write(folder / "people", *ROOTS, *RELEASERS, BUNDLER, "ledger")
+    keys.write(folder / "people", *ROOTS, *RELEASERS, "grace", BUNDLER, "ledger")
     manifest = Site(folder).manifest(
         {"base": {"model.safetensors": weights.weights(1, rows=768, columns=64)}, "list": {"a.txt": b"a\n"}},
         kinds={"list": "blocklist"},
@@ -167,6 +176,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "bundle": ("released", _bundle),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
+        "rotate": ("released", lambda top: _rotate(folder / "people", top)),
         "attest release": ("released", lambda top: _attest(folder, top)),
         "enrol enclave": (
             "fresh",
@@ -223,6 +233,16 @@ def _export(top: Path) -> object:
 def _bundle(top: Path) -> object:
     request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
+
+
+def _rotate(people: Path, top: Path) -> object:
+    change = Rotation("release", add=[people / "grace.pub"], remove=[RELEASERS[2]])
+    signers = [keys.signer(name) for name in ROOTS[:2]]
+    try:
+        return rotate(_depot(top), change, signers=signers, now=NOW, replace=True)
+    except UsageError:  # done before
+        with _depot(top).lock():
+            return None
 
 
 def _renew(top: Path) -> object:

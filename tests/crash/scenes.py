@@ -171,7 +171,7 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
         Scene("attest", world.start("one"), lambda top: _attest(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
-        Scene("recover", world.start("reverted"), recover_enclave),
+        Scene("recover", world.start("reverted"), _recover),
     ]
     return {scene.name: scene for scene in made}
 
@@ -204,7 +204,7 @@ def _enrol(world: World) -> Run:
         try:
             return init_enclave(top / "enclave", new, operator=operator())
         except ExistsError:
-            return recover_enclave(top)
+            return _recover(top)
 
     return run
 
@@ -218,8 +218,7 @@ def _lengthen(top: Path) -> object:
         return log.append_all([said] * (kept_state.STEP + 1), operator().signer)
 
 
-def recover_enclave(top: Path) -> object:
-    """Do what every command does first."""
+def _recover(top: Path) -> object:
     with enclave_in(top).lock():
         return recover(enclave_in(top), operator())
 

@@ -13,7 +13,7 @@ from airlift.high.record import questions
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger.state import State, fold_entries
 from airlift.store.content import digest_file
-from tests.crash.scenes import Known, Scene, enclave_in, operator, recover_enclave, unknown
+from tests.crash.scenes import Known, Scene, enclave_in, operator, unknown
 from tests.support.depots import NOW
 
 DERIVED = {"ledger.db", "lock", "state.note"}
@@ -126,6 +126,12 @@ class Expected:
         assert {path.name for path in enclave.releases.iterdir()} == {
             enclave.release_path(digest).name for digest in state.installed
         }
+
+
+def recover_enclave(top: Path) -> None:
+    """Do what every command does first that changes an enclave."""
+    with enclave_in(top).lock():
+        recover.recover(enclave_in(top), operator())
 
 
 def _files(top: Path) -> list[Path]:

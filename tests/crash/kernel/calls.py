@@ -1,10 +1,11 @@
 """The system calls that change a folder, and how one of them is recognised in another run."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from tests.crash.fingerprint import RANDOM
 
 CHANGING = {
     # name: number on x86-64, and its arguments: d descriptor, a descriptor of the folder of the next path, p path
@@ -55,8 +56,6 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 SHARING = {0x40049409: "FICLONE", 0x4020940D: "FICLONERANGE"}
 LENGTHS = {"write": 2, "pwrite64": 2}
 """Which argument says how many bytes are written."""
-
-RANDOM = re.compile(r"\.tmp-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)

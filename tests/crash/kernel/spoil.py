@@ -1,16 +1,14 @@
 """Spoil a command at one point, and judge what it left."""
 
 import errno
-import hashlib
-import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from tests.crash.kernel import tracer
-from tests.crash.kernel.calls import RANDOM, Point, points
+from tests.crash.kernel.calls import Point, points
 from tests.crash.kernel.child import DONE, FAILED
 from tests.crash.kernel.strace import run_traced
 from tests.crash.rehearsal import Rehearsal, told
@@ -23,10 +21,6 @@ _INJECTED = {BEFORE: "signal=KILL"} | {name: f"error={name}" for name in ("EIO",
 _OWN = {BEFORE: tracer.kill_before, AFTER: tracer.kill_after, LESS: tracer.write_less} | {
     name: tracer.fail(code) for code, name in errno.errorcode.items() if name in {"EIO", "ENOSPC", "EINTR"}
 }
-
-
-_JOURNAL = bytes.fromhex("d9d505f920a163d7")
-"""What a journal begins with once it is whole (https://sqlite.org/fileformat2.html#the_rollback_journal)."""
 
 
 def count(run: Run, top: Path) -> list[Point]:
@@ -65,11 +59,10 @@ def suits(point: Point, fault: str) -> bool:
 
 @dataclass
 class Patient:
-    """A scene to be spoilt with strace; what it leaves is judged, unless the same was judged already."""
+    """A scene to be spoilt with strace."""
 
     rehearsal: Rehearsal
     strace: str
-    known: set[bytes] = field(default_factory=set)
 
     @cached_property
     def points(self) -> list[Point]:
@@ -89,44 +82,6 @@ class Patient:
         killed, done = {signal.SIGKILL}, {DONE}
         assert ended in {BEFORE: killed, AFTER: killed, LESS: done}.get(fault, {DONE, FAILED})
         if ended == DONE:
-            if not self._is_known(top, "whole"):
-                self.rehearsal.expected.finished(top)
-        elif not self._is_known(top, "left"):
-            self.rehearsal.expected.judge(top, lambda found: self._is_known(found, "recovered"))
-
-    def _is_known(self, top: Path, as_what: str) -> bool:
-        """Say whether the same was asked before; then a failure was told there."""
-        state = fingerprint(top) + as_what.encode()
-        if state in self.known:
-            return True
-        self.known.add(state)
-        return False
-
-
-def fingerprint(top: Path) -> bytes:
-    """Return a digest of a tree: names (but what is random in them), links, hard links, modes and bytes."""
-    found, files = hashlib.sha256(), dict[int, int]()
-    for folder, folders, names in os.walk(top):
-        folders.sort(key=_steady)
-        found.update(f"folder {_steady(os.path.relpath(folder, top))}\0".encode())
-        for path in sorted(
-            (Path(folder, name) for name in (*names, *folders)), key=lambda path: _steady(path.name)
-        ):
-            status = path.lstat()
-            number = files.setdefault(status.st_ino, len(files))
-            found.update(f"{_steady(path.name)} {status.st_mode:o} {number}\0".encode())
-            if path.is_symlink():
-                found.update(os.fsencode(path.readlink()) + b"\0")
-            elif path.is_file():
-                found.update(hashlib.sha256(_what_counts(path)).digest())
-    return found.digest()
-
-
-def _what_counts(path: Path) -> bytes:
-    """Return the bytes of a file; of a journal that was not finished, nothing: SQLite goes by its first byte."""
-    data = path.read_bytes()
-    return b"" if path.name.endswith(".db-journal") and not data.startswith(_JOURNAL) else data
-
-
-def _steady(name: str) -> str:
-    return RANDOM.sub(".tmp-", name)
+            self.rehearsal.finished(top)
+        else:
+            self.rehearsal.judge(top)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import lacking
+from tests.crash.fingerprint import RANDOM
 from tests.crash.kernel import child
-from tests.crash.kernel.calls import CHANGING, RANDOM, Point
+from tests.crash.kernel.calls import CHANGING, Point
 from tests.crash.scenes import Run
 
 _UNFINISHED, _RESUMED = " <unfinished ...>", re.compile(r"<\.\.\. \w+ resumed>")

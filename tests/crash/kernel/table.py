@@ -25,7 +25,8 @@ def format_table(
 ) -> list[str]:
     """Return the lines of a table in Markdown, with a row of sums; ``first`` are faults to begin with."""
     faults = list(dict.fromkeys([*first, *sorted(fault for _, fault in counts)]))
-    rows = [[name, *(_shown(counts.get((name, fault))) for fault in faults)] for name in scenes]
+    tried = [name for name in scenes if any(name == of for of, _ in counts)]
+    rows = [[name, *(_shown(counts.get((name, fault))) for fault in faults)] for name in tried]
     sums = [sum(number for (_, of), number in counts.items() if of == fault) for fault in faults]
     rows = [["command", *faults], ["---", *("---:" for _ in faults)], *rows, ["**all**", *map(_shown, sums)]]
     return [f"| {' | '.join(row)} |" for row in rows]

@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 
-from tests.crash import depot_scenes, scenes
+from tests.crash import depot_scenes, verdict
+from tests.crash.fingerprint import fingerprint
 from tests.crash.kernel.calls import Point
-from tests.crash.kernel.spoil import BEFORE, RECOVERY, TWICE, Patient, count, fingerprint, spoil
+from tests.crash.kernel.spoil import BEFORE, RECOVERY, TWICE, Patient, count, spoil
 from tests.crash.kernel.table import PROPERTY
 from tests.crash.rehearsal import FULL, HIGH, SCENES, told
 from tests.crash.scenes import Run
@@ -29,7 +30,7 @@ def test_killed_at_every_call_of_every_recovery(
 ) -> None:
     """Killed at any call of a command, and then at any call of what the next command recovers with."""
     patient, known, tried = patients[name], set[bytes](), 0
-    recover = scenes.recover_enclave if name in HIGH else depot_scenes.recover_depot
+    recover = verdict.recover_enclave if name in HIGH else depot_scenes.recover_depot
     for first in patient.points if FULL else Random(name).sample(patient.points, 1):
         with _killed(patient, first) as top:
             state = fingerprint(top)

@@ -4,11 +4,16 @@ import re
 
 import pytest
 
+from airlift.high.enclave.check_content import check_content
+from airlift.high.enclave.status import enclave_status
+from airlift.high.record.verify_ledger import verify_ledger
 from tests.crash.kernel import child
 from tests.crash.kernel.calls import CHANGING
-from tests.crash.kernel.spoil import Patient
+from tests.crash.kernel.spoil import Patient, count
 from tests.crash.kernel.strace import run_traced
-from tests.crash.rehearsal import FULL, SCENES
+from tests.crash.rehearsal import FULL, SCENES, Rehearsal
+from tests.crash.scenes import Run, enclave_in, operator
+from tests.support.depots import NOW
 
 HARMLESS = re.compile(
     r"access|faccessat2|close|dup3?|fadvise64|fchdir|fcntl|getcwd|getdents64|lseek"
@@ -32,3 +37,18 @@ def test_no_other_call_changes_the_folder(name: str, patients: dict[str, Patient
     ]
     assert written == []
     assert not {line.name for line in lines} & {"io_uring_setup", "io_submit", "process_vm_writev"}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda top: check_content(enclave_in(top)),
+        lambda top: enclave_status(enclave_in(top), NOW),
+        lambda top: verify_ledger(enclave_in(top), public_key=operator().signer.public),
+    ],
+    ids=["check", "status", "ledger verify"],
+)
+def test_what_only_looks_changes_nothing(look: Run, rehearsals: dict[str, Rehearsal]) -> None:
+    """There is no call to be spoilt: these commands cannot leave anything behind."""
+    with rehearsals["rollback"].fresh() as top:
+        assert count(look, top) == []

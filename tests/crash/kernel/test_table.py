@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from tests.crash.fingerprint import fingerprint
 from tests.crash.kernel import table
-from tests.crash.kernel.spoil import fingerprint
 
 
 def test_counts_are_added_up() -> None:
