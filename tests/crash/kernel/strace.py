@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,12 +60,11 @@ def run_traced(
 
 
 def _wait_for_tracer(process: int, tracer: "subprocess.Popen[str]") -> None:
-    until = time.monotonic() + 10
-    while "TracerPid:\t0\n" in Path(f"/proc/{process}/status").read_text():
-        if tracer.poll() is not None or time.monotonic() > until:
-            said = tracer.stderr.read() if tracer.stderr and tracer.poll() is not None else "nothing"
-            lacking(f"strace cannot attach: {said}")
-        time.sleep(0.002)
+    """Wait until strace says that it has stopped the process: a moment earlier it may miss calls."""
+    assert tracer.stderr is not None
+    said = tracer.stderr.readline()
+    if f"Process {process} attached" not in said:
+        lacking(f"strace cannot attach: {said or 'it says nothing'}")
 
 
 def _calls(log: str, first: int) -> Iterator[Traced]:
