@@ -106,10 +106,10 @@ class ExpectedDepot:
             done = check_volumes(volumes, depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1 or self.scene.name == "renew"
-        if self.scene.name == "rotate":
-            assert _releasers(_depot(top)) == ROTATED
         if self.scene.name == "export":
             assert (top / "change.json").stat().st_size > 0
+        if self.scene.name == "rotate":
+            assert _releasers(_depot(top)) == ROTATED
 
     def _check_between(self, top: Path) -> None:
         """A release may be proposed and not yet signed, and every attempt may have listed one bundle more."""
@@ -240,16 +240,6 @@ def _bundle(top: Path) -> object:
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
 
 
-def _rotate(people: Path, top: Path) -> object:
-    change = Rotation("release", add=[people / "grace.pub"], remove=[RELEASERS[2]])
-    signers = [keys.signer(name) for name in ROOTS[:2]]
-    try:
-        return rotate(_depot(top), change, signers=signers, now=NOW, replace=True)
-    except UsageError:  # done before
-        with _depot(top).lock():
-            return None
-
-
 def _renew(top: Path) -> object:
     return renew(_depot(top), Destination(top / "out"), signer=keys.signer(BUNDLER), now=NOW)
 
@@ -259,3 +249,13 @@ def _withdraw(top: Path) -> object:
         return withdraw(_depot(top), item.bundle.id, signer=keys.signer(BUNDLER), now=NOW)
     with _depot(top).lock():
         return None
+
+
+def _rotate(people: Path, top: Path) -> object:
+    change = Rotation("release", add=[people / "grace.pub"], remove=[RELEASERS[2]])
+    signers = [keys.signer(name) for name in ROOTS[:2]]
+    try:
+        return rotate(_depot(top), change, signers=signers, now=NOW, replace=True)
+    except UsageError:  # done before
+        with _depot(top).lock():
+            return None
