@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-RANDOM = re.compile(r"\.tmp-[0-9a-f]{16}")
+RANDOM = re.compile(r"\.tmp-[0-9a-f]{16}\b")
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 """What a journal begins with once it is whole (https://sqlite.org/fileformat2.html#the_rollback_journal)."""
 

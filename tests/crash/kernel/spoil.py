@@ -2,7 +2,8 @@
 
 import errno
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,25 +31,25 @@ def count(run: Run, top: Path) -> list[Point]:
     return points(calls)
 
 
-def spoil(strace: str, run: Run, top: Path, point: Point, fault: str) -> int:
-    """Run a command and spoil it at a point; return the signal that ended it.
+def _spoil_by_strace(strace: str, run: Run, top: Path, point: Point, fault: str) -> int | None:
+    """Run a command and spoil it at a point; return the signal that ended it, or None if another call was spoilt."""
+    ended, calls = run_traced(strace, run, top, f"{point.name}:{_INJECTED[fault]}:when={point.ordinal}")
+    spoilt = [call for call in calls if call.is_spoilt]
+    if (
+        fault == BEFORE
+    ):  # what other threads were about to do when the process was killed is unfinished as well
+        spoilt = [call for call in spoilt if not call.thread]
+    return ended if len(spoilt) == 1 and spoilt[0].is_at(point) else None
 
-    strace does it where the number of the call in its thread says which it is, and where strace can.
+
+def _spoil_by_tracer(run: Run, top: Path, point: Point, fault: str) -> int:
+    """Do the same with the tests' own tracer, which goes by what the call works on.
 
     Raises:
-        AssertionError: the call was not spoilt, or another one was.
+        AssertionError: the call was not spoilt.
     """
-    if point.ordinal is None or fault not in _INJECTED:
-        ended, _, spoilt = tracer.run_stopped(run, top, point, _OWN[fault])
-        assert len(spoilt) == 1, f"{point} was never reached"
-        return ended
-    ended, calls = run_traced(strace, run, top, f"{point.name}:{_INJECTED[fault]}:when={point.ordinal}")
-    spoilt_calls = [call for call in calls if call.is_spoilt]
-    assert any(call.is_at(point) for call in spoilt_calls), (point, spoilt_calls, calls[-3:])
-    if (
-        fault != BEFORE
-    ):  # what other threads were about to do when the process was killed is unfinished as well
-        assert len(spoilt_calls) == 1
+    ended, _, spoilt = tracer.run_stopped(run, top, point, _OWN[fault])
+    assert len(spoilt) == 1, f"{point} was never reached"
     return ended
 
 
@@ -72,10 +73,28 @@ class Patient:
 
     def spoil(self, chosen: Sequence[Point], fault: str) -> None:
         """Spoil the command at each of these points, and judge what it left."""
-        run = self.rehearsal.scene.run
         for point in chosen:
-            with self.rehearsal.fresh() as top, told(f"{fault}: {point}"):
-                self.judge(top, spoil(self.strace, run, top, point, fault), fault)
+            with told(f"{fault}: {point}"), self.spoilt(point, fault) as (top, ended):
+                self.judge(top, ended, fault)
+
+    @contextmanager
+    def spoilt(
+        self, point: Point, fault: str, run: Run | None = None, start: Path | None = None
+    ) -> Iterator[tuple[Path, int]]:
+        """Give the folder in which a command was spoilt, and the signal that ended it.
+
+        strace does it where the number of the call in its thread says which it is, and where strace can. The order of
+        some calls differs between runs; if strace meets another one than intended, the tests' own tracer does it.
+        """
+        run = run or self.rehearsal.scene.run
+        if point.ordinal is not None and fault in _INJECTED:
+            with self.rehearsal.fresh(start) as top:
+                ended = _spoil_by_strace(self.strace, run, top, point, fault)
+                if ended is not None:
+                    yield top, ended
+                    return
+        with self.rehearsal.fresh(start) as top:
+            yield top, _spoil_by_tracer(run, top, point, fault)
 
     def judge(self, top: Path, ended: int, fault: str) -> None:
         """Assert that a spoilt run left what it may, and that the next command ends right."""

@@ -1,8 +1,6 @@
 """Killed again while the next command recovers (THREATS: faults)."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -11,7 +9,7 @@ import pytest
 from tests.crash import depot_scenes, verdict
 from tests.crash.fingerprint import fingerprint
 from tests.crash.kernel.calls import Point
-from tests.crash.kernel.spoil import BEFORE, RECOVERY, TWICE, Patient, count, spoil
+from tests.crash.kernel.spoil import BEFORE, RECOVERY, TWICE, Patient, count
 from tests.crash.kernel.table import PROPERTY
 from tests.crash.rehearsal import FULL, HIGH, SCENES, told
 from tests.crash.scenes import Run
@@ -32,7 +30,7 @@ def test_killed_at_every_call_of_every_recovery(
     patient, known, tried = patients[name], set[bytes](), 0
     recover = verdict.recover_enclave if name in HIGH else depot_scenes.recover_depot
     for first in patient.points if FULL else Random(name).sample(patient.points, 1):
-        with _killed(patient, first) as top:
+        with told(f"killed at {first}"), patient.spoilt(first, BEFORE) as (top, _):
             state = fingerprint(top)
             if state not in known:
                 known.add(state)
@@ -45,18 +43,11 @@ def test_killed_at_random_pairs(name: str, patients: dict[str, Patient], record_
     """Killed at a random call, and then at a random call of the next run of the command."""
     patient, tried, random = patients[name], 0, Random(name)
     while tried < PAIRS:
-        with _killed(patient, random.choice(patient.points)) as top:
+        first = random.choice(patient.points)
+        with told(f"killed at {first}"), patient.spoilt(first, BEFORE) as (top, _):
             choose = _some(random, min(SECONDS, PAIRS - tried))
             tried += _kill_again(patient, patient.rehearsal.scene.run, top, choose)
     record_property(PROPERTY, [name, TWICE, tried])
-
-
-@contextmanager
-def _killed(patient: Patient, point: Point) -> Iterator[Path]:
-    rehearsal = patient.rehearsal
-    with rehearsal.fresh() as top, told(f"killed at {point}"):
-        assert spoil(patient.strace, rehearsal.scene.run, top, point, BEFORE) == signal.SIGKILL
-        yield top
 
 
 def _some(random: Random, number: int) -> Choose:
@@ -65,10 +56,9 @@ def _some(random: Random, number: int) -> Choose:
 
 def _kill_again(patient: Patient, run: Run, start: Path, choose: Choose) -> int:
     """Kill a run on what a killed one left, at the calls that are chosen; return at how many."""
-    fresh = patient.rehearsal.fresh
-    with fresh(start) as top:
+    with patient.rehearsal.fresh(start) as top:
         chosen = choose(count(run, top))
     for point in chosen:
-        with fresh(start) as top, told(f"and then at {point}"):
-            patient.judge(top, spoil(patient.strace, run, top, point, BEFORE), BEFORE)
+        with told(f"and then at {point}"), patient.spoilt(point, BEFORE, run, start) as (top, ended):
+            patient.judge(top, ended, BEFORE)
     return len(chosen)
