@@ -27,6 +27,7 @@ from airlift.bundle.returns import receipt
 from airlift.bundle.returns.receipt import Receipt
 from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
+from airlift.codec.grid.grid import GRID
 from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
@@ -47,7 +48,7 @@ from airlift.tensors.formats import (
     whisper,
 )
 from airlift.tensors.layout import Layout, distinct
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
@@ -141,6 +142,33 @@ def narrowed(number: int) -> Iterator[Case]:
             wide(np.frombuffer(numbers(kind, step=step), f"<u{kind.size}"), kind) for step in (0, 0.01)
         )
         yield from coded(number, new, [old], element)
+
+
+def dequantised() -> Iterator[Case]:
+    """Yield blocks of every kind of steps, sources and scales."""
+    rng = np.random.default_rng(5)
+    steps, by = rng.integers(-7, 8, (64, 64)), np.linspace(0.01, 0.02, 64, dtype="<f4")[:, None]
+    single, small = (steps * by).astype("<f4"), Grid(columns=64, group=(1, 0), steps=Element.I8)
+    values = quantisers.floats(quantisers.model(64, 64))
+    records = quantisers.q8_0(values)
+    parts = np.frombuffer(records, np.uint8).reshape(-1, 34)
+    of_records = parts[:, :2].copy().view("<f2").astype("<f4") * parts[:, 2:].view("i1")
+    largest = {"source": Element.F32, "scales_from": ScalesFrom.LARGEST, "limit": 7.0}
+    for element, target, sources, hint in (
+        (Element.F32, single, [], small),
+        (Element.BF16, quantisers.brains(single), [], replace(small, group=(16, 16))),
+        (Element.F16, (steps * np.float32(0.5)).astype("<f2"), [], replace(small, group=(0, 0))),
+        (Element.F32, single, [steps.astype("i1").tobytes()], replace(small, source=Element.I8)),
+        (Element.F32, single, [single.tobytes()], replace(small, **largest)),
+        (
+            Element.F32,
+            of_records,
+            [records],
+            Grid(columns=64, group=(1, 32), steps=Element.I8, source=Element.Q8_0, scales_from=ScalesFrom.SOURCE,
+                 scale=Element.F16),
+        ),
+    ):  # fmt: skip
+        yield from coded(GRID.id, target.tobytes(), sources, element, hint)
 
 
 def conversions(number: int) -> Iterator[Case]:
@@ -428,6 +456,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
     "narrow": partial(narrowed, NARROW.id),
     "convert": partial(conversions, CONVERT.id),
+    "grid": dequantised,
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,

@@ -26,7 +26,7 @@ from tests.support import zstd_frames as made
 from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT = range(9)
+RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT, GRID = range(10)
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -47,6 +47,7 @@ RIGHT = b"".join(
     struct.pack("<f", value) for value in (0.25, 1, -1, 3, 1e30, 1e-30, 0, -5, 1e-3, 7, 2, 1)
 )  # (2, 6)
 HEADER = struct.Struct("<8B4IfI")
+GRID_HEADER = struct.Struct("<6BH3IfI")
 CURVE = b"".join(struct.pack("<f", (n - 31) * 2.0 ** (n % 5 - 4))[2:] for n in range(64))
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
@@ -82,6 +83,7 @@ def good() -> Iterator[dict[str, Any]]:
     yield from _predicted()
     yield from _narrow()
     yield from _convert()
+    yield from _grid()
 
 
 def _chosen() -> Iterator[dict[str, Any]]:
@@ -230,6 +232,72 @@ def _scaled(element: Element, source: bytes) -> Iterator[dict[str, Any]]:
                 yield _conversion(scales, [source], kind, f"scales, {name}", groups=24)
 
 
+def _grid() -> Iterator[dict[str, Any]]:
+    """Yield steps times scales: of every kind, from every source, with scales from everywhere; special ones too."""
+    singles = struct.pack("<64f", *(n * n * 0.01 - 3 * n for n in range(64)))
+    floats = {Element.BF16: SPECIAL[:128], Element.F16: HALVES * 4, Element.F32: singles}
+    eights = bytes(range(64, 128)) + bytes(range(192, 256))
+    scales = {  # of four groups: ordinary, tiny, infinite, negative
+        Element.F32: struct.pack("<4I", 0x3F9D70A4, 0x00800001, 0x7F800000, 0xC0490FDB),
+        Element.F16: struct.pack("<4H", 0x3C01, 0x0001, 0x7C00, 0xC248),
+        Element.BF16: struct.pack("<4H", 0x3F9E, 0x0080, 0x7F80, 0xC049),
+    }
+    for element in (Element.F32, Element.F16, Element.BF16):
+        for kind, stored in scales.items():
+            yield _steps(
+                grid(Element.I8, Element.I8, kind, stored=stored), eights[:64], element, f"{kind.name} scales"
+            )
+        for steps in (Element.I16, Element.F8_E4M3, Element.F8_E5M2):
+            payload = grid(steps, steps, Element.F32, stored=scales[Element.F32])
+            yield _steps(payload, eights[: 64 * steps.size], element, steps.name)
+        for steps in (Element.I8, Element.I16, Element.F8_E4M3, Element.F8_E5M2):
+            for kind, source in floats.items():
+                for flags in (0, 1):
+                    payload = grid(steps, kind, Element.F32, stored=scales[Element.F32], flags=flags)
+                    name = f"{steps.name} of {kind.name}, flags {flags}"
+                    yield _steps(payload, source, element, name)
+                payload = grid(
+                    steps, kind, Element.BF16, origin=ScalesFrom.LARGEST, down=2, across=3, limit=7.5
+                )
+                yield _steps(payload, source, element, f"{steps.name} of {kind.name}, by the largest")
+    for kind in (Element.Q8_0, Element.Q4_0):
+        numbers = bytes(range(17, 17 + 2 * (kind.size - 2)))
+        records = b"\x00\x2e" + numbers[: kind.size - 2] + b"\xff\x83" + numbers[kind.size - 2 :]
+        for stored in (b"", scales[Element.F16][:4]):
+            where: dict[str, Any] = {"across": 32, "columns": 32, "down": 1, "stored": stored}
+            where |= {} if stored else {"origin": ScalesFrom.SOURCE}
+            name = f"of {kind.name}, scales from {'the payload' if stored else 'there'}"
+            yield _steps(grid(Element.I8, kind, Element.F16, **where), records, Element.BF16, name)
+    for steps in (Element.I8, Element.I16, Element.F8_E4M3):
+        numbers = bytes(n * n % 7 if n % steps.size == 0 else 0 for n in range(512 * steps.size))
+        coded = CODECS[ULP].encode(memoryview(numbers), Context([], steps, ((16, 512),)), Effort.NORMAL)
+        payload = grid(steps, 0, Element.F32, stored=scales[Element.F32], inner=ULP, down=8) + (coded or b"")
+        yield _steps(payload, b"", Element.BF16, f"{steps.name} alone", count=512)
+
+
+def _steps(payload: bytes, source: bytes, element: Element, name: str, *, count: int = 64) -> dict[str, Any]:
+    """Return a case of as many numbers."""
+    sources, length = [source] if source else [], count * element.size
+    target = bytes(codec.decode(GRID, payload, sources, length, element))
+    return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
+
+
+def grid(
+    steps: int, source: int, scale: int, *, inner: int = EQUAL, origin: int = ScalesFrom.PAYLOAD, flags: int = 0,
+    zero: int = 0, columns: int = 16, down: int = 1, across: int = 0, limit: float = 0.0, stored: bytes = b"",
+    more: int = 0,
+) -> bytes:  # fmt: skip
+    """Return the header of a grid block, and its scales."""
+    size = 4 if scale == Element.F32 else 2
+    body = _planes(0, *((1, stored[place::size]) for place in range(size))) if stored else b""
+    return (
+        GRID_HEADER.pack(
+            inner, steps, source, origin, scale, flags, zero, columns, down, across, limit, len(body) + more
+        )
+        + body
+    )
+
+
 def _conversion(
     payload: bytes, sources: list[bytes], element: Element, name: str, *, groups: int = 0
 ) -> dict[str, Any]:
@@ -334,7 +402,7 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 9, 0),
+        ("codec: unknown", 10, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
@@ -361,9 +429,27 @@ def bad() -> Iterator[dict[str, Any]]:
     }.items():
         coded = Coded(CONVERT, payload)
         yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
+    given: dict[str, Any] = {"stored": bytes(8)}
+    largest: dict[str, Any] = {"origin": ScalesFrom.LARGEST, "limit": 7.0}
+    for name, payload in {
+        "steps that are none": grid(Element.U8, 0, Element.F32, **given),
+        "an unknown step element": grid(31, 0, Element.F32, **given),
+        "a source that is none": grid(Element.I8, Element.F64, Element.F32, **given),
+        "steps of another kind": grid(Element.I8, Element.I16, Element.F32, **given),
+        "records of other steps": grid(Element.I16, Element.Q8_0, Element.F32, **given),
+        "scales from nowhere": grid(Element.I8, 0, Element.F32, origin=0),
+        "scales from elsewhere": grid(Element.I8, 0, Element.F32, origin=4),
+        "scales from a source of floats": grid(Element.I8, Element.F32, Element.F16, origin=2, across=32),
+        "the largest of steps": grid(Element.I8, Element.I8, Element.F32, **largest),
+        "the largest of nothing": grid(Element.I8, 0, Element.F32, **largest),
+        "scales that are none": grid(Element.I8, 0, Element.I8, **given),
+        "9 inside": grid(Element.I8, Element.I8, Element.F32, inner=GRID, **given),
+    }.items():
+        coded = Coded(GRID, payload)
+        yield case(f"grid: {name}", coded, [bytes(32)], 64, Element.BF16, outcome=TOO_NEW)
     for name, number, payload, sources, length in (
         *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow(),
-        *_bad_convert(),
+        *_bad_convert(), *_bad_grid(),
     ):  # fmt: skip
         element = Element.F32 if number == NARROW else Element.BF16 if number >= PLANES else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
@@ -590,6 +676,48 @@ def _bad_convert() -> Iterator[Bad]:
             ("a limit too small", scales(limit=2.0**-127), [base]),
             ("no type of quotients", scales(work=0), [base]),
             ("fewer groups", scales(down=2), [base]),
+        )
+    )
+
+
+def _bad_grid() -> Iterator[Bad]:
+    """Yield what is no block of 64 numbers of BF16 whose steps are those of a source."""
+    base, steps = bytes(64), partial(grid, Element.I8, Element.I8, Element.F32)
+    given: dict[str, Any] = {"stored": bytes(range(16))}
+    largest = partial(grid, Element.I8, Element.F32, Element.F32, origin=ScalesFrom.LARGEST)
+    records: dict[str, Any] = {"origin": ScalesFrom.SOURCE, "columns": 32}
+    of_records = partial(grid, Element.I8, Element.Q8_0)
+    yield from (
+        (f"grid: {name}", GRID, payload, sources, 128)
+        for name, payload, sources in (
+            ("a truncated header", steps(**given)[:27], [base]),
+            ("a byte after the end", steps(**given) + b"\0", [base]),
+            ("a reserved field", steps(zero=1, **given), [base]),
+            ("a flag too many", steps(flags=2, **given), [base]),
+            ("no columns", steps(columns=0, **given), [base]),
+            ("no whole rows", steps(columns=7, **given), [base]),
+            ("columns beyond the block", steps(columns=2**32 - 1, **given), [base]),
+            ("scales that are cut", steps(more=1, **given), [base]),
+            ("no scales", steps(), [base]),
+            ("too few scales", steps(stored=bytes(12)), [base]),
+            ("too many scales", steps(stored=bytes(20)), [base]),
+            ("a limit without a use", steps(limit=7.0, **given), [base]),
+            ("a limit of -0 without a use", steps(limit=-0.0, **given), [base]),
+            ("no source", steps(**given), []),
+            ("a short source", steps(**given), [base[:-1]]),
+            ("a long source", steps(**given), [base + b"\0"]),
+            ("equal to nothing", grid(Element.I8, 0, Element.F32, **given), []),
+            ("no limit", largest(), [bytes(256)]),
+            ("a limit that is not finite", largest(limit=float("inf")), [bytes(256)]),
+            ("a limit too small", largest(limit=2.0**-127), [bytes(256)]),
+            ("scales without a need", largest(limit=7.0, **given), [bytes(256)]),
+            ("columns that are no records", of_records(Element.F32, columns=16, **given), [bytes(68)]),
+            ("scales of records as another type", of_records(Element.F32, across=32, **records), [bytes(68)]),
+            (
+                "scales of records for other groups",
+                of_records(Element.F16, across=16, **records),
+                [bytes(68)],
+            ),
         )
     )
 

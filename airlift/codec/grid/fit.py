@@ -100,7 +100,8 @@ def made(groups: Groups, scales: Singles) -> NDArray[np.bool_]:
         count = np.nan_to_num(count, nan=0, posinf=0)
         found = rounding.rounded(flushed(count * by).view(np.uint32), groups.element)
     good: NDArray[np.bool_] = (found == groups.bits).all(axis=1)
-    good &= count.max(axis=1, initial=0) <= MOST[groups.element]
+    if groups.known is None:
+        good &= count.max(axis=1, initial=0) <= MOST[groups.element]
     return good
 
 
