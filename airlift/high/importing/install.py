@@ -143,7 +143,7 @@ def stage(
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
         stock = take_stock(enclave, verified, workers)
         if stock.missing:
-            raise keep_chunks(enclave, verified, stock, work=work, now=now)
+            raise keep_chunks(enclave, verified, stock, progress, work=work, now=now)
         with reserve(enclave, verified.digest, work) as room:
             files.make_folder(folder)
             task = Task(todo, folder, room)

@@ -18,6 +18,7 @@ from airlift.high.enclave.staged import MANIFEST, RECORD, load_manifest, load_re
 from airlift.high.enclave.staged_record import Record, SeenVolume, Wanted
 from airlift.high.importing.reserve import reserve
 from airlift.high.verification.verified import VerifiedBundle
+from airlift.progress import Progress
 from airlift.store.content import digest_file
 
 
@@ -59,7 +60,13 @@ def _is_good(path: Path, item: FileDigest) -> bool:
 
 
 def keep_chunks(
-    enclave: Enclave, verified: VerifiedBundle, stock: Stock, *, work: int, now: datetime
+    enclave: Enclave,
+    verified: VerifiedBundle,
+    stock: Stock,
+    progress: Progress,
+    *,
+    work: int,
+    now: datetime,
 ) -> IncompleteError:
     """Stage every good chunk of the given volumes, durably; return the error that says what is missing.
 
@@ -76,7 +83,8 @@ def keep_chunks(
     with reserve(enclave, verified.digest, need, keep=True) as room:
         record = _remember(folder, verified, now)
         files.make_folder(folder / volume.CHUNKS)
-        damaged = _stage_each(folder / volume.CHUNKS, verified, new, room)
+        given = [item for item in new if verified.chunk_paths[item.sha512]]
+        damaged = _stage_each(folder / volume.CHUNKS, verified, given, room, progress)
     if damaged:
         raise damaged
     return _incomplete(bundle, record, stock.missing)
@@ -116,14 +124,18 @@ def _seen(verified: VerifiedBundle) -> list[SeenVolume]:
 
 
 def _stage_each(
-    folder: Path, verified: VerifiedBundle, new: Collection[FileDigest], room: Reservation
+    folder: Path,
+    verified: VerifiedBundle,
+    given: Collection[FileDigest],
+    room: Reservation,
+    progress: Progress,
 ) -> DigestError | None:
     """Stage the chunks that the volumes have, each in room that was held for it; return what was damaged."""
     damaged: list[str] = []
     first: DigestError | None = None
-    for item in new:
-        if not verified.chunk_paths[item.sha512]:
-            continue
+    total, done = sum(item.size for item in given), 0
+    for item in given:
+        done += item.size
         try:
             data = verified.read_chunk(item)
         except DigestError as error:
@@ -133,6 +145,7 @@ def _stage_each(
         with files.writer(folder / volume.chunk_name(item.sha512)) as target:
             room.hand_over(target, item.size)
             target.write(data)
+        progress("staging", done, total)
     if first is not None:
         first.data["damaged"] = damaged
     return first
