@@ -28,9 +28,10 @@ from airlift.errors import (
 
 COPY_BYTES = 1 << 20
 SYNC_BYTES = 16 << 20
-SHARED_BYTES = 4096
-"""The usual block of file systems that share blocks; with a larger one nothing is shared."""
+BLOCK_BYTES = SHARED_BYTES = 4096
+"""The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D
+FS_IOC_RESVSP = 0x40305828
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -247,6 +248,10 @@ class Writer:
             view = view[head + length :]
         self.write(view)
 
+    def allocate(self, length: int) -> None:
+        """Let the file system set blocks aside for the first ``length`` bytes, where it can."""
+        _allocate(self.descriptor, length)
+
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data`` at ``offset``."""
         view = memoryview(data).cast("B")
@@ -388,6 +393,107 @@ def lock(path: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def reserving(path: Path, *, lasting: bool) -> Iterator["Reservation"]:
+    """Give room of the disk to be held until the body is done; if it is ``lasting``, in the file ``path`` that stays.
+
+    Otherwise the file has no name, and vanishes with the process. ``path.parent`` must be there; the caller syncs it.
+    """
+    with writing(path):
+        descriptor = _open_reservation(path) if lasting else _open_nameless(path.parent)
+    try:
+        yield Reservation(path, descriptor)
+        if lasting:
+            with writing(path):
+                os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_reservation(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _open_nameless(folder: Path) -> int:
+    """Open a file without a name (open(2), O_TMPFILE); where there is no such thing, one that loses it at once."""
+    with suppress(OSError, AttributeError):
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    temporary = folder / f".tmp-{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    temporary.unlink()
+    return descriptor
+
+
+class Reservation:
+    """Room that is held for what is going to be written: a file, as long as the bytes that it holds."""
+
+    __slots__ = ("_descriptor", "_path", "length")
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def resize(self, length: int) -> None:
+        """Hold ``length`` bytes from now on; where the file system cannot, the file's length says so alone.
+
+        Raises:
+            NoSpaceError: there is not so much room; what was held before still is.
+        """
+        before = self.length
+        with writing(self._path):
+            try:
+                self._cut(length)
+                _allocate(self._descriptor, self.length)
+            except OSError:
+                self._cut(before)
+                raise
+
+    def hand_over(self, target: Writer, length: int) -> None:
+        """Give the blocks of ``length`` bytes to a file that these are written to next."""
+        with writing(self._path):
+            self._cut(max(0, self.length - in_blocks(length)))
+        target.allocate(length)
+
+    def _cut(self, length: int) -> None:
+        """Set the file's length; where no file may be so long, nothing is held."""
+        try:
+            os.ftruncate(self._descriptor, length)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            length = 0
+            os.ftruncate(self._descriptor, length)
+        self.length = length
+
+
+def _allocate(descriptor: int, length: int) -> None:
+    """Set blocks aside without changing the file's length (ioctl_preallocate in Linux's fs/ioctl.c).
+
+    Where a file system has no such thing nothing happens; posix_fallocate(3) would write all of it instead.
+    """
+    if not length:
+        return
+    try:
+        fcntl.ioctl(descriptor, FS_IOC_RESVSP, struct.pack("hhxxxxqqiI16x", 0, os.SEEK_SET, 0, length, 0, 0))
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
+def in_blocks(length: int) -> int:
+    """Return the bytes that a file of this length takes up on disk, in the usual blocks."""
+    return -(-length // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def held_bytes(path: Path) -> tuple[int, int]:
+    """Return how many bytes a lasting reservation is for, and how many of them are really held; none if missing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_size, min(status.st_size, status.st_blocks * 512)
 
 
 def free_bytes(folder: Path) -> int:

@@ -5,7 +5,7 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,20 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
         odd = sorted(set(item.sums) - names)
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChunks:
+    """What one volume claims of itself: its number, of how many, and the names of the chunks that it lists."""
+
+    volume: int
+    volumes: int
+    names: Collection[str]
+
+
+def listed_chunks(volumes: Sequence[Volume]) -> tuple[ListedChunks, ...]:
+    """Return the chunks that volumes list, whether they are there or not."""
+    return tuple(ListedChunks(item.index.volume, item.index.volumes, item.sums.keys()) for item in volumes)
 
 
 def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:

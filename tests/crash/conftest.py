@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airlift.high.importing import reserve
 from tests.crash import depot_scenes, scenes
 from tests.crash.rehearsal import Rehearsal, rehearse, rehearse_depot
 from tests.crash.scenes import World
@@ -19,10 +20,13 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real di
 def world() -> Iterator[World]:
     """Return the world of scenes, in a private folder that is removed afterwards."""
     place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+    patch = pytest.MonkeyPatch()
+    patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
     folder = Path(tempfile.mkdtemp(prefix="airlift-crash-", dir=place))
     try:
         yield scenes.make_world(folder)
     finally:
+        patch.undo()
         shutil.rmtree(folder)
 
 

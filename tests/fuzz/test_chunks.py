@@ -31,7 +31,7 @@ from airlift.codec.ulp import kernel
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
-from airlift.high.importing.rebuild import rebuild
+from airlift.high.importing.rebuild import Task, rebuild
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import silent
 from airlift.tensors.element import Element
@@ -181,9 +181,8 @@ def take(item: Coded, random_: random.Random) -> str:
         made = given(item, enclave, random_)
         todo, built = {found.sha512 for found in made.bundle.files}, files.make_folder(Path(name) / "built")
         try:
-            rebuild(
-                enclave, cast("VerifiedBundle", made), built, todo, silent, expected=Expected(), workers=1
-            )
+            task = Task(todo, built)
+            rebuild(enclave, cast("VerifiedBundle", made), task, silent, expected=Expected(), workers=1)
         except (MalformedError, DigestError, FormatTooNewError) as error:
             return error.code
         for digest in todo:

@@ -135,7 +135,8 @@ def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease |
     if release is None or release.digest in state.installed:
         return None
     expected = load_expected(run.enclave, state, release)
-    return stage(run.enclave, verified, run.progress, expected=expected, workers=run.workers)
+    now = run.operator.now
+    return stage(run.enclave, verified, run.progress, expected=expected, now=now, workers=run.workers)
 
 
 def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:

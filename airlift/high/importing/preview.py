@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from airlift.bundle import volume
 from airlift.errors import IncompleteError, RefusedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import load_expected
+from airlift.high.enclave.staged import staged_sizes
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
 from airlift.high.importing.import_bundle import ImportResult, summarise
@@ -33,7 +35,7 @@ def plan_import(
     """
     state = enclave.state()
     verified = verify_bundle(enclave, paths, state, now, expired_allowed=expired_allowed)
-    result = _outcome(enclave, state, verified)
+    result = _with_staged(enclave, verified, _outcome(enclave, state, verified))
     if verified.trusted is None:
         objections = gate.replay_refusals(enclave, verified, state) if activate else []
         return replace(result, objections=_told(objections))
@@ -90,6 +92,13 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
         bytes_built=sum(item.size for item in needed),
         file_digest=used if needed else None,
     )
+
+
+def _with_staged(enclave: Enclave, verified: VerifiedBundle, result: ImportResult) -> ImportResult:
+    """Count chunks that are staged, by name and size, as present (SPEC 7.8-4)."""
+    sizes = staged_sizes(enclave.staging_path(verified.digest))
+    absent = {c.sha512 for c in verified.bundle.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
+    return replace(result, missing=tuple(digest for digest in result.missing if digest in absent))
 
 
 def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:

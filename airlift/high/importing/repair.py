@@ -12,7 +12,7 @@ from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.importing.install import needed_bases, staging_folder
-from airlift.high.importing.rebuild import rebuild
+from airlift.high.importing.rebuild import Task, rebuild
 from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.progress import Progress, silent
 
@@ -46,7 +46,7 @@ def repair(
         if able and not dry_run:
             folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)
-            rebuild(enclave, verified, folder, able, progress, expected=expected, workers=workers)
+            rebuild(enclave, verified, Task(able, folder), progress, expected=expected, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
     left = tuple(digest for digest in found.damaged if digest not in able)

@@ -13,6 +13,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
+from airlift.media.claims import ListedChunks
 from airlift.media.volume_reader import read_chunk
 from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 
@@ -26,10 +27,10 @@ class VerifiedBundle:
 
     ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
     lists, for each chunk of the manifest, the files that claim to be it, and ``sums`` the SHA-256 (hex) that volumes
-    state of their chunks; ``volume_names`` are those of the given volumes. ``documents`` maps SHA-512 to bytes of the
-    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
-    the bundle; ``passed_over`` are leftovers of desktops on the media. ``seal`` is not kept, so that nobody makes
-    another bundle out of this one.
+    state of their chunks; ``volume_names`` are those of the given volumes, ``volumes`` what these list.
+    ``documents`` maps SHA-512 to bytes of the verified manifests, of vendors' signatures, and of the ``attestations``
+    (by SHA-512) that the bundler listed with the bundle; ``passed_over`` are leftovers of desktops on the media.
+    ``seal`` is not kept, so that nobody makes another bundle out of this one.
     """
 
     bundle: Bundle
@@ -42,6 +43,7 @@ class VerifiedBundle:
     volumes_present: int
     volumes_total: int
     volume_names: tuple[str, ...]
+    volumes: tuple[ListedChunks, ...]
     attestations: tuple[str, ...]
     passed_over: tuple[Path, ...]
     seal: InitVar[object]
@@ -62,7 +64,7 @@ class VerifiedBundle:
         first (staging).
 
         Raises:
-            IncompleteError: nothing claims to be this chunk.
+            IncompleteError: nothing claims to be this chunk, or nothing but a staged copy that has rotted.
             DigestError: every copy is damaged.
             UncheckedError: a copy cannot be read.
         """
@@ -72,8 +74,12 @@ class VerifiedBundle:
                 return read_chunk(path, chunk, self.sums.get(path))
             except (DigestError, UncheckedError) as error:
                 failure = error
-        if failure is None:
-            raise IncompleteError("a chunk is missing", expected=volume.chunk_name(chunk.sha512))
+        if failure is None or not self.chunk_paths[chunk.sha512]:
+            raise IncompleteError(
+                "a chunk is missing" if failure is None else "a chunk that was staged is damaged",
+                expected=volume.chunk_name(chunk.sha512),
+                data={"missing": [chunk.sha512]},
+            ) from failure
         raise failure
 
     def _candidates(self, chunk: FileDigest, also: Path | None) -> tuple[Path, ...]:

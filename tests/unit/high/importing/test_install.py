@@ -247,7 +247,7 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
             use()
     renewal = verify_bundle(place, world().bundles["renewal"], place.state(), NOW)
     with pytest.raises(ValueError, match="nothing to stage"):
-        stage(place, renewal, lambda *_: None, expected=Expected())
+        stage(place, renewal, lambda *_: None, expected=Expected(), now=NOW)
 
 
 # -- storage -------------------------------------------------------------------------------------------------------
