@@ -8,6 +8,7 @@ from airlift.low.authority.pending import pending_releases
 from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import EnclaveRecord
+from airlift.low.returns.check_newer import head_of
 from airlift.trust.statements.statement import STATING, Statement
 
 PUBLISHED, PENDING, DROPPED = "published", "pending", "dropped"
@@ -155,7 +156,7 @@ def _enclave(record: EnclaveRecord, labels: dict[str, str], under_way: list[Bund
         since=newest.time if newest else None,
         holds=tuple(labels[item.release] for item in held),
         outstanding=tuple(bundle.id for bundle in under_way if _is_awaited(bundle, record)),
-        ledger=record.newest.head.size if record.newest else None,
+        ledger=head_of(record.newest).size if record.newest else None,
         word=record.word.size if record.word else None,
     )
 

@@ -11,11 +11,8 @@ from airlift import files, strict
 from airlift.bundle import fields
 from airlift.bundle.fields import ENCLAVE_NAME
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
-from airlift.bundle.returns.code import START_DIGITS
-from airlift.bundle.returns.stated_ledger import MAX_NOTE
+from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
 from airlift.errors import MalformedError, NotHeldError, UsageError
-from airlift.ledger import checkpoint, note
-from airlift.ledger.checkpoint import Checkpoint
 from airlift.low.depot.depot import Depot
 
 MAX_BYTES = 64 << 20
@@ -52,11 +49,6 @@ class Newest:
     receipt: int = 0
     sequence: int = 0
     counter: int = 0
-
-    @property
-    def head(self) -> Checkpoint:
-        """What the checkpoint says; its signature was verified when it came."""
-        return checkpoint.parse(note.parse(self.checkpoint.encode()).text)
 
 
 @dataclass(frozen=True, slots=True)

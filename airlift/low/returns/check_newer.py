@@ -1,10 +1,17 @@
 """Check that what came back is not older than what is known of its enclave (SPEC L6.2). Times decide nothing."""
 
-from airlift.bundle.returns.code import START_DIGITS
+from airlift.bundle.returns.stated_ledger import START_DIGITS
 from airlift.errors import LedgerError, ReplayError
-from airlift.low.depot.enclaves import EnclaveRecord
+from airlift.ledger import checkpoint, note
+from airlift.ledger.checkpoint import Checkpoint
+from airlift.low.depot.enclaves import EnclaveRecord, Newest
 
 ASK_AGAIN = "ask the high side for a new one: `airlift high receipt`, `airlift high request`"
+
+
+def head_of(newest: Newest) -> Checkpoint:
+    """Return what the newest checkpoint of an enclave says; its signature was verified when it came."""
+    return checkpoint.parse(note.parse(newest.checkpoint.encode()).text)
 
 
 def check_newer(before: EnclaveRecord, size: int, root: str) -> None:
@@ -15,7 +22,7 @@ def check_newer(before: EnclaveRecord, size: int, root: str) -> None:
         LedgerError: it is as old, and has another root.
     """
     if before.newest is not None:
-        kept = before.newest.head
+        kept = head_of(before.newest)
         _check(kept.size, kept.root.hex(), size, root)
 
 

@@ -29,6 +29,7 @@ from airlift.low.depot import enclaves, outstanding
 from airlift.low.depot.enclaves import EnclaveRecord, Word
 from airlift.low.depot.events import read_events
 from airlift.low.listing import ListedEnclave, listing
+from airlift.low.returns.check_newer import head_of
 from airlift.low.returns.import_return import ReturnResult, import_return
 from airlift.low.returns.recognise import MAX_BYTES
 from airlift.trust.tuf import bundling
@@ -109,7 +110,7 @@ def test_a_receipt_says_what_an_enclave_holds(low: Site) -> None:
     newest = entry(low).newest
     assert newest is not None
     assert (newest.receipt, newest.sequence, newest.counter) == (place.state().size, 2, 0)
-    assert newest.head.size == place.state().size
+    assert head_of(newest).size == place.state().size
     event = read_events(low.depot)[-1]
     assert (event.event, event.detail["enclave"], event.detail["known_by"]) == ("receipt", "alpha", "receipt")
     assert json.loads((low.depot.enclaves / "alpha.json").read_bytes())["airlift"] == 2
@@ -342,7 +343,7 @@ def test_a_request_is_held_against_its_bundle(low: Site) -> None:
         assert known(low) == []
     newest = entry(low).newest
     assert newest is not None
-    assert (newest.head.size, newest.receipt) == (place.state().size, 0)
+    assert (head_of(newest).size, newest.receipt) == (place.state().size, 0)
 
 
 def test_a_request_goes_forward(low: Site) -> None:
