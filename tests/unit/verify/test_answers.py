@@ -275,6 +275,10 @@ def test_a_receipt(case: Case, answers: Any) -> None:
     for change in ({"ledger": {"size": 1, "root": "0"}}, {"enclave": "bravo"}, {"type": "request"}):
         payload = json.dumps({**document, **change}, sort_keys=True, separators=(",", ":")).encode()
         assert case.judge(dsse.format(dsse.sign(envelope.payload_type, payload, keys.signer("ledger")))) == 3
+    for stated, code in (({"airlift": 2, "metadata": 99}, 0), ({"airlift": 3}, 7), ({"airlift": 0}, 3)):
+        payload = json.dumps({**document, **stated}, sort_keys=True, separators=(",", ":")).encode()
+        signed = dsse.sign(envelope.payload_type, payload, keys.signer("ledger"))
+        assert case.judge(dsse.format(signed)) == code
     assert case.judge(dsse.format(dsse.sign("text/plain", envelope.payload, keys.signer("ledger")))) == 7
 
 
