@@ -331,7 +331,7 @@ def _bundle(
         volumes_present=present,
         volumes_total=total,
         volume_names=tuple(
-            sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
+            sorted({volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes})
         ),
         attestations=attestations,
         passed_over=passed_over(volumes),
