@@ -92,6 +92,13 @@ class MalformedError(ProvenBadError):
     code = "malformed"
 
 
+class MistypedError(MalformedError):
+    """A line of a typed code is not as it was printed; ``data`` has its number as ``line``."""
+
+    code = "mistyped"
+    default_hint = "compare this line with the paper, and type it again"
+
+
 class SignatureError(ProvenBadError):
     """A signature is missing, wrong, by the wrong key, or the threshold is not met."""
 

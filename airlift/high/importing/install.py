@@ -17,6 +17,7 @@ from airlift.bundle.release import Release
 from airlift.errors import BaselineError, ContentDamagedError, IncompleteError, NoSpaceError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
+from airlift.high.enclave.staged import MANIFEST
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
@@ -164,6 +165,8 @@ def _keep_chunks(enclave: Enclave, verified: VerifiedBundle) -> None:
     if not missing:
         return
     files.make_folder(kept)
+    if not (kept.parent / MANIFEST).exists():
+        files.write_durable(kept.parent / MANIFEST, verified.documents[verified.digest])
     for item in verified.bundle.chunks:
         path = kept / volume.chunk_name(item.sha512)
         if verified.chunk_paths[item.sha512] and not path.exists():
