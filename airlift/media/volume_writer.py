@@ -67,14 +67,14 @@ def share_out_chunks(
     return [frozenset(item.sha512 for item in share) for share in shares]
 
 
-def check_no_volume(bundle: Bundle, volumes: int, output: Path, cut: str = "") -> None:
-    """Check that no volume of this bundle, or of a re-cut of it, stands in ``output``.
+def check_no_volume(bundle: Bundle, volumes: int, output: Path) -> None:
+    """Check that no volume of this bundle stands in ``output``.
 
     Raises:
         ExistsError: one does.
     """
     for number in range(1, volumes + 1):
-        path = output / volume.folder_name(bundle, number, volumes, cut)
+        path = output / volume.folder_name(bundle, number, volumes)
         if path.exists() or path.is_symlink():
             raise ExistsError(f"{path} exists", hint="choose another --output")
 

@@ -139,7 +139,7 @@ def test_nothing_is_told_of_what_no_command_does_yet() -> None:
     [
         "see `airlift low revoke KEY`",
         "run airlift high request",
-        "`low recut alpha-3`",
+        "`low recast alpha-3`",
         "`airlift high import VOLUME --force`",
         "`airlift high policy get`",
     ],

@@ -14,14 +14,14 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
 from airlift.errors import NotHeldError, VolumeTooSmallError
 from airlift.low.bundle.publish import place
-from airlift.low.bundle.recutting import at_hand, first_cut
+from airlift.low.bundle.recutting import at_hand, first_cut, standing
 from airlift.low.bundle.recutting.at_hand import AtHand
 from airlift.low.bundle.recutting.code_again import code_again
 from airlift.low.bundle.recutting.first_cut import Carried, FirstCut
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
-from airlift.low.depot.events import read_events, record
+from airlift.low.depot.events import record
 from airlift.media import volume_writer
 from airlift.media.staging import staging
 from airlift.media.volume_reader import read_volumes
@@ -83,13 +83,7 @@ class _Cut:
     carried: Carried
     known: FirstCut
     hand: AtHand
-
-    @property
-    def mark(self) -> str:
-        """What marks the folders of this cut."""
-        return volume.cut_mark(
-            [[item.sha512 for item in self.wanted if item.sha512 in share] for share in self.shares]
-        )
+    mark: str
 
 
 def recut(
@@ -107,7 +101,7 @@ def recut(
         NotHeldError: the bundle is not outstanding.
         IncompleteError: chunks are on no volume, and cannot be coded again.
         RefusedError, ExpiredError: no metadata of the depot fits it.
-        ExistsError: a volume of that name stands in the output folder.
+        ExistsError: something else of that name stands in the output folder.
         VolumeTooSmallError: it does not fit.
         ProvenBadError: a volume that was named is not as it was written, or content of the depot has changed.
         UncheckedError: no volume of the bundle is where one was named, or something cannot be read.
@@ -116,7 +110,6 @@ def recut(
         with depot.lock():
             pass  # finishes what an interrupted command began; copying takes long and needs no lock
     cut = _plan(depot, request, asked, now)
-    volume_writer.check_no_volume(cut.bundle, len(cut.shares), request.output, cut.mark)
     if dry_run:
         return _result(cut, sum(not cut.hand.has(item) for item in cut.wanted), ())
     with staging(request.output) as folder:
@@ -143,7 +136,7 @@ def find_bundle(depot: Depot, name: str) -> Bundle:
 
 def _not_outstanding(depot: Depot, name: str, digest: str | None) -> NotHeldError:
     """Return the error that says why a bundle cannot be cut again."""
-    said = [item.detail for item in read_events(depot) if item.event == "withdraw"]
+    said = [item.detail for item in first_cut.told(depot) if item.event == "withdraw"]
     if any(detail.get("digest") == digest or detail.get("bundle") == name for detail in said):
         return NotHeldError(
             f"bundle {name[:200]!a} was withdrawn",
@@ -167,7 +160,12 @@ def _plan(depot: Depot, request: RecutRequest, asked: Sequence[FileDigest] | Non
     carried = first_cut.carried_files(depot, bundle, known, hand.timestamps, now)
     sizes = {name: len(data) for name, data in carried.small.metadata.items()}
     shares = volume_writer.share_out_chunks(bundle, request.medium, sizes, carried.small.manifests, wanted)
-    return _Cut(bundle, request, wanted, tuple(shares), carried, known, hand)
+    mark = volume.cut_mark([[item.sha512 for item in wanted if item.sha512 in share] for share in shares])
+    names = [volume.folder_name(bundle, number, len(shares), mark) for number in range(1, len(shares) + 1)]
+    places = [request.output / name for name in names]
+    for item in standing.find(places, bundle, shares, carried.small.metadata):
+        hand.add(item)
+    return _Cut(bundle, request, wanted, tuple(shares), carried, known, hand, mark)
 
 
 def _check_chunks(wanted: Sequence[FileDigest], medium: Medium) -> None:
@@ -198,13 +196,13 @@ def _write(depot: Depot, cut: _Cut, folder: Path, now: datetime, progress: Progr
     with depot.lock():
         cache.save()
         find_bundle(depot, cut.bundle.id)  # nobody withdrew it meanwhile
-        volume_writer.check_no_volume(cut.bundle, len(cut.shares), cut.request.output, cut.mark)
         written = volume_writer.write_volumes(
             cut.bundle, cut.shares, cut.carried.small, (*taken, *coded), folder, cut=cut.mark
         )
         volume_writer.check_sizes(written, cut.request.medium)
-        placed = volume_writer.move_into_place(written, cut.request.output)
-        _record(depot, cut, now)
+        placed, new = standing.put(written, cut.request.output)
+        if new:
+            _record(depot, cut, now)
     return _result(cut, len(coded), placed)
 
 

@@ -64,13 +64,25 @@ def look(bundle: Bundle, given: Sequence[Path], known: Iterable[Path]) -> AtHand
     found = AtHand()
     folders = [folder for path in given for folder in volumes_of(path, bundle.digest)]
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        found.add(_read(folder, bundle))
+        found.add(read(folder, bundle))
     for folder in _others(known, found.volumes):
         try:
-            found.add(_read(folder, bundle))
+            found.add(read(folder, bundle))
         except AirliftError as error:
             found.unusable.append(error.message)
     return found
+
+
+def read(folder: Path, bundle: Bundle) -> Volume:
+    """Return a volume, held against the bundle that it should be of.
+
+    Raises:
+        UncheckedError: it is none, or of another bundle, or it cannot be read.
+        ProvenBadError: it contradicts itself or the bundle.
+    """
+    (item,) = read_volumes(volumes_of(folder, bundle.digest))
+    claims.check_claims([item], bundle)
+    return item
 
 
 def _others(known: Iterable[Path], given: Sequence[Path]) -> Iterator[Path]:
@@ -80,10 +92,3 @@ def _others(known: Iterable[Path], given: Sequence[Path]) -> Iterator[Path]:
         if folder not in seen and folder.is_dir():
             seen.add(folder)
             yield folder
-
-
-def _read(folder: Path, bundle: Bundle) -> Volume:
-    """Return a volume, held against the bundle."""
-    (item,) = read_volumes(volumes_of(folder, bundle.digest))
-    claims.check_claims([item], bundle)
-    return item

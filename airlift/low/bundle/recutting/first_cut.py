@@ -17,7 +17,7 @@ from airlift.codec import Effort
 from airlift.errors import ProvenBadError, RefusedError, UncheckedError
 from airlift.low.bundle.publish import named_documents
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.events import read_events
+from airlift.low.depot.events import Event, read_events
 from airlift.media.volume_writer import SmallFiles
 from airlift.trust.statements import dsse
 from airlift.trust.tuf import bundling, metadata, targets
@@ -52,7 +52,7 @@ class Carried:
 
 def recall(depot: Depot, bundle: Bundle) -> FirstCut:
     """Return what the depot's log tells of a bundle."""
-    said = [item for item in read_events(depot) if item.detail.get("digest") == bundle.digest]
+    said = [item for item in told(depot) if item.detail.get("digest") == bundle.digest]
     places = [item.detail for item in reversed(said) if item.event in {BUNDLED, RECUT}]
     made = next((item.detail for item in said if item.event == BUNDLED), {})
     effort = str(made.get("effort")).upper()
@@ -63,6 +63,14 @@ def recall(depot: Depot, bundle: Bundle) -> FirstCut:
         chunk_limit=_count(limit, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES) or MAX_CHUNK_BYTES,
         timestamp=timestamp if isinstance(timestamp, str) and fields.is_hex(timestamp, 128) else None,
     )
+
+
+def told(depot: Depot) -> tuple[Event, ...]:
+    """Return the events of the depot's log, or none if it is damaged: nothing here depends on it."""
+    try:
+        return read_events(depot)
+    except ProvenBadError:
+        return ()
 
 
 def carried_files(

@@ -35,6 +35,7 @@ from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import Destination
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.bundle.recut import RecutRequest, RecutResult, recut
+from airlift.low.bundle.recutting.code_again import code_again
 from airlift.low.bundle.recutting.first_cut import recall
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
@@ -285,7 +286,6 @@ def test_another_plan_is_refused_before_anything_is_coded(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(site.folder / "delta")
-    code_again = recut_module.code_again
     monkeypatch.setattr(
         recut_module,
         "code_again",
@@ -324,6 +324,14 @@ def test_a_log_that_says_something_else_is_a_hint_only(site: Site, detail: dict[
     assert (result.coded, result.of_first_cut) == (0, True)
 
 
+def test_a_damaged_log(site: Site) -> None:
+    """Broke: `log.jsonl is not in canonical form`, and a disc that was lost could not be replaced."""
+    site.depot.log.write_bytes(b"{}\n" + site.depot.log.read_bytes())
+    assert cut(site, volumes=(site.folder / "out",)).coded == 0
+    with pytest.raises(NotHeldError):
+        cut(site, "any-9", output="more")
+
+
 # -- both cuts -------------------------------------------------------------------------------------------------------
 
 
@@ -342,9 +350,6 @@ def test_both_cuts_in_one_folder(site: Site) -> None:
     again = check_volumes([site.folder / "out", site.folder / "copy"], depot=site.depot)
     assert (again.volumes_present, again.volumes_total) == (different, 2 * half)
     assert len(again.volumes) == 2 * half + 1
-    with pytest.raises(ExistsError):
-        cut(site, output="out", medium=SMALL, asked=made(site).chunks[1:])
-    assert first(site) == folders
 
 
 def test_the_first_cut_over_again_is_a_copy_of_it(site: Site) -> None:
@@ -521,6 +526,47 @@ def test_what_a_killed_command_left_is_swept(site: Site) -> None:
     (left / "part").write_bytes(b"x")
     result = cut(site)
     assert sorted((site.folder / "again").iterdir()) == paths(result)
+
+
+def test_a_run_that_was_killed_between_two_volumes_is_gone_on_with(site: Site) -> None:
+    """What stands already stays as it is, and is at hand: nothing of it is coded again."""
+    result = cut(site)
+    pictures = [picture(path) for path in paths(result)]
+    events = len(read_events(site.depot))
+    assert replace(cut(site), unusable=()) == result
+    assert len(read_events(site.depot)) == events, "nothing was done"
+    for gone in (site.folder / "out", paths(result)[0]):
+        shutil.rmtree(gone)
+    forget(site.depot, "cut")
+    inode = paths(result)[1].stat().st_ino
+    again = cut(site)
+    assert [picture(path) for path in paths(again)] == pictures
+    assert (again.coded, again.volumes) == (len(on(paths(result)[:1])), result.volumes)
+    assert paths(result)[1].stat().st_ino == inode
+    assert not list((site.folder / "again").glob(".tmp-*"))
+
+
+@pytest.mark.parametrize("spoil", ["chunk", "label", "extra", "gone", "link", "other metadata"])
+def test_what_has_the_name_and_is_something_else_is_an_error(site: Site, spoil: str) -> None:
+    one, _ = paths(cut(site))
+    chunk = min((one / "chunks").iterdir())
+    if spoil == "chunk":
+        damage(chunk)
+    elif spoil == "label":
+        damage(one / volume.LABEL)
+    elif spoil == "extra":
+        (one / ".DS_Store").write_bytes(b"x")
+    elif spoil == "gone":
+        chunk.unlink()
+    elif spoil == "link":
+        one.rename(site.folder / "elsewhere")
+        one.symlink_to(site.folder / "nowhere")
+    else:
+        forget(site.depot, "timestamp", "output")
+    before = [picture(path) for path in (site.folder / "again").iterdir()]
+    with pytest.raises(ExistsError, match="is not what would be written there"):
+        cut(site)
+    assert [picture(path) for path in (site.folder / "again").iterdir()] == before
 
 
 def test_a_place_whose_name_is_no_text_is_not_noted(site: Site) -> None:

@@ -1,0 +1,75 @@
+"""``airlift low recut``: write a finished bundle again, to another medium or in part."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from airlift.cli.frame import app, options
+from airlift.cli.frame.command import Answer, command
+from airlift.cli.frame.output import Page, marking, size, to_data
+from airlift.cli.frame.places import AtDepot
+from airlift.cli.frame.session import Run
+from airlift.cli.low.bundles import MAX_WORKERS, ForMedium
+
+
+@command(
+    app.low,
+    "recut",
+    "airlift low recut alpha-7 --volume-size dvd --output out",
+    "airlift low recut alpha-7 --volumes /media/copy --max-file-size fat32 --output out",
+)
+def recut(
+    run: Run,
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE", help="Its id, for example alpha-7, or the folder of its volumes."),
+    ],
+    *,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")],
+    volumes: Annotated[
+        list[Path],
+        typer.Option(
+            "--volumes",
+            metavar="DIR",
+            default_factory=list,
+            show_default=False,
+            help="Where volumes of it are, beside where it was written. May be repeated.",
+        ),
+    ],
+    medium: ForMedium,
+    workers: options.Workers = None,
+    at: AtDepot,
+    dry_run: options.DryRun = False,
+) -> Answer:
+    """Write the volumes of a finished bundle again, for another medium. No key is needed: nothing is signed.
+
+    Chunks are taken from volumes at hand, or coded again from the depot. Volumes of both cuts may be mixed.
+    """
+    from airlift.low.bundle.recut import RecutRequest
+    from airlift.low.bundle.recut import recut as cut_again
+
+    threads = options.threads(workers, MAX_WORKERS)
+    request = RecutRequest(bundle, output, medium.medium(), tuple(volumes), threads)
+    result = cut_again(at.open(), request, now=run.now, dry_run=dry_run, progress=run.progress)
+    for line in result.unusable:
+        run.warn(line)
+    if not result.of_first_cut:
+        run.warn(
+            "these volumes carry newer metadata than those of the first cut: do not give volumes of both in one "
+            "command; import one after the other, what was verified is kept"
+        )
+    data = {**to_data(result), "dry_run": dry_run}
+    return Answer(data, lambda page: _render(page, data))
+
+
+def _render(page: Page, data: dict[str, Any]) -> None:
+    apart = {"volumes", "unusable", "chunks_total", "digest"}
+    facts = {key: value for key, value in data.items() if key not in apart}
+    facts["chunks"] = f"{data['chunks']} of {data['chunks_total']}"
+    facts["chunk_bytes"] = size(data["chunk_bytes"])
+    facts["marking"] = marking(data["marking"])
+    page.facts(facts)
+    if data["volumes"]:
+        page.line()
+        page.records(data["volumes"])
