@@ -10,12 +10,10 @@ from itertools import pairwise
 
 from airlift.bundle.manifest import MAX_CHUNKS
 from airlift.bundle.returns import typed_bits, typed_lines
+from airlift.bundle.returns.stated_ledger import START_DIGITS
 from airlift.bundle.returns.typed_bits import BitReader
 from airlift.bundle.returns.typed_lines import BITS, MAX_LINES, PAYLOAD, SYMBOLS
 from airlift.errors import FormatTooNewError, MalformedError, UsageError
-
-START_DIGITS = 10
-"""How many first hex digits of a digest a code says."""
 
 _START_BITS = 4 * START_DIGITS
 _RECEIPT, _REQUEST = SYMBOLS.index("R"), SYMBOLS.index("Q")

@@ -11,6 +11,7 @@ from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.fields import ENCLAVE_NAME, Marking
 from airlift.bundle.manifest import MAX_SEQUENCE, ReleaseRef
+from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.errors import MalformedError
 
 PAYLOAD_TYPE = "application/vnd.airlift.receipt+json"
@@ -49,6 +50,11 @@ class Receipt:
     size: int
     root: str
     metadata: int | None = None
+
+    @property
+    def ledger(self) -> StatedLedger:
+        """What it says of its ledger."""
+        return StatedLedger(self.checkpoint, self.size, self.root)
 
 
 def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here

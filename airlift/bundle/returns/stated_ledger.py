@@ -9,6 +9,8 @@ from airlift.errors import MalformedError
 
 MAX_NOTE = 256 << 10
 ROOT_BITS = 384
+START_DIGITS = 10
+"""How many first hex digits of a digest a typed code says, of a root for instance."""
 KEYS = frozenset({"checkpoint", "ledger"})
 
 

@@ -28,7 +28,10 @@ class Form:
 
 
 @command(
-    app.high, "receipt", "airlift high receipt --output receipt.json", "airlift high receipt --code | lpr"
+    app.high,
+    "receipt",
+    "airlift high receipt --output receipt.json",
+    "airlift high receipt --code --output receipt.txt",
 )
 def receipt(run: Run, *, form: Form, at: KeyedEnclave) -> Answer:
     """State what this enclave holds, signed with the ledger's key: for the low side, and to be kept elsewhere.
@@ -48,7 +51,7 @@ def receipt(run: Run, *, form: Form, at: KeyedEnclave) -> Answer:
     app.high,
     "request",
     "airlift high request alpha-7 --output request.json",
-    "airlift high request /media/disc1 /media/disc2 --code | lpr",
+    "airlift high request /media/disc1 /media/disc2 --code --output request.txt",
 )
 def request(
     run: Run,

@@ -20,6 +20,14 @@ MAX_WORKERS = 8
 PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
 """The names of :data:`airlift.bundle.media_sizes.PRESETS`."""
 
+KNOWN_BY = {
+    "receipt": "a signed receipt says that it is held",
+    "operator": "by the operator's word",
+    "assumption": "assumed: a bundle that brings it is outstanding, and has to be imported first",
+    "none": "nothing is known to be held",
+}
+"""How it is known that an enclave holds the baseline, in words (SPEC L1.5)."""
+
 USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 
@@ -125,7 +133,8 @@ def bundle(
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
 
-    Say with --from which release it holds; without it the bundle is complete.
+    Say with --from which release it holds. With --for alone it is the newest one that this enclave has acknowledged,
+    as its receipt or a typed code said; without one, the bundle is complete.
     """
     from airlift.codec import Effort as CodingEffort
     from airlift.low.bundle import job
@@ -149,9 +158,9 @@ def bundle(
         dry_run=on.dry_run,
         progress=run.progress,
     )
-    if receiver.for_ is not None and receiver.from_ is None:
+    if receiver.for_ is not None:
         run.say(
-            f"baseline for {receiver.for_}: {result.baseline or 'none'} (known by: {result.baseline_known_by})"
+            f"baseline for {receiver.for_}: {result.baseline or 'none'} ({KNOWN_BY[result.baseline_known_by]})"
         )
     return _bundled(result, dry_run=on.dry_run)
 

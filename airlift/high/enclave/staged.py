@@ -1,4 +1,4 @@
-"""What is staged: bundles of which an import has kept chunks (SPEC 7.8). Everything here reads."""
+"""What is staged: bundles of which an import has kept chunks (SPEC 7.1-3). Everything here reads."""
 
 import hashlib
 from pathlib import Path

@@ -9,9 +9,9 @@ from airlift.bundle.fields import Marking, format_time
 from airlift.bundle.release import Release
 from airlift.bundle.returns import code, sheet
 from airlift.bundle.returns import receipt as receipts
-from airlift.bundle.returns.code import START_DIGITS, ReceiptCode
+from airlift.bundle.returns.code import ReceiptCode
 from airlift.bundle.returns.receipt import Receipt
-from airlift.bundle.returns.stated_ledger import StatedLedger
+from airlift.bundle.returns.stated_ledger import START_DIGITS, StatedLedger
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.record.new_file import check_new, write_new

@@ -10,8 +10,9 @@ from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.returns import code, request, sheet
-from airlift.bundle.returns.code import START_DIGITS, RequestCode
+from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.returns.request import MAX_MISSING, Request
+from airlift.bundle.returns.stated_ledger import START_DIGITS
 from airlift.errors import DigestError, IncompleteError, NotHeldError, UncheckedError, UsageError
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.staged import load_manifest, staged_folders

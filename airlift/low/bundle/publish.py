@@ -18,6 +18,7 @@ from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.slsa import provenance
+from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache
 from airlift.low.depot.events import record
@@ -47,8 +48,8 @@ class ComponentChange:
 class BundleResult:
     """What was bundled.
 
-    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``), or none; receipt
-    is for what nothing records yet.
+    ``baseline_known_by`` says how it is known that the enclave holds the baseline: receipt, operator, assumption, or
+    none without one (SPEC L1.5).
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     ``remarks`` are what people must know of components beside their names.
@@ -147,7 +148,7 @@ def place(output: Path) -> str | None:
 
 def next_sequence(depot: Depot) -> int:
     """Return the sequence number of the next bundle."""
-    return bundling.sequence_of(depot.store) + 1
+    return max(bundling.sequence_of(depot.store), enclaves.counter(depot)) + 1
 
 
 def _check_baseline(made: Bundle, release: Release | None) -> None:
