@@ -49,6 +49,50 @@ def test_what_is_told_to_people(world: World) -> None:
     assert "airlift-alpha-1-vol01of01-c" in said.out
 
 
+def mistyped(line: str) -> str:
+    return line[:6] + ("7" if line[6] != "7" else "8") + line[7:]
+
+
+def test_a_request_is_answered_and_completes_the_import(world: World) -> None:
+    """From exit 4 over paper: a wrong character is refused with its line, the answer completes what was begun."""
+    first = world.volumes("alpha-1")[0]
+    world.quick("low", "enrol", "alpha", "--ledger-key", "keys/ledger.pub").expect(0)
+    world.quick("high", "import", first).expect(4)
+    asked = world.quick("high", "request", "alpha-1", "--code", "--format", "json").expect(0).data
+    lines = asked["code"]
+    bad = [word for line in [mistyped(lines[0]), *lines[1:]] for word in ("--request", line)]
+    error = recut(world, "alpha-1", *bad, code=3)
+    assert (error["code"], "line 1" in error["message"]) == ("mistyped", True)
+    assert (
+        recut(world, "alpha-5", *(w for line in lines for w in ("--request", line)), code=2)["code"]
+        == "usage"
+    )
+    (world.folder / "code.txt").write_text("\n".join(lines).lower().replace(" ", "-"))
+    typed = recut(world, "alpha-1", "--request", "code.txt")
+    world.quick("high", "request", "alpha-1", "--output", "request.json").expect(0)
+    signed = recut(world, "alpha-1", "--request", "request.json")
+    assert typed["volumes"] == signed["volumes"]
+    assert 0 < typed["chunks"] == len(asked["missing"]) < typed["chunks_total"]
+    done = world.quick(
+        "high", "import", *(item["path"] for item in typed["volumes"]), "--activate", "--format", "json"
+    )
+    assert done.expect(0).data["activated"] is True
+
+
+def test_requests_that_are_refused(world: World) -> None:
+    """Of another enclave (6), of nobody (3), a receipt (2), and for a bundle that was withdrawn (5)."""
+    world.quick("high", "request", world.volumes("alpha-1")[0], "--output", "request.json").expect(0)
+    request = ("--request", "request.json")
+    assert recut(world, "alpha-1", *request, code=3)["code"] == "signature-invalid"
+    world.quick("low", "enrol", "alpha", "--ledger-key", "keys/ledger.pub").expect(0)
+    assert recut(world, "beta-3", *request, code=6)["code"] == "wrong-enclave"
+    world.quick("high", "receipt", "--output", "receipt.json").expect(0)
+    assert recut(world, "alpha-1", "--request", "receipt.json", code=2)["code"] == "usage"
+    world.quick("low", "withdraw", "alpha-1", "--bundler-key", "keys/bundler.key").expect(0)
+    assert recut(world, "alpha-1", *request, code=5)["code"] == "release-not-held"
+    assert not (world.folder / "again").exists()
+
+
 def test_refusals(world: World) -> None:
     """Withdrawn, unknown, too small a medium, a folder without volumes, and an output that has them already."""
     assert recut(world, "alpha-9", code=5)["code"] == "release-not-held"

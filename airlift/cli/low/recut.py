@@ -11,6 +11,7 @@ from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import AtDepot
 from airlift.cli.frame.session import Run
 from airlift.cli.low.bundles import MAX_WORKERS, ForMedium
+from airlift.cli.low.returns import read
 
 
 @command(
@@ -18,6 +19,8 @@ from airlift.cli.low.bundles import MAX_WORKERS, ForMedium
     "recut",
     "airlift low recut alpha-7 --volume-size dvd --output out",
     "airlift low recut alpha-7 --volumes /media/copy --max-file-size fat32 --output out",
+    "airlift low recut alpha-7 --request request.json --output out",
+    "airlift low recut alpha-7 --request - --output out",
 )
 def recut(
     run: Run,
@@ -37,6 +40,16 @@ def recut(
             help="Where volumes of it are, beside where it was written. May be repeated.",
         ),
     ],
+    asked: Annotated[
+        list[str],
+        typer.Option(
+            "--request",
+            metavar="FILE|CODE",
+            default_factory=list,
+            show_default=False,
+            help="Only what an enclave asks for: a signed file, lines of a code (one each time), or - to type it.",
+        ),
+    ],
     medium: ForMedium,
     workers: options.Workers = None,
     at: AtDepot,
@@ -44,14 +57,22 @@ def recut(
 ) -> Answer:
     """Write the volumes of a finished bundle again, for another medium. No key is needed: nothing is signed.
 
-    Chunks are taken from volumes at hand, or coded again from the depot. Volumes of both cuts may be mixed.
+    With --request only the chunks that an enclave lacks. Chunks are taken from volumes at hand, or coded again from
+    the depot. Volumes of both cuts may be mixed.
     """
-    from airlift.low.bundle.recut import RecutRequest
-    from airlift.low.bundle.recut import recut as cut_again
+    from airlift.low.bundle import recut as recutting
+    from airlift.low.returns.read_request import read_request
 
-    threads = options.threads(workers, MAX_WORKERS)
-    request = RecutRequest(bundle, output, medium.medium(), tuple(volumes), threads)
-    result = cut_again(at.open(), request, now=run.now, dry_run=dry_run, progress=run.progress)
+    opened = at.open()
+    request = recutting.RecutRequest(
+        bundle,
+        output,
+        medium.medium(),
+        recutting.Asked(*read_request(opened, read(run, asked))) if asked else None,
+        tuple(volumes),
+        options.threads(workers, MAX_WORKERS),
+    )
+    result = recutting.recut(opened, request, now=run.now, dry_run=dry_run, progress=run.progress)
     for line in result.unusable:
         run.warn(line)
     if not result.of_first_cut:

@@ -12,7 +12,9 @@ from airlift.bundle import manifest, volume
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
-from airlift.errors import NotHeldError, VolumeTooSmallError
+from airlift.bundle.returns.code import RequestCode
+from airlift.bundle.returns.request import Request, asked_chunks
+from airlift.errors import NotHeldError, VolumeTooSmallError, WrongEnclaveError
 from airlift.low.bundle.publish import place
 from airlift.low.bundle.recutting import at_hand, first_cut, standing
 from airlift.low.bundle.recutting.at_hand import AtHand
@@ -30,15 +32,25 @@ from airlift.progress import Progress, Tally
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What an enclave asks for, recognised as its own."""
+
+    enclave: str
+    stated: Request | RequestCode
+
+
+@dataclass(frozen=True, slots=True)
 class RecutRequest:
     """A bundle to cut again, by id or by a volume of it (or a folder that holds its volumes), and onto what.
 
-    ``volumes`` are further places where volumes of it are. ``workers`` code what none of them has.
+    ``asked`` says which chunks are wanted, None: all. ``volumes`` are further places where volumes of it are.
+    ``workers`` code what none of them has.
     """
 
     bundle: str
     output: Path
     medium: Medium = field(default_factory=Medium)
+    asked: Asked | None = None
     volumes: tuple[Path, ...] = ()
     workers: int = 2
 
@@ -91,13 +103,14 @@ def recut(
     request: RecutRequest,
     *,
     now: datetime,
-    asked: Sequence[FileDigest] | None = None,
     dry_run: bool = False,
     progress: Progress = progress_module.silent,
 ) -> RecutResult:
-    """Write a bundle again, or the chunks of it that are ``asked`` for, in the order of its manifest.
+    """Write a bundle again, or those of its chunks that are asked for, in the order of its manifest.
 
     Raises:
+        UsageError, SequenceReusedError, MalformedError: the request is for another bundle, or for what is not in it.
+        WrongEnclaveError: it comes from another enclave than the bundle is for.
         NotHeldError: the bundle is not outstanding.
         IncompleteError: chunks are on no volume, and cannot be coded again.
         RefusedError, ExpiredError: no metadata of the depot fits it.
@@ -109,7 +122,7 @@ def recut(
     if not dry_run:
         with depot.lock():
             pass  # finishes what an interrupted command began; copying takes long and needs no lock
-    cut = _plan(depot, request, asked, now)
+    cut = _plan(depot, request, now)
     if dry_run:
         return _result(cut, sum(not cut.hand.has(item) for item in cut.wanted), ())
     with staging(request.output) as folder:
@@ -150,9 +163,23 @@ def _not_outstanding(depot: Depot, name: str, digest: str | None) -> NotHeldErro
     )
 
 
-def _plan(depot: Depot, request: RecutRequest, asked: Sequence[FileDigest] | None, now: datetime) -> _Cut:
+def _wanted(bundle: Bundle, asked: Asked | None) -> tuple[FileDigest, ...]:
+    """Return the chunks that go out: all, or those that are asked for (SPEC 6.8-7)."""
+    if asked is None:
+        return bundle.chunks
+    if bundle.enclave not in {None, asked.enclave}:
+        raise WrongEnclaveError(
+            f"{asked.enclave} asks for a bundle of another enclave",
+            expected=f"a request of {bundle.enclave}",
+            found=f"one of {asked.enclave}",
+            hint="give the request of the enclave that the bundle is for",
+        )
+    return asked_chunks(asked.stated, bundle)
+
+
+def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:
     bundle = find_bundle(depot, request.bundle)
-    wanted = bundle.chunks if asked is None else tuple(asked)
+    wanted = _wanted(bundle, request.asked)
     _check_chunks(wanted, request.medium)
     known = first_cut.recall(depot, bundle)
     named = () if manifest.is_id(request.bundle) else (Path(request.bundle),)

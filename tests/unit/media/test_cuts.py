@@ -7,38 +7,39 @@ from typing import Any
 import pytest
 
 from airlift.bundle import volume
-from airlift.bundle.fields import FileDigest
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import Index
-from airlift.errors import IncompleteError, InventoryError
+from airlift.errors import IncompleteError, InventoryError, SignatureError, UsageError
 from airlift.high.enclave import status
+from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.record import questions
 from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check_volumes import check_volumes
-from airlift.low.bundle.recut import RecutRequest, find_bundle, recut
+from airlift.low.bundle.recut import Asked, RecutRequest, recut
+from airlift.low.returns.read_request import read_request
 from airlift.media.claims import count_volumes
 from airlift.media.volume_reader import Volume
 from tests.support import enclaves
 from tests.support.depots import NOW, Site, forget
 from tests.support.enclaves import attempt, enclave, operator, volumes, world
+from tests.support.returns import enrol, receipt_of, request_code, request_of
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
 
 def again(site: Site, bundle: str, output: Path, **more: Any) -> list[Path]:
     """Cut a bundle of the world again; return the volumes."""
-    asked = more.pop("asked", None)
-    result = recut(site.depot, RecutRequest(bundle, output, **more), now=NOW, asked=asked)
+    result = recut(site.depot, RecutRequest(bundle, output, **more), now=NOW)
     return [item.path for item in result.volumes]
 
 
-def lacking(site: Site, bundle: str, there: list[Path]) -> tuple[FileDigest, ...]:
-    """Return the chunks that volumes do not have."""
-    names = {path.name for folder in there for path in (folder / volume.CHUNKS).iterdir()}
-    chunks = find_bundle(site.depot, bundle).chunks
-    return tuple(chunk for chunk in chunks if volume.chunk_name(chunk.sha512) not in names)
+def request(site: Site, place: Enclave, there: list[Path], *, typed: bool = False) -> Asked:
+    """Return what an enclave asks for that has nothing but these volumes, signed or typed."""
+    enrol(site)
+    make = request_code if typed else request_of
+    return Asked(*read_request(site.depot, make(place, *there)))
 
 
 # -- together --------------------------------------------------------------------------------------------------------
@@ -47,10 +48,9 @@ def lacking(site: Site, bundle: str, there: list[Path]) -> tuple[FileDigest, ...
 def test_volumes_of_two_cuts_are_imported_together(tmp_path: Path) -> None:
     """The answer to a request stands in for the disc that was lost, whatever the order."""
     site, paths = enclaves.site(tmp_path), volumes("full", tmp_path)
-    kept = [paths[2], paths[0]]
-    answer = again(site, "any-1", tmp_path / "again", asked=lacking(site, "any-1", kept))
+    kept, place = [paths[2], paths[0]], enclave("fresh", tmp_path)
+    answer = again(site, "any-1", tmp_path / "again", asked=request(site, place, kept))
     given = [kept[0], *answer, kept[1]]
-    place = enclave("fresh", tmp_path)
     for result in (plan_import(place, given, NOW), prove_bundle(place, given, NOW), inspect_volumes(given)):
         assert (result.volumes_present, result.volumes_total, result.missing) == (3, 4, ())
     result = import_bundle(place, given, operator=operator(), activate=True)
@@ -86,12 +86,14 @@ def test_a_volume_that_is_there_twice_counts_once(tmp_path: Path) -> None:
 # -- one after the other ---------------------------------------------------------------------------------------------
 
 
-def test_the_answer_completes_what_was_begun(tmp_path: Path) -> None:
+@pytest.mark.parametrize("typed", [False, True])
+def test_the_answer_completes_what_was_begun(tmp_path: Path, *, typed: bool) -> None:
     """After exit 4: the volumes that were there are gone, and the answer alone is given."""
     site, paths = enclaves.site(tmp_path), volumes("full", tmp_path)
     place = enclave("fresh", tmp_path)
     attempt(place, paths[:2], IncompleteError, 4)
-    answer = again(site, "any-1", tmp_path / "again", asked=lacking(site, "any-1", paths[:2]))
+    asked = request(site, place, paths[1:2], typed=typed)  # the other one was staged
+    answer = again(site, "any-1", tmp_path / "again", asked=asked)
     for path in paths:
         shutil.rmtree(path)
     result = import_bundle(place, answer, operator=operator(), activate=True)
@@ -106,12 +108,27 @@ def test_an_answer_with_newer_metadata_completes_it_as_well(tmp_path: Path) -> N
     """What the first cut carried is not known any more: not together (6.4-4), but one after the other."""
     site, paths = enclaves.site(tmp_path), volumes("full", tmp_path)
     forget(site.depot, "timestamp", "output")
-    answer = again(site, "any-1", tmp_path / "again", asked=lacking(site, "any-1", paths[:2]))
     place = enclave("fresh", tmp_path)
+    answer = again(site, "any-1", tmp_path / "again", asked=request(site, place, paths[:2]))
     with enclaves.refused(place, InventoryError, 3):
         import_bundle(place, [*paths[:2], *answer], operator=operator())
     attempt(place, paths[:2], IncompleteError, 4)
     assert import_bundle(place, answer, operator=operator(), activate=True).activated
+
+
+def test_a_receipt_asks_for_nothing(tmp_path: Path) -> None:
+    site, place = enclaves.site(tmp_path), enclave("one", tmp_path)
+    enrol(site)
+    with pytest.raises(UsageError, match="asks for nothing"):
+        read_request(site.depot, receipt_of(place))
+
+
+def test_a_request_of_nobody_who_is_enrolled(tmp_path: Path) -> None:
+    site, place = enclaves.site(tmp_path), enclave("fresh", tmp_path)
+    asked = request_of(place, *volumes("full", tmp_path)[:2])
+    with pytest.raises(SignatureError) as caught:
+        read_request(site.depot, asked)
+    assert caught.value.exit_code == 3
 
 
 def test_a_delta_is_coded_again_and_imported(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
+from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.revocations import Revocation
 from airlift.codec import Effort
 from airlift.errors import (
@@ -29,12 +30,13 @@ from airlift.errors import (
     RefusedError,
     UncheckedError,
     VolumeTooSmallError,
+    WrongEnclaveError,
 )
 from airlift.low.bundle import recut as recut_module
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import Destination
 from airlift.low.bundle.publish import BundleResult
-from airlift.low.bundle.recut import RecutRequest, RecutResult, recut
+from airlift.low.bundle.recut import Asked, RecutRequest, RecutResult, recut
 from airlift.low.bundle.recutting.code_again import code_again
 from airlift.low.bundle.recutting.first_cut import recall
 from airlift.low.bundle.renew import renew
@@ -76,9 +78,20 @@ def site(template: Site, tmp_path: Path) -> Site:
 
 def cut(site: Site, bundle: str | Path = "any-1", output: str = "again", **more: Any) -> RecutResult:
     """Cut a bundle again; ``more`` are fields of the request, or arguments."""
-    names = {name: more.pop(name) for name in ("medium", "volumes", "workers") if name in more}
+    names: dict[str, Any] = {
+        name: more.pop(name) for name in ("medium", "volumes", "workers") if name in more
+    }
+    if "asked" in more:
+        names["asked"] = asking(made(site, str(bundle)), more.pop("asked"))
     request = RecutRequest(str(bundle), site.folder / output, **{"medium": LARGE, **names})
     return recut(site.depot, request, **{"now": NOW, **more})
+
+
+def asking(bundle: Bundle, chunks: Sequence[FileDigest], enclave: str = "alpha", **other: Any) -> Asked:
+    """Return the word of an enclave that it lacks some chunks of a bundle."""
+    missing = tuple(bundle.chunks.index(item) for item in chunks)
+    said = {"sequence": bundle.sequence, "manifest": bundle.digest[:10], "missing": missing}
+    return Asked(enclave, RequestCode(key="", **{**said, **other}))
 
 
 def made(site: Site, bundle: str = "any-1") -> Bundle:
@@ -457,6 +470,36 @@ def test_a_bundle_of_another_depot(site: Site) -> None:
 def test_no_bundle_at_all(site: Site) -> None:
     with pytest.raises(UncheckedError):
         cut(site, site.folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("other", "code"),
+    [
+        ({"sequence": 2}, "usage"),
+        ({"manifest": "0123456789"}, "sequence-reused"),
+        ({"missing": (0, 1 << 16)}, "malformed"),
+    ],
+)
+def test_a_request_for_something_else(site: Site, other: dict[str, Any], code: str) -> None:
+    """For another bundle, for another one of this number, for a chunk that is not in it."""
+    asked = asking(made(site), made(site).chunks[:1], **other)
+    with pytest.raises(AirliftError) as caught:
+        recut(site.depot, RecutRequest("any-1", site.folder / "again", asked=asked), now=NOW)
+    assert caught.value.code == code
+    assert not (site.folder / "again").exists()
+
+
+def test_a_request_of_another_enclave(site: Site) -> None:
+    site.bundle("assistant@1", "mine", for_="alpha")
+    bundle = made(site, "alpha-3")
+    mine, other = (
+        RecutRequest("alpha-3", site.folder / "again", asked=asking(bundle, bundle.chunks[:1], enclave))
+        for enclave in ("alpha", "bravo")
+    )
+    with pytest.raises(WrongEnclaveError) as caught:
+        recut(site.depot, other, now=NOW)
+    assert caught.value.exit_code == 6
+    assert recut(site.depot, mine, now=NOW).chunks == 1
 
 
 @pytest.mark.parametrize(
