@@ -1,5 +1,6 @@
 """``airlift low recut``: write a finished bundle again, to another medium or in part."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,40 @@ from airlift.cli.frame.places import AtDepot
 from airlift.cli.frame.session import Run
 from airlift.cli.low.bundles import MAX_WORKERS, ForMedium
 from airlift.cli.low.returns import read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(ForMedium):
+    """Where volumes are written to, and for what medium."""
+
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunks:
+    """Which chunks go out, and where they come from."""
+
+    asked: Annotated[
+        list[str],
+        typer.Option(
+            "--request",
+            metavar="FILE|CODE",
+            default_factory=list,
+            show_default=False,
+            help="Only what an enclave asks for: a signed file, lines of a code (one each time), or - to type it.",
+        ),
+    ]
+    volumes: Annotated[
+        list[Path],
+        typer.Option(
+            "--volumes",
+            metavar="DIR",
+            default_factory=list,
+            show_default=False,
+            help="Where volumes of it are, beside where it was written. May be repeated.",
+        ),
+    ]
+    workers: options.Workers = None
 
 
 @command(
@@ -29,29 +64,8 @@ def recut(
         typer.Argument(metavar="BUNDLE", help="Its id, for example alpha-7, or the folder of its volumes."),
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")],
-    volumes: Annotated[
-        list[Path],
-        typer.Option(
-            "--volumes",
-            metavar="DIR",
-            default_factory=list,
-            show_default=False,
-            help="Where volumes of it are, beside where it was written. May be repeated.",
-        ),
-    ],
-    asked: Annotated[
-        list[str],
-        typer.Option(
-            "--request",
-            metavar="FILE|CODE",
-            default_factory=list,
-            show_default=False,
-            help="Only what an enclave asks for: a signed file, lines of a code (one each time), or - to type it.",
-        ),
-    ],
-    medium: ForMedium,
-    workers: options.Workers = None,
+    to: Target,
+    chunks: Chunks,
     at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
@@ -66,11 +80,11 @@ def recut(
     opened = at.open()
     request = recutting.RecutRequest(
         bundle,
-        output,
-        medium.medium(),
-        recutting.Asked(*read_request(opened, read(run, asked))) if asked else None,
-        tuple(volumes),
-        options.threads(workers, MAX_WORKERS),
+        to.output,
+        to.medium(),
+        recutting.Asked(*read_request(opened, read(run, chunks.asked))) if chunks.asked else None,
+        tuple(chunks.volumes),
+        options.threads(chunks.workers, MAX_WORKERS),
     )
     result = recutting.recut(opened, request, now=run.now, dry_run=dry_run, progress=run.progress)
     for line in result.unusable:
