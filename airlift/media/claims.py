@@ -6,7 +6,7 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlift.bundle import agreement, manifest, volume
@@ -107,8 +107,47 @@ def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]
 
 
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
-    """Return how many volumes are there, and how many there should be."""
-    return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
+    """Return how many volumes are there, and how many there should be in all the cuts that they are of (6.8-6).
+
+    Copies count once. What is missing is another question (:func:`missing_chunks`): volumes of one cut may make up
+    for those of another.
+    """
+    distinct = {_place(item): item for item in volumes}
+    cuts: list[_Cut] = []
+    for _, item in sorted(distinct.items()):
+        cut = next((cut for cut in cuts if cut.goes_on_with(item)), None)
+        if cut is None:
+            cuts.append(cut := _Cut(item.index.volumes))
+        cut.add(item)
+    return len(distinct), sum(cut.volumes for cut in cuts)
+
+
+def _place(item: Volume) -> tuple[int, int, str]:
+    """Return what tells volumes of a bundle apart, and copies not: count, number, and digest of SHA256SUMS."""
+    return item.index.volumes, item.index.volume, item.index.sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Volumes that may be of one cut: how many it has, the numbers that are there, the names of their chunks."""
+
+    volumes: int
+    numbers: set[int] = field(default_factory=set)
+    chunks: set[str] = field(default_factory=set)
+
+    def goes_on_with(self, item: Volume) -> bool:
+        """Say whether a volume may be of this cut: it has the count, a number of its own, and no chunk twice."""
+        index = item.index
+        return (
+            index.volumes == self.volumes
+            and index.volume not in self.numbers
+            and self.chunks.isdisjoint(item.sums)
+        )
+
+    def add(self, item: Volume) -> None:
+        """Count a volume as one of this cut."""
+        self.numbers.add(item.index.volume)
+        self.chunks.update(item.sums)
 
 
 def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:

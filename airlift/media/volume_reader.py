@@ -95,6 +95,22 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
+def volumes_of(path: Path, manifest: str) -> tuple[Path, ...]:
+    """Return the volumes that ``path`` is or holds that say they are of the bundle with this manifest (SHA-512).
+
+    Of others only ``volume.json`` is read.
+
+    Raises:
+        UncheckedError: there is no volume of this bundle, or it cannot be told.
+        InventoryError, MalformedError, FormatTooNewError: a volume.json cannot be read as one.
+    """
+    found, _ = _find(path)
+    mine = tuple(folder for folder in found if volume.parse_index(_small(folder, INDEX)).manifest == manifest)
+    if not mine:
+        raise UncheckedError(f"there is no volume of this bundle in {path}", found=f"{len(found)} of others")
+    return mine
+
+
 def passed_over(volumes: Sequence[Volume]) -> tuple[Path, ...]:
     """Return the leftovers of desktops in volumes and beside them, each once (SPEC 6.4-7)."""
     return tuple(sorted({path for item in volumes for path in (*item.passed_over, *item.beside)}))

@@ -46,15 +46,23 @@ class SmallFiles:
 
 
 def share_out_chunks(
-    bundle: Bundle, medium: Medium, metadata_sizes: Mapping[str, int], manifests: Mapping[str, bytes]
+    bundle: Bundle,
+    medium: Medium,
+    metadata_sizes: Mapping[str, int],
+    manifests: Mapping[str, bytes],
+    chunks: Sequence[FileDigest] | None = None,
 ) -> list[frozenset[str]]:
     """Return which chunks (SHA-512) go on which volume, before anything is signed.
+
+    ``chunks`` are those of the bundle that go out, in its order; None: all of them.
 
     Raises:
         VolumeTooSmallError: they do not fit.
     """
     shares = media_sizes.cut_into_volumes(
-        bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests)
+        bundle.chunks if chunks is None else chunks,
+        medium,
+        _fixed_sizes(bundle, metadata_sizes, manifests),
     )
     return [frozenset(item.sha512 for item in share) for share in shares]
 
@@ -77,16 +85,18 @@ def write_volumes(
     small: SmallFiles,
     chunks: Sequence[StagedChunk],
     staging: Path,
+    *,
+    cut: str = "",
 ) -> list[Path]:
     """Write the volumes into ``staging``, whose ``chunks`` folder gives up its files to them; return their folders.
 
-    In each volume: everything, then SHA256SUMS, then volume.json.
+    In each volume: everything, then SHA256SUMS, then volume.json. ``cut`` marks a re-cut.
     """
     by_digest = {item.digest.sha512: item for item in chunks}
     written = []
     for number, share in enumerate(shares, 1):
         mine = [by_digest[item.sha512] for item in bundle.chunks if item.sha512 in share]
-        folder = files.make_folder(staging / volume.folder_name(bundle, number, len(shares)))
+        folder = files.make_folder(staging / volume.folder_name(bundle, number, len(shares), cut))
         sums = _write_small(folder, small, volume.render_label(bundle, number, len(shares)))
         files.make_folder(folder / CHUNKS)
         for item in mine:

@@ -132,7 +132,7 @@ def test_every_file_that_documents_name_exists() -> None:
     [
         "see `airlift low revoke KEY`",
         "run airlift high forget",
-        "`low recut alpha-3`",
+        "`low recast alpha-3`",
         "`airlift high import VOLUME --force`",
         "`airlift high policy get`",
     ],

@@ -11,6 +11,7 @@ from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import BundleRequest, Destination
 from airlift.low.bundle.make_bundle import make_bundle
+from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import attestation_index, enclaves, outstanding
@@ -35,6 +36,7 @@ SCENES = (
     "bundle",
     "renew",
     "withdraw",
+    "recut",
     "enrol enclave",
     "take in receipt",
     "attest release",
@@ -101,6 +103,10 @@ class ExpectedDepot:
             done = check_volumes(volumes, depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1 or self.scene.name == "renew"
+        if self.scene.name == "recut":
+            done = check_volumes([top / "again"], depot=_depot(top))
+            assert (done.missing, done.volumes_present) == ((), done.volumes_total)
+            assert done.volumes_total > 1
         if self.scene.name == "export":
             assert (top / "change.json").stat().st_size > 0
 
@@ -124,7 +130,7 @@ def _check(top: Path) -> None:
         for digest in depot.load_release(item.digest).contents():
             assert depot.content.verified_stamp(digest, lambda _count: None)
     assert depot.root.read_bytes() == depot.store.raw("root", 1)
-    for volume in sorted((top / "out").glob("airlift-*")):
+    for volume in sorted([*(top / "out").glob("airlift-*"), *(top / "again").glob("airlift-*")]):
         assert check_volumes([volume]).volumes_present == 1
 
 
@@ -164,6 +170,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "bundle": ("released", _bundle),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
+        "recut": ("bundled", _recut),
         "attest release": ("released", lambda top: _attest(folder, top)),
         "enrol enclave": ("fresh", lambda top: _enrol(folder, top)),
         "take in receipt": ("enrolled", lambda top: _take_in(folder, top)),
@@ -231,6 +238,12 @@ def _export(top: Path) -> object:
 def _bundle(top: Path) -> object:
     request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
+
+
+def _recut(top: Path) -> object:
+    (made,) = outstanding.load(_depot(top))
+    request = RecutRequest(made.bundle.id, top / "again", SMALL, volumes=(top / "out",))
+    return recut(_depot(top), request, now=NOW)
 
 
 def _renew(top: Path) -> object:

@@ -59,6 +59,7 @@ def _low() -> None:
     importlib.import_module("airlift.cli.low.releases")
     importlib.import_module("airlift.cli.low.attest")
     importlib.import_module("airlift.cli.low.bundles")
+    importlib.import_module("airlift.cli.low.recut")
     importlib.import_module("airlift.cli.low.overview")
     importlib.import_module("airlift.cli.low.returns")
 

@@ -338,7 +338,7 @@ def _bundle(
         volumes_present=present,
         volumes_total=total,
         volume_names=tuple(
-            sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
+            sorted({volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes})
         ),
         volumes=listed_chunks(volumes),
         attestations=attestations,

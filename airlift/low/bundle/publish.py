@@ -26,7 +26,7 @@ from airlift.media import volume_writer
 from airlift.media.volume_writer import SmallFiles, StagedChunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
 from airlift.trust.tuf import bundling, publication, roles, targets
-from airlift.trust.tuf.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.metadata import ATTESTATIONS, NEWEST, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
 
@@ -115,7 +115,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         made = _manifest(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
-        documents = _documents(depot, made, job.target) | {
+        documents = named_documents(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
         }
         target = _target(made, attested)
@@ -136,8 +136,14 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
                 f"{error.hint}; sequence number {made.sequence} is used up, the next bundle gets another"
             )
             raise
-        _record(depot, job, made, len(placed))
+        _record(depot, job, made, len(placed), depot.documents.keep(carried.metadata[NEWEST]))
     return _result(job, made, coded, placed)
+
+
+def place(output: Path) -> str | None:
+    """Return where a folder is, as the log notes it (SPEC L4.13), or None if its name is no text."""
+    text = str(output.resolve())
+    return text if text.isprintable() else None
 
 
 def next_sequence(depot: Depot) -> int:
@@ -173,10 +179,13 @@ def _reference(release: Release | None) -> ReleaseRef | None:
     return None if release is None else ReleaseRef(release.digest, release.name, release.version)
 
 
-def _documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
+def named_documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
     """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
 
-    With them go vendors' signatures (SPEC 5.5).
+    With them go vendors' signatures (SPEC 5.5). What the bundler's metadata names (attestations) is not among them.
+
+    Raises:
+        DigestError, UncheckedError: a document of the depot is damaged or missing.
     """
     data = manifest.format(made)
     manifest.parse(data)
@@ -204,7 +213,8 @@ def _cut(
     return volume_writer.share_out_chunks(made, job.destination.medium, sizes, documents)
 
 
-def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
+def _record(depot: Depot, job: Job, made: Bundle, count: int, timestamp: str) -> None:
+    """Note what was made, and what a re-cut goes by (SPEC L4.13); ``timestamp`` is a SHA-512."""
     record(
         depot,
         job.now,
@@ -216,6 +226,10 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
         baseline_known_by=job.known_by,
         volumes=count,
         bytes=sum(item.size for item in made.chunks),
+        output=place(job.destination.output),
+        effort=job.effort,
+        chunk_limit=job.destination.medium.chunk_bytes,
+        timestamp=timestamp,
     )
 
 
