@@ -65,7 +65,7 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
     Raises:
         InventoryError: one says something else, or has or lists a chunk that is not of the bundle.
     """
-    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.all_chunks}
     for item in volumes:
         label = volume.render_label(bundle, item.index.volume, item.index.volumes)
         if item.index.bundle != bundle.id or item.small[LABEL] != label:
@@ -86,10 +86,15 @@ def chunk_files(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...
     return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
 
 
-def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
-    """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
+def missing_chunks(volumes: Sequence[Volume], chunks: Sequence[FileDigest]) -> tuple[str, ...]:
+    """Return the SHA-512 of those chunks that no volume claims to hold, each once."""
     present = {name for item in volumes for name in item.chunks}
-    return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
+    return tuple(dict.fromkeys(c.sha512 for c in chunks if volume.chunk_name(c.sha512) not in present))
+
+
+def lacking_volumes(volumes: Sequence[Volume]) -> tuple[Path, ...]:
+    """Return the volumes that list a chunk and do not hold it."""
+    return tuple(item.folder for item in volumes if set(item.sums) - set(item.chunks))
 
 
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
