@@ -14,9 +14,17 @@ from airlift.bundle import agreement, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.errors import BaselineError, ContentDamagedError, IncompleteError, NoSpaceError
+from airlift.errors import (
+    BaselineError,
+    ContentDamagedError,
+    DigestError,
+    IncompleteError,
+    NoSpaceError,
+    UncheckedError,
+)
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
@@ -96,7 +104,8 @@ class StagedRelease:
     """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
 
     ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
-    run, by the name of their codec.
+    run, by the name of their codec; ``repaired`` are the chunks (SHA-512) that it rebuilt from parity, ``damaged``
+    the volumes with a chunk that is damaged or lacking.
     """
 
     verified: VerifiedBundle
@@ -105,6 +114,8 @@ class StagedRelease:
     built: tuple[FileDigest, ...]
     algorithm: str
     codecs: Mapping[str, int]
+    repaired: tuple[str, ...] = ()
+    damaged: tuple[Path, ...] = ()
 
     @property
     def file_digest(self) -> str | None:
@@ -129,14 +140,25 @@ def stage(
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
+    chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
     if todo:
         from airlift.high.importing.rebuild import rebuild
 
-        _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
-        _keep_chunks(enclave, verified)
+        sizes = [item.size for item in needed if item.sha512 in todo]
+        if verified.bundle.parity:
+            sizes += [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        _check_space(enclave, sizes)
+        _insist_complete(chunks)
         files.make_folder(folder)
-        codecs = rebuild(enclave, verified, folder, todo, progress, expected=expected, workers=workers)
-    return StagedRelease(verified, verified.release, folder, needed, expected.algorithm, codecs)
+        try:
+            codecs = rebuild(enclave, chunks, folder, todo, progress, expected=expected, workers=workers)
+        except IncompleteError:
+            _insist_complete(chunks)
+            raise
+    repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
+    return StagedRelease(
+        verified, verified.release, folder, needed, expected.algorithm, codecs, repaired, damaged
+    )
 
 
 def staging_folder(enclave: Enclave, verified: VerifiedBundle, expected: Expected) -> Path:
@@ -153,27 +175,42 @@ def _check_space(enclave: Enclave, sizes: list[int]) -> None:
         )
 
 
-def _keep_chunks(enclave: Enclave, verified: VerifiedBundle) -> None:
-    """Check that every chunk is at hand; if not, keep those that are, verified, for the next run.
+def _insist_complete(chunks: ChunkReader) -> None:
+    """Check that every chunk is at hand, or parity for it; if not, keep those that are, verified, for the next run.
 
     Raises:
         IncompleteError: chunks are missing; ``data`` lists them.
     """
-    kept = enclave.staging_path(verified.digest) / volume.CHUNKS
-    missing = [digest for digest in verified.missing if not (kept / volume.chunk_name(digest)).exists()]
+    verified, missing = chunks.verified, chunks.missing()
     if not missing:
         return
-    files.make_folder(kept)
+    files.make_folder(chunks.staged)
     for item in verified.bundle.chunks:
-        path = kept / volume.chunk_name(item.sha512)
-        if verified.chunk_paths[item.sha512] and not path.exists():
-            files.write_durable(path, verified.read_chunk(item))
+        _keep_chunk(chunks, item)
+    for stripe in verified.bundle.parity:
+        if not all(chunks.is_good(verified.bundle.chunks[index]) for index in stripe.data):
+            for item in stripe.parity:
+                _keep_chunk(chunks, item)
+    missing = chunks.missing()  # of what was there some may have turned out to be damaged
     raise IncompleteError(
         f"{len(missing)} of {len(verified.bundle.chunks)} chunks are missing",
         expected=f"{verified.volumes_total} volumes",
         found=f"{verified.volumes_present} volumes",
-        data={"missing": missing},
+        data={"missing": list(missing), "damaged_volumes": [str(path) for path in sorted(chunks.damaged)]},
     )
+
+
+def _keep_chunk(chunks: ChunkReader, item: FileDigest) -> None:
+    """Keep a chunk that is there; a damaged one is passed over where parity may make up for it."""
+    if not chunks.is_good(item) or chunks.path(item).exists():
+        return
+    try:
+        data = chunks.read_copy(item)
+    except (DigestError, UncheckedError):
+        if not chunks.bundle.parity:
+            raise
+    else:
+        files.write_durable(chunks.path(item), data)
 
 
 # -- installing ----------------------------------------------------------------------------------------------------
