@@ -5,7 +5,7 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,16 +63,17 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
     """Check that the volumes claim what the bundle manifest says: their labels, ids and chunks.
 
     Raises:
-        InventoryError: one says something else, or has or lists a chunk that is not of the bundle.
+        InventoryError: one says something else, has or lists a chunk that is not of the bundle, or counts wrongly.
     """
-    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.all_chunks}
+    sizes = {volume.chunk_name(chunk.sha512): chunk.size for chunk in bundle.all_chunks}
     for item in volumes:
         label = volume.render_label(bundle, item.index.volume, item.index.volumes)
         if item.index.bundle != bundle.id or item.small[LABEL] != label:
             raise InventoryError(f"{item.folder}: {LABEL} or {INDEX} says something else than the manifest")
-        odd = sorted(set(item.sums) - names)
+        odd = sorted(set(item.sums) - set(sizes))
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+        _check_counts(item, sizes, exactly=not bundle.parity)
 
 
 def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
@@ -100,6 +101,26 @@ def lacking_volumes(volumes: Sequence[Volume]) -> tuple[Path, ...]:
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
     """Return how many volumes are there, and how many there should be."""
     return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
+
+
+def _check_counts(item: Volume, sizes: Mapping[str, int], *, exactly: bool) -> None:
+    """Hold the numbers in volume.json against the chunks that are listed; ``sizes`` are those of the manifest.
+
+    With ``exactly`` the files must have these sizes too, if all of them are there. Where there is parity, one that is
+    cut short is damaged like any other, and perhaps made up for.
+    """
+    index = item.index
+    counted = [sum(sizes[name] for name in item.sums)]
+    if exactly and set(item.chunks) == set(item.sums):
+        counted.append(sum(item.chunks.values()))
+    for size in counted:
+        if (len(item.sums), size) != (index.chunks, index.chunk_bytes):
+            raise InventoryError(
+                f"{item.folder} does not hold what {INDEX} counts",
+                expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
+                found=f"{len(item.sums)} chunks, {size} bytes",
+                hint="copy the volume again from its source; the medium is damaged",
+            )
 
 
 def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:
