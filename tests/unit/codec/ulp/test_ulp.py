@@ -401,11 +401,8 @@ def test_the_compiled_kernel_checks_what_it_is_given(name: str) -> None:
 
 def test_scales_whose_frame_is_as_long_as_they_are() -> None:
     """Broke: they were written as that frame, which a reader takes for the scales; no larger block has so few."""
-    scales = np.array(
-        [2, 3, 4, 2, 3, 2, 4, 2, 3, 3, 2, 4, 3, 3, 3, 4, 2, 5, 4, 3, 3, 2, 4, 2, 3, 3, 3, 3, 3, 4, 2, 3]
-        + [3, 2, 2, 3, 2, 3, 3, 2, 4, 3, 2, 4, 4, 3, 3, 1, 4, 2, 3, 4, 2, 3, 2, 4, 3, 3, 2, 2, 2, 2, 2, 3],
-        np.uint8,
-    )
+    told = "2342324233243334254332423333342332232332432443314234232433222223"
+    scales = np.array([int(digit) for digit in told], np.uint8)
     new, old = np.full(512 * 64, 0x3C01, "<u2"), np.full(512 * 64, 0x3C00, "<u2")
     for part in range(8, 65):
         target, base = (whole[: 512 * part].data.cast("B") for whole in (new, old))
