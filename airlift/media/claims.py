@@ -73,7 +73,7 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
         odd = sorted(set(item.sums) - set(sizes))
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
-        _check_counts(item, sizes, exactly=not bundle.parity)
+        _check_counts(item, sizes, parity=bool(bundle.parity))
 
 
 def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
@@ -103,24 +103,24 @@ def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
     return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
 
 
-def _check_counts(item: Volume, sizes: Mapping[str, int], *, exactly: bool) -> None:
-    """Hold the numbers in volume.json against the chunks that are listed; ``sizes`` are those of the manifest.
+def _check_counts(item: Volume, sizes: Mapping[str, int], *, parity: bool) -> None:
+    """Hold the numbers in volume.json against the chunks: their files, if all are there, say how many bytes there are.
 
-    With ``exactly`` the files must have these sizes too, if all of them are there. Where there is parity, one that is
-    cut short is damaged like any other, and perhaps made up for.
+    Where there is parity it is the manifest's ``sizes`` that say it: a file that is cut short is then damaged like any
+    other, and perhaps made up for.
     """
-    index = item.index
-    counted = [sum(sizes[name] for name in item.sums)]
-    if exactly and set(item.chunks) == set(item.sums):
-        counted.append(sum(item.chunks.values()))
-    for size in counted:
-        if (len(item.sums), size) != (index.chunks, index.chunk_bytes):
-            raise InventoryError(
-                f"{item.folder} does not hold what {INDEX} counts",
-                expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
-                found=f"{len(item.sums)} chunks, {size} bytes",
-                hint="copy the volume again from its source; the medium is damaged",
-            )
+    index, size = item.index, item.index.chunk_bytes
+    if parity:
+        size = sum(sizes[name] for name in item.sums)
+    elif set(item.chunks) == set(item.sums):
+        size = sum(item.chunks.values())
+    if (len(item.sums), size) != (index.chunks, index.chunk_bytes):
+        raise InventoryError(
+            f"{item.folder} does not hold what {INDEX} counts",
+            expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
+            found=f"{len(item.sums)} chunks, {size} bytes",
+            hint="copy the volume again from its source; the medium is damaged",
+        )
 
 
 def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:
