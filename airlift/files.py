@@ -275,6 +275,29 @@ def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bo
         file.write(data)
 
 
+def write_unsynced(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """Write ``data`` under ``path``, whole or not at all as long as the power stays on.
+
+    After a power cut the file may be gone, or hold anything: only for what is verified when it is read, and can be
+    made again.
+    """
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    with writing(path):
+        descriptor = os.open(
+            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
+        try:
+            try:
+                Writer(descriptor).write(data)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
 def append_durable(path: Path, line: bytes, *, mode: int = 0o644) -> None:
     """Append one line, newline included, and sync; a last line without newline (a torn write) is dropped first."""
     with writing(path):

@@ -146,6 +146,7 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
         f"  target        {target}",
         f"  baseline      {bundle.baseline.label if bundle.baseline else 'none (complete)'}",
         f"  chunks        {len(bundle.chunks)} in the whole bundle, {sum(c.size for c in bundle.chunks)} bytes",
+        *_parity_lines(bundle),
         "",
         "At the scanning station:   sha256sum -c SHA256SUMS",
         "On the high side:          airlift high inspect VOLUME...",
@@ -156,6 +157,17 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
         marking,
     ]
     return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def _parity_lines(bundle: Bundle) -> list[str]:
+    """Return what a label says of parity: nothing where there is none."""
+    extra = bundle.parity_chunks
+    if not extra:
+        return []
+    return [
+        f"  parity        {len(extra)} more, {sum(c.size for c in extra)} bytes: an import rebuilds lost or",
+        "                damaged chunks from the others if enough are left",
+    ]
 
 
 def summary(bundle: Bundle) -> dict[str, Any]:

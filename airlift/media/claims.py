@@ -5,7 +5,7 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,16 +63,17 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
     """Check that the volumes claim what the bundle manifest says: their labels, ids and chunks.
 
     Raises:
-        InventoryError: one says something else, or has or lists a chunk that is not of the bundle.
+        InventoryError: one says something else, has or lists a chunk that is not of the bundle, or counts wrongly.
     """
-    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    sizes = {volume.chunk_name(chunk.sha512): chunk.size for chunk in bundle.all_chunks}
     for item in volumes:
         label = volume.render_label(bundle, item.index.volume, item.index.volumes)
         if item.index.bundle != bundle.id or item.small[LABEL] != label:
             raise InventoryError(f"{item.folder}: {LABEL} or {INDEX} says something else than the manifest")
-        odd = sorted(set(item.sums) - names)
+        odd = sorted(set(item.sums) - set(sizes))
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+        _check_counts(item, sizes, parity=bool(bundle.parity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,15 @@ def chunk_files(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...
     return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
 
 
-def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
-    """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
+def missing_chunks(volumes: Sequence[Volume], chunks: Sequence[FileDigest]) -> tuple[str, ...]:
+    """Return the SHA-512 of those chunks that no volume claims to hold, each once."""
     present = {name for item in volumes for name in item.chunks}
-    return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
+    return tuple(dict.fromkeys(c.sha512 for c in chunks if volume.chunk_name(c.sha512) not in present))
+
+
+def lacking_volumes(volumes: Sequence[Volume]) -> tuple[Path, ...]:
+    """Return the volumes that list a chunk and do not hold it."""
+    return tuple(item.folder for item in volumes if set(item.sums) - set(item.chunks))
 
 
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
@@ -148,6 +154,26 @@ class _Cut:
         """Count a volume as one of this cut."""
         self.numbers.add(item.index.volume)
         self.chunks.update(item.sums)
+
+
+def _check_counts(item: Volume, sizes: Mapping[str, int], *, parity: bool) -> None:
+    """Hold the numbers in volume.json against the chunks: their files, if all are there, say how many bytes they are.
+
+    Where there is parity it is the manifest's ``sizes`` that say it: a file that is cut short is then damaged like
+    any other, and perhaps made up for.
+    """
+    index, size = item.index, item.index.chunk_bytes
+    if parity:
+        size = sum(sizes[name] for name in item.sums)
+    elif set(item.chunks) == set(item.sums):
+        size = sum(item.chunks.values())
+    if (len(item.sums), size) != (index.chunks, index.chunk_bytes):
+        raise InventoryError(
+            f"{item.folder} does not hold what {INDEX} counts",
+            expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
+            found=f"{len(item.sums)} chunks, {size} bytes",
+            hint="copy the volume again from its source; the medium is damaged",
+        )
 
 
 def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:

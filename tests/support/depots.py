@@ -100,7 +100,7 @@ class Site:
         medium = more.pop("medium", Medium())
         request = BundleRequest(
             reference,
-            Destination(self.folder / output, more.pop("for_", None), medium),
+            Destination(self.folder / output, more.pop("for_", None), medium, more.pop("redundancy", None)),
             more.pop("from_", None),
             coding,
             more.pop("explain", False),

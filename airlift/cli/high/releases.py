@@ -163,11 +163,15 @@ def check(
     opened, acting = on.enter(run)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=on.dry_run)
     run.warn_passed_over(result.passed_over)
+    run.warn_damaged(result.damaged_volumes)
     return _checked({**to_data(result), "dry_run": on.dry_run})
 
 
 def _checked(data: dict[str, Any]) -> Answer:
-    shown = {key: value for key, value in data.items() if key != "passed_over"}
+    hidden = {"passed_over", "damaged_volumes"} | (
+        {"repaired_chunks"} if not data["repaired_chunks"] else set()
+    )
+    shown = {key: value for key, value in data.items() if key not in hidden}
     return Answer(data, lambda page: page.facts({**shown, "bytes": size(data["bytes"])}))
 
 

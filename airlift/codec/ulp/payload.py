@@ -149,8 +149,10 @@ def _bodies(data: memoryview, lengths: tuple[int, int, int]) -> list[memoryview]
 
 
 def _format_scales(scales: Array) -> bytes:
-    packed = frame.write(scales.data, _SCALES)
-    return min(packed, scales.tobytes(), key=len)
+    packed, plain = frame.write(scales.data, _SCALES), scales.tobytes()
+    return (
+        packed if len(packed) < len(plain) else plain
+    )  # what is as long as the scales is read as the scales
 
 
 def _parse_scales(body: memoryview, groups: int) -> Array:

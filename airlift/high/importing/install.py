@@ -11,15 +11,16 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import agreement
+from airlift.bundle import agreement, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.errors import BaselineError, ContentDamagedError
+from airlift.errors import BaselineError, ContentDamagedError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.keep_chunks import keep_chunks, take_stock
 from airlift.high.importing.reserve import give_back, reserve
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
@@ -96,7 +97,8 @@ class StagedRelease:
     """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
 
     ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
-    run, by the name of their codec.
+    run, by the name of their codec; ``repaired`` are the chunks (SHA-512) that it rebuilt from parity, ``damaged``
+    the volumes with a chunk that is damaged or lacking.
     """
 
     verified: VerifiedBundle
@@ -105,6 +107,8 @@ class StagedRelease:
     built: tuple[FileDigest, ...]
     algorithm: str
     codecs: Mapping[str, int]
+    repaired: tuple[str, ...] = ()
+    damaged: tuple[Path, ...] = ()
 
     @property
     def file_digest(self) -> str | None:
@@ -135,20 +139,40 @@ def stage(
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
+    chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
     if not todo:
         give_back(enclave, verified.digest)
     else:
         from airlift.high.importing.rebuild import Task, rebuild
 
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
-        stock = take_stock(enclave, verified, workers)
-        if stock.missing:
-            raise keep_chunks(enclave, verified, stock, progress, work=work, now=now)
-        with reserve(enclave, verified.digest, work) as room:
-            files.make_folder(folder)
-            task = Task(todo, folder, room)
-            codecs = rebuild(enclave, verified, task, progress, expected=expected, workers=workers)
-    return StagedRelease(verified, verified.release, folder, needed, expected.algorithm, codecs)
+        _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
+        again = [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        try:
+            with reserve(enclave, verified.digest, work + sum(map(files.in_blocks, again))) as room:
+                files.make_folder(folder)
+                task = Task(todo, folder, room)
+                codecs = rebuild(enclave, chunks, task, progress, expected=expected, workers=workers)
+        except IncompleteError:
+            _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
+            raise
+    repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
+    return StagedRelease(
+        verified, verified.release, folder, needed, expected.algorithm, codecs, repaired, damaged
+    )
+
+
+def _insist_complete(
+    enclave: Enclave, chunks: ChunkReader, progress: Progress, *, work: int, now: datetime, workers: int
+) -> None:
+    """Check that every chunk is at hand, or parity for it; if not, stage those that are there.
+
+    Raises:
+        IncompleteError: chunks are missing; ``data`` lists them.
+    """
+    staged = take_stock(enclave, chunks.verified, workers)
+    if chunks.missing():
+        raise keep_chunks(enclave, chunks, staged, progress, work=work, now=now)
 
 
 def staging_folder(enclave: Enclave, verified: VerifiedBundle, expected: Expected) -> Path:

@@ -1,49 +1,40 @@
 """Keep chunks: stage what an incomplete import has verified, and tell what is missing and where it is (SPEC 7.8)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle import manifest, volume
 from airlift.bundle.fields import FileDigest, format_time
-from airlift.bundle.manifest import Bundle
-from airlift.errors import AirliftError, DigestError, IncompleteError
+from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
 from airlift.files import Reservation
 from airlift.high.enclave import staged_record
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.staged import MANIFEST, RECORD, load_manifest, load_record
 from airlift.high.enclave.staged_record import Record, SeenVolume, Wanted
 from airlift.high.importing.reserve import reserve
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import Progress
 from airlift.store.content import digest_file
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """The chunks of a bundle that are staged and good, and those that nothing has, by SHA-512."""
-
-    staged: frozenset[str]
-    missing: tuple[str, ...]
-
-
-def take_stock(enclave: Enclave, verified: VerifiedBundle, workers: int) -> Stock:
-    """Digest every staged chunk of a bundle and remove what is damaged (SPEC 7.8-2).
+def take_stock(enclave: Enclave, verified: VerifiedBundle, workers: int) -> frozenset[str]:
+    """Digest every staged chunk of a bundle, remove what is damaged; return the SHA-512 of the others (SPEC 7.8-2).
 
     Raises:
         StorageError: a damaged one cannot be removed.
     """
     folder = enclave.staging_path(verified.digest) / volume.CHUNKS
     if not folder.is_dir():
-        return Stock(frozenset(), verified.missing)
-    chunks = verified.bundle.chunks
+        return frozenset()
+    chunks = verified.bundle.all_chunks
     with ThreadPoolExecutor(workers) as pool:
         good = pool.map(lambda item: _is_good(folder / volume.chunk_name(item.sha512), item), chunks)
-        staged = frozenset(item.sha512 for item, is_good in zip(chunks, good, strict=True) if is_good)
-    return Stock(staged, tuple(digest for digest in verified.missing if digest not in staged))
+        return frozenset(item.sha512 for item, is_good in zip(chunks, good, strict=True) if is_good)
 
 
 def _is_good(path: Path, item: FileDigest) -> bool:
@@ -61,8 +52,8 @@ def _is_good(path: Path, item: FileDigest) -> bool:
 
 def keep_chunks(
     enclave: Enclave,
-    verified: VerifiedBundle,
-    stock: Stock,
+    chunks: ChunkReader,
+    staged: AbstractSet[str],
     progress: Progress,
     *,
     work: int,
@@ -70,24 +61,32 @@ def keep_chunks(
 ) -> IncompleteError:
     """Stage every good chunk of the given volumes, durably; return the error that says what is missing.
 
-    Room is held for all that is still to come, in whole blocks: missing chunks, and ``work`` bytes of rebuilt files.
+    Parity is staged of stripes that lack data. Room is held for all that is still to come, in whole blocks: missing
+    chunks, and ``work`` bytes of rebuilt files.
 
     Raises:
         NoSpaceError: there is not so much room; nothing was changed.
-        DigestError: chunks on the volumes are damaged; the others were staged.
-        UncheckedError: a volume cannot be read; what was read before is staged.
+        DigestError: chunks on the volumes are damaged, and there is no parity; the others were staged.
+        UncheckedError: a volume cannot be read, and there is no parity; what was read before is staged.
     """
-    folder, bundle = enclave.staging_path(verified.digest), verified.bundle
-    new = [item for item in bundle.chunks if item.sha512 not in stock.staged]
+    bundle, folder = chunks.bundle, enclave.staging_path(chunks.verified.digest)
+    new = [item for item in (*bundle.chunks, *_parity(chunks)) if item.sha512 not in staged]
     need = work + sum(files.in_blocks(item.size) for item in new)
-    with reserve(enclave, verified.digest, need, keep=True) as room:
-        record = _remember(folder, verified, now)
+    with reserve(enclave, chunks.verified.digest, need, keep=True) as room:
+        record = _remember(folder, chunks.verified, now)
         files.make_folder(folder / volume.CHUNKS)
-        given = [item for item in new if verified.chunk_paths[item.sha512]]
-        damaged = _stage_each(folder / volume.CHUNKS, verified, given, room, progress)
+        damaged = _stage_each(chunks, [item for item in new if chunks.is_good(item)], room, progress)
     if damaged:
         raise damaged
-    return _incomplete(bundle, record, stock.missing)
+    return _incomplete(chunks, record)
+
+
+def _parity(chunks: ChunkReader) -> Iterator[FileDigest]:
+    """Yield the parity chunks at hand of stripes that lack data."""
+    data = chunks.bundle.chunks
+    for stripe in chunks.bundle.parity:
+        if not all(chunks.is_good(data[index]) for index in stripe.data):
+            yield from (item for item in stripe.parity if chunks.is_good(item))
 
 
 def _remember(folder: Path, verified: VerifiedBundle, now: datetime) -> Record:
@@ -124,25 +123,27 @@ def _seen(verified: VerifiedBundle) -> list[SeenVolume]:
 
 
 def _stage_each(
-    folder: Path,
-    verified: VerifiedBundle,
-    given: Collection[FileDigest],
-    room: Reservation,
-    progress: Progress,
+    chunks: ChunkReader, given: Collection[FileDigest], room: Reservation, progress: Progress
 ) -> DigestError | None:
-    """Stage the chunks that the volumes have, each in room that was held for it; return what was damaged."""
+    """Stage the chunks that the volumes have, each in room that was held for it; return what was damaged.
+
+    Where there is parity, what is damaged is only lost.
+    """
     damaged: list[str] = []
     first: DigestError | None = None
     total, done = sum(item.size for item in given), 0
     for item in given:
         done += item.size
         try:
-            data = verified.read_chunk(item)
-        except DigestError as error:
-            first = first or error
-            damaged.append(item.sha512)
+            data = chunks.read_copy(item)
+        except (DigestError, UncheckedError) as error:
+            if not chunks.bundle.parity and isinstance(error, UncheckedError):
+                raise
+            if not chunks.bundle.parity and isinstance(error, DigestError):
+                first = first or error
+                damaged.append(item.sha512)
             continue
-        with files.writer(folder / volume.chunk_name(item.sha512)) as target:
+        with files.writer(chunks.path(item)) as target:
             room.hand_over(target, item.size)
             target.write(data)
         progress("staging", done, total)
@@ -151,8 +152,9 @@ def _stage_each(
     return first
 
 
-def _incomplete(bundle: Bundle, record: Record, missing: Collection[str]) -> IncompleteError:
+def _incomplete(chunks: ChunkReader, record: Record) -> IncompleteError:
     """Return the error of an import that lacks chunks: how many, and which volumes should have them."""
+    bundle, missing = chunks.bundle, chunks.missing()
     absent = set(missing)
     indices = [index for index, item in enumerate(bundle.chunks) if item.sha512 in absent]
     found = staged_record.wanted(bundle, record.volumes, indices)
@@ -161,7 +163,11 @@ def _incomplete(bundle: Bundle, record: Record, missing: Collection[str]) -> Inc
         expected=_told(found),
         found=f"{staged_record.spell(record.volumes)} so far",
         hint=_hint(found),
-        data={"missing": list(missing), "wanted": found},
+        data={
+            "missing": list(missing),
+            "wanted": found,
+            "damaged_volumes": [str(path) for path in sorted(chunks.damaged)],
+        },
     )
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import codec, files
-from airlift.bundle import volume
 from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces
 from airlift.bundle.fields import FileDigest
 from airlift.errors import DigestError, MalformedError
@@ -23,7 +22,7 @@ from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.source_files import SourceFiles
-from airlift.high.verification.verified import VerifiedBundle
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import Progress
 
 BEHIND = 2
@@ -44,7 +43,7 @@ class Task:
 
 def rebuild(
     enclave: Enclave,
-    verified: VerifiedBundle,
+    chunks: ChunkReader,
     task: Task,
     progress: Progress,
     *,
@@ -53,15 +52,17 @@ def rebuild(
 ) -> dict[str, int]:
     """Decode the files of a task into its folder, named by digest; return the bytes of each codec.
 
+    Chunks are read, or rebuilt, by ``chunks``.
+
     What is kept has the digest that is ``expected`` of it.
 
     Raises:
         BaselineDamagedError: a base at rest is not what was installed.
         DigestError, MalformedError: a chunk, or what came out of it, is not what was signed.
-        IncompleteError: a chunk is missing, or was staged and has rotted.
+        IncompleteError: a chunk is lost, and what was not given could give it back.
         StorageError: no space, I/O error.
     """
-    items = [item for item in verified.bundle.files if item.sha512 in task.todo]
+    items = [item for item in chunks.bundle.files if item.sha512 in task.todo]
     total, done, codecs = sum(item.size for item in items), 0, Counter[str]()
 
     def wrote(block: Block, count: int) -> None:
@@ -70,10 +71,10 @@ def rebuild(
         codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
-    source_files, ahead = SourceFiles(enclave, verified.bundle, task.folder, expected), 2 * workers
+    source_files, ahead = SourceFiles(enclave, chunks.bundle, task.folder, expected), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
-        blocks = _blocks(decoders, enclave, verified, ahead + BEHIND + 2)
-        decoded = _ahead(decoders, source_files, _wanted(blocks, verified.bundle.files, task.todo), ahead)
+        blocks = _blocks(decoders, chunks, ahead + BEHIND + 2)
+        decoded = _ahead(decoders, source_files, _wanted(blocks, chunks.bundle.files, task.todo), ahead)
         for item in items:
             _write_file(source_files, item, decoded, digester, wrote, room=task.room)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
@@ -90,16 +91,15 @@ def _threads(count: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _blocks(pool: Executor, enclave: Enclave, verified: VerifiedBundle, window: int) -> Iterator[Block]:
+def _blocks(pool: Executor, chunks: ChunkReader, window: int) -> Iterator[Block]:
     """Yield the blocks of every chunk, in order.
 
     The next chunk is read and verified as soon as nothing can be left of the one before this.
     """
-    kept = enclave.staging_path(verified.digest) / volume.CHUNKS
-    reading = (pool.submit(verified.read_chunk, item, kept) for item in verified.bundle.chunks)
+    reading = (pool.submit(chunks.read, item) for item in chunks.bundle.chunks)
     following = next(reading, None)
     while following is not None:
-        blocks = parse(following.result(), verified.bundle)
+        blocks = parse(following.result(), chunks.bundle)
         for number, block in enumerate(blocks):
             if number == min(window, len(blocks) - 1):
                 following = next(reading, None)

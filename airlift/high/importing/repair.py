@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle import volume
 from airlift.errors import NotHeldError
 from airlift.high.enclave.check_content import CheckResult, examine, insist_intact, installed_places
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -13,6 +14,7 @@ from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.importing.install import needed_bases, staging_folder
 from airlift.high.importing.rebuild import Task, rebuild
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.progress import Progress, silent
 
@@ -42,16 +44,23 @@ def repair(
             raise NotHeldError(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id
             )
+        chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
         able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
         if able and not dry_run:
             folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)
-            rebuild(enclave, verified, Task(able, folder), progress, expected=expected, workers=workers)
+            rebuild(enclave, chunks, Task(able, folder), progress, expected=expected, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
     left = tuple(digest for digest in found.damaged if digest not in able)
     insist_intact(replace(found, damaged=left, repaired=tuple(sorted(able))))
-    return replace(found, repaired=tuple(sorted(able)), passed_over=verified.passed_over)
+    return replace(
+        found,
+        repaired=tuple(sorted(able)),
+        passed_over=verified.passed_over,
+        repaired_chunks=tuple(chunks.repaired),
+        damaged_volumes=tuple(sorted(chunks.damaged)),
+    )
 
 
 def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.parity.stripe import lost_for_good
 from airlift.bundle.returns import code, request, sheet
 from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.returns.request import MAX_MISSING, Request
@@ -218,19 +219,21 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
 
 
 def _read_all(bundle: Bundle, read: ReadChunk, progress: Progress) -> Lack:
-    """Return what no good copy is at hand of, after reading and digesting every copy."""
-    tally = Tally("verifying", sum(chunk.size for chunk in bundle.chunks), progress)
-    missing, found = [], Counter[type]()
-    for index, chunk in enumerate(bundle.chunks):
+    """Return the chunks that are lost, after reading and digesting every copy: none that parity gives back."""
+    tally = Tally("verifying", sum(chunk.size for chunk in bundle.all_chunks), progress)
+    good, found = set[str](), Counter[type]()
+    for chunk in bundle.all_chunks:
         try:
             read(chunk)
+            good.add(chunk.sha512)
         except IncompleteError:
-            missing.append(index)
+            pass
         except (DigestError, InventoryError, UncheckedError) as error:
-            missing.append(index)
             found[UncheckedError if isinstance(error, UncheckedError) else DigestError] += 1
         tally.add(chunk.size)
-    return Lack(bundle, tuple(missing), found[DigestError], found[UncheckedError])
+    lost = set(lost_for_good(bundle.parity, bundle.chunks, good))
+    missing = tuple(index for index, chunk in enumerate(bundle.chunks) if chunk.sha512 in lost)
+    return Lack(bundle, missing, found[DigestError], found[UncheckedError])
 
 
 def _is_named(bundle: Bundle, named: str) -> bool:

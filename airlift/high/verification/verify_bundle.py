@@ -37,6 +37,7 @@ from airlift.media.claims import (
     check_claims,
     chunk_files,
     count_volumes,
+    lacking_volumes,
     listed_chunks,
     stated_sums,
 )
@@ -333,7 +334,7 @@ def _bundle(
         release=release,
         documents=documents,
         trusted=trusted,
-        chunk_paths={chunk.sha512: chunk_files(volumes, chunk) for chunk in bundle.chunks},
+        chunk_paths={chunk.sha512: chunk_files(volumes, chunk) for chunk in bundle.all_chunks},
         sums=stated_sums(volumes),
         volumes_present=present,
         volumes_total=total,
@@ -343,5 +344,6 @@ def _bundle(
         volumes=listed_chunks(volumes),
         attestations=attestations,
         passed_over=passed_over(volumes),
+        lacking=lacking_volumes(volumes),
         seal=SEAL,
     )

@@ -14,6 +14,7 @@ from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import BundleRequest, Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
+from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
 from airlift.low.depot import enclaves, outstanding
 from airlift.low.depot.depot import Depot
@@ -62,9 +63,10 @@ def make_bundle(
     cache = open_digest_cache(depot, now)
     check_bases(plan, cache, request.coding.workers, progress)
     if dry_run:
-        return preview(depot, job, _code(plan, cache, request, None, progress))
+        return preview(depot, job, protect(depot, job, _code(plan, cache, request, None, progress), None))
     with staging(request.destination.output) as folder:
         coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
         return publish(depot, job, coded, folder)
 
 
@@ -125,7 +127,7 @@ def _code(
     plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
 ) -> Coded:
     """Code every block and write the chunks into a folder, None: nowhere."""
-    limit = request.destination.medium.chunk_bytes
+    limit = chunk_limit(request.destination, plan.target_bytes)
     numbering = Numbering(plan)
     tally = Tally("encoding", plan.target_bytes, progress)
     encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)

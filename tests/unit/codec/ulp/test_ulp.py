@@ -410,3 +410,17 @@ def test_the_compiled_kernel_checks_what_it_is_given(name: str) -> None:
     for arguments in [*given, (parsed, base[:-1], units), (parsed, None, units), (parsed, base, units[1:])]:
         with pytest.raises(MalformedError):
             using.read(*arguments)
+
+
+def test_scales_whose_frame_is_as_long_as_they_are() -> None:
+    """Broke: they were written as that frame, which a reader takes for the scales; no larger block has so few."""
+    told = "2342324233243334254332423333342332232332432443314234232433222223"
+    scales = np.array([int(digit) for digit in told], np.uint8)
+    new, old = np.full(512 * 64, 0x3C01, "<u2"), np.full(512 * 64, 0x3C00, "<u2")
+    for part in range(8, 65):
+        target, base = (whole[: 512 * part].data.cast("B") for whole in (new, old))
+        plan = ulp.plan(target, base, Element.BF16, [(512, 512 * 64)])
+        assert plan is not None
+        plan = replace(plan, groups=Groups(plan.groups.sizes, scales[:part]))
+        parsed = payload.parse(memoryview(ulp.write(plan)), Element.BF16, 1024 * part)
+        assert np.array_equal(parsed.groups.scales, scales[:part])
