@@ -159,7 +159,7 @@ def dequantised() -> Iterator[Case]:
     records = quantisers.q8_0(values)
     parts = np.frombuffer(records, np.uint8).reshape(-1, 34)
     of_records = parts[:, :2].copy().view("<f2").astype("<f4") * parts[:, 2:].view("i1")
-    largest = {"source": Element.F32, "scales_from": ScalesFrom.LARGEST, "limit": 7.0}
+    largest: dict[str, Any] = {"source": Element.F32, "scales_from": ScalesFrom.LARGEST, "limit": 7.0}
     for element, target, sources, hint in (
         (Element.F32, single, [], small),
         (Element.BF16, quantisers.brains(single), [], replace(small, group=(16, 16))),

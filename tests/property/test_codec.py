@@ -166,7 +166,7 @@ STEPS[:, 9] = 126  # the largest of each row is known
 NUMBERS = (STEPS * np.linspace(0.001, 0.002, 24)[:, None]).astype("<f4")
 SMALL = (STEPS * np.linspace(0.001, 0.002, 24).astype("<f4")[:, None]).astype("<f4")
 BY_ROW = Grid(columns=64, group=(1, 0), steps=Element.I8)
-DEQUANTISED = (
+DEQUANTISED: tuple[tuple[Element, bytes, list[bytes], Grid], ...] = (
     (Element.F32, SMALL.tobytes(), [], BY_ROW),
     (Element.BF16, brains(SMALL).tobytes(), [], BY_ROW),
     (Element.F32, SMALL.tobytes(), [NUMBERS.tobytes()], replace(BY_ROW, source=Element.F32)),

@@ -162,7 +162,7 @@ def test_only_what_is_asked_for(site: Site) -> None:
     assert on(paths(result)) == sorted(volume.chunk_name(item.sha512) for item in asked)
     assert (len(result.volumes), result.chunks, result.chunk_bytes) == (1, 3, sum(c.size for c in asked))
     (item,) = read_volumes(paths(result))
-    assert len(missing_chunks([item], made(site))) == len(made(site).chunks) - 3
+    assert len(missing_chunks([item], made(site).chunks)) == len(made(site).chunks) - 3
 
 
 def test_a_renewal(site: Site) -> None:
@@ -378,7 +378,7 @@ def test_parts_of_both_cuts_make_a_whole(site: Site) -> None:
     asked = [item for item in made(site).chunks if volume.chunk_name(item.sha512) in on([one])]
     answer = cut(site, asked=asked)
     volumes = read_volumes([*others, *paths(answer)])
-    assert missing_chunks(volumes, made(site)) == ()
+    assert missing_chunks(volumes, made(site).chunks) == ()
     assert count_volumes(volumes) == (len(others) + 1, len(others) + 2)
 
 
