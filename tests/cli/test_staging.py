@@ -111,16 +111,7 @@ def test_a_disk_that_fills_up_between_two_volumes(world: World, require_tool: Ca
     )
     first, *rest = world.volumes("alpha-1")
     wrapper = (require_tool("unshare"), "-m", "/bin/sh", "-c", script, "sh", sys.executable, str(first))
-    words: tuple[str | Path, ...] = (
-        "high",
-        "import",
-        *rest,
-        "--activate",
-        "--enclave",
-        "full",
-        "--format",
-        "json",
-    )
+    words: list[str | Path] = ["high", "import", *rest, "--activate", "--enclave", "full", "--format", "json"]
     said = world.run(*words, wrapper=wrapper)
     if said.code in {1, 99} and "airlift" not in said.out:
         pytest.skip("mounting is not permitted here")
