@@ -9,7 +9,8 @@ give back all others::
 
 The code is systematic Reed-Solomon over GF(2^8) with a Cauchy matrix whose first row is all ones: the first parity
 member is the XOR of the data (SPEC 6.9). A member that is shorter than the longest counts as filled up with zeros.
-Every place of the bytes is coded by itself, so a long stripe may be coded piece by piece.
+Every place of the bytes is coded by itself, so a long stripe may be coded piece by piece; pieces of a MiB or so stay
+in the cache.
 
 Nothing here is trusted with finding damage: what is lost or damaged is known before, by signed digests, and what is
 reconstructed must have its own. Given wrong members, wrong bytes come out.

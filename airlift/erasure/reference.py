@@ -20,7 +20,7 @@ def combine(weights: Array, members: Sequence[memoryview], length: int) -> list[
     A member is at most ``length`` bytes; it counts as filled up with zeros.
     """
     results = [bytearray(length) for _ in weights]
-    for start in range(0, length, PIECE):
+    for start in range(0, length if results else 0, PIECE):
         pieces = [member[start : start + PIECE] for member in members]
         for result, row in zip(results, weights, strict=True):
             _add(np.frombuffer(result, np.uint8)[start : start + PIECE], row, pieces)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from airlift.erasure import matrix, reference
+from airlift.erasure import kernel, matrix
 from airlift.errors import IncompleteError, MalformedError
 
 MAX_MEMBERS = 255
@@ -22,7 +22,7 @@ def encode(data: Sequence[Buffer], parity: int) -> list[bytearray]:
     _check_shape(len(data), parity)
     members = [_bytes(member) for member in data]
     length = max(map(len, members))
-    return reference.combine(matrix.coefficients(len(data), parity), members, length)
+    return kernel.default().combine(matrix.coefficients(len(data), parity), members, length)
 
 
 def reconstruct(
@@ -51,10 +51,10 @@ def reconstruct(
         raise MalformedError(
             "members are not as long as their stripe", expected=f"{length} bytes", found=f"{longest} bytes"
         )
-    used = list(given)[:data]
-    weights = matrix.weights(data, parity, used, wanted)
-    found = reference.combine(weights, [given[member] for member in used], length)
-    return dict(zip(wanted, found, strict=True))
+    used, asked = list(given)[:data], list(dict.fromkeys(wanted))
+    weights = matrix.weights(data, parity, used, asked)
+    found = kernel.default().combine(weights, [given[member] for member in used], length)
+    return dict(zip(asked, found, strict=True))
 
 
 def _check_shape(data: int, parity: int) -> None:

@@ -1,8 +1,10 @@
-"""The parity code once more, from SPEC 6.9 alone: by polynomials, a byte at a time, without tables or NumPy."""
+"""The parity code once more, from SPEC 6.9 alone: by polynomials, a byte at a time, without NumPy."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 
+@cache
 def times(a: int, b: int) -> int:
     """Return a product: of polynomials over GF(2), then the rest by x^8 + x^4 + x^3 + x^2 + 1."""
     product = 0
@@ -13,10 +15,15 @@ def times(a: int, b: int) -> int:
     return product
 
 
+@cache
+def inverse(b: int) -> int:
+    """Return the one element whose product is 1, by trying all."""
+    (found,) = (a for a in range(256) if times(a, b) == 1)
+    return found
+
+
 def over(a: int, b: int) -> int:
-    """Return the one quotient, by trying all elements."""
-    (quotient,) = (q for q in range(256) if times(q, b) == a)
-    return quotient
+    return times(a, inverse(b))
 
 
 def weight(i: int, j: int, m: int) -> int:

@@ -60,6 +60,7 @@ def test_what_is_wanted_and_there_is_given_too() -> None:
     assert list(found) == [4, 1, 3]
     assert list(found.values()) == [code[1], members[1].ljust(50, b"\0"), code[0]]
     assert erasure.reconstruct(present, 3, 2, [], 50) == {}
+    assert erasure.reconstruct(present, 3, 2, [3, 1] * 200, 50) == {3: found[3], 1: found[1]}
 
 
 def test_a_stripe_may_be_coded_in_pieces() -> None:
