@@ -104,9 +104,9 @@ def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
 
 
 def _check_counts(item: Volume, sizes: Mapping[str, int], *, parity: bool) -> None:
-    """Hold the numbers in volume.json against the chunks: their files, if all are there, say how many bytes there are.
+    """Hold the numbers in volume.json against the chunks; if all files are there, they say how many bytes it is.
 
-    Where there is parity it is the manifest's ``sizes`` that say it: a file that is cut short is then damaged like any
+    Where there is parity the ``sizes`` of the manifest say it: a file that is cut short is then damaged like any
     other, and perhaps made up for.
     """
     index, size = item.index, item.index.chunk_bytes

@@ -54,13 +54,13 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 16),  # rich draws it
     ("--version",): (set(), 16),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
-    ("low", "status"): (KEYS, 50),
+    ("low", "status"): (KEYS, 51),
     ("low", "list"): (KEYS, 55),
     ("low", "log"): (KEYS, 45),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
     ("high", "inspect", "VOLUMES"): (KEYS, 45),
-    ("high", "status"): (RECORD | {"packaging"}, 64),
-    ("high", "list"): (RECORD | {"packaging"}, 64),
+    ("high", "status"): (RECORD | {"packaging"}, 65),
+    ("high", "list"): (RECORD | {"packaging"}, 65),
     ("high", "policy", "show"): (RECORD | {"packaging"}, 64),
     ("high", "check"): (RECORD | {"packaging"}, 75),
     ("high", "plan", "VOLUMES"): (SIGNED, 95),
@@ -72,7 +72,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("provenance", "where", "guard"): (RECORD, 64),
     ("provenance", "history"): (RECORD, 64),
     ("provenance", "changes", "demo@1"): (RECORD | {"numpy", "packaging"}, 85),
-    ("provenance", "verify"): (RECORD, 65),
+    ("provenance", "verify"): (RECORD, 66),
 }
 
 
