@@ -157,10 +157,10 @@ class _Cut:
 
 
 def _check_counts(item: Volume, sizes: Mapping[str, int], *, parity: bool) -> None:
-    """Hold the numbers in volume.json against the chunks: their files, if all are there, say how many bytes they are.
+    """Hold the numbers in volume.json against the chunks; if all files are there, they say how many bytes it is.
 
-    Where there is parity it is the manifest's ``sizes`` that say it: a file that is cut short is then damaged like
-    any other, and perhaps made up for.
+    Where there is parity the ``sizes`` of the manifest say it: a file that is cut short is then damaged like any
+    other, and perhaps made up for.
     """
     index, size = item.index, item.index.chunk_bytes
     if parity:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift import erasure, files
+from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -128,6 +128,8 @@ class ChunkReader:
 
     def _restore(self, stripe: Stripe, good: Mapping[int, bytes], failures: Failures) -> dict[int, bytes]:
         """Return the lost data members of a stripe, rebuilt, verified and kept."""
+        from airlift import erasure  # noqa: PLC0415 - NumPy: only a damaged bundle needs it
+
         members, count = stripe.members(self.bundle.chunks), len(stripe.data)
         if len(good) < count:
             raise _beyond_repair(count, len(good), failures)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlift import erasure
 from airlift import progress as progress_module
 from airlift.bundle import agreement, remarks, volume
 from airlift.bundle.fields import FileDigest
@@ -134,6 +133,8 @@ def _check_stripe(stripe: Stripe, volumes: Sequence[Volume], bundle: Bundle, tal
     Raises:
         DigestError: a copy is damaged, or the parity is not that of the data.
     """
+    from airlift import erasure  # noqa: PLC0415 - NumPy: only a bundle with parity needs it
+
     members = stripe.members(bundle.chunks)
     good: dict[str, bytes] = {}
     for chunk in dict.fromkeys(members):
