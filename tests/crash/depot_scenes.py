@@ -14,10 +14,11 @@ from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
-from airlift.low.depot import attestation_index, outstanding
+from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import import_attestation
 from airlift.low.release.make_release import make_release
+from airlift.low.returns.import_return import import_return
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
@@ -25,6 +26,7 @@ from airlift.trust.tuf import publication
 from tests.crash.scenes import Run, Scene, copy
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
+from tests.support.returns import receipt_for
 
 SCENES = (
     "init",
@@ -36,6 +38,7 @@ SCENES = (
     "withdraw",
     "recut",
     "enrol enclave",
+    "take in receipt",
     "attest release",
 )
 SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
@@ -48,6 +51,7 @@ class Facts:
     published: frozenset[str]
     pending: int
     enclaves: tuple[str, ...]
+    acknowledged: tuple[str, ...]
     outstanding: int
     attested: int
 
@@ -60,7 +64,9 @@ def facts(top: Path) -> Facts | None:
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
     attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
-    return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
+    records = [enclaves.load(depot, name) for name in now.enclaves]
+    held = tuple(item.release for record in records for item in record.acknowledged)
+    return Facts(published, len(now.pending), now.enclaves, held, now.outstanding, attested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class ExpectedDepot:
         assert found is not None
         assert (found.published, found.pending) == (self.final.published, self.final.pending)
         assert found.enclaves == self.final.enclaves
+        assert found.acknowledged == self.final.acknowledged
         assert found.outstanding >= self.final.outstanding
         assert found.attested >= self.final.attested
         _check(top)
@@ -110,6 +117,7 @@ class ExpectedDepot:
         assert found is not None
         assert found.published in {item.published for item in known}
         assert found.enclaves in {item.enclaves for item in known}
+        assert found.acknowledged in {item.acknowledged for item in known}
         assert found.pending <= max(item.pending for item in known) + (self.scene.name == "release")
         assert found.outstanding >= min(item.outstanding for item in known)
         _check(top)
@@ -146,6 +154,7 @@ def scenes(folder: Path) -> dict[str, Scene]:
     _release(copy(starts / "fresh", starts / "proposed"), manifest, RELEASERS[:1])
     _release(copy(starts / "fresh", starts / "released"), manifest, RELEASERS[:2])
     _bundle(copy(starts / "released", starts / "bundled"))
+    _enrol(folder, copy(starts / "released", starts / "enrolled"))
     return _scenes(folder, starts, manifest)
 
 
@@ -163,12 +172,23 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "withdraw": ("bundled", _withdraw),
         "recut": ("bundled", _recut),
         "attest release": ("released", lambda top: _attest(folder, top)),
-        "enrol enclave": (
-            "fresh",
-            lambda top: register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
-        ),
+        "enrol enclave": ("fresh", lambda top: _enrol(folder, top)),
+        "take in receipt": ("enrolled", lambda top: _take_in(folder, top)),
     }
     return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}
+
+
+def _enrol(folder: Path, top: Path) -> object:
+    return register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW)
+
+
+def _take_in(folder: Path, top: Path) -> object:
+    """Take in a receipt that is always the same: one that is signed anew would be another."""
+    path = folder / "receipt.json"
+    if not path.exists():
+        (held,) = _depot(top).releases()
+        path.write_bytes(receipt_for("alpha", held))
+    return import_return(_depot(top), path.read_bytes(), now=NOW)
 
 
 def _attest(folder: Path, top: Path) -> object:

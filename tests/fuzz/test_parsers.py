@@ -23,14 +23,20 @@ import pytest
 from airlift import codec, verify
 from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.returns import receipt
+from airlift.bundle.returns import code, receipt, request, typed_lines
+from airlift.bundle.returns.code import ReceiptCode, RequestCode
 from airlift.bundle.returns.receipt import Receipt
+from airlift.bundle.returns.request import Request
+from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
 from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.ledger.answers import answer_proof
+from airlift.low.depot import enclaves
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord, Newest, Word
 from airlift.tensors.element import Element
 from airlift.tensors.formats import (
     archive,
@@ -390,10 +396,71 @@ def receipts() -> Iterator[Case]:
         "b" * 96,
     )
     yield Case(parse_receipt, (receipt.format(made),))
+    yield Case(parse_receipt, (receipt.format(replace(made, metadata=99)),))
 
 
 def parse_receipt(parts: Parts, _random: random.Random) -> None:
     assert receipt.format(receipt.parse(parts[0])) == parts[0]
+
+
+def requests() -> Iterator[Case]:
+    ledger = StatedLedger("note", 5, "b" * 96)
+    made = Request("alpha", "2026-11-27T12:00:00Z", 7, "a" * 128, (0, 3, 4, 900), BUNDLE.marking, ledger)
+    yield Case(parse_request, (request.format(made),))
+
+
+def parse_request(parts: Parts, _random: random.Random) -> None:
+    stated = request.parse(parts[0])
+    assert request.format(stated) == parts[0]
+    assert 0 < len(stated.missing) <= request.MAX_MISSING
+
+
+def codes() -> Iterator[Case]:
+    """What is typed, and symbols whose lines are right, so that damage reaches what they say."""
+    some = (
+        ReceiptCode("0123456789", 412, "fedcba9876", 17, "00ff00ff00"),
+        RequestCode("0123456789", 17, "a1b2c3d4e5", (0, 3, 4, 5, 900)),
+        RequestCode("0123456789", 17, "a1b2c3d4e5", tuple(range(0, 3000, 7))),
+    )
+    for said in some:
+        yield Case(parse_code, ("\n".join(code.format(said)).encode(),))
+        yield Case(parse_symbols, (bytes(typed_lines.parse("\n".join(code.format(said)))),))
+
+
+def parse_code(parts: Parts, _random: random.Random) -> None:
+    said = code.parse(parts[0].decode("ascii", errors="replace"))
+    assert code.parse("\n".join(code.format(said))) == said
+
+
+def parse_symbols(parts: Parts, _random: random.Random) -> None:
+    symbols = [byte & 31 for byte in parts[0]][
+        : typed_lines.MAX_LINES * typed_lines.PAYLOAD - typed_lines.DIGEST
+    ]
+    said = code.parse("\n".join(typed_lines.format(symbols)))
+    assert typed_lines.parse("\n".join(code.format(said))) == typed_lines.filled(symbols)
+
+
+def enclave_records() -> Iterator[Case]:
+    held = Acknowledged("a" * 128, 3, "2026-11-27T12:00:00Z", "receipt")
+    made = EnclaveRecord(
+        "alpha",
+        "2026-11-27T12:00:00Z",
+        "pem",
+        "b" * 96,
+        (held,),
+        Newest("note", 5, 3, 9),
+        Word(6, "0123456789"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        depot = Depot(Path(folder))
+        depot.enclaves.mkdir()
+        enclaves.save(depot, made)
+        yield Case(parse_enclave, ((depot.enclaves / "alpha.json").read_bytes(),))
+
+
+def parse_enclave(parts: Parts, _random: random.Random) -> None:
+    record = enclaves.parse(parts[0], "record")
+    assert enclaves.format(record) == parts[0]
 
 
 def answers() -> Iterator[Case]:
@@ -436,6 +503,9 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "attestation": attestations,
     "vendor": vouchers,
     "receipt": receipts,
+    "request": requests,
+    "code": codes,
+    "enclave": enclave_records,
     "answer": answers,
     "gate": gate_files.cases,
 }

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from airlift.bundle.fields import Marking, format_time
+from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.returns import code, receipt, request
 from airlift.bundle.returns.code import ReceiptCode, RequestCode
 from airlift.bundle.returns.receipt import Receipt
@@ -36,6 +38,25 @@ def at(name: str) -> Enclave:
 def receipt_of(place: Enclave, who: Operator | None = None) -> bytes:
     """Return the signed receipt of an enclave."""
     return (issue_receipt(place, operator=who or operator()).receipt or "").encode()
+
+
+def receipt_for(name: str, held: ReleaseRef) -> bytes:
+    """Return a signed receipt of an enclave that nobody made: it holds one release, and has imported nothing."""
+    note = with_ledger(7, b"\x07" * 48, name=name)
+    stated = Receipt(
+        name,
+        format_time(NOW),
+        held,
+        None,
+        (held,),
+        0,
+        "",
+        Marking("UNCLASSIFIED"),
+        note["checkpoint"],
+        7,
+        note["root"],
+    )
+    return sign(receipt.PAYLOAD_TYPE, receipt.format(stated))
 
 
 def receipt_code(place: Enclave) -> bytes:

@@ -21,7 +21,8 @@ PAYLOAD = LINE - 2
 DIGEST = 6
 
 _DOMAIN = b"airlift typed lines\n"
-_VALUES = {symbol: value for value, symbol in enumerate(SYMBOLS)} | {"O": 0, "I": 1, "L": 1}
+_UPPER = {symbol: value for value, symbol in enumerate(SYMBOLS)} | {"O": 0, "I": 1, "L": 1}
+_VALUES = _UPPER | {symbol.lower(): value for symbol, value in _UPPER.items()}
 _SEPARATORS = " \t-"
 _OVERFLOW, _REDUCE = 32, 0b100101
 
@@ -74,7 +75,8 @@ def _lines(text: str) -> list[str]:
     if len(text) > MAX_TEXT:
         raise MalformedError("a code is too long", expected=f"at most {MAX_TEXT} characters")
     table = str.maketrans("", "", _SEPARATORS)
-    broken = [line for line in (one.translate(table) for one in text.splitlines()) if line]
+    whole = text.replace("\r\n", "\n").translate(table)
+    broken = [line for line in whole.split("\n") if line]
     if len(broken) == 1:
         broken = [broken[0][start : start + LINE] for start in range(0, len(broken[0]), LINE)]
     if not 1 <= len(broken) <= MAX_LINES:
@@ -92,10 +94,10 @@ def _check_length(number: int, line: str, *, last: bool) -> None:
 
 def _payload(number: int, line: str) -> list[int]:
     """Return the payload of a line that passes its check."""
-    odd = next((c for c in line if c.upper() not in _VALUES), None)
+    odd = next((c for c in line if c not in _VALUES), None)
     if odd is not None:
         raise _mistyped(number, "has a character that no code has", "digits, and letters but U", ascii(odd))
-    symbols = [_VALUES[c.upper()] for c in line]
+    symbols = [_VALUES[c] for c in line]
     if _sum(symbols):
         raise _mistyped(
             number, "is not as it was printed", "the check character to fit", SYMBOLS[symbols[-1]]

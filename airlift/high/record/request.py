@@ -13,7 +13,14 @@ from airlift.bundle.returns import code, request, sheet
 from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.returns.request import MAX_MISSING, Request
 from airlift.bundle.returns.stated_ledger import START_DIGITS
-from airlift.errors import DigestError, IncompleteError, NotHeldError, UncheckedError, UsageError
+from airlift.errors import (
+    DigestError,
+    IncompleteError,
+    InventoryError,
+    NotHeldError,
+    UncheckedError,
+    UsageError,
+)
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.staged import load_manifest, staged_folders
 from airlift.high.record.receipt import keep, newest_checkpoint
@@ -213,15 +220,17 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
 def _read_all(bundle: Bundle, read: ReadChunk, progress: Progress) -> Lack:
     """Return what no good copy is at hand of, after reading and digesting every copy."""
     tally = Tally("verifying", sum(chunk.size for chunk in bundle.chunks), progress)
-    missing, found = [], Counter[str]()
+    missing, found = [], Counter[type]()
     for index, chunk in enumerate(bundle.chunks):
         try:
             read(chunk)
-        except (IncompleteError, DigestError, UncheckedError) as error:
+        except IncompleteError:
             missing.append(index)
-            found[error.code] += 1
+        except (DigestError, InventoryError, UncheckedError) as error:
+            missing.append(index)
+            found[UncheckedError if isinstance(error, UncheckedError) else DigestError] += 1
         tally.add(chunk.size)
-    return Lack(bundle, tuple(missing), found[DigestError.code], found[UncheckedError.code])
+    return Lack(bundle, tuple(missing), found[DigestError], found[UncheckedError])
 
 
 def _is_named(bundle: Bundle, named: str) -> bool:

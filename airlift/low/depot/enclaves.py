@@ -109,11 +109,22 @@ def load(depot: Depot, enclave: str) -> EnclaveRecord:
         raise NotHeldError(
             f"enclave {enclave} is not enrolled", hint=f"`airlift low enrol {enclave} --ledger-key PUB`"
         )
-    what = f"enclaves/{enclave}.json"
-    data = strict.parse(files.read_bounded(path, MAX_BYTES), limit=MAX_BYTES, what=what)
-    more = strict.member(data, "airlift", int, what) == WITH_RETURNS
+    return parse(files.read_bounded(path, MAX_BYTES), f"enclaves/{enclave}.json")
+
+
+def parse(data: bytes, what: str) -> EnclaveRecord:
+    """Parse the record of an enclave.
+
+    Raises:
+        MalformedError: it is not one.
+        FormatTooNewError: a newer airlift wrote it.
+    """
+    document = strict.parse(data, limit=MAX_BYTES, what=what)
+    more = strict.member(document, "airlift", int, what) == WITH_RETURNS
     keys = _KEYS | {"newest", "word"} if more else _KEYS
-    document = fields.check_header(data, "depot-enclave", keys, what, newest=WITH_RETURNS)
+    document = fields.check_header(document, "depot-enclave", keys, what, newest=WITH_RETURNS)
+    if more and not {"newest", "word"} & set(document):
+        raise MalformedError(f"{what} states a format that nothing in it needs")
     return EnclaveRecord(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
         fields.time(document, "enrolled", what),
@@ -127,6 +138,11 @@ def load(depot: Depot, enclave: str) -> EnclaveRecord:
 
 def save(depot: Depot, record: EnclaveRecord) -> None:
     """Write the record of an enclave."""
+    files.write_durable(depot.enclaves / f"{record.enclave}.json", format(record), mode=0o644)
+
+
+def format(record: EnclaveRecord) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+    """Return the canonical bytes of the record of an enclave."""
     more = _returned(record)
     document = {
         "airlift": WITH_RETURNS if more else fields.FORMAT,
@@ -141,7 +157,7 @@ def save(depot: Depot, record: EnclaveRecord) -> None:
         ],
         **more,
     }
-    files.write_durable(depot.enclaves / f"{record.enclave}.json", strict.format(document), mode=0o644)
+    return strict.format(document)
 
 
 def newest_acknowledged(depot: Depot, enclave: str) -> Acknowledged | None:

@@ -110,6 +110,17 @@ def test_a_staged_chunk_that_has_rotted_is_missing(tmp_path: Path) -> None:
     assert (len(after.missing), after.damaged) == (len(before.missing) + 1, 1)
 
 
+def test_a_link_in_the_place_of_a_staged_chunk_is_not_followed(tmp_path: Path) -> None:
+    first, *_ = volumes("full", tmp_path)
+    place = enclave("fresh", tmp_path)
+    stage(place, first)
+    chunk = min(place.staging.glob("*/chunks/*"))
+    chunk.rename(tmp_path / "elsewhere")
+    chunk.symlink_to(tmp_path / "elsewhere")
+    for found in (lack_of(place, named="any-1"), lack_of(place, *world().bundles["full"][1:])):
+        assert found.damaged == 1
+
+
 def test_a_staged_manifest_that_is_another_is_not_believed(tmp_path: Path) -> None:
     first, *_ = volumes("full", tmp_path)
     place = enclave("fresh", tmp_path)
