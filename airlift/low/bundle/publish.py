@@ -136,7 +136,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         made = describe(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
-        documents = named_documents(depot, made, job.target) | {
+        documents = documents_of(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
         }
         target = _target(made, attested)
@@ -205,7 +205,7 @@ def _reference(release: Release | None) -> ReleaseRef | None:
     return None if release is None else ReleaseRef(release.digest, release.name, release.version)
 
 
-def named_documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
+def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
     """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
 
     With them go vendors' signatures (SPEC 5.5). What the bundler's metadata names (attestations) is not among them.

@@ -15,7 +15,7 @@ from airlift.bundle.manifest import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Bundle
 from airlift.bundle.volume import MAX_VOLUMES
 from airlift.codec import Effort
 from airlift.errors import ProvenBadError, RefusedError, UncheckedError
-from airlift.low.bundle.publish import named_documents
+from airlift.low.bundle.publish import documents_of
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.events import Event, read_events
 from airlift.media.volume_writer import SmallFiles
@@ -90,7 +90,7 @@ def carried_files(
     found = next(_good(depot, bundle, first, now), None)
     files, target = found or _led_to(depot, bundle, depot.store.raw(TIMESTAMP, None), now)
     release = None if bundle.target is None else depot.load_release(bundle.target.digest)
-    documents = named_documents(depot, bundle, release)
+    documents = documents_of(depot, bundle, release)
     for digest in target.attestations:
         documents[volume.manifest_name(digest)] = depot.documents.load(digest, dsse.MAX_BYTES)
     return Carried(SmallFiles(files, documents), of_first_cut=files[metadata.NEWEST] in first)

@@ -43,6 +43,7 @@ def put(written: Sequence[Path], output: Path) -> tuple[tuple[VolumeInfo, ...], 
     """
     new = [folder for folder in written if not _stands(folder, output / folder.name)]
     placed = {item.path: item for item in volume_writer.move_into_place(new, output)}
+    files.sync_folder(output)  # the names of those that stood may be visible without being durable
     places = [output / folder.name for folder in written]
     return tuple(placed.get(path) or VolumeInfo(path, _size(path)) for path in places), len(placed)
 
