@@ -61,7 +61,7 @@ def share_out_chunks(
         VolumeTooSmallError: they do not fit.
     """
     shares = media_sizes.cut_into_volumes(
-        bundle.chunks if chunks is None else chunks,
+        bundle.all_chunks if chunks is None else chunks,
         medium,
         _fixed_sizes(bundle, metadata_sizes, manifests),
     )

@@ -137,4 +137,5 @@ def _code(
         watched = blocks if account is None else account.watch(blocks)
         written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
-    return Coded(plan, written, tuple(numbering.bases), numbering.codecs, costs, cache)
+    bases = tuple(numbering.bases)
+    return Coded(plan, written, bases, numbering.codecs, costs, cache, chunk_limit=limit)

@@ -15,7 +15,7 @@ from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.release import Release
 from airlift.low.bundle.chunks import Parts, write_chunks
 from airlift.low.bundle.job import Destination, Job
-from airlift.low.bundle.publish import Coded, Protection, describe, named_documents
+from airlift.low.bundle.publish import Coded, Protection, describe, documents_of
 from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
 from airlift.media import volume_writer
@@ -113,7 +113,7 @@ def _fits(depot: Depot, job: Job, coded: Coded, found: Layout) -> bool:
     chunks = [item.digest for item in coded.chunks]
     made = describe(depot, job, replace(coded, protection=_provisional(found, chunks)))
     statements = _statement_sizes(depot, job.target)
-    documents = named_documents(depot, made, job.target)
+    documents = documents_of(depot, made, job.target)
     documents |= {f"{number}.json": bytes(size) for number, size in enumerate(statements)}
     listed = {ATTESTATIONS: [f"{number:0128x}" for number in range(len(statements))]}
     target = targets.describe(manifest.target_name(made.digest), BUNDLER, b"", listed)

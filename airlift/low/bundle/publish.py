@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airlift.bundle import agreement, manifest, remarks, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
-from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.release import Release
@@ -95,7 +95,7 @@ class Protection:
 class Coded:
     """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to.
 
-    ``protection`` is its parity, if there is any.
+    ``protection`` is its parity, if there is any; no chunk has more bytes than ``chunk_limit``.
     """
 
     plan: CodingPlan
@@ -105,6 +105,7 @@ class Coded:
     explain: tuple[ComponentCost, ...] | None = None
     cache: DigestCache | None = None
     protection: Protection | None = None
+    chunk_limit: int = MAX_CHUNK_BYTES
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -159,7 +160,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
                 f"{error.hint}; sequence number {made.sequence} is used up, the next bundle gets another"
             )
             raise
-        _record(depot, job, made, len(placed), depot.documents.keep(carried.metadata[NEWEST]))
+        timestamp = depot.documents.keep(carried.metadata[NEWEST])
+        _record(depot, job, made, len(placed), timestamp=timestamp, limit=coded.chunk_limit)
     return _result(job, made, coded, placed)
 
 
@@ -249,8 +251,8 @@ def _cut(
     return protection.shares
 
 
-def _record(depot: Depot, job: Job, made: Bundle, count: int, timestamp: str) -> None:
-    """Note what was made, and what a re-cut goes by (SPEC L4.13); ``timestamp`` is a SHA-512."""
+def _record(depot: Depot, job: Job, made: Bundle, count: int, *, timestamp: str, limit: int) -> None:
+    """Note what was made, and what a re-cut goes by (SPEC L4.13): SHA-512 of the timestamp, most bytes of a chunk."""
     record(
         depot,
         job.now,
@@ -264,7 +266,7 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int, timestamp: str) ->
         bytes=sum(item.size for item in made.chunks),
         output=place(job.destination.output),
         effort=job.effort,
-        chunk_limit=job.destination.medium.chunk_bytes,
+        chunk_limit=limit,
         timestamp=timestamp,
         **({"parity_bytes": sum(item.size for item in made.parity_chunks)} if made.parity else {}),
     )

@@ -166,7 +166,7 @@ def _not_outstanding(depot: Depot, name: str, digest: str | None) -> NotHeldErro
 def _wanted(bundle: Bundle, asked: Asked | None) -> tuple[FileDigest, ...]:
     """Return the chunks that go out: all, or those that are asked for (SPEC 6.8-7)."""
     if asked is None:
-        return bundle.chunks
+        return bundle.all_chunks
     if bundle.enclave not in {None, asked.enclave}:
         raise WrongEnclaveError(
             f"{asked.enclave} asks for a bundle of another enclave",
@@ -275,7 +275,7 @@ def _result(cut: _Cut, coded: int, placed: tuple[VolumeInfo, ...]) -> RecutResul
         volumes_total=len(cut.shares),
         cut=cut.mark,
         chunks=len(cut.wanted),
-        chunks_total=len(bundle.chunks),
+        chunks_total=len(bundle.all_chunks),
         chunk_bytes=sum(item.size for item in cut.wanted),
         taken=len(cut.wanted) - coded,
         coded=coded,

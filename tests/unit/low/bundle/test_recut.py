@@ -15,6 +15,7 @@ from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
+from airlift.bundle.parity import layout
 from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.revocations import Revocation
 from airlift.codec import Effort
@@ -32,6 +33,7 @@ from airlift.errors import (
     VolumeTooSmallError,
     WrongEnclaveError,
 )
+from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.bundle import recut as recut_module
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import Destination
@@ -625,3 +627,29 @@ def test_errors_are_ours(site: Site) -> None:
     with pytest.raises(AirliftError):
         cut(site, volumes=(site.folder / "out",))
     assert load_bundle(paths(cut(site))[0]).id == "any-1"
+
+
+# -- parity --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_with_parity_is_cut_again_with_it(site: Site, tmp_path: Path) -> None:
+    """From its volumes; and where volumes are lost, coded and computed again: to the same bytes."""
+    made = site.bundle("assistant@1", "par", medium=SMALL, redundancy=layout.parse("1"), from_="none")
+    bundle = load_bundle(made.volumes[0].path)
+    first = cut(site, made.bundle, "first", medium=LARGE)
+    assert (first.taken, first.coded) == (len(bundle.all_chunks), 0)
+    whole = read_volumes([item.path for item in first.volumes])
+    assert missing_chunks(whole, bundle.all_chunks) == ()
+    for item in (made.volumes[0], made.volumes[-1]):
+        shutil.rmtree(item.path)
+    forget_cuts = [item.path for item in first.volumes]
+    kept = {path.name: path.read_bytes() for folder in forget_cuts for path in (folder / "chunks").iterdir()}
+    for folder in forget_cuts:
+        shutil.rmtree(folder)
+    again = cut(site, made.bundle, "again", medium=LARGE)
+    assert again.coded > 0
+    assert {p.name: p.read_bytes() for v in again.volumes for p in (v.path / "chunks").iterdir()} == kept
+    check_volumes([item.path for item in again.volumes], depot=site.depot)
+    enclave = enclaves.fresh(tmp_path / "enclave", site)
+    given = [made.volumes[1].path, *(item.path for item in again.volumes)]
+    assert import_bundle(enclave, given, operator=enclaves.operator()).repaired == ()
