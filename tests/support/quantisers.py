@@ -200,7 +200,7 @@ def usable(scale: float) -> float:
 
 
 def computed(numbers: Sequence[float], limit: float, element: Element) -> float:
-    """Return the scale of numbers that were quantised (SPEC G3-1)."""
+    """Return the scale of numbers that were quantised (SPEC G3)."""
     if any(map(math.isnan, numbers)):
         return 0.0
     most = normalised(max(map(abs, numbers)))
@@ -230,7 +230,7 @@ def number(step: float, scale: float, element: Element) -> bytes:
 
 
 def step(value: float, scale: float, kind: Element, *, signed: bool) -> int:
-    """Return the stored step that a number is nearest to (SPEC G3-2)."""
+    """Return the stored step that a number is nearest to (SPEC G3)."""
     found = _quotient(normalised(value), scale)
     if kind not in BITS:
         if math.isnan(found):
