@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 
 from airlift import codec
 from airlift.codec.decoding import CODECS
 from airlift.codec.payload_sizes import part_sizes
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from tests.support import quantisers
 from tests.support.merges import merge
 from tests.support.tensors import weights
@@ -66,6 +67,24 @@ def test_of_converted_numbers() -> None:
     assert 32 + 64 < found["header"] <= 32 + 128 + 11
     assert sum(found.values()) == len(made.payload)
     assert len(found) > 1
+
+
+@pytest.mark.parametrize("based", [False, True])
+def test_of_dequantised_numbers(based: bool) -> None:
+    """With scales of their own, and steps alone or against those of an earlier version."""
+    values = quantisers.floats(quantisers.model(128, 256))
+    moved = values * (1 + np.random.default_rng(1).normal(0, 0.02, values.shape)).astype(np.float32)
+    new, old = (
+        quantisers.dequantised(*quantisers.integers(some, (1, 0)), (1, 0), Element.BF16)
+        for some in (values, moved)
+    )
+    hint = Grid(columns=256, group=(1, 0), source=Element.BF16 if based else Element.BYTES)
+    made = codec.encode(new, [old] if based else [], Element.BF16, hint=hint)
+    found = part_sizes(made.codec, made.payload)
+    assert codec.names()[made.codec] == "grid"
+    assert 28 + 128 < found["header"] <= 28 + 4 * 128 + 21
+    assert sum(found.values()) == len(made.payload)
+    assert found["words"] > 1000
 
 
 @pytest.mark.parametrize(

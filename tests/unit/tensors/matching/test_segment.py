@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, LowRank, Rule, ScalesFrom
 from airlift.tensors.matching.segment import MAX_READ, Hinted, Segment, Source, blocks, mark, merge
 
 
@@ -275,3 +275,105 @@ def test_what_cannot_be_cut_small_enough_has_no_source() -> None:
         assert sum(block.length for block in found) == 100
     lone = replace(converted(TO_EIGHT, 10), source=None)
     assert {block.hint for block in blocks(lone, 90)} == {None}
+
+
+# -- dequantised numbers -------------------------------------------------------------------------------------------
+
+BLOCKS = Grid(columns=10, group=(4, 5), source=Element.I8)
+
+
+def dequantised(
+    hint: Grid, rows: int, source: Source | None = None, element: Element = Element.BF16
+) -> Segment:
+    """Return rows of ten numbers from byte 100 on; their source lies from byte 500 on in file 3."""
+    length = rows * 10 * element.size
+    if source is None and hint.source is not Element.BYTES:
+        source = Source(3, 500, 500 + hint.source_bytes(rows))
+    return Segment(100, 100 + length, element, 10, source, (), hint)
+
+
+def test_a_tensor_without_a_counterpart_may_be_dequantised_without_a_source() -> None:
+    whole, alone = Segment(0, 100, Element.BF16, 0, None), Grid(columns=10, group=(1, 0))
+    found = mark([whole], [Hinted(20, 60, 10, alone)])
+    assert found == [
+        Segment(0, 20, Element.BF16, 0, None),
+        Segment(20, 60, Element.BF16, 10, None, (), alone),
+        Segment(60, 100, Element.BF16, 0, None),
+    ]
+    assert mark([whole], [Hinted(20, 60, 10, ROWS)]) == [whole]
+    parallel = replace(whole, source=Source(0, 0, 100))
+    assert mark([parallel], [Hinted(20, 60, 10, alone)])[1].source == Source(0, 20, 60)
+    assert mark([parallel], [Hinted(20, 60, 10, BLOCKS, (), Source(2, 0, 20))])[1].source == Source(2, 0, 20)
+    grown = replace(whole, source=Source(0, 0, 99))
+    assert mark([grown], [Hinted(20, 60, 10, alone)]) == [grown]
+
+
+def test_blocks_of_dequantised_rows_are_whole_groups() -> None:
+    """The last group may have fewer rows."""
+    found = list(blocks(dequantised(BLOCKS, 10), 170))
+    assert [(block.length, block.source) for block in found] == [
+        (160, Source(3, 500, 580)), (40, Source(3, 580, 600))
+    ]  # fmt: skip
+    assert {block.hint for block in found} == {BLOCKS}
+    tall = replace(BLOCKS, group=(128, 128))
+    assert [length for length, _ in cuts(dequantised(tall, 300), 128 * 20 * 2 + 1)] == [5120, 880]
+
+
+def test_rows_of_their_own_scale_are_cut_anywhere_between_rows() -> None:
+    for group in ((1, 0), (1, 5), (0, 1), (0, 0)):
+        hint = replace(BLOCKS, group=group)
+        assert cuts(dequantised(hint, 5), 45) == [
+            (40, Source(3, 500, 520)), (40, Source(3, 520, 540)), (20, Source(3, 540, 550))
+        ]  # fmt: skip
+
+
+def test_computed_scales_of_columns_need_all_rows() -> None:
+    computed = Grid(columns=10, group=(0, 1), source=Element.F32, scales_from=ScalesFrom.LARGEST, limit=127.0)
+    assert cuts(dequantised(computed, 5), 100) == [(100, Source(3, 500, 700))]
+    found = list(blocks(dequantised(computed, 5), 99))
+    assert {(block.hint, block.source) for block in found} == {(None, None)}
+
+
+@pytest.mark.parametrize(("kind", "size"), [(Element.Q8_0, 34), (Element.Q4_0, 18)])
+def test_records_follow_their_rows(kind: Element, size: int) -> None:
+    hint = Grid(columns=64, group=(1, 32), source=kind, scales_from=ScalesFrom.SOURCE, scale=Element.F16)
+    whole = Segment(0, 5 * 128, Element.BF16, 64, Source(3, 500, 500 + 10 * size), (), hint)
+    assert cuts(whole, 260) == [
+        (256, Source(3, 500, 500 + 4 * size)),
+        (256, Source(3, 500 + 4 * size, 500 + 8 * size)),
+        (128, Source(3, 500 + 8 * size, 500 + 10 * size)),
+    ]
+
+
+def test_a_counterpart_that_predicts_nothing_is_cut_along() -> None:
+    alone = Grid(columns=10, group=(1, 0))
+    assert cuts(dequantised(alone, 3), 45) == [(40, None), (20, None)]
+    assert cuts(dequantised(alone, 3, Source(3, 500, 560)), 45) == [
+        (40, Source(3, 500, 540)), (20, Source(3, 540, 560))
+    ]  # fmt: skip
+
+
+def test_rows_longer_than_a_block_are_not_taken_for_dequantised() -> None:
+    for hint in (BLOCKS, replace(BLOCKS, group=(1, 0))):
+        found = list(blocks(dequantised(hint, 10), 19))
+        assert {(block.hint, block.source) for block in found} == {(None, None)}
+        assert sum(block.length for block in found) == 200
+    parallel = dequantised(replace(BLOCKS, source=Element.BF16), 10, Source(3, 500, 700))
+    assert next(iter(blocks(parallel, 19))) == Segment(100, 118, Element.BF16, 10, Source(3, 500, 518))
+
+
+def test_a_segment_that_is_not_whole_rows_is_not_taken_for_dequantised() -> None:
+    """Its last row would be cut."""
+    odd = replace(dequantised(BLOCKS, 10), end=100 + 190)
+    found = list(blocks(odd, 90))
+    assert {(block.hint, block.source) for block in found} == {(None, None)}
+    assert [block.start for block in found] + [found[-1].end] == [100, 180, 260, 290]
+
+
+def test_no_block_of_dequantised_rows_reads_more_than_it_may() -> None:
+    """SPEC 6.3-3: from float32 to 16 bits is a ratio of two."""
+    hint = Grid(columns=1 << 10, group=(1, 0), source=Element.F32)
+    length, source = 20 << 20, Source(3, 0, 40 << 20)
+    found = list(blocks(Segment(0, length, Element.BF16, 1 << 10, source, (), hint), 18 << 20))
+    assert [block.length for block in found] == [16 << 20, 4 << 20]
+    assert max(block.source.end - block.source.start for block in found if block.source) == MAX_READ
