@@ -27,6 +27,7 @@ from airlift.bundle.returns import receipt
 from airlift.bundle.returns.receipt import Receipt
 from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
+from airlift.codec.grid.grid import GRID
 from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
@@ -47,7 +48,7 @@ from airlift.tensors.formats import (
     whisper,
 )
 from airlift.tensors.layout import Layout, distinct
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
@@ -173,6 +174,44 @@ def conversions(number: int) -> Iterator[Case]:
         (Element.F32, bytes(64), {"rule": Rule.SCALES, **most, "scales_from": ScalesFrom.NOWHERE}),
     ):
         yield from coded(number, target, [source, scales], element, Conversion(**rule, **more))
+
+
+def dequantised(number: int) -> Iterator[Case]:
+    """Yield blocks of every kind of step, with every kind of source."""
+    values = quantisers.floats(quantisers.model(64, 64))
+    rows: dict[str, Any] = {"columns": 64, "group": (1, 0)}
+    most: dict[str, Any] = {"scales_from": ScalesFrom.LARGEST, "limit": 127.0}
+    records = quantisers.q8_0(values)
+    of_records = {"columns": 64, "group": (1, 32), "source": Element.Q8_0, "scale": Element.F16}
+    for element in (Element.BF16, Element.F16, Element.F32):
+        for group in ((1, 0), (16, 16), (0, 1), (0, 0)):
+            steps, scales = quantisers.integers(values, group)
+            target, old = (
+                quantisers.dequantised(some, scales, group, element)
+                for some in (steps, np.roll(steps, 1, axis=1))
+            )
+            for source, more in (
+                (None, {}), (steps.tobytes(), {"source": Element.I8}), (old, {"source": element}),
+                (values.tobytes(), most | {"source": Element.F32}),
+            ):  # fmt: skip
+                hint = Grid(**rows | {"group": group} | more)
+                yield from coded(number, target, [] if source is None else [source], element, hint)
+        scales = np.abs(values).max(axis=1, keepdims=True) / np.float32(448)
+        codes = quantisers.eights(values / scales, Element.F8_E4M3)
+        table = np.array(
+            [quantisers.step_value(code, Element.F8_E4M3, signed=False) for code in range(256)], np.float32
+        )
+        target = quantisers.as_element(table[codes] * scales, element)
+        eights = Grid(**rows, steps=Element.F8_E4M3, source=Element.F8_E4M3)
+        yield from coded(number, target, [codes.tobytes()], element, eights)
+        computed = replace(eights, source=Element.F32, scales_from=ScalesFrom.LARGEST, limit=448.0)
+        yield from coded(number, target, [values.tobytes()], element, computed)
+        parts = np.frombuffer(records, np.uint8).reshape(-1, 34)
+        target = quantisers.dequantised(
+            parts[:, 2:].view(np.int8), parts[:, :2].copy().view("<f2").astype(np.float32), (1, 0), element
+        )
+        for origin in (ScalesFrom.SOURCE, ScalesFrom.PAYLOAD):
+            yield from coded(number, target, [records], element, Grid(**of_records, scales_from=origin))
 
 
 # -- bundles and files ---------------------------------------------------------------------------------------------
@@ -428,6 +467,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
     "narrow": partial(narrowed, NARROW.id),
     "convert": partial(conversions, CONVERT.id),
+    "grid": partial(dequantised, GRID.id),
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +12,9 @@ from airlift.codec.block import Context
 from airlift.codec.decoding import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from tests.support.merges import merge
-from tests.support.quantisers import compressed_tensors, floats, model, q8_0
+from tests.support.quantisers import compressed_tensors, dequantised, floats, integers, model, q8_0
 
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
 RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
@@ -76,7 +77,7 @@ def test_a_damaged_block_raises_an_airlift_error_or_keeps_its_length(
     number, payload, length = coded.codec, damaged(coded.payload, data), len(target)
     match data.draw(st.sampled_from(["payload", "codec", "length", "element", "sources"])):
         case "codec":
-            number = data.draw(st.integers(0, 9))
+            number = data.draw(st.integers(0, 10))
         case "length":
             length = data.draw(st.integers(0, 2 * length + 1))
         case "element":
@@ -158,6 +159,63 @@ def test_a_damaged_conversion_raises_or_has_the_right_length(
         del part[place : place + data.draw(st.integers(1, 9))]
     changed, *rest = map(bytes, parts)
     check(8, changed, rest, len(target), element)
+
+
+STEPS, BY = integers(floats(QUANTISED), (1, 0))
+OLDER = dequantised(np.roll(STEPS, 1, axis=0), BY, (1, 0), Element.BF16)
+RECORDS = np.frombuffer(Q8 := q8_0(floats(QUANTISED)), np.uint8).reshape(-1, 34)
+FROM_RECORDS = dequantised(
+    RECORDS[:, 2:].view(np.int8), RECORDS[:, :2].copy().view("<f2").astype(np.float32), (1, 0), Element.F32
+)
+BY_ROW = Grid(columns=64, group=(1, 0))
+GRIDS = (
+    (Element.BF16, dequantised(STEPS, BY, (1, 0), Element.BF16), [], BY_ROW),
+    (Element.F16, dequantised(STEPS, BY, (1, 0), Element.F16), [STEPS.tobytes()], replace(BY_ROW, source=Element.I8)),
+    (Element.BF16, dequantised(STEPS, BY, (1, 0), Element.BF16), [OLDER], replace(BY_ROW, source=Element.BF16)),
+    (
+        Element.F32, dequantised(STEPS, BY, (1, 0), Element.F32), [QUANTISED.tobytes()],
+        replace(BY_ROW, source=Element.BF16, scales_from=ScalesFrom.LARGEST, limit=127.0),
+    ),
+    (
+        Element.F32, FROM_RECORDS, [Q8],
+        Grid(
+            columns=64, group=(1, 32), source=Element.Q8_0, scales_from=ScalesFrom.SOURCE, scale=Element.F16,
+        ),
+    ),
+)  # fmt: skip
+
+
+@given(st.sampled_from(GRIDS), st.data())
+def test_dequantised_numbers_come_back_whatever_was_changed_in_them(
+    case: tuple[Element, bytes, list[bytes], Grid], data: st.DataObject
+) -> None:
+    """A number that is no step, or a source of another version, makes it another codec's block."""
+    element, made, sources, hint = case
+    target, given_ = bytearray(made), [bytearray(source) for source in sources]
+    for part in (target, *given_):
+        for place in data.draw(st.lists(st.integers(0, len(part) - 1), max_size=5)):
+            part[place] = data.draw(st.integers(0, 255))
+    coded = codec.encode(target, given_, element, hint=hint)
+    assert target != made or given_ != sources or codec.names()[coded.codec] == "grid"
+    assert codec.decode(coded.codec, coded.payload, given_, len(target), element) == target
+
+
+@given(st.sampled_from(GRIDS), st.data())
+def test_a_damaged_grid_raises_or_has_the_right_length(
+    case: tuple[Element, bytes, list[bytes], Grid], data: st.DataObject
+) -> None:
+    """Threat: any byte of payload or sources flipped, or some cut out."""
+    element, target, sources, hint = case
+    payload = codec.encode(target, sources, element, hint=hint).payload
+    parts = [bytearray(part) for part in (payload, *sources)]
+    part = parts[data.draw(st.integers(0, len(parts) - 1))]
+    place = data.draw(st.integers(0, min(len(part) - 1, data.draw(st.sampled_from([31, 1 << 20])))))
+    if data.draw(st.booleans()):
+        part[place] ^= data.draw(st.integers(1, 255))
+    else:
+        del part[place : place + data.draw(st.integers(1, 9))]
+    changed, *rest = map(bytes, parts)
+    check(9, changed, rest, len(target), element)
 
 
 MATRIX = merge(40, 48, 2)
