@@ -182,7 +182,12 @@ def dequantised(number: int) -> Iterator[Case]:
     rows: dict[str, Any] = {"columns": 64, "group": (1, 0)}
     most: dict[str, Any] = {"scales_from": ScalesFrom.LARGEST, "limit": 127.0}
     records = quantisers.q8_0(values)
-    of_records = {"columns": 64, "group": (1, 32), "source": Element.Q8_0, "scale": Element.F16}
+    of_records: dict[str, Any] = {
+        "columns": 64,
+        "group": (1, 32),
+        "source": Element.Q8_0,
+        "scale": Element.F16,
+    }
     for element in (Element.BF16, Element.F16, Element.F32):
         for group in ((1, 0), (16, 16), (0, 1), (0, 0)):
             steps, scales = quantisers.integers(values, group)

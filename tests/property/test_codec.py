@@ -168,7 +168,7 @@ FROM_RECORDS = dequantised(
     RECORDS[:, 2:].view(np.int8), RECORDS[:, :2].copy().view("<f2").astype(np.float32), (1, 0), Element.F32
 )
 BY_ROW = Grid(columns=64, group=(1, 0))
-GRIDS = (
+GRIDS: tuple[tuple[Element, bytes, list[bytes], Grid], ...] = (
     (Element.BF16, dequantised(STEPS, BY, (1, 0), Element.BF16), [], BY_ROW),
     (Element.F16, dequantised(STEPS, BY, (1, 0), Element.F16), [STEPS.tobytes()], replace(BY_ROW, source=Element.I8)),
     (Element.BF16, dequantised(STEPS, BY, (1, 0), Element.BF16), [OLDER], replace(BY_ROW, source=Element.BF16)),

@@ -31,7 +31,8 @@ LARGEST, PAYLOAD, SOURCE = ScalesFrom.LARGEST, ScalesFrom.PAYLOAD, ScalesFrom.SO
 
 
 def hinted(columns: int = 216, **more: Any) -> Grid:
-    return Grid(**{"columns": columns, "group": (1, 0)} | more)
+    fields: dict[str, Any] = {"columns": columns, "group": (1, 0)}
+    return Grid(**fields | more)
 
 
 def payload_of(hint: Grid, target: bytes, element: Element, *sources: bytes) -> bytes | None:
@@ -192,10 +193,10 @@ def test_signed_zeros(element: Element) -> None:
     """The least integer stands for -0; where it is a step too, integers of sixteen bits take its place."""
     codes = np.random.default_rng(2).integers(-127, 128, (8, 216)).astype(np.float32)
     codes[:, 0], codes[:, 5], codes[:, 7] = 1, 0, -0.0
-    told = said(payload_of(hinted(), as_element(codes / 64, element), element))
+    told = said(payload_of(hinted(), as_element(codes / np.float32(64), element), element))
     assert (told["kind"], told["flags"]) == (I8, 1)
     codes[:, 9] = -128
-    told = said(payload_of(hinted(), as_element(codes / 64, element), element))
+    told = said(payload_of(hinted(), as_element(codes / np.float32(64), element), element))
     assert (told["kind"], told["flags"]) == (I16, 1)
 
 
@@ -363,7 +364,7 @@ def test_records(element: Element, kind: Element) -> None:
 
 def from_records(data: bytes, kind: Element, element: Element) -> bytes:
     """Return the numbers of records, one after the other."""
-    made = []
+    made = list[bytes]()
     for start in range(0, len(data), kind.size):
         (scale,) = struct.unpack_from("<e", data, start)
         packed = data[start + 2 : start + kind.size]
