@@ -232,72 +232,6 @@ def _scaled(element: Element, source: bytes) -> Iterator[dict[str, Any]]:
                 yield _conversion(scales, [source], kind, f"scales, {name}", groups=24)
 
 
-def _grid() -> Iterator[dict[str, Any]]:
-    """Yield steps times scales: of every kind, from every source, with scales from everywhere; special ones too."""
-    singles = struct.pack("<64f", *(n * n * 0.01 - 3 * n for n in range(64)))
-    floats = {Element.BF16: SPECIAL[:128], Element.F16: HALVES * 4, Element.F32: singles}
-    eights = bytes(range(64, 128)) + bytes(range(192, 256))
-    scales = {  # of four groups: ordinary, tiny, infinite, negative
-        Element.F32: struct.pack("<4I", 0x3F9D70A4, 0x00800001, 0x7F800000, 0xC0490FDB),
-        Element.F16: struct.pack("<4H", 0x3C01, 0x0001, 0x7C00, 0xC248),
-        Element.BF16: struct.pack("<4H", 0x3F9E, 0x0080, 0x7F80, 0xC049),
-    }
-    for element in (Element.F32, Element.F16, Element.BF16):
-        for kind, stored in scales.items():
-            yield _steps(
-                grid(Element.I8, Element.I8, kind, stored=stored), eights[:64], element, f"{kind.name} scales"
-            )
-        for steps in (Element.I16, Element.F8_E4M3, Element.F8_E5M2):
-            payload = grid(steps, steps, Element.F32, stored=scales[Element.F32])
-            yield _steps(payload, eights[: 64 * steps.size], element, steps.name)
-        for steps in (Element.I8, Element.I16, Element.F8_E4M3, Element.F8_E5M2):
-            for kind, source in floats.items():
-                for flags in (0, 1):
-                    payload = grid(steps, kind, Element.F32, stored=scales[Element.F32], flags=flags)
-                    name = f"{steps.name} of {kind.name}, flags {flags}"
-                    yield _steps(payload, source, element, name)
-                payload = grid(
-                    steps, kind, Element.BF16, origin=ScalesFrom.LARGEST, down=2, across=3, limit=7.5
-                )
-                yield _steps(payload, source, element, f"{steps.name} of {kind.name}, by the largest")
-    for kind in (Element.Q8_0, Element.Q4_0):
-        numbers = bytes(range(17, 17 + 2 * (kind.size - 2)))
-        records = b"\x00\x2e" + numbers[: kind.size - 2] + b"\xff\x83" + numbers[kind.size - 2 :]
-        for stored in (b"", scales[Element.F16][:4]):
-            where: dict[str, Any] = {"across": 32, "columns": 32, "down": 1, "stored": stored}
-            where |= {} if stored else {"origin": ScalesFrom.SOURCE}
-            name = f"of {kind.name}, scales from {'the payload' if stored else 'there'}"
-            yield _steps(grid(Element.I8, kind, Element.F16, **where), records, Element.BF16, name)
-    for steps in (Element.I8, Element.I16, Element.F8_E4M3):
-        numbers = bytes(n * n % 7 if n % steps.size == 0 else 0 for n in range(512 * steps.size))
-        coded = CODECS[ULP].encode(memoryview(numbers), Context([], steps, ((16, 512),)), Effort.NORMAL)
-        payload = grid(steps, 0, Element.F32, stored=scales[Element.F32], inner=ULP, down=8) + (coded or b"")
-        yield _steps(payload, b"", Element.BF16, f"{steps.name} alone", count=512)
-
-
-def _steps(payload: bytes, source: bytes, element: Element, name: str, *, count: int = 64) -> dict[str, Any]:
-    """Return a case of as many numbers."""
-    sources, length = [source] if source else [], count * element.size
-    target = bytes(codec.decode(GRID, payload, sources, length, element))
-    return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
-
-
-def grid(
-    steps: int, source: int, scale: int, *, inner: int = EQUAL, origin: int = ScalesFrom.PAYLOAD, flags: int = 0,
-    zero: int = 0, columns: int = 16, down: int = 1, across: int = 0, limit: float = 0.0, stored: bytes = b"",
-    more: int = 0,
-) -> bytes:  # fmt: skip
-    """Return the header of a grid block, and its scales."""
-    size = 4 if scale == Element.F32 else 2
-    body = _planes(0, *((1, stored[place::size]) for place in range(size))) if stored else b""
-    return (
-        GRID_HEADER.pack(
-            inner, steps, source, origin, scale, flags, zero, columns, down, across, limit, len(body) + more
-        )
-        + body
-    )
-
-
 def _conversion(
     payload: bytes, sources: list[bytes], element: Element, name: str, *, groups: int = 0
 ) -> dict[str, Any]:
@@ -318,6 +252,86 @@ def convert(
     return HEADER.pack(
         inner, rule, source, origin, scale, work, flags, zero, columns, head, down, across, limit, size
     )
+
+
+def _grid() -> Iterator[dict[str, Any]]:
+    """Yield numbers that are a scale times a step: every kind of step, source and scale, with special numbers."""
+    integers = bytes(n * n * 7 % 256 for n in range(256))
+    sources = {
+        Element.F32: SINGLES + struct.pack("<240f", *(n * n * 0.01 - 3 * n for n in range(240))),
+        Element.F16: HALVES * 16,
+        Element.BF16: (SPECIAL + CURVE * 4)[:512],
+        Element.I8: integers,
+        Element.I16: bytes(n * n * 7 // 3 % 256 for n in range(512)),
+        Element.F8_E4M3: bytes(range(256)),
+        Element.F8_E5M2: bytes(range(256)),
+    }
+    for element in (Element.F32, Element.F16, Element.BF16):
+        for kind in (Element.I8, Element.I16, Element.F8_E4M3, Element.F8_E5M2):
+            yield _steps(grid(kind, kind), sources[kind], element, f"{kind.name} as they are")
+            for source in (Element.F32, Element.F16, Element.BF16):
+                title = f"{kind.name} of {source.name}"
+                for flags in (0, 1):
+                    payload = grid(kind, source, flags=flags, scale=element)
+                    yield _steps(payload, sources[source], element, f"{title}, flags {flags}")
+                limit = 127.0 if kind in {Element.I8, Element.I16} else 448.0
+                payload = grid(kind, source, origin=ScalesFrom.LARGEST, limit=limit, flags=1, scale=source)
+                yield _steps(payload, sources[source], element, f"{title}, by the largest")
+        for kind in (Element.Q8_0, Element.Q4_0):
+            records = b"".join(
+                struct.pack("<H", bits) + bytes((n * n + bits) % 256 for n in range(kind.size - 2))
+                for bits in (0x3C00, 0xB000, 0x0001, 0, 0x7C00, 0x7E00, 0x7BFF, 0x8000)
+            )
+            payload = grid(
+                Element.I8, kind, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=64, group=(1, 32)
+            )
+            yield _steps(payload, records, element, f"{kind.name}")
+            yield _steps(grid(Element.I8, kind, columns=32), records, element, f"{kind.name}, other scales")
+        for group in ((1, 0), (0, 0), (0, 1), (128, 128), (5, 7)):
+            payload = grid(Element.I8, Element.I8, group=group)
+            yield _steps(payload, integers, element, f"groups of {group[0]} x {group[1]}")
+        alone = grid(Element.I8, Element.BYTES, inner=PLANES) + _planes(0, (1, integers))
+        yield _steps(alone, b"", element, "without a source")
+        rest = _planes(1, (1, NOISE + bytes(160)))
+        payload = grid(Element.I8, Element.I8, inner=PLANES) + rest
+        yield _steps(payload, integers, element, "planes inside")
+
+
+def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[str, Any]:
+    """Return a case of 256 numbers."""
+    sources, length = [source] if source else [], 256 * element.size
+    target = bytes(codec.decode(GRID, payload, sources, length, element))
+    return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
+
+
+SCALES = (1.0, 0.0123, -2.0, 2.0**-126, 3e38, float("inf"), 0.0, float("nan"))
+"""Those of groups, in turn."""
+
+
+def grid(
+    steps: int, source: int, *, inner: int = EQUAL, origin: int = ScalesFrom.PAYLOAD, scale: int = Element.F32,
+    flags: int = 0, zero: int = 0, columns: int = 16, group: tuple[int, int] = (1, 0), limit: float = 0.0,
+    size: int | None = None, rows: int = 0,
+) -> bytes:  # fmt: skip
+    """Return the header of a grid block of 256 numbers, and scales where they are in the payload."""
+    body = b""
+    if origin == ScalesFrom.PAYLOAD and columns:
+        rows = rows or 256 // columns
+        count = -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
+        some = b"".join(_scale(SCALES[n % len(SCALES)], scale) for n in range(count))
+        width = Element(scale).size
+        body = _planes(0, *((1, some[place::width]) for place in range(width)))
+    length = len(body) if size is None else size
+    return (
+        GRID_HEADER.pack(inner, steps, source, origin, scale, flags, zero, columns, *group, limit, length)
+        + body
+    )
+
+
+def _scale(value: float, element: int) -> bytes:
+    if element == Element.BF16:
+        return struct.pack("<f", value)[2:]
+    return struct.pack("<e", min(value, 65504.0)) if element == Element.F16 else struct.pack("<f", value)
 
 
 def _prediction(
@@ -429,24 +443,27 @@ def bad() -> Iterator[dict[str, Any]]:
     }.items():
         coded = Coded(CONVERT, payload)
         yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
-    given: dict[str, Any] = {"stored": bytes(8)}
-    largest: dict[str, Any] = {"origin": ScalesFrom.LARGEST, "limit": 7.0}
     for name, payload in {
-        "steps that are none": grid(Element.U8, 0, Element.F32, **given),
-        "an unknown step element": grid(31, 0, Element.F32, **given),
-        "a source that is none": grid(Element.I8, Element.F64, Element.F32, **given),
-        "steps of another kind": grid(Element.I8, Element.I16, Element.F32, **given),
-        "records of other steps": grid(Element.I16, Element.Q8_0, Element.F32, **given),
-        "scales from nowhere": grid(Element.I8, 0, Element.F32, origin=0),
-        "scales from elsewhere": grid(Element.I8, 0, Element.F32, origin=4),
-        "scales from a source of floats": grid(Element.I8, Element.F32, Element.F16, origin=2, across=32),
-        "the largest of steps": grid(Element.I8, Element.I8, Element.F32, **largest),
-        "the largest of nothing": grid(Element.I8, 0, Element.F32, **largest),
-        "scales that are none": grid(Element.I8, 0, Element.I8, **given),
-        "9 inside": grid(Element.I8, Element.I8, Element.F32, inner=GRID, **given),
+        "scales from nowhere": grid(Element.I8, Element.BF16, origin=0),
+        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=4),
+        "steps of 32 bits": grid(Element.I32, Element.BF16),
+        "steps of no known element": grid(31, Element.BF16),
+        "a source of integers of another size": grid(Element.I8, Element.I16),
+        "a source of doubles": grid(Element.I8, Element.F64),
+        "records of larger steps": grid(Element.I16, Element.Q8_0, columns=32),
+        "scales of a source of floats": grid(
+            Element.I8, Element.BF16, origin=ScalesFrom.SOURCE, scale=Element.F16
+        ),
+        "scales computed from steps": grid(Element.I8, Element.I8, origin=ScalesFrom.LARGEST, limit=127.0),
+        "scales computed from nothing": grid(
+            Element.I8, Element.BYTES, origin=ScalesFrom.LARGEST, limit=127.0
+        ),
+        "scales of 64 bits": grid(
+            Element.I8, Element.BF16, scale=Element.F64, origin=ScalesFrom.LARGEST, limit=127.0
+        ),
+        "9 inside": grid(Element.I8, Element.BF16, inner=GRID),
     }.items():
-        coded = Coded(GRID, payload)
-        yield case(f"grid: {name}", coded, [bytes(32)], 64, Element.BF16, outcome=TOO_NEW)
+        yield case(f"grid: {name}", Coded(GRID, payload), [bytes(512)], 512, Element.BF16, outcome=TOO_NEW)
     for name, number, payload, sources, length in (
         *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow(),
         *_bad_convert(), *_bad_grid(),
@@ -681,42 +698,48 @@ def _bad_convert() -> Iterator[Bad]:
 
 
 def _bad_grid() -> Iterator[Bad]:
-    """Yield what is no block of 64 numbers of BF16 whose steps are those of a source."""
-    base, steps = bytes(64), partial(grid, Element.I8, Element.I8, Element.F32)
-    given: dict[str, Any] = {"stored": bytes(range(16))}
-    largest = partial(grid, Element.I8, Element.F32, Element.F32, origin=ScalesFrom.LARGEST)
-    records: dict[str, Any] = {"origin": ScalesFrom.SOURCE, "columns": 32}
-    of_records = partial(grid, Element.I8, Element.Q8_0)
+    """Yield what is no block of 256 numbers of BF16 that was predicted from as many."""
+    base, of = bytes(512), partial(grid, Element.I8, Element.BF16)
+    largest = partial(of, origin=ScalesFrom.LARGEST, limit=127.0)
+    records = partial(
+        grid, Element.I8, Element.Q8_0, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=32, group=(1, 32)
+    )
+    packed, alone = bytes(8 * 34), grid(Element.I8, Element.BYTES)
     yield from (
-        (f"grid: {name}", GRID, payload, sources, 128)
+        (f"grid: {name}", GRID, payload, sources, 512)
         for name, payload, sources in (
-            ("a truncated header", steps(**given)[:27], [base]),
-            ("a byte after the end", steps(**given) + b"\0", [base]),
-            ("a reserved field", steps(zero=1, **given), [base]),
-            ("a flag too many", steps(flags=2, **given), [base]),
-            ("no columns", steps(columns=0, **given), [base]),
-            ("no whole rows", steps(columns=7, **given), [base]),
-            ("columns beyond the block", steps(columns=2**32 - 1, **given), [base]),
-            ("scales that are cut", steps(more=1, **given), [base]),
-            ("no scales", steps(), [base]),
-            ("too few scales", steps(stored=bytes(12)), [base]),
-            ("too many scales", steps(stored=bytes(20)), [base]),
-            ("a limit without a use", steps(limit=7.0, **given), [base]),
-            ("a limit of -0 without a use", steps(limit=-0.0, **given), [base]),
-            ("no source", steps(**given), []),
-            ("a short source", steps(**given), [base[:-1]]),
-            ("a long source", steps(**given), [base + b"\0"]),
-            ("equal to nothing", grid(Element.I8, 0, Element.F32, **given), []),
-            ("no limit", largest(), [bytes(256)]),
-            ("a limit that is not finite", largest(limit=float("inf")), [bytes(256)]),
-            ("a limit too small", largest(limit=2.0**-127), [bytes(256)]),
-            ("scales without a need", largest(limit=7.0, **given), [bytes(256)]),
-            ("columns that are no records", of_records(Element.F32, columns=16, **given), [bytes(68)]),
-            ("scales of records as another type", of_records(Element.F32, across=32, **records), [bytes(68)]),
+            ("nothing", b"", [base]),
+            ("a truncated header", largest()[:-1], [base]),
+            ("a byte after the end", largest() + b"\0", [base]),
+            ("scales that are cut", of()[:-1], [base]),
+            ("a reserved field", largest(zero=1), [base]),
+            ("a flag too many", largest(flags=2), [base]),
+            ("no columns", largest(columns=0), [base]),
+            ("no whole rows", largest(columns=15), [base]),
+            ("columns over everything", largest(columns=0xFFFFFFFF), [base]),
+            ("no source", largest(), []),
+            ("an empty source", largest(), [b""]),
+            ("a short source", largest(), [base[:-2]]),
+            ("a long source", largest(), [base + bytes(2)]),
+            ("no limit", largest(limit=0.0), [base]),
+            ("a limit that is not finite", largest(limit=float("inf")), [base]),
+            ("a limit too small", largest(limit=2.0**-127), [base]),
+            ("a limit without a use", of(limit=1.0), [base]),
+            ("a limit of -0", of(limit=-0.0), [base]),
+            ("scales without a use", largest(size=1) + b"\0", [base]),
+            ("fewer scales than groups", of(rows=15), [base]),
+            ("more scales than groups", of(rows=17), [base]),
+            ("scales over everything", of(size=0xFFFFFFFF), [base]),
+            ("scales that differ from nothing", of()[:28] + b"\1" + of()[29:], [base]),
+            ("records with wide scales", records(scale=Element.F32), [packed]),
+            ("records in other groups", records(group=(1, 16)), [packed]),
+            ("records that are not whole in a row", records(columns=16), [packed]),
+            ("records that are cut", records(), [packed[:-1]]),
+            ("equal to nothing", alone, []),
             (
-                "scales of records for other groups",
-                of_records(Element.F16, across=16, **records),
-                [bytes(68)],
+                "planes of bytes that differ from nothing",
+                bytes([PLANES]) + alone[1:] + _planes(1, (0, b"")),
+                [],
             ),
         )
     )

@@ -71,9 +71,10 @@ Guesses = Callable[[Groups], Iterator[Doubles]]
 
 
 def fit(groups: Groups, likely: Singles | None = None) -> Singles | None:
-    """Return the scale of each group, 0 if it has only zeros; None if the numbers of one are no steps of any scale.
+    """Return the scale of each group; None if the numbers of one are no steps of any scale.
 
-    Where those of ``likely`` fit, they are taken; where known steps do not, others may.
+    Zeros alone have the scale 1, by which they keep their signs. Where those of ``likely`` fit, they are taken; where
+    known steps do not, others may.
     """
     if groups.bits.max(initial=0) >= INFINITE[groups.element]:
         return None
@@ -113,7 +114,7 @@ def made(groups: Groups, scales: Singles) -> NDArray[np.bool_]:
 
 
 def _fitted(groups: Groups, likely: Singles | None) -> Singles | None:
-    found = np.zeros(len(groups.bits), np.float32)
+    found = np.ones(len(groups.bits), np.float32)
     left = np.flatnonzero(groups.bits.any(axis=1))
     if likely is not None:
         good = made(groups.part(left), likely[left])

@@ -203,7 +203,7 @@ def test_a_payload_longer_than_its_block_is_refused(number: int) -> None:
 
 def test_a_decoder_that_returns_another_length_is_caught() -> None:
     """Threat: deltas that write outside the target."""
-    liar = Codec(9, "liar", lambda *_: b"", lambda *_: memoryview(b"too long"))
+    liar = Codec(10, "liar", lambda *_: b"", lambda *_: memoryview(b"too long"))
     with pytest.raises(MalformedError):
         run(liar, memoryview(b""), Context([], Element.BYTES), 3)
 

@@ -1,204 +1,330 @@
-"""How dequantised models are found on the way out, and that they come in again."""
+"""Dequantised tensors are found on the way out, with what predicts them; ordinary ones are left alone."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from airlift.low.bundle.planning.coding_plan import plan_coding
+from airlift import codec
+from airlift.low.bundle.planning.coding_plan import find_segments
 from airlift.low.bundle.planning.find_grids import find_grids
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Grid
+from airlift.tensors.formats import gguf, safetensors
+from airlift.tensors.matching.hint import Grid, ScalesFrom
 from airlift.tensors.matching.match import FileSpans
-from airlift.tensors.matching.segment import Segment
-from airlift.tensors.span import TensorSpan
+from airlift.tensors.matching.segment import Segment, Source, blocks
+from airlift.tensors.span import TensorSpan, coarse, tile
 from tests.support import gguf_files, quantisers
-from tests.support.depots import Site
-from tests.support.quantisers import brains, floats
-from tests.support.weights import safetensors
-from tests.unit.low.bundle.planning.test_find_conversions import (
-    MODEL,
-    Bits,
-    bf16,
-    crossed,
-    few,
-    gguf,
-    layers,
-    projections,
-    site,
-)
+from tests.support import weights as files
+from tests.support.quantisers import as_element, floats, model
+from tests.support.weights import Tensors
 
-__all__ = ["site"]
-
-Steps = dict[str, tuple[NDArray[np.int8], NDArray[np.float32]]]
-GROUPS = {"rows": (1, 0), "columns": (0, 1), "blocks": (128, 128), "of 32": (1, 32)}
+BF16, F16, F32, I8 = Element.BF16, Element.F16, Element.F32, Element.I8
+SHAPE = (256, 384)
+NAME = "model.layers.0.self_attn.o_proj.weight"
+MODEL = model(*SHAPE)
+VALUES = floats(MODEL)
+LIMIT = 200_000
 
 
-def quantised(model: Mapping[str, Bits], group: tuple[int, int] = (1, 0), limit: int = 127) -> Steps:
-    """Return the integers and the scales (one for each number) of the matrices of a model."""
-    made = {}
-    for name, bits in model.items():
-        if projections(name):
-            values = floats(bits)
-            down, across = group[0] or values.shape[0], group[1] or values.shape[1]
-            tiles = np.abs(values).reshape(values.shape[0] // down, down, -1, across)
-            scales = (tiles.max(axis=(1, 3)) / np.float32(limit)).repeat(down, 0).repeat(across, 1)
-            made[name] = np.rint(values / scales).astype(np.int8), scales
-    return made
-
-
-def dequantised(model: Mapping[str, Bits], steps: Steps, dtype: str = "BF16") -> bytes:
-    """Return a model whose matrices are integers times scales again."""
-    made: dict[str, Any] = {}
-    for name, bits in model.items():
-        values = steps[name][0] * steps[name][1] if name in steps else floats(bits)
-        data = brains(values) if dtype == "BF16" else values.astype("<f2" if dtype == "F16" else "<f4")
-        made[name] = (dtype, bits.shape, data.tobytes())
-    return safetensors(made)
-
-
-def matrices(model: Mapping[str, Bits]) -> int:
-    return sum(bits.size for name, bits in model.items() if projections(name))
-
-
-def rest(model: Mapping[str, Bits]) -> int:
-    """Return the bytes of what is not quantised."""
-    return sum(bits.nbytes for name, bits in model.items() if not projections(name))
-
-
-@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
-@pytest.mark.parametrize("dtype", ["BF16", "F16", "F32"])
-def test_a_dequantised_model_alone(site: Site, tmp_path: Path, group: tuple[int, int], dtype: str) -> None:
-    """Of four bits: far less than what its floats take, and no more than five bits a number with its scales."""
-    costs = crossed(site, tmp_path, {"m.safetensors": dequantised(MODEL, quantised(MODEL, group, 7), dtype)})
-    assert costs["m"] < matrices(MODEL) * 5 / 8 + rest(MODEL) * (2 if dtype == "F32" else 1) + few(10)
-
-
-@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
-def test_a_dequantised_model_after_what_was_quantised(
-    site: Site, tmp_path: Path, group: tuple[int, int]
-) -> None:
-    base = {"m.safetensors": bf16(MODEL)}
-    costs = crossed(site, tmp_path, {"m.safetensors": dequantised(MODEL, quantised(MODEL, group))}, base)
-    stored = (
-        4 * 256 * 6 + matrices(MODEL) / 100 if group == GROUPS["columns"] else 0
-    )  # its blocks are no whole groups
-    assert costs["m"] < few(10) + stored
-
-
-def test_a_dequantised_model_after_an_earlier_one(site: Site, tmp_path: Path) -> None:
-    rng = np.random.default_rng(9)
-    tuned = {
-        name: brains(floats(bits) * (1 + rng.normal(0, 0.001, bits.shape)).astype(np.float32))
-        for name, bits in MODEL.items()
-    }
-    before, after = (dequantised(model, quantised(model)) for model in (MODEL, tuned))
-    costs = crossed(site, tmp_path, {"m.safetensors": after}, {"m.safetensors": before})
-    assert costs["m"] < matrices(MODEL) / 8 + rest(MODEL) / 2
-
-
-@pytest.mark.parametrize("dtype", ["BF16", "F32"])
-def test_a_dequantised_model_after_its_integers(site: Site, tmp_path: Path, dtype: str) -> None:
-    """In another file, under the same names; the scales are coded anew."""
-    steps, form = quantised(MODEL), dict[str, Any]()
-    for name, bits in MODEL.items():
-        whole = steps[name][0] if name in steps else bits
-        form[name] = ("I8" if name in steps else "BF16", bits.shape, whole.tobytes())
-    files = {"m.safetensors": dequantised(MODEL, steps, dtype)}
-    costs = crossed(
-        site, tmp_path, files | {"q.safetensors": safetensors(form)}, {"q.safetensors": safetensors(form)}
-    )
-    assert costs["m"] < few(10) + 5 * 256 * 9
-
-
-@pytest.mark.parametrize("kind", [gguf_files.Q8_0, gguf_files.Q4_0])
-def test_a_dequantised_model_after_its_records(site: Site, tmp_path: Path, kind: int) -> None:
-    """As tools write the floats of a GGUF file; rows of queries lie in another order there, so they are left out."""
-    model = {name: bits for name, bits in MODEL.items() if "q_proj" not in name}
-    made: dict[str, Any] = {}
-    for name, bits in model.items():
-        made[name] = ("F32", bits.shape, floats(bits).tobytes())
-        if bits.ndim == 2:
-            made[name] = ("F32", bits.shape, of_records(floats(bits), kind).tobytes())
-    base = {"q.gguf": gguf(model, kind)}
-    costs = crossed(site, tmp_path, base | {"m.safetensors": safetensors(made)}, base)
-    assert costs["m"] < few(8) + 2 * 256 * 3
-
-
-def of_records(values: NDArray[np.float32], kind: int) -> NDArray[np.float32]:
-    if kind == gguf_files.Q8_0:
-        parts = np.frombuffer(quantisers.q8_0(values), np.uint8).reshape(-1, 34)
-        numbers = parts[:, 2:].view(np.int8)
+def spans(path: str, data: bytes) -> FileSpans:
+    if data[:4] == b"GGUF":
+        tensors = gguf.parse_header(data, len(data))
     else:
-        parts = np.frombuffer(quantisers.q4_0(values), np.uint8).reshape(-1, 18)
-        numbers = np.concatenate([parts[:, 2:] & 15, parts[:, 2:] >> 4], axis=1).astype(np.int8) - np.int8(8)
-    scales = np.ascontiguousarray(parts[:, :2]).view("<f2").astype(np.float32)
-    found: NDArray[np.float32] = (numbers * scales).astype(np.float32).reshape(values.shape)
-    return found
+        tensors = safetensors.parse_header(data[8 : 8 + int.from_bytes(data[:8], "little")], len(data))
+    return FileSpans(path, path.partition(".")[0], len(data), coarse(tile(tensors, len(data))))
 
 
-def eights(model: Mapping[str, Bits]) -> tuple[bytes, bytes]:
-    """Return a model in eight-bit floats with scales for blocks, and the floats that they stand for."""
-    form, made = dict[str, Any](), dict[str, Any]()
-    for name, bits in model.items():
-        form[name] = made[name] = ("BF16", bits.shape, bits.tobytes())
-        if projections(name):
-            data, scales = quantisers.blocks(bits)
-            table = np.array([quantisers._value(code, Element.F8_E4M3) for code in range(127)] + [0], float)
-            codes = np.frombuffer(data, np.uint8).reshape(bits.shape)
-            values = np.where(codes & 128, -table[codes & 127], table[codes & 127]).astype(np.float32)
-            by = np.frombuffer(scales, "<f4").reshape(bits.shape[0] // 128, -1).repeat(128, 0).repeat(128, 1)
-            form[name] = ("F8_E4M3", bits.shape, data)
-            made[name] = ("BF16", bits.shape, brains(values * by).tobytes())
-    return safetensors(form), safetensors(made)
+@dataclass(frozen=True)
+class Planned:
+    """The hints of tensors, each with its source, and what all blocks of the last file cost."""
+
+    grids: list[tuple[Grid, Source | None]]
+    cost: int
+    codecs: set[str]
+
+    @property
+    def hint(self) -> Grid:
+        ((hint, _),) = self.grids
+        return hint
 
 
-def test_a_dequantised_model_after_its_eight_bit_floats(site: Site, tmp_path: Path) -> None:
-    """As models that were trained in eight bits are published once more."""
-    form, made = eights(MODEL)
-    base = {"q.safetensors": form}
-    costs = crossed(site, tmp_path, base | {"m.safetensors": made}, base)
-    assert costs["m"] < few(10)
+def planned(target: bytes, *bases: bytes, name: str = "m.safetensors") -> Planned:
+    """Plan a file against others, and check that it comes back from its blocks."""
+    data = [*bases, target]
+    paths = [f"base-{number}.safetensors" for number in range(len(bases))] + [name]
+
+    def read(number: int, start: int, end: int) -> bytes:
+        return data[number][start:end]
+
+    known = [spans(path, content) for path, content in zip(paths, data, strict=True)]
+    (segments,) = find_segments(known, len(bases), read)
+    assert [segments[0].start, segments[-1].end] == [0, len(target)]
+    assert all(one.end == other.start for one, other in pairwise(segments))
+    return Planned(
+        [(part.hint, part.source) for part in segments if isinstance(part.hint, Grid)],
+        *coded(segments, data),
+    )
 
 
-def test_ordinary_weights_are_no_steps(site: Site) -> None:
-    site.release({"a": {"m.safetensors": bf16(MODEL)}}, "1")
-    site.release({"a": {"m.safetensors": bf16(layers(7))}}, "2")
-    for baseline in (None, site.depot.load_release("assistant@1")):
-        plan = plan_coding(site.depot, site.depot.load_release("assistant@2"), baseline)
-        assert not [part.hint for parts in plan.segments for part in parts if part.hint is not None]
+def coded(segments: Sequence[Segment], data: Sequence[bytes]) -> tuple[int, set[str]]:
+    """Return what the payloads of the last file take, and the codecs of blocks with a grid."""
+    cost, used = 0, set()
+    for block in (block for segment in segments for block in blocks(segment, LIMIT)):
+        sources = [data[source.file][source.start : source.end] for source in block.sources]
+        target = data[-1][block.start : block.end]
+        made = codec.encode(target, sources, block.element, block.rows, hint=block.hint)
+        taken = sources[: codec.sources(made.codec)]
+        assert codec.decode(made.codec, made.payload, taken, len(target), block.element) == target
+        cost += len(made.payload)
+        if isinstance(block.hint, Grid):
+            used.add(codec.names()[made.codec])
+    return cost, used
 
 
-def one(data: bytes, shape: tuple[int, ...]) -> list[Segment]:
-    """Return the segments of a file that is one tensor of float32."""
-    file = FileSpans("m", "c", len(data), (TensorSpan("t", Element.F32, shape, 0, len(data)),))
-    whole = [Segment(0, len(data), Element.F32, shape[-1], None)]
-    (found,) = find_grids([file], 0, [whole], lambda _, start, end: data[start:end])
-    return found
+def file(
+    data: bytes, dtype: str = "BF16", shape: tuple[int, ...] = SHAPE, more: Tensors | None = None
+) -> bytes:
+    return files.safetensors({NAME: (dtype, shape, data), **(more or {})})
 
 
-def test_convolutions_have_scales_by_their_first_dimension() -> None:
-    rng = np.random.default_rng(2)
-    steps, scales = rng.integers(-127, 128, (64, 32, 3, 3)), np.linspace(0.01, 0.02, 64).reshape(-1, 1, 1, 1)
-    (part,) = one((steps * scales).astype("<f4").tobytes(), steps.shape)
-    assert part.hint is None  # scales are no float32: products were rounded once, not twice
-    (part,) = one((steps * scales.astype("<f4")).astype("<f4").tobytes(), steps.shape)
-    assert isinstance(part.hint, Grid)
-    assert (part.hint.columns, part.hint.group) == (288, (1, 0))
+def fake(values: NDArray[np.float32], group: tuple[int, int] = (1, 0), element: Element = BF16) -> bytes:
+    """Return numbers that were quantised and dequantised."""
+    return quantisers.dequantised(*quantisers.integers(values, group), group, element)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.25, np.nan, np.inf])
-def test_a_tensor_of_one_number_comes_through(site: Site, tmp_path: Path, value: float) -> None:
-    data = np.full((128, 128), value, "<f4").tobytes()
-    costs = crossed(site, tmp_path, {"m.safetensors": safetensors({"w": ("F32", (128, 128), data)})})
-    assert costs["m"] < few(1)
+def tuned(size: float = 0.02, seed: int = 3) -> NDArray[np.float32]:
+    return VALUES * (1 + np.random.default_rng(seed).normal(0, size, SHAPE)).astype(np.float32)
 
 
-def test_one_number_that_is_no_step_leaves_the_others_to_other_codecs(site: Site, tmp_path: Path) -> None:
-    steps = (np.random.default_rng(1).integers(-7, 8, (256, 256)) * np.float32(0.01)).astype("<f4")
-    steps[200, 77] = 0.0123456
-    files = {"m.safetensors": safetensors({"w": ("F32", steps.shape, steps.tobytes())})}
-    assert 0 < crossed(site, tmp_path, files)["m"] < steps.nbytes / 2
+# -- without a source ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("element", [BF16, F16, F32])
+@pytest.mark.parametrize("group", [(1, 0), (0, 1), (128, 128), (1, 256), (1, 128), (1, 64), (1, 32)])
+def test_integers_without_a_source(group: tuple[int, int], element: Element) -> None:
+    """By row, column, block, and some numbers of a row."""
+    found = planned(file(fake(VALUES, group, element), element.name))
+    assert (found.hint.group, found.hint.source, found.hint.columns) == (group, Element.BYTES, 384)
+    assert found.codecs == {"grid"}
+    assert 8 * found.cost / VALUES.size < (11.5 if group == (1, 32) else 8.6)
+
+
+def test_one_scale_for_all() -> None:
+    found = planned(file(fake(VALUES, (0, 0))))
+    assert found.codecs == {"grid"}
+    assert 8 * found.cost / VALUES.size < 6.5
+
+
+def test_a_kernel_has_a_scale_for_each_channel() -> None:
+    """Its last dimension is no row."""
+    values = VALUES.reshape(256, 384)
+    found = planned(file(fake(values, (1, 0)), shape=(256, 128, 3)))
+    assert (found.hint.columns, found.hint.group) == (384, (1, 0))
+
+
+def test_small_tensors_and_one_dimension() -> None:
+    values = np.concatenate([VALUES[:11]] * 2, axis=1)[:, :400]
+    assert planned(file(fake(values[:10, :400]), shape=(10, 400))).grids == []
+    long = VALUES.reshape(1, -1)
+    found = planned(file(fake(long), shape=(VALUES.size,)))
+    assert found.codecs <= {"grid"}
+
+
+@pytest.mark.parametrize("element", [BF16, F16, F32])
+def test_ordinary_weights_have_none(element: Element) -> None:
+    rng = np.random.default_rng(4)
+    values = [floats(model(128, 256, seed=seed)) for seed in range(8)]
+    values += [
+        rng.standard_t(3, (64, 128)).astype(np.float32),
+        rng.uniform(-1, 1, (64, 128)).astype(np.float32),
+    ]
+    values += [1 + rng.normal(0, 0.05, (64, 128)).astype(np.float32)]
+    made = [as_element(some * np.float32(1.003), element) for some in values]
+    tensors = {
+        f"t{n}.weight": (element.name, some.shape, data)
+        for n, (some, data) in enumerate(zip(values, made, strict=True))
+    }
+    found = planned(files.safetensors(tensors))
+    assert len(found.grids) <= (element is BF16)  # norms around one in bfloat16 are steps of 2**-8
+
+
+def test_zeros_alone() -> None:
+    found = planned(file(bytes(2 * VALUES.size)))
+    assert found.cost < 500
+
+
+@pytest.mark.parametrize("number", [0x7F80, 0x7FC0, 0x3DCD])
+def test_one_number_that_is_no_step(number: int) -> None:
+    """The blocks that do not have it are coded so all the same."""
+    data = bytearray(fake(np.tile(VALUES, (3, 1))))
+    data[100_002:100_004] = number.to_bytes(2, "little")
+    found = planned(file(bytes(data), shape=(768, 384)))
+    assert len(found.grids) == 1
+    assert found.codecs > {"grid"}
+
+
+# -- an earlier version, and what was quantised --------------------------------------------------------------------
+
+
+def test_a_counterpart_that_was_not_quantised() -> None:
+    """Of which the scales follow: nothing is left."""
+    found = planned(file(fake(VALUES)), file(MODEL.tobytes()))
+    assert (found.hint.source, found.hint.scales_from, found.hint.limit) == (BF16, ScalesFrom.LARGEST, 127.0)
+    assert found.cost < 500
+
+
+def test_a_counterpart_that_was_quantised_too() -> None:
+    old, new = fake(VALUES), fake(tuned())
+    found, alone = planned(file(new), file(old)), planned(file(new))
+    assert (found.hint.source, found.hint.scales_from) == (BF16, ScalesFrom.PAYLOAD)
+    assert found.cost < 0.65 * alone.cost
+
+
+def test_a_counterpart_that_did_not_change_is_a_copy() -> None:
+    data = file(fake(VALUES))
+    found = planned(data, data)
+    assert found.grids == []
+    assert found.cost < 200
+
+
+def test_ordinary_weights_that_changed_have_none() -> None:
+    assert planned(file(as_element(tuned(), BF16)), file(MODEL.tobytes())).grids == []
+
+
+def test_what_was_quantised_in_another_type() -> None:
+    """A file of other floats, by name."""
+    found = planned(file(fake(VALUES, element=F32), "F32"), file(MODEL.tobytes()))
+    assert (found.hint.source, found.hint.scales_from) == (BF16, ScalesFrom.LARGEST)
+    assert found.cost < 500
+
+
+def test_kernels_of_a_few_numbers_are_no_groups() -> None:
+    """Three numbers are steps of some scale more often than not; what they cost was compared with whole rows."""
+    ordinary = as_element(VALUES * np.float32(1.003), BF16)
+    assert planned(file(ordinary, shape=(256, 128, 3))).grids == []
+    assert planned(file(ordinary, shape=(4096, 24))).grids == []
+
+
+# -- the quantised form --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("group", [(1, 0), (128, 128), (0, 1)])
+def test_the_integers_are_in_the_baseline(group: tuple[int, int], renamed: bool) -> None:
+    """By name, or by what each two neighbours say."""
+    codes, scales = quantisers.integers(VALUES, group)
+    base = file(codes.tobytes(), "I8")
+    if renamed:
+        base = base.replace(NAME.encode(), NAME.replace("o_proj", "x_yzab").encode())
+    found = planned(file(quantisers.dequantised(codes, scales, group, BF16)), base)
+    ((hint, source),) = found.grids
+    assert (hint.source, hint.group, source is not None) == (I8, group, True)
+    assert found.cost < 3 * scales.nbytes + 600
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(gguf_files.Q8_0, Element.Q8_0), (gguf_files.Q4_0, Element.Q4_0)]
+)
+@pytest.mark.parametrize("element", [F32, F16])
+def test_records_of_ggml_are_in_the_baseline(kind: int, limit: Element, element: Element) -> None:
+    """As GGUF names them."""
+    data = quantisers.q8_0(VALUES) if kind == gguf_files.Q8_0 else quantisers.q4_0(VALUES)
+    rows = np.frombuffer(data, np.uint8).reshape(-1, limit.size)
+    scales, packed = rows[:, :2].copy().view("<f2").astype(np.float32), rows[:, 2:]
+    if limit is Element.Q4_0:
+        codes = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.int8) - np.int8(8)
+    else:
+        codes = packed.view(np.int8)
+    target = as_element(codes.astype(np.float32) * scales, element)
+    base = gguf_files.gguf([gguf_files.Tensor("blk.0.attn_output.weight", SHAPE[::-1], kind, data)])
+    found = planned(file(target, element.name), base)
+    assert (found.hint.source, found.hint.scales_from) == (limit, ScalesFrom.SOURCE)
+    assert found.cost < 500
+
+
+@pytest.mark.parametrize("kind", [Element.F8_E4M3, Element.F8_E5M2])
+@pytest.mark.parametrize("element", [BF16, F32])
+def test_eight_bit_floats_from_what_they_were_made_of_and_from_themselves(
+    kind: Element, element: Element
+) -> None:
+    most = np.float32(quantisers.LARGEST[kind])
+    scales = np.abs(VALUES).max(axis=1, keepdims=True) / most
+    codes = quantisers.eights(VALUES / scales, kind)
+    table = np.array([quantisers.step_value(code, kind, signed=False) for code in range(256)], np.float32)
+    target = file(as_element(table[codes] * scales, element), element.name)
+    found = planned(target, file(MODEL.tobytes()))
+    assert (found.hint.source, found.hint.steps, found.hint.scales_from) == (BF16, kind, ScalesFrom.LARGEST)
+    assert found.cost < 500
+    found = planned(target, file(codes.tobytes(), kind.name))
+    assert (found.hint.source, found.hint.steps) == (kind, kind)
+    assert found.cost < 3 * scales.nbytes
+
+
+def test_a_form_that_is_not_whole_records_a_row_is_no_source() -> None:
+    values = floats(model(64, 400))
+    data = quantisers.q8_0(np.pad(values, ((0, 0), (0, 16))))
+    base = gguf_files.gguf([gguf_files.Tensor("blk.0.attn_output.weight", (416, 64), gguf_files.Q8_0, data)])
+    found = planned(file(fake(values), shape=(64, 400)), base)
+    assert found.hint.source is Element.BYTES
+
+
+# -- what it takes -------------------------------------------------------------------------------------------------
+
+
+def cut(data: bytes, _: int, start: int, end: int) -> bytes:
+    return data[start:end]
+
+
+def test_a_depot_that_lost_bytes_has_nothing() -> None:
+    span = TensorSpan("t", BF16, SHAPE, 0, 2 * VALUES.size)
+    known = [FileSpans("t", "t", span.end, (span,))]
+    for lost in (b"", b"odd", fake(VALUES)[:777]):
+        read = partial(cut, lost)
+        (found,) = find_grids(known, 0, [[Segment(0, span.end, BF16, 384, None)]], read)
+        assert [(part.start, part.end) for part in found] == [(0, span.end)]
+
+
+def test_ordinary_tensors_take_next_to_no_time() -> None:
+    """Columns were read number by number before anything was looked at: a second for 300 tensors."""
+    data, step = MODEL.tobytes(), 2 * VALUES.size
+    some = tuple(TensorSpan(f"t{n}", BF16, SHAPE, n * step, n * step + step) for n in range(300))
+    reads: list[int] = []
+
+    def read(_: int, start: int, end: int) -> bytes:
+        reads.append(end - start)
+        return data[start % step : start % step + end - start]
+
+    parts = [Segment(span.start, span.end, BF16, 384, None) for span in some]
+    began = time.process_time()
+    (found,) = find_grids([FileSpans("t", "t", 300 * step, some)], 0, [parts], read)
+    assert found == parts
+    assert time.process_time() - began < 1
+    assert len(reads) < 300 * 50
+    assert sum(reads) < 300 * 4096
+
+
+def test_what_another_part_explains_is_left_alone() -> None:
+    """A tensor that is cut by its segments has no grid, nor one that has a hint."""
+    data = fake(VALUES)
+    span = TensorSpan("t", BF16, SHAPE, 0, len(data))
+    known = [FileSpans("t", "t", len(data), (span,))]
+    half = len(data) // 2
+    parts = [Segment(0, half, BF16, 384, None), Segment(half, len(data), BF16, 384, None)]
+    hinted = [Segment(0, len(data), BF16, 384, None, hint=Grid(columns=384, group=(1, 0)))]
+    for segments in (parts, hinted):
+        assert find_grids(known, 0, [segments], lambda _, start, end: data[start:end]) == [segments]
+
+
+def test_the_same_is_found_again() -> None:
+    target, base = (
+        file(fake(tuned())),
+        file(MODEL.tobytes(), more={"other": ("I8", SHAPE, bytes(VALUES.size))}),
+    )
+    first = planned(target, base)
+    assert all(planned(target, base) == first for _ in range(3))
