@@ -1,0 +1,102 @@
+"""What an enclave holds (8.1, 9.2), read and never written: trust, ledger, manifests, content, staged work."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.second.documents import fields, release
+from tests.second.trust.walk import Pinned
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A bundle that was committed."""
+
+    manifest: str
+    sequence: int
+    issued: datetime
+    keys: frozenset[str]
+    release: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enclave:
+    """An enclave as its ledger tells it."""
+
+    folder: Path
+    name: str
+    minimum_sequence: int
+    committed: tuple[Committed, ...]
+    pinned: Pinned
+    collected: frozenset[str]
+
+    def manifest(self, digest: str) -> dict[str, Any]:
+        """Return the manifest of a release that was imported."""
+        return release.parse((self.folder / "history" / f"{digest[:64]}.json").read_bytes())
+
+    def content(self, digest: str) -> Path:
+        """Return where content is kept, or would be."""
+        return self.folder / "content" / digest[:2] / digest
+
+    def staged_chunk(self, manifest: str, digest: str) -> bytes | None:
+        """Return a chunk that an incomplete import left, if it has its digest [7.1-3]."""
+        path = self.folder / "staging" / manifest[:64] / "chunks" / digest[:64]
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        return data if hashlib.sha512(data).hexdigest() == digest else None
+
+    def installed(self) -> Iterator[dict[str, Any]]:
+        """Yield the manifests of the releases that are installed."""
+        seen = set(self.collected)
+        for bundle in self.committed:
+            if bundle.release is not None and bundle.release["digest"] not in seen:
+                seen.add(bundle.release["digest"])
+                yield self.manifest(bundle.release["digest"])
+
+
+def read(folder: Path) -> Enclave:
+    """Read an enclave that is at rest: no command runs in it, and none was interrupted."""
+    entries = _entries(folder / "ledger.db")
+    enrolment = next(entry["detail"] for entry in entries if entry["type"] == "enroll")
+    committed = tuple(_committed(entry["detail"]) for entry in entries if entry["type"] == "import-commit")
+    trust = [entry["detail"]["trust"] for entry in entries if entry["type"] == "import-commit"]
+    collected = frozenset(
+        digest for entry in entries if entry["type"] == "gc" for digest in entry["detail"]["releases"]
+    )
+    pinned = Pinned(_roots(folder), _state(folder, trust))
+    return Enclave(folder, enrolment["enclave"], enrolment["minimum_sequence"], committed, pinned, collected)
+
+
+def _entries(database: Path) -> list[dict[str, Any]]:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return [json.loads(row[0]) for row in connection.execute("SELECT data FROM entries ORDER BY idx")]
+    finally:
+        connection.close()
+
+
+def _committed(detail: dict[str, Any]) -> Committed:
+    return Committed(
+        detail["bundle_manifest"],
+        detail["sequence"],
+        fields.time(detail["issued"]),
+        frozenset(detail["bundler_keys"]),
+        detail["release"],
+    )
+
+
+def _roots(folder: Path) -> dict[int, bytes]:
+    paths = (folder / "trust" / "roots").glob("*.root.json")
+    return {int(path.name.split(".")[0]): path.read_bytes() for path in paths}
+
+
+def _state(folder: Path, trust: list[dict[str, str]]) -> dict[str, bytes]:
+    if not trust:
+        return {}
+    return {path.name: path.read_bytes() for path in (folder / "trust" / trust[-1]["folder"]).iterdir()}
