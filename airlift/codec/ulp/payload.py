@@ -90,7 +90,8 @@ def parse(payload: memoryview, element: Element, length: int) -> Payload:
     model = _model(element, flags, context, shift, offset)
     if zero or lanes > MAX_LANES_LOG or not 0 < tables <= MAX_TABLES or words > MAX_WORDS or raw > MAX_BITS:
         raise MalformedError("an ulp block's header is out of bounds")
-    if (context == SCALED) != (0 < runs <= MAX_RUNS and 0 < scales <= MAX_GROUPS):
+    scaled = 0 < runs <= MAX_RUNS and 0 < scales <= MAX_GROUPS
+    if not (scaled if context == SCALED else runs == scales == 0):
         raise MalformedError("an ulp block has no scales, or scales without a use")
     units = _units(model, length)
     groups, rest = _groups(payload[HEADER.size :], runs, scales, units, model)

@@ -317,6 +317,19 @@ def test_a_header_that_is_out_of_bounds_is_refused(changed: dict[str, int]) -> N
         read(header(**changed))
 
 
+@pytest.mark.parametrize(
+    ("runs", "scales"), [(0, 0), (0, 1), (1, 0), (0, 2**32 - 1), (MAX_RUNS + 1, 0), (MAX_RUNS + 1, 2**20 + 1)]
+)
+def test_runs_and_scales_without_a_use_are_refused(runs: int, scales: int) -> None:
+    """Broke: a header that told of scales where there are no runs was taken, whatever their length (SPEC U2)."""
+    data = payload.HEADER.pack(0, 0, 0, 1, 0, 0, 0, runs, scales, 0, 0) + b"\0" + b"\0\x80\x10" + b"\0\0\1\0"
+    if runs == scales == 0:
+        assert read(data, None, Element.U8, 64) == bytes(64)
+        return
+    with pytest.raises(MalformedError):
+        read(data, None, Element.U8, 64)
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_what_is_cut_anywhere_is_refused(name: str) -> None:
     """Threat: truncated chunks."""
