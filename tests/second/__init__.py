@@ -8,7 +8,7 @@ frames. So where both agree, the specification says enough for two people to bui
 not, the specification was mended, or whichever of the two was wrong.
 
 It is slow (every number of every tensor is a Python object for a moment), writes nothing into an enclave and nothing
-to a ledger. What it does is section 7.1 up to "files rebuilt" and the vendors' signatures over them: it reads volumes,
+to a ledger. It does section 7.1 up to "files rebuilt" and the vendors' signatures over them: it reads volumes,
 decides whom to trust, rebuilds the files of the release in a folder of its own, and says what it installed or which
 error of section 10 it ends with.
 

@@ -9,7 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.second import strict
 from tests.second.documents import fields, release
+from tests.second.errors import Refused, demand
+from tests.second.trust import keys, metadata
 from tests.second.trust.walk import Pinned
 
 
@@ -61,7 +64,11 @@ class Enclave:
 
 
 def read(folder: Path) -> Enclave:
-    """Read an enclave that is at rest: no command runs in it, and none was interrupted."""
+    """Read an enclave that is at rest: no command runs in it, and none was interrupted.
+
+    Raises:
+        Refused: ``trust-state-mismatch``, if roots or trust state are not what the ledger says (4.4, 7.6-1).
+    """
     entries = _entries(folder / "ledger.db")
     enrolment = next(entry["detail"] for entry in entries if entry["type"] == "enroll")
     committed = tuple(_committed(entry["detail"]) for entry in entries if entry["type"] == "import-commit")
@@ -69,7 +76,7 @@ def read(folder: Path) -> Enclave:
     collected = frozenset(
         digest for entry in entries if entry["type"] == "gc" for digest in entry["detail"]["releases"]
     )
-    pinned = Pinned(_roots(folder), _state(folder, trust))
+    pinned = Pinned(_roots(folder, enrolment), _state(folder, trust))
     return Enclave(folder, enrolment["enclave"], enrolment["minimum_sequence"], committed, pinned, collected)
 
 
@@ -91,12 +98,35 @@ def _committed(detail: dict[str, Any]) -> Committed:
     )
 
 
-def _roots(folder: Path) -> dict[int, bytes]:
+def _roots(folder: Path, enrolment: dict[str, Any]) -> dict[int, bytes]:
     paths = (folder / "trust" / "roots").glob("*.root.json")
-    return {int(path.name.split(".")[0]): path.read_bytes() for path in paths}
+    roots = {int(path.name.split(".")[0]): path.read_bytes() for path in paths}
+    version = enrolment["root_version"]
+    same = version in roots and fingerprint(roots[version]) == enrolment["root_fingerprint"]
+    demand(same and min(roots) == version, "another root than the pinned one", "trust-state-mismatch")
+    try:
+        for number, data in roots.items():
+            metadata.parse(data, "root", number)
+    except Refused as refused:
+        raise Refused("trust-state-mismatch", str(refused)) from None
+    return roots
+
+
+def fingerprint(root: bytes) -> str:
+    """Return the fingerprint of a root (4.4-1), or nothing if it cannot be parsed."""
+    try:
+        signed = strict.loads(root, metadata.LIMITS["root"])["signed"]
+    except (Refused, KeyError, TypeError):
+        return ""
+    return hashlib.sha384(keys.canonical(signed)).hexdigest()
 
 
 def _state(folder: Path, trust: list[dict[str, str]]) -> dict[str, bytes]:
     if not trust:
         return {}
-    return {path.name: path.read_bytes() for path in (folder / "trust" / trust[-1]["folder"]).iterdir()}
+    place = folder / "trust" / trust[-1]["folder"]
+    state = {path.name: path.read_bytes() for path in place.iterdir()} if place.is_dir() else {}
+    digests = {name: hashlib.sha384(data).hexdigest() for name, data in state.items()}
+    same = hashlib.sha384(strict.dumps(digests)).hexdigest() == trust[-1]["digest"]
+    demand(same, "another trust state than the ledger committed", "trust-state-mismatch")
+    return state

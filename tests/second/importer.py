@@ -17,6 +17,7 @@ from tests.second.policy import Policy
 from tests.second.reader import Media
 from tests.second.rebuild import Content, Place
 from tests.second.trust import metadata, statements, vendor, walk
+from tests.second.trust.keys import Key
 from tests.second.trust.walk import Trusted
 
 
@@ -57,16 +58,17 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
     if any(before.manifest == media.digest for before in enclave.committed):
         return Installed(media.digest, already=True, overtaken=False, paths={}, rebuilt=0)
     chain = walk.walk_roots(enclave.pinned, media.metadata)
-    trusted = walk.walk(enclave.pinned, chain, media.metadata, _reference_time(enclave, chain[-1], clock))
+    now = _reference_time(enclave, chain[-1], clock)
+    trusted = walk.walk(enclave.pinned, chain, media.metadata, now)
     entry = walk.bundle_target(trusted, media.digest)
     metadata.holds(entry, media.document(media.digest))
     _destined(enclave, media, trusted)
-    _documents(media, trusted, entry)
+    _documents(media, trusted, entry, [*walk.keys_of(chain), *policy.keys])
     _hold_baseline(enclave, media)
-    policies.judge(policy, media)
+    lacking = _lacking(enclave, media)
+    policies.judge(policy, media, now)
     contents = _contents(enclave, media, policy)
-    chunks = _chunks(enclave, media)
-    files = _rebuild(enclave, media, contents, chunks, output)
+    files = _rebuild(enclave, media, contents, lacking, output) if lacking else {}
     paths = _tree(enclave, media, files, output)
     return Installed(
         media.digest, already=False, overtaken=trusted.overtaken, paths=paths, rebuilt=len(files)
@@ -75,7 +77,7 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
 
 def _reference_time(enclave: Enclave, root: metadata.Metadata, clock: datetime) -> datetime:
     """Return the later of the clock and the newest issue time that a key still vouches for [7.2-3]."""
-    listed = {key for role in root.roles.values() for key in role.keys}
+    listed = set(root.roles["timestamp"].keys)
     return max([clock, *(bundle.issued for bundle in enclave.committed if bundle.keys & listed)])
 
 
@@ -85,7 +87,7 @@ def _destined(enclave: Enclave, media: Media, trusted: Trusted) -> None:
     demand(manifest["enclave"] in (None, enclave.name), "a bundle for another enclave", "wrong-enclave")
     sequence = manifest["sequence"]
     demand(sequence >= enclave.minimum_sequence, "a sequence below the minimum", "replayed")
-    still = {key for role in trusted.root.roles.values() for key in role.keys}
+    still = set(trusted.targets.roles["bundler"].keys)
     for before in enclave.committed:
         used = before.sequence == sequence and before.manifest != media.digest and before.keys & still
         demand(not used, "a sequence that another bundle used", "sequence-reused")
@@ -93,14 +95,14 @@ def _destined(enclave: Enclave, media: Media, trusted: Trusted) -> None:
     demand(sequence <= highest, "a sequence that the bundler never used")
 
 
-def _documents(media: Media, trusted: Trusted, entry: dict[str, Any]) -> None:
+def _documents(media: Media, trusted: Trusted, entry: dict[str, Any], known: Sequence[Key]) -> None:
     """Verify documents by length and digest before they are parsed [7.2-5]."""
     manifest, targets = media.manifest, trusted.targets.signed["targets"]
     about = {media.digest}
     if manifest["target"] is not None:
         digest = manifest["target"]["digest"]
         listed = targets.get(f"release-{digest[:64]}")
-        demand(listed is not None, "a release that is not published", "unpublished")
+        demand(listed is not None, "a release that the authority does not list", "signature-invalid")
         metadata.holds(listed, media.document(digest))
         about.add(digest)
     revocations = media.document(manifest["revocations"])
@@ -108,7 +110,6 @@ def _documents(media: Media, trusted: Trusted, entry: dict[str, Any]) -> None:
         demand("revocations" in targets, "no list of revocations")
         metadata.holds(targets["revocations"], revocations)
     release.parse_revocations(revocations)
-    known = [key for role in trusted.root.roles.values() for key in role.keys.values()]
     wanted = {manifest["revocations"], *about}
     for digest in entry.get("custom", {}).get("attestations", []):
         statements.check(media.document(digest), about, known)
@@ -139,10 +140,21 @@ def _hold_baseline(enclave: Enclave, media: Media) -> None:
         demand(same, "a base that is not the baseline's")
     rebuilt = {file["sha512"] for file in manifest["files"]}
     demand(not rebuilt & set(held), "a file that the baseline holds")
-    wanted = set(release.contents(media.release)) if media.release else set()
-    demand(wanted - set(held) == rebuilt, "files that are not what the release lacks")
-    for digest in {base["sha512"] for base in manifest["bases"]} | (wanted - rebuilt):
-        demand(enclave.content(digest).is_file(), "content of the baseline that is gone", "baseline-not-held")
+
+
+def _lacking(enclave: Enclave, media: Media) -> set[str]:
+    """Return the content of the release that the enclave does not hold; the bundle must rebuild it [6.2-6].
+
+    Raises:
+        Refused: ``baseline-not-held``.
+    """
+    wanted = release.contents(media.release) if media.release else {}
+    lacking = {digest for digest in wanted if not enclave.content(digest).is_file()}
+    rebuilt = {file["sha512"] for file in media.manifest["files"]}
+    demand(lacking <= rebuilt, "content that neither the bundle nor the enclave has", "baseline-not-held")
+    held = all(enclave.content(base["sha512"]).is_file() for base in media.manifest["bases"])
+    demand(not lacking or held, "a base that is not held", "baseline-not-held")
+    return lacking
 
 
 def _contents(enclave: Enclave, media: Media, policy: Policy) -> dict[str, Content]:
@@ -187,20 +199,22 @@ def _chunks(enclave: Enclave, media: Media) -> Iterator[bytes]:
 
 
 def _rebuild(
-    enclave: Enclave, media: Media, contents: dict[str, Content], chunks: Iterator[bytes], output: Path
+    enclave: Enclave, media: Media, contents: dict[str, Content], lacking: set[str], output: Path
 ) -> dict[str, Path]:
-    """Rebuild the files of the bundle, and return where they are by SHA-512."""
+    """Rebuild what the enclave lacks of the files of the bundle, and return where it is by SHA-512."""
     folder = output / "files"
     folder.mkdir(parents=True)
-    files = {file["sha512"]: folder / str(number) for number, file in enumerate(media.manifest["files"])}
+    digests = [file["sha512"] for file in media.manifest["files"]]
+    files = {digest: folder / digest for digest in digests if digest in lacking}
     bases = [base["sha512"] for base in media.manifest["bases"]]
     place = Place(
         [enclave.content(digest) for digest in bases],
         [contents[digest] for digest in bases],
-        list(files.values()),
-        [contents[digest] for digest in files],
+        [files.get(digest, enclave.content(digest)) for digest in digests],
+        [contents[digest] for digest in digests],
+        frozenset(number for number, digest in enumerate(digests) if digest not in lacking),
     )
-    rebuild.rebuild(chunks, media.manifest, place)
+    rebuild.rebuild(_chunks(enclave, media), media.manifest, place)
     return files
 
 
@@ -229,6 +243,11 @@ def _vendor(media: Media, component: dict[str, Any], digests: dict[str, str]) ->
     if stated is None:
         return
     covered = vendor.verify(media.document(stated["sha512"]), stated, digests, component["source"])
-    told = stated.get("listed"), stated.get("left_out", {}).get("count", 0)
-    found = (covered.listed if covered.left_out else None), len(covered.left_out)
-    demand(told == found, "a vendor's signature that covers something else than is said")
+    lacking = {"count": len(covered.left_out), "names": covered.names()} if covered.left_out else None
+    told, found = (
+        (stated.get("listed"), stated.get("left_out")),
+        (covered.listed if lacking else None, lacking),
+    )
+    demand(
+        told == found, "a vendor's signature that covers something else than is said", "inventory-mismatch"
+    )

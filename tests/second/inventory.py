@@ -12,7 +12,7 @@ FOLDERS = ("metadata", "manifests", "chunks")
 FILES = ("LABEL.txt", "volume.json", "SHA256SUMS")
 
 _FILE = re.compile(
-    r"\.ds_store|\._.*|\.apdisk|\.volumeicon\.icns|\.metadata_never_index|\.directory|thumbs\.db|ehthumbs\.db|desktop\.ini",
+    r"\.ds_store|\._.+|\.apdisk|\.volumeicon\.icns|\.metadata_never_index|\.directory|thumbs\.db|ehthumbs\.db|desktop\.ini",
     re.IGNORECASE | re.ASCII | re.DOTALL,
 )
 _FOLDER = re.compile(

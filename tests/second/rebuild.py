@@ -9,6 +9,7 @@ from typing import Any
 from tests.second import chunk
 from tests.second.chunk import Block, Context, Source, Tiling
 from tests.second.codecs import decoding
+from tests.second.codecs.elements import element
 from tests.second.errors import Refused, demand
 
 PIECE = 4 << 20
@@ -26,12 +27,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where things are: bases that the enclave holds, files of the bundle, each in the order of the manifest."""
+    """Where things are: bases that the enclave holds, files of the bundle, each in the order of the manifest.
+
+    Attributes:
+        held: The files that the enclave holds already: they are read, and never written [6.3-6].
+    """
 
     bases: Sequence[Path]
     base_contents: Sequence[Content]
     files: Sequence[Path]
     contents: Sequence[Content]
+    held: frozenset[int]
 
 
 def rebuild(chunks: Iterator[bytes], manifest: dict[str, Any], place: Place) -> None:
@@ -49,14 +55,17 @@ def rebuild(chunks: Iterator[bytes], manifest: dict[str, Any], place: Place) -> 
     context = Context(manifest["airlift"], sizes, [base["size"] for base in manifest["bases"]])
     tiling = Tiling(sizes)
     for number, size in enumerate(sizes):
-        if size == 0:
+        if size == 0 and number not in place.held:
             place.files[number].write_bytes(b"")
+            _verify(place.files[number], place.contents[number])
     used: set[int] = set()
     try:
         for data in chunks:
             for block in chunk.parse(data, context):
                 tiling.add(block)
                 _counted(block)
+                if block.file in place.held:
+                    continue
                 used |= {source.index for source in block.sources if not source.own}
                 _write(block, place)
                 if block.start + block.length == sizes[block.file]:
@@ -87,6 +96,7 @@ def _write(block: Block, place: Place) -> None:
     with path.open("r+b" if block.start else "wb") as file:
         file.seek(block.start)
         if block.copies:
+            element(block.element)
             for piece in _pieces(block.sources[0], place):
                 file.write(piece)
         else:

@@ -2,9 +2,8 @@
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from tests.second.codecs import floats, groups
 from tests.second.codecs.elements import (
@@ -75,8 +74,11 @@ def decode(payload: bytes, kind: Element, length: int, sources: Sequence[bytes])
     shape = groups.make(rows, header.columns, header.group_rows, header.group_columns)
     _sized(header, kind, length, shape)
     scales = _scales(header, payload, sources, shape)
-    matrix = _matrix(floats.values(sources[0], header.source), header, rows)
-    prediction = _convert(header, kind, matrix, shape, scales)
+    if header.rule == TRUNCATE:
+        prediction = _upper_halves(_rows_in_order(list(_rows(sources[0], size)), header))
+    else:
+        matrix = _matrix(sources[0], header, size)
+        prediction = _convert(header, kind, matrix, shape, scales)
     rest = payload[_HEADER.size + header.scales :]
     return decode_inner(header.inner, rest, kind, length, prediction)
 
@@ -91,6 +93,8 @@ def _header(payload: bytes, kind: Element) -> Header:
         fields
     )
     _known(inner in INNER and rule <= SCALES and scales_from <= LARGEST)
+    for code in (source, scale, work):
+        element(code)
     _known(source in _FROM[rule])
     demand(any(kind.code in made for made in _TO.values()), "an element that no rule makes")
     _known(kind.code in _TO[rule])
@@ -152,27 +156,33 @@ def _scales(header: Header, payload: bytes, sources: Sequence[bytes], shape: Gro
     return []
 
 
-def _matrix(numbers: Sequence[float], header: Header, rows: int) -> list[float]:
-    """Return float32 numbers in the order that the rule is given (V2, V3)."""
-    if header.source == F64:
-        numbers = [floats.single(number) for number in numbers]
+def _rows(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def _rows_in_order(rows: list[bytes], header: Header) -> list[bytes]:
+    """Return the rows of the source in the order that the rule is given (V2)."""
     if not header.head:
-        return list(numbers)
-    order = (
-        start + i % 2 * (header.head // 2) + i // 2
-        for start in range(0, rows, header.head)
-        for i in range(header.head)
-    )
-    wide = header.columns
-    return list(chain.from_iterable(numbers[row * wide : (row + 1) * wide] for row in order))
+        return rows
+    half = header.head // 2
+    starts = range(0, len(rows), header.head)
+    return [rows[start + i % 2 * half + i // 2] for start in starts for i in range(header.head)]
+
+
+def _matrix(source: bytes, header: Header, size: int) -> list[float]:
+    """Return float32 numbers in the order that the rule is given (V2, V3)."""
+    whole = b"".join(_rows_in_order(list(_rows(source, size)), header))
+    return [floats.single(number) for number in floats.values(whole, header.source)]
+
+
+def _upper_halves(rows: list[bytes]) -> bytes:
+    """Return the upper 16 bits of float32 numbers, whatever they are (V4)."""
+    return b"".join(row[at + 2 : at + 4] for row in rows for at in range(0, len(row), 4))
 
 
 def _convert(header: Header, kind: Element, matrix: list[float], shape: Groups, scales: list[float]) -> bytes:
     if header.rule == CAST:
         return floats.pack(matrix, kind.code)
-    if header.rule == TRUNCATE:
-        whole = struct.pack(f"<{len(matrix)}f", *matrix)
-        return b"".join(whole[at + 2 : at + 4] for at in range(0, len(whole), 4))
     if header.rule == GGML:
         record = _q8_0 if kind.code == Q8_0 else _q4_0
         return b"".join(

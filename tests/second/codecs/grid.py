@@ -164,9 +164,7 @@ def _divided(number: float, scale: float) -> float:
 
 
 def _step(value: float, least: int, *, zeros: bool) -> int:
-    """Return an integer step; with signed zeros the least one stands for -0."""
-    if math.isnan(value):
-        return least
+    """Return an integer step; with signed zeros the least one stands for -0, and is left out for all others."""
     step = whole(value, least + zeros, -least - 1)
     return least if zeros and step == 0 and math.copysign(1.0, value) < 0 else step
 

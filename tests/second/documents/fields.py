@@ -59,10 +59,15 @@ def digest(value: Any, digits: int = 128) -> str:
 
 
 def text(value: Any, most: int = 4096, least: int = 0) -> str:
-    """Return free text: no character of category C but a newline."""
+    """Return free text: nothing that does not print, but newlines."""
     demand(isinstance(value, str) and least <= len(value) <= most, "not a text of its length")
-    demand(not any(unicodedata.category(c)[0] == "C" for c in value if c != "\n"), "a control character")
+    demand(all(printable(letter) for letter in value if letter != "\n"), "a character that does not print")
     return str(value)
+
+
+def printable(letter: str) -> bool:
+    """Tell what prints from control and format characters, and from every separator but the space (5.1-5)."""
+    return letter == " " or unicodedata.category(letter)[0] not in "CZ"
 
 
 def line(value: Any, most: int = 4096, least: int = 1) -> str:

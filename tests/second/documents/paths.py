@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from tests.second.documents.fields import printable
 from tests.second.errors import demand
 
 FORBIDDEN = '<>:"|?*\\'
@@ -19,16 +20,11 @@ def check(path: Any) -> str:
         Refused: ``malformed``.
     """
     demand(isinstance(path, str), "a path that is no text")
-    demand(not any(_unprintable(letter) for letter in path), "a character that does not print in a path")
+    demand(all(map(printable, path)), "a character that does not print in a path")
     demand(len(path.encode()) <= 1024, "a path that is too long")
     for part in path.split("/"):
         _part(part)
     return str(path)
-
-
-def _unprintable(letter: str) -> bool:
-    """Tell control and format characters, and every space and separator but the space."""
-    return letter != " " and unicodedata.category(letter)[0] in "CZ"
 
 
 def _part(part: str) -> None:

@@ -55,6 +55,7 @@ def parse_revocations(data: bytes) -> dict[str, Any]:
         fields.digest(entry["digest"])
         fields.text(entry["reason"])
     fields.ascending([(entry["kind"], entry["digest"]) for entry in value["entries"]])
+    demand(len({entry["digest"] for entry in value["entries"]}) == len(value["entries"]), "a digest twice")
     return value
 
 

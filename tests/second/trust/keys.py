@@ -71,6 +71,15 @@ def parse(key_id: str, value: Any) -> Key:
     return Key(key_id, scheme, _public(value["keyval"]["public"], scheme))
 
 
+def of_pem(pem: str) -> Key:
+    """Return a key that is not of TUF metadata: its scheme is what it is."""
+    der = _der(pem)
+    (scheme,) = (scheme for scheme, size in DER_SIZES.items() if size == len(der))
+    (types,) = (types for types, known in SCHEMES.items() if known == scheme)
+    named = {"keytype": types[0], "keyval": {"public": pem}, "scheme": types[1]}
+    return Key(hashlib.sha256(canonical(named)).hexdigest(), scheme, _public(pem, scheme))
+
+
 def _public(pem: Any, scheme: str) -> mldsa.MLDSA87PublicKey | ec.EllipticCurvePublicKey:
     demand(isinstance(pem, str) and pem.isascii() and len(pem) < 8192, "a key that is no PEM")
     try:

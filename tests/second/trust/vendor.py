@@ -43,6 +43,10 @@ class Covered:
     listed: int
     left_out: list[str]
 
+    def names(self) -> list[str]:
+        """Return the first 1,000 names, sorted, as a release manifest writes them (5.1-9)."""
+        return sorted(_shown(name) for name in self.left_out)[:1000]
+
 
 def verify(
     data: bytes, stated: dict[str, Any], files: Mapping[str, str], source: Mapping[str, Any] | None = None
@@ -224,6 +228,16 @@ def _subject(value: Any, listed: Mapping[str, str]) -> None:
     demand(isinstance(subject, dict) and isinstance(subject.get("digest"), dict), "a subject")
     whole = hashlib.sha256(b"".join(bytes.fromhex(digest) for digest in listed.values())).hexdigest()
     demand(subject["digest"].get("sha256") == whole, "a subject that is not of its resources")
+
+
+def _shown(name: str) -> str:
+    """Return a name as 5.1-9 writes it: escaped if it does not print, cut if it is too long."""
+    escaped = name
+    if not name.isprintable() or "\\" in name:
+        escaped = ascii(name)[1:-1]
+    if len(escaped) <= 4096:
+        return escaped
+    return f"{escaped[:4079]}~{hashlib.sha256(escaped.encode()).hexdigest()[:16]}"
 
 
 def _below(path: str, ignored: Sequence[str]) -> bool:

@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from tests.second.errors import Refused, demand
 from tests.second.trust import metadata
+from tests.second.trust.keys import Key
 from tests.second.trust.metadata import Metadata, bad_signature
 
 
@@ -41,21 +43,37 @@ class _Set:
 
 
 def walk_roots(pinned: Pinned, medium: Mapping[str, bytes]) -> list[Metadata]:
-    """Return the chain of roots from the newest kept one on, each verified (4.4-3).
+    """Return the chain of roots from the pinned one on, each verified (4.4-1, 4.4-3).
 
     Raises:
-        Refused: ``malformed``, ``signature-invalid``, or ``replayed``.
+        Refused: ``malformed``, ``signature-invalid``, or ``trust-state-mismatch`` for a kept root.
     """
-    kept = max(pinned.roots)
-    chain = [metadata.parse(pinned.roots[kept], "root", kept)]
+    first = metadata.parse(pinned.roots[min(pinned.roots)], "root", min(pinned.roots))
+    if not first.signed_by(first.roles["root"]):
+        raise bad_signature("the pinned root")
+    kept = [metadata.parse(data, "root", version) for version, data in sorted(pinned.roots.items())]
+    for before, after in pairwise(kept):
+        follows = after.version == before.version + 1 and _follows(before, after)
+        demand(follows, "a kept root that does not verify", "trust-state-mismatch")
+    chain = kept
     ends = max(int(name.split(".")[0]) for name in medium if name.endswith(".root.json"))
-    for version in range(kept + 1, ends + 1):
+    for version in range(chain[-1].version + 1, ends + 1):
         following = metadata.parse(medium[f"{version}.root.json"], "root", version)
-        for role in (chain[-1].roles["root"], following.roles["root"]):
-            if not following.signed_by(role):
-                raise bad_signature(f"root {version}")
+        if not _follows(chain[-1], following):
+            raise bad_signature(f"root {version}")
         chain.append(following)
     return chain
+
+
+def _follows(before: Metadata, after: Metadata) -> bool:
+    """Tell whether a root is signed by the thresholds of the one before and of itself."""
+    return after.signed_by(before.roles["root"]) and after.signed_by(after.roles["root"])
+
+
+def keys_of(chain: list[Metadata]) -> list[Key]:
+    """Return every key that some root names, kept or new: what an enclave knows without its policy (4.5-8)."""
+    named = {key.id: key for root in chain for role in root.roles.values() for key in role.keys.values()}
+    return list(named.values())
 
 
 def walk(pinned: Pinned, chain: list[Metadata], medium: Mapping[str, bytes], now: datetime) -> Trusted:
@@ -81,7 +99,8 @@ def walk(pinned: Pinned, chain: list[Metadata], medium: Mapping[str, bytes], now
     snapshot = used.get("snapshot")
     _matches(timestamp.signed["meta"]["snapshot.json"], snapshot)
     _verified(snapshot, root.roles["snapshot"], now)
-    _holds_chain(snapshot, root, medium, overtaken=overtaken)
+    known = snapshot.signed["x-airlift-root-version"]
+    demand(root.version >= known, "a chain of roots that ends early", "inventory-mismatch")
     if own and newest and used is brought:
         _not_older(own, root, timestamp, snapshot)
     targets = used.get("targets")
@@ -133,19 +152,6 @@ def _matches(entry: dict[str, object], found: Metadata) -> None:
     demand(entry["version"] == found.version, f"{found.role} of another version", "replayed")
 
 
-def _holds_chain(snapshot: Metadata, root: Metadata, medium: Mapping[str, bytes], *, overtaken: bool) -> None:
-    """Hold that the chain reaches what the snapshot names, and every root that was kept (4.4-3)."""
-    demand(
-        root.version >= snapshot.signed["x-airlift-root-version"],
-        "a chain of roots that ends early",
-        "replayed",
-    )
-    ends = max(int(name.split(".")[0]) for name in medium if name.endswith(".root.json"))
-    demand(
-        overtaken or ends >= root.version, "a chain of roots that ends before one that was kept", "replayed"
-    )
-
-
 def _not_older(own: _Set, root: Metadata, timestamp: Metadata, snapshot: Metadata) -> None:
     """Hold that nothing goes back to a version before the enclave's own (TUF 5.4 and 5.5)."""
     before = own.get("timestamp")
@@ -165,10 +171,10 @@ def bundle_target(trusted: Trusted, digest: str) -> dict[str, object]:
     """Return the entry of a bundle in the bundler's metadata.
 
     Raises:
-        Refused: ``replayed``, if it is not listed (any more).
+        Refused: ``signature-invalid``, if it is not listed (any more).
     """
     entry = trusted.bundler.signed["targets"].get(f"bundle-{digest[:64]}")
     if entry is None:
-        raise Refused("replayed", "the bundle is not listed")
+        raise Refused("signature-invalid", "the bundle is not listed")
     found: dict[str, object] = entry
     return found
