@@ -54,6 +54,7 @@ INJECTED = (
     "test_content_that_vanishes_at_the_last_moment",
     "test_a_thread_that_fails_in_the_middle",
     "test_a_disk_that_fails_to_read_a_base",
+    "test_an_empty_file_that_is_not_empty_as_signed",
     "test_one_of_several_volumes_that_cannot_be_read",
     "test_a_medium_that_cannot_be_read",
     "test_a_folder_that_cannot_be_listed",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,8 +100,12 @@ def _committed(detail: dict[str, Any]) -> Committed:
 
 
 def _roots(folder: Path, enrolment: dict[str, Any]) -> dict[int, bytes]:
-    paths = (folder / "trust" / "roots").glob("*.root.json")
-    roots = {int(path.name.split(".")[0]): path.read_bytes() for path in paths}
+    roots = {}
+    for path in (folder / "trust" / "roots").iterdir():
+        found = re.fullmatch(r"([1-9][0-9]{0,9})\.root\.json", path.name)
+        demand(found, "a file that is no root", "trust-state-mismatch")
+        assert found is not None
+        roots[int(found[1])] = path.read_bytes()
     version = enrolment["root_version"]
     same = version in roots and fingerprint(roots[version]) == enrolment["root_fingerprint"]
     demand(same and min(roots) == version, "another root than the pinned one", "trust-state-mismatch")
