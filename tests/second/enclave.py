@@ -48,12 +48,9 @@ class Enclave:
         return self.folder / "content" / digest[:2] / digest
 
     def staged_chunk(self, manifest: str, digest: str) -> bytes | None:
-        """Return a chunk that an incomplete import left, if it has its digest [7.1-3]."""
+        """Return a chunk as an incomplete import left it, not verified, or None [7.1-3]."""
         path = self.folder / "staging" / manifest[:64] / "chunks" / digest[:64]
-        if not path.is_file():
-            return None
-        data = path.read_bytes()
-        return data if hashlib.sha512(data).hexdigest() == digest else None
+        return path.read_bytes() if path.is_file() else None
 
     def installed(self) -> Iterator[dict[str, Any]]:
         """Yield the manifests of the releases that are installed."""

@@ -191,7 +191,9 @@ def _chunks(enclave: Enclave, media: Media) -> Iterator[bytes]:
 
     def get(chunk: dict[str, Any]) -> bytes | None:
         staged = enclave.staged_chunk(media.digest, chunk["sha512"])
-        return staged if staged is not None else media.chunk(chunk["sha512"], chunk["size"])
+        if staged is not None and hashlib.sha512(staged).hexdigest() == chunk["sha512"]:
+            return staged
+        return media.chunk(chunk["sha512"], chunk["size"], damaged=staged is not None)
 
     missing = [chunk for chunk in media.manifest["chunks"] if get(chunk) is None]
     demand(not missing, f"{len(missing)} chunks are missing", "volumes-missing")

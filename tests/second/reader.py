@@ -16,6 +16,9 @@ _ROOT = re.compile(r"([1-9][0-9]{0,9})\.root\.json")
 _ROLE = re.compile(r"([1-9][0-9]{0,9})\.(snapshot|targets|bundler)\.json")
 _LIMIT = 512 << 20
 
+MOST = 256
+"""Volumes that are read at a time [6.4-3]."""
+
 T = TypeVar("T")
 
 
@@ -61,13 +64,17 @@ class Media:
         demand(digest in self.documents, "a document that is not there", "inventory-mismatch")
         return self.documents[digest]
 
-    def chunk(self, digest: str, size: int) -> bytes | None:
+    def chunk(self, digest: str, size: int, *, damaged: bool = False) -> bytes | None:
         """Return a chunk that has its signed digest, or None if no volume has it.
+
+        Args:
+            digest: Its SHA-512.
+            size: Its length.
+            damaged: Whether another copy is known to be damaged.
 
         Raises:
             Refused: ``digest-mismatch``, if every copy is damaged (6.4-5).
         """
-        damaged = False
         for one in self.volumes:
             path = one.chunks.get(digest[:64])
             if path is None:
@@ -87,7 +94,9 @@ def read(given: Sequence[Path]) -> Media:
     Raises:
         Refused: As 6.4-6 says.
     """
+    demand(given, "no volume was given", "unreadable")
     paths = [path for folder in given for path in _find(folder)]
+    demand(len(paths) <= MOST, "too many volumes", "unreadable")
     volumes = [_read_volume(path) for path in paths]
     first = volumes[0]
     for other in volumes[1:]:
