@@ -100,9 +100,8 @@ def _roots(folder: Path, enrolment: dict[str, Any]) -> dict[int, bytes]:
     roots = {}
     for path in (folder / "trust" / "roots").iterdir():
         found = re.fullmatch(r"([1-9][0-9]{0,9})\.root\.json", path.name)
-        demand(found, "a file that is no root", "trust-state-mismatch")
-        assert found is not None
-        roots[int(found[1])] = path.read_bytes()
+        if found:
+            roots[int(found[1])] = path.read_bytes()
     version = enrolment["root_version"]
     same = version in roots and fingerprint(roots[version]) == enrolment["root_fingerprint"]
     demand(same and min(roots) == version, "another root than the pinned one", "trust-state-mismatch")
