@@ -64,8 +64,9 @@ def parse(key_id: str, value: Any) -> Key:
     holder = value["x-airlift-holder"]
     demand(isinstance(holder, str) and 1 <= len(holder) <= 128 and holder.isprintable(), "a holder")
     fields.members(value["keyval"], "public")
-    demand((value["keytype"], value["scheme"]) in SCHEMES, "a scheme that is not accepted")
-    scheme = SCHEMES[value["keytype"], value["scheme"]]
+    found = [scheme for types, scheme in SCHEMES.items() if types == (value["keytype"], value["scheme"])]
+    demand(found, "a scheme that is not accepted")
+    (scheme,) = found
     named = {name: value[name] for name in ("keytype", "keyval", "scheme")}
     demand(hashlib.sha256(canonical(named)).hexdigest() == key_id, "a key under another id")
     return Key(key_id, scheme, _public(value["keyval"]["public"], scheme))
