@@ -27,7 +27,7 @@ from tests.second import enclave, importer, policy
 from tests.second.errors import Refused
 from tests.second.importer import Installed
 
-EVERY = 12
+EVERY = 3
 """Of the imports of a run one in so many is compared, unless ``AIRLIFT_SECOND=all`` asks for all of them."""
 
 OF_ACTIVATION = {

@@ -80,11 +80,15 @@ def _header(payload: bytes, kind: Element) -> Header:
     inner, step, source, scales_from, scale, flags, zero, columns, high, wide, limit, scales = fields
     _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST))
     _known(source in (0, step, *_FLOATS) or (step == I8 and source in _RECORDS))
-    _known(scales_from != SOURCE or (source in _RECORDS and scale == F16))
+    _known(scales_from != SOURCE or source in _RECORDS)
     _known(scales_from != LARGEST or source in _FLOATS)
     _known(scale in _FLOATS)
     demand(zero == 0 and flags <= 1 and columns >= 1, "a header")
-    demand(scales_from != SOURCE or (high, wide) == (1, RECORD), "groups of another shape than records")
+    of_records = (high, wide) == (1, RECORD) and scale == F16
+    demand(
+        scales_from != SOURCE or of_records,
+        "groups of another shape, or scales of another type, than records",
+    )
     demand(scales == 0 or scales_from == PAYLOAD, "scales that say nothing")
     demand(_HEADER.size + scales <= len(payload), "scales that are not there")
     value = groups.limit_of(limit, computed=scales_from == LARGEST)
