@@ -83,17 +83,17 @@ def scratch(path: Path, dice: random.Random) -> None:
     overwrite(path, bytes(data))
 
 
-def scratches(folders: Sequence[Path], dice: random.Random) -> list[Path]:
-    """Scratch runs of neighbouring chunks on every volume, few or many; return the files that are damaged now."""
-    before = {path: path.read_bytes() for path in chunk_files(folders)}
+def neighbours(folders: Sequence[Path], dice: random.Random) -> list[Path]:
+    """Return the chunks that scratches go over: runs of neighbours on every volume, few or many, in any order."""
+    found = []
     for folder in folders:
         there = chunk_files([folder])
-        for _ in range(dice.randrange(3)):
+        for _ in range(dice.randrange(4)):
             start = dice.randrange(len(there))
-            for path in there[start : start + dice.choice((1, 1, 1, 2, 3))]:
-                if path.exists():
-                    scratch(path, dice)
-    return [path for path, data in before.items() if not path.exists() or path.read_bytes() != data]
+            found += there[start : start + dice.choice((1, 1, 2, 3))]
+    found = list(dict.fromkeys(found))
+    dice.shuffle(found)
+    return found
 
 
 def outlook(bundle: Bundle, folders: Sequence[Path], damaged: Sequence[Path]) -> tuple[set[str], bool]:
@@ -101,7 +101,9 @@ def outlook(bundle: Bundle, folders: Sequence[Path], damaged: Sequence[Path]) ->
 
     Counted here from names alone, with nothing of the code under test.
     """
-    good = {path.name for path in chunk_files(folders) if path not in damaged}  # a chunk may be on two volumes
+    good = {
+        path.name for path in chunk_files(folders) if path not in damaged
+    }  # a chunk may be on two volumes
     lost, enough = set(), True
     for stripe in bundle.parity:
         data = [bundle.chunks[index].sha512 for index in stripe.data]
@@ -118,16 +120,22 @@ def manifest_of(folders: Sequence[Path]) -> Bundle:
     return load_bundle(folders[0])
 
 
-def scratched(place: Enclave, name: str, folder: Path, dice: random.Random) -> bool:
+def scratched(place: Enclave, name: str, folder: Path, dice: random.Random, *, gentle: bool) -> bool:
     """Scratch copies of a bundle, some volumes lost, and import them; say whether that could be done.
 
-    What the outcome must be is counted from names: complete and byte for byte, or exit 3 or 4 and nothing changed.
+    With ``gentle`` enough of each stripe is left. What the outcome must be is counted from names: complete and byte
+    for byte, or exit 3 or 4 and nothing changed.
     """
     folders = copies(name, folder)
     bundle = manifest_of(folders)
     gone = set(dice.sample(range(len(folders)), dice.choice((0, 0, 0, 1, 2) if name == ACROSS else (0,))))
-    given = [path for number, path in enumerate(folders) if number not in gone]
-    lost, enough = outlook(bundle, given, scratches(given, dice))
+    given, damaged = [path for number, path in enumerate(folders) if number not in gone], list[Path]()
+    for path in neighbours(given, dice):
+        if not gentle or outlook(bundle, given, [*damaged, path])[1]:
+            damaged.append(path)
+    lost, enough = outlook(bundle, given, damaged)
+    for path in damaged:
+        scratch(path, dice)
     before = served(place)
     if enough:
         result = import_bundle(place, given, operator=operator(), activate=True)
