@@ -195,7 +195,7 @@ def test_an_import_refuses_the_same(bench: Bench) -> None:
         found = change(bench, tried, imported)
         assert found.total() == len(tried)
         assert {code.split()[0] for code in found} <= EXITS
-    assert bench.enclave.state().installed == {}
+    assert bench.enclave.state().installed == ()
     assert imported(bench, bench.folder) == "accepted"
     held = {path.read_bytes() for path in (bench.enclave.folder / "content").rglob("*") if path.is_file()}
     assert CONFIG in held
