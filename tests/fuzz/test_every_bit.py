@@ -85,8 +85,8 @@ def _made(folder: Path, model: bytes) -> Path:
     keys.write(site.keys, *names, scheme=scheme)
     who = {name: keys.signer(name, scheme) for name in names}
     paths = {name: site.keys / f"{name}.key" for name in names}
-    roles = (NamedRole([paths[name] for name in names], 2) for names in (ROOTS, RELEASERS))
-    init(folder / "depot", Authorities(*roles, paths[BUNDLER]), now=NOW)
+    root, release = (NamedRole([paths[name] for name in members], 2) for members in (ROOTS, RELEASERS))
+    init(folder / "depot", Authorities(root, release, paths[BUNDLER]), now=NOW)
     manifest = site.manifest({"base": {"model.bin": model, "config.json": CONFIG}})
     make_release(site.depot, manifest, signers=[who[name] for name in RELEASERS[:2]], now=NOW)
     return site.bundle("assistant@1", signer=who[BUNDLER]).volumes[0].path
