@@ -60,7 +60,7 @@ from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.statement import SLSA, attest, predicate_type
-from tests.fuzz import gate_files
+from tests.fuzz import corpus, gate_files
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
 from tests.support import gguf_files, keys, quantisers, vendor, weights
@@ -554,7 +554,7 @@ def test_no_damaged_input_is_taken_for_a_good_one(name: str) -> None:
 def main() -> None:
     """Fuzz one target: NAME SECONDS SEED."""
     name, seconds, seed = sys.argv[1:]
-    count = run(list(TARGETS[name]()), float(seconds), int(seed))
+    count = run(list(TARGETS[name]()), float(seconds), int(seed), corpus.load(name))
     assert count.fed > 10
     assert count.slowest < SLOWEST
     assert count.grown < GROWN
