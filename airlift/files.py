@@ -7,12 +7,13 @@ reading, so that a full disk or an unreadable disc is never mistaken for bad dat
 
 import errno
 import fcntl
+import io
 import os
 import secrets
 import shutil
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from airlift.errors import (
     UncheckedError,
 )
 
-COPY_BYTES = 1 << 20
+COPY_BYTES = PIECE_BYTES = 1 << 20
 SYNC_BYTES = 16 << 20
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
@@ -101,8 +102,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+def read_bounded(path: str | os.PathLike[str], limit: int, beat: Callable[[], object] | None = None) -> bytes:
     """Return the whole of a regular file of at most ``limit`` bytes, read once.
+
+    With ``beat`` it is read in pieces, and this called after each.
 
     Raises:
         DigestError: it is longer than ``limit``.
@@ -115,7 +118,7 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
             raise DigestError(
                 f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
             )
-        data = read_at(descriptor, 0, size)
+        data = _read_pieces(descriptor, size, beat) if beat else read_at(descriptor, 0, size)
         if len(data) != size or os.pread(descriptor, 1, size):
             raise UncheckedError(f"{os.fspath(path)} changed while it was read")
         return data
@@ -132,6 +135,20 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_pieces(descriptor: int, size: int, beat: Callable[[], object]) -> bytes:
+    """Return the first ``size`` bytes of an open file, fewer if it ends; read in pieces, and copied nowhere."""
+    whole, done = io.BytesIO(bytes(size)), 0
+    with whole.getbuffer() as view:
+        while done < size:
+            count = os.preadv(descriptor, [view[done : done + PIECE_BYTES]], done)
+            if not count:
+                break
+            done += count
+            beat()
+    whole.truncate(done)
+    return whole.getvalue()
 
 
 def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:

@@ -20,6 +20,7 @@ from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUM
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 from airlift.media import leftovers
 from airlift.media.inventory import take_inventory
+from airlift.media.patience import Beat, within_limit
 from airlift.trust.tuf import metadata, metadata_folder
 
 MAX_METADATA_BYTES = 8 << 20
@@ -76,8 +77,9 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
         InventoryError, MalformedError, DigestError: a volume contradicts itself.
         MixedVolumesError: they belong to different bundles.
         FormatTooNewError: made by a newer airlift.
+        StalledError: the medium does not answer (here as in all that reads it).
     """
-    found = [_find(path) for path in paths]
+    found = [_search(path) for path in paths]
     folders = [folder for there, _ in found for folder in there]
     if len(folders) > MAX_VOLUMES_GIVEN:
         raise UncheckedError(
@@ -104,7 +106,7 @@ def volumes_of(path: Path, manifest: str) -> tuple[Path, ...]:
         UncheckedError: there is no volume of this bundle, or it cannot be told.
         InventoryError, MalformedError, FormatTooNewError: a volume.json cannot be read as one.
     """
-    found, _ = _find(path)
+    found, _ = _search(path)
     mine = tuple(folder for folder in found if volume.parse_index(_small(folder, INDEX)).manifest == manifest)
     if not mine:
         raise UncheckedError(f"there is no volume of this bundle in {path}", found=f"{len(found)} of others")
@@ -124,7 +126,7 @@ def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> byte
         InventoryError: it is a link or a special file.
         UncheckedError: it cannot be read.
     """
-    data = files.read_bounded(path, chunk.size)
+    data = within_limit(lambda beat: files.read_bounded(path, chunk.size, beat), path)
     if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
         raise DigestError(
             f"chunk {path} is damaged",
@@ -157,7 +159,16 @@ def _same_bundle(other: Volume, first: Volume) -> Volume:
     return replace(other, small=shared | {path: other.small[path] for path in own})
 
 
-def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
+def _search(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
+    """Return what :func:`_find` does, in time.
+
+    Raises:
+        StalledError: the medium does not answer.
+    """
+    return within_limit(lambda beat: _find(path, beat), path)
+
+
+def _find(path: Path, beat: Beat) -> tuple[list[Path], tuple[Path, ...]]:
     """Return the volumes that ``path`` is or holds, and leftovers of desktops beside them.
 
     Only ``path`` itself, which the operator named, may be a link. Leftovers are neither looked into nor judged.
@@ -167,11 +178,13 @@ def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
             raise UncheckedError(
                 f"{path} is not a folder", expected="a volume, or a folder that holds volumes"
             )
-        if _is_volume(path):
+        if _is_volume(path, beat):
             return [path], ()
         there = sorted(path.iterdir())
         left = [child for child in there if leftovers.is_leftover(child.name)]
-        found = [child for child in there if not leftovers.is_leftover(child.name) and _is_volume(child)]
+        found = [
+            child for child in there if not leftovers.is_leftover(child.name) and _is_volume(child, beat)
+        ]
     if any(child.is_symlink() for child in found):
         raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
@@ -179,12 +192,13 @@ def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
     return found, tuple(left[: leftovers.MAX_LEFTOVERS])
 
 
-def _is_volume(folder: Path) -> bool:
+def _is_volume(folder: Path, beat: Beat) -> bool:
     """Say whether this is a folder with a volume.json; a dangling link is one, and is refused later.
 
     Raises:
         UncheckedError: it cannot be told: what cannot be read must not pass for what is not there.
     """
+    beat()
     with files.reading(folder):
         try:
             os.lstat(folder / INDEX)
@@ -194,7 +208,7 @@ def _is_volume(folder: Path) -> bool:
 
 
 def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
-    inventory = take_inventory(folder)
+    inventory = within_limit(lambda beat: take_inventory(folder, beat), folder)
     listing = inventory.sizes
     chunks = {path.split("/")[1]: size for path, size in listing.items() if path.startswith(f"{CHUNKS}/")}
     paths = [path for path in listing if not path.startswith(f"{CHUNKS}/")]
@@ -214,7 +228,8 @@ def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
 
 
 def _small(folder: Path, path: str) -> bytes:
-    return files.read_bounded(folder / path, _LIMITS[path.split("/", maxsplit=1)[0]])
+    limit = _LIMITS[path.split("/", maxsplit=1)[0]]
+    return within_limit(lambda beat: files.read_bounded(folder / path, limit, beat), folder / path)
 
 
 def _check_sums(
