@@ -83,13 +83,18 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV}:
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV} and not _is_regular(path):
                 raise InventoryError(f"{os.fspath(path)} is a link or a special file") from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise InventoryError(f"{os.fspath(path)} is not a regular file")
         return descriptor
+
+
+def _is_regular(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file that cannot be opened is a plain one all the same: its medium was pulled out."""
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 @contextmanager
@@ -433,6 +438,36 @@ def lock(path: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_use(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Hold a folder with others who read what is in it, or ``alone``, to remove from it; nothing is written.
+
+    Where the file system has no such locks (flock(2), on NFS for instance) nothing is held.
+
+    Raises:
+        BusyError: others hold it so that it cannot be.
+        UncheckedError: it cannot be opened.
+    """
+    with reading(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _hold(descriptor, folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int, folder: Path, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        doing = "read" if kind == fcntl.LOCK_EX else "cleared of garbage"
+        raise BusyError(f"{folder} is being {doing} by another airlift command") from error
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise UncheckedError(f"cannot lock {folder}", found=os.strerror(error.errno or 0)) from error
 
 
 @contextmanager

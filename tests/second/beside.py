@@ -58,6 +58,8 @@ INJECTED = (
     "test_one_of_several_volumes_that_cannot_be_read",
     "test_a_medium_that_cannot_be_read",
     "test_a_folder_that_cannot_be_listed",
+    "test_a_medium_that_is_pulled_out",
+    "test_a_folder_that_vanishes_while_it_is_read",
 )
 """Tests that make the system fail in the middle of an import: the second importer reads before that."""
 
