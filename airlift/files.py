@@ -450,13 +450,20 @@ def in_use(folder: Path, *, alone: bool) -> Iterator[None]:
         BusyError: others hold it so that it cannot be.
         UncheckedError: it cannot be opened.
     """
-    with reading(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open_folder(folder)
     try:
-        _hold(descriptor, folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if descriptor is not None:
+            _hold(descriptor, folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int | None:
+    with reading(folder), suppress(FileNotFoundError):  # then there is nothing in it yet
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return None
 
 
 def _hold(descriptor: int, folder: Path, kind: int) -> None:
