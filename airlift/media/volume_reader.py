@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from airlift import files
@@ -26,6 +27,12 @@ from airlift.trust.tuf import metadata, metadata_folder
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256
 MAX_SMALL_BYTES = 512 << 20
+MAX_LOOKED_AT = 64
+NAMES_LOST = (
+    "the medium does not keep names as they are: write it anew as UDF, as ISO 9660 with Rock Ridge, or on a file "
+    "system with long names (exFAT, FAT32, ext4)"
+)
+_FOLDED = "VOLUME.JS"
 _LIMITS = {
     LABEL: volume.MAX_LABEL_BYTES,
     INDEX: volume.MAX_INDEX_BYTES,
@@ -188,8 +195,22 @@ def _find(path: Path, beat: Beat) -> tuple[list[Path], tuple[Path, ...]]:
     if any(child.is_symlink() for child in found):
         raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
-        raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
+        raise _no_volume(path, there)
     return found, tuple(left[: leftovers.MAX_LEFTOVERS])
+
+
+def _no_volume(path: Path, there: Sequence[Path]) -> UncheckedError:
+    """Return the error of a folder without volumes, which says so if the medium folded the name of their index."""
+    with files.reading(path):
+        folders = [child for child in there[:MAX_VOLUMES_GIVEN] if child.is_dir() and not child.is_symlink()]
+        names = [item.name for folder in (path, *folders) for item in islice(folder.iterdir(), MAX_LOOKED_AT)]
+    folded = next((name for name in sorted(names) if name.upper().startswith(_FOLDED)), None)
+    return UncheckedError(
+        f"there is no volume in {path}",
+        expected=f"a folder with {INDEX}",
+        found=ascii(folded) if folded else None,
+        hint=NAMES_LOST if folded else None,
+    )
 
 
 def _is_volume(folder: Path, beat: Beat) -> bool:
@@ -243,7 +264,12 @@ def _check_sums(
     others = {path for path in sums if not path.startswith(f"{CHUNKS}/")}
     odd = sorted((set(chunks) - set(listed)) | (others ^ (set(small) - {INDEX, SUMS})))
     if odd:
-        raise InventoryError(f"{folder}: {SUMS} and the files differ", found=ascii(odd[0]))
+        cut = next((name for name in odd if any(path.startswith(name) for path in (*others, *listed))), None)
+        raise InventoryError(
+            f"{folder}: {SUMS} and the files differ",
+            found=ascii(cut or odd[0]),
+            hint=NAMES_LOST if cut else None,
+        )
     for path in sorted(others):
         if hashlib.sha256(small[path]).hexdigest() != sums[path]:
             raise DigestError(f"{folder / path} does not have the digest that {SUMS} lists")

@@ -61,7 +61,7 @@ def test_a_drive_that_hangs(world: World, strace: str) -> None:
     """A read that does not come back within the limit ends in exit 7 with a word, and changes nothing."""
     volume = world.volumes("alpha-1")[1]
     wrapper = spoilt(strace, "delay_enter=6s:when=1", chunk(volume))
-    words = ("high", "import", *world.volumes("alpha-1"), "--format", "json")
+    words: tuple[str | Path, ...] = ("high", "import", *world.volumes("alpha-1"), "--format", "json")
     said = airlift(*words, cwd=world.folder, environment={"AIRLIFT_MEDIUM_SECONDS": "2"}, wrapper=wrapper)
     assert said.expect(7).error["code"] == "unreadable"
     path = chunk(volume)
@@ -85,10 +85,10 @@ def test_a_medium_that_is_pulled_out(world: World, monkeypatch: pytest.MonkeyPat
     first, second, third = world.volumes("alpha-1")
     usual, pulled = os.open, (str(second / "chunks"), str(third / "chunks"))
 
-    def opening(path: str | Path, flags: int, *words: int, **named: int | None) -> int:
+    def opening(path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if str(path).startswith(pulled) and not flags & os.O_DIRECTORY:
             raise OSError(number, os.strerror(number), str(path))
-        return usual(path, flags, *words, **named)
+        return usual(path, flags, mode, dir_fd=dir_fd)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", opening)
