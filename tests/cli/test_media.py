@@ -63,7 +63,7 @@ def test_a_drive_that_hangs(world: World, strace: str) -> None:
     wrapper = spoilt(strace, "delay_enter=6s:when=1", chunk(volume))
     words: tuple[str | Path, ...] = ("high", "import", *world.volumes("alpha-1"), "--format", "json")
     said = airlift(*words, cwd=world.folder, environment={"AIRLIFT_MEDIUM_SECONDS": "2"}, wrapper=wrapper)
-    assert said.expect(7).error["code"] == "unreadable"
+    assert said.expect(7).error["code"] == "stalled"
     path = chunk(volume)
     assert said.error["message"] == f"the medium does not answer: a read of {path} has not come back"
     assert said.error["expected"] == "within 2 seconds"
