@@ -293,6 +293,17 @@ class UncheckedError(AirliftError):
     default_hint = "check the path, the medium and the permissions, then run the same command again"
 
 
+class StalledError(AirliftError):
+    """A medium does not answer: no :class:`UncheckedError`, because nothing is tried beside it, chunk by chunk."""
+
+    exit_code = 7
+    code = "stalled"
+    default_hint = (
+        "clean the medium or try another drive, then run the same command again (AIRLIFT_MEDIUM_SECONDS=600 waits "
+        "longer); or leave this volume out, if parity or another copy makes up for it"
+    )
+
+
 class KeyUnavailableError(UncheckedError):
     """A key or its passphrase is missing or cannot be used."""
 

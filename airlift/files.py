@@ -7,12 +7,13 @@ reading, so that a full disk or an unreadable disc is never mistaken for bad dat
 
 import errno
 import fcntl
+import io
 import os
 import secrets
 import shutil
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from airlift.errors import (
     UncheckedError,
 )
 
-COPY_BYTES = 1 << 20
+COPY_BYTES = PIECE_BYTES = 1 << 20
 SYNC_BYTES = 16 << 20
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
@@ -82,13 +83,18 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV}:
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV} and not _is_regular(path):
                 raise InventoryError(f"{os.fspath(path)} is a link or a special file") from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise InventoryError(f"{os.fspath(path)} is not a regular file")
         return descriptor
+
+
+def _is_regular(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file that cannot be opened is a plain one all the same: its medium was pulled out."""
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 @contextmanager
@@ -101,8 +107,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+def read_bounded(path: str | os.PathLike[str], limit: int, beat: Callable[[], object] | None = None) -> bytes:
     """Return the whole of a regular file of at most ``limit`` bytes, read once.
+
+    With ``beat`` it is read in pieces, and this called after each.
 
     Raises:
         DigestError: it is longer than ``limit``.
@@ -115,7 +123,7 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
             raise DigestError(
                 f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
             )
-        data = read_at(descriptor, 0, size)
+        data = _read_pieces(descriptor, size, beat) if beat else read_at(descriptor, 0, size)
         if len(data) != size or os.pread(descriptor, 1, size):
             raise UncheckedError(f"{os.fspath(path)} changed while it was read")
         return data
@@ -132,6 +140,20 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_pieces(descriptor: int, size: int, beat: Callable[[], object]) -> bytes:
+    """Return the first ``size`` bytes of an open file, fewer if it ends; read in pieces, and copied nowhere."""
+    whole, done = io.BytesIO(bytes(size)), 0
+    with whole.getbuffer() as view:
+        while done < size:
+            count = os.preadv(descriptor, [view[done : done + PIECE_BYTES]], done)
+            if not count:
+                break
+            done += count
+            beat()
+    whole.truncate(done)
+    return whole.getvalue()
 
 
 def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
@@ -416,6 +438,43 @@ def lock(path: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_use(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Hold a folder with others who read what is in it, or ``alone``, to remove from it; nothing is written.
+
+    Where the file system has no such locks (flock(2), on NFS for instance) nothing is held.
+
+    Raises:
+        BusyError: others hold it so that it cannot be.
+        UncheckedError: it cannot be opened.
+    """
+    descriptor = _open_folder(folder)
+    try:
+        if descriptor is not None:
+            _hold(descriptor, folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int | None:
+    with reading(folder), suppress(FileNotFoundError):  # then there is nothing in it yet
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return None
+
+
+def _hold(descriptor: int, folder: Path, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        doing = "read" if kind == fcntl.LOCK_EX else "cleared of garbage"
+        raise BusyError(f"{folder} is being {doing} by another airlift command") from error
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise UncheckedError(f"cannot lock {folder}", found=os.strerror(error.errno or 0)) from error
 
 
 @contextmanager

@@ -63,6 +63,8 @@ INJECTED = (
     "test_read_errors_are_not_bad_data",
     "test_a_chunk_replaced_after_it_was_listed",
     "test_a_chunk_taken_away_after_it_was_listed",
+    "test_a_medium_that_is_pulled_out",
+    "test_a_folder_that_vanishes_while_it_is_read",
 )
 """Tests that make the system fail in the middle of an import, or lower a bound: the second one reads before that."""
 

@@ -42,8 +42,10 @@ def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
 
     Raises:
         ContentDamagedError: something is damaged, or lies there unlisted; ``data`` lists it.
+        BusyError: garbage is being collected.
     """
-    return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
+    with enclave.reading():
+        return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
 
 
 def insist_intact(result: CheckResult) -> CheckResult:

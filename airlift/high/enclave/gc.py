@@ -43,8 +43,12 @@ def collect_garbage(
 
     Raises:
         UsageError: ``keep`` is less than 1.
+        BusyError: another command holds the lock, or reads content.
     """
-    with nullcontext() if dry_run else enclave.lock():
+    with (
+        nullcontext() if dry_run else enclave.lock(),
+        nullcontext() if dry_run else files.in_use(enclave.content.folder, alone=True),
+    ):
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         count = policy.load(enclave, state).keep if keep is None else keep

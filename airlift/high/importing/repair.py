@@ -1,7 +1,6 @@
 """Repair: rebuild content at rest that is damaged, from volumes of a bundle that was imported before (SPEC 8.4)."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +33,7 @@ def repair(
         NotHeldError: the volumes are not of a committed bundle.
         ContentDamagedError: something is damaged that the bundle does not hold.
     """
-    with nullcontext() if dry_run else enclave.lock():
+    with enclave.reading() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
         expected = load_expected(enclave, enclave.state())
