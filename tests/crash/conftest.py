@@ -10,7 +10,9 @@ import pytest
 
 from airlift.high.importing import reserve
 from tests.crash import depot_scenes, scenes
-from tests.crash.rehearsal import Rehearsal, rehearse, rehearse_depot
+from tests.crash.kernel import table
+from tests.crash.kernel.spoil import FAULTS, TWICE
+from tests.crash.rehearsal import FULL, SCENES, Rehearsal, rehearse, rehearse_depot
 from tests.crash.scenes import World
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real disks would only be slow
@@ -49,3 +51,17 @@ class _Rehearsals(dict[str, Rehearsal]):
         else:
             self[name] = rehearse_depot(self.low[name], self.world.folder)
         return self[name]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was tried, and keep it in the document if that was everything."""
+    stats = terminalreporter.stats
+    counts = table.add_up(item for report in stats.get("passed", ()) for item in report.user_properties)
+    if not counts:
+        return
+    lines = table.format_table(counts, SCENES, FAULTS)
+    terminalreporter.write_sep("=", "crash points")
+    terminalreporter.write("\n".join([*lines, ""]))
+    everything = all((name, fault) in counts for name in SCENES for fault in (*FAULTS, TWICE))
+    if FULL and everything and not stats.get("failed") and not stats.get("error"):
+        table.RELIABILITY.write_text(table.put_between_marks(table.RELIABILITY.read_text(), lines))

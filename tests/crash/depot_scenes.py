@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.bundle.media_sizes import Medium
-from airlift.errors import ExistsError
+from airlift.errors import ExistsError, UsageError
 from airlift.low.authority.init import Authorities, init
 from airlift.low.authority.members import NamedRole
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import BundleRequest, Destination
@@ -22,8 +23,9 @@ from airlift.low.returns.import_return import import_return
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
-from airlift.trust.tuf import publication
-from tests.crash.scenes import Run, Scene, copy
+from airlift.trust.tuf import metadata, publication, roles
+from airlift.trust.tuf.metadata import ROOT, TARGETS
+from tests.crash.scenes import Known, Run, Scene, copy, unknown
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
 from tests.support.returns import receipt_for
@@ -32,6 +34,7 @@ SCENES = (
     "init",
     "release",
     "sign",
+    "rotate",
     "export",
     "bundle",
     "renew",
@@ -41,6 +44,9 @@ SCENES = (
     "take in receipt",
     "attest release",
 )
+PROPOSING = {"release", "rotate"}
+"""What may leave a proposal that is not signed yet."""
+ROTATED = frozenset((*RELEASERS[:2], "grace"))
 SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
 
 
@@ -77,11 +83,17 @@ class ExpectedDepot:
     before: Facts | None
     final: Facts
 
-    def judge(self, top: Path) -> None:
-        """Assert that an interrupted run left the old or the new state, and that running it again finishes."""
-        if (top / "depot").exists():
-            with _depot(top).lock():
-                publication.settle(_depot(top).store)
+    def judge(self, top: Path, known: Known = unknown) -> None:
+        """Assert that an interrupted run left the old or the new state, and that running it again finishes.
+
+        What was recovered is asserted to be so only if it is not known.
+        """
+        exists = (top / "depot").exists()
+        if exists:
+            recover_depot(top)
+        if known(top):
+            return
+        if exists:
             self._check_between(top)
         self.scene.run(top)
         self.finished(top)
@@ -109,6 +121,8 @@ class ExpectedDepot:
             assert done.volumes_total > 1
         if self.scene.name == "export":
             assert (top / "change.json").stat().st_size > 0
+        if self.scene.name == "rotate":
+            assert _releasers(_depot(top)) == ROTATED
 
     def _check_between(self, top: Path) -> None:
         """A release may be proposed and not yet signed, and every attempt may have listed one bundle more."""
@@ -118,9 +132,15 @@ class ExpectedDepot:
         assert found.published in {item.published for item in known}
         assert found.enclaves in {item.enclaves for item in known}
         assert found.acknowledged in {item.acknowledged for item in known}
-        assert found.pending <= max(item.pending for item in known) + (self.scene.name == "release")
+        assert found.pending <= max(item.pending for item in known) + (self.scene.name in PROPOSING)
         assert found.outstanding >= min(item.outstanding for item in known)
         _check(top)
+
+
+def recover_depot(top: Path) -> None:
+    """Do what every command does first that changes a depot."""
+    with _depot(top).lock():
+        publication.settle(_depot(top).store)
 
 
 def _check(top: Path) -> None:
@@ -129,9 +149,15 @@ def _check(top: Path) -> None:
     for item in depot.releases():
         for digest in depot.load_release(item.digest).contents():
             assert depot.content.verified_stamp(digest, lambda _count: None)
-    assert depot.root.read_bytes() == depot.store.raw("root", 1)
+    newest = metadata.version_of(depot.store.published(ROOT))
+    assert depot.root.read_bytes() == depot.store.raw(ROOT, newest)
+    assert _releasers(depot) in {frozenset(RELEASERS), ROTATED}
     for volume in sorted([*(top / "out").glob("airlift-*"), *(top / "again").glob("airlift-*")]):
         assert check_volumes([volume]).volumes_present == 1
+
+
+def _releasers(depot: Depot) -> frozenset[str]:
+    return frozenset(member.holder for member in roles.of(depot.store.published(ROOT), TARGETS).members)
 
 
 def _depot(top: Path) -> Depot:
@@ -145,7 +171,7 @@ def scenes(folder: Path) -> dict[str, Scene]:
     """Make the depots that the commands start from, and return the scenes by name."""
     starts = folder / "depots"
     (starts / "none").mkdir(parents=True)
-    keys.write(folder / "people", *ROOTS, *RELEASERS, BUNDLER, "ledger")
+    keys.write(folder / "people", *ROOTS, *RELEASERS, "grace", BUNDLER, "ledger")
     manifest = Site(folder).manifest(
         {"base": {"model.safetensors": weights.weights(1, rows=768, columns=64)}, "list": {"a.txt": b"a\n"}},
         kinds={"list": "blocklist"},
@@ -166,6 +192,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
             "proposed",
             _sign,
         ),
+        "rotate": ("released", lambda top: _rotate(folder / "people", top)),
         "export": ("proposed", _export),
         "bundle": ("released", _bundle),
         "renew": ("released", _renew),
@@ -255,3 +282,13 @@ def _withdraw(top: Path) -> object:
         return withdraw(_depot(top), item.bundle.id, signer=keys.signer(BUNDLER), now=NOW)
     with _depot(top).lock():
         return None
+
+
+def _rotate(people: Path, top: Path) -> object:
+    change = Rotation("release", add=[people / "grace.pub"], remove=[RELEASERS[2]])
+    signers = [keys.signer(name) for name in ROOTS[:2]]
+    try:
+        return rotate(_depot(top), change, signers=signers, now=NOW, replace=True)
+    except UsageError:  # done before
+        with _depot(top).lock():
+            return None

@@ -283,7 +283,7 @@ def _refuse(_disk: Recorder, _real: Real, *_: Any) -> Any:
 
 
 def _spy_commit(disk: Recorder, real: Real, transaction: Any, kind: Any, *rest: Any) -> Any:
-    """A commit is one step: SQLite's own calls are tested by tests.crash.test_ledger."""
+    """A commit is one step: SQLite's own calls are tested by tests.crash.kernel."""
     where = Path(os.fsdecode(transaction.connection.execute("PRAGMA database_list").fetchone()[2]))
     found = disk.find(where) if kind is None else None
     if found is None:

@@ -18,8 +18,9 @@ import pytest
 from airlift.high.enclave.recover import points_at
 from tests.crash import depot_scenes
 from tests.crash.depot_scenes import ExpectedDepot
+from tests.crash.fingerprint import fingerprint
 from tests.crash.recorder import Call, KilledError, Recorder
-from tests.crash.scenes import Run, Scene, copy, enclave_in
+from tests.crash.scenes import Known, Run, Scene, copy, enclave_in, unknown
 from tests.crash.verdict import Expected, contents, facts, passed_through
 
 FULL = os.environ.get("AIRLIFT_CRASH") == "full"
@@ -52,8 +53,8 @@ SCENES = (*HIGH, *depot_scenes.SCENES)
 class Verdict(Protocol):
     """What is expected of a scene; both methods raise AssertionError if it is not so."""
 
-    def judge(self, top: Path) -> None:
-        """Judge what an interrupted run left, and run the command again."""
+    def judge(self, top: Path, known: Known = unknown) -> None:
+        """Judge what an interrupted run left, and run the command again, unless what it left is known."""
 
     def finished(self, top: Path) -> None:
         """Judge what a run to the end left."""
@@ -68,6 +69,7 @@ class Rehearsal:
     calls: AbstractSet[Call]
     expected: Verdict
     room: Path = field(repr=False)
+    _known: set[bytes] = field(default_factory=set, repr=False)
 
     @contextmanager
     def fresh(self, start: Path | None = None) -> Iterator[Path]:
@@ -77,6 +79,23 @@ class Rehearsal:
             yield copy(start or self.scene.start, top)
         finally:
             shutil.rmtree(top.parent)
+
+    def judge(self, top: Path) -> None:
+        """Judge what an interrupted run left, and run the command again; not twice for the same state."""
+        if not self._knows(top, "left"):
+            self.expected.judge(top, lambda recovered: self._knows(recovered, "recovered"))
+
+    def finished(self, top: Path) -> None:
+        """Judge what a run to the end left; not twice for the same state."""
+        if not self._knows(top, "finished"):
+            self.expected.finished(top)
+
+    def _knows(self, top: Path, kind: str) -> bool:
+        state = fingerprint(top) + kind.encode()
+        if state in self._known:
+            return True
+        self._known.add(state)  # if it is found to be wrong, the test that looked first fails
+        return False
 
 
 def rehearse(scene: Scene, room: Path) -> Rehearsal:

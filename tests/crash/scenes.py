@@ -44,6 +44,15 @@ Run = Callable[[Path], object]
 """Runs a command on the enclave in the folder ``enclave`` of the folder that it is given."""
 
 
+Known = Callable[[Path], bool]
+"""Says whether what the folder holds has been judged before."""
+
+
+def unknown(_top: Path) -> bool:
+    """Judge everything anew."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A command, and the folder (holding ``enclave``, if there is one) that it starts from."""

@@ -46,7 +46,7 @@ def test_power_cut_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> N
     for image, text in found.items():
         with rehearsal.fresh(_nowhere(rehearsal)) as top, told(text):
             image.write(top)
-            rehearsal.expected.judge(top)
+            rehearsal.judge(top)
 
 
 def _nowhere(rehearsal: Rehearsal) -> Path:

@@ -1,0 +1,106 @@
+"""Spoil a command at one point, and judge what it left."""
+
+import errno
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tests.crash.kernel import tracer
+from tests.crash.kernel.calls import Point, points
+from tests.crash.kernel.child import DONE, FAILED
+from tests.crash.kernel.strace import run_traced
+from tests.crash.rehearsal import Rehearsal, told
+from tests.crash.scenes import Run
+
+BEFORE, AFTER, LESS = "killed before", "killed after", "writes less"
+RECOVERY, TWICE = "recovery killed", "killed twice"
+FAULTS = (BEFORE, AFTER, "EIO", "ENOSPC", "EINTR", LESS)
+_INJECTED = {BEFORE: "signal=KILL"} | {name: f"error={name}" for name in ("EIO", "ENOSPC", "EINTR")}
+_OWN = {BEFORE: tracer.kill_before, AFTER: tracer.kill_after, LESS: tracer.write_less} | {
+    name: tracer.fail(code) for code, name in errno.errorcode.items() if name in {"EIO", "ENOSPC", "EINTR"}
+}
+
+
+def count(run: Run, top: Path) -> list[Point]:
+    """Run a command; return every call that changes its folder."""
+    ended, calls, _ = tracer.run_stopped(run, top)
+    assert ended == DONE
+    return points(calls)
+
+
+def _spoil_by_strace(strace: str, run: Run, top: Path, point: Point, fault: str) -> int | None:
+    """Run a command and spoil it at a point; return the signal that ended it, or None if another call was spoilt."""
+    ended, calls = run_traced(strace, run, top, f"{point.name}:{_INJECTED[fault]}:when={point.ordinal}")
+    spoilt = [call for call in calls if call.is_spoilt]
+    if (
+        fault == BEFORE
+    ):  # what other threads were about to do when the process was killed is unfinished as well
+        spoilt = [call for call in spoilt if not call.thread]
+    return ended if len(spoilt) == 1 and spoilt[0].is_at(point) else None
+
+
+def _spoil_by_tracer(run: Run, top: Path, point: Point, fault: str) -> int:
+    """Do the same with the tests' own tracer, which goes by what the call works on.
+
+    Raises:
+        AssertionError: the call was not spoilt.
+    """
+    ended, _, spoilt = tracer.run_stopped(run, top, point, _OWN[fault])
+    assert len(spoilt) == 1, f"{point} was never reached"
+    return ended
+
+
+def suits(point: Point, fault: str) -> bool:
+    """Say whether a fault makes sense at a point: a single byte cannot be written in part."""
+    return fault != LESS or point.length > 1
+
+
+@dataclass
+class Patient:
+    """A scene to be spoilt with strace."""
+
+    rehearsal: Rehearsal
+    strace: str
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Every call of the command that changes its folder."""
+        with self.rehearsal.fresh() as top:
+            return count(self.rehearsal.scene.run, top)
+
+    def spoil(self, chosen: Sequence[Point], fault: str) -> None:
+        """Spoil the command at each of these points, and judge what it left."""
+        for point in chosen:
+            with told(f"{fault}: {point}"), self.spoilt(point, fault) as (top, ended):
+                self.judge(top, ended, fault)
+
+    @contextmanager
+    def spoilt(
+        self, point: Point, fault: str, run: Run | None = None, start: Path | None = None
+    ) -> Iterator[tuple[Path, int]]:
+        """Give the folder in which a command was spoilt, and the signal that ended it.
+
+        strace does it where the number of the call in its thread says which it is, and where strace can. The order of
+        some calls differs between runs; if strace meets another one than intended, the tests' own tracer does it.
+        """
+        run = run or self.rehearsal.scene.run
+        if point.ordinal is not None and fault in _INJECTED:
+            with self.rehearsal.fresh(start) as top:
+                ended = _spoil_by_strace(self.strace, run, top, point, fault)
+                if ended is not None:
+                    yield top, ended
+                    return
+        with self.rehearsal.fresh(start) as top:
+            yield top, _spoil_by_tracer(run, top, point, fault)
+
+    def judge(self, top: Path, ended: int, fault: str) -> None:
+        """Assert that a spoilt run left what it may, and that the next command ends right."""
+        killed, done = {signal.SIGKILL}, {DONE}
+        assert ended in {BEFORE: killed, AFTER: killed, LESS: done}.get(fault, {DONE, FAILED})
+        if ended == DONE:
+            self.rehearsal.finished(top)
+        else:
+            self.rehearsal.judge(top)
