@@ -48,9 +48,13 @@ class Enclave:
         return self.folder / "content" / digest[:2] / digest
 
     def staged_chunk(self, manifest: str, digest: str) -> bytes | None:
-        """Return a chunk as an incomplete import left it, not verified, or None [7.1-3]."""
+        """Return a chunk as an incomplete import left it; one that is not whole counts as missing [7.8-2]."""
         path = self.folder / "staging" / manifest[:64] / "chunks" / digest[:64]
-        return path.read_bytes() if path.is_file() else None
+        try:
+            data = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        except OSError:
+            return None
+        return data if hashlib.sha512(data).hexdigest() == digest else None
 
     def installed(self) -> Iterator[dict[str, Any]]:
         """Yield the manifests of the releases that are installed."""

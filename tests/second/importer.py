@@ -2,14 +2,14 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.second import collect, reader, rebuild
 from tests.second import policy as policies
-from tests.second import reader, rebuild
 from tests.second.documents import release
 from tests.second.enclave import Enclave
 from tests.second.errors import demand
@@ -182,24 +182,6 @@ def _content(sha512: str, size: int, stated: set[str], policy: Policy) -> Conten
     return Content(sha512, size, "sha512", sha512)
 
 
-def _chunks(enclave: Enclave, media: Media) -> Iterator[bytes]:
-    """Return the chunks, verified, in order; all of them are there before the first is decoded.
-
-    Raises:
-        Refused: ``volumes-missing``, or ``digest-mismatch``.
-    """
-
-    def get(chunk: dict[str, Any]) -> bytes | None:
-        staged = enclave.staged_chunk(media.digest, chunk["sha512"])
-        if staged is not None and hashlib.sha512(staged).hexdigest() == chunk["sha512"]:
-            return staged
-        return media.chunk(chunk["sha512"], chunk["size"], damaged=staged is not None)
-
-    missing = [chunk for chunk in media.manifest["chunks"] if get(chunk) is None]
-    demand(not missing, f"{len(missing)} chunks are missing", "volumes-missing")
-    return (data for chunk in media.manifest["chunks"] if (data := get(chunk)) is not None)
-
-
 def _rebuild(
     enclave: Enclave, media: Media, contents: dict[str, Content], lacking: set[str], output: Path
 ) -> dict[str, Path]:
@@ -216,7 +198,7 @@ def _rebuild(
         [contents[digest] for digest in digests],
         frozenset(number for number, digest in enumerate(digests) if digest not in lacking),
     )
-    rebuild.rebuild(_chunks(enclave, media), media.manifest, place)
+    rebuild.rebuild(collect.collect(enclave, media), media.manifest, place)
     return files
 
 

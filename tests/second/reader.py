@@ -1,6 +1,7 @@
 """The reader of volumes (6.4): what breaks its rules is refused with or without trust."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -64,27 +65,35 @@ class Media:
         demand(digest in self.documents, "a document that is not there", "inventory-mismatch")
         return self.documents[digest]
 
-    def chunk(self, digest: str, size: int, *, damaged: bool = False) -> bytes | None:
+    def chunk(self, digest: str, size: int) -> bytes | None:
         """Return a chunk that has its signed digest, or None if no volume has it.
 
         Args:
             digest: Its SHA-512.
             size: Its length.
-            damaged: Whether another copy is known to be damaged.
 
         Raises:
-            Refused: ``digest-mismatch``, if every copy is damaged (6.4-5).
+            Refused: ``digest-mismatch``, if every copy is damaged (6.4-5), or ``unreadable``: without parity at
+                once (7.8-1), with parity if no other copy is good (6.7-5).
         """
+        wrong: list[Refused] = []
         for one in self.volumes:
             path = one.chunks.get(digest[:64])
             if path is None:
                 continue
-            data = _read_chunk(path, size)
+            try:
+                data = _read_chunk(path, size)
+            except Refused as refused:
+                wrong.insert(0, refused)
+                if "parity" in self.manifest:
+                    continue
+                raise
             listed = hashlib.sha256(data).hexdigest() == one.sums[f"chunks/{digest[:64]}"]
             if listed and len(data) == size and hashlib.sha512(data).hexdigest() == digest:
                 return data
-            damaged = True
-        demand(not damaged, "every copy of a chunk is damaged", "digest-mismatch")
+            wrong.append(Refused("digest-mismatch", "every copy of a chunk is damaged"))
+        if wrong:
+            raise wrong[0]
         return None
 
 
@@ -127,7 +136,10 @@ def _find(folder: Path) -> list[Path]:
 def _read_chunk(path: Path, size: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(size + 1)
+            data = b""
+            while piece := os.pread(file.fileno(), size + 1 - len(data), len(data)):
+                data += piece
+            return data
     except OSError as error:
         raise Refused("unreadable", f"{path}: {error.strerror}") from None
 
@@ -230,7 +242,7 @@ def _agrees(one: Volume, manifest: dict[str, Any]) -> None:
     )
     label = volume.label(manifest, one.index["volume"], one.index["volumes"])
     demand(one.label == label, "a label that says something else", "inventory-mismatch")
-    sizes = {chunk["sha512"][:64]: chunk["size"] for chunk in manifest["chunks"]}
+    sizes = {chunk["sha512"][:64]: chunk["size"] for chunk in bundle.all_chunks(manifest)}
     listed = _inside(one.sums, "chunks/")
     demand(set(listed) <= set(sizes), "a chunk of another bundle", "inventory-mismatch")
     told = (one.index["chunks"], one.index["chunk_bytes"])

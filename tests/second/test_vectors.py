@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.second import chunk
+from tests.second.codecs import erasure
 from tests.second.codecs.decoding import decode
 from tests.second.documents import bundle, release, volume
 from tests.second.errors import Refused
@@ -44,6 +45,18 @@ def context() -> chunk.Context:
     return chunk.Context(
         1, [item["size"] for item in good["files"]], [item["size"] for item in good["bases"]]
     )
+
+
+def test_vectors_of_the_parity_code() -> None:
+    for case in load("erasure/good.json"):
+        data, parity = ([bytes.fromhex(text) for text in case[kind]] for kind in ("data", "parity"))
+        k, m, length = len(data), len(parity), max(map(len, data))
+        assert erasure.encode(data, m) == parity, case["name"]
+        members = {number: [*data, *parity][number] for number in case["present"]}
+        found = erasure.decode(members, k, m, length)
+        whole = [*found, *erasure.encode(found, m)]
+        for number, text in case["wanted"].items():
+            assert whole[int(number)].ljust(length, b"\0") == bytes.fromhex(text), case["name"]
 
 
 PARSERS: dict[str, Callable[[bytes], object]] = {

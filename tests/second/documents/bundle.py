@@ -8,6 +8,9 @@ from tests.second.errors import demand
 
 LIMIT = 64 << 20
 CHUNK = 64 << 20
+STRIPE = 256 << 20
+PARITY = 64
+MEMBERS = 255
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -18,7 +21,11 @@ def parse(data: bytes) -> dict[str, Any]:
     """
     value = strict.document(data, "bundle", LIMIT, newest=2)
     lists = "bases files chunks"
-    fields.members(value, f"airlift type sequence issued enclave marking target baseline {lists} revocations")
+    fields.members(
+        value,
+        f"airlift type sequence issued enclave marking target baseline {lists} revocations",
+        "parity" if value["airlift"] == 2 else "",
+    )
     fields.integer(value["sequence"], 1, fields.SEQUENCE_LIMIT)
     fields.time(value["issued"])
     if value["enclave"] is not None:
@@ -32,6 +39,8 @@ def parse(data: bytes) -> dict[str, Any]:
     _contents(value["files"], 0, 2**53 - 1)
     _contents(value["chunks"], 1, CHUNK)
     _consistent(value)
+    if "parity" in value:
+        _parity(value)
     return value
 
 
@@ -40,11 +49,44 @@ def identity(value: dict[str, Any]) -> str:
     return f"{value['enclave'] or 'any'}-{value['sequence']}"
 
 
+def all_chunks(value: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all chunks, parity after data; a digest may stand there twice, then with one size [6.7-3]."""
+    stripes = value.get("parity", {"stripes": []})["stripes"]
+    return [*value["chunks"], *(chunk for stripe in stripes for chunk in stripe["parity"])]
+
+
+def _parity(value: dict[str, Any]) -> None:
+    """Hold stripes: every data chunk in exactly one, members in number and size [6.7-1] [6.7-2]."""
+    chunks = value["chunks"]
+    stripes = fields.items(fields.members(value["parity"], "stripes")["stripes"], 1 << 20, 1)
+    for stripe in stripes:
+        fields.members(stripe, "data parity")
+        data = fields.items(stripe["data"], MEMBERS - 1, 1)
+        parity = fields.items(stripe["parity"], min(PARITY, MEMBERS - len(data)), 1)
+        for index in data:
+            fields.integer(index, 0, len(chunks) - 1)
+        size = max(chunks[index]["size"] for index in data)
+        for chunk in parity:
+            _content(chunk, size, size)
+        demand((len(data) + len(parity)) * size <= STRIPE, "a stripe that is too large [6.7-2]")
+    spread = [index for stripe in stripes for index in stripe["data"]]
+    demand(sorted(spread) == list(range(len(chunks))), "data chunks that are not in exactly one stripe")
+    listed = all_chunks(value)
+    sizes = {chunk["sha512"]: chunk["size"] for chunk in listed}
+    demand(
+        all(sizes[chunk["sha512"]] == chunk["size"] for chunk in listed), "a digest with two sizes [6.7-3]"
+    )
+
+
+def _content(content: Any, least: int, most: int) -> None:
+    fields.members(content, "sha512 size")
+    fields.digest(content["sha512"])
+    fields.integer(content["size"], least, most)
+
+
 def _contents(value: Any, least: int, most: int) -> None:
     for content in fields.items(value, 1 << 20):
-        fields.members(content, "sha512 size")
-        fields.digest(content["sha512"])
-        fields.integer(content["size"], least, most)
+        _content(content, least, most)
     demand(len({content["sha512"] for content in value}) == len(value), "a digest twice [6.2-3]")
 
 

@@ -65,6 +65,7 @@ def label(manifest: dict[str, Any], volume: int, volumes: int) -> bytes:
         f"  target        {_release(target) if target else 'none (fresh metadata and revocations only)'}",
         f"  baseline      {_release(baseline) if baseline else 'none (complete)'}",
         f"  chunks        {len(manifest['chunks'])} in the whole bundle, {size} bytes",
+        *_parity(manifest),
         "",
         "At the scanning station:   sha256sum -c SHA256SUMS",
         "On the high side:          airlift high inspect VOLUME...",
@@ -75,6 +76,17 @@ def label(manifest: dict[str, Any], volume: int, volumes: int) -> bytes:
         shown,
     ]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _parity(manifest: dict[str, Any]) -> list[str]:
+    if "parity" not in manifest:
+        return []
+    parity = [chunk for stripe in manifest["parity"]["stripes"] for chunk in stripe["parity"]]
+    size = sum(chunk["size"] for chunk in parity)
+    return [
+        f"  parity        {len(parity)} more, {size} bytes: an import rebuilds lost or",
+        "                damaged chunks from the others if enough are left",
+    ]
 
 
 def _release(named: dict[str, Any]) -> str:

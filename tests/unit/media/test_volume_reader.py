@@ -216,8 +216,9 @@ def test_links_to_volumes_are_not_followed(tmp_path: Path) -> None:
 
 def test_sizes_are_bounded_before_anything_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data: broke, a medium with a thousand manifests of 64 MiB was read into memory."""
+    place = enclave("fresh", tmp_path)
     monkeypatch.setattr(volume_reader, "MAX_SMALL_BYTES", 50_000)
-    error = attempt(enclave("fresh", tmp_path), world().bundles["full"], InventoryError, 3)
+    error = attempt(place, world().bundles["full"], InventoryError, 3)
     assert "50000" in str(error.expected)
 
 
