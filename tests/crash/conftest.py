@@ -11,11 +11,14 @@ import pytest
 from airlift.high.importing import reserve
 from tests.crash import depot_scenes, scenes
 from tests.crash.kernel import table
-from tests.crash.kernel.spoil import FAULTS, TWICE
+from tests.crash.kernel.spoil import BY_STRACE, FAULTS, RECOVERY, TWICE
 from tests.crash.rehearsal import FULL, SCENES, Rehearsal, rehearse, rehearse_depot
 from tests.crash.scenes import World
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real disks would only be slow
+
+
+COLUMNS = (*FAULTS, TWICE, RECOVERY, BY_STRACE)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts = table.add_up(item for report in stats.get("passed", ()) for item in report.user_properties)
     if not counts:
         return
-    lines = table.format_table(counts, SCENES, FAULTS)
+    lines = table.format_table(counts, SCENES, COLUMNS)
     terminalreporter.write_sep("=", "crash points")
     terminalreporter.write("\n".join([*lines, ""]))
     everything = all((name, fault) in counts for name in SCENES for fault in (*FAULTS, TWICE))

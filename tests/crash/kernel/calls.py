@@ -1,6 +1,7 @@
 """The system calls that change a folder, and how one of them is recognised in another run."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 SHARING = {0x40049409: "FICLONE", 0x4020940D: "FICLONERANGE"}
 LENGTHS = {"write": 2, "pwrite64": 2}
 """Which argument says how many bytes are written."""
+_DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,14 @@ def changes(name: str, arguments: Sequence[int]) -> bool:
 
 
 def place_of(paths: Iterable[str], top: str) -> str:
-    """Return the paths that are ``top`` or below it, relative to it, without what is random in their names."""
+    """Return the paths that are ``top`` or below it, relative to it, without what differs between runs."""
     found = [os.path.relpath(path, top) for path in paths if f"{path}/".startswith(f"{top}/")]
-    return RANDOM.sub(".tmp-", " ".join(found))
+    return steady(" ".join(found))
+
+
+def steady(text: str) -> str:
+    """Return a text without random names and digests (signatures are random, and so is what contains them)."""
+    return _DIGEST.sub("DIGEST", RANDOM.sub(".tmp-", text))
 
 
 def points(calls: Sequence[Call]) -> list[Point]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import lacking
-from tests.crash.fingerprint import RANDOM
 from tests.crash.kernel import child
-from tests.crash.kernel.calls import CHANGING, Point
+from tests.crash.kernel.calls import CHANGING, Point, steady
 from tests.crash.scenes import Run
 
 _UNFINISHED, _RESUMED = " <unfinished ...>", re.compile(r"<\.\.\. \w+ resumed>")
@@ -33,7 +32,7 @@ class Traced:
 
     def is_at(self, point: Point) -> bool:
         """Say whether this is the call of a point."""
-        text = RANDOM.sub(".tmp-", self.text)
+        text = steady(self.text)
         here = all(Path(part).name in text for part in point.place.split(" "))
         return here and (self.name, self.thread, self.ordinal) == (point.name, 0, point.ordinal)
 
