@@ -14,6 +14,7 @@ error of section 10 it ends with.
 
 - ``strict`` (section 3), ``documents`` (5, 6.2, 6.4), ``trust`` (4, 5.5), ``inventory`` and ``reader`` (6.4),
   ``chunk`` (6.3), ``codecs`` (12), ``policy`` (8.2), ``enclave`` (what is held: 8.1, 9.2), ``rebuild`` (7.3),
+  ``collect`` (6.7, 7.8),
   ``importer`` (7.1, 7.2).
 - ``python -m tests.second ENCLAVE OUTPUT VOLUME...`` runs it.
 

@@ -67,6 +67,7 @@ class Parts:
     revocations: dict[str, Any]
     others: list[bytes]
     chunks: list[bytes]
+    parity: list[bytes] = field(default_factory=list)
     spelled: dict[str, Callable[[bytes], bytes]] = field(default_factory=dict)
     root: dict[str, Any] | None = None
 
@@ -120,7 +121,7 @@ class Forger:
         files = {f"manifests/{_sha512(data)[:64]}.json": data for data in documents}
         metadata = self._metadata(parts)
         files |= {f"metadata/{name}": data for name, data in (self._roots | metadata).items()}
-        files |= {f"chunks/{_sha512(chunk)[:64]}": chunk for chunk in parts.chunks}
+        files |= {f"chunks/{_sha512(chunk)[:64]}": chunk for chunk in [*parts.chunks, *parts.parity]}
         try:
             label = volume.label(parts.manifest, 1, 1)
         except (KeyError, TypeError, AttributeError, UnicodeEncodeError, Refused):
@@ -131,6 +132,8 @@ class Forger:
         ).encode()
         files["SHA256SUMS"] = sums
         files["volume.json"] = strict.dumps(self._index(parts, sums, _sha512(documents[0])))
+        if parts.parity:  # What is lost is rebuilt from what the change left of its stripe.
+            del files[f"chunks/{_sha512(parts.chunks[0])[:64]}"]
         for name, data in files.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
@@ -145,8 +148,8 @@ class Forger:
             "manifest": manifest,
             "bundle": f"{enclave or 'any'}-{sequence}",
             "sums": _sha512(sums),
-            "chunks": len(parts.chunks),
-            "chunk_bytes": sum(map(len, parts.chunks)),
+            "chunks": len({*parts.chunks, *parts.parity}),
+            "chunk_bytes": sum(map(len, {*parts.chunks, *parts.parity})),
         }
 
     def _documents(self, parts: Parts) -> list[bytes]:
@@ -263,6 +266,9 @@ def _take_apart(path: Path) -> tuple[Parts, dict[str, bytes]]:
     documents = {_sha512(file.read_bytes()): file.read_bytes() for file in (path / "manifests").iterdir()}
     manifest = json.loads(documents[index["manifest"]])
     chunks = [(path / "chunks" / chunk["sha512"][:64]).read_bytes() for chunk in manifest["chunks"]]
+    stripes = manifest.get("parity", {"stripes": []})["stripes"]
+    names = [chunk["sha512"][:64] for stripe in stripes for chunk in stripe["parity"]]
+    parity = [(path / "chunks" / name).read_bytes() for name in names]
     metadata, roots = {}, {}
     for file in (path / "metadata").iterdir():
         if file.name.endswith(".root.json"):
@@ -272,7 +278,7 @@ def _take_apart(path: Path) -> tuple[Parts, dict[str, bytes]]:
             metadata[role] = json.loads(file.read_bytes())["signed"]
     release = json.loads(documents[manifest["target"]["digest"]])
     revocations = json.loads(documents[manifest["revocations"]])
-    return Parts(metadata, manifest, release, revocations, [], chunks), roots
+    return Parts(metadata, manifest, release, revocations, [], chunks, parity), roots
 
 
 def _list(targets: dict[str, Any], name: str, data: bytes, kind: str) -> None:

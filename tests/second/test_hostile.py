@@ -5,12 +5,14 @@ Which exit code is right is not said here (the tests of the real one say so); th
 """
 
 import os
+import random
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from airlift.bundle.parity import layout
 from airlift.errors import AirliftError
 from airlift.high.enclave.enclave import Enclave, open_enclave
 from airlift.high.importing.import_bundle import import_bundle
@@ -29,32 +31,40 @@ V1: Components = {
 V2: Components = {**V1, "base": {**V1["base"], "model.safetensors": weights.weights(1, changed=300)}}
 
 
+V3: Components = {"guard": {"noise": random.Random(1).randbytes(200_000)}}
+"""Of several chunks, so that what is rebuilt is another than what is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A depot, enclaves, and for each of them a volume that it would take."""
+    """A depot, enclaves, and for each bundle an enclave that takes it."""
 
     site: Site
-    enclaves: tuple[Enclave, Enclave]
+    enclaves: tuple[Enclave, ...]
     paths: tuple[Path, ...]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A depot, an enclave with nothing and one with the first release, and two bundles: complete, and a delta."""
+    """A depot, an enclave with nothing and one with a release, and bundles: complete, a delta, with parity."""
     site = signed_site(tmp_path_factory.mktemp("second"))
     keys.write(site.keys, "ledger")
-    for version, components in (("1", V1), ("2", V2)):
+    for version, components in (("1", V1), ("2", V2), ("3", V3)):
         site.release(components, version)
-    made = [site.bundle("assistant@1", "full"), site.bundle("assistant@2", "delta", from_="assistant@1")]
+    made = [
+        site.bundle("assistant@1", "full"),
+        site.bundle("assistant@2", "delta", from_="assistant@1"),
+        site.bundle("assistant@3", "parity", redundancy=layout.parse("50%"), from_="none"),
+    ]
     paths = [result.volumes[0].path for result in made]
     empty = fresh(site.folder / "empty", site)
     one = open_enclave(copy(empty.folder, site.folder / "one"))
     import_bundle(one, [paths[0]], operator=operator())
-    return Place(site, (empty, one), tuple(paths))
+    return Place(site, (empty, one, empty), tuple(paths))
 
 
 @pytest.mark.timeout(6000)
-@pytest.mark.parametrize("number", [0, 1], ids=["complete", "delta"])
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["complete", "delta", "parity"])
 def test_both_importers_end_alike(
     place: Place,
     number: int,

@@ -84,11 +84,8 @@ def _header(payload: bytes, kind: Element) -> Header:
     _known(scales_from != LARGEST or source in _FLOATS)
     _known(scale in _FLOATS)
     demand(zero == 0 and flags <= 1 and columns >= 1, "a header")
-    of_records = (high, wide) == (1, RECORD) and scale == F16
-    demand(
-        scales_from != SOURCE or of_records,
-        "groups of another shape, or scales of another type, than records",
-    )
+    of_records = (scale, high, wide) == (F16, 1, RECORD)
+    demand(scales_from != SOURCE or of_records, "other scales, or other groups, than records have")
     demand(scales == 0 or scales_from == PAYLOAD, "scales that say nothing")
     demand(_HEADER.size + scales <= len(payload), "scales that are not there")
     value = groups.limit_of(limit, computed=scales_from == LARGEST)
