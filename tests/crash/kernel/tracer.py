@@ -43,8 +43,8 @@ def run_stopped(
     if platform.machine() != "x86_64":
         lacking("the tracer knows the registers of x86-64 only")
     started = child.start(run, top, stopping=True)
+    stopped = Stopped(started, top, point, fault)
     try:
-        stopped = Stopped(started, top, point, fault)
         return stopped.run(), stopped.calls, stopped.spoilt
     finally:
         started.end()
@@ -69,7 +69,7 @@ class Stopped:
         try:
             _ptrace(_SEIZE, process, 0, _OPTIONS)
         except OSError as error:
-            self.child.end()
+            os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
             lacking(f"this process may not trace its children: {error.strerror}")
         _ptrace(_INTERRUPT, process)
