@@ -1,15 +1,18 @@
-"""The compiled part: the kernel of the codec ``ulp``. Optional: without a compiler everything works, slower."""
+"""The compiled parts: the kernels of the codec ``ulp`` and of the parity code.
+
+Optional: without a compiler everything works, slower.
+"""
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-KERNEL = Path("airlift/codec/ulp/kernel")
+KERNELS = (Path("airlift/codec/ulp/kernel"), Path("airlift/erasure/kernel"))
 
 
 class Wheel(bdist_wheel):
-    """A wheel that claims a platform only if it has the compiled part."""
+    """A wheel that claims a platform only if it has a compiled part."""
 
     def get_tag(self) -> tuple[str, str, str]:
         """Return the tags; what could be compiled is built by now."""
@@ -21,13 +24,14 @@ class Wheel(bdist_wheel):
 setup(
     ext_modules=[
         Extension(
-            ".".join([*KERNEL.parts, "_compiled"]),
-            sorted(map(str, KERNEL.glob("*.c"))),
-            depends=sorted(map(str, KERNEL.glob("*.h"))),
+            ".".join([*kernel.parts, "_compiled"]),
+            sorted(map(str, kernel.glob("*.c"))),
+            depends=sorted(map(str, kernel.glob("*.h"))),
             extra_compile_args=["-O3", "-fvisibility=hidden"],
             optional=True,
             py_limited_api=True,
         )
+        for kernel in KERNELS
     ],
     cmdclass={"bdist_wheel": Wheel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

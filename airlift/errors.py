@@ -92,6 +92,13 @@ class MalformedError(ProvenBadError):
     code = "malformed"
 
 
+class MistypedError(MalformedError):
+    """A line of a typed code is not as it was printed; ``data`` has its number as ``line``."""
+
+    code = "mistyped"
+    default_hint = "compare this line with the paper, and type it again"
+
+
 class SignatureError(ProvenBadError):
     """A signature is missing, wrong, by the wrong key, or the threshold is not met."""
 
@@ -284,6 +291,17 @@ class UncheckedError(AirliftError):
     exit_code = 7
     code = "unreadable"
     default_hint = "check the path, the medium and the permissions, then run the same command again"
+
+
+class StalledError(AirliftError):
+    """A medium does not answer: no :class:`UncheckedError`, because nothing is tried beside it, chunk by chunk."""
+
+    exit_code = 7
+    code = "stalled"
+    default_hint = (
+        "clean the medium or try another drive, then run the same command again (AIRLIFT_MEDIUM_SECONDS=600 waits "
+        "longer); or leave this volume out, if parity or another copy makes up for it"
+    )
 
 
 class KeyUnavailableError(UncheckedError):

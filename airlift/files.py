@@ -7,12 +7,13 @@ reading, so that a full disk or an unreadable disc is never mistaken for bad dat
 
 import errno
 import fcntl
+import io
 import os
 import secrets
 import shutil
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,11 +27,12 @@ from airlift.errors import (
     UncheckedError,
 )
 
-COPY_BYTES = 1 << 20
+COPY_BYTES = PIECE_BYTES = 1 << 20
 SYNC_BYTES = 16 << 20
-SHARED_BYTES = 4096
-"""The usual block of file systems that share blocks; with a larger one nothing is shared."""
+BLOCK_BYTES = SHARED_BYTES = 4096
+"""The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D
+FS_IOC_RESVSP = 0x40305828
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -81,13 +83,18 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV}:
+            if error.errno in {errno.ELOOP, errno.ENXIO, errno.ENODEV} and not _is_regular(path):
                 raise InventoryError(f"{os.fspath(path)} is a link or a special file") from error
             raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise InventoryError(f"{os.fspath(path)} is not a regular file")
         return descriptor
+
+
+def _is_regular(path: str | os.PathLike[str]) -> bool:
+    """Say whether a file that cannot be opened is a plain one all the same: its medium was pulled out."""
+    return stat.S_ISREG(os.lstat(path).st_mode)
 
 
 @contextmanager
@@ -100,8 +107,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+def read_bounded(path: str | os.PathLike[str], limit: int, beat: Callable[[], object] | None = None) -> bytes:
     """Return the whole of a regular file of at most ``limit`` bytes, read once.
+
+    With ``beat`` it is read in pieces, and this called after each.
 
     Raises:
         DigestError: it is longer than ``limit``.
@@ -114,7 +123,7 @@ def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
             raise DigestError(
                 f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
             )
-        data = read_at(descriptor, 0, size)
+        data = _read_pieces(descriptor, size, beat) if beat else read_at(descriptor, 0, size)
         if len(data) != size or os.pread(descriptor, 1, size):
             raise UncheckedError(f"{os.fspath(path)} changed while it was read")
         return data
@@ -131,6 +140,20 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_pieces(descriptor: int, size: int, beat: Callable[[], object]) -> bytes:
+    """Return the first ``size`` bytes of an open file, fewer if it ends; read in pieces, and copied nowhere."""
+    whole, done = io.BytesIO(bytes(size)), 0
+    with whole.getbuffer() as view:
+        while done < size:
+            count = os.preadv(descriptor, [view[done : done + PIECE_BYTES]], done)
+            if not count:
+                break
+            done += count
+            beat()
+    whole.truncate(done)
+    return whole.getvalue()
 
 
 def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
@@ -247,6 +270,10 @@ class Writer:
             view = view[head + length :]
         self.write(view)
 
+    def allocate(self, length: int) -> None:
+        """Let the file system set blocks aside for the first ``length`` bytes, where it can."""
+        _allocate(self.descriptor, length)
+
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write all of ``data`` at ``offset``."""
         view = memoryview(data).cast("B")
@@ -268,6 +295,29 @@ def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bo
     """Write ``data`` durably under ``path``, whole or not at all."""
     with writer(path, mode=mode, replace=replace) as file:
         file.write(data)
+
+
+def write_unsynced(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """Write ``data`` under ``path``, whole or not at all as long as the power stays on.
+
+    After a power cut the file may be gone, or hold anything: only for what is verified when it is read, and can be
+    made again.
+    """
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    with writing(path):
+        descriptor = os.open(
+            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
+        try:
+            try:
+                Writer(descriptor).write(data)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def append_durable(path: Path, line: bytes, *, mode: int = 0o644) -> None:
@@ -388,6 +438,144 @@ def lock(path: Path) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_use(folder: Path, *, alone: bool) -> Iterator[None]:
+    """Hold a folder with others who read what is in it, or ``alone``, to remove from it; nothing is written.
+
+    Where the file system has no such locks (flock(2), on NFS for instance) nothing is held.
+
+    Raises:
+        BusyError: others hold it so that it cannot be.
+        UncheckedError: it cannot be opened.
+    """
+    descriptor = _open_folder(folder)
+    try:
+        if descriptor is not None:
+            _hold(descriptor, folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int | None:
+    with reading(folder), suppress(FileNotFoundError):  # then there is nothing in it yet
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return None
+
+
+def _hold(descriptor: int, folder: Path, kind: int) -> None:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        doing = "read" if kind == fcntl.LOCK_EX else "cleared of garbage"
+        raise BusyError(f"{folder} is being {doing} by another airlift command") from error
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise UncheckedError(f"cannot lock {folder}", found=os.strerror(error.errno or 0)) from error
+
+
+@contextmanager
+def reserving(path: Path, *, lasting: bool) -> Iterator["Reservation"]:
+    """Give room of the disk to be held until the body is done; if it is ``lasting``, in the file ``path`` that stays.
+
+    Otherwise the file has no name, and vanishes with the process. ``path.parent`` must be there; the caller syncs it.
+    """
+    with writing(path):
+        descriptor = _open_reservation(path) if lasting else _open_nameless(path.parent)
+    try:
+        yield Reservation(path, descriptor)
+        if lasting:
+            with writing(path):
+                os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_reservation(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _open_nameless(folder: Path) -> int:
+    """Open a file without a name (open(2), O_TMPFILE); where there is no such thing, one that loses it at once."""
+    with suppress(OSError, AttributeError):
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    temporary = folder / f".tmp-{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    temporary.unlink()
+    return descriptor
+
+
+class Reservation:
+    """Room that is held for what is going to be written: a file, as long as the bytes that it holds."""
+
+    __slots__ = ("_descriptor", "_path", "length")
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def resize(self, length: int) -> None:
+        """Hold ``length`` bytes from now on; where the file system cannot, the file's length says so alone.
+
+        Raises:
+            NoSpaceError: there is not so much room; what was held before still is.
+        """
+        before = self.length
+        with writing(self._path):
+            try:
+                self._cut(length)
+                _allocate(self._descriptor, self.length)
+            except OSError:
+                self._cut(before)
+                raise
+
+    def hand_over(self, target: Writer, length: int) -> None:
+        """Give the blocks of ``length`` bytes to a file that these are written to next."""
+        with writing(self._path):
+            self._cut(max(0, self.length - in_blocks(length)))
+        target.allocate(length)
+
+    def _cut(self, length: int) -> None:
+        """Set the file's length; where no file may be so long, nothing is held."""
+        try:
+            os.ftruncate(self._descriptor, length)
+        except OSError as error:
+            if error.errno != errno.EFBIG:
+                raise
+            length = 0
+            os.ftruncate(self._descriptor, length)
+        self.length = length
+
+
+def _allocate(descriptor: int, length: int) -> None:
+    """Set blocks aside without changing the file's length (ioctl_preallocate in Linux's fs/ioctl.c).
+
+    Where a file system has no such thing nothing happens; posix_fallocate(3) would write all of it instead.
+    """
+    if not length:
+        return
+    try:
+        fcntl.ioctl(descriptor, FS_IOC_RESVSP, struct.pack("hhxxxxqqiI16x", 0, os.SEEK_SET, 0, length, 0, 0))
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+
+
+def in_blocks(length: int) -> int:
+    """Return the bytes that a file of this length takes up on disk, in the usual blocks."""
+    return -(-length // BLOCK_BYTES) * BLOCK_BYTES
+
+
+def held_bytes(path: Path) -> tuple[int, int]:
+    """Return how many bytes a lasting reservation is for, and how many of them are really held; none if missing."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_size, min(status.st_size, status.st_blocks * 512)
 
 
 def free_bytes(folder: Path) -> int:

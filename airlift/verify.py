@@ -42,6 +42,7 @@ MAX_FILE = 256 * 1024
 MAX_ANSWER = 256 << 20
 PROOF = b"airlift/tlog-proof-sha384@v1\n"
 RECEIPT = "application/vnd.airlift.receipt+json"
+RECEIPT_FORMAT = 2
 SWITCHES = {"activate-commit", "rollback-commit"}
 MAX_SIGNATURES = 32
 ANSWER = {"airlift": 1, "command": "airlift-verify"}
@@ -326,11 +327,11 @@ def parse_entry(data: bytes, what: str) -> dict[str, Any]:
     return document
 
 
-def check_format(document: dict[str, Any], what: str) -> None:
-    """Refuse any format but 1; a later one is not bad, only unknown."""
-    if member(document, "airlift", int, what) > 1:
+def check_format(document: dict[str, Any], what: str, newest: int = 1) -> None:
+    """Refuse any format but 1 to ``newest``; a later one is not bad, only unknown."""
+    if member(document, "airlift", int, what) > newest:
         raise Failure(f"{what} has a later format than this verifier knows", 7)
-    if document["airlift"] != 1:
+    if document["airlift"] < 1:
         raise Failure(f"{what} has no known format")
 
 
@@ -452,7 +453,7 @@ def verify_receipt(document: dict[str, Any], key: Verifier) -> tuple[Result, Che
     if not any(key.verifies(signature, message) for signature in signatures):
         raise Failure("the receipt is not signed by the given key")
     claims = parse_json(payload, "the receipt")
-    check_format(claims, "the receipt")
+    check_format(claims, "the receipt", RECEIPT_FORMAT)
     origin = f"airlift/{member(claims, 'enclave', str, 'the receipt')}"
     note = member(claims, "checkpoint", str, "the receipt").encode()
     found = verify_checkpoint(note, origin, key, "the receipt's checkpoint")

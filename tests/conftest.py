@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,3 +51,15 @@ def lacking(reason: str) -> NoReturn:
 def require_tool() -> Callable[[str], str]:
     """Return :func:`find_tool`: ``require_tool("strace")`` is the path of strace, or the test does not run."""
     return find_tool
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold imports that a test makes in this process against the second importer (tests/second)."""
+    imports = item.nodeid.startswith("tests/cli/") or "airlift.high.importing.import_bundle" in sys.modules
+    if not imports or item.nodeid.startswith(("tests/crash/", "tests/second/")):
+        return (yield)
+    from tests.second import beside
+
+    with beside.watched(item.nodeid):
+        return (yield)

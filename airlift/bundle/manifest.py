@@ -8,6 +8,8 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.fields import COMPONENT_NAME, ENCLAVE_NAME, VERSION, FileDigest, Marking
+from airlift.bundle.parity import stripe
+from airlift.bundle.parity.stripe import Stripe
 from airlift.errors import MalformedError
 
 MAX_BYTES = 64 << 20
@@ -16,8 +18,8 @@ MAX_CHUNK_BYTES = 64 << 20
 MIN_CHUNK_BYTES = 64 << 10
 MAX_SEQUENCE = 2**31 - 1
 ANY_ENCLAVE = "any"
-PACKED = 2
-"""The format of a bundle whose chunks may have packed tables."""
+NEWEST_FORMAT = 2
+"""The format of a bundle that has parity, or whose chunks may have packed tables."""
 
 _KEYS = frozenset(
     {
@@ -33,6 +35,8 @@ _KEYS = frozenset(
         "revocations",
     }
 )
+_NEW_KEYS = frozenset({"parity"})
+"""What a bundle of the newest format may have, where there is something to say."""
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{0,23})-([1-9][0-9]{0,9})\Z")
 
 
@@ -71,7 +75,8 @@ class Bundle:
     ``files`` are the distinct contents that the chunks rebuild, in the order in which their blocks follow; ``bases``
     are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle that any
     enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it. ``packed`` says that
-    chunks may have packed tables: such a bundle is of format 2.
+    chunks may have packed tables: such a bundle is of format 2, and so is one with stripes of ``parity``, which is
+    always ``packed``.
     """
 
     sequence: int
@@ -85,6 +90,7 @@ class Bundle:
     chunks: tuple[FileDigest, ...]
     revocations: str
     packed: bool = False
+    parity: tuple[Stripe, ...] = ()
 
     @property
     def id(self) -> str:
@@ -95,6 +101,16 @@ class Bundle:
     def digest(self) -> str:
         """SHA-512 (hex) of the canonical manifest."""
         return hashlib.sha512(format(self)).hexdigest()
+
+    @property
+    def parity_chunks(self) -> tuple[FileDigest, ...]:
+        """The parity chunks, stripe by stripe; one that is also a data chunk is among them."""
+        return tuple(item for one in self.parity for item in one.parity)
+
+    @property
+    def all_chunks(self) -> tuple[FileDigest, ...]:
+        """Every chunk that a volume may carry, once: the data chunks in order, then parity chunks."""
+        return tuple({item.sha512: item for item in (*self.chunks, *self.parity_chunks)}.values())
 
 
 def is_id(text: str) -> bool:
@@ -109,9 +125,10 @@ def target_name(bundle_digest: str) -> str:
 
 def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the canonical bytes of a bundle manifest."""
+    more = {"parity": stripe.to_json(bundle.parity)} if bundle.parity else {}
     return strict.format(
         {
-            "airlift": PACKED if bundle.packed else fields.FORMAT,
+            "airlift": NEWEST_FORMAT if bundle.packed or bundle.parity else fields.FORMAT,
             "type": "bundle",
             "sequence": bundle.sequence,
             "issued": bundle.issued,
@@ -123,6 +140,7 @@ def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as every
             "files": [item.to_json() for item in bundle.files],
             "chunks": [item.to_json() for item in bundle.chunks],
             "revocations": bundle.revocations,
+            **more,
         }
     )
 
@@ -136,7 +154,10 @@ def parse(data: bytes) -> Bundle:
     """
     what = "bundle manifest"
     parsed = strict.parse(data, limit=MAX_BYTES, what=what)
-    document = fields.check_header(parsed, "bundle", _KEYS, what, newest=PACKED)
+    newest = isinstance(parsed, dict) and "parity" in parsed and parsed.get("airlift") == NEWEST_FORMAT
+    keys = _KEYS | _NEW_KEYS if newest else _KEYS
+    document = fields.check_header(parsed, "bundle", keys, what, newest=NEWEST_FORMAT)
+    chunks = _digests(document, "chunks", what)
     bundle = Bundle(
         sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
         issued=fields.time(document, "issued", what),
@@ -150,9 +171,10 @@ def parse(data: bytes) -> Bundle:
         baseline=_reference(document, "baseline", what),
         bases=_digests(document, "bases", what),
         files=_digests(document, "files", what),
-        chunks=_digests(document, "chunks", what),
+        chunks=chunks,
         revocations=fields.digest(document, "revocations", what),
-        packed=document["airlift"] == PACKED,
+        packed=document["airlift"] == NEWEST_FORMAT,
+        parity=stripe.parse(document["parity"], chunks, f"{what}: parity") if newest else (),
     )
     _check(bundle)
     return bundle

@@ -95,12 +95,11 @@ def cut_into_volumes(
     """
     if medium.volume_bytes is None:
         return [tuple(chunks)]
-    fixed = sum(occupied(size, medium.unit) for size in fixed_sizes)
-    overhead = RESERVE + (FOLDER_SECTORS + 1) * medium.unit + fixed
+    overhead = _overhead(medium, fixed_sizes)
     volumes: list[list[FileDigest]] = [[]]
     used = overhead
     for chunk in chunks:
-        need = occupied(chunk.size, medium.unit) + SUMS_LINE
+        need = _needed(chunk.size, medium)
         if overhead + need > medium.volume_bytes:
             break
         if used + need > medium.volume_bytes:
@@ -120,3 +119,20 @@ def cut_into_volumes(
             "too many volumes", expected=f"at most {MAX_VOLUMES}", found=str(len(volumes))
         )
     return [tuple(volume) for volume in volumes]
+
+
+def fits(sizes: Sequence[int], medium: Medium, fixed_sizes: Sequence[int]) -> bool:
+    """Say whether one volume holds chunks of these sizes, beside what every volume carries."""
+    if medium.volume_bytes is None:
+        return True
+    taken = _overhead(medium, fixed_sizes) + sum(_needed(size, medium) for size in sizes)
+    return taken <= medium.volume_bytes
+
+
+def _overhead(medium: Medium, fixed_sizes: Sequence[int]) -> int:
+    fixed = sum(occupied(size, medium.unit) for size in fixed_sizes)
+    return RESERVE + (FOLDER_SECTORS + 1) * medium.unit + fixed
+
+
+def _needed(size: int, medium: Medium) -> int:
+    return occupied(size, medium.unit) + SUMS_LINE

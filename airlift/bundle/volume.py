@@ -4,8 +4,9 @@
 for people, and must equal its re-rendering from signed data.
 """
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from airlift.errors import MalformedError
 LABEL, INDEX, SUMS = "LABEL.txt", "volume.json", "SHA256SUMS"
 METADATA, MANIFESTS, CHUNKS = "metadata", "manifests", "chunks"
 MAX_VOLUMES = 99
+CUT_HEX = 8
 MAX_SUMS_BYTES = 256 << 20
 MAX_INDEX_BYTES = 64 << 10
 MAX_LABEL_BYTES = 64 << 10
@@ -52,9 +54,18 @@ def manifest_name(digest: str) -> str:
     return f"{digest[: fields.NAME_HEX]}.json"
 
 
-def folder_name(bundle: Bundle, volume: int, volumes: int) -> str:
-    """Return the name of a volume's folder."""
-    return f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
+def folder_name(bundle: Bundle, volume: int, volumes: int, cut: str = "") -> str:
+    """Return the name of a volume's folder; ``cut`` is the :func:`cut_mark` of a re-cut, empty for the first cut."""
+    name = f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
+    return f"{name}-c{cut}" if cut else name
+
+
+def cut_mark(shares: Sequence[Sequence[str]]) -> str:
+    """Return what tells a re-cut from every other cut: 8 hex digits of which chunks are on which volume (6.8-2).
+
+    ``shares`` are the SHA-512 of the chunks of each volume, in the manifest's order.
+    """
+    return hashlib.sha512(strict.format([list(share) for share in shares])).hexdigest()[:CUT_HEX]
 
 
 def format_index(index: Index) -> bytes:
@@ -135,6 +146,7 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
         f"  target        {target}",
         f"  baseline      {bundle.baseline.label if bundle.baseline else 'none (complete)'}",
         f"  chunks        {len(bundle.chunks)} in the whole bundle, {sum(c.size for c in bundle.chunks)} bytes",
+        *_parity_lines(bundle),
         "",
         "At the scanning station:   sha256sum -c SHA256SUMS",
         "On the high side:          airlift high inspect VOLUME...",
@@ -145,6 +157,17 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
         marking,
     ]
     return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def _parity_lines(bundle: Bundle) -> list[str]:
+    """Return what a label says of parity: nothing where there is none."""
+    extra = bundle.parity_chunks
+    if not extra:
+        return []
+    return [
+        f"  parity        {len(extra)} more, {sum(c.size for c in extra)} bytes: an import rebuilds lost or",
+        "                damaged chunks from the others if enough are left",
+    ]
 
 
 def summary(bundle: Bundle) -> dict[str, Any]:

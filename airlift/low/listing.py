@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from airlift.bundle import remarks
+from airlift.bundle.manifest import Bundle
 from airlift.low.authority.pending import pending_releases
 from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot
-from airlift.low.depot.enclaves import Acknowledged
+from airlift.low.depot.enclaves import EnclaveRecord
+from airlift.low.returns.check_newer import head_of
 from airlift.trust.statements.statement import STATING, Statement
 
 PUBLISHED, PENDING, DROPPED = "published", "pending", "dropped"
@@ -48,12 +50,22 @@ class ListedBundle:
 
 @dataclass(frozen=True, slots=True)
 class ListedEnclave:
-    """An enrolled enclave and the newest release of this depot that it acknowledged."""
+    """An enrolled enclave; ``acknowledged`` is the newest release of this depot that it is known to hold.
+
+    ``holds`` are all of these, oldest first. ``since`` when (UTC) and how (receipt, operator) the newest is known.
+    ``outstanding`` are bundles that it may import and is not known to have. ``ledger`` is the size of the newest
+    checkpoint that it signed, ``word`` that of a newer one that was typed.
+    """
 
     enclave: str
     fingerprint: str
     acknowledged: str | None
     known_by: str | None
+    since: str | None = None
+    holds: tuple[str, ...] = ()
+    outstanding: tuple[str, ...] = ()
+    ledger: int | None = None
+    word: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +140,31 @@ def _bundles(depot: Depot) -> tuple[ListedBundle, ...]:
 
 def _enclaves(depot: Depot) -> tuple[ListedEnclave, ...]:
     labels = {reference.digest: reference.label for reference in depot.releases()}
-    return tuple(
-        ListedEnclave(
-            name,
-            enclaves.load(depot, name).fingerprint,
-            *_acknowledged(enclaves.newest_acknowledged(depot, name), labels),
-        )
-        for name in enclaves.names(depot)
+    under_way = [item.bundle for item in outstanding.load(depot)]
+    found = [enclaves.load(depot, name) for name in enclaves.names(depot)]
+    return tuple(_enclave(record, labels, under_way) for record in found)
+
+
+def _enclave(record: EnclaveRecord, labels: dict[str, str], under_way: list[Bundle]) -> ListedEnclave:
+    held = [item for item in record.acknowledged if item.release in labels]
+    newest = held[-1] if held else None
+    return ListedEnclave(
+        enclave=record.enclave,
+        fingerprint=record.fingerprint,
+        acknowledged=labels[newest.release] if newest else None,
+        known_by=newest.known_by if newest else None,
+        since=newest.time if newest else None,
+        holds=tuple(labels[item.release] for item in held),
+        outstanding=tuple(bundle.id for bundle in under_way if _is_awaited(bundle, record)),
+        ledger=head_of(record.newest).size if record.newest else None,
+        word=record.word.size if record.word else None,
     )
 
 
-def _acknowledged(newest: Acknowledged | None, labels: dict[str, str]) -> tuple[str | None, str | None]:
-    return (None, None) if newest is None else (labels[newest.release], newest.known_by)
+def _is_awaited(bundle: Bundle, record: EnclaveRecord) -> bool:
+    """Say whether an enclave may import a bundle and is not known to have done so (SPEC L6.6)."""
+    if bundle.enclave not in {None, record.enclave}:
+        return False
+    if bundle.target is None:
+        return record.newest is None or bundle.sequence > record.newest.sequence
+    return bundle.target.digest not in {item.release for item in record.acknowledged}

@@ -5,7 +5,7 @@ of them read with ``volume_reader``, so what one refuses the others refuse. No s
 side does that.
 
 ``volume_writer`` writes volumes, in a folder that ``staging`` gives; ``inventory`` lists the files of a volume and
-refuses all others but ``leftovers`` of desktops; ``volume_reader`` finds volumes and reads them; ``claims`` checks
-them against the bundle manifest that they carry. What is pure (a volume's text files, the sizes of media, the cut) is
-in ``airlift.bundle``.
+refuses all others but ``leftovers`` of desktops; ``volume_reader`` finds volumes and reads them, with ``patience``;
+``claims`` checks them against the bundle manifest that they carry. What is pure (a volume's text files, the sizes of
+media, the cut) is in ``airlift.bundle``.
 """

@@ -5,8 +5,8 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlift.bundle import agreement, manifest, volume
@@ -63,16 +63,31 @@ def check_claims(volumes: Sequence[Volume], bundle: Bundle) -> None:
     """Check that the volumes claim what the bundle manifest says: their labels, ids and chunks.
 
     Raises:
-        InventoryError: one says something else, or has or lists a chunk that is not of the bundle.
+        InventoryError: one says something else, has or lists a chunk that is not of the bundle, or counts wrongly.
     """
-    names = {volume.chunk_name(chunk.sha512) for chunk in bundle.chunks}
+    sizes = {volume.chunk_name(chunk.sha512): chunk.size for chunk in bundle.all_chunks}
     for item in volumes:
         label = volume.render_label(bundle, item.index.volume, item.index.volumes)
         if item.index.bundle != bundle.id or item.small[LABEL] != label:
             raise InventoryError(f"{item.folder}: {LABEL} or {INDEX} says something else than the manifest")
-        odd = sorted(set(item.sums) - names)
+        odd = sorted(set(item.sums) - set(sizes))
         if odd:
             raise InventoryError(f"{item.folder} lists a chunk that is not the bundle's", found=ascii(odd[0]))
+        _check_counts(item, sizes, parity=bool(bundle.parity))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChunks:
+    """What one volume claims of itself: its number, of how many, and the names of the chunks that it lists."""
+
+    volume: int
+    volumes: int
+    names: Collection[str]
+
+
+def listed_chunks(volumes: Sequence[Volume]) -> tuple[ListedChunks, ...]:
+    """Return the chunks that volumes list, whether they are there or not."""
+    return tuple(ListedChunks(item.index.volume, item.index.volumes, item.sums.keys()) for item in volumes)
 
 
 def stated_sums(volumes: Sequence[Volume]) -> dict[Path, str]:
@@ -86,15 +101,79 @@ def chunk_files(volumes: Sequence[Volume], chunk: FileDigest) -> tuple[Path, ...
     return tuple(item.folder / CHUNKS / name for item in volumes if name in item.chunks)
 
 
-def missing_chunks(volumes: Sequence[Volume], bundle: Bundle) -> tuple[str, ...]:
-    """Return the SHA-512 of the chunks of a bundle that no volume claims to hold."""
+def missing_chunks(volumes: Sequence[Volume], chunks: Sequence[FileDigest]) -> tuple[str, ...]:
+    """Return the SHA-512 of those chunks that no volume claims to hold, each once."""
     present = {name for item in volumes for name in item.chunks}
-    return tuple(c.sha512 for c in bundle.chunks if volume.chunk_name(c.sha512) not in present)
+    return tuple(dict.fromkeys(c.sha512 for c in chunks if volume.chunk_name(c.sha512) not in present))
+
+
+def lacking_volumes(volumes: Sequence[Volume]) -> tuple[Path, ...]:
+    """Return the volumes that list a chunk and do not hold it."""
+    return tuple(item.folder for item in volumes if set(item.sums) - set(item.chunks))
 
 
 def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
-    """Return how many volumes are there, and how many there should be."""
-    return len({item.index.volume for item in volumes}), max(item.index.volumes for item in volumes)
+    """Return how many volumes are there, and how many there should be in all the cuts that they are of (6.8-6).
+
+    Copies count once. What is missing is another question (:func:`missing_chunks`): volumes of one cut may make up
+    for those of another.
+    """
+    distinct = {_place(item): item for item in volumes}
+    cuts: list[_Cut] = []
+    for _, item in sorted(distinct.items()):
+        cut = next((cut for cut in cuts if cut.goes_on_with(item)), None)
+        if cut is None:
+            cuts.append(cut := _Cut(item.index.volumes))
+        cut.add(item)
+    return len(distinct), sum(cut.volumes for cut in cuts)
+
+
+def _place(item: Volume) -> tuple[int, int, str]:
+    """Return what tells volumes of a bundle apart, and copies not: count, number, and digest of SHA256SUMS."""
+    return item.index.volumes, item.index.volume, item.index.sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Volumes that may be of one cut: how many it has, the numbers that are there, the names of their chunks."""
+
+    volumes: int
+    numbers: set[int] = field(default_factory=set)
+    chunks: set[str] = field(default_factory=set)
+
+    def goes_on_with(self, item: Volume) -> bool:
+        """Say whether a volume may be of this cut: it has the count, a number of its own, and no chunk twice."""
+        index = item.index
+        return (
+            index.volumes == self.volumes
+            and index.volume not in self.numbers
+            and self.chunks.isdisjoint(item.sums)
+        )
+
+    def add(self, item: Volume) -> None:
+        """Count a volume as one of this cut."""
+        self.numbers.add(item.index.volume)
+        self.chunks.update(item.sums)
+
+
+def _check_counts(item: Volume, sizes: Mapping[str, int], *, parity: bool) -> None:
+    """Hold the numbers in volume.json against the chunks; if all files are there, they say how many bytes it is.
+
+    Where there is parity the ``sizes`` of the manifest say it: a file that is cut short is then damaged like any
+    other, and perhaps made up for.
+    """
+    index, size = item.index, item.index.chunk_bytes
+    if parity:
+        size = sum(sizes[name] for name in item.sums)
+    elif set(item.chunks) == set(item.sums):
+        size = sum(item.chunks.values())
+    if (len(item.sums), size) != (index.chunks, index.chunk_bytes):
+        raise InventoryError(
+            f"{item.folder} does not hold what {INDEX} counts",
+            expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
+            found=f"{len(item.sums)} chunks, {size} bytes",
+            hint="copy the volume again from its source; the medium is damaged",
+        )
 
 
 def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> None:

@@ -14,6 +14,7 @@ from airlift import files
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS
 from airlift.errors import InventoryError
 from airlift.media import leftovers
+from airlift.media.patience import Beat
 
 MAX_METADATA_FILES = 1100
 MAX_MANIFEST_FILES = 2048
@@ -32,14 +33,14 @@ class Inventory:
     passed_over: tuple[str, ...]
 
 
-def take_inventory(folder: Path) -> Inventory:
-    """Return what lies in a volume.
+def take_inventory(folder: Path, beat: Beat = lambda: None) -> Inventory:
+    """Return what lies in a volume; ``beat`` is called as it goes on.
 
     Raises:
         InventoryError: something is there that a volume does not have, or something is missing.
         UncheckedError: it cannot be listed.
     """
-    found = _Found(folder)
+    found = _Found(folder, beat)
     sizes = dict(_list(folder, found))
     missing = _FILES - set(sizes)
     if missing:
@@ -52,6 +53,7 @@ class _Found:
     """The leftovers of a volume as they are found, and the bytes of those that are files."""
 
     folder: Path
+    beat: Beat
     paths: list[str] = field(default_factory=list)
     size: int = 0
 
@@ -93,6 +95,7 @@ def _list_part(part: os.DirEntry[str], device: int, found: _Found) -> Iterator[t
     """Yield relative path and size of every file of ``metadata``, ``manifests`` or ``chunks``."""
     most = count = _most(part.name)
     for entry in _entries(Path(part.path), most):
+        found.beat()
         size = _plain(entry, device, stat.S_IFREG, "a regular file")
         if leftovers.is_file(entry.name):
             found.add(f"{part.name}/{entry.name}", size)

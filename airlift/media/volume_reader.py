@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from airlift import files
@@ -20,11 +21,18 @@ from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUM
 from airlift.errors import DigestError, InventoryError, MixedVolumesError, UncheckedError
 from airlift.media import leftovers
 from airlift.media.inventory import take_inventory
+from airlift.media.patience import Beat, within_limit
 from airlift.trust.tuf import metadata, metadata_folder
 
 MAX_METADATA_BYTES = 8 << 20
 MAX_VOLUMES_GIVEN = 256
 MAX_SMALL_BYTES = 512 << 20
+MAX_LOOKED_AT = 64
+NAMES_LOST = (
+    "the medium does not keep names as they are: write it anew as UDF, as ISO 9660 with Rock Ridge, or on a file "
+    "system with long names (exFAT, FAT32, ext4)"
+)
+_FOLDED = "VOLUME.JS"
 _LIMITS = {
     LABEL: volume.MAX_LABEL_BYTES,
     INDEX: volume.MAX_INDEX_BYTES,
@@ -76,8 +84,9 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
         InventoryError, MalformedError, DigestError: a volume contradicts itself.
         MixedVolumesError: they belong to different bundles.
         FormatTooNewError: made by a newer airlift.
+        StalledError: the medium does not answer (here as in all that reads it).
     """
-    found = [_find(path) for path in paths]
+    found = [_search(path) for path in paths]
     folders = [folder for there, _ in found for folder in there]
     if len(folders) > MAX_VOLUMES_GIVEN:
         raise UncheckedError(
@@ -95,6 +104,22 @@ def read_volumes(paths: Sequence[Path]) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
+def volumes_of(path: Path, manifest: str) -> tuple[Path, ...]:
+    """Return the volumes that ``path`` is or holds that say they are of the bundle with this manifest (SHA-512).
+
+    Of others only ``volume.json`` is read.
+
+    Raises:
+        UncheckedError: there is no volume of this bundle, or it cannot be told.
+        InventoryError, MalformedError, FormatTooNewError: a volume.json cannot be read as one.
+    """
+    found, _ = _search(path)
+    mine = tuple(folder for folder in found if volume.parse_index(_small(folder, INDEX)).manifest == manifest)
+    if not mine:
+        raise UncheckedError(f"there is no volume of this bundle in {path}", found=f"{len(found)} of others")
+    return mine
+
+
 def passed_over(volumes: Sequence[Volume]) -> tuple[Path, ...]:
     """Return the leftovers of desktops in volumes and beside them, each once (SPEC 6.4-7)."""
     return tuple(sorted({path for item in volumes for path in (*item.passed_over, *item.beside)}))
@@ -108,7 +133,7 @@ def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> byte
         InventoryError: it is a link or a special file.
         UncheckedError: it cannot be read.
     """
-    data = files.read_bounded(path, chunk.size)
+    data = within_limit(lambda beat: files.read_bounded(path, chunk.size, beat), path)
     if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
         raise DigestError(
             f"chunk {path} is damaged",
@@ -141,7 +166,16 @@ def _same_bundle(other: Volume, first: Volume) -> Volume:
     return replace(other, small=shared | {path: other.small[path] for path in own})
 
 
-def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
+def _search(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
+    """Return what :func:`_find` does, in time.
+
+    Raises:
+        StalledError: the medium does not answer.
+    """
+    return within_limit(lambda beat: _find(path, beat), path)
+
+
+def _find(path: Path, beat: Beat) -> tuple[list[Path], tuple[Path, ...]]:
     """Return the volumes that ``path`` is or holds, and leftovers of desktops beside them.
 
     Only ``path`` itself, which the operator named, may be a link. Leftovers are neither looked into nor judged.
@@ -151,24 +185,41 @@ def _find(path: Path) -> tuple[list[Path], tuple[Path, ...]]:
             raise UncheckedError(
                 f"{path} is not a folder", expected="a volume, or a folder that holds volumes"
             )
-        if _is_volume(path):
+        if _is_volume(path, beat):
             return [path], ()
         there = sorted(path.iterdir())
         left = [child for child in there if leftovers.is_leftover(child.name)]
-        found = [child for child in there if not leftovers.is_leftover(child.name) and _is_volume(child)]
+        found = [
+            child for child in there if not leftovers.is_leftover(child.name) and _is_volume(child, beat)
+        ]
     if any(child.is_symlink() for child in found):
         raise InventoryError(f"{path} holds links to volumes", expected="plain folders")
     if not found:
-        raise UncheckedError(f"there is no volume in {path}", expected=f"a folder with {INDEX}")
+        raise _no_volume(path, there)
     return found, tuple(left[: leftovers.MAX_LEFTOVERS])
 
 
-def _is_volume(folder: Path) -> bool:
+def _no_volume(path: Path, there: Sequence[Path]) -> UncheckedError:
+    """Return the error of a folder without volumes, which says so if the medium folded the name of their index."""
+    with files.reading(path):
+        folders = [child for child in there[:MAX_VOLUMES_GIVEN] if child.is_dir() and not child.is_symlink()]
+        names = [item.name for folder in (path, *folders) for item in islice(folder.iterdir(), MAX_LOOKED_AT)]
+    folded = next((name for name in sorted(names) if name.upper().startswith(_FOLDED)), None)
+    return UncheckedError(
+        f"there is no volume in {path}",
+        expected=f"a folder with {INDEX}",
+        found=ascii(folded) if folded else None,
+        hint=NAMES_LOST if folded else None,
+    )
+
+
+def _is_volume(folder: Path, beat: Beat) -> bool:
     """Say whether this is a folder with a volume.json; a dangling link is one, and is refused later.
 
     Raises:
         UncheckedError: it cannot be told: what cannot be read must not pass for what is not there.
     """
+    beat()
     with files.reading(folder):
         try:
             os.lstat(folder / INDEX)
@@ -178,7 +229,7 @@ def _is_volume(folder: Path) -> bool:
 
 
 def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
-    inventory = take_inventory(folder)
+    inventory = within_limit(lambda beat: take_inventory(folder, beat), folder)
     listing = inventory.sizes
     chunks = {path.split("/")[1]: size for path, size in listing.items() if path.startswith(f"{CHUNKS}/")}
     paths = [path for path in listing if not path.startswith(f"{CHUNKS}/")]
@@ -198,7 +249,8 @@ def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
 
 
 def _small(folder: Path, path: str) -> bytes:
-    return files.read_bounded(folder / path, _LIMITS[path.split("/", maxsplit=1)[0]])
+    limit = _LIMITS[path.split("/", maxsplit=1)[0]]
+    return within_limit(lambda beat: files.read_bounded(folder / path, limit, beat), folder / path)
 
 
 def _check_sums(
@@ -212,24 +264,16 @@ def _check_sums(
     others = {path for path in sums if not path.startswith(f"{CHUNKS}/")}
     odd = sorted((set(chunks) - set(listed)) | (others ^ (set(small) - {INDEX, SUMS})))
     if odd:
-        raise InventoryError(f"{folder}: {SUMS} and the files differ", found=ascii(odd[0]))
+        cut = next((name for name in odd if any(path.startswith(name) for path in (*others, *listed))), None)
+        raise InventoryError(
+            f"{folder}: {SUMS} and the files differ",
+            found=ascii(cut or odd[0]),
+            hint=NAMES_LOST if cut else None,
+        )
     for path in sorted(others):
         if hashlib.sha256(small[path]).hexdigest() != sums[path]:
             raise DigestError(f"{folder / path} does not have the digest that {SUMS} lists")
-    _check_counts(folder, index, listed, chunks)
     return listed
-
-
-def _check_counts(folder: Path, index: Index, listed: Mapping[str, str], chunks: Mapping[str, int]) -> None:
-    """Hold the numbers in volume.json against the chunks; only if all are there do their bytes say anything."""
-    size = sum(chunks.values()) if set(chunks) == set(listed) else index.chunk_bytes
-    if (len(listed), size) != (index.chunks, index.chunk_bytes):
-        raise InventoryError(
-            f"{folder} does not hold what {INDEX} counts",
-            expected=f"{index.chunks} chunks, {index.chunk_bytes} bytes",
-            found=f"{len(listed)} chunks, {size} bytes",
-            hint="copy the volume again from its source; the medium is damaged",
-        )
 
 
 def _check_manifest_names(found: Volume) -> None:

@@ -1,6 +1,7 @@
 """Write the volumes of a bundle: one plain folder per medium, complete or not there at all (SPEC 6.4, 6.5)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle import media_sizes, volume
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.manifest import Bundle
+from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS, INDEX, LABEL, MANIFESTS, METADATA, SUMS, Index
 from airlift.errors import ExistsError, VolumeTooSmallError
@@ -46,17 +47,37 @@ class SmallFiles:
 
 
 def share_out_chunks(
-    bundle: Bundle, medium: Medium, metadata_sizes: Mapping[str, int], manifests: Mapping[str, bytes]
+    bundle: Bundle,
+    medium: Medium,
+    metadata_sizes: Mapping[str, int],
+    manifests: Mapping[str, bytes],
+    chunks: Sequence[FileDigest] | None = None,
 ) -> list[frozenset[str]]:
     """Return which chunks (SHA-512) go on which volume, before anything is signed.
+
+    ``chunks`` are those of the bundle that go out, in its order; None: all of them.
 
     Raises:
         VolumeTooSmallError: they do not fit.
     """
     shares = media_sizes.cut_into_volumes(
-        bundle.chunks, medium, _fixed_sizes(bundle, metadata_sizes, manifests)
+        bundle.all_chunks if chunks is None else chunks,
+        medium,
+        _fixed_sizes(bundle, metadata_sizes, manifests),
     )
     return [frozenset(item.sha512 for item in share) for share in shares]
+
+
+def fit(
+    bundle: Bundle,
+    shares: Sequence[Sequence[int]],
+    medium: Medium,
+    metadata_sizes: Mapping[str, int],
+    manifests: Mapping[str, bytes],
+) -> bool:
+    """Say whether volumes hold these shares: the sizes of the chunks of each, parity included."""
+    fixed = _fixed_sizes(bundle, metadata_sizes, manifests)
+    return all(media_sizes.fits(share, medium, fixed) for share in shares)
 
 
 def check_no_volume(bundle: Bundle, volumes: int, output: Path) -> None:
@@ -77,21 +98,26 @@ def write_volumes(
     small: SmallFiles,
     chunks: Sequence[StagedChunk],
     staging: Path,
+    *,
+    cut: str = "",
 ) -> list[Path]:
     """Write the volumes into ``staging``, whose ``chunks`` folder gives up its files to them; return their folders.
 
-    In each volume: everything, then SHA256SUMS, then volume.json.
+    In each volume: everything, then SHA256SUMS, then volume.json. A chunk of several shares is copied for all but the
+    last. ``cut`` marks a re-cut.
     """
     by_digest = {item.digest.sha512: item for item in chunks}
+    left = Counter(sha512 for share in shares for sha512 in share)
     written = []
     for number, share in enumerate(shares, 1):
-        mine = [by_digest[item.sha512] for item in bundle.chunks if item.sha512 in share]
-        folder = files.make_folder(staging / volume.folder_name(bundle, number, len(shares)))
+        mine = [by_digest[item.sha512] for item in bundle.all_chunks if item.sha512 in share]
+        folder = files.make_folder(staging / volume.folder_name(bundle, number, len(shares), cut))
         sums = _write_small(folder, small, volume.render_label(bundle, number, len(shares)))
         files.make_folder(folder / CHUNKS)
         for item in mine:
             name = volume.chunk_name(item.digest.sha512)
-            files.rename_durable(staging / CHUNKS / name, folder / CHUNKS / name)
+            left[item.digest.sha512] -= 1
+            _place(staging / CHUNKS / name, folder / CHUNKS / name, copy=left[item.digest.sha512] > 0)
             sums[f"{CHUNKS}/{name}"] = item.sha256
         lines = volume.format_sums(sums)
         files.write_durable(folder / SUMS, lines)
@@ -159,6 +185,13 @@ def _write_small(folder: Path, small: SmallFiles, label: bytes) -> dict[str, str
         files.make_folder((folder / path).parent)
         files.write_durable(folder / path, data)
     return {path: hashlib.sha256(data).hexdigest() for path, data in named.items()}
+
+
+def _place(source: Path, target: Path, *, copy: bool) -> None:
+    if copy:
+        files.write_durable(target, files.read_bounded(source, MAX_CHUNK_BYTES))
+    else:
+        files.rename_durable(source, target)
 
 
 def _index(bundle: Bundle, number: int, total: int, mine: Sequence[StagedChunk], sums: str) -> Index:

@@ -136,6 +136,7 @@ def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iter
             "the bundle was issued too long ago for this policy",
             expected=f"at most {policy.refuse_new_after_days} days",
             found=f"{age.days} days (issued {bundle.issued})",
+            hint="ask the low side for a new bundle; see `airlift high policy show`",
         )
 
 

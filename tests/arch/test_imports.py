@@ -29,7 +29,7 @@ OPTIONAL = {"dask", "distributed", "huggingface_hub", "pkcs11"}
 # Formats that run code, or that nest files where scanners do not look.
 UNSAFE = {"dill", "joblib", "marshal", "pickle", "shelve", "tarfile", "zipfile"}
 
-PURE = ("airlift.bundle", "airlift.codec", "airlift.policy")
+PURE = ("airlift.bundle", "airlift.codec", "airlift.erasure", "airlift.policy")
 CLOCKS = {"now", "today", "utcnow"}
 
 

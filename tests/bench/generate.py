@@ -135,10 +135,12 @@ def _dequantised(values: Floats, dtype: str) -> Floats:
     scale = np.abs(values).max(axis=1, keepdims=True) / np.float32(127)
     product = np.rint(values / scale) * scale
     if dtype == "f16":
-        return product.astype(np.float16).astype(np.float32)
-    wide = product.view(np.uint32)
-    wide += 0x7FFF + (wide >> 16 & 1)
-    return (wide & 0xFFFF0000).view(np.float32)
+        found: Floats = product.astype(np.float16).astype(np.float32)
+    else:
+        wide = product.view(np.uint32)
+        wide += 0x7FFF + (wide >> 16 & 1)
+        found = (wide & 0xFFFF0000).view(np.float32)
+    return found
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, int], rows: Rows) -> Floats:

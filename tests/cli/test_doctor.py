@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.cli.transcript import airlift
 
 ROOT = Path(__file__).parents[2]
@@ -67,17 +69,21 @@ kernel._compiled = Wrong()
 """
 
 
-def doctored(folder: Path, code: str) -> dict[str, str]:
-    """Return what doctor finds of the kernel after some code has run."""
+WRONG_PARITY_KERNEL = WRONG_KERNEL.replace("codec.ulp", "erasure").replace("avx512", "gfni")
+
+
+def doctored(folder: Path, code: str, kernel: str = "kernel") -> dict[str, str]:
+    """Return what doctor finds of a kernel after some code has run."""
     (folder / "sitecustomize.py").write_text(code)
     path = os.pathsep.join([str(folder), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=folder, environment={"PYTHONPATH": path}).expect(0)
     found = (check for check in said.data["checks"] if check["area"] == "codecs")
-    return next(check for check in found if check["name"] == "kernel")
+    return next(check for check in found if check["name"] == kernel)
 
 
-def test_doctor_says_that_the_kernel_was_checked(tmp_path: Path) -> None:
-    found = doctored(tmp_path, "")
+@pytest.mark.parametrize("kernel", ["kernel", "parity kernel"])
+def test_doctor_says_that_the_kernel_was_checked(tmp_path: Path, kernel: str) -> None:
+    found = doctored(tmp_path, "", kernel)
     assert found["status"] == "ok"
     assert "gives the known answer" in found["detail"]
 
@@ -88,9 +94,16 @@ def test_doctor_warns_of_a_kernel_that_is_wrong(tmp_path: Path) -> None:
     assert found["detail"] == "avx512 does not give the known answer: numpy is used, slower"
 
 
-def test_doctor_fails_where_numpy_is_wrong_too(tmp_path: Path) -> None:
+def test_doctor_warns_of_a_parity_kernel_that_is_wrong(tmp_path: Path) -> None:
+    found = doctored(tmp_path, WRONG_PARITY_KERNEL, "parity kernel")
+    assert found["status"] == "warn"
+    assert found["detail"] == "gfni does not give the known answer: numpy is used, slower"
+
+
+@pytest.mark.parametrize("room", ["codec.ulp", "erasure"])
+def test_doctor_fails_where_numpy_is_wrong_too(tmp_path: Path, room: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import airlift.codec.ulp.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
+        f"import airlift.{room}.kernel.selftest as selftest\nselftest.DIGEST = 'another'\n"
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = airlift("doctor", "--format", "json", cwd=tmp_path, environment={"PYTHONPATH": path}).expect(7)

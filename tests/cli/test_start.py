@@ -54,17 +54,17 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 16),  # rich draws it
     ("--version",): (set(), 16),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
-    ("low", "status"): (KEYS, 50),
-    ("low", "list"): (KEYS, 55),
+    ("low", "status"): (KEYS, 55),
+    ("low", "list"): (KEYS, 62),
     ("low", "log"): (KEYS, 45),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
     ("high", "inspect", "VOLUMES"): (KEYS, 45),
-    ("high", "status"): (RECORD | {"packaging"}, 64),
-    ("high", "list"): (RECORD | {"packaging"}, 64),
-    ("high", "policy", "show"): (RECORD | {"packaging"}, 64),
+    ("high", "status"): (RECORD | {"packaging"}, 68),
+    ("high", "list"): (RECORD | {"packaging"}, 68),
+    ("high", "policy", "show"): (RECORD | {"packaging"}, 68),
     ("high", "check"): (RECORD | {"packaging"}, 75),
-    ("high", "plan", "VOLUMES"): (SIGNED, 95),
-    ("high", "verify", "VOLUMES"): (SIGNED, 95),
+    ("high", "plan", "VOLUMES"): (SIGNED, 98),
+    ("high", "verify", "VOLUMES"): (SIGNED, 98),
     ("provenance", "show", "guard"): (RECORD, 64),
     ("provenance", "trace", "guard"): (RECORD, 64),
     ("provenance", "at", "2999-01-01"): (RECORD, 64),
@@ -72,7 +72,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("provenance", "where", "guard"): (RECORD, 64),
     ("provenance", "history"): (RECORD, 64),
     ("provenance", "changes", "demo@1"): (RECORD | {"numpy", "packaging"}, 85),
-    ("provenance", "verify"): (RECORD, 65),
+    ("provenance", "verify"): (RECORD, 68),
 }
 
 

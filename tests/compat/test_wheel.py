@@ -10,10 +10,10 @@ from zipfile import ZipFile
 import pytest
 
 from tests.conftest import find_tool
-from tests.support.kernel_sources import SOURCES
+from tests.support.kernel_sources import PARITY_SOURCES, SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNEL = SOURCES.relative_to(ROOT).as_posix()
+KERNELS = [folder.relative_to(ROOT).as_posix() for folder in (SOURCES, PARITY_SOURCES)]
 
 
 def built(folder: Path, compiler: str) -> Path:
@@ -37,10 +37,10 @@ def test_a_wheel_claims_what_it_holds(tmp_path: Path, compiled: bool) -> None:
     wheel = built(tmp_path, find_tool("gcc") if compiled else find_tool("false"))
     names = ZipFile(wheel).namelist()
     assert [name for name in names if name.endswith(".so")] == (
-        [f"{KERNEL}/_compiled.abi3.so"] if compiled else []
+        [f"{kernel}/_compiled.abi3.so" for kernel in KERNELS] if compiled else []
     )
     assert not [name for name in names if name.endswith((".c", ".h"))]
     assert wheel.name.endswith("-py3-none-any.whl") is not compiled
     assert ("-abi3-" in wheel.name) is compiled
-    assert {"airlift/py.typed", f"{KERNEL}/__init__.py"} <= set(names)
+    assert {"airlift/py.typed", *(f"{kernel}/__init__.py" for kernel in KERNELS)} <= set(names)
     assert any(name.startswith("airlift/manifests/") and name.endswith(".json") for name in names)

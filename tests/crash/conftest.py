@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airlift.high.importing import reserve
 from tests.crash import depot_scenes, scenes
 from tests.crash.kernel import table
 from tests.crash.kernel.spoil import BY_STRACE, FAULTS, RECOVERY, TWICE
@@ -33,10 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def world() -> Iterator[World]:
     """Return the world of scenes, in a private folder that is removed afterwards."""
     place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+    patch = pytest.MonkeyPatch()
+    patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
     folder = Path(tempfile.mkdtemp(prefix="airlift-crash-", dir=place))
     try:
         yield scenes.make_world(folder)
     finally:
+        patch.undo()
         shutil.rmtree(folder)
 
 

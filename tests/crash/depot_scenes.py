@@ -12,12 +12,14 @@ from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.job import BundleRequest, Destination
 from airlift.low.bundle.make_bundle import make_bundle
+from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
-from airlift.low.depot import attestation_index, outstanding
+from airlift.low.depot import attestation_index, enclaves, outstanding
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import import_attestation
 from airlift.low.release.make_release import make_release
+from airlift.low.returns.import_return import import_return
 from airlift.low.returns.register import register
 from airlift.low.status import status
 from airlift.trust.statements import statement
@@ -26,6 +28,7 @@ from airlift.trust.tuf.metadata import ROOT, TARGETS
 from tests.crash.scenes import Known, Run, Scene, copy, unknown
 from tests.support import keys, weights
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site
+from tests.support.returns import receipt_for
 
 SCENES = (
     "init",
@@ -36,7 +39,9 @@ SCENES = (
     "bundle",
     "renew",
     "withdraw",
+    "recut",
     "enrol enclave",
+    "take in receipt",
     "attest release",
 )
 PROPOSING = {"release", "rotate"}
@@ -52,6 +57,7 @@ class Facts:
     published: frozenset[str]
     pending: int
     enclaves: tuple[str, ...]
+    acknowledged: tuple[str, ...]
     outstanding: int
     attested: int
 
@@ -64,7 +70,9 @@ def facts(top: Path) -> Facts | None:
     digests = (item.digest for item in depot.releases())
     published = frozenset(digest for digest in digests if depot.is_published(digest))
     attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
-    return Facts(published, len(now.pending), now.enclaves, now.outstanding, attested)
+    records = [enclaves.load(depot, name) for name in now.enclaves]
+    held = tuple(item.release for record in records for item in record.acknowledged)
+    return Facts(published, len(now.pending), now.enclaves, held, now.outstanding, attested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class ExpectedDepot:
         assert found is not None
         assert (found.published, found.pending) == (self.final.published, self.final.pending)
         assert found.enclaves == self.final.enclaves
+        assert found.acknowledged == self.final.acknowledged
         assert found.outstanding >= self.final.outstanding
         assert found.attested >= self.final.attested
         _check(top)
@@ -106,6 +115,10 @@ class ExpectedDepot:
             done = check_volumes(volumes, depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1 or self.scene.name == "renew"
+        if self.scene.name == "recut":
+            done = check_volumes([top / "again"], depot=_depot(top))
+            assert (done.missing, done.volumes_present) == ((), done.volumes_total)
+            assert done.volumes_total > 1
         if self.scene.name == "export":
             assert (top / "change.json").stat().st_size > 0
         if self.scene.name == "rotate":
@@ -118,6 +131,7 @@ class ExpectedDepot:
         assert found is not None
         assert found.published in {item.published for item in known}
         assert found.enclaves in {item.enclaves for item in known}
+        assert found.acknowledged in {item.acknowledged for item in known}
         assert found.pending <= max(item.pending for item in known) + (self.scene.name in PROPOSING)
         assert found.outstanding >= min(item.outstanding for item in known)
         _check(top)
@@ -138,7 +152,7 @@ def _check(top: Path) -> None:
     newest = metadata.version_of(depot.store.published(ROOT))
     assert depot.root.read_bytes() == depot.store.raw(ROOT, newest)
     assert _releasers(depot) in {frozenset(RELEASERS), ROTATED}
-    for volume in sorted((top / "out").glob("airlift-*")):
+    for volume in sorted([*(top / "out").glob("airlift-*"), *(top / "again").glob("airlift-*")]):
         assert check_volumes([volume]).volumes_present == 1
 
 
@@ -166,6 +180,7 @@ def scenes(folder: Path) -> dict[str, Scene]:
     _release(copy(starts / "fresh", starts / "proposed"), manifest, RELEASERS[:1])
     _release(copy(starts / "fresh", starts / "released"), manifest, RELEASERS[:2])
     _bundle(copy(starts / "released", starts / "bundled"))
+    _enrol(folder, copy(starts / "released", starts / "enrolled"))
     return _scenes(folder, starts, manifest)
 
 
@@ -182,13 +197,25 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "bundle": ("released", _bundle),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
+        "recut": ("bundled", _recut),
         "attest release": ("released", lambda top: _attest(folder, top)),
-        "enrol enclave": (
-            "fresh",
-            lambda top: register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW),
-        ),
+        "enrol enclave": ("fresh", lambda top: _enrol(folder, top)),
+        "take in receipt": ("enrolled", lambda top: _take_in(folder, top)),
     }
     return {name: Scene(name, starts / start, run) for name, (start, run) in named.items()}
+
+
+def _enrol(folder: Path, top: Path) -> object:
+    return register(_depot(top), "alpha", ledger_key=folder / "people" / "ledger.pub", now=NOW)
+
+
+def _take_in(folder: Path, top: Path) -> object:
+    """Take in a receipt that is always the same: one that is signed anew would be another."""
+    path = folder / "receipt.json"
+    if not path.exists():
+        (held,) = _depot(top).releases()
+        path.write_bytes(receipt_for("alpha", held))
+    return import_return(_depot(top), path.read_bytes(), now=NOW)
 
 
 def _attest(folder: Path, top: Path) -> object:
@@ -238,6 +265,12 @@ def _export(top: Path) -> object:
 def _bundle(top: Path) -> object:
     request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
+
+
+def _recut(top: Path) -> object:
+    (made,) = outstanding.load(_depot(top))
+    request = RecutRequest(made.bundle.id, top / "again", SMALL, volumes=(top / "out",))
+    return recut(_depot(top), request, now=NOW)
 
 
 def _renew(top: Path) -> object:

@@ -8,8 +8,9 @@ from pathlib import Path
 from airlift.bundle.fields import format_time
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.volume import CHUNKS
-from airlift.errors import AirliftError, ExistsError, IncompleteError
+from airlift.errors import AirliftError, ExistsError, IncompleteError, NotHeldError
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.enclave.discard import discard
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
@@ -27,6 +28,8 @@ from tests.support.depots import NOW, RELEASERS, Site, make_site
 
 VERSIONS = ("1", "2", "3")
 SMALL = Medium(file_bytes=64 << 10)
+SLOW = Medium(file_bytes=64 << 10, volume_bytes=1_293_000)
+"""Cuts a bundle into three volumes."""
 POLICY = """\
 airlift: 1
 enclave: alpha
@@ -66,6 +69,7 @@ class World:
     folder: Path
     site: Site
     releases: Mapping[str, str]
+    bundles: Mapping[str, str]
 
     def volumes(self, version: str) -> list[Path]:
         """Return the volumes of the bundle that brings a version."""
@@ -89,17 +93,19 @@ def enclave_in(folder: Path) -> Enclave:
 def make_world(folder: Path) -> World:
     """Build everything that the scenes need, once."""
     site = make_site(folder / "low")
-    releases = {}
+    releases, bundles = {}, {}
     for version, changed in zip(VERSIONS, (0, 40, 80), strict=True):
         releases[version] = site.release(
             _components(version, changed), version, kinds={"list": "blocklist"}
         ).digest
-        site.bundle(
+        bundles[version] = site.bundle(
             f"assistant@{version}",
             output=f"../out{version}",
             from_=f"assistant@{int(version) - 1}" if version != "1" else "none",
             medium=SMALL,
-        )
+        ).bundle
+    site.bundle("assistant@2", output="../outwhole", from_="none")
+    bundles["slow"] = site.bundle("assistant@1", output="../slow", medium=SLOW).bundle
     keys.write(folder / "keys", "ledger", "carol")
     (folder / "keys" / "policy.yaml").write_text(POLICY)
     said = statement.attest(
@@ -109,7 +115,7 @@ def make_world(folder: Path) -> World:
         keys.signer(RELEASERS[0]),
     )
     (folder / "scan.json").write_bytes(said.data)
-    world = World(folder, site, releases)
+    world = World(folder, site, releases, bundles)
     _make_starts(world)
     return world
 
@@ -132,6 +138,9 @@ def _make_starts(world: World) -> None:
     _make(world, "enrolled", "none", _enrol(world))
     _make(world, "one", "enrolled", lambda top: _import(world, top, "1"))
     _make(world, "partial", "enrolled", lambda top: _import_part(world, top))
+    _make(world, "begun", "enrolled", lambda top: _import_one(world, top, 0))
+    _make(world, "waiting", "begun", lambda top: _import_one(world, top, 1))
+    _make(world, "stray", "begun", _forget_manifest)
     _make(world, "installed", "one", lambda top: _import(world, top, "2", active=False))
     _make(world, "long", "installed", _lengthen)
     _make(world, "two", "one", lambda top: _import(world, top, "2"))
@@ -154,6 +163,15 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("import-delta", world.start("one"), lambda top: _import(world, top, "2")),
         Scene("import-resumed", world.start("partial"), lambda top: _import(world, top, "1")),
         Scene("import-part", world.start("enrolled"), lambda top: _import_part(world, top)),
+        Scene("import-next", world.start("begun"), lambda top: _import_one(world, top, 1)),
+        Scene("import-last", world.start("waiting"), lambda top: _import_one(world, top, 2)),
+        Scene("import-beside", world.start("begun"), lambda top: _import(world, top, "whole")),
+        Scene("discard", world.start("begun"), lambda top: _discard(world, top)),
+        Scene(
+            "gc-staged",
+            world.start("stray"),
+            lambda top: collect_garbage(enclave_in(top), 1, operator=operator()),
+        ),
         Scene(
             "activate",
             world.start("installed"),
@@ -238,6 +256,28 @@ def _import_part(world: World, top: Path) -> object:
         return import_bundle(enclave_in(top), [medium], operator=operator(), activate=True)
     except IncompleteError as error:
         return error
+
+
+def _import_one(world: World, top: Path, number: int) -> object:
+    """Import one of three volumes: incomplete, unless the others are staged."""
+    medium = sorted((world.folder / "slow").iterdir())[number]
+    try:
+        return import_bundle(enclave_in(top), [medium], operator=operator(), activate=True)
+    except IncompleteError as error:
+        return error
+
+
+def _forget_manifest(top: Path) -> None:
+    """Leave staged chunks of which nobody can tell what they are."""
+    (staged,) = enclave_in(top).staging.iterdir()
+    (staged / "bundle.json").unlink()
+
+
+def _discard(world: World, top: Path) -> object:
+    try:
+        return discard(enclave_in(top), world.bundles["slow"], operator=operator())
+    except NotHeldError:  # done before
+        return _recover(top)
 
 
 def _rollback(top: Path) -> object:

@@ -37,6 +37,35 @@ class Case:
     feed: Feed
     parts: Parts
 
+    def replaced(self, part: int, data: bytes) -> "Case":
+        """Return the case with another part."""
+        return Case(self.feed, (*self.parts[:part], data, *self.parts[part + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input that was kept: a part of a case, both by number, and what takes its place."""
+
+    case: int
+    part: int
+    data: bytes
+
+    def put_in(self, cases: Sequence[Case]) -> Case:
+        """Return the case with this part; numbers that there are no longer count from the start again."""
+        case = cases[self.case % len(cases)]
+        return case.replaced(self.part % len(case.parts), self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is committed for one target: inputs that reach what its cases do not, and words of its format."""
+
+    inputs: tuple[Input, ...] = ()
+    words: tuple[bytes, ...] = ()
+
+
+NOTHING = Kept()
+
 
 @dataclass(slots=True)
 class Count:
@@ -54,13 +83,16 @@ class Count:
         )
 
 
-def damaged(data: bytes, other: bytes, random_: random.Random) -> bytes:
-    """Return the bytes changed in one to eight places: flipped, cut, repeated, spliced, numbers set to extremes."""
+def damaged(data: bytes, other: bytes, random_: random.Random, words: Sequence[bytes] = ()) -> bytes:
+    """Return the bytes changed in one to eight places: flipped, cut, repeated, spliced, numbers set to extremes.
+
+    ``words`` are what the format spells out; some are put in.
+    """
     changed = bytearray(data)
     for _ in range(random_.choice([1, 1, 1, 2, 3, 8])):
         reach = min(len(changed), random_.choice([16, 64, 400, 1 << 24]))
         place, length = random_.randrange(reach + 1), random_.choice([1, 2, 4, 8, random_.randrange(64)])
-        match random_.randrange(7):
+        match random_.randrange(8 if words else 7):
             case 0 if place < len(changed):
                 changed[place] ^= 1 << random_.randrange(8)
             case 1:
@@ -76,28 +108,39 @@ def damaged(data: bytes, other: bytes, random_: random.Random) -> bytes:
             case 5 if other:
                 start = random_.randrange(len(other))
                 changed[place : place + length] = other[start : start + length]
+            case 7:
+                word = random_.choice(words)
+                end = place + random_.choice([0, len(word)])
+                changed[place:end] = word
             case _:
                 del changed[len(changed) - random_.randrange(min(len(changed), 40) + 1) :]
     return bytes(changed)
 
 
-def run(cases: Sequence[Case], seconds: float, seed: int) -> Count:
-    """Feed damaged inputs for some seconds; an error that is no AirliftError ends it."""
+def run(cases: Sequence[Case], seconds: float, seed: int, kept: Kept = NOTHING) -> Count:
+    """Feed what was kept, then damaged inputs for some seconds; an error that is no AirliftError ends it."""
     random_, corpus, count = random.Random(seed), list(cases), Count()
     for case in cases:
         case.feed(case.parts, random.Random(0))
+    for item in kept.inputs:
+        corpus.append(item.put_in(cases))
+        _accepted(corpus[-1], random.Random(0), count)
+    known = len(corpus)
     before, end = _peak(), time.monotonic() + seconds
     while time.monotonic() < end:
         case = random_.choice(corpus)
-        which = random_.choice([0, 0, random_.randrange(len(case.parts))])
-        other = random_.choice(corpus).parts[0]
-        part = damaged(case.parts[which], other, random_)
-        found = Case(case.feed, (*case.parts[:which], part, *case.parts[which + 1 :]))
+        found = changed(case, random_.choice(corpus), random_, kept.words)
         if _accepted(found, random_, count):
-            place = len(cases) + random_.randrange(KEPT)
+            place = known + random_.randrange(KEPT)
             corpus[place : place + 1] = [found]
     count.grown = _peak() - before
     return count
+
+
+def changed(case: Case, other: Case, random_: random.Random, words: Sequence[bytes]) -> Case:
+    """Return a case of which one part is damaged, mostly the first."""
+    which = random_.choice([0, 0, random_.randrange(len(case.parts))])
+    return case.replaced(which, damaged(case.parts[which], other.parts[0], random_, words))
 
 
 def _accepted(case: Case, random_: random.Random, count: Count) -> bool:

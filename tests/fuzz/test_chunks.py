@@ -31,8 +31,8 @@ from airlift.codec.ulp import kernel
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
-from airlift.high.importing.rebuild import rebuild
-from airlift.high.verification.verified import VerifiedBundle
+from airlift.high.importing.rebuild import Task, rebuild
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import silent
 from airlift.tensors.element import Element
 from tests.fuzz.mutate import damaged
@@ -59,13 +59,12 @@ class Coded:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What stands for a verified bundle: its manifest, and one chunk in memory."""
+    """What stands for the reader of a bundle: its manifest, and one chunk in memory."""
 
     bundle: Bundle
     data: bytes
-    digest: str = "a" * 128
 
-    def read_chunk(self, _item: FileDigest, _also: Path) -> bytes:
+    def read(self, _item: FileDigest) -> bytes:
         """Return the chunk."""
         return self.data
 
@@ -181,9 +180,8 @@ def take(item: Coded, random_: random.Random) -> str:
         made = given(item, enclave, random_)
         todo, built = {found.sha512 for found in made.bundle.files}, files.make_folder(Path(name) / "built")
         try:
-            rebuild(
-                enclave, cast("VerifiedBundle", made), built, todo, silent, expected=Expected(), workers=1
-            )
+            task = Task(todo, built)
+            rebuild(enclave, cast("ChunkReader", made), task, silent, expected=Expected(), workers=1)
         except (MalformedError, DigestError, FormatTooNewError) as error:
             return error.code
         for digest in todo:

@@ -23,14 +23,21 @@ import pytest
 from airlift import codec, verify
 from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.returns import receipt
+from airlift.bundle.returns import code, receipt, request, typed_lines
+from airlift.bundle.returns.code import ReceiptCode, RequestCode
 from airlift.bundle.returns.receipt import Receipt
+from airlift.bundle.returns.request import Request
+from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.codec.block import Context, Effort
 from airlift.codec.decoding import CODECS
+from airlift.codec.grid.grid import GRID
 from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.narrow import NARROW
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.ledger.answers import answer_proof
+from airlift.low.depot import enclaves
+from airlift.low.depot.depot import Depot
+from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord, Newest, Word
 from airlift.tensors.element import Element
 from airlift.tensors.formats import (
     archive,
@@ -47,13 +54,13 @@ from airlift.tensors.formats import (
     whisper,
 )
 from airlift.tensors.layout import Layout, distinct
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.statement import SLSA, attest, predicate_type
-from tests.fuzz import gate_files
+from tests.fuzz import corpus, gate_files
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
 from tests.support import gguf_files, keys, quantisers, vendor, weights
@@ -141,6 +148,33 @@ def narrowed(number: int) -> Iterator[Case]:
             wide(np.frombuffer(numbers(kind, step=step), f"<u{kind.size}"), kind) for step in (0, 0.01)
         )
         yield from coded(number, new, [old], element)
+
+
+def dequantised() -> Iterator[Case]:
+    """Yield blocks of every kind of steps, sources and scales."""
+    rng = np.random.default_rng(5)
+    steps, by = rng.integers(-7, 8, (64, 64)), np.linspace(0.01, 0.02, 64, dtype="<f4")[:, None]
+    single, small = (steps * by).astype("<f4"), Grid(columns=64, group=(1, 0), steps=Element.I8)
+    values = quantisers.floats(quantisers.model(64, 64))
+    records = quantisers.q8_0(values)
+    parts = np.frombuffer(records, np.uint8).reshape(-1, 34)
+    of_records = parts[:, :2].copy().view("<f2").astype("<f4") * parts[:, 2:].view("i1")
+    largest: dict[str, Any] = {"source": Element.F32, "scales_from": ScalesFrom.LARGEST, "limit": 7.0}
+    for element, target, sources, hint in (
+        (Element.F32, single, [], small),
+        (Element.BF16, quantisers.brains(single), [], replace(small, group=(16, 16))),
+        (Element.F16, (steps * np.float32(0.5)).astype("<f2"), [], replace(small, group=(0, 0))),
+        (Element.F32, single, [steps.astype("i1").tobytes()], replace(small, source=Element.I8)),
+        (Element.F32, single, [single.tobytes()], replace(small, **largest)),
+        (
+            Element.F32,
+            of_records,
+            [records],
+            Grid(columns=64, group=(1, 32), steps=Element.I8, source=Element.Q8_0, scales_from=ScalesFrom.SOURCE,
+                 scale=Element.F16),
+        ),
+    ):  # fmt: skip
+        yield from coded(GRID.id, target.tobytes(), sources, element, hint)
 
 
 def conversions(number: int) -> Iterator[Case]:
@@ -390,10 +424,71 @@ def receipts() -> Iterator[Case]:
         "b" * 96,
     )
     yield Case(parse_receipt, (receipt.format(made),))
+    yield Case(parse_receipt, (receipt.format(replace(made, metadata=99)),))
 
 
 def parse_receipt(parts: Parts, _random: random.Random) -> None:
     assert receipt.format(receipt.parse(parts[0])) == parts[0]
+
+
+def requests() -> Iterator[Case]:
+    ledger = StatedLedger("note", 5, "b" * 96)
+    made = Request("alpha", "2026-11-27T12:00:00Z", 7, "a" * 128, (0, 3, 4, 900), BUNDLE.marking, ledger)
+    yield Case(parse_request, (request.format(made),))
+
+
+def parse_request(parts: Parts, _random: random.Random) -> None:
+    stated = request.parse(parts[0])
+    assert request.format(stated) == parts[0]
+    assert 0 < len(stated.missing) <= request.MAX_MISSING
+
+
+def codes() -> Iterator[Case]:
+    """What is typed, and symbols whose lines are right, so that damage reaches what they say."""
+    some = (
+        ReceiptCode("0123456789", 412, "fedcba9876", 17, "00ff00ff00"),
+        RequestCode("0123456789", 17, "a1b2c3d4e5", (0, 3, 4, 5, 900)),
+        RequestCode("0123456789", 17, "a1b2c3d4e5", tuple(range(0, 3000, 7))),
+    )
+    for said in some:
+        yield Case(parse_code, ("\n".join(code.format(said)).encode(),))
+        yield Case(parse_symbols, (bytes(typed_lines.parse("\n".join(code.format(said)))),))
+
+
+def parse_code(parts: Parts, _random: random.Random) -> None:
+    said = code.parse(parts[0].decode("ascii", errors="replace"))
+    assert code.parse("\n".join(code.format(said))) == said
+
+
+def parse_symbols(parts: Parts, _random: random.Random) -> None:
+    symbols = [byte & 31 for byte in parts[0]][
+        : typed_lines.MAX_LINES * typed_lines.PAYLOAD - typed_lines.DIGEST
+    ]
+    said = code.parse("\n".join(typed_lines.format(symbols)))
+    assert typed_lines.parse("\n".join(code.format(said))) == typed_lines.filled(symbols)
+
+
+def enclave_records() -> Iterator[Case]:
+    held = Acknowledged("a" * 128, 3, "2026-11-27T12:00:00Z", "receipt")
+    made = EnclaveRecord(
+        "alpha",
+        "2026-11-27T12:00:00Z",
+        "pem",
+        "b" * 96,
+        (held,),
+        Newest("note", 5, 3, 9),
+        Word(6, "0123456789"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        depot = Depot(Path(folder))
+        depot.enclaves.mkdir()
+        enclaves.save(depot, made)
+        yield Case(parse_enclave, ((depot.enclaves / "alpha.json").read_bytes(),))
+
+
+def parse_enclave(parts: Parts, _random: random.Random) -> None:
+    record = enclaves.parse(parts[0], "record")
+    assert enclaves.format(record) == parts[0]
 
 
 def answers() -> Iterator[Case]:
@@ -428,6 +523,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     **{CODECS[number].name: partial(predicted, number) for number in (5, 6)},
     "narrow": partial(narrowed, NARROW.id),
     "convert": partial(conversions, CONVERT.id),
+    "grid": dequantised,
     "chunk": chunks,
     "safetensors": headers,
     "gguf": ggufs,
@@ -436,6 +532,9 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "attestation": attestations,
     "vendor": vouchers,
     "receipt": receipts,
+    "request": requests,
+    "code": codes,
+    "enclave": enclave_records,
     "answer": answers,
     "gate": gate_files.cases,
 }
@@ -455,7 +554,7 @@ def test_no_damaged_input_is_taken_for_a_good_one(name: str) -> None:
 def main() -> None:
     """Fuzz one target: NAME SECONDS SEED."""
     name, seconds, seed = sys.argv[1:]
-    count = run(list(TARGETS[name]()), float(seconds), int(seed))
+    count = run(list(TARGETS[name]()), float(seconds), int(seed), corpus.load(name))
     assert count.fed > 10
     assert count.slowest < SLOWEST
     assert count.grown < GROWN

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +12,9 @@ from airlift.codec.block import Context
 from airlift.codec.decoding import CODECS
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from tests.support.merges import merge
-from tests.support.quantisers import compressed_tensors, floats, model, q8_0
+from tests.support.quantisers import brains, compressed_tensors, floats, model, q8_0
 
 RUNS = st.tuples(st.binary(min_size=1, max_size=8), st.integers(1, 60)).map(lambda pair: pair[0] * pair[1])
 RANGES = st.binary(max_size=300) | st.lists(RUNS, max_size=5).map(b"".join)
@@ -158,6 +159,54 @@ def test_a_damaged_conversion_raises_or_has_the_right_length(
         del part[place : place + data.draw(st.integers(1, 9))]
     changed, *rest = map(bytes, parts)
     check(8, changed, rest, len(target), element)
+
+
+STEPS = np.random.default_rng(3).integers(-126, 127, (24, 64))
+STEPS[:, 9] = 126  # the largest of each row is known
+NUMBERS = (STEPS * np.linspace(0.001, 0.002, 24)[:, None]).astype("<f4")
+SMALL = (STEPS * np.linspace(0.001, 0.002, 24).astype("<f4")[:, None]).astype("<f4")
+BY_ROW = Grid(columns=64, group=(1, 0), steps=Element.I8)
+DEQUANTISED: tuple[tuple[Element, bytes, list[bytes], Grid], ...] = (
+    (Element.F32, SMALL.tobytes(), [], BY_ROW),
+    (Element.BF16, brains(SMALL).tobytes(), [], BY_ROW),
+    (Element.F32, SMALL.tobytes(), [NUMBERS.tobytes()], replace(BY_ROW, source=Element.F32)),
+    (Element.F16, SMALL.astype("<f2").tobytes(), [STEPS.astype("i1").tobytes()], replace(BY_ROW, source=Element.I8)),
+    (
+        Element.F32, SMALL.tobytes(), [NUMBERS.tobytes()],
+        replace(BY_ROW, source=Element.F32, scales_from=ScalesFrom.LARGEST, limit=126.0),
+    ),
+)  # fmt: skip
+
+
+@given(st.sampled_from(DEQUANTISED), st.data())
+def test_dequantised_numbers_come_back_whatever_was_changed_in_them(
+    case: tuple[Element, bytes, list[bytes], Grid], data: st.DataObject
+) -> None:
+    element, made, sources, hint = case
+    target = bytearray(made)
+    for place in data.draw(st.lists(st.integers(0, len(made) - 1), max_size=3)):
+        target[place] = data.draw(st.integers(0, 255))
+    coded = codec.encode(target, sources, element, hint=hint)
+    assert target != made or codec.names()[coded.codec] == "grid"
+    assert codec.decode(coded.codec, coded.payload, sources, len(target), element) == target
+
+
+@given(st.sampled_from(DEQUANTISED), st.data())
+def test_damaged_steps_raise_or_have_the_right_length(
+    case: tuple[Element, bytes, list[bytes], Grid], data: st.DataObject
+) -> None:
+    """Threat: any byte of payload or source flipped, or some cut out."""
+    element, target, sources, hint = case
+    payload = codec.encode(target, sources, element, hint=hint).payload
+    parts = [bytearray(part) for part in (payload, *sources)]
+    part = parts[data.draw(st.integers(0, len(parts) - 1))]
+    place = data.draw(st.integers(0, len(part) - 1))
+    if data.draw(st.booleans()):
+        part[place] ^= data.draw(st.integers(1, 255))
+    else:
+        del part[place : place + data.draw(st.integers(1, 9))]
+    changed, *rest = map(bytes, parts)
+    check(9, changed, rest, len(target), element)
 
 
 MATRIX = merge(40, 48, 2)

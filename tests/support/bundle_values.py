@@ -8,6 +8,7 @@ from typing import Any
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component, FileEntry, Parent, Release, Requirement, VendorSignature
 from airlift.bundle.revocations import Revocation
@@ -104,6 +105,15 @@ BUNDLE = Bundle(
     chunks=(content("chunk one", 400), content("chunk two", 900)),
     revocations=sha512("revocations"),
 )
+PROTECTED = replace(
+    BUNDLE,
+    packed=True,
+    parity=(
+        Stripe((1,), (content("chunk two", 900), content("more", 900))),
+        Stripe((0,), (content("parity", 400),)),
+    ),
+)
+"""A bundle with two stripes of one data chunk each; the first parity chunk of the first is its data chunk."""
 RENEWAL = replace(
     BUNDLE, enclave=None, target=None, baseline=None, bases=(), files=(), chunks=(), sequence=2**31 - 1
 )

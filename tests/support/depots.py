@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from airlift import strict
 from airlift.bundle.media_sizes import Medium
 from airlift.low.authority.init import Authorities, init
 from airlift.low.authority.members import NamedRole
@@ -18,6 +19,7 @@ from airlift.low.bundle.job import BundleRequest, Coding, Destination
 from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.depot.depot import Depot, open_depot
+from airlift.low.depot.events import read_events
 from airlift.low.release.make_release import ReleaseResult, make_release
 from airlift.trust.tuf import root as root_metadata
 from tests.support import keys, weights
@@ -98,7 +100,7 @@ class Site:
         medium = more.pop("medium", Medium())
         request = BundleRequest(
             reference,
-            Destination(self.folder / output, more.pop("for_", None), medium),
+            Destination(self.folder / output, more.pop("for_", None), medium, more.pop("redundancy", None)),
             more.pop("from_", None),
             coding,
             more.pop("explain", False),
@@ -140,6 +142,15 @@ def make_site(folder: Path, *, signed: bool = True) -> Site:
         now=NOW,
     )
     return site
+
+
+def forget(depot: Depot, *names: str) -> None:
+    """Take particulars out of the events of a depot's log, as if an older airlift had written them."""
+    lines = []
+    for event in read_events(depot):
+        detail = {key: value for key, value in event.detail.items() if key not in names}
+        lines.append(strict.format({"time": event.time, "event": event.event, "detail": detail}) + b"\n")
+    depot.log.write_bytes(b"".join(lines))
 
 
 def fingerprint(root: Path) -> str:

@@ -1,4 +1,4 @@
-"""The kernel of another machine: compiled for it, run by an emulator, and called as the compiled module is."""
+"""The kernels of another machine: compiled for it, run by an emulator, and called as the compiled module is."""
 
 import struct
 import subprocess
@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, cast
 
 from tests.conftest import find_tool
-from tests.support.kernel_sources import SOURCES, without_python
+from tests.support.kernel_sources import PARITY_SOURCES, SOURCES, without_python
 
 OPERATIONS = {"survey": 3, "analyse": 4, "fit": 1, "write": 3, "read": 8}
 """How many of the buffers of a call are read; those after them are written."""
@@ -72,13 +72,61 @@ def _model(operation: str, numbers: tuple[int, ...], *, based: bool) -> tuple[in
 @contextmanager
 def kernel_of(compiler: str, emulator: str, folder: Path) -> Iterator[Emulated]:
     """Compile the kernel into ``folder``, and yield it running; the test does not run without the programs."""
-    server, run = folder / "kernel_server", find_tool(emulator)
-    sources = [Path(__file__).with_name("kernel_server.c"), *without_python()]
-    words = [find_tool(compiler), "-O3", "-static", f"-I{SOURCES}", *map(str, sources), "-o", str(server)]
+    server = built("kernel_server.c", SOURCES, compiler, folder)
+    with _running(server, emulator, ends=0) as (calls, answers):
+        yield Emulated(calls, answers)
+
+
+PARITY_CALL = struct.Struct("<16s258Q")
+
+
+class EmulatedParity:
+    """What :class:`airlift.erasure.kernel.Compiled` takes for a module; its arguments are not checked."""
+
+    def __init__(self, calls: BinaryIO, answers: BinaryIO) -> None:
+        self._calls, self._answers = calls, answers
+
+    def combine(
+        self, path: str, weights: memoryview, members: tuple[memoryview, ...], length: int
+    ) -> list[bytearray]:
+        given = memoryview(weights).cast("B")
+        rows, lengths = len(given) // len(members), list(map(len, members))
+        lengths += [0] * (255 - len(members))
+        self._calls.write(PARITY_CALL.pack(path.encode(), len(members), rows, length, *lengths))
+        self._calls.write(b"".join([given, *members]))
+        self._calls.flush()
+        return [bytearray(self._answers.read(length)) for _ in range(rows)]
+
+    def as_module(self) -> ModuleType:
+        return cast("ModuleType", self)
+
+
+@contextmanager
+def parity_kernel_of(
+    compiler: str, emulator: str, folder: Path, *, ends: int = 0
+) -> Iterator[EmulatedParity]:
+    """Do the same with the kernel of the parity code, which ``ends`` with this code."""
+    server = built("erasure_server.c", PARITY_SOURCES, compiler, folder)
+    with _running(server, emulator, ends=ends) as (calls, answers):
+        yield EmulatedParity(calls, answers)
+
+
+def built(program: str, sources: Path, compiler: str, folder: Path) -> Path:
+    """Return a program of this folder, compiled together with a kernel into another folder."""
+    server = folder / Path(program).stem
+    files = [Path(__file__).with_name(program), *without_python(sources)]
+    words = [find_tool(compiler), "-O3", "-static", f"-I{sources}", *map(str, files), "-o", str(server)]
     subprocess.run(words, check=True, timeout=120)
-    with subprocess.Popen([run, str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    return server
+
+
+@contextmanager
+def _running(server: Path, emulator: str, *, ends: int) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Yield the input and the output of a program that is emulated."""
+    run = [find_tool(emulator), str(server)]
+    with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield Emulated(cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout))
+        yield cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=20) == ends

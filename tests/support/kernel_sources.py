@@ -1,14 +1,16 @@
-"""Where the C sources of the kernel lie."""
+"""Where the C sources of the kernels lie."""
 
 from pathlib import Path
 
 from airlift.codec.ulp import kernel
+from airlift.erasure import kernel as parity_kernel
 
 SOURCES = Path(kernel.__file__).resolve().parent
-MODULE = SOURCES / "module.c"
-"""The only one that needs Python."""
+PARITY_SOURCES = Path(parity_kernel.__file__).resolve().parent
+MODULE, PARITY_MODULE = SOURCES / "module.c", PARITY_SOURCES / "module.c"
+"""The only ones that need Python."""
 
 
-def without_python() -> list[Path]:
+def without_python(sources: Path = SOURCES) -> list[Path]:
     """Return the files that are compiled for a kernel without Python."""
-    return sorted(path for path in SOURCES.glob("*.c") if path != MODULE)
+    return sorted(path for path in sources.glob("*.c") if path.name != MODULE.name)

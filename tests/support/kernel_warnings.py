@@ -1,4 +1,4 @@
-"""Compile the kernel with every warning an error, for this machine and for aarch64.
+"""Compile the kernels with every warning an error, for this machine and for aarch64.
 
 ``python -m tests.support.kernel_warnings`` ends with 1 if there is a warning. Without a compiler, or without Python's
 headers, what needs them is left out and said so; with AIRLIFT_REQUIRE_TOOLS=1 that fails.
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.kernel_sources import MODULE, without_python
+from tests.support.kernel_sources import MODULE, PARITY_MODULE, PARITY_SOURCES, without_python
 
 FLAGS = ("-O2", "-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", "-o", os.devnull)
 CROSS = "aarch64-linux-gnu-gcc"
@@ -50,10 +50,11 @@ def main(compiler: str, cross: str = CROSS) -> int:
     """Check all that can be checked here; return the exit code."""
     include = headers()
     found: list[str] = []
+    plain = [*without_python(), *without_python(PARITY_SOURCES)]
     if shutil.which(compiler):
-        found += check(compiler, [*without_python(), *([MODULE] if include else [])], include)
+        found += check(compiler, [*plain, *([MODULE, PARITY_MODULE] if include else [])], include)
     if shutil.which(cross):
-        found += check(cross, without_python(), None)
+        found += check(cross, plain, None)
     missing = list(lacking(include, compiler, cross))
     for reason in missing:
         sys.stderr.write(f"kernel: not all was checked for warnings: {reason}\n")

@@ -39,6 +39,7 @@ CODES = {
     "revoked": 6,
     "sequence-reused": 3,
     "signature-invalid": 3,
+    "stalled": 7,
     "trust-state-mismatch": 3,
     "unpublished": 6,
     "unreadable": 7,

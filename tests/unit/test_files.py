@@ -650,3 +650,96 @@ def test_free_bytes(tmp_path: Path) -> None:
     assert files.free_bytes(tmp_path) > 0
     with pytest.raises(UncheckedError):
         files.free_bytes(tmp_path / "missing")
+
+
+# -- room that is held ---------------------------------------------------------------------------------------------
+
+
+def held(path: Path) -> int:
+    """Return the bytes of a file that really have blocks."""
+    return path.stat().st_blocks * 512
+
+
+def test_a_lasting_reservation_holds_blocks_and_is_cut(tmp_path: Path) -> None:
+    place = tmp_path / "reserved"
+    with files.reserving(place, lasting=True) as room:
+        room.resize(1 << 20)
+        can = held(place) > 0
+        assert files.held_bytes(place) == (1 << 20, (1 << 20) if can else 0)
+        with files.writer(tmp_path / "file") as target:
+            room.hand_over(target, 1 << 18)
+            assert os.fstat(target.descriptor).st_size == 0
+            assert not can or os.fstat(target.descriptor).st_blocks * 512 >= 1 << 18
+            target.write(b"short")
+        assert room.length == (1 << 20) - (1 << 18)
+    assert (tmp_path / "file").read_bytes() == b"short"
+    with files.reserving(place, lasting=True) as room:
+        assert room.length == (1 << 20) - (1 << 18)
+        room.hand_over(files.Writer(os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)), 1 << 30)
+        assert room.length == 0
+    assert files.held_bytes(place) == (0, 0)
+    assert files.held_bytes(tmp_path / "missing") == (0, 0)
+
+
+@pytest.mark.parametrize("tmpfile", [True, False])
+def test_a_passing_reservation_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmpfile: bool
+) -> None:
+    if not tmpfile:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    with files.reserving(tmp_path / "reserved", lasting=False) as room:
+        room.resize(1 << 16)
+        assert room.length == 1 << 16
+        assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EIO])
+def test_where_no_blocks_can_be_held_the_length_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "injected")
+
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    with files.reserving(tmp_path / "reserved", lasting=True) as room:
+        room.resize(1 << 20)
+    assert files.held_bytes(tmp_path / "reserved") == (1 << 20, 0)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_to_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """What was held before still is."""
+    with files.reserving(tmp_path / "reserved", lasting=True) as room:
+        room.resize(1 << 16)
+
+        def refuse(*_: object) -> None:
+            raise OSError(number, "injected")
+
+        monkeypatch.setattr(fcntl, "ioctl", refuse)
+        with pytest.raises(NoSpaceError):
+            room.resize(1 << 20)
+        assert room.length == 1 << 16
+    assert (tmp_path / "reserved").stat().st_size == 1 << 16
+
+
+def test_a_reservation_longer_than_a_file_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.ftruncate
+
+    def ftruncate(descriptor: int, length: int) -> None:
+        if length > 1000:
+            raise OSError(errno.EFBIG, "injected")
+        real(descriptor, length)
+
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    with files.reserving(tmp_path / "reserved", lasting=True) as room:
+        room.resize(1 << 20)
+        assert room.length == 0
+
+
+def test_a_reservation_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"precious")
+    (tmp_path / "reserved").symlink_to(tmp_path / "other")
+    with pytest.raises(StorageError), files.reserving(tmp_path / "reserved", lasting=True):
+        pass
+    assert (tmp_path / "other").read_bytes() == b"precious"

@@ -345,6 +345,8 @@ def bundles() -> Iterator[Case]:
             canonical(changed(document, "files.0.size", size)),
             OK,
         )
+    yield "good: format 2, parity", manifest.format(values.PROTECTED), OK
+    yield from _parity(json.loads(manifest.format(values.PROTECTED)))
     yield from _documents(good, newest=2)
     times = (
         "2026-03-01T12:00:00+00:00",
@@ -379,6 +381,50 @@ def bundles() -> Iterator[Case]:
         ("revocations", None),
         ("revocations", "0" * 64),
     )
+
+
+def _parity(document: dict[str, Any]) -> Iterator[Case]:
+    """Yield manifests whose parity is none."""
+    first, second = document["parity"]["stripes"]
+    item = first["parity"][1]
+    yield "parity in format 1", canonical(document | {"airlift": 1}), "malformed"
+    both = {"data": [1, 0], "parity": first["parity"]}
+    yield "good: both in one stripe", canonical(document | {"parity": {"stripes": [both]}}), OK
+    stripes: tuple[Any, ...] = (
+        [],
+        [first],
+        [first, second, second],
+        [first, first],
+        [first, {"data": [1, 0], "parity": first["parity"]}],
+        [first, second | {"data": []}],
+        [first, second | {"data": [2]}],
+        [first, second | {"data": [-1]}],
+        [first, second | {"data": [2**53 - 1]}],
+        [first, second | {"data": [False]}],
+        [first, second | {"data": ["0"]}],
+        [first, second | {"parity": []}],
+        [first, second | {"parity": second["parity"] * 65}],
+        [{"data": [1, 0] * 127, "parity": first["parity"]}],
+        [first, second | {"parity": [second["parity"][0] | {"size": 401}]}],
+        [first, second | {"parity": [second["parity"][0] | {"size": 399}]}],
+        [first, second | {"parity": [item | {"size": 400}]}],
+        [first, second | {"parity": ["0" * 128]}],
+        [first, second | {"more": 1}],
+        [first, {"data": [0]}],
+        [first, None],
+        {},
+    )
+    for number, made in enumerate(stripes):
+        yield f"stripes {number}", canonical(document | {"parity": {"stripes": made}}), "malformed"
+    others: tuple[Any, ...] = (None, [], {}, {"stripes": [first, second], "more": 1})
+    for number, parity in enumerate(others):
+        yield f"parity {number}", canonical(document | {"parity": parity}), "malformed"
+    large = [chunk | {"size": 64 << 20} for chunk in document["chunks"]]
+    members = [{"sha512": values.sha512(str(number)), "size": 64 << 20} for number in range(3)]
+    for count, code in ((2, OK), (3, "malformed")):
+        stripe = {"data": [0, 1], "parity": members[:count]}
+        text = canonical(document | {"chunks": large, "parity": {"stripes": [stripe]}})
+        yield f"{'good: ' if code == OK else ''}a stripe of {2 + count} times 64 MiB", text, code
 
 
 def revoked() -> Iterator[Case]:

@@ -26,7 +26,7 @@ from tests.support import zstd_frames as made
 from tests.support.tensors import weights
 
 FOLDER = Path(__file__).parent / "codec"
-RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT = range(9)
+RAW, EQUAL, ZSTD, PLANES, ULP, LOWRANK, ADAPTER, NARROW, CONVERT, GRID = range(10)
 MALFORMED, TOO_NEW = "malformed", "format-too-new"
 
 NOISE = bytes((n * n * 31 + n * 7 + n // 17) % 256 for n in range(96))
@@ -47,6 +47,7 @@ RIGHT = b"".join(
     struct.pack("<f", value) for value in (0.25, 1, -1, 3, 1e30, 1e-30, 0, -5, 1e-3, 7, 2, 1)
 )  # (2, 6)
 HEADER = struct.Struct("<8B4IfI")
+GRID_HEADER = struct.Struct("<6BH3IfI")
 CURVE = b"".join(struct.pack("<f", (n - 31) * 2.0 ** (n % 5 - 4))[2:] for n in range(64))
 ZEROS = made.block(made.RLE, 96, b"\0")
 UNITS = 201
@@ -82,6 +83,7 @@ def good() -> Iterator[dict[str, Any]]:
     yield from _predicted()
     yield from _narrow()
     yield from _convert()
+    yield from _grid()
 
 
 def _chosen() -> Iterator[dict[str, Any]]:
@@ -252,6 +254,86 @@ def convert(
     )
 
 
+def _grid() -> Iterator[dict[str, Any]]:
+    """Yield numbers that are a scale times a step: every kind of step, source and scale, with special numbers."""
+    integers = bytes(n * n * 7 % 256 for n in range(256))
+    sources = {
+        Element.F32: SINGLES + struct.pack("<240f", *(n * n * 0.01 - 3 * n for n in range(240))),
+        Element.F16: HALVES * 16,
+        Element.BF16: (SPECIAL + CURVE * 4)[:512],
+        Element.I8: integers,
+        Element.I16: bytes(n * n * 7 // 3 % 256 for n in range(512)),
+        Element.F8_E4M3: bytes(range(256)),
+        Element.F8_E5M2: bytes(range(256)),
+    }
+    for element in (Element.F32, Element.F16, Element.BF16):
+        for kind in (Element.I8, Element.I16, Element.F8_E4M3, Element.F8_E5M2):
+            yield _steps(grid(kind, kind), sources[kind], element, f"{kind.name} as they are")
+            for source in (Element.F32, Element.F16, Element.BF16):
+                title = f"{kind.name} of {source.name}"
+                for flags in (0, 1):
+                    payload = grid(kind, source, flags=flags, scale=element)
+                    yield _steps(payload, sources[source], element, f"{title}, flags {flags}")
+                limit = 127.0 if kind in {Element.I8, Element.I16} else 448.0
+                payload = grid(kind, source, origin=ScalesFrom.LARGEST, limit=limit, flags=1, scale=source)
+                yield _steps(payload, sources[source], element, f"{title}, by the largest")
+        for kind in (Element.Q8_0, Element.Q4_0):
+            records = b"".join(
+                struct.pack("<H", bits) + bytes((n * n + bits) % 256 for n in range(kind.size - 2))
+                for bits in (0x3C00, 0xB000, 0x0001, 0, 0x7C00, 0x7E00, 0x7BFF, 0x8000)
+            )
+            payload = grid(
+                Element.I8, kind, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=64, group=(1, 32)
+            )
+            yield _steps(payload, records, element, f"{kind.name}")
+            yield _steps(grid(Element.I8, kind, columns=32), records, element, f"{kind.name}, other scales")
+        for group in ((1, 0), (0, 0), (0, 1), (128, 128), (5, 7)):
+            payload = grid(Element.I8, Element.I8, group=group)
+            yield _steps(payload, integers, element, f"groups of {group[0]} x {group[1]}")
+        alone = grid(Element.I8, Element.BYTES, inner=PLANES) + _planes(0, (1, integers))
+        yield _steps(alone, b"", element, "without a source")
+        rest = _planes(1, (1, NOISE + bytes(160)))
+        payload = grid(Element.I8, Element.I8, inner=PLANES) + rest
+        yield _steps(payload, integers, element, "planes inside")
+
+
+def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[str, Any]:
+    """Return a case of 256 numbers."""
+    sources, length = [source] if source else [], 256 * element.size
+    target = bytes(codec.decode(GRID, payload, sources, length, element))
+    return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
+
+
+SCALES = (1.0, 0.0123, -2.0, 2.0**-126, 3e38, float("inf"), 0.0, float("nan"))
+"""Those of groups, in turn."""
+
+
+def grid(
+    steps: int, source: int, *, inner: int = EQUAL, origin: int = ScalesFrom.PAYLOAD, scale: int = Element.F32,
+    flags: int = 0, zero: int = 0, columns: int = 16, group: tuple[int, int] = (1, 0), limit: float = 0.0,
+    size: int | None = None, rows: int = 0,
+) -> bytes:  # fmt: skip
+    """Return the header of a grid block of 256 numbers, and scales where they are in the payload."""
+    body = b""
+    if origin == ScalesFrom.PAYLOAD and columns:
+        rows = rows or 256 // columns
+        count = -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
+        some = b"".join(_scale(SCALES[n % len(SCALES)], scale) for n in range(count))
+        width = Element(scale).size
+        body = _planes(0, *((1, some[place::width]) for place in range(width)))
+    length = len(body) if size is None else size
+    return (
+        GRID_HEADER.pack(inner, steps, source, origin, scale, flags, zero, columns, *group, limit, length)
+        + body
+    )
+
+
+def _scale(value: float, element: int) -> bytes:
+    if element == Element.BF16:
+        return struct.pack("<f", value)[2:]
+    return struct.pack("<e", min(value, 65504.0)) if element == Element.F16 else struct.pack("<f", value)
+
+
 def _prediction(
     number: int, payload: bytes, sources: list[bytes], element: Element, name: str
 ) -> dict[str, Any]:
@@ -334,7 +416,7 @@ def _spread(data: bytes) -> bytes:
 def bad() -> Iterator[dict[str, Any]]:
     """Yield the cases that must be refused."""
     for name, number, code in (
-        ("codec: unknown", 9, 0),
+        ("codec: unknown", 10, 0),
         ("codec: the last", 255, 0),
         ("element: unknown", RAW, 20),
     ):
@@ -361,9 +443,30 @@ def bad() -> Iterator[dict[str, Any]]:
     }.items():
         coded = Coded(CONVERT, payload)
         yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
+    for name, payload in {
+        "scales from nowhere": grid(Element.I8, Element.BF16, origin=0),
+        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=4),
+        "steps of 32 bits": grid(Element.I32, Element.BF16),
+        "steps of no known element": grid(31, Element.BF16),
+        "a source of integers of another size": grid(Element.I8, Element.I16),
+        "a source of doubles": grid(Element.I8, Element.F64),
+        "records of larger steps": grid(Element.I16, Element.Q8_0, columns=32),
+        "scales of a source of floats": grid(
+            Element.I8, Element.BF16, origin=ScalesFrom.SOURCE, scale=Element.F16
+        ),
+        "scales computed from steps": grid(Element.I8, Element.I8, origin=ScalesFrom.LARGEST, limit=127.0),
+        "scales computed from nothing": grid(
+            Element.I8, Element.BYTES, origin=ScalesFrom.LARGEST, limit=127.0
+        ),
+        "scales of 64 bits": grid(
+            Element.I8, Element.BF16, scale=Element.F64, origin=ScalesFrom.LARGEST, limit=127.0
+        ),
+        "9 inside": grid(Element.I8, Element.BF16, inner=GRID),
+    }.items():
+        yield case(f"grid: {name}", Coded(GRID, payload), [bytes(512)], 512, Element.BF16, outcome=TOO_NEW)
     for name, number, payload, sources, length in (
         *_bad_plain(), *_bad_frames(), *_bad_planes(), *_bad_ulp(), *_bad_lowrank(), *_bad_adapter(), *_bad_narrow(),
-        *_bad_convert(),
+        *_bad_convert(), *_bad_grid(),
     ):  # fmt: skip
         element = Element.F32 if number == NARROW else Element.BF16 if number >= PLANES else Element.BYTES
         yield case(name, Coded(number, payload), sources, length, element, outcome=MALFORMED)
@@ -590,6 +693,54 @@ def _bad_convert() -> Iterator[Bad]:
             ("a limit too small", scales(limit=2.0**-127), [base]),
             ("no type of quotients", scales(work=0), [base]),
             ("fewer groups", scales(down=2), [base]),
+        )
+    )
+
+
+def _bad_grid() -> Iterator[Bad]:
+    """Yield what is no block of 256 numbers of BF16 that was predicted from as many."""
+    base, of = bytes(512), partial(grid, Element.I8, Element.BF16)
+    largest = partial(of, origin=ScalesFrom.LARGEST, limit=127.0)
+    records = partial(
+        grid, Element.I8, Element.Q8_0, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=32, group=(1, 32)
+    )
+    packed, alone = bytes(8 * 34), grid(Element.I8, Element.BYTES)
+    yield from (
+        (f"grid: {name}", GRID, payload, sources, 512)
+        for name, payload, sources in (
+            ("nothing", b"", [base]),
+            ("a truncated header", largest()[:-1], [base]),
+            ("a byte after the end", largest() + b"\0", [base]),
+            ("scales that are cut", of()[:-1], [base]),
+            ("a reserved field", largest(zero=1), [base]),
+            ("a flag too many", largest(flags=2), [base]),
+            ("no columns", largest(columns=0), [base]),
+            ("no whole rows", largest(columns=15), [base]),
+            ("columns over everything", largest(columns=0xFFFFFFFF), [base]),
+            ("no source", largest(), []),
+            ("an empty source", largest(), [b""]),
+            ("a short source", largest(), [base[:-2]]),
+            ("a long source", largest(), [base + bytes(2)]),
+            ("no limit", largest(limit=0.0), [base]),
+            ("a limit that is not finite", largest(limit=float("inf")), [base]),
+            ("a limit too small", largest(limit=2.0**-127), [base]),
+            ("a limit without a use", of(limit=1.0), [base]),
+            ("a limit of -0", of(limit=-0.0), [base]),
+            ("scales without a use", largest(size=1) + b"\0", [base]),
+            ("fewer scales than groups", of(rows=15), [base]),
+            ("more scales than groups", of(rows=17), [base]),
+            ("scales over everything", of(size=0xFFFFFFFF), [base]),
+            ("scales that differ from nothing", of()[:28] + b"\1" + of()[29:], [base]),
+            ("records with wide scales", records(scale=Element.F32), [packed]),
+            ("records in other groups", records(group=(1, 16)), [packed]),
+            ("records that are not whole in a row", records(columns=16), [packed]),
+            ("records that are cut", records(), [packed[:-1]]),
+            ("equal to nothing", alone, []),
+            (
+                "planes of bytes that differ from nothing",
+                bytes([PLANES]) + alone[1:] + _planes(1, (0, b"")),
+                [],
+            ),
         )
     )
 

@@ -10,7 +10,8 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.fields import ENCLAVE_NAME, Marking
-from airlift.bundle.manifest import ReleaseRef
+from airlift.bundle.manifest import MAX_SEQUENCE, ReleaseRef
+from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.errors import MalformedError
 
 PAYLOAD_TYPE = "application/vnd.airlift.receipt+json"
@@ -18,6 +19,11 @@ MAX_BYTES = 4 << 20
 MAX_RELEASES = 4096
 MAX_NOTE = 256 << 10
 ROOT_BITS = 384
+MAX_VERSION = 2**31 - 1
+"""Of metadata (SPEC 4.2-2)."""
+
+WITH_METADATA = 2
+"""The format of a receipt that states the version of metadata."""
 
 _KEYS = frozenset(
     {"enclave", "issued", "active", "previous", "installed", "bundle", "marking", "checkpoint", "ledger"}
@@ -29,6 +35,7 @@ class Receipt:
     """What an enclave holds at ``issued``: releases, the newest bundle, and the ledger's newest checkpoint note.
 
     ``sequence`` is that of the newest bundle and ``manifest`` its digest, 0 and "" before the first; ``root`` is hex.
+    ``metadata`` is the version of the trusted timestamp where it is higher than ``sequence``, else None.
     """
 
     enclave: str
@@ -42,13 +49,19 @@ class Receipt:
     checkpoint: str
     size: int
     root: str
+    metadata: int | None = None
+
+    @property
+    def ledger(self) -> StatedLedger:
+        """What it says of its ledger."""
+        return StatedLedger(self.checkpoint, self.size, self.root)
 
 
 def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here
     """Return the canonical bytes of a receipt."""
     return strict.format(
         {
-            "airlift": fields.FORMAT,
+            "airlift": fields.FORMAT if receipt.metadata is None else WITH_METADATA,
             "type": "receipt",
             "enclave": receipt.enclave,
             "issued": receipt.issued,
@@ -59,6 +72,7 @@ def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the 
             "marking": receipt.marking.to_json(),
             "checkpoint": receipt.checkpoint,
             "ledger": {"size": receipt.size, "root": receipt.root},
+            **({} if receipt.metadata is None else {"metadata": receipt.metadata}),
         }
     )
 
@@ -71,7 +85,10 @@ def parse(data: bytes) -> Receipt:
         MalformedError: anything in it breaks SPEC 9.12.
     """
     what = "receipt"
-    document = fields.check_header(strict.parse(data, limit=MAX_BYTES, what=what), "receipt", _KEYS, what)
+    document = strict.parse(data, limit=MAX_BYTES, what=what)
+    more = strict.member(document, "airlift", int, what) == WITH_METADATA
+    keys = _KEYS | {"metadata"} if more else _KEYS
+    fields.check_header(document, "receipt", keys, what, newest=WITH_METADATA)
     installed = strict.member(document, "installed", list, what)
     note = strict.member(document, "checkpoint", str, what)
     if len(installed) > MAX_RELEASES or not note or len(note) > MAX_NOTE:
@@ -81,18 +98,22 @@ def parse(data: bytes) -> Receipt:
     )
     ledger = strict.only(strict.member(document, "ledger", dict, what), frozenset({"size", "root"}), what)
     named = bundle.get("manifest", 0) is not None
+    sequence = fields.count(bundle, "sequence", what, most=MAX_SEQUENCE)
     return Receipt(
         enclave=fields.name(document, "enclave", what, ENCLAVE_NAME),
         issued=fields.time(document, "issued", what),
         active=_reference(document, "active"),
         previous=_reference(document, "previous"),
         installed=tuple(ReleaseRef.from_json(item, what) for item in installed),
-        sequence=fields.count(bundle, "sequence", what),
+        sequence=sequence,
         manifest=fields.digest(bundle, "manifest", what) if named else "",
         marking=Marking.from_json(strict.member(document, "marking", dict, what), what),
         checkpoint=note,
         size=fields.count(ledger, "size", what),
         root=fields.digest(ledger, "root", what, bits=ROOT_BITS),
+        metadata=fields.count(document, "metadata", what, least=sequence + 1, most=MAX_VERSION)
+        if more
+        else None,
     )
 
 

@@ -22,6 +22,8 @@ from airlift.codec import decoding
 from airlift.codec.block import Codec, Effort
 from airlift.codec.ulp import kernel
 from airlift.codec.ulp.kernel import selftest
+from airlift.erasure import kernel as parity_kernel
+from airlift.erasure.kernel import selftest as parity_selftest
 from airlift.errors import AirliftError, DigestError, SignatureError
 from airlift.trust.keys.file import generate
 from airlift.trust.keys.public import SCHEMES
@@ -121,7 +123,10 @@ def _try_scheme(scheme: str) -> str:
 
 def _codecs() -> Iterator[Finding]:
     yield Finding("codecs", "libzstd", OK, ".".join(map(str, zstandard.ZSTD_VERSION)))
-    yield _kernel(kernel.chosen(), kernel.names())
+    choice, parity = kernel.chosen(), parity_kernel.chosen()
+    yield _kernel("kernel", choice, kernel.names(), good=selftest.passes(choice.kernel))
+    good = parity_selftest.passes(parity.kernel)
+    yield _kernel("parity kernel", parity, parity_kernel.names(), good=good)
     for codec in decoding.CODECS.values():
         try:
             yield Finding("codecs", codec.name, OK, _try_codec(codec))
@@ -129,15 +134,15 @@ def _codecs() -> Iterator[Finding]:
             yield Finding("codecs", codec.name, FAIL, error.message)
 
 
-def _kernel(choice: kernel.Choice, names: list[str]) -> Finding:
-    if not selftest.passes(choice.kernel):
-        return Finding("codecs", "kernel", FAIL, f"{choice.kernel.name} does not give the known answer")
+def _kernel(
+    title: str, choice: kernel.Choice | parity_kernel.Choice, names: list[str], *, good: bool
+) -> Finding:
+    if not good:
+        return Finding("codecs", title, FAIL, f"{choice.kernel.name} does not give the known answer")
     if choice.refused:
         detail = f"{choice.refused} does not give the known answer: {choice.kernel.name} is used, slower"
-        return Finding("codecs", "kernel", WARN, detail)
-    return Finding(
-        "codecs", "kernel", OK, f"{choice.kernel.name} gives the known answer, of {', '.join(names)}"
-    )
+        return Finding("codecs", title, WARN, detail)
+    return Finding("codecs", title, OK, f"{choice.kernel.name} gives the known answer, of {', '.join(names)}")
 
 
 def _try_codec(codec: Codec) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airlift.codec.block import Codec, Context
+from airlift.codec.grid.grid import GRID
 from airlift.codec.plain.raw_equal import EQUAL
 from airlift.codec.predict import convert
 from airlift.codec.predict.adapter import ADAPTER, prediction
@@ -13,7 +14,7 @@ from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule
 
 COLUMNS = 512
 
@@ -39,6 +40,8 @@ def trial(codec: Codec, length: int) -> Trial:
         return _merged(codec, length)
     if codec is CONVERT:
         return _converted(length)
+    if codec is GRID:
+        return _dequantised(length)
     if codec is NARROW:
         wide = np.arange(length // 4, dtype="<u4") << np.uint32(16)
         return Trial((wide ^ np.uint32(1 << 16)).view(np.uint8).data, [wide.view(np.uint8).data], Element.F32)
@@ -54,6 +57,16 @@ def _converted(length: int) -> Trial:
     found = convert.prediction(Context([source], Element.BF16), hint, length)
     target = np.frombuffer(found, "<u2") ^ np.uint16(1)
     return Trial(target.view(np.uint8).data, [source], Element.BF16, hint)
+
+
+def _dequantised(length: int) -> Trial:
+    """Return integers of eight bits times a scale a row, as bfloat16."""
+    rng = np.random.default_rng(1)
+    integers = rng.integers(-127, 128, (length // 2 // COLUMNS, COLUMNS)).astype(np.float32)
+    integers[:, 0] = 1  # a step that tells the scale
+    bits = (integers * np.float32(0.5)).view("<u4") >> np.uint32(16)
+    hint = Grid(columns=COLUMNS, group=(1, 0), steps=Element.I8)
+    return Trial(bits.astype("<u2").view(np.uint8).reshape(-1).data, [], Element.BF16, hint)
 
 
 def _merged(codec: Codec, length: int) -> Trial:

@@ -37,6 +37,7 @@ low = _group(
 high = _group(
     "The isolated side: check and apply.", "airlift high import /media/disc1 /media/disc2 --activate"
 )
+returns = _group("What comes back from enclaves.", "airlift low returns import receipt.json")
 policy = _group("What the enclave's owners decided.", "airlift high policy show")
 provenance = _group(
     "Ask what ran, where it came from and who allowed it.", "airlift provenance at 2026-03-03T12:00:00Z"
@@ -46,6 +47,7 @@ root.add_typer(keys, name="keys")
 root.add_typer(low, name="low")
 root.add_typer(high, name="high")
 root.add_typer(provenance, name="provenance")
+low.add_typer(returns, name="returns")
 high.add_typer(policy, name="policy")
 
 
@@ -57,7 +59,9 @@ def _low() -> None:
     importlib.import_module("airlift.cli.low.releases")
     importlib.import_module("airlift.cli.low.attest")
     importlib.import_module("airlift.cli.low.bundles")
+    importlib.import_module("airlift.cli.low.recut")
     importlib.import_module("airlift.cli.low.overview")
+    importlib.import_module("airlift.cli.low.returns")
 
 
 def _high() -> None:
@@ -65,6 +69,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.import_")
     importlib.import_module("airlift.cli.high.releases")
     importlib.import_module("airlift.cli.high.attest")
+    importlib.import_module("airlift.cli.high.returns")
 
 
 def _provenance() -> None:

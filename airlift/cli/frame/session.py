@@ -84,6 +84,11 @@ class Run:
         if len(left) > output.LISTED:
             self.warn(f"and {len(left) - output.LISTED} more; `--format json` lists them all")
 
+    def warn_damaged(self, volumes: Iterable[Path]) -> None:
+        """Tell which volumes are damaged, although the command could do without what is damaged (SPEC 6.7-7)."""
+        for path in volumes:
+            self.warn(f"{path} lacks chunks, or some are damaged: replace it")
+
     def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
         """Return if the person agrees.
 

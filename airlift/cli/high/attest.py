@@ -1,4 +1,4 @@
-"""``airlift high attest``, ``approve`` and ``receipt``: what this side says of a release."""
+"""``airlift high attest`` and ``approve``: what this side says of a release."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +7,9 @@ import typer
 
 from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import Page, marking, to_data
+from airlift.cli.frame.output import Page, to_data
 from airlift.cli.frame.passphrase import load_signers
-from airlift.cli.frame.places import KeyedEnclave, OnEnclave, operator
+from airlift.cli.frame.places import OnEnclave, operator
 from airlift.cli.frame.session import Run
 
 
@@ -73,27 +73,3 @@ def approve(
         opened, release, signer=signer, operator=acting, reason=reason, reject=reject, dry_run=on.dry_run
     )
     return answer(result, dry_run=on.dry_run)
-
-
-@command(app.high, "receipt", "airlift high receipt --output receipt.json")
-def receipt(
-    run: Run,
-    *,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; shown without it.")] = None,
-    at: KeyedEnclave,
-) -> Answer:
-    """State what this enclave holds, signed with the ledger's key: to be kept elsewhere; `airlift-verify` checks it.
-
-    It carries the ledger's newest checkpoint, which a record that was rewritten or restored from a copy contradicts.
-    """
-    from airlift.high.record.receipt import issue_receipt
-
-    opened, acting = at.enter(run)
-    data = to_data(issue_receipt(opened, operator=acting, output=output))
-
-    def render(page: Page) -> None:
-        page.facts({**{k: v for k, v in data.items() if k != "receipt"}, "marking": marking(data["marking"])})
-        if output is None:
-            run.out.write(f"\n{data['receipt']}\n")
-
-    return Answer(data, render)

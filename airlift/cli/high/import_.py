@@ -29,6 +29,8 @@ def inspect(run: Run, volumes: options.Volumes) -> Answer:
     result = inspect_volumes(volumes)
     data = to_data(result)
     run.warn_passed_over(result.passed_over)
+    if result.repairable:
+        run.say(f"{len(result.repairable)} chunks are not here, and parity would give them back")
     run.say("nothing of this is verified: it is what the medium says of itself")
     return Answer(data, lambda page: _render(page, data))
 
@@ -48,6 +50,7 @@ def verify(run: Run, volumes: options.Volumes, *, at: AtEnclave) -> Answer:
 
     result = prove_bundle(at.open(), volumes, run.now, progress=run.progress)
     run.warn_passed_over(result.passed_over)
+    run.warn_damaged(result.damaged_volumes)
     data = to_data(result)
     return Answer(data, lambda page: _render(page, data))
 
@@ -104,6 +107,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
         workers=options.threads(how.workers, MAX_WORKERS),
     )
     run.warn_passed_over(result.passed_over)
+    run.warn_damaged(result.damaged_volumes)
     _tell_recovered(run, result.recovered)
     _tell_digest(run, result)
     if result.already:
@@ -127,6 +131,7 @@ def _tell_digest(run: Run, result: "ImportResult") -> None:
 
 def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
     run.warn_passed_over(result.passed_over)
+    run.warn_damaged(result.damaged_volumes)
     _tell_digest(run, result)
     for objection in result.objections:
         run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")
@@ -144,6 +149,9 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         "recovered",
         "verified",
         "passed_over",
+        "repaired",
+        "repairable",
+        "damaged_volumes",
     }
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}
@@ -151,10 +159,13 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         hidden |= {"file_digest"}
     facts = {key: value for key, value in data.items() if key not in hidden}
     facts["marking"] = marking(facts["marking"])
-    for key in {"bytes_built", "chunk_bytes"} & facts.keys():
+    for key in {"bytes_built", "chunk_bytes", "parity_bytes"} & facts.keys():
         facts[key] = size(facts[key])
+    if not facts.get("parity_chunks"):
+        facts = {key: value for key, value in facts.items() if not key.startswith("parity")}
     missing = data["missing"]
-    page.facts({**facts, "missing": f"{len(missing)} chunks" if missing else "nothing"})
+    by_parity = {key: f"{len(data[key])} chunks" for key in ("repaired", "repairable") if data.get(key)}
+    page.facts({**facts, "missing": f"{len(missing)} chunks" if missing else "nothing", **by_parity})
     for name in ("components", "volumes", "objections"):
         if data.get(name):
             page.line()

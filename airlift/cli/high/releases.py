@@ -7,7 +7,7 @@ import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import Page, size, to_data
+from airlift.cli.frame.output import DIGITS, Page, size, to_data
 from airlift.cli.frame.places import AtEnclave, OnEnclave
 from airlift.cli.frame.session import Run
 
@@ -58,7 +58,7 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
     data = to_data(enclave_status(at.open(), run.now))
 
     def render(page: Page) -> None:
-        plain = {key: data[key] for key in ("enclave", "active", "previous", "installed", "staged")}
+        plain = {key: data[key] for key in ("enclave", "active", "previous", "installed")}
         page.facts(
             {**plain, "ledger": f"{data['ledger']['size']} entries", "ledger root": data["ledger"]["root"]}
         )
@@ -67,10 +67,58 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
             ["role", "version", "expires"],
             [(n, r["version"], r["expires"]) for n, r in data["trust"].items()],
         )
+        _show_staged(page, data["staged"])
         for warning in data["warnings"]:
             page.line(f"warning: {warning}", style="yellow")
 
     return Answer(data, render)
+
+
+def _show_staged(page: Page, staged: list[dict[str, Any]]) -> None:
+    """Write what is staged: where each bundle stands, and what is to be done next."""
+    for item in staged:
+        page.line()
+        page.line(f"staged: {item['bundle'] or item['manifest'][:DIGITS]}", style="bold")
+        seen = [f"{known['volume']} of {known['volumes']}" for known in item["seen"]]
+        total = "" if item["chunks_total"] is None else f" of {item['chunks_total']}"
+        page.facts(
+            {
+                **{key: item[key] for key in ("target", "baseline", "since")},
+                "chunks": f"{item['chunks_present']}{total}",
+                "bytes": size(item["bytes"]),
+                "reserved": size(item["reserved"]),
+                "volumes_seen": seen,
+                "wanted": [wanted["name"] for wanted in item["wanted"]],
+                "outlook": f"{item['outlook']}: {item['reason']}",
+                "next": item["next"],
+            }
+        )
+
+
+@command(
+    app.high, "discard", "airlift high discard alpha-3 --dry-run", "airlift high discard 0123456789ab --yes"
+)
+def discard(
+    run: Run,
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Its id, or 12 or more hex digits of its digest.")
+    ],
+    *,
+    yes: options.Yes = False,
+    on: OnEnclave,
+) -> Answer:
+    """Free what an import that will not be completed has staged: its chunks, files and reserved room."""
+    from airlift.high.enclave.discard import discard as discard_staged
+
+    opened, acting = on.enter(run)
+    result = discard_staged(opened, bundle, operator=acting, dry_run=True)
+    if not on.dry_run:
+        name = result.bundle or result.manifest[:DIGITS]
+        run.confirm(f"discard {result.chunks} chunks of {name}, {size(result.bytes)}?", yes=yes)
+        result = discard_staged(opened, result.manifest, operator=acting)
+    data = {**to_data(result), "dry_run": on.dry_run}
+    sizes = {key: size(data[key]) for key in ("bytes", "reserved")}
+    return Answer(data, lambda page: page.facts({**data, **sizes}))
 
 
 @command(app.high, "list", "airlift high list")
@@ -115,11 +163,15 @@ def check(
     opened, acting = on.enter(run)
     result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=on.dry_run)
     run.warn_passed_over(result.passed_over)
+    run.warn_damaged(result.damaged_volumes)
     return _checked({**to_data(result), "dry_run": on.dry_run})
 
 
 def _checked(data: dict[str, Any]) -> Answer:
-    shown = {key: value for key, value in data.items() if key != "passed_over"}
+    hidden = {"passed_over", "damaged_volumes"} | (
+        {"repaired_chunks"} if not data["repaired_chunks"] else set()
+    )
+    shown = {key: value for key, value in data.items() if key not in hidden}
     return Answer(data, lambda page: page.facts({**shown, "bytes": size(data["bytes"])}))
 
 
@@ -134,14 +186,18 @@ def gc(
     yes: options.Yes = False,
     on: OnEnclave,
 ) -> Answer:
-    """Remove releases that are no longer kept for roll back: the only command that deletes."""
+    """Remove releases that are no longer kept for roll back: the only command that deletes what was imported.
+
+    Staged work that cannot be completed goes too; `airlift high discard` frees the rest of it.
+    """
     from airlift.high.enclave.gc import collect_garbage
 
     opened, acting = on.enter(run)
     result = collect_garbage(opened, keep, operator=acting, dry_run=True)
-    if not on.dry_run and (result.removed or result.files or result.staged_bytes):
+    if not on.dry_run and (result.removed or result.files or result.staged):
         names = ", ".join(result.removed) or "no release"
-        run.confirm(f"remove {names}, and {result.files} files of {size(result.bytes)}?", yes=yes)
+        staged = f", and what is staged of {', '.join(result.staged)}" if result.staged else ""
+        run.confirm(f"remove {names}, and {result.files} files of {size(result.bytes)}{staged}?", yes=yes)
         result = collect_garbage(opened, keep, operator=acting)
     data = {**to_data(result), "dry_run": on.dry_run}
     sizes = {key: size(data[key]) for key in ("bytes", "staged_bytes")}

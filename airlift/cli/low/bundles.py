@@ -20,6 +20,14 @@ MAX_WORKERS = 8
 PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
 """The names of :data:`airlift.bundle.media_sizes.PRESETS`."""
 
+KNOWN_BY = {
+    "receipt": "a signed receipt says that it is held",
+    "operator": "by the operator's word",
+    "assumption": "assumed: a bundle that brings it is outstanding, and has to be imported first",
+    "none": "nothing is known to be held",
+}
+"""How it is known that an enclave holds the baseline, in words (SPEC L1.5)."""
+
 USB = "fat32"  # USB drives are written in clusters, discs in sectors
 
 
@@ -87,6 +95,13 @@ class ForMedium:
 class Coding:
     """How the bytes of a bundle are coded."""
 
+    parity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|P%",
+            help="Add parity: N more volumes, so that any N may be lost, or P % more on each, against scratches.",
+        ),
+    ] = None
     workers: options.Workers = None
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")
@@ -112,6 +127,7 @@ class Coding:
     "bundle",
     "airlift low bundle assistant@2026.11.1 --for alpha --output out --bundler-key bundler.key --volume-size dvd",
     "airlift low bundle assistant@2026.11.1 --from assistant@2026.11.0 --output out --bundler-key bundler.key",
+    "airlift low bundle assistant@2026.11.1 --output out --bundler-key bundler.key --volume-size dvd --parity 2",
 )
 def bundle(
     run: Run,
@@ -125,17 +141,20 @@ def bundle(
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
 
-    Say with --from which release it holds; without it the bundle is complete.
+    Say with --from which release it holds. With --for alone it is the newest one that this enclave has acknowledged,
+    as its receipt or a typed code said; without one, the bundle is complete.
     """
+    from airlift.bundle.parity import layout
     from airlift.codec import Effort as CodingEffort
     from airlift.low.bundle import job
     from airlift.low.bundle.make_bundle import make_bundle
 
+    asked = None if coding.parity is None else layout.parse(coding.parity)
     result = make_bundle(
         on.open(),
         job.BundleRequest(
             release,
-            job.Destination(to.output, receiver.for_, volumes.medium()),
+            job.Destination(to.output, receiver.for_, volumes.medium(), asked),
             receiver.from_,
             job.Coding(
                 options.threads(coding.workers, MAX_WORKERS),
@@ -149,11 +168,20 @@ def bundle(
         dry_run=on.dry_run,
         progress=run.progress,
     )
-    if receiver.for_ is not None and receiver.from_ is None:
+    if receiver.for_ is not None:
         run.say(
-            f"baseline for {receiver.for_}: {result.baseline or 'none'} (known by: {result.baseline_known_by})"
+            f"baseline for {receiver.for_}: {result.baseline or 'none'} ({KNOWN_BY[result.baseline_known_by]})"
         )
+    if asked is not None and result.volumes and result.parity_chunks:
+        run.say(_promise(asked.volumes, asked.percent, len(result.volumes)))
     return _bundled(result, dry_run=on.dry_run)
+
+
+def _promise(lost: int, percent: int, count: int) -> str:
+    """Return what parity is good for, in words."""
+    if lost:
+        return f"any {lost} of the {count} volumes may be lost or damaged: the others complete the import"
+    return f"about {percent} % of the chunks of each volume may be damaged: the import rebuilds them"
 
 
 @command(
@@ -221,13 +249,15 @@ def check(
 
     opened = open_depot(depot) if depot is not None else None
     result = check_volumes(volumes, depot=opened, progress=run.progress)
-    if result.missing:
-        run.warn(f"{len(result.missing)} chunks lie on volumes that were not given")
+    if result.missing or result.missing_parity:
+        count = len({*result.missing, *result.missing_parity})
+        run.warn(f"{count} chunks lie on volumes that were not given")
     run.warn_passed_over(result.passed_over)
     data = to_data(result)
 
     def render(page: Page) -> None:
-        facts = {key: value for key, value in data.items() if key not in {"remarks", "passed_over"}}
+        apart = {"remarks", "passed_over", "missing_parity"}
+        facts = {key: value for key, value in data.items() if key not in apart}
         page.facts({**facts, "volumes": len(data["volumes"]), "missing": f"{len(data['missing'])} chunks"})
         page.lines(data["remarks"])
 
@@ -244,8 +274,10 @@ def _bundled(result: Any, *, dry_run: bool) -> Answer:
 def _render(page: Page, data: dict[str, Any]) -> None:
     apart = {"volumes", "components", "remarks", "marking", "codecs", "explain"}
     facts = {key: value for key, value in data.items() if key not in apart}
-    for key in ("chunk_bytes", "target_bytes"):
+    for key in ("chunk_bytes", "target_bytes", "parity_bytes"):
         facts[key] = size(data[key])
+    if data["parity"] is None:
+        facts = {key: value for key, value in facts.items() if not key.startswith("parity")}
     facts["marking"] = marking(data["marking"])
     page.facts(facts)
     for key in ("components", "volumes"):

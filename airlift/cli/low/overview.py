@@ -1,5 +1,7 @@
 """``airlift low``: how the depot stands, what it holds, what was done."""
 
+from typing import Any
+
 from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, grouped, size, to_data
@@ -53,7 +55,8 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
             for item in data["releases"]
         ]
         bundles = [{**item, "chunk_bytes": size(item["chunk_bytes"])} for item in data["bundles"]]
-        for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", data["enclaves"])):
+        held = [_enclave(item) for item in data["enclaves"]]
+        for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", held)):
             page.line(title, style="bold")
             page.records(items)
             for item in data["releases"] if title == "releases" else ():
@@ -61,6 +64,19 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
             page.line("" if items else "none")
 
     return Answer(data, render)
+
+
+def _enclave(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what people want to know of an enclave: what it holds, since when, how known, what is under way."""
+    return {
+        "enclave": item["enclave"],
+        "holds": item["holds"],
+        "newest": item["acknowledged"],
+        "since": item["since"],
+        "known_by": item["known_by"],
+        "outstanding": item["outstanding"],
+        "fingerprint": item["fingerprint"],
+    }
 
 
 @command(app.low, "log", "airlift low log")

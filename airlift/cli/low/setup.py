@@ -155,7 +155,10 @@ def enrol(
     at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
-    """Keep an enclave's name and the public key of its ledger, and show them in `low status` and `low list`."""
+    """Keep an enclave's name and the public key of its ledger: what it signs is believed from then on.
+
+    Take its receipts and requests in with `airlift low returns import`.
+    """
     from airlift.low.returns.register import register
 
     return answer(register(at.open(), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))

@@ -5,7 +5,7 @@ each number is so many steps, and says between which bounds the scale lies; the 
 That it makes every number exactly is checked here, and by the codec once more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +17,19 @@ from airlift.codec.predict.quantised import TILE, Singles, flushed
 from airlift.tensors.element import Element
 
 Doubles = NDArray[np.float64]
+Places = NDArray[np.intp]
 
 LIMITS = (7.0, 7.5, 8.0, 15.0, 31.0, 63.0, 127.0, 127.5, 128.0, 255.0)
 """What the largest number of a group may be, in steps."""
 SMALLEST = 12
 """The smallest number of a group is at most so many steps, if the largest is no limit."""
-CAPS = (8.0, 64.0, np.inf)
-"""Numbers of more steps say nothing while the scale is not known well."""
+DOUBTS = (1.0, 1.0, 0.25, 0.0)
+"""How much of what a scale may be off counts, in turns that each make it more exact.
+
+Of integers of up to 127 in groups of 32 bfloat16 numbers, none of 600,000 is missed; of up to 128, 1 in 70,000.
+"""
 MOST = {Element.BF16: 255, Element.F16: 255, Element.F32: 32767}
-"""More steps than that, numbers of so few bits do not tell apart."""
+"""More steps than that, numbers of so few bits do not tell apart; known ones may be more."""
 SAMPLE = 512
 LIMITS_TRIED = np.array(LIMITS, np.float32)
 SMALLEST_TRIED = np.arange(1, SMALLEST + 1, dtype=np.float32)
@@ -46,7 +50,7 @@ class Groups:
     element: Element
     known: Singles | None = None
 
-    def part(self, chosen: NDArray[np.intp] | slice) -> "Groups":
+    def part(self, chosen: Places | slice) -> "Groups":
         """Return some of the groups."""
         return Groups(self.bits[chosen], self.element, None if self.known is None else self.known[chosen])
 
@@ -63,10 +67,14 @@ class Groups:
         return rounding.singles(bits, self.element).view(np.float32).astype(np.float64)
 
 
-def fit(groups: Groups, likely: Singles | None = None) -> Singles | None:
-    """Return the scale of each group, 0 if it has only zeros; None if the numbers of one are no steps of any scale.
+Guesses = Callable[[Groups], Iterator[Doubles]]
 
-    Where those of ``likely`` fit, they are taken; where known steps do not, others may.
+
+def fit(groups: Groups, likely: Singles | None = None) -> Singles | None:
+    """Return the scale of each group; None if the numbers of one are no steps of any scale.
+
+    Zeros alone have the scale 1, by which they keep their signs. Where those of ``likely`` fit, they are taken; where
+    known steps do not, others may.
     """
     if groups.bits.max(initial=0) >= INFINITE[groups.element]:
         return None
@@ -100,33 +108,43 @@ def made(groups: Groups, scales: Singles) -> NDArray[np.bool_]:
         count = np.nan_to_num(count, nan=0, posinf=0)
         found = rounding.rounded(flushed(count * by).view(np.uint32), groups.element)
     good: NDArray[np.bool_] = (found == groups.bits).all(axis=1)
-    good &= count.max(axis=1, initial=0) <= MOST[groups.element]
+    if groups.known is None:
+        good &= count.max(axis=1, initial=0) <= MOST[groups.element]
     return good
 
 
 def _fitted(groups: Groups, likely: Singles | None) -> Singles | None:
-    found = np.zeros(len(groups.bits), np.float32)
+    found = np.ones(len(groups.bits), np.float32)
     left = np.flatnonzero(groups.bits.any(axis=1))
     if likely is not None:
         good = made(groups.part(left), likely[left])
         found[left[good]], left = likely[left[good]], left[~good]
-    if not len(left):
-        return found
-    for some in (groups, Groups(groups.bits, groups.element)) if groups.known is not None else (groups,):
-        for guess in _guesses(some):
-            scales, good = _solved(some.part(left), guess[left])
-            found[left[good]], left = scales[good], left[~good]
-            if not len(left):
-                return found
-    return None
+    alone = Groups(groups.bits, groups.element)
+    if groups.known is not None:
+        left = _settled(groups, left, _largest, found)
+    left = _settled(alone, left, _guesses, found)
+    return None if len(left) else found
+
+
+def _settled(groups: Groups, left: Places, guesses: Guesses, found: Singles) -> Places:
+    """Put the scales that guesses lead to into ``found``; return which of the groups ``left`` fit none."""
+    part, rest = groups.part(left), np.arange(len(left))
+    for guess in guesses(part):
+        if not len(rest):
+            break
+        scales, good = _solved(part.part(rest), guess[rest])
+        found[left[rest[good]]], rest = scales[good], rest[~good]
+    return left[rest]
+
+
+def _largest(groups: Groups) -> Iterator[Doubles]:
+    """Yield any scales: bounds alone decide where steps are known."""
+    yield groups.values().max(axis=1)
 
 
 def _guesses(groups: Groups) -> Iterator[Doubles]:
     """Yield scales to begin with, likely ones first."""
     values = groups.values()
-    if groups.known is not None:
-        yield values.max(axis=1)  # bounds alone decide
-        return
     smallest, largest = np.where(values > 0, values, np.inf).min(axis=1), values.max(axis=1)
     yield smallest
     for limit in LIMITS:
@@ -137,28 +155,35 @@ def _guesses(groups: Groups) -> Iterator[Doubles]:
 
 def _solved(groups: Groups, guess: Doubles) -> tuple[Singles, NDArray[np.bool_]]:
     """Return the scales that the bounds of a sample lead to, or those of all numbers, and whether they fit."""
-    scales = _bounded(groups.sampled(), guess)
-    good = made(groups, scales.astype(np.float32))
-    near = np.flatnonzero(~good)
-    near = near[made(groups.part(near).sampled(), scales[near].astype(np.float32))]
+    sample = groups.sampled()
+    scales = _bounded(sample, guess)
+    good = made(sample, scales)
+    near = np.flatnonzero(good)
+    good[near] = made(groups.part(near), scales[near])
+    near = near[~good[near]]
     if len(near):
-        scales[near] = _bounded(groups.part(near), scales[near])
-        good[near] = made(groups.part(near), scales[near].astype(np.float32))
-    return scales.astype(np.float32), good
+        scales[near] = _bounded(groups.part(near), scales[near].astype(np.float64))
+        good[near] = made(groups.part(near), scales[near])
+    return scales, good
 
 
-def _bounded(groups: Groups, guess: Doubles) -> Doubles:
+def _bounded(groups: Groups, guess: Doubles) -> Singles:
+    """Return the middle of what numbers whose steps are sure allow the scales to be; in turns, as more become so."""
     values, known = groups.values(), groups.known
     least, most = (values + groups.values(-1)) / 2, (values + groups.values(1)) / 2
-    scales = guess
+    off, scales = np.full(len(values), TOLERANCE[groups.element]), guess
     with np.errstate(all="ignore"):
-        for cap in CAPS if known is None else CAPS[-1:]:
+        for doubt in DOUBTS if known is None else DOUBTS[:1]:
             count = np.rint(values / scales[:, None]) if known is None else known
-            used = (count > 0) & (count <= cap) & (values > 0)
-            low = np.where(used, least / count, 0).max(axis=1)
-            high = np.where(used, most / count, np.inf).min(axis=1)
-            scales = np.where((low <= high) & np.isfinite(high), (low + high) / 2, scales)
-    return scales
+            sure = (count > 0) & (values > 0)
+            if known is None:
+                sure &= (most - values) / scales[:, None] + count * (doubt * off[:, None]) < 0.5
+            low = np.where(sure, least / count, 0).max(axis=1)
+            high = np.where(sure, most / count, np.inf).min(axis=1)
+            better = (low <= high) & np.isfinite(high)
+            scales = np.where(better, (low + high) / 2, scales)
+            off = np.where(better, (high - low) / (2 * scales), off)
+        return scales.astype(np.float32)
 
 
 def plausible(bits: Bits, element: Element) -> bool:

@@ -12,6 +12,7 @@ The source is the numbers that were quantised, an earlier version of the same, o
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import copysign
 
@@ -201,9 +202,8 @@ class _Block:
     def _fitted(self, hint: Grid) -> tuple[Element, Bits] | None:
         """Return the type of the scales that make the numbers, and the scales; None if none do."""
         known = likely = None
-        if hint.source in RECORDS or hint.source is hint.steps:
-            codes = np.frombuffer(_source_steps(self.context.sources[0], hint), f"<u{hint.steps.size}")
-            known = np.abs(steps.values(hint.steps, signed=self._signed)[codes]).reshape(self.size)
+        if hint.source in STORED:
+            known = np.abs(steps.values(hint.steps, signed=self._signed)[self._source_codes(hint)])
         elif hint.steps not in INTEGERS:
             return None
         elif hint.scales_from is ScalesFrom.LARGEST:
@@ -230,11 +230,21 @@ class _Block:
         """Return the kind of the steps, the scales and the steps; None if they are not quite the numbers."""
         element, signed = self.context.element, self._signed
         by = scales(stored, self.context, hint, self.size)
-        for kind in KINDS if hint.steps in INTEGERS and hint.source not in STORED else (hint.steps,):
-            made = steps.nearest(Matrix(self._bits, element), kind, by, signed=signed)
+        for kind, made in self._tried(hint, by, signed=signed):
             if same(_flat(steps.multiplied(made, kind, by, element, signed=signed)), self.target):
                 return kind, by, made
         return None
+
+    def _tried(self, hint: Grid, by: Scales, *, signed: bool) -> Iterator[tuple[Element, Bits]]:
+        """Yield what the steps may be: those of the source, which scales of 0 hide, and the nearest ones."""
+        if hint.source in STORED:
+            yield hint.steps, self._source_codes(hint)
+        for kind in KINDS if hint.steps in INTEGERS and hint.source not in STORED else (hint.steps,):
+            yield kind, steps.nearest(Matrix(self._bits, self.context.element), kind, by, signed=signed)
+
+    def _source_codes(self, hint: Grid) -> Bits:
+        codes = np.frombuffer(_source_steps(self.context.sources[0], hint), f"<u{hint.steps.size}")
+        return codes.reshape(self.size)
 
     def _payload(self, hint: Grid, by: Scales, made: Bits, stored: bytes, effort: Effort) -> bytes:
         inside = Context([], hint.steps, ((hint.columns, made.size),))

@@ -90,7 +90,8 @@ def parse(payload: memoryview, element: Element, length: int) -> Payload:
     model = _model(element, flags, context, shift, offset)
     if zero or lanes > MAX_LANES_LOG or not 0 < tables <= MAX_TABLES or words > MAX_WORDS or raw > MAX_BITS:
         raise MalformedError("an ulp block's header is out of bounds")
-    if (context == SCALED) != (0 < runs <= MAX_RUNS and 0 < scales <= MAX_GROUPS):
+    scaled = 0 < runs <= MAX_RUNS and 0 < scales <= MAX_GROUPS
+    if not (scaled if context == SCALED else runs == scales == 0):
         raise MalformedError("an ulp block has no scales, or scales without a use")
     units = _units(model, length)
     groups, rest = _groups(payload[HEADER.size :], runs, scales, units, model)
@@ -148,8 +149,10 @@ def _bodies(data: memoryview, lengths: tuple[int, int, int]) -> list[memoryview]
 
 
 def _format_scales(scales: Array) -> bytes:
-    packed = frame.write(scales.data, _SCALES)
-    return min(packed, scales.tobytes(), key=len)
+    packed, plain = frame.write(scales.data, _SCALES), scales.tobytes()
+    return (
+        packed if len(packed) < len(plain) else plain
+    )  # what is as long as the scales is read as the scales
 
 
 def _parse_scales(body: memoryview, groups: int) -> Array:

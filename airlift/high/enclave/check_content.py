@@ -22,7 +22,8 @@ class CheckResult:
     """How much was checked, what was damaged (SHA-512 of each content), what was repaired.
 
     ``unlisted`` are paths in releases' trees that no manifest lists; ``digest`` is the one that policy verifies by.
-    ``passed_over`` are leftovers of desktops on the media that a repair read.
+    ``passed_over`` are leftovers of desktops on the media that a repair read, ``repaired_chunks`` those (SHA-512)
+    that it rebuilt from parity, and ``damaged_volumes`` those with a chunk that is damaged or lacking.
     """
 
     files: int
@@ -32,6 +33,8 @@ class CheckResult:
     unlisted: tuple[str, ...] = ()
     digest: str = SHA512
     passed_over: tuple[Path, ...] = ()
+    repaired_chunks: tuple[str, ...] = ()
+    damaged_volumes: tuple[Path, ...] = ()
 
 
 def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
@@ -39,8 +42,10 @@ def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
 
     Raises:
         ContentDamagedError: something is damaged, or lies there unlisted; ``data`` lists it.
+        BusyError: garbage is being collected.
     """
-    return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
+    with enclave.reading():
+        return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
 
 
 def insist_intact(result: CheckResult) -> CheckResult:

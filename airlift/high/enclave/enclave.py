@@ -112,6 +112,16 @@ class Enclave:
             yield
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold content and releases against garbage collection, for a command that reads them without the lock.
+
+        Raises:
+            BusyError: garbage is being collected.
+        """
+        with files.in_use(self.content.folder, alone=False):
+            yield
+
+    @contextmanager
     def ledger(self, *, writable: bool = False) -> Iterator[Log]:
         """Open the ledger and close it again."""
         with open_log(self.ledger_path, self.origin, writable=writable) as log:

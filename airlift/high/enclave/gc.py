@@ -8,20 +8,27 @@ from airlift import files
 from airlift.errors import UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator
-from airlift.high.enclave.recover import children, recover
+from airlift.high.enclave.outlook import hopeless
+from airlift.high.enclave.recover import recover
+from airlift.high.enclave.staged import StagedBundle, staged_bundles
 from airlift.ledger.entries.administration import Gc
 from airlift.ledger.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class GcResult:
-    """What was removed (or would be): releases by name, and files and bytes of content; bytes of staged work."""
+    """What was removed (or would be): releases by name, files and bytes of content, staged bundles and their bytes.
+
+    ``pinned`` are releases that are kept only because a staged bundle builds on them.
+    """
 
     removed: tuple[str, ...]
     kept: tuple[str, ...]
     files: int
     bytes: int
     staged_bytes: int
+    staged: tuple[str, ...] = ()
+    pinned: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
 
 
@@ -31,32 +38,40 @@ def collect_garbage(
     """Remove all but the active, the previous and the newest ``keep`` releases (policy's number by default).
 
     The ledger's entry comes first: a crash after it leaves trees that recovery removes, and never a release that the
-    ledger still counts on. Staged work of imports that did not finish goes as well.
+    ledger still counts on. Staged work that cannot be completed goes as well; what a staged bundle that may be builds
+    on stays (SPEC 8.5).
 
     Raises:
         UsageError: ``keep`` is less than 1.
+        BusyError: another command holds the lock, or reads content.
     """
-    with nullcontext() if dry_run else enclave.lock():
+    with (
+        nullcontext() if dry_run else enclave.lock(),
+        nullcontext() if dry_run else files.in_use(enclave.content.folder, alone=True),
+    ):
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         count = policy.load(enclave, state).keep if keep is None else keep
         if count < 1:
             raise UsageError("at least one release must be kept", found=str(count))
-        doomed = _doomed(state, count)
+        lost, resumable = _staged(enclave, state, operator)
+        pinned = _baselines(resumable)
+        doomed = [digest for digest in _doomed(state, count) if digest not in pinned]
         labels = {digest: enclave.load_release(digest).label for digest in state.installed}
         kept = [digest for digest in state.installed if digest not in doomed]
         garbage = _unreferenced(enclave, kept)
-        staged = children(enclave.staging)
         result = GcResult(
             removed=tuple(labels[digest] for digest in doomed),
             kept=tuple(labels[digest] for digest in kept),
             files=len(garbage),
             bytes=sum(path.stat().st_size for path in garbage),
-            staged_bytes=sum(_tree_bytes(path) for path in staged),
+            staged_bytes=sum(item.size for item in lost),
+            staged=tuple(item.name for item in lost),
+            pinned=tuple(labels[digest] for digest in _doomed(state, count) if digest in pinned),
             recovered=recovered,
         )
         if not dry_run:
-            _collect(enclave, operator, doomed, garbage, staged)
+            _collect(enclave, operator, doomed, garbage, [item.folder for item in lost])
         return result
 
 
@@ -65,13 +80,23 @@ def _doomed(state: State, keep: int) -> list[str]:
     return [digest for digest in state.installed if digest not in sacred]
 
 
+def _staged(
+    enclave: Enclave, state: State, operator: Operator
+) -> tuple[list[StagedBundle], list[StagedBundle]]:
+    """Return the staged bundles that will not be completed, and the others."""
+    parts: tuple[list[StagedBundle], list[StagedBundle]] = ([], [])
+    for item in staged_bundles(enclave, state):
+        parts[0 if hopeless(enclave, state, item, operator.now) else 1].append(item)
+    return parts
+
+
+def _baselines(staged: list[StagedBundle]) -> set[str]:
+    return {item.bundle.baseline.digest for item in staged if item.bundle and item.bundle.baseline}
+
+
 def _unreferenced(enclave: Enclave, kept: list[str]) -> list[Path]:
     wanted = {digest for release in kept for digest in enclave.load_release(release).contents()}
     return [path for path in enclave.content.paths() if path.name not in wanted]
-
-
-def _tree_bytes(top: Path) -> int:
-    return sum(path.lstat().st_size for path in top.rglob("*") if path.is_file())
 
 
 def _collect(

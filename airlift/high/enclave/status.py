@@ -28,7 +28,7 @@ class Status:
     active: str | None
     previous: str | None
     installed: tuple[str, ...]
-    staged: tuple[str, ...]
+    staged: tuple[Mapping[str, Any], ...]
     trust: Mapping[str, Any]
     ledger: Mapping[str, Any]
     policy: Mapping[str, Any]
@@ -51,13 +51,22 @@ def enclave_status(enclave: Enclave, now: datetime) -> Status:
         active=labels.get(state.active or ""),
         previous=labels.get(state.previous or ""),
         installed=tuple(labels[digest] for digest in state.installed),
-        staged=tuple(path.name for path in recover.children(enclave.staging)),
+        staged=_staged(enclave, state, now),
         trust=_trust(enclave, state),
         ledger=ledger,
         policy={"digest": state.policy},
         imports=_imports(state),
         warnings=tuple(_warnings(enclave, state, now)),
     )
+
+
+def _staged(enclave: Enclave, state: State, now: datetime) -> tuple[Mapping[str, Any], ...]:
+    """Return what is staged (SPEC 7.8-6); mostly that is nothing, and nothing is loaded to tell it."""
+    if not recover.children(enclave.staging):
+        return ()
+    from airlift.high.enclave.outlook import describe_staged  # noqa: PLC0415 - loaded only if it is needed
+
+    return describe_staged(enclave, state, now)
 
 
 def _mentioned(state: State) -> set[str]:

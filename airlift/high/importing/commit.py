@@ -58,6 +58,7 @@ def commit(
         vendor_signatures=vendors,
         attestations=admission.attestations,
         insecure_expired=admission.expired,
+        repaired=len(staged.repaired) if staged else 0,
     )
     contents = release.digests() if release else ()
     enclave.record(operator, detail, release=about, bundle=bundle, contents=contents)

@@ -35,7 +35,8 @@ class ImportResult:
 
     ``remarks`` are what people must know of components beside their names (waivers, markings, what was left out);
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
-    ``passed_over`` are leftovers of desktops on the media.
+    ``passed_over`` are leftovers of desktops on the media. ``repaired`` are chunks (SHA-512) that parity gave back,
+    or would; ``damaged_volumes`` those with a chunk that is damaged or lacking.
     """
 
     bundle: str
@@ -59,6 +60,8 @@ class ImportResult:
     objections: tuple[Mapping[str, str], ...] = field(default=())
     recovered: tuple[str, ...] = ()
     passed_over: tuple[Path, ...] = ()
+    repaired: tuple[str, ...] = ()
+    damaged_volumes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease |
     if release is None or release.digest in state.installed:
         return None
     expected = load_expected(run.enclave, state, release)
-    return stage(run.enclave, verified, run.progress, expected=expected, workers=run.workers)
+    now = run.operator.now
+    return stage(run.enclave, verified, run.progress, expected=expected, now=now, workers=run.workers)
 
 
 def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:
@@ -148,6 +152,8 @@ def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> Import
         bytes_built=sum(item.size for item in built),
         file_digest=staged.file_digest if staged else None,
         missing=(),
+        repaired=staged.repaired if staged else (),
+        damaged_volumes=staged.damaged if staged else (),
     )
 
 

@@ -7,6 +7,7 @@ that the ledger does not know. Content that nobody refers to is harmless; a late
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from airlift import files
@@ -14,17 +15,17 @@ from airlift.bundle import agreement, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.errors import BaselineError, ContentDamagedError, IncompleteError, NoSpaceError
+from airlift.errors import BaselineError, ContentDamagedError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
+from airlift.high.importing.keep_chunks import keep_chunks, take_stock
+from airlift.high.importing.reserve import give_back, reserve
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.progress import Progress
 from airlift.store.whole_folders import building
-
-SPACE_MARGIN = 16 << 20
-
 
 # -- what is needed ------------------------------------------------------------------------------------------------
 
@@ -96,7 +97,8 @@ class StagedRelease:
     """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
 
     ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
-    run, by the name of their codec.
+    run, by the name of their codec; ``repaired`` are the chunks (SHA-512) that it rebuilt from parity, ``damaged``
+    the volumes with a chunk that is damaged or lacking.
     """
 
     verified: VerifiedBundle
@@ -105,6 +107,8 @@ class StagedRelease:
     built: tuple[FileDigest, ...]
     algorithm: str
     codecs: Mapping[str, int]
+    repaired: tuple[str, ...] = ()
+    damaged: tuple[Path, ...] = ()
 
     @property
     def file_digest(self) -> str | None:
@@ -113,14 +117,20 @@ class StagedRelease:
 
 
 def stage(
-    enclave: Enclave, verified: VerifiedBundle, progress: Progress, *, expected: Expected, workers: int = 2
+    enclave: Enclave,
+    verified: VerifiedBundle,
+    progress: Progress,
+    *,
+    expected: Expected,
+    now: datetime,
+    workers: int = 2,
 ) -> StagedRelease:
     """Rebuild every needed file of a verified bundle in staging, unless a run before did with the same digest.
 
     Raises:
         BaselineError, BaselineDamagedError: the baseline is not held, or not intact: exit 5.
         DigestError, MalformedError: a chunk, or what came out of it, is not what was signed: exit 3.
-        IncompleteError: chunks are missing: exit 4.
+        IncompleteError: chunks are missing: exit 4; those that are there were staged.
         StorageError: no space, I/O error: exit 8.
     """
     if verified.release is None:
@@ -129,51 +139,46 @@ def stage(
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
     codecs: Mapping[str, int] = {}
-    if todo:
-        from airlift.high.importing.rebuild import rebuild
+    chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
+    if not todo:
+        give_back(enclave, verified.digest)
+    else:
+        from airlift.high.importing.rebuild import Task, rebuild
 
-        _check_space(enclave, [item.size for item in needed if item.sha512 in todo])
-        _keep_chunks(enclave, verified)
-        files.make_folder(folder)
-        codecs = rebuild(enclave, verified, folder, todo, progress, expected=expected, workers=workers)
-    return StagedRelease(verified, verified.release, folder, needed, expected.algorithm, codecs)
+        work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
+        _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
+        again = [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        try:
+            with reserve(enclave, verified.digest, work + sum(map(files.in_blocks, again))) as room:
+                files.make_folder(folder)
+                task = Task(todo, folder, room)
+                codecs = rebuild(enclave, chunks, task, progress, expected=expected, workers=workers)
+        except IncompleteError:
+            _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
+            raise
+    repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
+    return StagedRelease(
+        verified, verified.release, folder, needed, expected.algorithm, codecs, repaired, damaged
+    )
+
+
+def _insist_complete(
+    enclave: Enclave, chunks: ChunkReader, progress: Progress, *, work: int, now: datetime, workers: int
+) -> None:
+    """Check that every chunk is at hand, or parity for it; if not, stage those that are there.
+
+    Raises:
+        IncompleteError: chunks are missing; ``data`` lists them.
+    """
+    staged = take_stock(enclave, chunks.verified, workers)
+    if chunks.missing():
+        raise keep_chunks(enclave, chunks, staged, progress, work=work, now=now)
 
 
 def staging_folder(enclave: Enclave, verified: VerifiedBundle, expected: Expected) -> Path:
     """Where files of a bundle stand that were verified with the digest that is expected now (SPEC 7.3-6)."""
     name = "files" if expected.algorithm == SHA512 else f"files-{expected.algorithm}"
     return enclave.staging_path(verified.digest) / name
-
-
-def _check_space(enclave: Enclave, sizes: list[int]) -> None:
-    need, free = sum(sizes) + SPACE_MARGIN, files.free_bytes(enclave.folder)
-    if need > free:
-        raise NoSpaceError(
-            "not enough space to rebuild the release", expected=f"{need} bytes", found=f"{free} bytes"
-        )
-
-
-def _keep_chunks(enclave: Enclave, verified: VerifiedBundle) -> None:
-    """Check that every chunk is at hand; if not, keep those that are, verified, for the next run.
-
-    Raises:
-        IncompleteError: chunks are missing; ``data`` lists them.
-    """
-    kept = enclave.staging_path(verified.digest) / volume.CHUNKS
-    missing = [digest for digest in verified.missing if not (kept / volume.chunk_name(digest)).exists()]
-    if not missing:
-        return
-    files.make_folder(kept)
-    for item in verified.bundle.chunks:
-        path = kept / volume.chunk_name(item.sha512)
-        if verified.chunk_paths[item.sha512] and not path.exists():
-            files.write_durable(path, verified.read_chunk(item))
-    raise IncompleteError(
-        f"{len(missing)} of {len(verified.bundle.chunks)} chunks are missing",
-        expected=f"{verified.volumes_total} volumes",
-        found=f"{verified.volumes_present} volumes",
-        data={"missing": missing},
-    )
 
 
 # -- installing ----------------------------------------------------------------------------------------------------

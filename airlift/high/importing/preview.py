@@ -1,21 +1,25 @@
 """What an import would do, without changing anything: `high plan` asks policy, `high verify` reads every chunk."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from airlift.bundle import volume
 from airlift.errors import IncompleteError, RefusedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import load_expected
+from airlift.high.enclave.staged import staged_sizes
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
 from airlift.high.importing.import_bundle import ImportResult, summarise
 from airlift.high.importing.install import check_baseline, needed_files
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.ledger.state import State
-from airlift.progress import Progress, silent
+from airlift.progress import Progress, Tally, silent
 
 
 def plan_import(
@@ -33,7 +37,7 @@ def plan_import(
     """
     state = enclave.state()
     verified = verify_bundle(enclave, paths, state, now, expired_allowed=expired_allowed)
-    result = _outcome(enclave, state, verified)
+    result = _with_staged(enclave, verified, _outcome(enclave, state, verified))
     if verified.trusted is None:
         objections = gate.replay_refusals(enclave, verified, state) if activate else []
         return replace(result, objections=_told(objections))
@@ -56,15 +60,17 @@ def prove_bundle(
     state = enclave.state()
     verified = verify_bundle(enclave, paths, state, now)
     result = _outcome(enclave, state, verified)
-    _read_all(verified, progress)
-    if result.missing:
+    chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS, keep=False)
+    _read_all(chunks, progress)
+    missing, damaged = chunks.missing(), tuple(sorted(chunks.damaged))
+    if missing:
         raise IncompleteError(
-            f"{len(result.missing)} chunks are missing",
+            f"{len(missing)} chunks are missing",
             expected=f"{result.volumes_total} volumes",
-            found=f"{result.volumes_present} volumes; what is there is good",
-            data={"missing": list(result.missing)},
+            found=f"{result.volumes_present} volumes; " + _told_damage(chunks),
+            data={"missing": list(missing), "damaged_volumes": [str(path) for path in damaged]},
         )
-    return result
+    return replace(result, missing=missing, repaired=tuple(chunks.repaired), damaged_volumes=damaged)
 
 
 def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> ImportResult:
@@ -89,7 +95,16 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
         files_built=len(needed),
         bytes_built=sum(item.size for item in needed),
         file_digest=used if needed else None,
+        repaired=verified.repairable,
+        damaged_volumes=verified.lacking,
     )
+
+
+def _with_staged(enclave: Enclave, verified: VerifiedBundle, result: ImportResult) -> ImportResult:
+    """Count chunks that are staged, by name and size, as present (SPEC 7.8-4)."""
+    sizes = staged_sizes(enclave.staging_path(verified.digest))
+    absent = {c.sha512 for c in verified.bundle.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
+    return replace(result, missing=tuple(digest for digest in result.missing if digest in absent))
 
 
 def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
@@ -98,10 +113,19 @@ def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
     return tuple({"code": code, "message": message} for code, message in pairs)
 
 
-def _read_all(verified: VerifiedBundle, progress: Progress) -> None:
-    total, done = sum(chunk.size for chunk in verified.bundle.chunks), 0
-    for chunk in verified.bundle.chunks:
-        if verified.chunk_paths[chunk.sha512]:
-            verified.read_chunk(chunk)
-        done += chunk.size
-        progress("verifying", done, total)
+def _told_damage(chunks: ChunkReader) -> str:
+    return "some of what is there is damaged" if chunks.bad else "what is there is good"
+
+
+def _read_all(chunks: ChunkReader, progress: Progress) -> None:
+    """Read every chunk that is there, stripe by stripe where there are any; what is lost is asked for afterwards."""
+    bundle = chunks.bundle
+    tally = Tally("verifying", sum(item.size for item in (*bundle.chunks, *bundle.parity_chunks)), progress)
+    for item in () if bundle.parity else bundle.chunks:
+        if chunks.is_there(item):
+            chunks.read(item)
+        tally.add(item.size)
+    for stripe in bundle.parity:
+        with suppress(IncompleteError):
+            chunks.prove(stripe)
+        tally.add(sum(item.size for item in stripe.members(bundle.chunks)))

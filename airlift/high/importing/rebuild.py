@@ -8,19 +8,21 @@ shared with the base if it did not change. What is under way is a fixed number o
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import codec, files
-from airlift.bundle import volume
 from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces
 from airlift.bundle.fields import FileDigest
 from airlift.errors import DigestError, MalformedError
+from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.source_files import SourceFiles
-from airlift.high.verification.verified import VerifiedBundle
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import Progress
 
 BEHIND = 2
@@ -30,26 +32,37 @@ Decoded = Iterator[tuple[Block, memoryview]]
 """Blocks with their target bytes, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The files to rebuild, by SHA-512, and the folder that they come into; ``room`` is held for them, if it is."""
+
+    todo: AbstractSet[str]
+    folder: Path
+    room: Reservation | None = None
+
+
 def rebuild(
     enclave: Enclave,
-    verified: VerifiedBundle,
-    folder: Path,
-    todo: set[str],
+    chunks: ChunkReader,
+    task: Task,
     progress: Progress,
     *,
     expected: Expected,
     workers: int,
 ) -> dict[str, int]:
-    """Decode the files whose SHA-512 is in ``todo`` into ``folder``, named by digest; return the bytes of each codec.
+    """Decode the files of a task into its folder, named by digest; return the bytes of each codec.
+
+    Chunks are read, or rebuilt, by ``chunks``.
 
     What is kept has the digest that is ``expected`` of it.
 
     Raises:
         BaselineDamagedError: a base at rest is not what was installed.
         DigestError, MalformedError: a chunk, or what came out of it, is not what was signed.
+        IncompleteError: a chunk is lost, and what was not given could give it back.
         StorageError: no space, I/O error.
     """
-    items = [item for item in verified.bundle.files if item.sha512 in todo]
+    items = [item for item in chunks.bundle.files if item.sha512 in task.todo]
     total, done, codecs = sum(item.size for item in items), 0, Counter[str]()
 
     def wrote(block: Block, count: int) -> None:
@@ -58,12 +71,12 @@ def rebuild(
         codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
-    source_files, ahead = SourceFiles(enclave, verified.bundle, folder, expected), 2 * workers
+    source_files, ahead = SourceFiles(enclave, chunks.bundle, task.folder, expected), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
-        blocks = _blocks(decoders, enclave, verified, ahead + BEHIND + 2)
-        decoded = _ahead(decoders, source_files, _wanted(blocks, verified.bundle.files, todo), ahead)
+        blocks = _blocks(decoders, chunks, ahead + BEHIND + 2)
+        decoded = _ahead(decoders, source_files, _wanted(blocks, chunks.bundle.files, task.todo), ahead)
         for item in items:
-            _write_file(source_files, item, decoded, digester, wrote)
+            _write_file(source_files, item, decoded, digester, wrote, room=task.room)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
     return dict(codecs)
 
@@ -78,23 +91,22 @@ def _threads(count: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _blocks(pool: Executor, enclave: Enclave, verified: VerifiedBundle, window: int) -> Iterator[Block]:
+def _blocks(pool: Executor, chunks: ChunkReader, window: int) -> Iterator[Block]:
     """Yield the blocks of every chunk, in order.
 
     The next chunk is read and verified as soon as nothing can be left of the one before this.
     """
-    kept = enclave.staging_path(verified.digest) / volume.CHUNKS
-    reading = (pool.submit(verified.read_chunk, item, kept) for item in verified.bundle.chunks)
+    reading = (pool.submit(chunks.read, item) for item in chunks.bundle.chunks)
     following = next(reading, None)
     while following is not None:
-        blocks = parse(following.result(), verified.bundle)
+        blocks = parse(following.result(), chunks.bundle)
         for number, block in enumerate(blocks):
             if number == min(window, len(blocks) - 1):
                 following = next(reading, None)
             yield block
 
 
-def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: set[str]) -> Iterator[Block]:
+def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: AbstractSet[str]) -> Iterator[Block]:
     """Yield the blocks of the files in ``todo``, long copies in pieces, after checking the order of all blocks."""
     for block in in_order(blocks, items):
         if items[block.file].sha512 in todo:
@@ -144,6 +156,8 @@ def _write_file(
     decoded: Decoded,
     digester: Executor,
     wrote: Callable[[Block, int], None],
+    *,
+    room: Reservation | None,
 ) -> None:
     """Write one file from the next decoded blocks, telling how many bytes each brought; kept only if it is right."""
     algorithm, digest = source_files.expected.of(item.sha512)
@@ -151,6 +165,8 @@ def _write_file(
     behind = deque[Future[None]]()
     try:
         with files.writer(source_files.folder / item.sha512) as target:
+            if room is not None:
+                room.hand_over(target, item.size)
             while left:
                 block, data = next(decoded)
                 used.update((source.base, source) for source in block.sources)

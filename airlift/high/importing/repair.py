@@ -1,18 +1,19 @@
 """Repair: rebuild content at rest that is damaged, from volumes of a bundle that was imported before (SPEC 8.4)."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle import volume
 from airlift.errors import NotHeldError
 from airlift.high.enclave.check_content import CheckResult, examine, insist_intact, installed_places
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.importing.install import needed_bases, staging_folder
-from airlift.high.importing.rebuild import rebuild
+from airlift.high.importing.rebuild import Task, rebuild
+from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.progress import Progress, silent
 
@@ -32,7 +33,7 @@ def repair(
         NotHeldError: the volumes are not of a committed bundle.
         ContentDamagedError: something is damaged that the bundle does not hold.
     """
-    with nullcontext() if dry_run else enclave.lock():
+    with enclave.reading() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
         expected = load_expected(enclave, enclave.state())
@@ -42,16 +43,23 @@ def repair(
             raise NotHeldError(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id
             )
+        chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
         able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
         if able and not dry_run:
             folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)
-            rebuild(enclave, verified, folder, able, progress, expected=expected, workers=workers)
+            rebuild(enclave, chunks, Task(able, folder), progress, expected=expected, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
     left = tuple(digest for digest in found.damaged if digest not in able)
     insist_intact(replace(found, damaged=left, repaired=tuple(sorted(able))))
-    return replace(found, repaired=tuple(sorted(able)), passed_over=verified.passed_over)
+    return replace(
+        found,
+        repaired=tuple(sorted(able)),
+        passed_over=verified.passed_over,
+        repaired_chunks=tuple(chunks.repaired),
+        damaged_volumes=tuple(sorted(chunks.damaged)),
+    )
 
 
 def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:

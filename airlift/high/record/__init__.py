@@ -1,1 +1,1 @@
-"""What an enclave tells of itself: answers, changes, receipts, exports, report, copies of the ledger (SPEC 9, 15)."""
+"""What an enclave tells: answers, changes, receipts, requests, exports, report, copies of the ledger (SPEC 9, 15)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,26 +79,30 @@ def find_changes(
     Raises:
         NotHeldError: a release was never imported here, or has no such component.
         ContentDamagedError: content at rest is not what was installed.
+        BusyError: content is to be read, and garbage is being collected.
     """
-    state = enclave.state()
-    release = _find(enclave, state, reference)
-    old, why = _against(enclave, state, release, from_)
-    found = [item for item in compare_releases(release, old) if component in {None, item.name}]
-    if component is not None and not found:
-        raise NotHeldError(f"neither release has a component {component!a}", hint="see `airlift high list`")
-    pairs = [(item, file) for item in found for file in item.files if file.change == CHANGED]
-    held = [(i, f) for i, f in pairs if _held(enclave, f.before) and _held(enclave, f.after)]
-    changed, compared = _tensors(enclave, state, held, progress) if tensors else ((), 0)
-    return Changes(
-        release=release.label,
-        digest=release.digest,
-        against=old.label if old else None,
-        why=why,
-        components=tuple(_told(item) for item in found),
-        tensors=changed if tensors else None,
-        tensors_compared=compared,
-        not_held=tuple(f"{i.name}/{f.path}" for i, f in pairs if (i, f) not in held) if tensors else (),
-    )
+    with enclave.reading() if tensors else nullcontext():
+        state = enclave.state()
+        release = _find(enclave, state, reference)
+        old, why = _against(enclave, state, release, from_)
+        found = [item for item in compare_releases(release, old) if component in {None, item.name}]
+        if component is not None and not found:
+            raise NotHeldError(
+                f"neither release has a component {component!a}", hint="see `airlift high list`"
+            )
+        pairs = [(item, file) for item in found for file in item.files if file.change == CHANGED]
+        held = [(i, f) for i, f in pairs if _held(enclave, f.before) and _held(enclave, f.after)]
+        changed, compared = _tensors(enclave, state, held, progress) if tensors else ((), 0)
+        return Changes(
+            release=release.label,
+            digest=release.digest,
+            against=old.label if old else None,
+            why=why,
+            components=tuple(_told(item) for item in found),
+            tensors=changed if tensors else None,
+            tensors_compared=compared,
+            not_held=tuple(f"{i.name}/{f.path}" for i, f in pairs if (i, f) not in held) if tensors else (),
+        )
 
 
 # -- which releases ------------------------------------------------------------------------------------------------

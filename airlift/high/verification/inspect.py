@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from airlift.bundle import remarks, volume
+from airlift.bundle.parity.stripe import lost_for_good, repairable
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
 from airlift.media.volume_reader import passed_over, read_volumes
 
 
 @dataclass(frozen=True, slots=True)
 class InspectResult:
-    """The claims of a set of volumes; ``verified`` is always False, ``passed_over`` are leftovers of desktops."""
+    """The claims of a set of volumes; ``verified`` is always False, ``passed_over`` are leftovers of desktops.
+
+    ``missing`` are data chunks (SHA-512) that are not there; ``repairable`` those of which parity would be enough.
+    """
 
     bundle: str
     sequence: int
@@ -33,6 +37,9 @@ class InspectResult:
     activated: bool = False
     already: bool = False
     verified: bool = False
+    repairable: tuple[str, ...] = ()
+    parity_chunks: int = 0
+    parity_bytes: int = 0
 
 
 def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
@@ -46,6 +53,8 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
     claimed = read_claims(volumes)
     bundle, release = claimed.bundle, claimed.release
     present, total = count_volumes(volumes)
+    absent = set(missing_chunks(volumes, bundle.all_chunks))
+    there = {item.sha512 for item in bundle.all_chunks} - absent
     return InspectResult(
         **volume.summary(bundle),
         issued=bundle.issued,
@@ -60,9 +69,12 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
             }
             for item in volumes
         ),
-        missing=missing_chunks(volumes, bundle),
+        missing=lost_for_good(bundle.parity, bundle.chunks, there),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
         components=remarks.summaries(release),
         remarks=remarks.of_release(release),
         passed_over=passed_over(volumes),
+        repairable=repairable(bundle.parity, bundle.chunks, there),
+        parity_chunks=len(bundle.parity_chunks),
+        parity_bytes=sum(item.size for item in bundle.parity_chunks),
     )

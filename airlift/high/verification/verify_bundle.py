@@ -32,7 +32,15 @@ from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.verification.verified import SEAL, VerifiedBundle
 from airlift.ledger.state import State
-from airlift.media.claims import bundle_document, check_claims, chunk_files, count_volumes, stated_sums
+from airlift.media.claims import (
+    bundle_document,
+    check_claims,
+    chunk_files,
+    count_volumes,
+    lacking_volumes,
+    listed_chunks,
+    stated_sums,
+)
 from airlift.media.volume_reader import Volume, passed_over, read_volumes
 from airlift.policy.objections import destination_objection
 from airlift.trust.statements import statement
@@ -326,14 +334,16 @@ def _bundle(
         release=release,
         documents=documents,
         trusted=trusted,
-        chunk_paths={chunk.sha512: chunk_files(volumes, chunk) for chunk in bundle.chunks},
+        chunk_paths={chunk.sha512: chunk_files(volumes, chunk) for chunk in bundle.all_chunks},
         sums=stated_sums(volumes),
         volumes_present=present,
         volumes_total=total,
         volume_names=tuple(
-            sorted(volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes)
+            sorted({volume.folder_name(bundle, item.index.volume, item.index.volumes) for item in volumes})
         ),
+        volumes=listed_chunks(volumes),
         attestations=attestations,
         passed_over=passed_over(volumes),
+        lacking=lacking_volumes(volumes),
         seal=SEAL,
     )

@@ -154,8 +154,9 @@ class ImportCommit:
 
     Digests are in hex; ``signers`` are key ids by role, ``holders`` who holds them; ``metadata`` is the version of
     each role's metadata. ``chunk_bytes`` is how many bytes its chunks have, ``files_built`` how many files were
-    rebuilt, ``file_digest`` what they were verified with (None: nothing was rebuilt), ``codecs`` how many bytes each
-    codec rebuilt. What has a default was not said by every version, or does not always apply (SPEC 9.2-5).
+    rebuilt, ``repaired`` how many chunks parity gave back, ``file_digest`` what files were verified with (None:
+    nothing was rebuilt), ``codecs`` how many bytes each codec rebuilt. What has a default was not said by every
+    version, or does not always apply (SPEC 9.2-5).
     """
 
     TYPE: ClassVar[str] = "import-commit"
@@ -183,6 +184,7 @@ class ImportCommit:
     attestations: tuple[RecordedAttestation, ...] = ()
     vendor_signatures: tuple[VendorVerified, ...] = ()
     insecure_expired: ExpiredAccepted | None = None
+    repaired: int = 0
 
     def holder(self, key: str) -> str:
         """Return the holder of the key with this id, as root named it; an empty name counts as none."""
@@ -226,6 +228,7 @@ class ImportCommit:
                 if "insecure_expired" in detail
                 else None
             ),
+            repaired=fields.count(detail, "repaired", what) if "repaired" in detail else 0,
         )
 
     def format(self) -> dict[str, Any]:
@@ -256,6 +259,8 @@ class ImportCommit:
         }
         if self.insecure_expired is not None:
             detail["insecure_expired"] = self.insecure_expired.format()
+        if self.repaired:
+            detail["repaired"] = self.repaired
         return detail
 
 

@@ -3,15 +3,18 @@
 Needs no depot; with one, the bundle must also be among those that it has published. Nothing is written.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import progress as progress_module
 from airlift.bundle import agreement, remarks, volume
+from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.volume import CHUNKS
-from airlift.errors import IncompleteError, NotHeldError, UsageError
+from airlift.errors import DigestError, IncompleteError, NotHeldError, UsageError
 from airlift.low.depot import outstanding
 from airlift.low.depot.depot import Depot
 from airlift.media.claims import Claims, count_volumes, missing_chunks, read_claims
@@ -22,8 +25,9 @@ from airlift.progress import Progress, Tally
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is on the volumes, all of it good; ``missing`` are the chunks (SHA-512) on volumes that were not given.
+    """What is on the volumes, all of it good.
 
+    ``missing`` are the data chunks (SHA-512) on volumes that were not given, ``missing_parity`` the parity chunks.
     ``published`` says whether the depot lists the bundle; None without a depot. ``remarks`` are what people must know
     of components beside their names; ``passed_over`` are leftovers of desktops.
     """
@@ -41,6 +45,7 @@ class CheckResult:
     published: bool | None
     remarks: tuple[str, ...] = ()
     passed_over: tuple[Path, ...] = ()
+    missing_parity: tuple[str, ...] = ()
 
 
 def check_volumes(
@@ -64,7 +69,10 @@ def check_volumes(
     published = None if depot is None else _published(depot, bundle)
     tally = Tally("checking", sum(item.size for item in volumes), progress)
     for item in volumes:
+        tally.add(item.small_bytes)
         _check_chunks(item, bundle, tally)
+    for stripe in bundle.parity:
+        _check_stripe(stripe, volumes, bundle, tally)
     for item in volumes:
         _check_complete(item, bundle)
     return _result(claims, volumes, published)
@@ -83,10 +91,11 @@ def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -
         volumes=tuple(VolumeInfo(item.folder, item.size) for item in volumes),
         volumes_present=present,
         volumes_total=total,
-        missing=missing_chunks(volumes, bundle),
+        missing=missing_chunks(volumes, bundle.chunks),
         published=published,
         remarks=remarks.of_release(claims.release),
         passed_over=passed_over(volumes),
+        missing_parity=missing_chunks(volumes, bundle.parity_chunks),
     )
 
 
@@ -100,13 +109,49 @@ def _published(depot: Depot, bundle: Bundle) -> bool:
 
 
 def _check_chunks(item: Volume, bundle: Bundle, tally: Tally) -> None:
-    """Digest every chunk of a volume against the bundle manifest and SHA256SUMS; all else was digested when read."""
-    tally.add(item.small_bytes)
-    for chunk in bundle.chunks:
-        name = volume.chunk_name(chunk.sha512)
-        if name in item.chunks:
-            path = item.folder / CHUNKS / name
-            tally.add(len(read_chunk(path, chunk, item.sums[name])))
+    """Digest every chunk of a volume against the bundle manifest and SHA256SUMS; all else was digested when read.
+
+    Where there is parity, :func:`_check_stripe` does it.
+    """
+    for chunk in () if bundle.parity else bundle.chunks:
+        _read(chunk, item, tally)
+
+
+def _read(chunk: FileDigest, item: Volume, tally: Tally) -> bytes | None:
+    """Return a chunk, held against manifest and SHA256SUMS; None if the volume does not have it."""
+    name = volume.chunk_name(chunk.sha512)
+    if name not in item.chunks:
+        return None
+    data = read_chunk(item.folder / CHUNKS / name, chunk, item.sums[name])
+    tally.add(len(data))
+    return data
+
+
+def _check_stripe(stripe: Stripe, volumes: Sequence[Volume], bundle: Bundle, tally: Tally) -> None:
+    """Digest every copy of the chunks of a stripe, each once; where all data is at hand, compute its parity anew.
+
+    Raises:
+        DigestError: a copy is damaged, or the parity is not that of the data.
+    """
+    from airlift import erasure  # noqa: PLC0415 - NumPy: only a bundle with parity needs it
+
+    members = stripe.members(bundle.chunks)
+    good: dict[str, bytes] = {}
+    for chunk in dict.fromkeys(members):
+        for item in volumes:
+            data = _read(chunk, item, tally)
+            if data is not None:
+                good[chunk.sha512] = data
+    wanted = [chunk.sha512 for chunk in members[: len(stripe.data)]]
+    if not good.keys() >= set(wanted):
+        return
+    made = erasure.encode([good[sha512] for sha512 in wanted], len(stripe.parity))
+    for signed, found in zip(stripe.parity, made, strict=True):
+        if hashlib.sha512(found).hexdigest() != signed.sha512:
+            raise DigestError(
+                f"parity chunk {volume.chunk_name(signed.sha512)} is not computed from the data of its stripe",
+                hint="bundle again: no import could rebuild anything from this parity",
+            )
 
 
 def _check_complete(item: Volume, bundle: Bundle) -> None:
@@ -117,7 +162,7 @@ def _check_complete(item: Volume, bundle: Bundle) -> None:
     """
     absent = set(item.sums) - set(item.chunks)
     if absent:
-        digests = [one.sha512 for one in bundle.chunks if volume.chunk_name(one.sha512) in absent]
+        digests = [one.sha512 for one in bundle.all_chunks if volume.chunk_name(one.sha512) in absent]
         raise IncompleteError(
             f"{item.folder} lacks chunks that it lists",
             expected=f"{len(item.sums)} chunks",

@@ -1,7 +1,7 @@
 """Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, L4.3)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,6 +97,17 @@ def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[StagedCh
         if writing is not None:
             written.append(writing.result())
     return tuple(written)
+
+
+def write_wanted(packed: Iterable[Parts], folder: Path, wanted: Collection[str]) -> Iterator[StagedChunk]:
+    """Write those of the chunks whose SHA-512 is wanted into ``folder``; no more is packed when all are there."""
+    left = set(wanted)
+    for parts in packed:
+        if (found := _write_chunk(None, parts).digest.sha512) in left:
+            left.remove(found)
+            yield _write_chunk(folder, parts)
+        if not left:
+            return
 
 
 def _write_chunk(folder: Path | None, parts: Parts) -> StagedChunk:

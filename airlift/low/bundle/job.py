@@ -6,6 +6,7 @@ from pathlib import Path
 
 from airlift.bundle.fields import Marking
 from airlift.bundle.media_sizes import Medium
+from airlift.bundle.parity.layout import Redundancy
 from airlift.bundle.release import Release
 from airlift.codec import Effort
 from airlift.trust.keys.public import Signer
@@ -13,11 +14,15 @@ from airlift.trust.keys.public import Signer
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a bundle goes: the folder for its volumes, the enclave (None: any), and what the volumes must fit."""
+    """Where a bundle goes: the folder for its volumes, the enclave (None: any), and what the volumes must fit.
+
+    ``redundancy`` is how much parity goes along, None without.
+    """
 
     output: Path
     enclave: str | None = None
     medium: Medium = field(default_factory=Medium)
+    redundancy: Redundancy | None = None
 
 
 @dataclass(frozen=True, slots=True)

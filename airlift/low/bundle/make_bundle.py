@@ -14,15 +14,18 @@ from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import BundleRequest, Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
+from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
-from airlift.low.depot import enclaves
+from airlift.low.depot import enclaves, outstanding
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
+from airlift.low.depot.enclaves import OPERATOR
 from airlift.media.staging import staging
 from airlift.progress import Progress, Tally
 from airlift.trust.keys.public import Signer
 
-OPERATOR = "operator"
+ASSUMPTION = "assumption"
+"""Known by nobody yet: that an outstanding bundle arrives first."""
 
 
 def make_bundle(
@@ -36,7 +39,7 @@ def make_bundle(
 ) -> BundleResult:
     """Pack a release for whoever holds the baseline; ``signer`` is the bundler.
 
-    Nothing records what an enclave acknowledged yet, so that a baseline of None is ``none`` today.
+    Without a baseline that is named it is the newest release that the enclave has acknowledged, if there is one.
 
     With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 
@@ -60,9 +63,10 @@ def make_bundle(
     cache = open_digest_cache(depot, now)
     check_bases(plan, cache, request.coding.workers, progress)
     if dry_run:
-        return preview(depot, job, _code(plan, cache, request, None, progress))
+        return preview(depot, job, protect(depot, job, _code(plan, cache, request, None, progress), None))
     with staging(request.destination.output) as folder:
         coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
         return publish(depot, job, coded, folder)
 
 
@@ -94,7 +98,8 @@ def _published(depot: Depot, name: str) -> Release:
 def _baseline(depot: Depot, from_: str | None, enclave: str | None) -> tuple[Release | None, str]:
     """Return the release to start from, and who says that it is held."""
     if from_ is not None and from_ != NONE:
-        return _published(depot, from_), OPERATOR
+        release = _published(depot, from_)
+        return release, _known_by(depot, release.digest, enclave)
     acknowledged = (
         enclaves.newest_acknowledged(depot, enclave) if from_ is None and enclave is not None else None
     )
@@ -103,11 +108,26 @@ def _baseline(depot: Depot, from_: str | None, enclave: str | None) -> tuple[Rel
     return depot.load_release(acknowledged.release), acknowledged.known_by
 
 
+def _known_by(depot: Depot, release: str, enclave: str | None) -> str:
+    """Return how it is known that an enclave holds the release that the operator named (SPEC L1.5)."""
+    if enclave is None:
+        return OPERATOR
+    if enclave in enclaves.names(depot):
+        said = [item for item in enclaves.load(depot, enclave).acknowledged if item.release == release]
+        if said:
+            return said[-1].known_by
+    under_way = any(
+        item.bundle.enclave in {None, enclave} and item.bundle.target and item.bundle.target.digest == release
+        for item in outstanding.load(depot)
+    )
+    return ASSUMPTION if under_way else OPERATOR
+
+
 def _code(
     plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
 ) -> Coded:
     """Code every block and write the chunks into a folder, None: nowhere."""
-    limit = request.destination.medium.chunk_bytes
+    limit = chunk_limit(request.destination, plan.target_bytes)
     numbering = Numbering(plan)
     tally = Tally("encoding", plan.target_bytes, progress)
     encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)
@@ -117,4 +137,5 @@ def _code(
         watched = blocks if account is None else account.watch(blocks)
         written = chunks.write_chunks(chunks.pack(watched, limit), folder)
     costs = None if account is None else account.summary()
-    return Coded(plan, written, tuple(numbering.bases), numbering.codecs, costs, cache)
+    bases = tuple(numbering.bases)
+    return Coded(plan, written, bases, numbering.codecs, costs, cache, chunk_limit=limit)

@@ -11,13 +11,16 @@ from pathlib import Path
 
 from airlift.bundle import agreement, manifest, remarks, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
-from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
+from airlift.bundle.media_sizes import Medium
+from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.release import Release
-from airlift.errors import AirliftError
+from airlift.errors import AirliftError, VolumeTooSmallError
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.slsa import provenance
+from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache
 from airlift.low.depot.events import record
@@ -25,12 +28,14 @@ from airlift.media import volume_writer
 from airlift.media.volume_writer import SmallFiles, StagedChunk, VolumeInfo
 from airlift.trust.statements.statement import Attestation
 from airlift.trust.tuf import bundling, publication, roles, targets
-from airlift.trust.tuf.metadata import ATTESTATIONS, ROOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.metadata import ATTESTATIONS, NEWEST, ROOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.roles import BUNDLER
 from airlift.trust.tuf.targets import Target
 
 NONE = "none"
 """Stands for the baseline of a complete bundle, and for who said that it is held."""
+
+AGAIN = "the depot changed while the bundle was coded: run the same command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,12 @@ class ComponentChange:
 class BundleResult:
     """What was bundled.
 
-    ``baseline_known_by`` says who said that the enclave holds the baseline: operator (``--from``), or none; receipt
-    is for what nothing records yet.
+    ``baseline_known_by`` says how it is known that the enclave holds the baseline: receipt, operator, assumption, or
+    none without one (SPEC L1.5).
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
-    ``remarks`` are what people must know of components beside their names.
+    ``remarks`` are what people must know of components beside their names. ``parity`` is how much was asked for;
+    ``chunks`` and ``chunk_bytes`` are without it.
     """
 
     bundle: str
@@ -71,11 +77,26 @@ class BundleResult:
     components: tuple[ComponentChange, ...]
     explain: tuple[ComponentCost, ...] | None = None
     remarks: tuple[str, ...] = ()
+    parity: str | None = None
+    parity_chunks: int = 0
+    parity_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """The stripes of a bundle, the chunks (SHA-512) of each of its volumes, and its parity chunks in staging."""
+
+    stripes: tuple[Stripe, ...]
+    shares: tuple[frozenset[str], ...]
+    chunks: tuple[StagedChunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to."""
+    """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to.
+
+    ``protection`` is its parity, if there is any; no chunk has more bytes than ``chunk_limit``.
+    """
 
     plan: CodingPlan
     chunks: tuple[StagedChunk, ...] = ()
@@ -83,6 +104,8 @@ class Coded:
     codecs: Mapping[str, int] = field(default_factory=dict)
     explain: tuple[ComponentCost, ...] | None = None
     cache: DigestCache | None = None
+    protection: Protection | None = None
+    chunk_limit: int = MAX_CHUNK_BYTES
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -99,7 +122,7 @@ def check_bundler(depot: Depot, job: Job) -> None:
 
 def preview(depot: Depot, job: Job, coded: Coded) -> BundleResult:
     """Return what the bundle would be, without writing anything."""
-    return _result(job, _manifest(depot, job, coded), coded, ())
+    return _result(job, describe(depot, job, coded), coded, ())
 
 
 def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
@@ -111,14 +134,15 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
     with depot.lock():
         if coded.cache is not None:
             coded.cache.save()
-        made = _manifest(depot, job, coded)
+        made = describe(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
-        documents = _documents(depot, made, job.target) | {
+        documents = documents_of(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
         }
         target = _target(made, attested)
-        shares = _cut(depot, job, made, target, documents)
+        sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
+        shares = _cut(job.destination.medium, coded.protection, made, sizes, documents)
         volume_writer.check_no_volume(made, len(shares), job.destination.output)
         for data in documents.values():
             depot.documents.keep(data)
@@ -126,7 +150,8 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         depot.refresh_root()
         try:
             carried = SmallFiles(bundling.volume_files(depot.store), documents)
-            written = volume_writer.write_volumes(made, shares, carried, coded.chunks, folder)
+            staged = (*coded.chunks, *(coded.protection.chunks if coded.protection else ()))
+            written = volume_writer.write_volumes(made, shares, carried, staged, folder)
             volume_writer.check_sizes(written, job.destination.medium)
             placed = volume_writer.move_into_place(written, job.destination.output)
         except AirliftError as error:
@@ -135,13 +160,20 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
                 f"{error.hint}; sequence number {made.sequence} is used up, the next bundle gets another"
             )
             raise
-        _record(depot, job, made, len(placed))
+        timestamp = depot.documents.keep(carried.metadata[NEWEST])
+        _record(depot, job, made, len(placed), timestamp=timestamp, limit=coded.chunk_limit)
     return _result(job, made, coded, placed)
+
+
+def place(output: Path) -> str | None:
+    """Return where a folder is, as the log notes it (SPEC L4.13), or None if its name is no text."""
+    text = str(output.resolve())
+    return text if text.isprintable() else None
 
 
 def next_sequence(depot: Depot) -> int:
     """Return the sequence number of the next bundle."""
-    return bundling.sequence_of(depot.store) + 1
+    return max(bundling.sequence_of(depot.store), enclaves.counter(depot)) + 1
 
 
 def _check_baseline(made: Bundle, release: Release | None) -> None:
@@ -151,7 +183,9 @@ def _check_baseline(made: Bundle, release: Release | None) -> None:
         agreement.check_baseline(made, release)
 
 
-def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
+def describe(depot: Depot, job: Job, coded: Coded) -> Bundle:
+    """Return the manifest of the bundle under the next sequence number."""
+    stripes = coded.protection.stripes if coded.protection else ()
     listed = targets.listed(depot.store.published(TARGETS), TARGETS)
     return Bundle(
         sequence=next_sequence(depot),
@@ -164,7 +198,8 @@ def _manifest(depot: Depot, job: Job, coded: Coded) -> Bundle:
         files=tuple(item.content for item in coded.plan.files),
         chunks=tuple(item.digest for item in coded.chunks),
         revocations=listed[revocations.TARGET].sha512,
-        packed=any(item.packed for item in coded.chunks),
+        packed=bool(stripes) or any(item.packed for item in coded.chunks),
+        parity=stripes,
     )
 
 
@@ -172,10 +207,13 @@ def _reference(release: Release | None) -> ReleaseRef | None:
     return None if release is None else ReleaseRef(release.digest, release.name, release.version)
 
 
-def _documents(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
+def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
     """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
 
-    With them go vendors' signatures (SPEC 5.5).
+    With them go vendors' signatures (SPEC 5.5). What the bundler's metadata names (attestations) is not among them.
+
+    Raises:
+        DigestError, UncheckedError: a document of the depot is damaged or missing.
     """
     data = manifest.format(made)
     manifest.parse(data)
@@ -197,13 +235,24 @@ def _target(made: Bundle, attested: Sequence[Attestation]) -> Target:
 
 
 def _cut(
-    depot: Depot, job: Job, made: Bundle, target: Target, documents: Mapping[str, bytes]
-) -> list[frozenset[str]]:
-    sizes = bundling.planned_sizes(depot.store, target, made.sequence, job.signer.public, job.now)
-    return volume_writer.share_out_chunks(made, job.destination.medium, sizes, documents)
+    medium: Medium,
+    protection: Protection | None,
+    made: Bundle,
+    sizes: Mapping[str, int],
+    documents: Mapping[str, bytes],
+) -> Sequence[frozenset[str]]:
+    """Return which chunks go on which volume; ``sizes`` are those of the metadata files."""
+    if protection is None:
+        return volume_writer.share_out_chunks(made, medium, sizes, documents)
+    known = {item.sha512: item.size for item in made.all_chunks}
+    shares = [[known[sha512] for sha512 in share] for share in protection.shares]
+    if not volume_writer.fit(made, shares, medium, sizes, documents):
+        raise VolumeTooSmallError("the volumes with their parity no longer fit the medium", hint=AGAIN)
+    return protection.shares
 
 
-def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
+def _record(depot: Depot, job: Job, made: Bundle, count: int, *, timestamp: str, limit: int) -> None:
+    """Note what was made, and what a re-cut goes by (SPEC L4.13): SHA-512 of the timestamp, most bytes of a chunk."""
     record(
         depot,
         job.now,
@@ -215,6 +264,11 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int) -> None:
         baseline_known_by=job.known_by,
         volumes=count,
         bytes=sum(item.size for item in made.chunks),
+        output=place(job.destination.output),
+        effort=job.effort,
+        chunk_limit=limit,
+        timestamp=timestamp,
+        **({"parity_bytes": sum(item.size for item in made.parity_chunks)} if made.parity else {}),
     )
 
 
@@ -237,6 +291,9 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
         components=tuple(_changes(job, coded.plan)),
         explain=coded.explain,
         remarks=remarks.of_release(job.target),
+        parity=str(job.destination.redundancy) if job.destination.redundancy else None,
+        parity_chunks=len(made.parity_chunks),
+        parity_bytes=sum(item.size for item in made.parity_chunks),
     )
 
 

@@ -104,6 +104,7 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
             "enclave": bundle.enclave,
             "volumeBytes": job.destination.medium.volume_bytes,
             "fileBytes": job.destination.medium.file_bytes,
+            **({"parity": str(job.destination.redundancy)} if job.destination.redundancy else {}),
         },
         "internalParameters": {"effort": job.effort, "targetBytesByCodec": dict(sorted(codecs.items()))},
         "resolvedDependencies": [{"name": ref.label, "digest": {"sha512": ref.digest}} for ref in held],

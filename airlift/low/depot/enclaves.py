@@ -1,22 +1,30 @@
-"""Records of registered enclaves, one file each: its ledger's public key, and what it acknowledged (SPEC 11).
+"""Records of registered enclaves, one file each: its ledger's public key, and what it acknowledged (SPEC L1.5, L1.6).
 
-Nothing records an acknowledgement yet: the list is read, and empty in every depot that this version wrote.
+Only ``low/returns`` adds to what is acknowledged.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airlift import files, strict
 from airlift.bundle import fields
 from airlift.bundle.fields import ENCLAVE_NAME
-from airlift.bundle.manifest import ANY_ENCLAVE
+from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
+from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
 from airlift.errors import MalformedError, NotHeldError, UsageError
 from airlift.low.depot.depot import Depot
 
 MAX_BYTES = 64 << 20
 
+WITH_RETURNS = 2
+"""The format of a record of an enclave from which something came back."""
+
 _KEYS = frozenset({"enclave", "enrolled", "ledger_key", "fingerprint", "acknowledged"})
+_NEWEST = frozenset({"checkpoint", "receipt", "sequence", "counter"})
 _ACKNOWLEDGED = frozenset({"release", "sequence", "time", "known_by"})
-KNOWN_BY = ("receipt", "operator")
+RECEIPT, OPERATOR = "receipt", "operator"
+KNOWN_BY = (RECEIPT, OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +38,41 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """What an enclave signed last: its newest checkpoint note, and what its last receipt said.
+
+    ``receipt`` is the size of the ledger when that was made, 0 before the first; ``sequence`` that of the newest
+    bundle then. No number up to ``counter`` may be used for another bundle.
+    """
+
+    checkpoint: str
+    receipt: int = 0
+    sequence: int = 0
+    counter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the newest typed receipt says of the ledger: its size, and the first 40 bits of its root (hex)."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnclaveRecord:
-    """A registered enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first."""
+    """A registered enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first.
+
+    ``newest`` is what was signed last, ``word`` what was typed since, if anything.
+    """
 
     enclave: str
     enrolled: str
     ledger_key: str
     fingerprint: str
     acknowledged: tuple[Acknowledged, ...]
+    newest: Newest | None = None
+    word: Word | None = None
 
 
 def check_name(enclave: str) -> str:
@@ -74,22 +109,43 @@ def load(depot: Depot, enclave: str) -> EnclaveRecord:
         raise NotHeldError(
             f"enclave {enclave} is not enrolled", hint=f"`airlift low enrol {enclave} --ledger-key PUB`"
         )
-    what = f"enclaves/{enclave}.json"
-    data = strict.parse(files.read_bounded(path, MAX_BYTES), limit=MAX_BYTES, what=what)
-    document = fields.check_header(data, "depot-enclave", _KEYS, what)
+    return parse(files.read_bounded(path, MAX_BYTES), f"enclaves/{enclave}.json")
+
+
+def parse(data: bytes, what: str) -> EnclaveRecord:
+    """Parse the record of an enclave.
+
+    Raises:
+        MalformedError: it is not one.
+        FormatTooNewError: a newer airlift wrote it.
+    """
+    document = strict.parse(data, limit=MAX_BYTES, what=what)
+    more = strict.member(document, "airlift", int, what) == WITH_RETURNS
+    keys = _KEYS | {"newest", "word"} if more else _KEYS
+    document = fields.check_header(document, "depot-enclave", keys, what, newest=WITH_RETURNS)
+    if more and not {"newest", "word"} & set(document):
+        raise MalformedError(f"{what} states a format that nothing in it needs")
     return EnclaveRecord(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
         fields.time(document, "enrolled", what),
         strict.member(document, "ledger_key", str, what),
         fields.digest(document, "fingerprint", what, bits=384),
         tuple(_acknowledged(item, what) for item in strict.member(document, "acknowledged", list, what)),
+        _newest(document, what) if "newest" in document else None,
+        _word(document, what) if "word" in document else None,
     )
 
 
 def save(depot: Depot, record: EnclaveRecord) -> None:
     """Write the record of an enclave."""
+    files.write_durable(depot.enclaves / f"{record.enclave}.json", format(record), mode=0o644)
+
+
+def format(record: EnclaveRecord) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
+    """Return the canonical bytes of the record of an enclave."""
+    more = _returned(record)
     document = {
-        "airlift": fields.FORMAT,
+        "airlift": WITH_RETURNS if more else fields.FORMAT,
         "type": "depot-enclave",
         "enclave": record.enclave,
         "enrolled": record.enrolled,
@@ -99,8 +155,9 @@ def save(depot: Depot, record: EnclaveRecord) -> None:
             {"release": item.release, "sequence": item.sequence, "time": item.time, "known_by": item.known_by}
             for item in record.acknowledged
         ],
+        **more,
     }
-    files.write_durable(depot.enclaves / f"{record.enclave}.json", strict.format(document), mode=0o644)
+    return strict.format(document)
 
 
 def newest_acknowledged(depot: Depot, enclave: str) -> Acknowledged | None:
@@ -112,6 +169,46 @@ def newest_acknowledged(depot: Depot, enclave: str) -> Acknowledged | None:
         return None
     held = {reference.digest for reference in depot.releases()}
     return next((item for item in reversed(load(depot, enclave).acknowledged) if item.release in held), None)
+
+
+def counter(depot: Depot) -> int:
+    """Return up to which number, as far as enclaves told, no bundle may have one any more; 0 if none did."""
+    found = [load(depot, enclave).newest for enclave in names(depot)]
+    return max((newest.counter for newest in found if newest is not None), default=0)
+
+
+def _returned(record: EnclaveRecord) -> dict[str, Any]:
+    """Return the members that a record has only once something came back."""
+    newest, word = record.newest, record.word
+    found: dict[str, Any] = {}
+    if newest is not None:
+        found["newest"] = {
+            "checkpoint": newest.checkpoint,
+            "receipt": newest.receipt,
+            "sequence": newest.sequence,
+            "counter": newest.counter,
+        }
+    if word is not None:
+        found["word"] = {"size": word.size, "root": word.root}
+    return found
+
+
+def _newest(document: Mapping[str, Any], what: str) -> Newest:
+    newest = strict.only(strict.member(document, "newest", dict, what), _NEWEST, what)
+    note = strict.member(newest, "checkpoint", str, what)
+    if len(note) > MAX_NOTE:
+        raise MalformedError(f"{what} has a checkpoint that is too long")
+    return Newest(
+        note,
+        fields.count(newest, "receipt", what),
+        fields.count(newest, "sequence", what, most=MAX_SEQUENCE),
+        fields.count(newest, "counter", what, most=MAX_SEQUENCE),
+    )
+
+
+def _word(document: Mapping[str, Any], what: str) -> Word:
+    word = strict.only(strict.member(document, "word", dict, what), frozenset({"size", "root"}), what)
+    return Word(fields.count(word, "size", what), fields.digest(word, "root", what, bits=4 * START_DIGITS))
 
 
 def _acknowledged(document: object, what: str) -> Acknowledged:

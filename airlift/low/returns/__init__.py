@@ -1,1 +1,1 @@
-"""What comes back from enclaves: register the public key that verifies what an enclave signs (SPEC 5.3)."""
+"""What comes back from enclaves: register the key that verifies it, take in receipts and requests (SPEC L6)."""

@@ -114,13 +114,14 @@ class Grid:
     """The numbers of a matrix of ``columns`` are small integers, or eight-bit floats, times the scale of their group.
 
     ``group`` are the (rows, columns) that share a scale, 0: all of them. ``source`` is the element of what the
-    steps are predicted from, BYTES if there is nothing. ``steps`` is BYTES where integers of any size will do.
-    Scales that are computed are the largest magnitude of a group of the source divided by ``limit``, as ``scale``.
+    steps are predicted from, BYTES if there is nothing. Where it does not hold the steps themselves, integers may
+    become I8 or I16. Computed scales are the largest magnitude of a group of the source divided by ``limit``, as
+    ``scale``.
     """
 
     columns: int
     group: tuple[int, int]
-    steps: Element = Element.BYTES
+    steps: Element = Element.I8
     source: Element = Element.BYTES
     scales_from: ScalesFrom = ScalesFrom.PAYLOAD
     scale: Element = Element.F32

@@ -89,20 +89,51 @@ def volume_files(store: MetadataStore) -> Mapping[str, bytes]:
         SignatureError: the files in the depot do not verify.
         InventoryError: they do not belong together.
     """
-    committed = store.committed()
-    if committed is None:
+    if store.committed() is None:
         raise UnpublishedError(
             "the depot has no bundle metadata", hint="bundle or renew first: airlift low renew"
         )
+    return _named_files(store, store.raw(TIMESTAMP, None))
+
+
+def earlier_files(store: MetadataStore, timestamp: bytes, now: datetime) -> Mapping[str, bytes]:
+    """Return what :func:`volume_files` returned when this was the depot's timestamp, if that is still good.
+
+    Raises:
+        ExpiredError: part of it has expired.
+        SignatureError: it was signed by keys that the newest root or targets metadata do not list any more.
+        MalformedError, UncheckedError: it is no timestamp of this depot.
+    """
+    named = store.named_by(timestamp)
+    _verify(store.published(ROOT), named)
+    roles.of(store.published(TARGETS), BUNDLER).demand(
+        named[BUNDLER], "bundler metadata of an earlier bundle"
+    )
+    root = store.document(ROOT, named[SNAPSHOT]["signed"][metadata.ROOT_VERSION])
+    for role, document in {ROOT: root, **named}.items():
+        if metadata.expiry_of(document) <= now:
+            raise ExpiredError(
+                f"the metadata of role {role} has expired",
+                found=document["signed"]["expires"],
+                hint="sign fresh metadata: `airlift low renew`",
+            )
+    return _named_files(store, timestamp)
+
+
+def _named_files(store: MetadataStore, timestamp: bytes) -> Mapping[str, bytes]:
+    """Return the files that a timestamp leads to, itself and the roots among them, verified."""
+    committed = store.named_by(timestamp)
     newest = committed[SNAPSHOT]["signed"][metadata.ROOT_VERSION]
     _verify(store.document(ROOT, newest), committed)
     versions: dict[str, tuple[str, int | None]] = {
         file_name(ROOT, version): (ROOT, version) for version in range(1, newest + 1)
     }
     for role, document in committed.items():
-        version = None if role == TIMESTAMP else metadata.version_of(document)
-        versions[file_name(role, version)] = (role, version)
+        if role != TIMESTAMP:
+            version = metadata.version_of(document)
+            versions[file_name(role, version)] = (role, version)
     files = {name: store.raw(role, version) for name, (role, version) in versions.items()}
+    files[metadata.NEWEST] = timestamp
     metadata_folder.check_complete(files, files.get(metadata.NEWEST))
     return files
 

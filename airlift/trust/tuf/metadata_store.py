@@ -63,7 +63,16 @@ class MetadataStore:
         """Return timestamp, snapshot, bundler and targets metadata as the newest timestamp names them, or None."""
         if not (self.metadata / file_name(TIMESTAMP, None)).exists():
             return None
-        timestamp = self.document(TIMESTAMP, None)
+        return self.named_by(self.raw(TIMESTAMP, None))
+
+    def named_by(self, data: bytes) -> dict[str, Document]:
+        """Return timestamp, snapshot, bundler and targets metadata as a timestamp names them, checked.
+
+        Raises:
+            MalformedError, SignatureError: the timestamp is no acceptable metadata.
+            UncheckedError: it names what was never published here.
+        """
+        timestamp = metadata.check(TIMESTAMP, data)
         snapshot = self.document(SNAPSHOT, timestamp["signed"]["meta"]["snapshot.json"]["version"])
         meta = snapshot["signed"]["meta"]
         named = {role: self.document(role, meta[f"{role}.json"]["version"]) for role in (TARGETS, BUNDLER)}

@@ -176,6 +176,8 @@ def _expired(trusted: TrustedMetadataSet, fetcher: MediumFetcher) -> ExpiredErro
         f"the metadata of role {role} has expired",
         expected=f"an expiry after {trusted.reference_time.strftime(metadata.TIME)} (the reference time)",
         found=expires.strftime(metadata.TIME),
+        hint="ask the low side for fresh metadata (`airlift low renew`) and import that with `airlift high import`; "
+        "then run the same command again without --activate: what is staged is kept",
     )
 
 

@@ -140,12 +140,12 @@ def test_a_block_comes_back_in_memory_that_is_reused(
 def test_names_and_ids_are_those_of_the_specification() -> None:
     assert codec.names() == {
         0: "raw", 1: "equal", 2: "zstd", 3: "planes", 4: "ulp", 5: "lowrank", 6: "adapter", 7: "narrow",
-        8: "convert",
+        8: "convert", 9: "grid",
     }  # fmt: skip
     assert all(number == item.id for number, item in CODECS.items())
 
 
-@pytest.mark.parametrize("unknown", [-1, 9, 255])
+@pytest.mark.parametrize("unknown", [-1, 10, 255])
 def test_an_unknown_codec_is_too_new(unknown: int) -> None:
     with pytest.raises(FormatTooNewError):
         codec.decode(unknown, b"", [], 0, Element.BYTES)
@@ -203,7 +203,7 @@ def test_a_payload_longer_than_its_block_is_refused(number: int) -> None:
 
 def test_a_decoder_that_returns_another_length_is_caught() -> None:
     """Threat: deltas that write outside the target."""
-    liar = Codec(9, "liar", lambda *_: b"", lambda *_: memoryview(b"too long"))
+    liar = Codec(10, "liar", lambda *_: b"", lambda *_: memoryview(b"too long"))
     with pytest.raises(MalformedError):
         run(liar, memoryview(b""), Context([], Element.BYTES), 3)
 

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 
 from airlift import codec
 from airlift.codec.decoding import CODECS
 from airlift.codec.payload_sizes import part_sizes
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, Hint, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, LowRank, Rule, ScalesFrom
 from tests.support import quantisers
 from tests.support.merges import merge
 from tests.support.tensors import weights
@@ -66,6 +67,19 @@ def test_of_converted_numbers() -> None:
     assert 32 + 64 < found["header"] <= 32 + 128 + 11
     assert sum(found.values()) == len(made.payload)
     assert len(found) > 1
+
+
+def test_of_dequantised_numbers() -> None:
+    steps, scales = (
+        np.random.default_rng(1).integers(-7, 8, (64, 96)),
+        np.linspace(0.01, 0.02, 64, dtype="<f4"),
+    )
+    target = (steps.astype("<f4") * scales[:, None]).tobytes()
+    made = codec.encode(target, [], Element.F32, hint=Grid(columns=96, group=(1, 0), steps=Element.I8))
+    found = part_sizes(made.codec, made.payload)
+    assert codec.names()[made.codec] == "grid"
+    assert 28 + 3 * 64 < found["header"] <= 28 + 4 * 64 + 21
+    assert sum(found.values()) == len(made.payload)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from airlift.errors import ExistsError, KeyUnavailableError, MalformedError, NotHeldError, UsageError
+from airlift.errors import (
+    ExistsError,
+    FormatTooNewError,
+    KeyUnavailableError,
+    MalformedError,
+    NotHeldError,
+    UsageError,
+)
 from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import enclaves
-from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord
+from airlift.low.depot.enclaves import Acknowledged, EnclaveRecord, Newest, Word
 from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
 from airlift.low.release.make_release import make_release
@@ -144,6 +151,40 @@ def test_a_damaged_enclave_file(site: Site, change: tuple[bytes, bytes]) -> None
     path.write_bytes(path.read_bytes().replace(*change))
     with pytest.raises(MalformedError):
         enclaves.load(site.depot, "alpha")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"airlift":2', b'"airlift":1'),
+        (b'"airlift":2', b'"airlift":3'),
+        (b'"counter":9', b'"counter":-1'),
+        (b'"sequence":4', b'"sequence":2147483648'),
+        (b'"root":"0123456789"', b'"root":"012345678"'),
+        (b'"size":6', b'"sizes":6'),
+    ],
+)
+def test_a_damaged_record_of_what_came_back(site: Site, change: tuple[bytes, bytes]) -> None:
+    register(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
+    entry = enclaves.load(site.depot, "alpha")
+    more = {"newest": Newest("note", 5, 4, 9), "word": Word(6, "0123456789")}
+    full = EnclaveRecord("alpha", entry.enrolled, entry.ledger_key, entry.fingerprint, (), **more)  # type: ignore[arg-type]
+    data = enclaves.format(full)
+    assert enclaves.parse(data, "record") == full
+    assert change[0] in data
+    with pytest.raises((MalformedError, FormatTooNewError)):
+        enclaves.parse(data.replace(*change), "record")
+
+
+def test_a_record_without_returns_keeps_its_bytes(site: Site) -> None:
+    register(site.depot, "alpha", ledger_key=ledger(site), now=NOW)
+    data = (site.depot.enclaves / "alpha.json").read_bytes()
+    assert data.startswith(b'{"acknowledged":[],"airlift":1,')
+    with pytest.raises(MalformedError, match="nothing in it needs"):
+        enclaves.parse(data.replace(b'"airlift":1', b'"airlift":2'), "record")
+    note = EnclaveRecord("alpha", "2026-11-21T12:00:00Z", "pem", "b" * 96, (), Newest("x" * 300_000))
+    with pytest.raises(MalformedError, match="too long"):
+        enclaves.parse(enclaves.format(note), "record")
 
 
 # -- status ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airlift import verify
+from airlift import strict, verify
 from airlift.cli.main import main
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.policy import set_policy
@@ -273,8 +273,12 @@ def test_a_receipt(case: Case, answers: Any) -> None:
     assert case.judge(dsse.format(forged)) == 3
     document = json.loads(envelope.payload)
     for change in ({"ledger": {"size": 1, "root": "0"}}, {"enclave": "bravo"}, {"type": "request"}):
-        payload = json.dumps({**document, **change}, sort_keys=True, separators=(",", ":")).encode()
+        payload = strict.format({**document, **change})
         assert case.judge(dsse.format(dsse.sign(envelope.payload_type, payload, keys.signer("ledger")))) == 3
+    for stated, code in (({"airlift": 2, "metadata": 99}, 0), ({"airlift": 3}, 7), ({"airlift": 0}, 3)):
+        payload = strict.format({**document, **stated})
+        signed = dsse.sign(envelope.payload_type, payload, keys.signer("ledger"))
+        assert case.judge(dsse.format(signed)) == code
     assert case.judge(dsse.format(dsse.sign("text/plain", envelope.payload, keys.signer("ledger")))) == 7
 
 

@@ -31,6 +31,11 @@ class Rectangle:
         """How many numbers it has."""
         return len(self.rows) * self.width
 
+    def first(self, count: int) -> "Rectangle":
+        """Return its first rows and columns, as many as make about ``count`` numbers (or all)."""
+        width = min(self.width, count)
+        return Rectangle(self.rows[: -(-count // width)], self.left, width)
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -51,7 +56,10 @@ class Tensor:
         return self.place.count // self.columns
 
     def part(self, area: Rectangle) -> bytes:
-        """Return the bytes of a rectangle; where elements are records of several numbers, it holds whole ones."""
+        """Return the bytes of a rectangle; where elements are records of several numbers, it holds whole ones.
+
+        What a file has lost is zeros: its digest will tell when it is coded.
+        """
         return b"".join(self._line(row, area) for row in area.rows)
 
     def magnitudes(self, area: Rectangle) -> Bits:
@@ -66,7 +74,7 @@ class Tensor:
             span.start + number // numbers(span.element) * span.element.size
             for number in (first, first + area.width)
         )
-        return self.read(self.place.file, start, end)
+        return self.read(self.place.file, start, end).ljust(end - start, b"\0")
 
 
 def rectangles(tensor: Tensor, group: tuple[int, int]) -> list[Rectangle]:
@@ -80,9 +88,9 @@ def _spread(tensor: Tensor, group: tuple[int, int]) -> Iterator[Rectangle]:
         return
     tall, wide = min(down, MOST // min(across, MOST)), min(across, MOST)
     beside, below = -(-tensor.columns // across), -(-tensor.rows // down)
-    wanted = BLOCKS if down > 1 else ROWS
     count = below * beside
-    for turn in range(min(wanted, count)):
+    wanted = min(BLOCKS if down > 1 else ROWS, count)
+    for turn in range(wanted):
         number = turn * (count - 1) // max(wanted - 1, 1)
         top, left = number // beside * down, number % beside * across
         rows, width = range(top, min(top + tall, tensor.rows)), min(wide, tensor.columns - left)

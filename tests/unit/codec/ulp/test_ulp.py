@@ -317,6 +317,19 @@ def test_a_header_that_is_out_of_bounds_is_refused(changed: dict[str, int]) -> N
         read(header(**changed))
 
 
+@pytest.mark.parametrize(
+    ("runs", "scales"), [(0, 0), (0, 1), (1, 0), (0, 2**32 - 1), (MAX_RUNS + 1, 0), (MAX_RUNS + 1, 2**20 + 1)]
+)
+def test_runs_and_scales_without_a_use_are_refused(runs: int, scales: int) -> None:
+    """Broke: a header that told of scales where there are no runs was taken, whatever their length (SPEC U2)."""
+    data = payload.HEADER.pack(0, 0, 0, 1, 0, 0, 0, runs, scales, 0, 0) + b"\0" + b"\0\x80\x10" + b"\0\0\1\0"
+    if runs == scales == 0:
+        assert read(data, None, Element.U8, 64) == bytes(64)
+        return
+    with pytest.raises(MalformedError):
+        read(data, None, Element.U8, 64)
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_what_is_cut_anywhere_is_refused(name: str) -> None:
     """Threat: truncated chunks."""
@@ -397,3 +410,17 @@ def test_the_compiled_kernel_checks_what_it_is_given(name: str) -> None:
     for arguments in [*given, (parsed, base[:-1], units), (parsed, None, units), (parsed, base, units[1:])]:
         with pytest.raises(MalformedError):
             using.read(*arguments)
+
+
+def test_scales_whose_frame_is_as_long_as_they_are() -> None:
+    """Broke: they were written as that frame, which a reader takes for the scales; no larger block has so few."""
+    told = "2342324233243334254332423333342332232332432443314234232433222223"
+    scales = np.array([int(digit) for digit in told], np.uint8)
+    new, old = np.full(512 * 64, 0x3C01, "<u2"), np.full(512 * 64, 0x3C00, "<u2")
+    for part in range(8, 65):
+        target, base = (whole[: 512 * part].data.cast("B") for whole in (new, old))
+        plan = ulp.plan(target, base, Element.BF16, [(512, 512 * 64)])
+        assert plan is not None
+        plan = replace(plan, groups=Groups(plan.groups.sizes, scales[:part]))
+        parsed = payload.parse(memoryview(ulp.write(plan)), Element.BF16, 1024 * part)
+        assert np.array_equal(parsed.groups.scales, scales[:part])

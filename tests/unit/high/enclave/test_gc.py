@@ -60,11 +60,17 @@ def test_gc_by_the_number_that_policy_says(tmp_path: Path) -> None:
 
 
 def test_gc_removes_staged_work_and_unknown_content(tmp_path: Path) -> None:
+    """Staged work goes if nobody can tell what it is, and stays as long as it may be completed (SPEC 8.5)."""
     place = enclave("one", tmp_path)
     other = enclave("fresh", tmp_path)
     attempt(other, world().bundles["full"][:1], IncompleteError, 4)
+    (work,) = other.staging.iterdir()
+    assert collect_garbage(other, operator=operator()).staged == ()
+    assert work.is_dir()
+    (work / "bundle.json").unlink()
     result = collect_garbage(other, operator=operator())
     assert result.staged_bytes > 400_000
+    assert result.staged == (work.name,)
     assert list(other.staging.iterdir()) == []
     stray = place.content.path("0" * 128)
     stray.parent.mkdir(exist_ok=True)

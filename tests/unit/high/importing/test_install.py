@@ -247,7 +247,7 @@ def test_only_the_verifier_makes_a_verified_bundle(tmp_path: Path) -> None:
             use()
     renewal = verify_bundle(place, world().bundles["renewal"], place.state(), NOW)
     with pytest.raises(ValueError, match="nothing to stage"):
-        stage(place, renewal, lambda *_: None, expected=Expected())
+        stage(place, renewal, lambda *_: None, expected=Expected(), now=NOW)
 
 
 # -- storage -------------------------------------------------------------------------------------------------------
@@ -282,6 +282,26 @@ def test_a_full_or_broken_disk(
     attempt(place, world().bundles["uncut"], error, 8)
     monkeypatch.undo()
     assert [path for path in place.staging.rglob("*") if path.name.startswith(".tmp-")] == []
+    assert take(place, "uncut", activate=True).installed
+    assert holds_release(place, V1)
+
+
+def test_staging_on_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A staging folder on another file system, from which nothing can be renamed: exit 8, and the old state."""
+    place, real, refusals = enclave("fresh", tmp_path), os.rename, list[str]()
+
+    def rename(source: str | Path, target: str | Path, **more: int) -> None:
+        if "/staging/" in str(source) and "/staging/" not in str(target):
+            refusals.append(str(source))
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        real(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(StorageError):
+        take(place, "uncut")
+    assert refusals
+    assert (place.state().installed, place.state().active) == ((), None)
+    monkeypatch.undo()
     assert take(place, "uncut", activate=True).installed
     assert holds_release(place, V1)
 

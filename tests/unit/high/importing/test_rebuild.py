@@ -310,6 +310,8 @@ def test_what_did_not_change_is_shared_where_that_can_be(
     shared = []
 
     def ioctl(target: int, request: int, data: bytes) -> int:
+        if request == files.FS_IOC_RESVSP:
+            raise OSError(95, "Operation not supported")
         source, offset, length, start = struct.unpack("qQQQ", data)
         assert (request, offset % 4096, start % 4096, length % 4096) == (files.FICLONERANGE, 0, 0, 0)
         if not sharing:

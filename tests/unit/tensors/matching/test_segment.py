@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import Adapter, Conversion, LowRank, Rule, ScalesFrom
+from airlift.tensors.matching.hint import Adapter, Conversion, Grid, LowRank, Rule, ScalesFrom
 from airlift.tensors.matching.segment import MAX_READ, Hinted, Segment, Source, blocks, mark, merge
 
 
@@ -275,3 +275,57 @@ def test_what_cannot_be_cut_small_enough_has_no_source() -> None:
         assert sum(block.length for block in found) == 100
     lone = replace(converted(TO_EIGHT, 10), source=None)
     assert {block.hint for block in blocks(lone, 90)} == {None}
+
+
+# -- dequantised numbers -------------------------------------------------------------------------------------------
+
+BY_ROW = Grid(columns=10, group=(4, 0), steps=Element.I8)
+
+
+def dequantised(hint: Grid, rows: int, source: Source | None = None) -> Segment:
+    return Segment(100, 100 + rows * 10 * 2, Element.BF16, 10, source, (), hint)
+
+
+def test_what_needs_no_source_is_cut_out_of_a_segment_without_one() -> None:
+    whole = Segment(0, 100, Element.BF16, 0, None)
+    found = mark([whole], [Hinted(20, 60, 10, BY_ROW)])
+    assert [(part.start, part.end, part.hint) for part in found] == [
+        (0, 20, None),
+        (20, 60, BY_ROW),
+        (60, 100, None),
+    ]
+
+
+def test_blocks_of_dequantised_rows_are_whole_groups() -> None:
+    assert cuts(dequantised(BY_ROW, 10), 170) == [(160, None), (40, None)]
+    assert cuts(dequantised(BY_ROW, 10, Source(3, 500, 700)), 90) == [
+        (80, Source(3, 500, 580)),
+        (80, Source(3, 580, 660)),
+        (40, Source(3, 660, 700)),
+    ]
+    whole = replace(BY_ROW, group=(0, 1))
+    assert [length for length, _ in cuts(dequantised(whole, 10), 90)] == [80, 80, 40]
+
+
+def test_blocks_of_dequantised_rows_have_their_part_of_what_was_quantised() -> None:
+    single = replace(BY_ROW, source=Element.F32)
+    assert cuts(dequantised(single, 10, Source(3, 500, 900)), 170) == [
+        (160, Source(3, 500, 820)),
+        (40, Source(3, 820, 900)),
+    ]
+    records = Grid(columns=32, group=(1, 32), steps=Element.I8, source=Element.Q4_0)
+    segment = Segment(0, 10 * 64, Element.BF16, 32, Source(3, 500, 680), (), records)
+    assert cuts(segment, 320) == [(320, Source(3, 500, 590)), (320, Source(3, 590, 680))]
+    computed = replace(single, group=(0, 1), scales_from=ScalesFrom.LARGEST, limit=7.0)
+    assert cuts(dequantised(computed, 10, Source(3, 500, 900)), 200) == [(200, Source(3, 500, 900))]
+
+
+def test_groups_that_fit_no_block_are_coded_otherwise() -> None:
+    parallel = Source(3, 500, 700)
+    found = list(blocks(dequantised(BY_ROW, 10, parallel), 70))
+    assert {block.hint for block in found} == {None}
+    assert found[0].source == Source(3, 500, 560)
+    single = replace(BY_ROW, source=Element.F32)
+    assert {block.source for block in blocks(dequantised(single, 10, Source(3, 500, 900)), 70)} == {None}
+    odd = replace(dequantised(BY_ROW, 10), end=290)
+    assert {block.hint for block in blocks(odd, 1000)} == {None}

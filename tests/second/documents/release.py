@@ -1,0 +1,205 @@
+"""The release manifest (5.1) and the list of revocations (5.4)."""
+
+import hashlib
+from typing import Any
+
+from tests.second import strict
+from tests.second.documents import fields, paths
+from tests.second.errors import demand
+
+LIMIT = 64 << 20
+FILES = 200_000
+RELATIONS = ("adapter-of", "quantised-from", "merged-from", "tuned-from", "derived-from")
+WAIVED = ("code", "pickle", "remote-code")
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """Parse a release manifest.
+
+    Raises:
+        Refused: ``malformed``, or ``format-too-new``.
+    """
+    value = strict.document(data, "release", LIMIT, newest=2)
+    fields.members(value, "airlift type name version marking notes components requires")
+    fields.matching(value["name"], fields.NAME)
+    fields.matching(value["version"], fields.VERSION)
+    fields.marking(value["marking"])
+    fields.text(value["notes"])
+    newer = value["airlift"] == 2
+    for component in fields.items(value["components"], 1024):
+        _component(component, value["marking"], newer=newer)
+    fields.ascending([component["name"] for component in value["components"]])
+    demand(newer == any(map(_needs_format_2, value["components"])), "a format that says nothing [5.1-12]")
+    for requirement in fields.items(value["requires"], 4096):
+        _requirement(requirement)
+    _one_digest_each(value)
+    return value
+
+
+def contents(value: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Return size and SHA-256 of every distinct content, by SHA-512."""
+    return {
+        file["sha512"]: (file["size"], file["sha256"])
+        for component in value["components"]
+        for file in component["files"]
+    }
+
+
+def parse_revocations(data: bytes) -> dict[str, Any]:
+    """Parse a list of revocations (5.4)."""
+    value = strict.document(data, "revocations", 8 << 20)
+    fields.members(value, "airlift type entries")
+    for entry in fields.items(value["entries"], 1 << 20):
+        fields.members(entry, "kind digest reason")
+        demand(entry["kind"] in ("release", "component"), "an unknown kind")
+        fields.digest(entry["digest"])
+        fields.text(entry["reason"])
+    fields.ascending([(entry["kind"], entry["digest"]) for entry in value["entries"]])
+    demand(len({entry["digest"] for entry in value["entries"]}) == len(value["entries"]), "a digest twice")
+    return value
+
+
+def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
+    fields.members(
+        value,
+        "name kind version license source parents vendor_signature digest files",
+        "accept marking" if newer else "",
+    )
+    paths.check(fields.matching(value["name"], fields.NAME))
+    demand(value["kind"] in fields.KINDS, "an unknown kind")
+    fields.matching(value["version"], fields.VERSION)
+    fields.text(value["license"])
+    _files(value)
+    _source(value["source"], newer=newer)
+    _parents(value)
+    _vendor_signature(value["vendor_signature"], newer=newer)
+    if "marking" in value:
+        demand(fields.covers(above, fields.marking(value["marking"])), "a marking above the release's")
+    if "accept" in value:
+        _waivers(value)
+
+
+def _files(component: dict[str, Any]) -> None:
+    files = fields.items(component["files"], FILES, 1)
+    for file in files:
+        fields.members(file, "path size sha512 sha256")
+        paths.check(file["path"])
+        fields.integer(file["size"], 0)
+        fields.digest(file["sha512"])
+        fields.digest(file["sha256"], 64)
+    fields.ascending([file["path"] for file in files])
+    paths.no_collisions([file["path"] for file in files])
+    listed = [[file["path"], file["size"], file["sha512"]] for file in files]
+    stated = fields.digest(component["digest"])
+    demand(hashlib.sha512(strict.dumps(listed)).hexdigest() == stated, "a component's digest")
+
+
+def _source(value: Any, *, newer: bool) -> None:
+    optional = "exclude left_out" if newer else ""
+    demand(isinstance(value, dict), "a source that is no object")
+    if value.get("kind") == "path":
+        fields.members(value, "kind path", optional + " include" * newer)
+        fields.text(value["path"])
+    else:
+        fields.members(value, "kind repo revision include", optional)
+        demand(value["kind"] == "hub", "an unknown source")
+        fields.text(value["repo"])
+        fields.text(value["revision"])
+    if "include" in value:
+        _patterns(value["include"], least=int(value["kind"] == "path"))
+    if "exclude" in value:
+        _patterns(value["exclude"], least=1)
+    if "left_out" in value:
+        demand(value.get("include") or value.get("exclude"), "left out by no pattern")
+        _left_out(value["left_out"])
+
+
+def _patterns(value: Any, least: int) -> None:
+    for pattern in fields.items(value, 256, least):
+        fields.text(pattern, 256, 1)
+
+
+def _left_out(value: Any) -> None:
+    fields.members(value, "count names")
+    count = fields.integer(value["count"], 1)
+    names = fields.items(value["names"], 1000)
+    demand(len(names) == min(count, 1000), "as many names as are left out, or 1,000")
+    for name in names:
+        fields.line(name)
+    fields.ascending(names)
+
+
+def _parents(component: dict[str, Any]) -> None:
+    parents = fields.items(component["parents"], 64)
+    for parent in parents:
+        fields.members(parent, "relation name version digest")
+        demand(parent["relation"] in RELATIONS, "an unknown relation")
+        fields.matching(parent["name"], fields.NAME)
+        fields.matching(parent["version"], fields.VERSION)
+        if parent["digest"] is not None:
+            fields.digest(parent["digest"])
+        same = (parent["name"], parent["version"]) == (component["name"], component["version"])
+        demand(not same, "a component that is its own parent")
+    fields.ascending([(p["relation"], p["name"], p["version"], p["digest"] or "") for p in parents])
+
+
+def _vendor_signature(value: Any, *, newer: bool) -> None:
+    if value is None:
+        return
+    fields.members(value, "method sha512 size trusted", "listed left_out" if newer else "")
+    demand(value["method"] in ("key", "certificate"), "an unknown method")
+    fields.digest(value["sha512"])
+    fields.integer(value["size"], 1, 64 << 20)
+    for pem in fields.items(value["trusted"], 1 if value["method"] == "key" else 8, 1):
+        demand(isinstance(pem, str) and pem.isascii() and pem, "a key that is not PEM")
+    fields.ascending(value["trusted"])
+    demand(("listed" in value) == ("left_out" in value), "one of listed and left_out")
+    if "listed" in value:
+        fields.integer(value["listed"], 1, FILES)
+        _left_out(value["left_out"])
+        demand(value["listed"] > value["left_out"]["count"], "all of a vendor's files are left out")
+
+
+def _waivers(component: dict[str, Any]) -> None:
+    waivers = fields.items(component["accept"], len(WAIVED), 1)
+    there = {file["path"] for file in component["files"]}
+    for waiver in waivers:
+        fields.members(waiver, "what reason files")
+        demand(waiver["what"] in WAIVED, "an unknown objection")
+        demand(fields.text(waiver["reason"], 4096, 1).strip(), "a blank reason")
+        for path in fields.items(waiver["files"], FILES, 1):
+            demand(isinstance(path, str) and path in there, "a waiver for a file that is not there")
+        fields.ascending(waiver["files"])
+    fields.ascending([waiver["what"] for waiver in waivers])
+
+
+def _needs_format_2(component: dict[str, Any]) -> bool:
+    source = component["source"]
+    return (
+        "accept" in component
+        or "marking" in component
+        or "exclude" in source
+        or "left_out" in source
+        or (source["kind"] == "path" and "include" in source)
+        or "listed" in (component["vendor_signature"] or {})
+    )
+
+
+def _requirement(value: Any) -> None:
+    fields.members(value, "component needs version")
+    fields.matching(value["component"], fields.NAME)
+    fields.matching(value["needs"], fields.NAME)
+    fields.text(value["version"], least=1)
+
+
+def _one_digest_each(value: dict[str, Any]) -> None:
+    seen: dict[str, tuple[int, str]] = {}
+    count = 0
+    for component in value["components"]:
+        for file in component["files"]:
+            count += 1
+            told = (file["size"], file["sha256"])
+            demand(
+                seen.setdefault(file["sha512"], told) == told, "two sizes or digests of one content [5.1-4]"
+            )
+    demand(count <= FILES, "too many files")

@@ -1,0 +1,1 @@
+"""Unit tests of what comes back from enclaves."""
