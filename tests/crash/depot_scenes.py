@@ -50,7 +50,7 @@ PROPOSING = {"release", "rotate"}
 """What may leave a proposal that is not signed yet."""
 ROTATED = frozenset((*RELEASERS[:2], "grace"))
 SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
-SPARE = Medium(volume_bytes=1600000, file_bytes=64 << 10)
+SPARE = Medium(volume_bytes=1_450_000, file_bytes=64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
