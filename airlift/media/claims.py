@@ -6,6 +6,7 @@ verifies and parses them, and calls :func:`check_claims` with the bundle.
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,16 +113,17 @@ def lacking_volumes(volumes: Sequence[Volume]) -> tuple[Path, ...]:
     return tuple(item.folder for item in volumes if set(item.sums) - set(item.chunks))
 
 
-def count_volumes(volumes: Sequence[Volume]) -> tuple[int, int]:
+def count_volumes(volumes: Sequence[Volume], parity: Sequence[FileDigest] = ()) -> tuple[int, int]:
     """Return how many volumes are there, and how many there should be in all the cuts that they are of (6.8-6).
 
-    Copies count once. What is missing is another question (:func:`missing_chunks`): volumes of one cut may make up
-    for those of another.
+    Copies count once. ``parity`` are the bundle's parity chunks: one may be what a data chunk is too. What is missing
+    is another question (:func:`missing_chunks`): volumes of one cut may make up for those of another.
     """
     distinct = {_place(item): item for item in volumes}
+    twice = {volume.chunk_name(item.sha512) for item in parity}
     cuts: list[_Cut] = []
     for _, item in sorted(distinct.items()):
-        cut = next((cut for cut in cuts if cut.goes_on_with(item)), None)
+        cut = next((cut for cut in cuts if cut.goes_on_with(item, twice)), None)
         if cut is None:
             cuts.append(cut := _Cut(item.index.volumes))
         cut.add(item)
@@ -141,13 +143,16 @@ class _Cut:
     numbers: set[int] = field(default_factory=set)
     chunks: set[str] = field(default_factory=set)
 
-    def goes_on_with(self, item: Volume) -> bool:
-        """Say whether a volume may be of this cut: it has the count, a number of its own, and no chunk twice."""
+    def goes_on_with(self, item: Volume, twice: AbstractSet[str]) -> bool:
+        """Say whether a volume may be of this cut: it has the count, a number of its own, and no chunk again.
+
+        Chunks in ``twice`` may be on several volumes.
+        """
         index = item.index
         return (
             index.volumes == self.volumes
             and index.volume not in self.numbers
-            and self.chunks.isdisjoint(item.sums)
+            and self.chunks.isdisjoint(item.sums.keys() - twice)
         )
 
     def add(self, item: Volume) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.bundle.media_sizes import Medium
+from airlift.bundle.parity import layout
 from airlift.errors import ExistsError, UsageError
 from airlift.low.authority.init import Authorities, init
 from airlift.low.authority.members import NamedRole
@@ -37,6 +38,7 @@ SCENES = (
     "rotate",
     "export",
     "bundle",
+    "bundle with parity",
     "renew",
     "withdraw",
     "recut",
@@ -48,6 +50,7 @@ PROPOSING = {"release", "rotate"}
 """What may leave a proposal that is not signed yet."""
 ROTATED = frozenset((*RELEASERS[:2], "grace"))
 SMALL = Medium(volume_bytes=1_365_000, file_bytes=64 << 10)
+SPARE = Medium(volume_bytes=1_450_000, file_bytes=64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class ExpectedDepot:
         assert found.outstanding >= self.final.outstanding
         assert found.attested >= self.final.attested
         _check(top)
-        if self.scene.name in {"bundle", "renew"}:
+        if self.scene.name in {"bundle", "bundle with parity", "renew"}:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
             volumes = sorted((top / "out").glob(f"airlift-{newest}-*"))
             assert volumes
@@ -195,6 +198,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "rotate": ("released", lambda top: _rotate(folder / "people", top)),
         "export": ("proposed", _export),
         "bundle": ("released", _bundle),
+        "bundle with parity": ("released", lambda top: _bundle(top, SPARE, layout.parse("1"))),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
         "recut": ("bundled", _recut),
@@ -262,8 +266,9 @@ def _export(top: Path) -> object:
         return None
 
 
-def _bundle(top: Path) -> object:
-    request = BundleRequest("assistant@1", Destination(top / "out", medium=SMALL), "none")
+def _bundle(top: Path, medium: Medium = SMALL, redundancy: layout.Redundancy | None = None) -> object:
+    to = Destination(top / "out", medium=medium, redundancy=redundancy)
+    request = BundleRequest("assistant@1", to, "none")
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
 
 

@@ -31,6 +31,7 @@ HIGH = (
     "import-full",
     "import-delta",
     "import-resumed",
+    "import-parity",
     "import-part",
     "import-next",
     "import-last",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airlift.bundle.fields import format_time
 from airlift.bundle.media_sizes import Medium
+from airlift.bundle.parity import layout
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError, NotHeldError
 from airlift.high.activation.activate import activate, roll_back
@@ -30,6 +31,8 @@ VERSIONS = ("1", "2", "3")
 SMALL = Medium(file_bytes=64 << 10)
 SLOW = Medium(file_bytes=64 << 10, volume_bytes=1_293_000)
 """Cuts a bundle into three volumes."""
+SPARE = Medium(file_bytes=64 << 10, volume_bytes=1_450_000)
+"""Cuts a bundle into two volumes, and two of parity."""
 POLICY = """\
 airlift: 1
 enclave: alpha
@@ -106,6 +109,7 @@ def make_world(folder: Path) -> World:
         ).bundle
     site.bundle("assistant@2", output="../outwhole", from_="none")
     bundles["slow"] = site.bundle("assistant@1", output="../slow", medium=SLOW).bundle
+    site.bundle("assistant@1", output="../parity", from_="none", medium=SPARE, redundancy=layout.parse("2"))
     keys.write(folder / "keys", "ledger", "carol")
     (folder / "keys" / "policy.yaml").write_text(POLICY)
     said = statement.attest(
@@ -162,6 +166,7 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("import-full", world.start("enrolled"), lambda top: _import(world, top, "1")),
         Scene("import-delta", world.start("one"), lambda top: _import(world, top, "2")),
         Scene("import-resumed", world.start("partial"), lambda top: _import(world, top, "1")),
+        Scene("import-parity", world.start("enrolled"), lambda top: _import_parity(world, top)),
         Scene("import-part", world.start("enrolled"), lambda top: _import_part(world, top)),
         Scene("import-next", world.start("begun"), lambda top: _import_one(world, top, 1)),
         Scene("import-last", world.start("waiting"), lambda top: _import_one(world, top, 2)),
@@ -278,6 +283,12 @@ def _discard(world: World, top: Path) -> object:
         return discard(enclave_in(top), world.bundles["slow"], operator=operator())
     except NotHeldError:  # done before
         return _recover(top)
+
+
+def _import_parity(world: World, top: Path) -> object:
+    """Import a bundle whose volumes of data were lost on the way: only those of parity are left."""
+    volumes = sorted((world.folder / "parity").iterdir())
+    return import_bundle(enclave_in(top), volumes[2:], operator=operator(), activate=True)
 
 
 def _rollback(top: Path) -> object:

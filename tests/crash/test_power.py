@@ -1,12 +1,13 @@
 """Loss of everything that was not synced, and the rules that make it harmless (THREATS: faults)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.crash import model
+from tests.crash.kernel.table import PROPERTY
 from tests.crash.model import Folder, Image
 from tests.crash.recorder import Recorder
 from tests.crash.rehearsal import SCENES, Rehearsal, run_dead, sample, told
@@ -27,7 +28,9 @@ def after_power_cut(root: Folder) -> Iterator[tuple[str, Image]]:
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_power_cut_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> None:
+def test_power_cut_at_any_step(
+    name: str, rehearsals: dict[str, Rehearsal], record_property: Callable[[str, object], None]
+) -> None:
     """Loss of everything not fsynced, and of any part of it: old or new, never else."""
     rehearsal = rehearsals[name]
     found: dict[Image, str] = {}
@@ -47,6 +50,7 @@ def test_power_cut_at_any_step(name: str, rehearsals: dict[str, Rehearsal]) -> N
         with rehearsal.fresh(_nowhere(rehearsal)) as top, told(text):
             image.write(top)
             rehearsal.judge(top)
+    record_property(PROPERTY, [name, "power cut", len(found)])
 
 
 def _nowhere(rehearsal: Rehearsal) -> Path:

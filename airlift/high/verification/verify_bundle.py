@@ -327,7 +327,7 @@ def _bundle(
     attestations: tuple[str, ...] = (),
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
-    present, total = count_volumes(volumes)
+    present, total = count_volumes(volumes, bundle.parity_chunks)
     return VerifiedBundle(
         bundle=bundle,
         digest=bundle.digest,

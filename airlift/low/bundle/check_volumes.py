@@ -80,7 +80,7 @@ def check_volumes(
 
 def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -> CheckResult:
     bundle = claims.bundle
-    present, total = count_volumes(volumes)
+    present, total = count_volumes(volumes, bundle.parity_chunks)
     return CheckResult(
         bundle=bundle.id,
         sequence=bundle.sequence,

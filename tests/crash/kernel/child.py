@@ -5,11 +5,12 @@ import os
 import signal
 import struct
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.errors import AirliftError
-from tests.crash.kernel.calls import NAMES
+from tests.crash.kernel.calls import CHANGING
 from tests.crash.scenes import Run
 
 DONE, FAILED = signal.SIGUSR1, signal.SIGUSR2
@@ -37,26 +38,26 @@ class Child:
         os.close(self.go)
 
 
-def start(run: Run, top: Path, *, stopping: bool = False) -> Child:
-    """Fork a process that will run a command; with ``stopping`` every changing call stops for a tracer (seccomp)."""
+def start(run: Run, top: Path, *, stops: Collection[str] = ()) -> Child:
+    """Fork a process that will run a command; it stops for a tracer at the calls in ``stops`` (seccomp)."""
     ready, go = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of threads, here idle ones
         child = os.fork()
     if not child:
         os.close(go)
-        _run_when_told(run, top, ready, stopping=stopping)
+        _run_when_told(run, top, ready, stops)
     os.close(ready)
     return Child(child, go)
 
 
-def _run_when_told(run: Run, top: Path, ready: int, *, stopping: bool) -> None:
+def _run_when_told(run: Run, top: Path, ready: int, stops: Collection[str]) -> None:
     ended = signal.SIGABRT
     try:
         ctypes.CDLL(None).prctl(_SET_PTRACER, _ANYBODY, 0, 0, 0)
         if os.read(ready, 1):
-            if stopping:
-                _stop_at_changes()
+            if stops:
+                _stop_at([CHANGING[name][0] for name in stops])
             run(top)
         ended = DONE
     except AirliftError as error:
@@ -69,10 +70,10 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
 
 
-def _stop_at_changes() -> None:
-    """Install a filter (seccomp(2)) that stops at the calls in ``NAMES``, and lets all others pass untraced."""
+def _stop_at(numbers: Sequence[int]) -> None:
+    """Install a filter (seccomp(2)) that stops at these calls, and lets all others pass untraced."""
     steps = [struct.pack("HBBI", _LOAD, 0, 0, 0)]
-    for left, number in enumerate(reversed(NAMES)):
+    for left, number in enumerate(reversed(numbers)):
         steps.insert(1, struct.pack("HBBI", _EQUAL, left + 1, 0, number))
     steps += [struct.pack("HBBI", _RETURN, 0, 0, value) for value in (_ALLOW, _TRACE)]
     program = _Program(len(steps), b"".join(steps))

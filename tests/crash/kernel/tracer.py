@@ -38,11 +38,11 @@ def run_stopped(
 ) -> tuple[int, list[Call], list[Call]]:
     """Run a command and spoil it at a point.
 
-    Returns the signal that ended it, its calls, and those that were spoilt.
+    Returns the signal that ended it, its calls (of the point's name, if there is one), and those that were spoilt.
     """
     if platform.machine() != "x86_64":
         lacking("the tracer knows the registers of x86-64 only")
-    started = child.start(run, top, stopping=True)
+    started = child.start(run, top, stops=CHANGING if point is None else [point.name])
     stopped = Stopped(started, top, point, fault)
     try:
         return stopped.run(), stopped.calls, stopped.spoilt

@@ -12,6 +12,7 @@ from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity import layout
 from airlift.bundle.parity.layout import Redundancy
 from airlift.errors import DigestError, VolumeTooSmallError
+from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle import protect as protect_module
 from airlift.low.bundle import publish as publish_module
 from airlift.low.bundle.check_volumes import check_volumes
@@ -59,6 +60,17 @@ def test_volumes_of_parity_are_the_last_ones() -> None:
     assert set.union(*held[:3]) == data
     sizes = [sum(path.stat().st_size for path in parity.chunk_files([folder])) for folder in paths]
     assert max(sizes[:3]) - min(sizes[:3]) <= 2 * (64 << 10)
+
+
+def test_volumes_are_counted_where_parity_is_a_copy_of_the_data(tmp_path: Path) -> None:
+    """Of a single chunk the parity is the chunk itself, so that one cut holds it twice."""
+    made = bundled(site(tmp_path), "1", medium=Medium(volume_bytes=8_000_000))
+    bundle = load_bundle(made.volumes[0].path)
+    assert set(bundle.parity_chunks) & set(bundle.chunks)
+    done = check_volumes([item.path for item in made.volumes])
+    assert (done.volumes_present, done.volumes_total) == (2, 2)
+    seen = inspect_volumes([item.path for item in made.volumes])
+    assert (seen.volumes_present, seen.volumes_total) == (2, 2)
 
 
 def test_the_label_tells_of_parity_and_no_other_label_changes() -> None:
