@@ -49,6 +49,6 @@ def test_no_other_call_changes_the_folder(name: str, patients: dict[str, Patient
     ids=["check", "status", "ledger verify"],
 )
 def test_what_only_looks_changes_nothing(look: Run, rehearsals: dict[str, Rehearsal]) -> None:
-    """There is no call to be spoilt: these commands cannot leave anything behind."""
+    """There is no call to be spoilt but a lock, which ends with the process: these commands cannot leave anything."""
     with rehearsals["rollback"].fresh() as top:
-        assert count(look, top) == []
+        assert [point for point in count(look, top) if point.name != "flock"] == []
