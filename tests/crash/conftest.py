@@ -21,6 +21,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real di
 COLUMNS = (*FAULTS, TWICE, RECOVERY, BY_STRACE)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one process do all that is done with a scene (``--dist loadgroup``): it knows what it has judged."""
     for item in items:

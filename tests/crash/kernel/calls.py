@@ -54,9 +54,15 @@ NAMES = {number: name for name, (number, _) in CHANGING.items()}
 OPENING = {"open": 1, "openat": 2}
 """Which argument holds the flags."""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-SHARING = {0x40049409: "FICLONE", 0x4020940D: "FICLONERANGE"}
+REQUESTS = {
+    0x40049409: "FICLONE",
+    0x4020940D: "FICLONERANGE",
+    0x40305828: "_IOC(_IOC_WRITE, 0x58, 0x28, 0x30)",  # FS_IOC_RESVSP
+}
+"""Of ioctl, as strace tells them: those that share blocks, or set them aside."""
 LENGTHS = {"write": 2, "pwrite64": 2}
 """Which argument says how many bytes are written."""
+_NAMELESS = re.compile(r"/#\d+")
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{32,}")
 
 
@@ -98,7 +104,7 @@ def changes(name: str, arguments: Sequence[int]) -> bool:
     """Say whether a call with these arguments may change what it works on."""
     if name in OPENING:
         return bool(arguments[OPENING[name]] & WRITING)
-    return name != "ioctl" or arguments[1] & 0xFFFFFFFF in SHARING
+    return name != "ioctl" or arguments[1] & 0xFFFFFFFF in REQUESTS
 
 
 def place_of(paths: Iterable[str], top: str) -> str:
@@ -108,8 +114,8 @@ def place_of(paths: Iterable[str], top: str) -> str:
 
 
 def steady(text: str) -> str:
-    """Return a text without random names and digests (signatures are random, and so is what contains them)."""
-    return _DIGEST.sub("DIGEST", RANDOM.sub(".tmp-", text))
+    """Return a text without random names, digests (signatures are random) and what nameless files are shown as."""
+    return _NAMELESS.sub("/#", _DIGEST.sub("DIGEST", RANDOM.sub(".tmp-", text)))
 
 
 def points(calls: Sequence[Call]) -> list[Point]:

@@ -8,7 +8,7 @@ from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.status import enclave_status
 from airlift.high.record.verify_ledger import verify_ledger
 from tests.crash.kernel import child
-from tests.crash.kernel.calls import CHANGING
+from tests.crash.kernel.calls import CHANGING, REQUESTS
 from tests.crash.kernel.spoil import Patient, count
 from tests.crash.kernel.strace import run_traced
 from tests.crash.rehearsal import FULL, SCENES, Rehearsal
@@ -32,6 +32,8 @@ def test_no_other_call_changes_the_folder(name: str, patients: dict[str, Patient
     here = [line for line in lines if str(top) in line.text]
     names = {line.name for line in here} - set(CHANGING) - {"mmap"}
     assert [name for name in names if not HARMLESS.fullmatch(name)] == []
+    asked = [line.text for line in here if line.name == "ioctl"]
+    assert [text for text in asked if not any(name in text for name in (*REQUESTS.values(), "TCGETS"))] == []
     written = [
         line.text for line in here if line.name == "mmap" and re.search("PROT_WRITE.*MAP_SHARED", line.text)
     ]
