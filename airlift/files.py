@@ -209,10 +209,13 @@ def make_folder(path: Path, mode: int = FOLDER_MODE) -> Path:
 
 
 @contextmanager
-def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterator["Writer"]:
+def writer(
+    path: Path, *, mode: int = FILE_MODE, replace: bool = True, durable: bool = True
+) -> Iterator["Writer"]:
     """Write a file durably: it appears under ``path`` whole and synced, or not at all.
 
     With ``replace=False`` an existing ``path`` is an error; a crash may leave a temporary file ``.tmp-*`` behind.
+    With ``durable=False`` nothing is synced: only for what is verified when it is read, and can be made again.
     """
     temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(path):
@@ -223,7 +226,8 @@ def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterat
             try:
                 yield Writer(descriptor)
                 os.fchmod(descriptor, mode)
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             if replace:
@@ -234,7 +238,8 @@ def writer(path: Path, *, mode: int = FILE_MODE, replace: bool = True) -> Iterat
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 class Writer:
@@ -295,29 +300,6 @@ def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bo
     """Write ``data`` durably under ``path``, whole or not at all."""
     with writer(path, mode=mode, replace=replace) as file:
         file.write(data)
-
-
-def write_unsynced(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
-    """Write ``data`` under ``path``, whole or not at all as long as the power stays on.
-
-    After a power cut the file may be gone, or hold anything: only for what is verified when it is read, and can be
-    made again.
-    """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
-    with writing(path):
-        descriptor = os.open(
-            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        try:
-            try:
-                Writer(descriptor).write(data)
-                os.fchmod(descriptor, mode)
-            finally:
-                os.close(descriptor)
-            os.rename(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 def append_durable(path: Path, line: bytes, *, mode: int = 0o644) -> None:

@@ -65,14 +65,6 @@ def notice_in_log(site: Site, folder: Path) -> str | None:
     return next(iter([*found, *model.unsynced(disk.root)]), None)
 
 
-def notice_unnamed(site: Site, folder: Path) -> str | None:
-    """Return what is wrong with a file that need not be durable, but has its name: chunks that parity gave back."""
-    folder.mkdir()
-    with Recorder(folder, left_out=site):
-        files.write_unsynced(folder / "kept", b"chunk")
-    return None if (folder / "kept").exists() else "it has no name"
-
-
 @pytest.mark.parametrize("site", sites(), ids=lambda site: f"{site.path}:{site.line}:{site.callee}")
 def test_every_call_is_missed(site: Site, rehearsals: dict[str, Rehearsal], tmp_path: Path) -> None:
     """Removing any single fsync or rename from the code must make a test fail."""
@@ -80,7 +72,6 @@ def test_every_call_is_missed(site: Site, rehearsals: dict[str, Rehearsal], tmp_
     passing.sort(key=lambda rehearsal: len(rehearsal.steps))
     assert (
         notice_in_log(site, tmp_path / "log")
-        or notice_unnamed(site, tmp_path / "kept")
         or any(notice(site, rehearsal) for rehearsal in passing)
         or any(
             notice_after_kill(site, rehearsals[name])
@@ -96,5 +87,4 @@ def test_nothing_is_missed_when_nothing_is_left_out(name: str, rehearsals: dict[
 
 def test_nothing_is_missed_after_a_kill(rehearsals: dict[str, Rehearsal], tmp_path: Path) -> None:
     assert notice_in_log(Site("no such file", 0, 0, "fsync"), tmp_path / "log") is None
-    assert notice_unnamed(Site("no such file", 0, 0, "rename"), tmp_path / "kept") is None
     assert notice_after_kill(Site("no such file", 0, 0, "fsync"), rehearsals["activate"]) is None

@@ -145,7 +145,8 @@ class ChunkReader:
     def _keep(self, chunk: FileDigest, data: bytes) -> None:
         if self.keep:
             files.make_folder(self.staged)
-            files.write_unsynced(self.path(chunk), data)
+            with files.writer(self.path(chunk), durable=False) as target:
+                target.write(data)
         self.bad.discard(chunk.sha512)
         self.repaired.append(chunk.sha512)
 
