@@ -151,7 +151,8 @@ def print_request(
         f"made           {result.issued}",
         f"of bundle      {bundle.id}, {len(lack.missing)} of {len(bundle.chunks)} chunks are missing",
     )
-    text = sheet.render(bundle.marking, "request", facts, lines)
+    answer = f"airlift low recut {bundle.id} --request - --output DIR"
+    text = sheet.render(bundle.marking, "request", facts, lines, answered_by=answer)
     keep(output, text.encode())
     return replace(result, code=lines, sheet=text)
 

@@ -16,10 +16,12 @@ FACTS = (
 
 
 def test_the_sheet_in_the_documents() -> None:
-    text = sheet.render(Marking("UNCLASSIFIED"), "request", FACTS, code.format(SAID))
+    answer = "airlift low recut alpha-7 --request - --output DIR"
+    text = sheet.render(Marking("UNCLASSIFIED"), "request", FACTS, code.format(SAID), answered_by=answer)
     page = (Path(__file__).parents[4] / "docs/returns.md").read_text()
     block = page[page.index("    UNCLASSIFIED") : page.index("A wrong character")]
     assert dedent(block).strip() == text.strip()
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_marking_is_first_and_last() -> None:
