@@ -214,7 +214,7 @@ def _rename(disk: Recorder, real: Real, source: Any, target: Any, **named: Any) 
     disk.step(f"rename {old[2]} {new[2]}")
     real(source, target, **named)
     node, text = old[0].names[old[1]], f"rename {old[1]} {new[1]}"
-    _check_synced(disk, node, text)
+    _check_synced(disk, node, f"rename {old[1]} {new[2]}")
     if new[2].startswith(PUBLISHED):
         disk.broken += [f"{text} before: {item}" for item in model.unsynced(disk.root) if old[1] not in item]
     if old[0] is new[0]:
@@ -231,7 +231,7 @@ def _link(disk: Recorder, real: Real, source: Any, target: Any, **named: Any) ->
         return real(source, target, **named)
     disk.step(f"link {old[2]} {new[2]}")
     real(source, target, **named)
-    _check_synced(disk, old[0].names[old[1]], f"link {old[1]} {new[1]}")
+    _check_synced(disk, old[0].names[old[1]], f"link {old[1]} {new[2]}")
     new[0].change(f"link {new[1]}", (new[1], old[0].names[old[1]]))
     return None
 

@@ -14,8 +14,6 @@ from tests.crash.recorder import FILES_CALLS, Recorder, Site, call_sites
 from tests.crash.rehearsal import SCENES, Rehearsal, run_dead
 
 TOP = Path(airlift.__file__).parent
-DURABLE = [name for name in SCENES if name != "import-parity"]
-"""Not the import that keeps what parity gave back: that need not be durable (SPEC 6.7-5)."""
 SYSTEM_CALLS = {"os.fsync", "os.rename", "os.link", "os.symlink"}
 CALLS = SYSTEM_CALLS | {name for call in FILES_CALLS for name in (call, f"files.{call}")}
 
@@ -38,7 +36,7 @@ def notice(site: Site, rehearsal: Rehearsal) -> str | None:
             rehearsal.expected.finished(top)
         except (AirliftError, AssertionError, OSError) as error:
             return repr(error)
-    return next(iter([*disk.broken, *model.unsynced(disk.root)]), None)
+    return next(iter(rehearsal.at_risk(disk)), None)
 
 
 def notice_after_kill(site: Site, rehearsal: Rehearsal) -> str | None:
@@ -50,7 +48,7 @@ def notice_after_kill(site: Site, rehearsal: Rehearsal) -> str | None:
                 disk.left_out = site
                 with disk:
                     rehearsal.scene.run(top)
-                if disk.broken or model.unsynced(disk.root):
+                if rehearsal.at_risk(disk):
                     return text
     return None
 
@@ -68,7 +66,7 @@ def notice_in_log(site: Site, folder: Path) -> str | None:
 @pytest.mark.parametrize("site", sites(), ids=lambda site: f"{site.path}:{site.line}:{site.callee}")
 def test_every_call_is_missed(site: Site, rehearsals: dict[str, Rehearsal], tmp_path: Path) -> None:
     """Removing any single fsync or rename from the code must make a test fail."""
-    passing = [rehearsals[name] for name in DURABLE if any(map(site.made, rehearsals[name].calls))]
+    passing = [rehearsals[name] for name in SCENES if any(map(site.made, rehearsals[name].calls))]
     passing.sort(key=lambda rehearsal: len(rehearsal.steps))
     assert (
         notice_in_log(site, tmp_path / "log")
@@ -80,7 +78,7 @@ def test_every_call_is_missed(site: Site, rehearsals: dict[str, Rehearsal], tmp_
     )
 
 
-@pytest.mark.parametrize("name", DURABLE)
+@pytest.mark.parametrize("name", SCENES)
 def test_nothing_is_missed_when_nothing_is_left_out(name: str, rehearsals: dict[str, Rehearsal]) -> None:
     assert notice(Site("no such file", 0, 0, "fsync"), rehearsals[name]) is None
 

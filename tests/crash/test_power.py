@@ -75,8 +75,7 @@ def test_nothing_relies_on_what_is_not_synced(name: str, rehearsals: dict[str, R
     rehearsal = rehearsals[name]
     with rehearsal.fresh() as top, Recorder(top) as disk:
         rehearsal.scene.run(top)
-    assert disk.broken == []
-    assert model.unsynced(disk.root) == []
+    assert rehearsal.at_risk(disk) == []
 
 
 NOT_RELIED_ON = re.compile(r".*(depot/log\.jsonl: bytes|: : mkdir out|^: mkdir (out|again))")
@@ -99,5 +98,4 @@ def test_a_run_after_a_kill_syncs_what_the_killed_one_did_not(
             disk = run_dead(rehearsal, top, step)
             with disk:
                 rehearsal.scene.run(top)
-            found = [*disk.broken, *model.unsynced(disk.root)]
-            assert [text for text in found if not NOT_RELIED_ON.fullmatch(text)] == []
+            assert [text for text in rehearsal.at_risk(disk) if not NOT_RELIED_ON.fullmatch(text)] == []
