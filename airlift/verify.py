@@ -108,11 +108,13 @@ def _integer(text: str) -> int:
 
 
 def parse_any(data: bytes, what: str) -> Any:
-    """Parse JSON of any spacing; a key that stands twice in one object is refused."""
+    """Parse JSON of any spacing; a key that stands twice in one object, and half a surrogate pair, are refused."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_integer)
+        value = json.loads(data.decode(), object_pairs_hook=_distinct, parse_constant=_integer)
+        canonical(value)  # half a pair has no bytes in UTF-8
     except (ValueError, RecursionError) as error:
         raise Failure(f"{what} is not JSON") from error
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

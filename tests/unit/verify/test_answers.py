@@ -127,6 +127,15 @@ def put(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
+def test_half_a_surrogate_pair_is_no_json(
+    case: Case, answers: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Broke: it ended in a traceback, found by fuzzing."""
+    changed = put(answers["history",], ("data", "entries", 0, "actor"), "\ud800")
+    assert case.judge(changed) == 3
+    assert "is not JSON" in capsys.readouterr().err
+
+
 QUESTION_ITSELF = {("data", "time"), ("data", "component")}
 
 
