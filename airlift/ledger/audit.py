@@ -16,6 +16,8 @@ from airlift.ledger.log import BATCH, Log
 from airlift.ledger.terms import terms
 from airlift.trust.keys.public import PublicKey
 
+Row = tuple[Any, ...]
+_NOTES = "SELECT id, size, witnesses, note FROM checkpoints"
 INDEXED = 16_384
 """How many entries are compared with the index of terms in one reading of it."""
 
@@ -43,7 +45,7 @@ def verify_log(log: Log, key: PublicKey | None = None) -> Audit:
     _check_file(log)
     size, newest = _extent(log)
     roots = _entries(log, size)
-    return Audit(size, roots[size], _checkpoints(log, roots, size, newest))
+    return Audit(size, roots[size], _check_notes(log, roots, size, newest))
 
 
 def _check_file(log: Log) -> None:
@@ -52,13 +54,18 @@ def _check_file(log: Log) -> None:
         raise LedgerError(f"{log.path} is damaged")
 
 
-def _extent(log: Log) -> tuple[int, int]:
-    """Return the number of entries and the newest checkpoint's id, of one moment; nothing may lie beyond them."""
-    size, entries, nodes, newest = log.query(
-        "SELECT (SELECT COALESCE(MAX(idx) + 1, 0) FROM entries), (SELECT COUNT(*) FROM entries),"
-        " (SELECT COUNT(*) FROM nodes), (SELECT COALESCE(MAX(id), 0) FROM checkpoints)"
-    )[0]
-    strays = log.query("SELECT COUNT(*) FROM terms WHERE idx < 0 OR idx >= ?", (size,))[0][0]
+def _extent(log: Log) -> tuple[int, list[Row]]:
+    """Return the number of entries, and the newest checkpoint, of one moment; nothing may lie beyond them.
+
+    The next entry supersedes that checkpoint: it is not there any more when all entries have been read.
+    """
+    with log.one_moment():
+        size, entries, nodes = log.query(
+            "SELECT (SELECT COALESCE(MAX(idx) + 1, 0) FROM entries), (SELECT COUNT(*) FROM entries),"
+            " (SELECT COUNT(*) FROM nodes)"
+        )[0]
+        strays = log.query("SELECT COUNT(*) FROM terms WHERE idx < 0 OR idx >= ?", (size,))[0][0]
+        newest = log.query(f"{_NOTES} ORDER BY id DESC LIMIT 1")
     if strays or entries != size or nodes != tree.stored_nodes(size):
         raise LedgerError(f"{log.path} lacks rows, or holds some that belong to no entry")
     return size, newest
@@ -134,26 +141,32 @@ class _Index:
         self.start, self.expected = end, set()
 
 
-def _checkpoints(log: Log, roots: dict[int, bytes], size: int, newest: int) -> int:
-    """Verify every checkpoint note up to id ``newest``; return how many there are."""
-    count, last, covered, before = 0, 0, -1, b""
-    while last < newest:
-        rows = log.query(
-            "SELECT id, size, witnesses, note FROM checkpoints WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
-            (last, newest, BATCH),
-        )
-        for last, claimed, witnesses, data in rows:
-            what = f"checkpoint {last} of {log.path}"
-            if type(data) is not bytes or type(claimed) is not int or not covered <= claimed <= size:
-                raise LedgerError(f"{what} is out of order")
-            found = checkpoint.verify(data, log.origin, log.public, what)
-            if found.size != claimed or roots[claimed] != found.root:
-                raise LedgerError(f"{what} contradicts the entries", found=f"size {found.size}")
-            if witnesses != len(note.parse(data).signatures) - 1 or (not witnesses and last != newest):
-                raise LedgerError(f"{what} is not one that is kept")
-            if claimed == covered:
-                _check_superset(before, data, what)
-            count, covered, before = count + 1, claimed, data
+def _checkpoints(log: Log, newest: list[Row]) -> Iterator[Row]:
+    """Yield all checkpoints up to the newest one: those before it are witnessed, and stay."""
+    last = -(1 << 63)
+    while rows := log.query(
+        f"{_NOTES} WHERE id > ? AND id < ? ORDER BY id LIMIT ?", (last, newest[0][0] if newest else 0, BATCH)
+    ):
+        yield from rows
+        last = rows[-1][0]
+    yield from newest
+
+
+def _check_notes(log: Log, roots: dict[int, bytes], size: int, newest: list[Row]) -> int:
+    """Verify every checkpoint note up to the newest one; return how many there are."""
+    count, covered, before = 0, -1, b""
+    for number, claimed, witnesses, data in _checkpoints(log, newest):
+        what = f"checkpoint {number} of {log.path}"
+        if type(data) is not bytes or type(claimed) is not int or not covered <= claimed <= size:
+            raise LedgerError(f"{what} is out of order")
+        found = checkpoint.verify(data, log.origin, log.public, what)
+        if found.size != claimed or roots.get(claimed) != found.root:
+            raise LedgerError(f"{what} contradicts the entries", found=f"size {found.size}")
+        if witnesses != len(note.parse(data).signatures) - 1 or (not witnesses and number != newest[0][0]):
+            raise LedgerError(f"{what} is not one that is kept")
+        if claimed == covered:
+            _check_superset(before, data, what)
+        count, covered, before = count + 1, claimed, data
     if covered != size:
         raise LedgerError(f"{log.path} does not end at its newest checkpoint", found=str(covered))
     return count

@@ -14,6 +14,7 @@ The last line is no proof of anything: it finds damage in transit, also in signa
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,14 @@ def write(log: Log, path: Path) -> Header:
     Raises:
         ExistsError: ``path`` exists already.
     """
-    end = log.head().size
-    count = log.query("SELECT COUNT(DISTINCT size) FROM checkpoints WHERE size <= ?", (end,))[0][0]
+    with log.one_moment():
+        end, newest = log.head().size, log.checkpoint()
+        count = log.query("SELECT COUNT(DISTINCT size) FROM checkpoints WHERE size <= ?", (end,))[0][0]
     header = Header(log.origin, log.public, end, count)
     if path.is_symlink() or path.exists():
         raise ExistsError(f"{path} exists")
     with files.writer(path, replace=False) as file:
-        for line in lines(header, log.entries(0, end), log.checkpoints()):
+        for line in lines(header, log.entries(0, end), chain(log.checkpoints(end), (newest,))):
             file.write(line)
     return header
 

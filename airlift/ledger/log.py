@@ -105,16 +105,17 @@ class Log:
             raise LedgerError(f"{self.path} has no checkpoint")
         return _blob(rows[0][0], self.path)
 
-    def checkpoints(self) -> Iterator[bytes]:
+    def checkpoints(self, before: int | None = None) -> Iterator[bytes]:
         """Yield one note per checkpointed size, oldest first: the one with the most signatures.
 
-        These are the newest, and those that witnesses signed.
+        These are the newest, and those that witnesses signed. Of sizes ``before`` that of the newest, none is ever
+        removed or superseded.
         """
-        last = -1
+        last, end = -1, self.size + 1 if before is None else before
         while rows := self.query(
-            "SELECT size, note FROM checkpoints WHERE id IN"
-            " (SELECT MAX(id) FROM checkpoints WHERE size > ? GROUP BY size ORDER BY size LIMIT ?) ORDER BY size",
-            (last, BATCH),
+            "SELECT size, note FROM checkpoints WHERE id IN (SELECT MAX(id) FROM checkpoints"
+            " WHERE size > ? AND size < ? GROUP BY size ORDER BY size LIMIT ?) ORDER BY size",
+            (last, end, BATCH),
         ):
             yield from (_blob(data, self.path) for _, data in rows)
             last = rows[-1][0]
@@ -186,8 +187,9 @@ class Log:
 
     def prove(self, index: int) -> Proof:
         """Return the proof that entry ``index`` is in the newest checkpoint."""
-        leaf = entries_.format(self.entry(index))
-        return Proof(leaf, index, tree.inclusion_proof(self.node, index, self.head().size), self.checkpoint())
+        with self.one_moment():
+            leaf, head = entries_.format(self.entry(index)), self.head()
+            return Proof(leaf, index, tree.inclusion_proof(self.node, index, head.size), self.checkpoint())
 
     def check_kept(self, data: bytes, what: str = "kept checkpoint") -> Checkpoint:
         """Verify that this ledger still holds everything that an earlier, kept checkpoint covers.

@@ -25,7 +25,7 @@ def copy_checkpoint(enclave: Enclave, output: Path) -> CopyResult:
         ExistsError: ``output`` exists.
     """
     check_new(output)
-    with enclave.ledger() as log:
+    with enclave.ledger() as log, log.one_moment():
         data, head = log.checkpoint(), log.head()
     write_new(output, data)
     return CopyResult(str(output), head.size, head.root.hex())
