@@ -45,7 +45,8 @@ def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
         BusyError: garbage is being collected.
     """
     with enclave.reading():
-        return insist_intact(examine(enclave, load_expected(enclave, enclave.state()), progress))
+        expected = enclave.look(lambda state: load_expected(enclave, state))
+        return insist_intact(examine(enclave, expected, progress))
 
 
 def insist_intact(result: CheckResult) -> CheckResult:

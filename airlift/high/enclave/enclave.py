@@ -1,10 +1,11 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from airlift import authored, files
 from airlift.bundle import release as releases
@@ -13,7 +14,14 @@ from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
-from airlift.errors import LedgerError, NotHeldError, TrustStateError, UncheckedError
+from airlift.errors import (
+    AirliftError,
+    BusyError,
+    LedgerError,
+    NotHeldError,
+    TrustStateError,
+    UncheckedError,
+)
 from airlift.ledger import checkpoint, details, kept_state
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.shape import Detail
@@ -31,7 +39,10 @@ CONFIG = "config.yaml"
 POLICY_TEXT = "policy.yaml"
 MAX_CONFIG_BYTES = 64 << 10
 MAX_METADATA_BYTES = 8 << 20
+MAX_LOOKS = 20
 STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,30 @@ class Enclave:
         """Return what the ledger says: the only truth about releases, trust and policy."""
         with self.ledger() as log:
             return kept_state.load(log, self.state_path)
+
+    def look(self, read: Callable[[State], Found]) -> Found:
+        """Return what ``read`` finds, for a command that reads without the lock (SPEC 7.6-4).
+
+        It reads again if the ledger grew meanwhile: what it found, or what it raised, may be half of each state.
+
+        Raises:
+            BusyError: the ledger grew every time.
+        """
+        for _ in range(MAX_LOOKS):
+            state = self.state()
+            try:
+                found = read(state)
+            except AirliftError:
+                if not self._grew(state):
+                    raise
+            else:
+                if not self._grew(state):
+                    return found
+        raise BusyError(f"{self.folder} is being changed all the time by other airlift commands")
+
+    def _grew(self, state: State) -> bool:
+        with self.ledger() as log:
+            return log.size != state.size
 
     def record(
         self,

@@ -42,7 +42,10 @@ def enclave_status(enclave: Enclave, now: datetime) -> Status:
     Raises:
         LedgerError, TrustStateError: the record or the trust state contradicts itself.
     """
-    state = enclave.state()
+    return enclave.look(lambda state: _status(enclave, state, now))
+
+
+def _status(enclave: Enclave, state: State, now: datetime) -> Status:
     labels = {digest: enclave.load_release(digest).label for digest in _mentioned(state)}
     with enclave.ledger() as log:
         ledger = {"size": log.size, "root": log.root().hex()}

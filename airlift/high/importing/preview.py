@@ -35,8 +35,17 @@ def plan_import(
     Raises:
         AirliftError: verification fails, or the baseline is not held, as an import would.
     """
-    state = enclave.state()
-    verified = verify_bundle(enclave, paths, state, now, expired_allowed=expired_allowed)
+
+    def plan(state: State) -> ImportResult:
+        verified = verify_bundle(enclave, paths, state, now, expired_allowed=expired_allowed)
+        return _plan(enclave, state, verified, now, activate=activate)
+
+    return enclave.look(plan)
+
+
+def _plan(
+    enclave: Enclave, state: State, verified: VerifiedBundle, now: datetime, *, activate: bool
+) -> ImportResult:
     result = _with_staged(enclave, verified, _outcome(enclave, state, verified))
     if verified.trusted is None:
         objections = gate.replay_refusals(enclave, verified, state) if activate else []
@@ -57,9 +66,12 @@ def prove_bundle(
         IncompleteError: what is there is good, and chunks are missing: exit 4; ``data`` lists them.
         AirliftError: as :func:`plan_import`.
     """
-    state = enclave.state()
-    verified = verify_bundle(enclave, paths, state, now)
-    result = _outcome(enclave, state, verified)
+
+    def verify(state: State) -> tuple[VerifiedBundle, ImportResult]:
+        verified = verify_bundle(enclave, paths, state, now)
+        return verified, _outcome(enclave, state, verified)
+
+    verified, result = enclave.look(verify)
     chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS, keep=False)
     _read_all(chunks, progress)
     missing, damaged = chunks.missing(), tuple(sorted(chunks.damaged))

@@ -36,9 +36,9 @@ def repair(
     with enclave.reading() if dry_run else enclave.lock():
         if not dry_run:
             recover(enclave, operator)
-        expected = load_expected(enclave, enclave.state())
+        expected = enclave.look(lambda state: load_expected(enclave, state))
         found = examine(enclave, expected, progress)
-        verified = verify_bundle(enclave, paths, enclave.state(), operator.now)
+        verified = enclave.look(lambda state: verify_bundle(enclave, paths, state, operator.now))
         if verified.trusted is not None:
             raise NotHeldError(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id

@@ -42,14 +42,22 @@ def gather_facts(
         LedgerError, SignatureError: the record was changed.
         ManifestError: the file of controls is not valid.
     """
-    state = enclave.state()
+    controls = load_controls(controls_file)
+    return enclave.look(lambda state: _gather(enclave, state, now, controls, witnesses))
+
+
+def _gather(
+    enclave: Enclave,
+    state: State,
+    now: datetime,
+    controls: Mapping[str, Any],
+    witnesses: Collection[PublicKey],
+) -> Facts:
     document = policy.load_document(enclave, state)
     with enclave.ledger() as log:
         audit.verify_log(log)
         entries = _told(log, state.active)
         ledger = _ledger(log, witnesses)
-    if ledger.size != state.size:  # somebody wrote meanwhile: what is told is one state of the record
-        return gather_facts(enclave, now, controls_file=controls_file, witnesses=witnesses)
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
     recorded = attestations.recorded_in(entry for entry in entries if entry.type in RECORDING)
     releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
@@ -70,7 +78,7 @@ def gather_facts(
         policy=document.policy,
         policy_digest=document.digest,
         voters=document.voters,
-        controls=load_controls(controls_file),
+        controls=controls,
     )
 
 

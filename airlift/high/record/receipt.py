@@ -48,7 +48,7 @@ def issue_receipt(enclave: Enclave, *, operator: Operator, output: Path | None =
         ExistsError: ``output`` exists.
         LedgerError: the operator does not hold the ledger's key.
     """
-    stated = _state(enclave, operator.now, operator.signer.public)
+    stated = enclave.look(lambda state: _state(enclave, state, operator.now, operator.signer.public))
     signed = dsse.format(dsse.sign(receipts.PAYLOAD_TYPE, receipts.format(stated), operator.signer))
     keep(output, signed)
     return replace(_result(stated, output), receipt=signed.decode())
@@ -60,7 +60,7 @@ def print_receipt(enclave: Enclave, *, now: datetime, output: Path | None = None
     Raises:
         ExistsError: ``output`` exists.
     """
-    stated = _state(enclave, now, None)
+    stated = enclave.look(lambda state: _state(enclave, state, now, None))
     newest = stated.installed[-1] if stated.installed else None
     lines = code.format(
         ReceiptCode(
@@ -120,8 +120,8 @@ def _result(stated: Receipt, output: Path | None) -> ReceiptResult:
     )
 
 
-def _state(enclave: Enclave, now: datetime, key: PublicKey | None) -> Receipt:
-    state, ledger = enclave.state(), newest_checkpoint(enclave, key)
+def _state(enclave: Enclave, state: State, now: datetime, key: PublicKey | None) -> Receipt:
+    ledger = newest_checkpoint(enclave, key)
     held = {digest: enclave.load_release(digest) for digest in state.installed}
     named = {digest: release_ref(release) for digest, release in held.items()}
     newest = max(state.bundles, key=lambda bundle: bundle.sequence, default=None)

@@ -86,11 +86,10 @@ def find_lack(
         UsageError: nothing is missing, it was imported before, or the volumes are of another bundle.
         AirliftError: the volumes do not verify.
     """
-    state = enclave.state()
     if paths:
-        lack = _on_volumes(enclave, state, paths, now, progress)
+        lack = _on_volumes(enclave, paths, now, progress)
     else:
-        lack = _staged(enclave, state, named or "", progress)
+        lack = enclave.look(lambda state: _staged(enclave, state, named or "", progress))
     if named is not None and not _is_named(lack.bundle, named):
         raise UsageError(
             "the volumes are of another bundle", expected=ascii(named[:60]), found=lack.bundle.id
@@ -180,10 +179,8 @@ def _result(enclave: Enclave, lack: Lack, now: datetime, output: Path | None) ->
 # -- what is lacking -----------------------------------------------------------------------------------------------
 
 
-def _on_volumes(
-    enclave: Enclave, state: State, paths: Sequence[Path], now: datetime, progress: Progress
-) -> Lack:
-    verified = verify_bundle(enclave, paths, state, now)
+def _on_volumes(enclave: Enclave, paths: Sequence[Path], now: datetime, progress: Progress) -> Lack:
+    verified = enclave.look(lambda state: verify_bundle(enclave, paths, state, now))
     if verified.trusted is None:
         raise _imported(verified.bundle)
     staged = enclave.staging_path(verified.digest) / volume.CHUNKS

@@ -6,23 +6,26 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from airlift import files
-from airlift.errors import AirliftError, BusyError
+from airlift.errors import AirliftError, BusyError, TrustStateError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.check_content import check_content
-from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.enclave import MAX_LOOKS, Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.record.changes import find_changes
+from airlift.high.record.receipt import print_receipt
 from airlift.high.record.verify_ledger import verify_ledger
+from airlift.ledger.state import State
 from tests.support import enclaves
 from tests.support.depots import NOW
 from tests.support.enclaves import V1, V2, V3
@@ -168,6 +171,62 @@ def test_all_of_them_beside_each_other(tmp_path: Path) -> None:
         )
     check_content(place)
     verify_ledger(place, public_key=None)
+
+
+READERS: dict[str, Callable[[Enclave], object]] = {
+    "status": lambda place: enclave_status(place, NOW),
+    "receipt": lambda place: print_receipt(place, now=NOW),
+    "plan": lambda place: plan_import(place, enclaves.world().bundles["last"], NOW),
+    "prove": lambda place: prove_bundle(place, enclaves.world().bundles["last"], NOW),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_was_read_of_two_states_is_read_again(
+    reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broke: the trust state that another import had replaced and removed was taken for a damaged one (exit 3)."""
+    place = enclaves.enclave("one", tmp_path)
+    import_bundle(place, enclaves.world().bundles["next"], operator=enclaves.operator())
+    usual, looks = Enclave.load_trust, list[int]()
+
+    def load_trust(self: Enclave, state: State) -> Mapping[str, bytes]:
+        looks.append(state.size)
+        if len(looks) == 1:
+            import_bundle(place, enclaves.world().bundles["uncut"], operator=enclaves.operator())
+            looks[1:] = []
+        return usual(self, state)
+
+    monkeypatch.setattr(Enclave, "load_trust", load_trust)
+    found = READERS[reader](place)
+    assert looks[0] < looks[-1] == place.state().size
+    monkeypatch.undo()
+    assert READERS[reader](place) == found
+
+
+def test_what_changes_all_the_time_is_busy(tmp_path: Path) -> None:
+    place, times = enclaves.enclave("two", tmp_path), list[int]()
+
+    def read(_state: State) -> None:
+        activate(place, f"assistant@{1 + len(times) % 2}", operator=enclaves.operator())
+        times.append(1)
+        raise TrustStateError("seen half of it")
+
+    with pytest.raises(BusyError, match="is being changed all the time"):
+        place.look(read)
+    assert len(times) == MAX_LOOKS
+
+
+def test_what_is_wrong_and_stays_so_is_told(tmp_path: Path) -> None:
+    place, times = enclaves.enclave("one", tmp_path), list[int]()
+
+    def read(_state: State) -> None:
+        times.append(1)
+        raise TrustStateError("it is so")
+
+    with pytest.raises(TrustStateError, match="it is so"):
+        place.look(read)
+    assert len(times) == 1
 
 
 def test_what_is_checked_is_not_collected(tmp_path: Path) -> None:
