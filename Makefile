@@ -65,7 +65,7 @@ fuzz: $(STAMP)
 	FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 --hypothesis-profile=fuzz tests/fuzz tests/property
 
 crash: $(STAMP)
-	AIRLIFT_CRASH=full $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --timeout=0 tests/crash
+	AIRLIFT_CRASH=full $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/crash
 
 # The versions of dev, low and hsm for every platform and Python that airlift supports, without any address:
 # where they are downloaded from is the business of whoever installs.

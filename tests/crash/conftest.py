@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from airlift.high.importing import reserve
 from tests.crash import depot_scenes, scenes
@@ -21,14 +23,20 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real di
 COLUMNS = (*FAULTS, TWICE, RECOVERY, BY_STRACE)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one process do all that is done with a scene (``--dist loadgroup``): it knows what it has judged."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
-            params = item.callspec.params if hasattr(item, "callspec") else {}
-            if "name" in params:
-                item.add_marker(pytest.mark.xdist_group(params["name"]))
+class ByScene(LoadScopeScheduling):  # type: ignore[misc]
+    """Lets one process do all that is done with a scene: it knows what it has judged."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the scene that a test is about: the longest whose name its parameters begin with."""
+        given = nodeid.partition("[")[2].removesuffix("]")
+        about = [name for name in SCENES if given == name or given.startswith(f"{name}-")]
+        return max(about, key=len, default=nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Schedule by scene where all of these tests are to be run, and nothing else."""
+    return ByScene(config, log) if FULL else None
 
 
 @pytest.fixture(scope="session")
