@@ -228,7 +228,9 @@ def main() -> None:
             raise
     assert count["malformed"] > 10
     assert count["format-too-new"] > 1
-    sys.stdout.write(f"{kernel.name()}: {sum(count.values())} chunks, {dict(sorted(count.items()))}\n")
+    sys.stdout.write(
+        f"{kernel.default().name}: {sum(count.values())} chunks, {dict(sorted(count.items()))}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import zstandard
 from cryptography.hazmat.backends.openssl import backend
@@ -25,6 +26,7 @@ from airlift.codec.ulp.kernel import selftest
 from airlift.erasure import kernel as parity_kernel
 from airlift.erasure.kernel import selftest as parity_selftest
 from airlift.errors import AirliftError, DigestError, SignatureError
+from airlift.kernels import Choice
 from airlift.trust.keys.file import generate
 from airlift.trust.keys.public import SCHEMES
 
@@ -134,9 +136,7 @@ def _codecs() -> Iterator[Finding]:
             yield Finding("codecs", codec.name, FAIL, error.message)
 
 
-def _kernel(
-    title: str, choice: kernel.Choice | parity_kernel.Choice, names: list[str], *, good: bool
-) -> Finding:
+def _kernel(title: str, choice: Choice[Any], names: list[str], *, good: bool) -> Finding:
     if not good:
         return Finding("codecs", title, FAIL, f"{choice.kernel.name} does not give the known answer")
     if choice.refused:

@@ -111,7 +111,7 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
     }
     versions = {name: version(name) for name in CODERS}
     builder = {
-        "airlift": __version__, "python": platform.python_version(), "kernel": kernel.name(), **versions,
+        "airlift": __version__, "python": platform.python_version(), "kernel": kernel.default().name, **versions,
     }  # fmt: skip
     return _predicate(definition, builder, format_time(job.now))
 

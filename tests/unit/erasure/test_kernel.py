@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -18,10 +18,11 @@ from airlift.erasure import field, kernel, matrix, reference
 from airlift.erasure.field import Array
 from airlift.erasure.kernel import selftest
 from airlift.errors import UsageError
+from airlift.kernels import Choice
 
 FOLDER = Path(__file__).resolve().parents[3]
 KERNELS = kernel.names()
-ORIGINAL = kernel._compiled
+ORIGINAL = kernel.KERNELS.module
 needs_kernel = pytest.mark.skipif(KERNELS == ["numpy"], reason="there is no compiled kernel here")
 
 
@@ -129,7 +130,7 @@ def test_no_result_takes_no_time_however_long_it_is(name: str) -> None:
 
 
 @pytest.fixture
-def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[int]]]:
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """Return what puts a spoilt module in place, as if the process had just started; it returns its calls."""
 
     def put(**functions: Callable[..., Any]) -> list[int]:
@@ -141,12 +142,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[int]]]
                     calls.append(1)
                 return functions.get(name) or getattr(compiled(), name)
 
-        monkeypatch.setattr(kernel, "_compiled", cast("ModuleType", Spoilt()))
-        kernel._choose.cache_clear()
+        monkeypatch.setattr(kernel.KERNELS, "module", cast("ModuleType", Spoilt()))
+        monkeypatch.setattr(kernel.KERNELS, "_choice", None)
         return calls
 
-    yield put
-    kernel._choose.cache_clear()
+    return put
 
 
 def other_byte(*given: Any) -> list[bytearray]:
@@ -176,20 +176,20 @@ def test_every_kernel_gives_the_known_answer(name: str) -> None:
 @pytest.mark.parametrize("function", [other_byte, nothing, old_arguments, refuses])
 def test_a_kernel_that_is_wrong_is_not_used(function: Callable[..., Any], spoil: Any) -> None:
     spoil(combine=function)
-    assert kernel.chosen() == kernel.Choice(reference, refused=KERNELS[0])
+    assert kernel.chosen() == Choice(reference, refused=KERNELS[0])
     assert erasure.encode([b"ab", b"c"], 1) == [bytes([ord("a") ^ ord("c"), ord("b")])]
 
 
 @needs_kernel
 def test_the_path_that_was_asked_for_is_the_one_that_is_checked(spoil: Any) -> None:
     checked = spoil(wanted=lambda: "scalar")
-    assert kernel.chosen() == kernel.Choice(kernel.get("scalar"))
+    assert kernel.chosen() == Choice(kernel.get("scalar"))
     assert len(checked) == 1
     unchecked = spoil(wanted=lambda: "numpy")
-    assert kernel.chosen() == kernel.Choice(reference)
+    assert kernel.chosen() == Choice(reference)
     assert len(unchecked) == 0
     spoil(wanted=lambda: "of another kernel")
-    assert kernel.chosen() == kernel.Choice(kernel.get(KERNELS[0]))
+    assert kernel.chosen() == Choice(kernel.get(KERNELS[0]))
 
 
 @needs_kernel
@@ -206,27 +206,24 @@ def test_threads_that_come_first_together_get_one_answer(spoil: Any) -> None:
 
 
 def test_a_process_that_codes_nothing_checks_nothing() -> None:
-    code = "import airlift.erasure; from airlift.erasure import kernel; print(kernel._choose.cache_info().misses)"
+    code = "import airlift.erasure; from airlift.erasure import kernel; print(kernel.KERNELS._choice)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "0\n"
+    assert done.stdout == "None\n"
 
 
 def test_without_the_compiled_part_numpy_works(monkeypatch: pytest.MonkeyPatch) -> None:
     members, expected = [noise(3000), noise(2000, 2)], erasure.encode([noise(3000), noise(2000, 2)], 3)
-    monkeypatch.setattr(kernel, "_compiled", None)
-    kernel._choose.cache_clear()
-    try:
-        assert kernel.names() == ["numpy"]
-        assert kernel.chosen() == kernel.Choice(reference)
-        assert erasure.encode(members, 3) == expected
-    finally:
-        kernel._choose.cache_clear()
+    monkeypatch.setattr(kernel.KERNELS, "module", None)
+    monkeypatch.setattr(kernel.KERNELS, "_choice", None)
+    assert kernel.names() == ["numpy"]
+    assert kernel.chosen() == Choice(reference)
+    assert erasure.encode(members, 3) == expected
 
 
 def test_an_unknown_kernel_is_refused() -> None:
-    with pytest.raises(UsageError, match="no kernel 'abacus'"):
+    with pytest.raises(UsageError, match="no path 'abacus'"):
         kernel.get("abacus")
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ import pytest
 
 from airlift.codec.ulp import kernel, reference, ulp
 from airlift.codec.ulp.kernel import selftest
+from airlift.kernels import Choice
 from airlift.tensors.element import Element
 from tests.support.kernel_sources import PARITY_SOURCES, SOURCES
 from tests.support.tensors import COLUMNS, ROWS, weights
@@ -31,7 +32,7 @@ from airlift.tensors.element import Element
 from tests.support.tensors import weights
 
 def loaded():
-    spec = importlib.util.spec_from_file_location(kernel._compiled.__name__, kernel._compiled.__file__)
+    spec = importlib.util.spec_from_file_location(kernel.KERNELS.module.__name__, kernel.KERNELS.module.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -79,21 +80,20 @@ def compiled() -> ModuleType:
     return ORIGINAL
 
 
-ORIGINAL = kernel._compiled
+ORIGINAL = kernel.KERNELS.module
 
 
 @pytest.fixture
-def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Callable[..., Any]], Spoilt]]:
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[..., Any]], Spoilt]:
     """Return what puts a spoilt module in place, as if the process had just started."""
 
     def put(name: str, function: Callable[..., Any]) -> Spoilt:
         spoilt = Spoilt(name, function)
-        monkeypatch.setattr(kernel, "_compiled", cast("ModuleType", spoilt))
-        kernel._choose.cache_clear()
+        monkeypatch.setattr(kernel.KERNELS, "module", cast("ModuleType", spoilt))
+        monkeypatch.setattr(kernel.KERNELS, "_choice", None)
         return spoilt
 
-    yield put
-    kernel._choose.cache_clear()
+    return put
 
 
 def other_map(counts: Any, mapped: Any, frequencies: Any) -> int:
@@ -143,8 +143,8 @@ def test_every_kernel_gives_the_known_answer(name: str) -> None:
 @pytest.mark.parametrize(("name", "function"), [(name, one) for name, some in WRONG.items() for one in some])
 def test_a_kernel_that_is_wrong_is_not_used(name: str, function: Callable[..., Any], spoil: Any) -> None:
     spoil(name, function)
-    assert kernel.chosen() == kernel.Choice(reference, refused=KERNELS[0])
-    assert kernel.name() == "numpy"
+    assert kernel.chosen() == Choice(reference, refused=KERNELS[0])
+    assert kernel.default().name == "numpy"
 
 
 @needs_kernel
@@ -164,10 +164,10 @@ def test_blocks_are_right_although_the_kernel_is_wrong(spoil: Any) -> None:
 @needs_kernel
 def test_the_path_that_was_asked_for_is_the_one_that_is_checked(spoil: Any) -> None:
     checked = spoil("wanted", lambda: "scalar")
-    assert kernel.chosen() == kernel.Choice(kernel.get("scalar"))
+    assert kernel.chosen() == Choice(kernel.get("scalar"))
     assert checked.surveys == len(selftest.MODELS)
     unchecked = spoil("wanted", lambda: "numpy")
-    assert kernel.chosen() == kernel.Choice(reference)
+    assert kernel.chosen() == Choice(reference)
     assert unchecked.surveys == 0
 
 
@@ -181,16 +181,16 @@ def test_threads_that_come_first_together_get_one_answer(spoil: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         choices = list(pool.map(lambda _: kernel.chosen(), range(16)))
     assert set(map(id, choices)) == {id(choices[0])}
-    assert choices[0] == kernel.Choice(kernel.get(KERNELS[0]))
+    assert choices[0] == Choice(kernel.get(KERNELS[0]))
     assert checked.surveys == len(selftest.MODELS)
 
 
 def test_a_process_that_codes_nothing_checks_nothing() -> None:
-    code = "import airlift.codec; from airlift.codec.ulp import kernel; print(kernel._choose.cache_info().misses)"
+    code = "import airlift.codec; from airlift.codec.ulp import kernel; print(kernel.KERNELS._choice)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "0\n"
+    assert done.stdout == "None\n"
 
 
 def test_the_input_of_the_known_answer_reaches_what_it_should() -> None:

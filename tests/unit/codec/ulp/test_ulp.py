@@ -354,7 +354,7 @@ def test_no_block_of_no_or_half_an_element_is_coded() -> None:
 
 
 def test_the_kernel_in_use_is_one_that_runs_here() -> None:
-    assert kernel.name() in KERNELS
+    assert kernel.default().name in KERNELS
     assert KERNELS[-1] == "numpy"
     with pytest.raises(UsageError):
         kernel.get("abacus")
