@@ -18,6 +18,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,9 @@ def _schema(connection: sqlite3.Connection) -> list[Any]:
     ).fetchall()
 
 
+@cache
 def _expected_schema() -> list[Any]:
+    """Return what SQLite makes of the schema, asked for once: a command opens its ledger many times."""
     memory = sqlite3.connect(":memory:")
     try:
         memory.text_factory = bytes

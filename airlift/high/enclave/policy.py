@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -84,7 +85,7 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
     folder = enclave.policy_path(state.policy or "")
     data = files.read_bounded(folder / TEXT, MAX_CONFIG_BYTES)
     try:
-        policy = parse_policy(authored.load(str(folder / TEXT), data, SCHEMA))
+        policy = _parse(str(folder / TEXT), data)
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
     named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
@@ -95,6 +96,12 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
             hint=_PUT_BACK,
         )
     return document
+
+
+@lru_cache(maxsize=1)
+def _parse(name: str, data: bytes) -> Policy:
+    """Parse a policy; a command asks for the one in force many times, and each time its text is digested anew."""
+    return parse_policy(authored.load(name, data, SCHEMA))
 
 
 def write(enclave: Enclave, document: PolicyDocument) -> None:
