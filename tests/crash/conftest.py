@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from airlift.high.importing import reserve
+from airlift.trust.keys.file import FileSigner
 from tests.crash import depot_scenes, scenes
 from tests.crash.kernel import table
 from tests.crash.kernel.spoil import BY_STRACE, FAULTS, RECOVERY, TWICE
@@ -20,6 +21,7 @@ from tests.crash.scenes import World
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real disks would only be slow
 
 
+Sign = Callable[[FileSigner, bytes], bytes]
 COLUMNS = (*FAULTS, TWICE, RECOVERY, BY_STRACE)
 
 
@@ -45,12 +47,26 @@ def world() -> Iterator[World]:
     place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
     patch = pytest.MonkeyPatch()
     patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
+    patch.setattr(FileSigner, "sign", _remembering(FileSigner.sign))
     folder = Path(tempfile.mkdtemp(prefix="airlift-crash-", dir=place))
     try:
         yield scenes.make_world(folder)
     finally:
         patch.undo()
         shutil.rmtree(folder)
+
+
+def _remembering(sign: Sign) -> Sign:
+    """Sign a message once: signatures are random, and what is signed anew is never a state that is known."""
+    made: dict[tuple[str, bytes], bytes] = {}
+
+    def sign_once(signer: FileSigner, message: bytes) -> bytes:
+        key = (signer.public.fingerprint, message)
+        if key not in made:
+            made[key] = sign(signer, message)
+        return made[key]
+
+    return sign_once
 
 
 @pytest.fixture(scope="session")

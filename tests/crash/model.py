@@ -121,7 +121,8 @@ def _load_node(path: Path, known: dict[tuple[int, int], File]) -> Node:
 def image(root: Folder, kept: Sequence[Change] | None = (), *, data: str = "synced") -> Image:
     """Return what a crash leaves if of the pending changes those in ``kept`` were kept by chance (None: all).
 
-    ``data`` says what became of bytes that were not synced: ``synced`` (lost), ``half`` or ``all`` of them kept.
+    ``data`` says what became of bytes that were not synced: ``synced`` (lost), ``half`` or ``all`` of them kept, or
+    ``zeros`` in their place, where a file system had only noted how long the file is.
     """
     chosen = None if kept is None else set(map(id, kept))
     folders: list[str] = []
@@ -172,6 +173,8 @@ def _bytes_after_crash(node: File, data: str) -> bytes:
         return node.data
     if data == "half" and node.data != node.synced:
         return node.data[: len(node.data) // 2]
+    if data == "zeros":
+        return node.synced + bytes(max(0, len(node.data) - len(node.synced)))
     return node.synced
 
 

@@ -1,30 +1,40 @@
 """Loss of everything that was not synced, and the rules that make it harmless (THREATS: faults)."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
 
 from tests.crash import model
 from tests.crash.kernel.table import PROPERTY
-from tests.crash.model import Folder, Image
+from tests.crash.model import Change, Folder, Image
 from tests.crash.recorder import Recorder
-from tests.crash.rehearsal import SCENES, Rehearsal, run_dead, sample, told
+from tests.crash.rehearsal import FULL, SCENES, Rehearsal, run_dead, sample, told
 
 STRIDE = 79
+BYTES = ("synced", "half", "zeros", "all")
+"""What may become of bytes that were not synced; see :func:`tests.crash.model.image`."""
 
 
 def after_power_cut(root: Folder) -> Iterator[tuple[str, Image]]:
-    """Yield what a power cut may leave now: the extremes, and each pending change lost, or kept, on its own."""
+    """Yield what a power cut may leave now: whichever pending changes are kept, and whatever became of bytes.
+
+    If not everything is asked for, the extremes, and each pending change lost, or kept, on its own.
+    """
     changes = model.pending(root)
-    yield "nothing unsynced kept", model.image(root)
-    yield "names kept, bytes lost", model.image(root, changes)
-    yield "names kept, bytes torn", model.image(root, changes, data="half")
-    for change in changes:
-        yield f"only kept: {change.text}", model.image(root, [change])
-        rest = [other for other in changes if other is not change]
-        yield f"only lost: {change.text}", model.image(root, rest, data="all")
+    one_off = [*combinations(changes, 1), *combinations(changes, len(changes) - 1)] if changes else []
+    for kept in _subsets(changes) if FULL else [(), *one_off, tuple(changes)]:
+        for data in BYTES:
+            yield (
+                f"bytes {data}, kept: {[change.text for change in kept]}",
+                model.image(root, kept, data=data),
+            )
+
+
+def _subsets(changes: Sequence[Change]) -> Iterator[tuple[Change, ...]]:
+    return chain.from_iterable(combinations(changes, number) for number in range(len(changes) + 1))
 
 
 @pytest.mark.parametrize("name", SCENES)
