@@ -12,6 +12,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance.attestations import carried_details
 from airlift.high.importing.preview import prove_bundle
 from airlift.high.verification.verify_bundle import verify_bundle
+from airlift.ledger.state import State
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse
 from airlift.trust.tuf import verifier
@@ -54,10 +55,13 @@ def test_each_thing_is_verified_once(tmp_path: Path, count: Counter[str]) -> Non
     assert (count["refresh"], count["state"]) == (1, 1)
     once, attested = count["signature"], count["attestation"]
     count.clear()
-    state = place.state()
-    verified = verify_bundle(place, paths, state, NOW)
-    assert len(verified.attestations) == attested > 0
-    carried_details(place, state, verified)
+
+    def verify(state: State) -> None:
+        verified = verify_bundle(place, paths, state, NOW)
+        assert len(verified.attestations) == attested > 0
+        carried_details(place, state, verified)
+
+    place.look(verify)
     assert once == count["signature"]
 
 
