@@ -111,7 +111,7 @@ class PublicKey:
         if len(data) > MAX_KEY_FILE_BYTES:
             raise MalformedError(f"{what} is too long", expected=f"at most {MAX_KEY_FILE_BYTES} bytes")
         try:
-            handle = serialization.load_pem_public_key(data)
+            handle = _load_pem(data)
         except UnsupportedAlgorithm as error:
             raise unsupported(what, "an unknown algorithm") from error
         except ValueError as error:
@@ -177,6 +177,12 @@ def read_key_file(path: Path) -> bytes:
         raise
     except AirliftError as error:
         raise KeyUnavailableError(f"cannot read key {path}", found=error.found) from error
+
+
+@lru_cache(maxsize=128)
+def _load_pem(data: bytes) -> object:
+    """Load a key once a process: metadata and policy name the same few again and again."""
+    return serialization.load_pem_public_key(data)
 
 
 def canonical(value: Any) -> bytes:
