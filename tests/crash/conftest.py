@@ -17,6 +17,7 @@ from tests.crash.kernel import table
 from tests.crash.kernel.spoil import BY_STRACE, FAULTS, RECOVERY, TWICE
 from tests.crash.rehearsal import FULL, SCENES, Rehearsal, rehearse, rehearse_depot
 from tests.crash.scenes import World
+from tests.support import counted
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real disks would only be slow
 
@@ -101,4 +102,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write("\n".join([*lines, ""]))
     everything = all((name, fault) in counts for name in SCENES for fault in (*FAULTS, TWICE))
     if FULL and everything and not stats.get("failed") and not stats.get("error"):
-        table.RELIABILITY.write_text(table.put_between_marks(table.RELIABILITY.read_text(), lines))
+        counted.keep("make crash", lines)

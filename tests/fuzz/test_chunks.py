@@ -35,6 +35,7 @@ from airlift.high.importing.rebuild import Task, rebuild
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import silent
 from airlift.tensors.element import Element
+from tests.fuzz.conftest import Recorder
 from tests.fuzz.mutate import damaged
 from tests.fuzz.test_parsers import conversions, narrowed, plain, predicted
 from tests.support.bundle_values import BUNDLE
@@ -190,7 +191,7 @@ def take(item: Coded, random_: random.Random) -> str:
 
 
 @pytest.mark.parametrize("name", kernel.names())
-def test_no_chunk_ends_in_anything_but_an_airlift_error(name: str) -> None:
+def test_no_chunk_ends_in_anything_but_an_airlift_error(name: str, count: Recorder) -> None:
     """Broke: a copy with two sources, validly signed, was a ValueError and exit 1."""
     seed = int.from_bytes(os.urandom(4), "big") if "FUZZ_SECONDS" in os.environ else 1
     words = [sys.executable, "-W", "error", "-m", "tests.fuzz.test_chunks", str(SECONDS), str(seed)]
@@ -204,6 +205,7 @@ def test_no_chunk_ends_in_anything_but_an_airlift_error(name: str) -> None:
         timeout=SECONDS + 120,
     )
     assert done.returncode == 0, f"{name}, seed {seed}: {done.stderr[-4000:]}"
+    count(f"chunks, {name}", done.stdout, r"(\d+) chunks, (\d+) refused")
     sys.stdout.write(f"{name}, seed {seed}: {done.stdout}")
 
 
@@ -229,7 +231,8 @@ def main() -> None:
     assert count["malformed"] > 10
     assert count["format-too-new"] > 1
     sys.stdout.write(
-        f"{kernel.default().name}: {sum(count.values())} chunks, {dict(sorted(count.items()))}\n"
+        f"{kernel.default().name}: {count.total()} chunks, {count.total() - count['ok']} refused, "
+        f"{dict(sorted(count.items()))}\n"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import find_tool
+from tests.fuzz.conftest import Recorder
 from tests.support.kernel_sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,10 +58,11 @@ def fed(folder: Path, sources: Path, name: str) -> tuple[int, str]:
     return seed, done.stdout
 
 
-def test_no_damaged_block_makes_the_kernel_touch_what_it_should_not(tmp_path: Path) -> None:
+def test_no_damaged_block_makes_the_kernel_touch_what_it_should_not(tmp_path: Path, count: Recorder) -> None:
     """Threat: a decoder that trusts what it decodes."""
     seed, said = fed(tmp_path, SOURCES, "kernel_driver")
     counted = re.fullmatch(r"(\d+) fed, (\d+) refused, (\d+) decoded\n", said)
     assert counted is not None
     assert int(counted[1]) > 100
+    count("kernel of ulp, with sanitizers", said, r"(\d+) fed, (\d+) refused")
     sys.stdout.write(f"seed {seed}: {said}")

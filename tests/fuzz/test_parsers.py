@@ -61,6 +61,7 @@ from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.statement import SLSA, attest, predicate_type
 from tests.fuzz import corpus, gate_files
+from tests.fuzz.conftest import Recorder
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
 from tests.support import gguf_files, keys, quantisers, vendor, weights
@@ -542,12 +543,13 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(TARGETS)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_no_damaged_input_is_taken_for_a_good_one(name: str) -> None:
+def test_no_damaged_input_is_taken_for_a_good_one(name: str, count: Recorder) -> None:
     """Threat: a parser that trusts what it parses; one input that costs all memory, or all day."""
     seed = int.from_bytes(os.urandom(4), "big") if "FUZZ_SECONDS" in os.environ else 1
     words = [sys.executable, "-W", "error", "-m", "tests.fuzz.test_parsers", name, str(SECONDS), str(seed)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS + 120)
     assert done.returncode == 0, f"seed {seed}: {done.stderr[-4000:]}"
+    count(name, done.stdout, r"(\d+) fed, (\d+) refused")
     sys.stdout.write(f"{name}, seed {seed}: {done.stdout}")
 
 

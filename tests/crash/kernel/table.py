@@ -1,11 +1,9 @@
 """The counts of a run as a table, printed at its end and kept in docs/RELIABILITY.md."""
 
-import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-RELIABILITY = Path(__file__).parents[3] / "docs" / "RELIABILITY.md"
-BEGIN, END = "<!-- counted by make crash: begin -->", "<!-- counted by make crash: end -->"
+from tests.support.counted import table
+
 PROPERTY = "crash points"
 """Under which a test records what it tried: a scene, a fault, and how many points."""
 
@@ -28,15 +26,8 @@ def format_table(
     tried = [name for name in scenes if any(name == of for of, _ in counts)]
     rows = [[name, *(_shown(counts.get((name, fault))) for fault in faults)] for name in tried]
     sums = [sum(number for (_, of), number in counts.items() if of == fault) for fault in faults]
-    rows = [["command", *faults], ["---", *("---:" for _ in faults)], *rows, ["**all**", *map(_shown, sums)]]
-    return [f"| {' | '.join(row)} |" for row in rows]
+    return table(["command", *faults], [*rows, ["**all**", *map(_shown, sums)]])
 
 
 def _shown(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
-
-
-def put_between_marks(text: str, lines: Iterable[str]) -> str:
-    """Return a document with these lines between the marks."""
-    inner = "\n".join([BEGIN, "", *lines, "", END])
-    return re.sub(f"{BEGIN}.*{END}", lambda _: inner, text, flags=re.DOTALL)

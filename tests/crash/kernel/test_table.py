@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.crash.fingerprint import fingerprint
 from tests.crash.kernel import table
+from tests.support import counted
 
 
 def test_counts_are_added_up() -> None:
@@ -18,12 +21,13 @@ def test_counts_are_added_up() -> None:
     ]
 
 
-def test_the_document_has_room_for_the_table() -> None:
-    text = table.RELIABILITY.read_text()
-    changed = table.put_between_marks(text, ["| new |"])
-    assert "| new |" in changed
-    assert changed.partition(table.BEGIN)[0] == text.partition(table.BEGIN)[0]
-    assert changed.partition(table.END)[2] == text.partition(table.END)[2]
+@pytest.mark.parametrize("command", ["make crash", "make fuzz"])
+def test_the_document_has_room_for_the_table(command: str) -> None:
+    text, (begin, end) = counted.RELIABILITY.read_text(), counted.marks(command)
+    changed = counted.put_between_marks(text, command, ["| new |"])
+    assert changed.count("| new |") == 1
+    assert changed.partition(begin)[0] == text.partition(begin)[0]
+    assert changed.partition(end)[2] == text.partition(end)[2]
 
 
 def test_a_state_is_known_again_by_everything_but_random_names(tmp_path: Path) -> None:
