@@ -60,10 +60,9 @@ def write(log: Log, path: Path) -> Header:
     Raises:
         ExistsError: ``path`` exists already.
     """
-    with log.one_moment():
-        end, newest = log.head().size, log.checkpoint()
-        count = log.query("SELECT COUNT(DISTINCT size) FROM checkpoints WHERE size <= ?", (end,))[0][0]
-    header = Header(log.origin, log.public, end, count)
+    head, newest = log.newest()
+    end, older = head.size, "SELECT COUNT(DISTINCT size) FROM checkpoints WHERE size < ?"
+    header = Header(log.origin, log.public, end, log.query(older, (end,))[0][0] + 1)
     if path.is_symlink() or path.exists():
         raise ExistsError(f"{path} exists")
     with files.writer(path, replace=False) as file:

@@ -21,6 +21,8 @@ from airlift.ledger.terms import terms
 from airlift.trust.keys.public import PublicKey, Signer
 
 BATCH = 256
+MAX_SIZE = (1 << 63) - 1
+"""The largest number of entries that SQLite can name."""
 CONTENT_BYTES = 16
 """How much of a file's digest the index keeps: enough to find it; the release manifest decides."""
 
@@ -105,13 +107,12 @@ class Log:
             raise LedgerError(f"{self.path} has no checkpoint")
         return _blob(rows[0][0], self.path)
 
-    def checkpoints(self, before: int | None = None) -> Iterator[bytes]:
-        """Yield one note per checkpointed size, oldest first: the one with the most signatures.
+    def checkpoints(self, end: int = MAX_SIZE) -> Iterator[bytes]:
+        """Yield one note per checkpointed size below ``end``, oldest first: the one with the most signatures.
 
-        These are the newest, and those that witnesses signed. Of sizes ``before`` that of the newest, none is ever
-        removed or superseded.
+        These are those that witnesses signed, which stay as they are, and the newest, which the next one may replace.
         """
-        last, end = -1, self.size + 1 if before is None else before
+        last = -1
         while rows := self.query(
             "SELECT size, note FROM checkpoints WHERE id IN (SELECT MAX(id) FROM checkpoints"
             " WHERE size > ? AND size < ? GROUP BY size ORDER BY size LIMIT ?) ORDER BY size",
@@ -121,7 +122,11 @@ class Log:
             last = rows[-1][0]
 
     def head(self) -> Checkpoint:
-        """Verify the newest checkpoint against the number of entries and the stored nodes; return it.
+        """Return the newest checkpoint after verifying it; errors as of :meth:`newest`."""
+        return self.newest()[0]
+
+    def newest(self) -> tuple[Checkpoint, bytes]:
+        """Verify the newest checkpoint against the number of entries and the stored nodes; return it and its note.
 
         Raises:
             LedgerError: they disagree.
@@ -141,7 +146,7 @@ class Log:
             )
         if tree.root_of(self.node, size) != newest.root:
             raise LedgerError(f"{self.path} does not have the root of its newest checkpoint")
-        return newest
+        return newest, data
 
     def entry(self, index: int) -> Entry:
         """Return the entry at ``index``.
@@ -187,9 +192,8 @@ class Log:
 
     def prove(self, index: int) -> Proof:
         """Return the proof that entry ``index`` is in the newest checkpoint."""
-        with self.one_moment():
-            leaf, head = entries_.format(self.entry(index)), self.head()
-            return Proof(leaf, index, tree.inclusion_proof(self.node, index, head.size), self.checkpoint())
+        leaf, (head, data) = entries_.format(self.entry(index)), self.newest()
+        return Proof(leaf, index, tree.inclusion_proof(self.node, index, head.size), data)
 
     def check_kept(self, data: bytes, what: str = "kept checkpoint") -> Checkpoint:
         """Verify that this ledger still holds everything that an earlier, kept checkpoint covers.
@@ -256,10 +260,10 @@ class Log:
         """
         self._check_writer(None)
         with database.guarded(self.path, writing=True), database.transaction(self._connection):
-            size, data = self.head().size, self.checkpoint()
+            head, data = self.newest()
             signed = checkpoint.countersign(data, name, witness)
             if signed != data:
-                self._keep(size, signed)
+                self._keep(head.size, signed)
         return signed
 
     def _check_writer(self, signer: Signer | None) -> None:

@@ -111,7 +111,7 @@ def _told(log: Log, active: str | None) -> tuple[Entry, ...]:
 
 def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
     with log.one_moment():
-        head, data, counts = log.head(), log.checkpoint(), log.counts()
+        (head, data), counts = log.newest(), log.counts()
     kept = note.parse(data)
     known = [key for key in witnesses if key != log.public]
     signed = [(name, note.key_id(name, key)) for key in known for name in note.signed_by(kept, key)]

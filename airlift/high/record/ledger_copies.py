@@ -25,8 +25,8 @@ def copy_checkpoint(enclave: Enclave, output: Path) -> CopyResult:
         ExistsError: ``output`` exists.
     """
     check_new(output)
-    with enclave.ledger() as log, log.one_moment():
-        data, head = log.checkpoint(), log.head()
+    with enclave.ledger() as log:
+        head, data = log.newest()
     write_new(output, data)
     return CopyResult(str(output), head.size, head.root.hex())
 

@@ -55,8 +55,9 @@ def countersign(
             *(log.check_kept(read_kept(p), str(p)).size for p in kept),
         ]
         sizes = [size for size in before if size is not None]
-        head, already = log.head(), bool(note.signed_by(note.parse(log.checkpoint()), signer.public))
-        signed = log.checkpoint() if dry_run else log.countersign(name, signer)
+        head, newest = log.newest()
+        already = bool(note.signed_by(note.parse(newest), signer.public))
+        signed = newest if dry_run else log.countersign(name, signer)
     if output is not None and not dry_run:
         write_new(output, signed)
     return WitnessResult(name, head.size, head.root.hex(), max(sizes, default=None), already, signed.decode())

@@ -36,15 +36,14 @@ def prove(
             expected=f"at most {MAX_ENTRIES} entries and {MAX_DOCUMENT_BYTES >> 20} MiB of documents",
             hint="ask for less (--limit N), or export the whole ledger: `airlift provenance export --as ledger`",
         )
-    with log.one_moment():
-        head = log.head()
-        return {
-            "origin": log.origin,
-            "checkpoint": log.checkpoint().decode(),
-            "entries": [_entry(log, index, head.size) for index in sorted(set(indices))],
-            "documents": [_encode(data) for data in held],
-            "consistency": [_consistency(log, note, head.size) for note in older],
-        }
+    head, newest = log.newest()
+    return {
+        "origin": log.origin,
+        "checkpoint": newest.decode(),
+        "entries": [_entry(log, index, head.size) for index in sorted(set(indices))],
+        "documents": [_encode(data) for data in held],
+        "consistency": [_consistency(log, note, head.size) for note in older],
+    }
 
 
 def _entry(log: Log, index: int, size: int) -> dict[str, Any]:
