@@ -48,8 +48,7 @@ def count(run: Run, top: Path) -> list[Point]:
 
 def _spoil_by_strace(strace: str, run: Run, top: Path, point: Point, fault: str) -> int | None:
     """Run a command and spoil it at a point; return the signal that ended it, or None if another call was spoilt."""
-    inject = f"{point.name}:{_INJECTED[fault]}:when={point.ordinal}"
-    ended, calls = run_traced(strace, run, top, inject, trace=point.name)
+    ended, calls = run_traced(strace, run, top, f"{point.name}:{_INJECTED[fault]}:when={point.ordinal}")
     spoilt = [call for call in calls if call.is_spoilt]
     if fault == BEFORE:  # what other threads were about to do is unfinished as well
         spoilt = [call for call in spoilt if not call.thread]
