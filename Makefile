@@ -22,7 +22,7 @@ help:
 	@echo "make format  rewrite the code as ruff formats it"
 	@echo "make bench   sizes and seconds beside those of peers, into docs/benchmarks"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
-	@echo "make crash   kill, fail and cut the power at every single step (an hour or so)"
+	@echo "make crash   kill, fail and cut the power at every single step (one to two hours)"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
 	@echo "make wheels  a folder to install the high side from, without a network"
 	@echo "make lock    resolve the dependencies anew (needs network)"
