@@ -44,6 +44,8 @@ PROOF = b"airlift/tlog-proof-sha384@v1\n"
 RECEIPT = "application/vnd.airlift.receipt+json"
 RECEIPT_FORMAT = 2
 SWITCHES = {"activate-commit", "rollback-commit"}
+ENDS = {*SWITCHES, "withdraw-commit"}
+NEW_TYPES = {"floor", "revocations", "withdraw-prepare", "withdraw-commit"}
 MAX_SIGNATURES = 32
 ANSWER = {"airlift": 1, "command": "airlift-verify"}
 COUNTS = range(10_000_001)
@@ -321,7 +323,9 @@ class Lines:
 def parse_entry(data: bytes, what: str) -> dict[str, Any]:
     """Parse one entry and check its fields."""
     document = parse_json(data, what)
-    check_format(document, what)
+    check_format(document, what, 2)
+    if (document["airlift"] == 2) != (document.get("type") in NEW_TYPES):
+        raise Failure(f"{what} has another format than its type")
     if set(document) != ENTRY_KEYS or not TIME.fullmatch(member(document, "time", str, what)):
         raise Failure(f"{what} does not have the fields of an entry")
     for key, kind in (("index", int), ("type", str), ("actor", str), ("detail", dict)):
@@ -690,9 +694,9 @@ class Ground:
         said = [("component", c["name"], c["version"], c["digest"]) for c in period["components"]]
         if sorted(held) != sorted(said):
             raise Failure("the answer lists other components than the release that was active has")
-        for entry in (since, until) if until is not None else (since,):
+        for entry, types in ((since, SWITCHES), (until, ENDS)) if until is not None else ((since, SWITCHES),):
             self._check_entry(entry)
-            if entry["type"] not in SWITCHES:
+            if entry["type"] not in types:
                 raise Failure("the answer takes an entry for a switch that is none")
         if since["release"] != digest or (until is not None and until["index"] <= since["index"]):
             raise Failure("the answer gives a period that its entries do not bound")

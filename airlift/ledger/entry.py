@@ -14,12 +14,14 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import FormatTooNewError, MalformedError
-from airlift.ledger.entries.kinds import TYPES
+from airlift.ledger.entries.kinds import NEW_TYPES, TYPES
 from airlift.ledger.tree import MAX_SIZE
 
 MAX_BYTES = 1 << 20
 MAX_ACTOR = 256
 FORMAT = 1
+NEWEST_FORMAT = 2
+"""The format of an entry whose type format 1 has not."""
 
 _KEYS = frozenset({"airlift", "index", "time", "type", "actor", "release", "bundle", "detail"})
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -82,7 +84,7 @@ def format(entry: Entry) -> bytes:  # noqa: A001 - parse and format are the pair
         MalformedError: a field is out of range, or the entry is longer than :data:`MAX_BYTES`.
     """
     _check(entry)
-    data = strict.format({"airlift": FORMAT, **entry.to_json()})
+    data = strict.format({"airlift": _number(entry), **entry.to_json()})
     if len(data) > MAX_BYTES:
         raise MalformedError(
             "an entry is too long", expected=f"at most {MAX_BYTES} bytes", found=f"{len(data)} bytes"
@@ -95,12 +97,12 @@ def parse(data: bytes, what: str = "entry") -> Entry:
 
     Raises:
         MalformedError: they are none.
-        FormatTooNewError: the entry says a later format than 1.
+        FormatTooNewError: the entry says a later format than 2.
     """
     document = strict.only(strict.parse(data, limit=MAX_BYTES, what=what), _KEYS, what)
     version = strict.member(document, "airlift", int, what)
-    if version > FORMAT:
-        raise FormatTooNewError(f"{what} has format {version}", expected=f"at most {FORMAT}")
+    if version > NEWEST_FORMAT:
+        raise FormatTooNewError(f"{what} has format {version}", expected=f"at most {NEWEST_FORMAT}")
     entry = Entry(
         index=strict.member(document, "index", int, what),
         time=strict.member(document, "time", str, what),
@@ -110,10 +112,14 @@ def parse(data: bytes, what: str = "entry") -> Entry:
         bundle=_optional(document, "bundle", what),
         detail=strict.member(document, "detail", dict, what),
     )
-    if version != FORMAT:
-        raise MalformedError(f"{what} has format {version}", expected=str(FORMAT))
     _check(entry)
+    if version != _number(entry):
+        raise MalformedError(f"{what} has format {version}", expected=str(_number(entry)))
     return entry
+
+
+def _number(entry: Entry) -> int:
+    return NEWEST_FORMAT if entry.type in NEW_TYPES else FORMAT
 
 
 def check_time(text: str) -> str:

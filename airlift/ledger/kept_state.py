@@ -2,7 +2,7 @@
 
 A note signed by the ledger's key, then one line of JSON::
 
-    airlift/alpha state 1
+    airlift/alpha state 2
     <size>
     <root of the first size entries, base64>
     <SHA-384 of the line of JSON, base64>
@@ -41,7 +41,7 @@ from airlift.ledger.state import NOTHING, Committed, State, fold_entries
 from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.public import Signer
 
-FORMAT = 1
+FORMAT = 2
 STEP = 256
 """After how many further entries the file is written again; until then every command folds these: 10 ms of work."""
 MAX_BYTES = 64 << 20
@@ -131,6 +131,8 @@ def format_line(state: State) -> bytes:
             "open": [entry.index for entry in state.open],
             "enrolment": state.enrolment.format() if state.enrolment else None,
             "trust": state.trust.format() if state.trust else None,
+            "floors": dict(state.floors),
+            "revocations": list(state.revocations),
             "keys": [list(signers) for signers in keys],
             "bundles": [
                 [
@@ -177,7 +179,10 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
         raise MalformedError(f"{_WHAT} is not JSON", found=type(error).__name__) from error
     keys = shape.items(document, "keys", _signers, _WHAT)
     installed, rows = shape.texts(document, "installed", _WHAT), _rows(document)
-    for digest in {row[1] for row in rows} | {row[4] for row in rows if row[4] is not None} | set(installed):
+    lists = shape.texts(document, "revocations", _WHAT)
+    for digest in (
+        {*lists} | {row[1] for row in rows} | {row[4] for row in rows if row[4] is not None} | set(installed)
+    ):
         check_digest(digest, "bundles", _WHAT)
     for moment in {row[3] for row in rows}:
         check_time(moment)
@@ -189,6 +194,8 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
         policy=shape.optional(document, "policy", _digest, _WHAT),
         installed=installed,
         bundles=tuple([_bundle(row, keys) for row in rows]),
+        floors=tuple(sorted(shape.table(document, "floors", str, _WHAT).items())),
+        revocations=lists,
         enrolment=shape.optional(document, "enrolment", Enroll.parse, _WHAT),
         trust=shape.optional(document, "trust", Trust.parse, _WHAT),
     )

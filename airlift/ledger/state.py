@@ -10,8 +10,15 @@ from typing import Any
 
 from airlift.errors import LedgerError
 from airlift.ledger import details
-from airlift.ledger.entries.activations import Abort, ActivateCommit, RollbackCommit, SwitchCommit
+from airlift.ledger.entries.activations import (
+    Abort,
+    ActivateCommit,
+    RollbackCommit,
+    SwitchCommit,
+    WithdrawCommit,
+)
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange
+from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
 from airlift.ledger.entries.kinds import CLOSES, INTENTS
 from airlift.ledger.entries.shape import Trust
@@ -40,7 +47,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the first ``size`` entries say the enclave is; releases are digests in hex."""
+    """What the first ``size`` entries say the enclave is; releases are digests in hex.
+
+    ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together.
+    """
 
     size: int = 0
     enclave: str | None = None
@@ -52,6 +62,8 @@ class State:
     trust: Trust | None = None
     policy: str | None = None
     enrolment: Enroll | None = None
+    floors: tuple[tuple[str, str], ...] = ()
+    revocations: tuple[str, ...] = ()
 
     def enrolled(self) -> Enroll:
         """Return what the enclave was enrolled with.
@@ -113,6 +125,8 @@ class _Folding:
         self.open = {entry.index: entry for entry in begun.open}
         self.installed = dict.fromkeys(begun.installed)
         self.bundles = list(begun.bundles)
+        self.floors = dict(begun.floors)
+        self.revocations = dict.fromkeys(begun.revocations)
 
     def state(self) -> State:
         return State(
@@ -120,6 +134,8 @@ class _Folding:
             installed=tuple(self.installed),
             bundles=tuple(self.bundles),
             open=tuple(self.open.values()),
+            floors=tuple(sorted(self.floors.items())),
+            revocations=tuple(self.revocations),
             **self.fields,
         )
 
@@ -145,14 +161,31 @@ class _Folding:
     def enroll(self, entry: Entry) -> None:
         said = details.read(entry, Enroll)
         self.fields |= {"enclave": said.enclave, "enrolment": said, "policy": said.policy}
+        self.floors = dict(said.floors or {})
 
     def policy(self, entry: Entry) -> None:
-        self.fields["policy"] = details.read(entry, PolicyChange).sha512
+        said = details.read(entry, PolicyChange)
+        self.fields["policy"] = said.sha512
+        if said.floors is not None:
+            self.floors = dict(said.floors)
+
+    def floor(self, entry: Entry) -> None:
+        said = details.read(entry, FloorChange)
+        self.floors.pop(said.name, None)
+        if said.version is not None:
+            self.floors[said.name] = said.version
+
+    def revoke(self, entry: Entry) -> None:
+        said = details.read(entry, RevocationsKnown)
+        if said.covers:
+            self.revocations.clear()
+        self.revocations[said.sha512] = None
 
     def import_commit(self, entry: Entry) -> None:
         said = details.imported_state(entry)
         self.fields["trust"] = said.trust
         self.bundles.append(_committed(entry, said))
+        self.revocations.setdefault(said.revocations)
         if entry.release is not None:
             self.installed.setdefault(entry.release)
 
@@ -160,6 +193,9 @@ class _Folding:
         active = release_of(entry)
         self.fields["previous"] = details.read(entry, SwitchCommit).previous
         self.fields["active"] = active
+
+    def withdraw(self, entry: Entry) -> None:
+        self.fields |= {"active": None, "previous": release_of(entry)}
 
     def abort(self, entry: Entry) -> None:
         if self.open.pop(details.read(entry, Abort).undoes, None) is None:
@@ -180,6 +216,9 @@ _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
     ImportCommit.TYPE: _Folding.import_commit,
     ActivateCommit.TYPE: _Folding.switch,
     RollbackCommit.TYPE: _Folding.switch,
+    WithdrawCommit.TYPE: _Folding.withdraw,
+    FloorChange.TYPE: _Folding.floor,
+    RevocationsKnown.TYPE: _Folding.revoke,
     Abort.TYPE: _Folding.abort,
     Gc.TYPE: _Folding.gc,
 }

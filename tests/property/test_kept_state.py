@@ -20,8 +20,11 @@ from airlift.ledger.entries.activations import (
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
+    WithdrawCommit,
+    WithdrawPrepare,
 )
 from airlift.ledger.entries.administration import Gc, PolicyChange
+from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft
@@ -35,11 +38,20 @@ KEYS = st.lists(st.sampled_from(["ab" * 32, "cd" * 32]), max_size=2, unique=True
 DIGESTS = st.sampled_from(["sha512", "sha256", None])
 STEPS = st.one_of(
     st.tuples(st.just("enroll"), st.sampled_from(["alpha", "bravo"])),
-    st.tuples(st.just("policy"), st.sampled_from(["ab", "cd"])),
+    st.tuples(st.just("policy"), st.sampled_from(["ab", "cd"]), st.none() | st.just({"guard": "1"})),
+    st.tuples(st.just("floor"), st.sampled_from(["guard", "kind:guard"]), st.sampled_from(["1", "2", None])),
+    st.tuples(st.just("revoke"), st.sampled_from(["0", "6", "7"]), st.booleans()),
     st.tuples(st.just("prepare"), RELEASES, st.integers(1, 4)),
     st.tuples(st.just("import"), st.none() | RELEASES, st.integers(1, 4), st.booleans(), KEYS, DIGESTS),
-    st.tuples(st.just("switch"), st.sampled_from([ActivateCommit, RollbackCommit]), RELEASES, st.booleans()),
-    st.tuples(st.just("intend"), st.sampled_from([ActivatePrepare, RollbackPrepare]), RELEASES),
+    st.tuples(
+        st.just("switch"),
+        st.sampled_from([ActivateCommit, RollbackCommit, WithdrawCommit]),
+        RELEASES,
+        st.booleans(),
+    ),
+    st.tuples(
+        st.just("intend"), st.sampled_from([ActivatePrepare, RollbackPrepare, WithdrawPrepare]), RELEASES
+    ),
     st.tuples(st.just("abort"), st.integers(0, 5)),
     st.tuples(st.just("gc"), st.lists(RELEASES, max_size=2)),
     st.tuples(st.just("reject")),
@@ -56,7 +68,11 @@ def draft(number: int, step: tuple[Any, ...]) -> Draft:
         case "enroll":
             said = details.enroll(enclave=rest[0], minimum_sequence=number)
         case "policy":
-            said = PolicyChange(f"{rest[0] * 64}", {})
+            said = PolicyChange(f"{rest[0] * 64}", {}, rest[1])
+        case "floor":
+            said = FloorChange(rest[0], rest[1], None, "x", {})
+        case "revoke":
+            said = RevocationsKnown(rest[0] * 128, covers=rest[1])
         case "prepare":
             release, bundle, said = rest[0], f"alpha-{rest[1]}", details.prepare(number, sequence=rest[1])
         case "import":
@@ -164,7 +180,7 @@ def long(folder: Path, signer: FileSigner) -> Path:
     """Return a ledger with a state in which nothing is empty."""
     path = folder / "long.db"
     steps: list[tuple[Any, ...]] = [
-        ("enroll", "alpha"), ("policy", "ab"), ("import", R1, 1, False, ["ab" * 32], "sha512"),
+        ("enroll", "alpha"), ("policy", "ab", {"guard": "1"}), ("revoke", "6", True), ("import", R1, 1, False, ["ab" * 32], "sha512"),
         ("switch", ActivateCommit, R1, True), ("import", R2, 2, True, ["cd" * 32], None),
         ("switch", ActivateCommit, R2, False), ("prepare", R3, 3), ("intend", ActivatePrepare, R1),
     ]  # fmt: skip

@@ -21,9 +21,12 @@ from airlift.ledger.entries.activations import (
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
+    WithdrawCommit,
+    WithdrawPrepare,
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import (
     ExpiredAccepted,
     ImportCommit,
@@ -193,9 +196,13 @@ SAID: st.SearchStrategy[Detail] = st.one_of(
     st.builds(ActivatePrepare, *SWITCHED),
     st.builds(ActivateCommit, *SWITCHED, st.none() | COUNTS),
     st.builds(RollbackPrepare, *SWITCHED),
-    st.builds(RollbackCommit, *SWITCHED, st.none() | COUNTS),
+    st.builds(RollbackCommit, *SWITCHED, st.none() | COUNTS, st.none() | TEXT),
+    st.builds(WithdrawPrepare, *SWITCHED, st.none() | TEXT),
+    st.builds(WithdrawCommit, *SWITCHED, st.none() | COUNTS),
+    st.builds(FloorChange, TEXT, st.none() | TEXT, st.none() | TEXT, TEXT, TEXTS_BY_KEY),
+    st.builds(RevocationsKnown, HEX, st.booleans()),
     st.builds(Abort, COUNTS, TEXT),
-    st.builds(PolicyChange, HEX, TEXTS_BY_KEY),
+    st.builds(PolicyChange, HEX, TEXTS_BY_KEY, st.none() | TEXTS_BY_KEY),
     st.builds(Gc, st.lists(HEX, max_size=3).map(tuple)),
     ATTESTED,
     st.sampled_from([Witness(), Roots()]),
@@ -222,7 +229,9 @@ def test_any_detail_is_understood_or_refused(kind: str, said: Detail, data: st.D
 
 DRAFTS = st.builds(
     Draft,
-    st.sampled_from(["import-commit", "activate-commit", "rollback-commit", "attestation", "gc"]),
+    st.sampled_from(
+        ["import-commit", "activate-commit", "rollback-commit", "withdraw-commit", "attestation", "gc"]
+    ),
     st.sampled_from(["ada", "bob"]),
     st.sampled_from([f"2026-0{n}-01T00:00:00Z" for n in range(1, 5)]),
     st.sampled_from(["1" * 128, "2" * 128]),

@@ -10,9 +10,12 @@ from airlift.ledger.entries.activations import (
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
+    WithdrawCommit,
+    WithdrawPrepare,
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import (
     ExpiredAccepted,
     ImportCommit,
@@ -89,6 +92,7 @@ def attestation(**fields: Any) -> RecordedAttestation:
 
 EVERY: tuple[Detail, ...] = (
     enroll(),
+    enroll(floors={"guard": "2.1"}),
     prepare(1),
     prepare(2, baseline=NAMED, target=None),
     prepare(3, file_digest="sha256"),
@@ -111,8 +115,16 @@ EVERY: tuple[Detail, ...] = (
     ActivateCommit("2" * 128, NAMED, recovered=7),
     RollbackPrepare("2" * 128, NAMED),
     RollbackCommit("2" * 128, NAMED),
+    RollbackPrepare("2" * 128, NAMED, because="revoked"),
+    RollbackCommit("2" * 128, NAMED, recovered=8, because="revoked"),
+    WithdrawPrepare(NAMED.digest, NAMED),
+    WithdrawCommit(NAMED.digest, NAMED, because="revoked"),
     Abort(1, "the import was interrupted"),
     PolicyChange("e" * 128, {"issm.pub": "5" * 96}),
+    PolicyChange("e" * 128, {}, floors={}),
+    FloorChange("guard", "2.1", None, "CVE-2026-1", {}),
+    FloorChange("kind:guard", None, "2.1", "a wrong floor", {ADA: "00ff", BOB: "ff00"}),
+    RevocationsKnown("6" * 128, covers=True),
     Gc(("1" * 128, "2" * 128)),
     attestation(),
     Witness(),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from airlift.ledger.answers.questions import Activation, lists_component
-from airlift.ledger.entries.kinds import SWITCHES
+from airlift.ledger.entries.kinds import ENDS, SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import release_of
 from airlift.ledger.terms import matches
@@ -13,21 +13,18 @@ def activations(entries: Iterable[Entry]) -> Iterator[Activation]:
     """Yield, in order, every period in which one release was active."""
     current: Entry | None = None
     for entry in entries:
-        if entry.type in SWITCHES:
+        if entry.type in ENDS:
             if current is not None:
                 yield Activation(release_of(current), current, entry)
-            current = entry
+            current = entry if entry.type in SWITCHES else None
     if current is not None:
         yield Activation(release_of(current), current, None)
 
 
 def active_at(entries: Iterable[Entry], time: str) -> Activation | None:
     """Return what was active at ``time`` (RFC 3339, UTC, whole seconds): the last switch that says no later time."""
-    found = None
-    for period in activations(entries):
-        if period.since.time <= time:
-            found = period
-    return found
+    said = [entry for entry in entries if entry.type in ENDS and entry.time <= time]
+    return next((p for p in activations(entries) if said and p.since == said[-1]), None)
 
 
 def history(

@@ -1,4 +1,4 @@
-"""A timeline of what was imported, rejected, activated and rolled back, in the order of the ledger (SPEC 15.6).
+"""A timeline of what was imported, rejected, activated, rolled back and withdrawn, in the ledger's order (SPEC 15.6).
 
 Places are by order and not by time: the order is what the ledger proves, times are what a clock said.
 """
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from airlift.bundle.release import Release
 from airlift.evidence.report.markup import Markup, tag, text
-from airlift.ledger.entries.activations import ActivateCommit, RollbackCommit
+from airlift.ledger.entries.activations import ActivateCommit, RollbackCommit, WithdrawCommit
 from airlift.ledger.entries.imports import ImportCommit, ImportReject
-from airlift.ledger.entries.kinds import SWITCHES
+from airlift.ledger.entries.kinds import ENDS, SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.shown import clean
 
@@ -19,6 +19,7 @@ LANES = {
     ImportReject.TYPE: "rejected",
     ActivateCommit.TYPE: "activated",
     RollbackCommit.TYPE: "rolled back",
+    WithdrawCommit.TYPE: "withdrawn",
 }
 _NAMES = tuple(LANES)
 LEFT, STEP, TOP, LANE, RIGHT = 92, 44, 20, 30, 20
@@ -43,7 +44,11 @@ def draw(entries: Sequence[Entry], releases: Mapping[str, Release]) -> Markup:
     ]
     return tag(
         "svg",
-        tag("title", text("Timeline of imports, rejects, activations and roll backs"), id="time-t"),
+        tag(
+            "title",
+            text("Timeline of imports, rejects, activations, roll backs and withdrawals"),
+            id="time-t",
+        ),
         tag(
             "desc",
             text("In the order of the ledger, oldest at the left. The table below says the same."),
@@ -71,6 +76,7 @@ def _mark(number: int, entry: Entry) -> Markup:
         ),
         ActivateCommit.TYPE: tag("path", d=f"M{x} {y - 8} L{x + 8} {y + 6} L{x - 8} {y + 6} Z"),
         RollbackCommit.TYPE: tag("path", d=f"M{x} {y + 8} L{x + 8} {y - 6} L{x - 8} {y - 6} Z"),
+        WithdrawCommit.TYPE: tag("rect", x=x - 6, y=y - 6, width=12, height=12),
     }
     label = tag("text", text(entry.index), x=x, y=TOP - 7, class_="index", text_anchor="middle")
     about = tag("title", text(f"entry {entry.index}, {entry.time}: {LANES[entry.type]}"))
@@ -79,10 +85,12 @@ def _mark(number: int, entry: Entry) -> Markup:
 
 def _spans(shown: Sequence[Entry], releases: Mapping[str, Release], width: int, top: int) -> list[Markup]:
     """Return a bar for each period in which one release was active."""
-    starts = [(n, e) for n, e in enumerate(shown) if e.type in SWITCHES]
+    ends = [(n, e) for n, e in enumerate(shown) if e.type in ENDS]
     found = []
-    for place, (number, entry) in enumerate(starts):
-        end = starts[place + 1][0] if place + 1 < len(starts) else None
+    for place, (number, entry) in enumerate(ends):
+        if entry.type not in SWITCHES:
+            continue
+        end = ends[place + 1][0] if place + 1 < len(ends) else None
         x = LEFT + STEP * number + 10
         until = width - RIGHT if end is None else LEFT + STEP * end + 8
         release = releases.get(entry.release or "")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from airlift.ledger import details, terms
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.kinds import SWITCHES
+from airlift.ledger.entries.kinds import ENDS, SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, CONTENT_BYTES, Log
 from airlift.ledger.state import release_of
@@ -68,15 +68,18 @@ def where(log: Log, text: str, *, types: Sequence[str] = (), limit: int = 0) -> 
 
 
 def active_at(log: Log, time: str) -> Activation | None:
-    """Return what was active at ``time`` (RFC 3339, UTC, whole seconds): the last switch that says no later time."""
-    marks = ", ".join("?" * len(SWITCHES))
+    """Return what was active at ``time`` (RFC 3339, UTC, whole seconds): the last switch that says no later time.
+
+    None if it is a withdrawal, or there is none.
+    """
+    marks = ", ".join("?" * len(ENDS))
     rows = log.query(
         f"SELECT MAX(idx) FROM entries WHERE type IN ({marks}) AND time <= ?",  # noqa: S608 - placeholders only
-        (*SWITCHES, time),
+        (*ENDS, time),
     )
-    if rows[0][0] is None:
+    since = log.entry(rows[0][0]) if rows[0][0] is not None else None
+    if since is None or since.type not in SWITCHES:
         return None
-    since = log.entry(rows[0][0])
     return Activation(release_of(since), since, _next_switch(log, since.index))
 
 
@@ -166,7 +169,7 @@ def _blobs(prefix: str) -> tuple[bytes, bytes]:
 
 
 def _next_switch(log: Log, index: int) -> Entry | None:
-    rows = log.query("SELECT MIN(idx) FROM entries WHERE type IN (?, ?) AND idx > ?", (*SWITCHES, index))
+    rows = log.query("SELECT MIN(idx) FROM entries WHERE type IN (?, ?, ?) AND idx > ?", (*ENDS, index))
     return log.entry(rows[0][0]) if rows[0][0] is not None else None
 
 

@@ -1,4 +1,4 @@
-"""The entries of an activation or roll back: intent and commit, and an intent that was undone (SPEC 7.5, 9.2)."""
+"""The entries of an activation, roll back or withdrawal: intent and commit, and what was undone (SPEC 7.5, 9.2)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -10,26 +10,30 @@ from airlift.ledger.entries import shape
 
 @dataclass(frozen=True, slots=True)
 class SwitchPrepare:
-    """Another release is about to become active: ``previous`` (digest) is the one that is, None if none is."""
+    """Another release is about to become active: ``previous`` (digest) is the one that is, None if none is.
+
+    ``because`` says why, if no person asked for it: ``revoked``.
+    """
 
     TYPE: ClassVar[str]
     COMMITTED: ClassVar[type["SwitchCommit"]]
 
     previous: str | None
     release: ReleaseRef
+    because: str | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
-        return cls(_previous(detail, what), _release(detail, what))
+        return cls(_previous(detail, what), _release(detail, what), _because(detail, what))
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        return {"previous": self.previous, "release": self.release.to_json()}
+        return _format(self.previous, self.release, self.because)
 
     def commit(self, recovered: int | None = None) -> "SwitchCommit":
         """Return what the commit says that closes this intent; see :class:`SwitchCommit`."""
-        return self.COMMITTED(self.previous, self.release, recovered)
+        return self.COMMITTED(self.previous, self.release, recovered, self.because)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,17 @@ class SwitchCommit:
     previous: str | None
     release: ReleaseRef
     recovered: int | None = None
+    because: str | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
         recovered = strict.member(detail, "recovered", int, what) if "recovered" in detail else None
-        return cls(_previous(detail, what), _release(detail, what), recovered)
+        return cls(_previous(detail, what), _release(detail, what), recovered, _because(detail, what))
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        detail = {"previous": self.previous, "release": self.release.to_json()}
+        detail = _format(self.previous, self.release, self.because)
         return detail if self.recovered is None else {**detail, "recovered": self.recovered}
 
 
@@ -85,6 +90,21 @@ class RollbackPrepare(SwitchPrepare):
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawCommit(SwitchCommit):
+    """The active release, ``release``, was withdrawn: nothing is active."""
+
+    TYPE: ClassVar[str] = "withdraw-commit"
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawPrepare(SwitchPrepare):
+    """The active release, ``release``, is about to be withdrawn."""
+
+    TYPE: ClassVar[str] = "withdraw-prepare"
+    COMMITTED: ClassVar[type[SwitchCommit]] = WithdrawCommit
+
+
+@dataclass(frozen=True, slots=True)
 class Abort:
     """The intent of entry ``undoes`` came to nothing; ``reason`` is for people."""
 
@@ -107,6 +127,15 @@ def _previous(detail: Any, what: str) -> str | None:
     return shape.optional(
         detail, "previous", lambda value, _: shape.check_digest(value, "previous", what), what
     )
+
+
+def _because(detail: Any, what: str) -> str | None:
+    return strict.member(detail, "because", str, what) if "because" in detail else None
+
+
+def _format(previous: str | None, release: ReleaseRef, because: str | None) -> dict[str, Any]:
+    detail = {"previous": previous, "release": release.to_json()}
+    return detail if because is None else {**detail, "because": because}
 
 
 def _release(detail: Any, what: str) -> ReleaseRef:

@@ -12,7 +12,7 @@ from airlift.ledger.entries import shape
 class Enroll:
     """An enclave was made: its name, the pinned root, the ledger's key, the first policy, the least sequence.
 
-    Fingerprints and digests are in hex.
+    Fingerprints and digests are in hex; ``floors`` are the policy's, None where nobody said them (SPEC 8.2-10).
     """
 
     TYPE: ClassVar[str] = "enroll"
@@ -23,6 +23,7 @@ class Enroll:
     ledger_key: str
     policy: str
     minimum_sequence: int
+    floors: Mapping[str, str] | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "Enroll":
@@ -34,6 +35,7 @@ class Enroll:
             ledger_key=strict.member(detail, "ledger_key", str, what),
             policy=shape.digest(detail, "policy", what),
             minimum_sequence=strict.member(detail, "minimum_sequence", int, what),
+            floors=_floors(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
@@ -45,26 +47,32 @@ class Enroll:
             "ledger_key": self.ledger_key,
             "policy": self.policy,
             "minimum_sequence": self.minimum_sequence,
+            **_stated(self.floors),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """Another policy is in force: its digest (SPEC 8.2), and the fingerprints of its keys by file name."""
+    """Another policy is in force: its digest (SPEC 8.2), and the fingerprints of its keys by file name.
+
+    ``floors`` are all that are in force from here on; None where nobody said them (SPEC 8.2-10).
+    """
 
     TYPE: ClassVar[str] = "policy"
 
     sha512: str
     keys: Mapping[str, str]
+    floors: Mapping[str, str] | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "PolicyChange":
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
-        return cls(shape.digest(detail, "sha512", what), shape.table(detail, "keys", str, what))
+        keys = shape.table(detail, "keys", str, what)
+        return cls(shape.digest(detail, "sha512", what), keys, _floors(detail, what))
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        return {"sha512": self.sha512, "keys": dict(self.keys)}
+        return {"sha512": self.sha512, "keys": dict(self.keys), **_stated(self.floors)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +124,11 @@ class Roots:
     def format(self) -> dict[str, Any]:
         """Return the detail: empty."""
         return {}
+
+
+def _floors(detail: Any, what: str) -> Mapping[str, str] | None:
+    return shape.table(detail, "floors", str, what) if "floors" in detail else None
+
+
+def _stated(floors: Mapping[str, str] | None) -> dict[str, Any]:
+    return {} if floors is None else {"floors": dict(floors)}

@@ -127,6 +127,7 @@ class ImportedState:
     overtaken: bool
     bundler_keys: tuple[str, ...]
     trust: Trust
+    revocations: str
     file_digest: str | None = SHA512
 
     @classmethod
@@ -144,6 +145,7 @@ def _of_state(detail: Any, what: str) -> dict[str, Any]:
         "overtaken": strict.member(detail, "overtaken", bool, what),
         "bundler_keys": shape.texts(detail, "bundler_keys", what),
         "trust": Trust.parse(trust, f"{what}: trust"),
+        "revocations": shape.digest(detail, "revocations", what),
         "file_digest": parse_file_digest(detail, what),
     }
 
@@ -216,7 +218,6 @@ class ImportCommit:
             volumes=strict.member(detail, "volumes", int, what),
             chunk_bytes=strict.member(detail, "chunk_bytes", int, what),
             files_built=strict.member(detail, "files_built", int, what),
-            revocations=shape.digest(detail, "revocations", what),
             volume_names=shape.texts(detail, "volume_names", what, missing=True),
             codecs=shape.table(detail, "codecs", int, what, missing=True),
             attestations=cls.parse_attestations(detail, what),

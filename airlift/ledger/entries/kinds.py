@@ -9,9 +9,12 @@ from airlift.ledger.entries.activations import (
     ActivatePrepare,
     RollbackCommit,
     RollbackPrepare,
+    WithdrawCommit,
+    WithdrawPrepare,
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
 from airlift.ledger.entries.shape import Detail
 
@@ -30,6 +33,10 @@ _ALL: tuple[type[Detail], ...] = (
     RecordedAttestation,
     Witness,
     Roots,
+    FloorChange,
+    RevocationsKnown,
+    WithdrawPrepare,
+    WithdrawCommit,
 )
 
 DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind in _ALL})
@@ -38,11 +45,15 @@ DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind
 TYPES = tuple(DETAILS)
 """The names of the types, in the order in which they are listed to people."""
 
+NEW_TYPES = frozenset(kind.TYPE for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit))
+"""The types that format 2 of the entries added: an older reader finds them too new, and nothing bad."""
+
 CLOSES: Mapping[str, str] = MappingProxyType(
     {
         ImportCommit.TYPE: ImportPrepare.TYPE,
         ActivateCommit.TYPE: ActivatePrepare.TYPE,
         RollbackCommit.TYPE: RollbackPrepare.TYPE,
+        WithdrawCommit.TYPE: WithdrawPrepare.TYPE,
     }
 )
 """For each type that commits, the type of the intent that it closes."""
@@ -50,6 +61,9 @@ CLOSES: Mapping[str, str] = MappingProxyType(
 INTENTS = frozenset(CLOSES.values())
 SWITCHES = (ActivateCommit.TYPE, RollbackCommit.TYPE)
 """The types that make another release the active one."""
+
+ENDS = (*SWITCHES, WithdrawCommit.TYPE)
+"""The types that end the time in which a release was active."""
 
 RECORDING = (ImportCommit.TYPE, RecordedAttestation.TYPE)
 """The types that record attestations."""

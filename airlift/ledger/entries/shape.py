@@ -99,6 +99,17 @@ def check_digest(value: Any, key: str, what: str) -> str:
     return value
 
 
+def check_text(value: Any, what: str) -> str:
+    """Return ``value`` if it is a string.
+
+    Raises:
+        MalformedError: it is not.
+    """
+    if type(value) is not str:
+        raise MalformedError(f"{what} must be a string")
+    return value
+
+
 def optional(detail: Any, key: str, parse: Callable[[Any, str], _T], what: str) -> _T | None:
     """Return the parsed value under ``key``, which must be there; None if it is null."""
     if type(detail) is not dict or key not in detail:

@@ -35,6 +35,10 @@ REQUIRED = {
     "attestation": "holders kind passes sha512 signers subject",
     "witness": "",
     "roots": "",
+    "floor": "name previous reason signatures version",
+    "revocations": "covers sha512",
+    "withdraw-prepare": "previous release",
+    "withdraw-commit": "previous release",
 }
 """The table of SPEC 9.2, without what is optional: what the first version that wrote a type has in it."""
 

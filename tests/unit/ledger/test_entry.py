@@ -8,7 +8,7 @@ import pytest
 
 from airlift.errors import FormatTooNewError, MalformedError
 from airlift.ledger import entry
-from airlift.ledger.entries.kinds import TYPES
+from airlift.ledger.entries.kinds import NEW_TYPES, TYPES
 from airlift.ledger.entry import Draft, Entry
 
 GOOD = Entry(0, "2026-03-03T12:00:00Z", "enroll", "Ada Łovelace", None, None, {"enclave": "alpha"})
@@ -99,4 +99,12 @@ def test_a_key_may_not_be_missing() -> None:
 
 def test_a_later_format_is_not_called_bad() -> None:
     with pytest.raises(FormatTooNewError):
-        entry.parse(document(airlift=2))
+        entry.parse(document(airlift=3))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_entry_states_format_2_exactly_if_its_type_is_new_in_it(kind: str) -> None:
+    wrong, right = (1, 2) if kind in NEW_TYPES else (2, 1)
+    assert entry.parse(document(airlift=right, type=kind)).type == kind
+    with pytest.raises(MalformedError, match="format"):
+        entry.parse(document(airlift=wrong, type=kind))
