@@ -26,6 +26,7 @@ MAX_COMPONENTS = 1024
 MAX_FILES = 200_000
 MAX_REQUIREMENTS = 4096
 MAX_PARENTS = 64
+MAX_REPLACED = 16
 MAX_TRUSTED = 8
 MAX_PEM = 16 << 10
 RELATIONS = ("adapter-of", "derived-from", "merged-from", "quantised-from", "tuned-from")
@@ -42,7 +43,7 @@ _SOURCE_KEYS = {
 }
 _VENDOR_KEYS = frozenset({"method", "sha512", "size", "trusted"})
 # What format 2 added: each stands only where it says something (SPEC 5.1-12).
-_NEW_COMPONENT_KEYS = frozenset({"accept", "marking"})
+_NEW_COMPONENT_KEYS = frozenset({"accept", "marking", "replaces"})
 _NEW_SOURCE_KEYS = frozenset({"include", "exclude", "left_out"})
 _NEW_VENDOR_KEYS = frozenset({"listed", "left_out"})
 
@@ -92,7 +93,8 @@ class VendorSignature:
 class Component:
     """One versioned, named thing of a release; ``source`` says where its files came from.
 
-    ``accept`` is what is waived in it, ``marking`` its own marking, None if it has none beside its release's.
+    ``accept`` is what is waived in it, ``marking`` its own marking, None if it has none beside its release's;
+    ``replaces`` are names of components that it took the place of.
     """
 
     name: str
@@ -105,6 +107,11 @@ class Component:
     vendor_signature: VendorSignature | None = None
     accept: tuple[Waiver, ...] = ()
     marking: Marking | None = None
+    replaces: tuple[str, ...] = ()
+
+    def answers_to(self, name: str) -> bool:
+        """Say whether whoever asks for ``name`` means this component (SPEC 5.1-15)."""
+        return name == self.name or name in self.replaces
 
     @property
     def digest(self) -> str:
@@ -224,7 +231,7 @@ def _is_new(component: Component) -> bool:
     source, vendor = component.source, component.vendor_signature
     stated = set(source) & (_NEW_SOURCE_KEYS - _SOURCE_KEYS.get(source.get("kind", ""), frozenset()))
     partial = vendor is not None and vendor.left_out is not None
-    return bool(component.accept or component.marking or stated or partial)
+    return bool(component.accept or component.marking or component.replaces or stated or partial)
 
 
 def _check_markings(release: Release) -> None:
@@ -242,6 +249,8 @@ def _check_set(release: Release) -> None:
     if names != sorted(set(names)):
         raise MalformedError("release manifest: components must be sorted by name and distinct")
     check_no_collision([check_relative(name) for name in names])
+    for component in release.components:
+        _check_replaced(component, names)
     sizes: dict[str, tuple[int, str]] = {}
     total = 0
     for _, entry in release.files():
@@ -270,6 +279,7 @@ def _component_to_json(component: Component) -> dict[str, Any]:
         ],
         **({"accept": [waived.to_json() for waived in component.accept]} if component.accept else {}),
         **({"marking": component.marking.to_json()} if component.marking else {}),
+        **({"replaces": list(component.replaces)} if component.replaces else {}),
     }
 
 
@@ -289,6 +299,7 @@ def _component_from_json(document: Any, *, more: bool) -> Component:
         vendor_signature=_vendor_from_json(document, more=more),
         accept=waiver.from_json(document["accept"], [f.path for f in files]) if "accept" in document else (),
         marking=Marking.from_json(document["marking"], what) if "marking" in document else None,
+        replaces=_replaced(document, what) if "replaces" in document else (),
     )
     _check_parents(component)
     if component.kind not in KINDS:
@@ -302,6 +313,25 @@ def _component_from_json(document: Any, *, more: bool) -> Component:
     if fields.digest(document, "digest", what) != component.digest:
         raise MalformedError(f"{what}: its digest does not match its files")
     return component
+
+
+def _replaced(document: dict[str, Any], what: str) -> tuple[str, ...]:
+    names = strict.member(document, "replaces", list, what)
+    if not 1 <= len(names) <= MAX_REPLACED or any(type(name) is not str for name in names):
+        raise MalformedError(f"{what}: 'replaces' is no list of names", expected=f"1 to {MAX_REPLACED}")
+    return tuple(fields.name({"replaces": name}, "replaces", what, COMPONENT_NAME) for name in names)
+
+
+def _check_replaced(component: Component, names: list[str]) -> None:
+    replaced = component.replaces
+    if list(replaced) != sorted(set(replaced)):
+        raise MalformedError("release manifest: 'replaces' must be sorted and distinct")
+    there = sorted(set(replaced) & set(names))
+    if there:
+        raise MalformedError(
+            f"release manifest: component {component.name} replaces one that is in the release",
+            found=there[0],
+        )
 
 
 def _parent_from_json(document: Any) -> Parent:

@@ -10,8 +10,14 @@ from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = LEVELS
 LOWEST = Marking(DEFAULT_LEVELS[0])
-NEW_KEYS = frozenset({"inventory", "waivers"})
+NEW_KEYS = frozenset({"inventory", "revoked", "waivers"})
 """What format 2 of the policy added."""
+
+
+KIND_PREFIX = "kind:"
+"""Before the name of a kind, where floors are given by name."""
+
+FALL_BACK, WITHDRAW, REPORT = "fall-back", "withdraw", "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Permission:
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
 
+    ``floors`` are versions by the name of a component, or by ``kind:KIND``; ``revoked`` is what becomes of an active
+    release that was revoked: fall-back, withdraw or report.
     ``strict_inventory``: a volume on which a desktop left something is refused.
     """
 
@@ -57,6 +65,7 @@ class Policy:
     digest: str = "sha512"
     keep: int = 2
     strict_inventory: bool = False
+    revoked: str = FALL_BACK
     waivers: tuple[Permission, ...] = ()
 
     def permits(self, what: str, component: str) -> bool:
@@ -91,6 +100,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         digest=document.get("digest", "sha512"),
         keep=document.get("keep", 2),
         strict_inventory=document.get("inventory") == "strict",
+        revoked=document.get("revoked", FALL_BACK),
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),
@@ -99,7 +109,8 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
 
 def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
-    new = sorted(NEW_KEYS & set(document))
+    by_kind = [name for name in document.get("floors", {}) if name.startswith(KIND_PREFIX)]
+    new = sorted({*(NEW_KEYS & set(document)), *by_kind})
     if document["airlift"] == 1 and new:
         raise ManifestError(
             f"policy: unknown key {new[0]!r} in format 1",

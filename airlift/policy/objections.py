@@ -4,6 +4,7 @@ Times come in as arguments; errors are returned, not raised. The caller has veri
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from airlift.bundle.fields import Marking, parse_time
@@ -12,18 +13,32 @@ from airlift.bundle.release import KINDS, Component, Release
 from airlift.bundle.remarks import names
 from airlift.errors import (
     ExpiredError,
-    FloorError,
     ManifestError,
     MarkingError,
     QuorumError,
     RefusedError,
     RequirementError,
-    RevokedError,
     WaiverError,
     WrongEnclaveError,
 )
+from airlift.policy import floors
 from airlift.policy.document import Policy
-from airlift.policy.versions import check_specifier, check_version, is_below, satisfies
+from airlift.policy.revocation import Finding
+from airlift.policy.versions import check_specifier, check_version, satisfies
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an enclave knows when it judges a release, beside its policy.
+
+    ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` is what is revoked
+    of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed.
+    """
+
+    attested: Mapping[str, int] = field(default_factory=dict)
+    revoked: tuple[Finding, ...] = ()
+    floors: Mapping[str, str] = field(default_factory=dict)
+    held: tuple[Release, ...] = ()
 
 
 def import_objections(
@@ -46,22 +61,17 @@ def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | N
     )
 
 
-def activation_objections(
-    release: Release, policy: Policy, attested: Mapping[str, int], revoked: frozenset[str]
-) -> list[RefusedError]:
-    """Return what policy has against running this release.
-
-    ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` are the digests of
-    revoked releases and components.
-    """
+def activation_objections(release: Release, policy: Policy, known: Known) -> list[RefusedError]:
+    """Return what policy has against running this release."""
+    in_force = floors.higher(dict(policy.floors), known.floors)
     return [
         *_marking(release.marking, policy),
         *content_objections(release, policy),
-        *_revocation(release, revoked),
+        *(found.error() for found in known.revoked),
         *requirement_objections(release),
         *_rules(release, policy),
-        *_floors(release, policy),
-        *_quorum(policy, attested),
+        *floors.floor_objections(release, in_force, known.held),
+        *_quorum(policy, known.attested),
     ]
 
 
@@ -85,7 +95,7 @@ def check_comparable(release: Release) -> None:
         check_specifier(requirement.version)
         if requirement.component not in names:
             raise ManifestError(f"requires: there is no component {requirement.component!r}")
-        for component in _matching(release, requirement.needs):
+        for component in matching(release, requirement.needs):
             check_version(component.version)
 
 
@@ -140,14 +150,6 @@ def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iter
         )
 
 
-def _revocation(release: Release, revoked: frozenset[str]) -> Iterator[RefusedError]:
-    if release.digest in revoked:
-        yield RevokedError(f"release {release.label} is revoked")
-    for component in release.components:
-        if component.digest in revoked:
-            yield RevokedError(f"component {component.name} {component.version} is revoked")
-
-
 def _rules(release: Release, policy: Policy) -> Iterator[RefusedError]:
     for rule in policy.requires:
         for component in release.components:
@@ -156,43 +158,40 @@ def _rules(release: Release, policy: Policy) -> Iterator[RefusedError]:
 
 
 def _needs(release: Release, component: str, needs: str, version: str) -> Iterator[RefusedError]:
-    found = _matching(release, needs)
+    found = matching(release, needs)
     try:
         met = any(satisfies(candidate.version, version) for candidate in found)
     except ManifestError as error:
-        yield RequirementError(f"component {component} needs {needs} {version}: {error.message}")
+        yield RequirementError(
+            f"component {component} needs {needs} {version}: {error.message}",
+            data={"needs": {"name": needs, "version": version}},
+        )
         return
     if not met:
         yield RequirementError(
             f"component {component} needs {needs} {version}",
             expected=f"{needs} {version}",
             found=", ".join(f"{c.name} {c.version}" for c in found) or "none",
+            data={"needs": {"name": needs, "version": version}},
         )
 
 
-def _matching(release: Release, needs: str) -> list[Component]:
-    """Return the components of the kind ``needs``; named so if it is no kind: data called guard is no guard."""
-    by_kind = needs in KINDS
-    return [c for c in release.components if needs == (c.kind if by_kind else c.name)]
+def matching(release: Release, needs: str) -> list[Component]:
+    """Return the components of the kind ``needs``, or those that answer to it if it is no kind.
+
+    Data that is called guard is no guard.
+    """
+    if needs in KINDS:
+        return [component for component in release.components if component.kind == needs]
+    return [component for component in release.components if component.answers_to(needs)]
 
 
-def _floors(release: Release, policy: Policy) -> Iterator[RefusedError]:
-    floors = dict(policy.floors)
-    for component in release.components:
-        floor = floors.get(component.name)
-        if floor is None:
-            continue
-        try:
-            below = is_below(component.version, floor)
-        except ManifestError as error:
-            yield FloorError(f"component {component.name} has a floor: {error.message}", expected=floor)
-            continue
-        if below:
-            yield FloorError(
-                f"component {component.name} is below its floor",
-                expected=f">= {floor}",
-                found=component.version,
-            )
+def meets(release: Release, needs: str, version: str) -> bool:
+    """Say whether a release has a component ``needs`` within ``version``."""
+    try:
+        return any(satisfies(component.version, version) for component in matching(release, needs))
+    except ManifestError:
+        return False
 
 
 def _quorum(policy: Policy, attested: Mapping[str, int]) -> Iterator[RefusedError]:

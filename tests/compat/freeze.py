@@ -23,10 +23,10 @@ from airlift.bundle.media_sizes import Medium
 from airlift.cli.frame.output import to_data
 from airlift.errors import AirliftError
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
-from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.approve import approve
 from airlift.high.governance.record_attestations import record_attestations as attest_high
@@ -351,7 +351,7 @@ def live(freezer: Freezer) -> Enclave:
         if found != expect:
             raise SystemExit(f"{name}: {found or 'ok'} instead of {expect or 'ok'}")
 
-    set_policy(place, _lax(freezer), operator=freezer.operator(freezer.now()))
+    change_policy(place, _lax(freezer), operator=freezer.operator(freezer.now()))
     take("1-full", expect="volumes-missing", volumes=freezer.bundles["1-full"][1:])
     take("1-full")
     take("2-delta", expect="digest-mismatch", volumes=_forged(freezer, "2-delta"))
@@ -360,7 +360,7 @@ def live(freezer: Freezer) -> Enclave:
     take("2-delta")
     roll_back(place, operator=freezer.operator(freezer.now()))
     activate(place, "assistant@2", operator=freezer.operator(freezer.now()))
-    set_policy(place, freezer.output / "policy.yaml", operator=freezer.operator(freezer.now()))
+    change_policy(place, freezer.output / "policy.yaml", operator=freezer.operator(freezer.now()))
     take("4-next", expect="quorum-unmet")
     take("4-next", active=False)
     for name in ("issm", "owner"):

@@ -11,11 +11,11 @@ from airlift.bundle.parity import layout
 from airlift.bundle.volume import CHUNKS
 from airlift.errors import AirliftError, ExistsError, IncompleteError, NotHeldError
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.discard import discard
 from airlift.high.enclave.enclave import Enclave, Operator, open_enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave, root_fingerprint
-from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.recover import recover
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
@@ -296,7 +296,7 @@ def _rollback(top: Path) -> object:
 
 
 def _set_policy(world: World, top: Path) -> object:
-    return set_policy(enclave_in(top), world.folder / "keys" / "policy.yaml", operator=operator())
+    return change_policy(enclave_in(top), world.folder / "keys" / "policy.yaml", operator=operator())
 
 
 def _attest(world: World, top: Path) -> object:

@@ -180,7 +180,8 @@ def long(folder: Path, signer: FileSigner) -> Path:
     """Return a ledger with a state in which nothing is empty."""
     path = folder / "long.db"
     steps: list[tuple[Any, ...]] = [
-        ("enroll", "alpha"), ("policy", "ab", {"guard": "1"}), ("revoke", "6", True), ("import", R1, 1, False, ["ab" * 32], "sha512"),
+        ("enroll", "alpha"), ("policy", "ab", {"guard": "1"}), ("revoke", "6", True),
+        ("import", R1, 1, False, ["ab" * 32], "sha512"),
         ("switch", ActivateCommit, R1, True), ("import", R2, 2, True, ["cd" * 32], None),
         ("switch", ActivateCommit, R2, False), ("prepare", R3, 3), ("intend", ActivatePrepare, R1),
     ]  # fmt: skip

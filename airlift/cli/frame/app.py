@@ -69,6 +69,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.import_")
     importlib.import_module("airlift.cli.high.releases")
     importlib.import_module("airlift.cli.high.attest")
+    importlib.import_module("airlift.cli.high.floor")
     importlib.import_module("airlift.cli.high.returns")
 
 

@@ -1,7 +1,7 @@
 """One run of one command: its clock, its streams, what it says, shows and asks."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -89,6 +89,17 @@ class Run:
         for path in volumes:
             self.warn(f"{path} lacks chunks, or some are damaged: replace it")
 
+    def warn_enforced(self, enforced: Mapping[str, Any] | None) -> None:
+        """Tell what became of an active release that is revoked (SPEC 7.9-3)."""
+        if enforced is None:
+            return
+        became = {
+            "report": "and policy lets it run on",
+            "withdraw": "and was withdrawn: nothing is active",
+        }.get(enforced["action"], f"and gave way to {enforced['active']}")
+        for reason in enforced["because"]:
+            self.warn(f"the active release {enforced['release']} is revoked {became}: {reason}")
+
     def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
         """Return if the person agrees.
 
@@ -124,6 +135,7 @@ class Run:
             if isinstance(items, list | tuple):
                 self._list(key, [output.cell(output.to_data(item)) for item in items])
         self._write(f"hint: {error.hint}", "cyan")
+        self.warn_enforced(error.data.get("enforced"))
 
     def _list(self, key: str, items: list[str]) -> None:
         for item in items[: output.LISTED]:

@@ -82,7 +82,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
 
     Volumes come in any order and may come in several runs: what was verified is kept.
     """
-    from airlift.high.governance.emergency import Emergency
+    from airlift.high.governance.consent import Consent
     from airlift.high.importing.import_bundle import import_bundle
     from airlift.high.importing.preview import plan_import
 
@@ -94,7 +94,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
         return _planned(run, planned, dry_run=True)
     ask = on.passphrases.source(run)
     acting = operator(run, opened.ledger_key, ask)
-    emergency = Emergency(how.reason or "", load_signers(how.key, ask)) if expired else None
+    emergency = Consent(how.reason or "", load_signers(how.key, ask)) if expired else None
     if emergency is not None:
         run.warn("expired metadata is accepted; the reason and both signatures go into the ledger")
     result = import_bundle(
@@ -113,6 +113,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
     if result.already:
         run.say("this bundle was imported before")
     data = {**to_data(result), "dry_run": False}
+    run.warn_enforced(data["enforced"])
     return Answer(data, lambda page: _render(page, data))
 
 
@@ -152,6 +153,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         "repaired",
         "repairable",
         "damaged_volumes",
+        "enforced",
     }
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}

@@ -68,6 +68,13 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
             [(n, r["version"], r["expires"]) for n, r in data["trust"].items()],
         )
         _show_staged(page, data["staged"])
+        if data["floors"] or data["revocations"]:
+            page.line()
+            page.facts({"floors": [f"{name} {version}" for name, version in data["floors"].items()]})
+            for item in data["revocations"]:
+                page.line(
+                    f"revoked: {item['kind']} {item['digest'][:DIGITS]} ({item['type']}): {item['reason']}"
+                )
         for warning in data["warnings"]:
             page.line(f"warning: {warning}", style="yellow")
 

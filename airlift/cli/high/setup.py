@@ -95,11 +95,13 @@ def set_(
     on: OnEnclave,
 ) -> Answer:
     """Put a policy in force; the change is an entry in the ledger."""
-    from airlift.high.enclave.policy import set_policy
+    from airlift.high.activation.change_policy import change_policy
 
     opened, acting = on.enter(run)
-    document = set_policy(opened, file, operator=acting, dry_run=on.dry_run)
-    return _policy(document, dry_run=on.dry_run)
+    result = change_policy(opened, file, operator=acting, dry_run=on.dry_run)
+    enforced = to_data(result.enforced)
+    run.warn_enforced(enforced)
+    return _policy(result.document, enforced=enforced, dry_run=on.dry_run)
 
 
 def _policy(document: "PolicyDocument", **more: Any) -> Answer:
@@ -113,7 +115,8 @@ def _policy(document: "PolicyDocument", **more: Any) -> Answer:
     }
 
     def render(page: Any) -> None:
-        page.facts({"digest": document.digest, "keys": sorted(data["keys"]), **more})
+        facts = {key: value for key, value in more.items() if key != "enforced"}
+        page.facts({"digest": document.digest, "keys": sorted(data["keys"]), **facts})
         page.line()
         for line in text.splitlines():
             page.line(line)

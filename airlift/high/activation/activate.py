@@ -12,7 +12,12 @@ from airlift.errors import ContentDamagedError, NotHeldError
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
-from airlift.ledger.entries.activations import ActivatePrepare, RollbackPrepare, SwitchPrepare
+from airlift.ledger.entries.activations import (
+    ActivatePrepare,
+    RollbackPrepare,
+    SwitchPrepare,
+    WithdrawPrepare,
+)
 from airlift.ledger.state import State
 
 
@@ -72,7 +77,7 @@ def _to_release(
     """Switch to a release after asking policy; ``kind`` says as what. The caller has the lock."""
     state = enclave.state()
     release = enclave.find_release(reference, state)
-    gate.insist(gate.activation_refusals(enclave, release, state, enclave.load_revocations()))
+    gate.insist(gate.activation_refusals(enclave, release, state))
     already = state.active == release.digest
     if not already and not dry_run:
         switch(enclave, release, state, operator, kind)
@@ -86,10 +91,12 @@ def switch(
     state: State,
     operator: Operator,
     kind: type[SwitchPrepare] = ActivatePrepare,
+    *,
+    because: str | None = None,
 ) -> None:
     """Make an installed release the active one without asking policy; the caller asked it, and holds the lock.
 
-    Intent in the ledger (``kind`` says of what), one atomic rename, commit in the ledger.
+    Intent in the ledger (``kind`` says of what, ``because`` why if nobody asked), one atomic rename, commit.
 
     Raises:
         ContentDamagedError: the release's tree has vanished.
@@ -99,7 +106,15 @@ def switch(
             f"the tree of release {release.label} has vanished",
             expected=str(enclave.release_path(release.digest)),
         )
-    intent = kind(state.active, release_ref(release))
+    intent = kind(state.active, release_ref(release), because)
     enclave.record(operator, intent, release=release.digest)
     files.point_link(enclave.active, enclave.active_target(release.digest))
+    enclave.record(operator, intent.commit(), release=release.digest)
+
+
+def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> None:
+    """Make the active release, ``release``, inactive, and nothing active; the caller holds the lock (SPEC 7.5-3)."""
+    intent = WithdrawPrepare(release.digest, release_ref(release), because)
+    enclave.record(operator, intent, release=release.digest)
+    files.remove(enclave.active)
     enclave.record(operator, intent.commit(), release=release.digest)

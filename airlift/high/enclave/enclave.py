@@ -9,11 +9,9 @@ from typing import TypeVar
 
 from airlift import authored, files
 from airlift.bundle import release as releases
-from airlift.bundle import revocations
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
-from airlift.bundle.revocations import Revocation
 from airlift.errors import (
     AirliftError,
     BusyError,
@@ -22,8 +20,7 @@ from airlift.errors import (
     TrustStateError,
     UncheckedError,
 )
-from airlift.ledger import checkpoint, details, kept_state
-from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger import checkpoint, kept_state
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
@@ -220,15 +217,6 @@ class Enclave:
     def load_release(self, digest: str) -> Release:
         """Return the manifest of a release that was imported."""
         return releases.parse(self.history.load(digest))
-
-    def load_revocations(self) -> tuple[Revocation, ...]:
-        """Return the newest committed list of revocations."""
-        with self.ledger() as log:
-            commit = log.last(ImportCommit.TYPE)
-        if commit is None:
-            return ()
-        listed = details.read(commit, ImportCommit).revocations
-        return revocations.parse(self.history.load(listed, revocations.MAX_BYTES))
 
     def find_release(self, reference: str, state: State) -> Release:
         """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.

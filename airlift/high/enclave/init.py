@@ -129,6 +129,7 @@ def _build(
         ledger_key=operator.signer.public.fingerprint,
         policy=document.digest,
         minimum_sequence=minimum_sequence,
+        floors=dict(document.policy.floors),
     )
     building.record(operator, detail)
     config = {"airlift": 1, "enclave": building.name, "ledger_key": building.ledger_key}

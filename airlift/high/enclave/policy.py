@@ -10,10 +10,8 @@ import yaml
 
 from airlift import authored, files, strict
 from airlift.errors import LedgerError, ManifestError
-from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave, Operator
+from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave
 from airlift.high.enclave.enclave import POLICY_TEXT as TEXT
-from airlift.high.enclave.recover import recover
-from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, parse_policy
 from airlift.trust.keys.public import PublicKey, load_public
@@ -110,18 +108,3 @@ def write(enclave: Enclave, document: PolicyDocument) -> None:
     for name, key in document.keys.items():
         files.write_durable(folder / name, key.pem())
     files.write_durable(folder / TEXT, document.data)
-
-
-def set_policy(enclave: Enclave, path: Path, *, operator: Operator, dry_run: bool = False) -> PolicyDocument:
-    """Put a new policy in force: checked and written first, then recorded, then pointed at."""
-    document = read(files.read_bounded(path, MAX_CONFIG_BYTES), str(path), enclave.name, path.parent)
-    if dry_run:
-        return document
-    with enclave.lock():
-        recover(enclave, operator)
-        write(enclave, document)
-        if enclave.state().policy != document.digest:
-            fingerprints = {name: key.fingerprint for name, key in document.keys.items()}
-            enclave.record(operator, PolicyChange(document.digest, fingerprints))
-        files.point_link(enclave.policy_link, enclave.policy_target(document.digest))
-    return document

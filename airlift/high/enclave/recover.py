@@ -14,10 +14,10 @@ from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.ledger import details, kept_state
-from airlift.ledger.entries.activations import Abort, SwitchPrepare
+from airlift.ledger.entries.activations import Abort, SwitchPrepare, WithdrawPrepare
 from airlift.ledger.entries.imports import ImportPrepare
 from airlift.ledger.entry import Entry
-from airlift.ledger.state import State
+from airlift.ledger.state import State, release_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,16 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
     for intent in state.open:
         if intent.type == ImportPrepare.TYPE:
             steps.append(_abort(enclave, intent, "the import was interrupted"))
-        elif intent.release and points_at(enclave.active) == enclave.active_target(intent.release):
+        elif points_at(enclave.active) == _aim(enclave, intent):
             steps.append(_finish(enclave, intent))
         else:
             steps.append(_abort(enclave, intent, "the switch was interrupted before it took place"))
     return steps
+
+
+def _aim(enclave: Enclave, intent: Entry) -> str | None:
+    """Return what `active` points at once the switch of an intent has taken place: nothing after a withdrawal."""
+    return None if intent.type == WithdrawPrepare.TYPE else enclave.active_target(release_of(intent))
 
 
 def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
@@ -87,9 +92,7 @@ def _finish(enclave: Enclave, intent: Entry) -> Step:
 
 def _pointers(enclave: Enclave, state: State) -> list[Step]:
     """Point the links at what the ledger says, unless an open intent explains what they point at."""
-    explained = {
-        enclave.active_target(e.release) for e in state.open if e.release and e.type != ImportPrepare.TYPE
-    }
+    explained = {_aim(enclave, intent) for intent in state.open if intent.type != ImportPrepare.TYPE}
     steps = []
     active = enclave.active_target(state.active) if state.active else None
     if points_at(enclave.active) not in {active, *explained}:

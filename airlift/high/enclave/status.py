@@ -8,21 +8,27 @@ from typing import Any
 
 from airlift.bundle import remarks
 from airlift.bundle.fields import parse_time
+from airlift.bundle.release import Release
+from airlift.bundle.revocations import Revocation
 from airlift.errors import AirliftError
-from airlift.high.enclave import policy, recover
+from airlift.high.enclave import policy, recover, revoked
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
 from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
+from airlift.policy import floors
 from airlift.policy.objections import content_objections
 from airlift.trust.tuf import metadata
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files."""
+    """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
+
+    ``floors`` are the versions below which nothing is activated, ``revocations`` what is revoked and not lifted.
+    """
 
     enclave: str
     active: str | None
@@ -33,6 +39,8 @@ class Status:
     ledger: Mapping[str, Any]
     policy: Mapping[str, Any]
     imports: Mapping[str, int]
+    floors: Mapping[str, str]
+    revocations: tuple[Mapping[str, Any], ...]
     warnings: tuple[str, ...]
 
 
@@ -59,6 +67,8 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         ledger=ledger,
         policy={"digest": state.policy},
         imports=_imports(state),
+        floors=_floors(enclave, state),
+        revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
         warnings=tuple(_warnings(enclave, state, now)),
     )
 
@@ -98,6 +108,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         f"policy would not let the active release run: {item.message}"
         for item in content_objections(active, rules)
     ]
+    warnings += _revoked(enclave, state, active)
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
     issued = parse_time(max(bundle.issued for bundle in state.bundles))  # such times sort as text
@@ -109,6 +120,25 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         if parse_time(facts["expires"]) < now:
             warnings.append(f"expired: {role} metadata on {facts['expires']}")
     return warnings
+
+
+def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str]:
+    if active is None:
+        return []
+    found = revoked.findings(revoked.in_force(enclave, state), active)
+    return [f"revoked, and active: {item.error().message}" for item in found]
+
+
+def _floors(enclave: Enclave, state: State) -> dict[str, str]:
+    """Return the floors in force: those of the record alone, if the policy is not the recorded one."""
+    try:
+        return floors.higher(dict(policy.load(enclave, state).floors), dict(state.floors))
+    except AirliftError:
+        return dict(state.floors)
+
+
+def _revocation(item: Revocation) -> dict[str, Any]:
+    return {"kind": item.kind, "digest": item.digest, "type": item.type, "reason": item.reason}
 
 
 def _imports(state: State) -> dict[str, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from airlift.bundle.fields import format_time
 from airlift.errors import RefusedError
-from airlift.high.enclave import policy
+from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import attestations
@@ -66,11 +66,18 @@ def approve(
             digest=release.digest,
             approver=name,
             approved=not reject,
-            approvals=attestations.count_votes(enclave, enclave.state(), release.digest).get(APPROVAL, 0),
+            approvals=_approvals(enclave, release.digest),
             threshold=quorum.threshold,
             attestation=made.digest,
             recovered=recovered,
         )
+
+
+def _approvals(enclave: Enclave, release: str) -> int:
+    """Return how many approvals of a release (digest) count now."""
+    state = enclave.state()
+    keys = revoked.in_force(enclave, state).keys()
+    return attestations.count_votes(enclave, state, release, keys).get(APPROVAL, 0)
 
 
 def _listed(enclave: Enclave, state: State, signer: Signer) -> tuple[Quorum, str]:

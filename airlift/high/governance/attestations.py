@@ -1,6 +1,6 @@
 """The attestations of an enclave: recorded in the ledger, kept in history, judged by policy's keys (SPEC 4.5)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from airlift.errors import SignatureError
@@ -120,11 +120,15 @@ def load_attestation(enclave: Enclave, digest: str) -> Attestation:
 
 
 def count_votes(
-    enclave: Enclave, state: State, release: str, verified: VerifiedBundle | None = None
+    enclave: Enclave,
+    state: State,
+    release: str,
+    revoked: Collection[str] = (),
+    verified: VerifiedBundle | None = None,
 ) -> Mapping[str, int]:
     """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
 
-    What each key said last is what it says (:mod:`airlift.policy.votes`).
+    What each key said last is what it says (:mod:`airlift.policy.votes`); a key whose id is ``revoked`` says nothing.
     """
     known = known_signers(enclave, state)
     found = [
@@ -138,6 +142,10 @@ def count_votes(
         signed = tuple(member.key.key_id for member in valid_signers(item, known))
         said.setdefault(item.statement.kind, []).append(Vote(signed, item.statement.passes, index))
     return {
-        kind: sum(passes for key, passes in last_votes(said.get(kind, ())).items() if key in voters)
+        kind: sum(
+            passes
+            for key, passes in last_votes(said.get(kind, ())).items()
+            if key in voters and key not in revoked
+        )
         for kind, voters in policy.load_document(enclave, state).voters.items()
     }

@@ -1,17 +1,65 @@
 """The gate: may this bundle come in, may this release run? Gathers the facts that the policy room judges."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from airlift.bundle import revocations
 from airlift.bundle.release import Release
-from airlift.bundle.revocations import Revocation
 from airlift.errors import OvertakenError, RefusedError
-from airlift.high.enclave import policy
+from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.enclave import Enclave, reference_time
-from airlift.high.governance import attestations
+from airlift.high.governance import advice, attestations, revocation
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
-from airlift.policy.objections import activation_objections, import_objections
+from airlift.policy.document import Policy
+from airlift.policy.objections import Known, activation_objections, import_objections
+from airlift.policy.revocation import Revoked
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What releases are judged by, gathered once; ``verified`` is the bundle that is about to come in, if one is.
+
+    Attestations and revocations are those of the record, and of that bundle.
+    """
+
+    enclave: Enclave
+    state: State
+    verified: VerifiedBundle | None
+    policy: Policy
+    revoked: Revoked
+    held: tuple[Release, ...]
+
+    @classmethod
+    def open(cls, enclave: Enclave, state: State, verified: VerifiedBundle | None = None) -> "Gate":
+        """Gather what an enclave knows.
+
+        Raises:
+            LedgerError: a document that the ledger names is missing or changed.
+        """
+        return cls(
+            enclave=enclave,
+            state=state,
+            verified=verified,
+            policy=policy.load(enclave, state),
+            revoked=revocation.in_force(enclave, state, verified),
+            held=tuple(enclave.load_release(digest) for digest in state.installed),
+        )
+
+    def judge(self, release: Release) -> list[RefusedError]:
+        """Return what policy has against running the release."""
+        keys = self.revoked.keys()
+        known = Known(
+            attested=attestations.count_votes(self.enclave, self.state, release.digest, keys, self.verified),
+            revoked=revoked.findings(self.revoked, release),
+            floors=dict(self.state.floors),
+            held=self.held,
+        )
+        return activation_objections(release, self.policy, known)
+
+    def fitting(self) -> Release | None:
+        """Return the newest held release, by import, that may run and is not active; None if there is none."""
+        others = (release for release in reversed(self.held) if release.digest != self.state.active)
+        return next((release for release in others if not self.judge(release)), None)
 
 
 def import_refusals(
@@ -24,19 +72,15 @@ def import_refusals(
 
 
 def activation_refusals(
-    enclave: Enclave,
-    release: Release,
-    state: State,
-    listed: tuple[Revocation, ...],
-    verified: VerifiedBundle | None = None,
+    enclave: Enclave, release: Release, state: State, verified: VerifiedBundle | None = None
 ) -> list[RefusedError]:
-    """Return what policy has against running the release, and whether a revocation is ``listed`` against it.
-
-    Attestations are counted from the record, and from the bundle that is about to bring the release.
-    """
-    revoked = frozenset(item.digest for item in listed)
-    held = attestations.count_votes(enclave, state, release.digest, verified)
-    return activation_objections(release, policy.load(enclave, state), held, revoked)
+    """Return what policy has against running the release, each with what would do instead (SPEC 7.5-4)."""
+    gate = Gate.open(enclave, state, verified)
+    refused = gate.judge(release)
+    wanted = [error for error in refused if isinstance(error, advice.ADVISED)]
+    if wanted:
+        advice.advise(enclave, state, wanted, gate.fitting())
+    return refused
 
 
 def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
@@ -47,19 +91,8 @@ def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: Stat
             OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
         )
     if verified.release is not None:
-        refusals += activation_refusals(
-            enclave, verified.release, state, _newest_revocations(enclave, verified), verified
-        )
+        refusals += activation_refusals(enclave, verified.release, state, verified)
     return refusals
-
-
-def _newest_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Revocation, ...]:
-    """Return the newest signed list of revocations: the bundle's, unless the enclave already has a newer one."""
-    trusted = verified.trusted
-    listed = trusted.target(revocations.TARGET) if trusted else None
-    if listed is None or listed.sha512 not in verified.documents:
-        return enclave.load_revocations()
-    return revocations.parse(verified.documents[listed.sha512])
 
 
 def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
@@ -72,7 +105,7 @@ def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) ->
         refusals.append(
             OvertakenError("a newer bundle was imported since: this one is not activated by itself")
         )
-    return refusals + activation_refusals(enclave, release, state, enclave.load_revocations())
+    return refusals + activation_refusals(enclave, release, state)
 
 
 def insist(objections: list[RefusedError]) -> None:

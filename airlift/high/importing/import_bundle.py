@@ -12,14 +12,16 @@ from typing import Any
 
 from airlift import files
 from airlift.bundle import remarks, volume
-from airlift.errors import BaselineError, NotHeldError, ProvenBadError, RefusedError
+from airlift.errors import AirliftError, BaselineError, NotHeldError, ProvenBadError, RefusedError
 from airlift.high.activation.activate import switch
+from airlift.high.activation.enforce import Enforced, enforce, told
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
-from airlift.high.governance import gate
+from airlift.high.governance import gate, revocation
 from airlift.high.governance.attestations import carried_details
-from airlift.high.governance.emergency import Emergency, accept_expired
+from airlift.high.governance.consent import Consent
+from airlift.high.governance.emergency import accept_expired
 from airlift.high.importing.commit import Admission, commit
 from airlift.high.importing.install import StagedRelease, check_baseline, needed_files, stage
 from airlift.high.verification.verified import VerifiedBundle
@@ -36,7 +38,8 @@ class ImportResult:
     ``remarks`` are what people must know of components beside their names (waivers, markings, what was left out);
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
     ``passed_over`` are leftovers of desktops on the media. ``repaired`` are chunks (SHA-512) that parity gave back,
-    or would; ``damaged_volumes`` those with a chunk that is damaged or lacking.
+    or would; ``damaged_volumes`` those with a chunk that is damaged or lacking. ``enforced`` is what became of an
+    active release that was revoked; None if none was.
     """
 
     bundle: str
@@ -62,6 +65,7 @@ class ImportResult:
     passed_over: tuple[Path, ...] = ()
     repaired: tuple[str, ...] = ()
     damaged_volumes: tuple[Path, ...] = ()
+    enforced: Enforced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class _Run:
     enclave: Enclave
     operator: Operator
     activate: bool
-    emergency: Emergency | None
+    emergency: Consent | None
     progress: Progress
     workers: int
 
@@ -82,7 +86,7 @@ def import_bundle(
     *,
     operator: Operator,
     activate: bool = False,
-    emergency: Emergency | None = None,
+    emergency: Consent | None = None,
     progress: Progress = silent,
     workers: int = 2,
 ) -> ImportResult:
@@ -98,10 +102,12 @@ def import_bundle(
         recovered = recover(enclave, operator)
         try:
             result = _import(run, paths)
-        except (ProvenBadError, BaselineError, RefusedError) as error:
-            enclave.record(operator, ImportReject(error.code, error.exit_code))
+        except AirliftError as error:
+            if isinstance(error, ProvenBadError | BaselineError | RefusedError):
+                enclave.record(operator, ImportReject(error.code, error.exit_code))
+            error.data |= told(enforce(enclave, operator))
             raise
-    return replace(result, recovered=recovered)
+        return replace(result, recovered=recovered, enforced=enforce(enclave, operator))
 
 
 def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
@@ -117,6 +123,10 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     )
     if verified.trusted is None:
         return _again(run, verified, state)
+    news = revocation.learn(enclave, state, verified)
+    if news is not None:
+        enclave.record(operator, news, bundle=verified.bundle.id)
+        state = enclave.state()
     check_baseline(enclave, verified.bundle, state)
     needed_files(enclave, verified)
     carried = carried_details(enclave, state, verified)

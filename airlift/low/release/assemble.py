@@ -35,6 +35,7 @@ def assemble_component(
         vendor_signature=signature.stated if signature else None,
         accept=_waivers(item, collected.met),
         marking=_marking(item["marking"]) if "marking" in item else None,
+        replaces=tuple(sorted(item.get("replaces", ()))),
     )
 
 

@@ -4,9 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from airlift.bundle.revocations import Subject
 from airlift.trust.keys.public import canonical
 from airlift.trust.tuf import metadata, roles
 from airlift.trust.tuf.roles import RoleKeys
+
+LIFTED = "x-airlift-lifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,16 @@ def inspect_root(data: bytes) -> RootSummary:
         document["signed"]["expires"],
         {name: roles.of(document, name) for name in metadata.TOP_LEVEL},
     )
+
+
+def lifted(data: bytes) -> frozenset[Subject]:
+    """Return the revocations that a root lifts (SPEC 5.4-4).
+
+    Raises:
+        MalformedError, SignatureError: ``data`` is no acceptable root metadata.
+    """
+    listed = metadata.check(metadata.ROOT, data)["signed"].get(LIFTED, ())
+    return frozenset(Subject.from_json(item, "root metadata") for item in listed)
 
 
 def verify_self_signed(data: bytes) -> RootSummary:

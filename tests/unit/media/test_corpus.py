@@ -17,8 +17,8 @@ from airlift.bundle import volume
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle
 from airlift.errors import AirliftError, InventoryRefusedError
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.policy import set_policy
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
@@ -72,7 +72,7 @@ def test_a_strict_enclave(tmp_path: Path, change: hostile.Change) -> None:
     change(path)
     (tmp_path / "policy.yaml").write_text("airlift: 2\nenclave: alpha\ninventory: strict\n")
     place = enclave("fresh", tmp_path)
-    set_policy(place, tmp_path / "policy.yaml", operator=operator())
+    change_policy(place, tmp_path / "policy.yaml", operator=operator())
     assert outcome([path], tmp_path, place) == STRICT
     with pytest.raises(InventoryRefusedError):
         plan_import(place, [path], NOW)

@@ -7,6 +7,7 @@ import pytest
 
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.revocations import Revocation
 from airlift.bundle.waiver import Waiver
 from airlift.errors import (
     ExpiredError,
@@ -22,6 +23,8 @@ from airlift.errors import (
 )
 from airlift.policy import objections
 from airlift.policy.document import Permission, Policy, Quorum, Rule
+from airlift.policy.objections import Known
+from airlift.policy.revocation import Revoked
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
 
 POLICY = Policy("alpha", ceiling=Marking("SECRET", ("NOFORN", "ORCON")))
@@ -39,9 +42,10 @@ def activation(
     release: Release,
     policy: Policy = POLICY,
     attested: dict[str, int] | None = None,
-    revoked: frozenset[str] = frozenset(),
+    revoked: tuple[Revocation, ...] = (),
 ) -> list[type[RefusedError]]:
-    found = objections.activation_objections(release, policy, attested or {}, revoked)
+    known = Known(attested=attested or {}, revoked=Revoked(revoked).of_release(release))
+    found = objections.activation_objections(release, policy, known)
     assert all(error.exit_code == 6 for error in found)
     return [type(error) for error in found]
 
@@ -72,7 +76,7 @@ def test_nothing_against_a_plain_release() -> None:
 def test_markings_stay_below_the_ceiling(marking: Marking, reason: str | None) -> None:
     for found in (
         objections.import_objections(replace(BUNDLE, marking=marking), POLICY, NOW),
-        objections.activation_objections(replace(PLAIN, marking=marking), POLICY, {}, frozenset()),
+        objections.activation_objections(replace(PLAIN, marking=marking), POLICY, Known()),
     ):
         assert [type(error) for error in found] == [MarkingError] * (reason is not None)
         assert all(reason in error.message for error in found if reason)
@@ -204,16 +208,17 @@ def test_floors_leave_other_names_alone() -> None:
 def test_revoked_releases_and_components_are_refused() -> None:
     """A revoked component."""
     base = PLAIN.components[0]
-    assert activation(PLAIN, revoked=frozenset({PLAIN.digest})) == [RevokedError]
-    assert activation(PLAIN, revoked=frozenset({base.digest})) == [RevokedError]
-    assert activation(PLAIN, revoked=frozenset({base.digest, PLAIN.digest})) == [RevokedError] * 2
-    assert activation(PLAIN, revoked=frozenset({"0" * 128})) == []
+    whole, part = Revocation("release", PLAIN.digest, "", 1), Revocation("component", base.digest, "", 2)
+    assert activation(PLAIN, revoked=(whole,)) == [RevokedError]
+    assert activation(PLAIN, revoked=(part,)) == [RevokedError]
+    assert activation(PLAIN, revoked=(part, whole)) == [RevokedError] * 2
+    assert activation(PLAIN, revoked=(replace(whole, digest="0" * 128),)) == []
 
 
 def test_revocation_follows_the_files_under_any_name() -> None:
     base = PLAIN.components[0]
     renamed = released(replace(base, name="innocent", version="9.9"))
-    assert activation(renamed, revoked=frozenset({base.digest})) == [RevokedError]
+    assert activation(renamed, revoked=(Revocation("component", base.digest, "", 1),)) == [RevokedError]
 
 
 def test_a_quorum_of_attestations() -> None:
@@ -233,7 +238,7 @@ def test_all_objections_are_told_at_once() -> None:
         attestations=(("scan", Quorum(1, ("c",))),),
     )
     release = replace(PLAIN, marking=Marking("SECRET"))
-    found = activation(release, strict, revoked=frozenset({release.digest}))
+    found = activation(release, strict, revoked=(Revocation("release", release.digest, "", 1),))
     assert found == [MarkingError, RevokedError, RequirementError, FloorError, QuorumError]
 
 
@@ -245,7 +250,7 @@ REMOTE, PICKLED = Waiver("remote-code", "why", ("config.json",)), Waiver("pickle
 def content(release: Release, policy: Policy) -> list[type[RefusedError]]:
     """Return what is objected to at import; at activation it must be the same."""
     found = objections.import_objections(BUNDLE, policy, NOW, release)
-    again = objections.activation_objections(release, policy, {}, frozenset())
+    again = objections.activation_objections(release, policy, Known())
     assert [(type(e), e.message) for e in found] == [(type(e), e.message) for e in again]
     return [type(error) for error in found]
 

@@ -13,8 +13,8 @@ import pytest
 
 from airlift import strict, verify
 from airlift.cli.main import main
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.policy import set_policy
 from airlift.high.governance.approve import approve
 from airlift.ledger import entry_proof as proofs
 from airlift.trust.statements import dsse
@@ -45,7 +45,7 @@ class Case:
         keys.write(folder / "policy", "issm")
         text = "airlift: 1\nenclave: alpha\nattestations: {approval: {threshold: 1, keys: [issm.pub]}}\n"
         (folder / "policy" / "policy.yaml").write_text(text)
-        set_policy(self.place, folder / "policy" / "policy.yaml", operator=operator())
+        change_policy(self.place, folder / "policy" / "policy.yaml", operator=operator())
         for name in ("assistant@2", "assistant@1"):
             approve(self.place, name, signer=keys.signer("issm"), operator=operator())
         switch_to(self.place, "assistant@1")

@@ -16,11 +16,12 @@ from airlift.errors import (
     RequirementError,
 )
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.init import NewEnclave, init_enclave
-from airlift.high.enclave.policy import load_document, set_policy
+from airlift.high.enclave.policy import load_document
 from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
@@ -52,7 +53,7 @@ def policy(place: Enclave, folder: Path, text: str) -> None:
     """Put a policy in force."""
     folder.mkdir(exist_ok=True)
     (folder / "policy.yaml").write_text(f"airlift: 1\nenclave: alpha\n{text}")
-    set_policy(place, folder / "policy.yaml", operator=operator())
+    change_policy(place, folder / "policy.yaml", operator=operator())
 
 
 def test_there_and_back_again(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def looks(place: Enclave, folder: Path) -> dict[str, Callable[[], object]]:
         "activate": lambda: activate(place, "assistant@1", operator=operator(), dry_run=True),
         "rollback": lambda: roll_back(place, operator=operator(), dry_run=True),
         "gc": lambda: collect_garbage(place, 1, operator=operator(), dry_run=True),
-        "policy set": lambda: set_policy(place, text, operator=operator(), dry_run=True),
+        "policy set": lambda: change_policy(place, text, operator=operator(), dry_run=True),
         "policy show": lambda: load_document(place, place.state()),
         "trace": lambda: trace(place, "base"),
         "at": lambda: active_at(place, NOW),

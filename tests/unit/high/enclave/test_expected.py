@@ -22,10 +22,10 @@ from airlift.errors import (
 )
 from airlift.evidence import controls
 from airlift.evidence.report import page
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
-from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import enclave_status
 from airlift.high.importing import commit, rebuild
 from airlift.high.importing.import_bundle import import_bundle
@@ -65,7 +65,7 @@ def says(place: Enclave, algorithm: str) -> Enclave:
     """Put a policy in force that says which digest decides."""
     path = place.folder.parent / f"{algorithm}.yaml"
     path.write_text(f"airlift: 1\nenclave: alpha\ndigest: {algorithm}\n")
-    set_policy(place, path, operator=operator())
+    change_policy(place, path, operator=operator())
     return place
 
 

@@ -8,9 +8,9 @@ from airlift.errors import (
     IncompleteError,
     UsageError,
 )
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.gc import collect_garbage
-from airlift.high.enclave.policy import set_policy
 from airlift.high.record.questions import history
 from tests.support import forge
 from tests.support.enclaves import (
@@ -55,7 +55,7 @@ def test_gc_by_the_number_that_policy_says(tmp_path: Path) -> None:
     place = enclave("two", tmp_path)
     take(place, "step", activate=True)
     (tmp_path / "policy.yaml").write_text("airlift: 1\nenclave: alpha\nkeep: 3\n")
-    set_policy(place, tmp_path / "policy.yaml", operator=operator())
+    change_policy(place, tmp_path / "policy.yaml", operator=operator())
     assert collect_garbage(place, operator=operator()).removed == ()
 
 

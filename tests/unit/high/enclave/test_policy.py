@@ -18,9 +18,10 @@ from airlift.errors import (
     UncheckedError,
     UsageError,
 )
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import open_enclave
 from airlift.high.enclave.init import NewEnclave, init_enclave, normalise, root_fingerprint
-from airlift.high.enclave.policy import load, load_document, set_policy
+from airlift.high.enclave.policy import load, load_document
 from airlift.high.enclave.status import enclave_status
 from airlift.low.authority.rotate import Rotation, rotate
 from tests.support import keys
@@ -52,7 +53,7 @@ def written(folder: Path, text: str = TEXT) -> Path:
 def test_keys_travel_with_the_policy(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
     text = written(tmp_path / "authored")
-    document = set_policy(place, text, operator=operator())
+    document = change_policy(place, text, operator=operator()).document
     shutil.rmtree(tmp_path / "authored")
     shown = load_document(place, place.state())
     assert shown == document
@@ -69,9 +70,9 @@ def test_keys_travel_with_the_policy(tmp_path: Path) -> None:
 
 def test_setting_the_same_policy_is_no_event(tmp_path: Path) -> None:
     place, text = enclave("one", tmp_path), written(tmp_path / "authored")
-    set_policy(place, text, operator=operator())
+    change_policy(place, text, operator=operator())
     size = place.state().size
-    set_policy(place, text, operator=operator())
+    change_policy(place, text, operator=operator())
     assert place.state().size == size
 
 
@@ -94,13 +95,13 @@ def test_a_policy_changed_by_hand(tmp_path: Path, text: str) -> None:
     overwrite(target, text.encode())
     attempt(place, world().bundles["delta"], LedgerError, 3)
     assert any(warning.startswith("policy:") for warning in enclave_status(place, NOW).warnings)
-    set_policy(place, good, operator=operator())
+    change_policy(place, good, operator=operator())
     assert take(place, "delta", activate=True).activated
 
 
 def test_a_key_changed_by_hand(tmp_path: Path) -> None:
     place = enclave("one", tmp_path)
-    set_policy(place, written(tmp_path / "authored"), operator=operator())
+    change_policy(place, written(tmp_path / "authored"), operator=operator())
     path = place.policy_link.resolve().with_name("scanner.pub")
     overwrite(path, keys.signer("mallory").public.pem())
     with pytest.raises(LedgerError):
@@ -126,7 +127,7 @@ def test_a_policy_that_cannot_be_set(tmp_path: Path, text: str, error: type[Airl
     place = enclave("one", tmp_path)
     before = picture(place.folder)
     with pytest.raises(error):
-        set_policy(place, written(tmp_path / "authored", text), operator=operator())
+        change_policy(place, written(tmp_path / "authored", text), operator=operator())
     assert picture(place.folder) == before
 
 
@@ -135,7 +136,7 @@ def test_weak_digests_and_old_bundles_are_warned_of(tmp_path: Path) -> None:
 
     place = enclave("one", tmp_path)
     text = "airlift: 1\nenclave: alpha\ndigest: sha256\nstaleness: {warn_after_days: 5}\n"
-    set_policy(place, written(tmp_path / "authored", text), operator=operator())
+    change_policy(place, written(tmp_path / "authored", text), operator=operator())
     warnings = enclave_status(place, NOW + timedelta(days=6)).warnings
     assert [text.split(":")[0] for text in warnings] == ["policy", "stale"]
 

@@ -10,9 +10,10 @@ from airlift import files
 from airlift.bundle import volume
 from airlift.errors import LedgerError, NoSpaceError, RecoveryNeededError
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
-from airlift.high.enclave.policy import load, set_policy
+from airlift.high.enclave.policy import load
 from airlift.high.enclave.status import enclave_status
 from airlift.ledger.entries.shape import Detail
 from tests.support.depots import NOW
@@ -258,13 +259,13 @@ def test_a_policy_set_in_the_middle(tmp_path: Path, *, after: bool) -> None:
     text.write_text("airlift: 1\nenclave: alpha\nkeep: 7\n")
     broken_off(
         lambda patch: crash_at(patch, "policy", after=after),
-        lambda: set_policy(place, text, operator=operator()),
+        lambda: change_policy(place, text, operator=operator()),
     )
     assert load(place, place.state()).keep == (7 if after else 2)
     assert len(reported(place)) == int(after)
     activate(place, "assistant@1", operator=operator())
     settled(place)
-    assert set_policy(place, text, operator=operator()).policy.keep == 7
+    assert change_policy(place, text, operator=operator()).document.policy.keep == 7
     assert load(place, place.state()).keep == 7
     assert "keep: 7" in place.policy_link.read_text()
 

@@ -22,8 +22,8 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.high.activation.activate import activate
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.policy import set_policy
 from airlift.high.governance import attestations as held
 from airlift.high.governance.approve import approve
 from airlift.high.governance.record_attestations import record_attestations as attest_high
@@ -77,7 +77,7 @@ def demanding(place: Enclave, folder: Path) -> Enclave:
     """Put a policy in force that asks for a scan and two approvals."""
     keys.write(folder / "policy", *PEOPLE)
     (folder / "policy" / "policy.yaml").write_text(POLICY)
-    set_policy(place, folder / "policy" / "policy.yaml", operator=operator())
+    change_policy(place, folder / "policy" / "policy.yaml", operator=operator())
     return place
 
 

@@ -10,8 +10,8 @@ from airlift.bundle import release as releases
 from airlift.bundle.fields import Marking
 from airlift.errors import MalformedError, MarkingError, WaiverError
 from airlift.high.activation.activate import activate, roll_back
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import enclave_status
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
@@ -38,7 +38,7 @@ def bundled(low: Site, files: dict[str, bytes], **base: Any) -> Path:
 
 def allow(place: Enclave, folder: Path, text: str) -> None:
     (folder / "policy.yaml").write_text(f"airlift: 2\nenclave: alpha\n{text}")
-    set_policy(place, folder / "policy.yaml", operator=operator())
+    change_policy(place, folder / "policy.yaml", operator=operator())
 
 
 def test_a_waiver_that_is_not_permitted(tmp_path: Path) -> None:

@@ -479,12 +479,12 @@ def test_metadata_that_expired_while_volumes_were_under_way(tmp_path: Path) -> N
 
 
 def test_a_bundle_that_policy_finds_too_old(tmp_path: Path, five: tuple[Site, tuple[Path, ...]]) -> None:
-    from airlift.high.enclave.policy import set_policy
+    from airlift.high.activation.change_policy import change_policy
 
     place = enclave("fresh", tmp_path)
     text = "airlift: 1\nenclave: alpha\nstaleness: {refuse_new_after_days: 7}\n"
     (tmp_path / "policy.yaml").write_text(text)
-    set_policy(place, tmp_path / "policy.yaml", operator=operator())
+    change_policy(place, tmp_path / "policy.yaml", operator=operator())
     insert(place, five[1][0])
     assert said(place, NOW + timedelta(days=6))["outlook"] == "open"
     late = NOW + timedelta(days=8)

@@ -25,10 +25,10 @@ from airlift.errors import (
     WrongEnclaveError,
 )
 from airlift.high.activation.activate import activate
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.policy import set_policy
 from airlift.high.enclave.status import enclave_status
-from airlift.high.governance.emergency import Emergency
+from airlift.high.governance.consent import Consent
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.low.authority.rotate import Rotation, rotate
@@ -197,14 +197,14 @@ def approved(tmp_path: Path) -> Enclave:
     place = enclave("one", tmp_path)
     keys.write(tmp_path / "approvers", "ann", "ben")
     (tmp_path / "approvers" / "policy.yaml").write_text(EXPIRED_POLICY)
-    set_policy(place, tmp_path / "approvers" / "policy.yaml", operator=operator())
+    change_policy(place, tmp_path / "approvers" / "policy.yaml", operator=operator())
     return place
 
 
 def test_expired_metadata_on_the_word_of_two(tmp_path: Path) -> None:
     """The bypass takes two people whom policy lists, and is written to the ledger with their signatures."""
     place = approved(tmp_path)
-    word = Emergency("the courier was snowed in", [keys.signer("ann"), keys.signer("ben")])
+    word = Consent("the courier was snowed in", [keys.signer("ann"), keys.signer("ben")])
     result = take(place, "delta", operator=operator(LONG_AFTER), emergency=word)
     assert result.installed
     with place.ledger() as log:
@@ -226,12 +226,12 @@ def test_expired_metadata_on_the_word_of_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("ann", "mallory"), ("mallory", "trudy")])
 def test_expired_metadata_on_the_word_of_strangers(tmp_path: Path, names: tuple[str, str]) -> None:
     place = approved(tmp_path)
-    word = Emergency("please", [keys.signer(name) for name in names])
+    word = Consent("please", [keys.signer(name) for name in names])
     attempt(place, world().bundles["delta"], QuorumError, 6, operator=operator(LONG_AFTER), emergency=word)
 
 
 def test_expired_metadata_where_policy_knows_nobody(tmp_path: Path) -> None:
-    word = Emergency("please", [keys.signer("ann"), keys.signer("ben")])
+    word = Consent("please", [keys.signer("ann"), keys.signer("ben")])
     place = enclave("one", tmp_path)
     attempt(place, world().bundles["delta"], QuorumError, 6, operator=operator(LONG_AFTER), emergency=word)
 
@@ -242,7 +242,7 @@ def test_expired_metadata_where_policy_knows_nobody(tmp_path: Path) -> None:
 )
 def test_a_bypass_that_is_none(reason: str, names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
-        Emergency(reason, [keys.signer(name) for name in names])
+        Consent(reason, [keys.signer(name) for name in names])
 
 
 def test_the_bypass_relaxes_nothing_else(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_the_bypass_relaxes_nothing_else(tmp_path: Path) -> None:
     digest = hashlib.sha512(data).hexdigest()
     (target.with_name(volume.manifest_name(digest))).write_bytes(data)
     reseal(paths[0], manifest=digest)
-    word = Emergency("why", [keys.signer("ann"), keys.signer("ben")])
+    word = Consent("why", [keys.signer("ann"), keys.signer("ben")])
     attempt(place, paths, SignatureError, 3, emergency=word)
     with pytest.raises(SignatureError):
         plan_import(place, paths, NOW, expired_allowed=True)

@@ -1,0 +1,88 @@
+"""Floors: no activation below a version, by the name of a component or by kind (SPEC 8.2-8 to 8.2-10). Pure."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from airlift.bundle.release import KINDS, Component, Release
+from airlift.errors import FloorError, ManifestError, UsageError
+from airlift.policy.document import KIND_PREFIX
+from airlift.policy.versions import is_below
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if a floor can be for it: a name, or ``kind:KIND``.
+
+    Raises:
+        UsageError: it names no kind.
+    """
+    kind = name.removeprefix(KIND_PREFIX)
+    if kind != name and kind not in KINDS:
+        raise UsageError("there is no such kind", expected=", ".join(KINDS), found=ascii(kind[:40]))
+    return name
+
+
+def higher(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """Return the floors that hold if both do: of two for one name the higher, sorted by name.
+
+    Raises:
+        ManifestError: a floor cannot be compared.
+    """
+    found = dict(one)
+    for name, version in other.items():
+        if name not in found or is_below(found[name], version):
+            found[name] = version
+    return dict(sorted(found.items()))
+
+
+def floor_objections(
+    release: Release, floors: Mapping[str, str], held: Collection[Release]
+) -> Iterator[FloorError]:
+    """Yield what floors have against a release; ``held`` are the releases that tell what kind a name was of."""
+    for name, floor in floors.items():
+        bound = _bound(release, name)
+        yield from (error for component in bound for error in _below(component, name, floor))
+        if not bound and not name.startswith(KIND_PREFIX):
+            yield from _renamed(release, name, floor, held)
+
+
+def _bound(release: Release, name: str) -> list[Component]:
+    """Return the components that a floor is for."""
+    kind = name.removeprefix(KIND_PREFIX)
+    if kind != name:
+        return [component for component in release.components if component.kind == kind]
+    return [component for component in release.components if component.answers_to(name)]
+
+
+def _below(component: Component, name: str, floor: str) -> Iterator[FloorError]:
+    whose = "its" if name == component.name else f"the {_describe(name)}"
+    try:
+        if not is_below(component.version, floor):
+            return
+    except ManifestError as error:
+        yield FloorError(
+            f"component {component.name} has a floor: {error.message}",
+            expected=f">= {floor}",
+            found=component.version,
+        )
+        return
+    yield FloorError(
+        f"component {component.name} is below {whose} floor", expected=f">= {floor}", found=component.version
+    )
+
+
+def _renamed(release: Release, name: str, floor: str, held: Collection[Release]) -> Iterator[FloorError]:
+    """Yield each component that seems to have taken the place of ``name`` without saying so (SPEC 8.2-9)."""
+    before = [item for item in held if any(component.name == name for component in item.components)]
+    kinds = {c.kind for item in before for c in item.components if c.name == name}
+    known = {component.name for item in before for component in item.components}
+    for component in release.components:
+        if component.kind in kinds and component.name not in known:
+            yield FloorError(
+                f"component {name} has a floor and is not in the release, where {component.name} of its kind is new",
+                expected=f"{name} >= {floor}, or `replaces: [{name}]` in {component.name}",
+                found=f"{component.name} {component.version}",
+            )
+
+
+def _describe(name: str) -> str:
+    kind = name.removeprefix(KIND_PREFIX)
+    return f"{kind}s'" if kind != name else f"{name}'s"
