@@ -253,6 +253,16 @@ class ExpiredError(RefusedError):
     default_hint = "ask the low side for fresh metadata (`airlift low renew`)"
 
 
+class StaleError(RefusedError):
+    """What the enclave knows is too old, by signed times and the ledger, to activate anything by it."""
+
+    code = "stale"
+    default_hint = (
+        "import a newer bundle, or a renewal (`airlift low renew`); or two approvers accept it: "
+        "--insecure-stale --reason R --key K --key K"
+    )
+
+
 class RevokedError(RefusedError):
     """The release or a component of it was revoked."""
 

@@ -47,7 +47,7 @@ STEP = 256
 MAX_BYTES = 64 << 20
 
 _WHAT = "kept state"
-_PLAIN = ("size", "enclave", "active", "previous", "policy")
+_PLAIN = ("size", "enclave", "active", "previous", "policy", "moment")
 _SIZE = re.compile(r"[^\n]*\n(0|[1-9][0-9]{0,15})\n[^\n]*\n[^\n]*\n")
 _FILE_DIGESTS = frozenset({None, SHA512, SHA256})
 _ROWS = frozenset(
@@ -192,6 +192,7 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
         active=shape.optional(document, "active", _digest, _WHAT),
         previous=shape.optional(document, "previous", _digest, _WHAT),
         policy=shape.optional(document, "policy", _digest, _WHAT),
+        moment=shape.optional(document, "moment", lambda value, what: check_time(_word(value, what)), _WHAT),
         installed=installed,
         bundles=tuple([_bundle(row, keys) for row in rows]),
         floors=tuple(sorted(shape.table(document, "floors", str, _WHAT).items())),

@@ -49,7 +49,8 @@ class Committed:
 class State:
     """What the first ``size`` entries say the enclave is; releases are digests in hex.
 
-    ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together.
+    ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together;
+    ``moment`` is the latest time that the entries from the newest import on say.
     """
 
     size: int = 0
@@ -64,6 +65,7 @@ class State:
     enrolment: Enroll | None = None
     floors: tuple[tuple[str, str], ...] = ()
     revocations: tuple[str, ...] = ()
+    moment: str | None = None
 
     def enrolled(self) -> Enroll:
         """Return what the enclave was enrolled with.
@@ -113,7 +115,7 @@ def release_of(entry: Entry) -> str:
 
 # -- inside --------------------------------------------------------------------------------------------------------
 
-_KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment")
+_KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment", "moment")
 
 
 class _Folding:
@@ -143,6 +145,9 @@ class _Folding:
         if entry.index != self.size:
             raise LedgerError("entries are not in order", expected=str(self.size), found=str(entry.index))
         self.size += 1
+        self.fields["moment"] = max(
+            self.fields["moment"] or entry.time, entry.time
+        )  # such times sort as text
         if entry.type in INTENTS:
             self.open[entry.index] = entry
         elif entry.type in CLOSES:
@@ -184,6 +189,7 @@ class _Folding:
     def import_commit(self, entry: Entry) -> None:
         said = details.imported_state(entry)
         self.fields["trust"] = said.trust
+        self.fields["moment"] = entry.time
         self.bundles.append(_committed(entry, said))
         self.revocations.setdefault(said.revocations)
         if entry.release is not None:

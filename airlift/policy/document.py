@@ -62,6 +62,7 @@ class Policy:
     floors: tuple[tuple[str, str], ...] = ()
     warn_after_days: int = 90
     refuse_new_after_days: int | None = None
+    refuse_behind: int | None = None
     digest: str = "sha512"
     keep: int = 2
     strict_inventory: bool = False
@@ -97,6 +98,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         floors=tuple((name, _floor(text)) for name, text in sorted(document.get("floors", {}).items())),
         warn_after_days=staleness.get("warn_after_days", 90),
         refuse_new_after_days=staleness.get("refuse_new_after_days"),
+        refuse_behind=staleness.get("refuse_behind"),
         digest=document.get("digest", "sha512"),
         keep=document.get("keep", 2),
         strict_inventory=document.get("inventory") == "strict",
@@ -110,7 +112,8 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
 def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
     by_kind = [name for name in document.get("floors", {}) if name.startswith(KIND_PREFIX)]
-    new = sorted({*(NEW_KEYS & set(document)), *by_kind})
+    more = {"refuse_behind"} & set(document.get("staleness", {}))
+    new = sorted({*(NEW_KEYS & set(document)), *by_kind, *more})
     if document["airlift"] == 1 and new:
         raise ManifestError(
             f"policy: unknown key {new[0]!r} in format 1",

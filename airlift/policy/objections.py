@@ -23,6 +23,7 @@ from airlift.errors import (
 )
 from airlift.policy import floors
 from airlift.policy.document import Policy
+from airlift.policy.freshness import Freshness, stale_objections
 from airlift.policy.revocation import Finding
 from airlift.policy.versions import check_specifier, check_version, satisfies
 
@@ -32,13 +33,15 @@ class Known:
     """What an enclave knows when it judges a release, beside its policy.
 
     ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` is what is revoked
-    of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed.
+    of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
+    where age does not count: for a roll back.
     """
 
     attested: Mapping[str, int] = field(default_factory=dict)
     revoked: tuple[Finding, ...] = ()
     floors: Mapping[str, str] = field(default_factory=dict)
     held: tuple[Release, ...] = ()
+    fresh: Freshness | None = None
 
 
 def import_objections(
@@ -72,6 +75,7 @@ def activation_objections(release: Release, policy: Policy, known: Known) -> lis
         *_rules(release, policy),
         *floors.floor_objections(release, in_force, known.held),
         *_quorum(policy, known.attested),
+        *(stale_objections(known.fresh, policy) if known.fresh else ()),
     ]
 
 

@@ -28,7 +28,6 @@ from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Root
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import (
-    ExpiredAccepted,
     ImportCommit,
     ImportPrepare,
     ImportReject,
@@ -36,7 +35,7 @@ from airlift.ledger.entries.imports import (
 )
 from airlift.ledger.entries.kinds import DETAILS as KINDS
 from airlift.ledger.entries.kinds import TYPES
-from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
+from airlift.ledger.entries.shape import Accepted, Detail, NamedComponent, Trust
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.note import Note, Signature
 from tests.support import merkle, scan
@@ -186,7 +185,7 @@ COMMITS = st.builds(
     codecs=st.dictionaries(TEXT, COUNTS, max_size=2),
     attestations=st.lists(ATTESTED, max_size=2).map(tuple),
     vendor_signatures=st.lists(st.builds(VendorVerified, TEXT, HEX, TEXT, TEXT), max_size=2).map(tuple),
-    insecure_expired=st.none() | st.builds(ExpiredAccepted, TEXT, TEXTS_BY_KEY),
+    insecure_expired=st.none() | st.builds(Accepted, TEXT, TEXTS_BY_KEY),
 )
 SAID: st.SearchStrategy[Detail] = st.one_of(
     st.builds(Enroll, TEXT, TEXT, COUNTS, TEXT, HEX, COUNTS),

@@ -17,13 +17,12 @@ from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Root
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import (
-    ExpiredAccepted,
     ImportCommit,
     ImportPrepare,
     ImportReject,
     VendorVerified,
 )
-from airlift.ledger.entries.shape import Detail, NamedComponent, Trust
+from airlift.ledger.entries.shape import Accepted, Detail, NamedComponent, Trust
 
 ADA, BOB = "ab" * 32, "cd" * 32
 NAMED = ReleaseRef("1" * 128, "assistant", "1")
@@ -106,7 +105,7 @@ EVERY: tuple[Detail, ...] = (
         codecs={"ulp": 12},
         attestations=(attestation(), attestation(kind="approval", passes=False)),
         vendor_signatures=(VendorVerified("base", "7" * 128, "key", "6" * 64),),
-        insecure_expired=ExpiredAccepted("the only disc within reach", {ADA: "00ff", BOB: "ff00"}),
+        insecure_expired=Accepted("the only disc within reach", {ADA: "00ff", BOB: "ff00"}),
     ),
     commit(3, release=None, components=()),
     ImportReject("signature-invalid", 3),

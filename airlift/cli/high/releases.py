@@ -8,22 +8,40 @@ import typer
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import DIGITS, Page, size, to_data
-from airlift.cli.frame.places import AtEnclave, OnEnclave
+from airlift.cli.frame.passphrase import load_signers
+from airlift.cli.frame.places import AtEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
+from airlift.errors import UsageError
 
 
-@command(app.high, "activate", "airlift high activate assistant@2026.11.1")
+@command(
+    app.high,
+    "activate",
+    "airlift high activate assistant@2026.11.1",
+    "airlift high activate assistant@2026.11.1 --insecure-stale --reason flood --key ada.key --key bo.key",
+)
 def activate(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
+    insecure_stale: Annotated[
+        bool,
+        typer.Option("--insecure-stale", help="Accept old knowledge: two people, a reason, the ledger."),
+    ] = False,
+    reason: Annotated[str | None, typer.Option(metavar="R", help="Why, for the ledger.")] = None,
+    key: options.Key,
     on: OnEnclave,
 ) -> Answer:
     """Make an installed release the active one, as a whole and at once, if policy allows it."""
     from airlift.high.activation.activate import activate as activate_release
+    from airlift.high.governance.consent import Consent
 
-    opened, acting = on.enter(run)
-    result = activate_release(opened, release, operator=acting, dry_run=on.dry_run)
+    if not insecure_stale and (reason is not None or key):
+        raise UsageError("--reason and --key belong to --insecure-stale")
+    opened, ask = on.open(), on.passphrases.source(run)
+    acting = operator(run, opened.ledger_key, ask)
+    stale = Consent(reason or "", load_signers(key, ask)) if insecure_stale else None
+    result = activate_release(opened, release, operator=acting, stale=stale, dry_run=on.dry_run)
     return answer(result, dry_run=on.dry_run)
 
 

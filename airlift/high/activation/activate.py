@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.errors import ContentDamagedError, NotHeldError
+from airlift.errors import ContentDamagedError, NotHeldError, StaleError
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate
+from airlift.high.governance.consent import Consent
+from airlift.high.governance.emergency import accept_stale
 from airlift.ledger.entries.activations import (
     ActivatePrepare,
     RollbackPrepare,
     SwitchPrepare,
     WithdrawPrepare,
 )
+from airlift.ledger.entries.shape import Accepted
 from airlift.ledger.state import State
 
 
@@ -32,18 +35,34 @@ class SwitchResult:
     recovered: tuple[str, ...] = ()
 
 
-def activate(enclave: Enclave, reference: str, *, operator: Operator, dry_run: bool = False) -> SwitchResult:
+def activate(
+    enclave: Enclave,
+    reference: str,
+    *,
+    operator: Operator,
+    stale: Consent | None = None,
+    dry_run: bool = False,
+) -> SwitchResult:
     """Activate the installed release named ``reference`` (``name@version`` or digest).
+
+    ``stale`` is the word of two people that what the enclave knows may be older than policy allows (SPEC 8.2-12).
 
     Raises:
         NotHeldError: it is not installed.
-        RefusedError: requirements, floors, marking, revocations or quorum are against it.
+        RefusedError: requirements, floors, marking, revocations, quorum or age are against it.
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
-        return _to_release(
-            enclave, reference, operator, ActivatePrepare, dry_run=dry_run, recovered=recovered
-        )
+        state = enclave.state()
+        release = enclave.find_release(reference, state)
+        refused = gate.activation_refusals(enclave, release, state, now=operator.now)
+        old = [error for error in refused if isinstance(error, StaleError)]
+        gate.insist([error for error in refused if stale is None or error not in old])
+        accepted = accept_stale(enclave, state, release, stale) if stale is not None and old else None
+        already = state.active == release.digest
+        if not already and not dry_run:
+            switch(enclave, release, state, operator, accepted=accepted)
+        return _result(enclave, release, state, already=already, recovered=recovered)
 
 
 def roll_back(
@@ -57,30 +76,22 @@ def roll_back(
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
-        reference = to or enclave.state().previous
+        state = enclave.state()
+        reference = to or state.previous
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
-        return _to_release(
-            enclave, reference, operator, RollbackPrepare, dry_run=dry_run, recovered=recovered
-        )
+        release = enclave.find_release(reference, state)
+        gate.insist(gate.activation_refusals(enclave, release, state))
+        already = state.active == release.digest
+        if not already and not dry_run:
+            switch(enclave, release, state, operator, RollbackPrepare)
+        return _result(enclave, release, state, already=already, recovered=recovered)
 
 
-def _to_release(
-    enclave: Enclave,
-    reference: str,
-    operator: Operator,
-    kind: type[SwitchPrepare],
-    *,
-    dry_run: bool,
-    recovered: tuple[str, ...],
+def _result(
+    enclave: Enclave, release: Release, state: State, *, already: bool, recovered: tuple[str, ...]
 ) -> SwitchResult:
-    """Switch to a release after asking policy; ``kind`` says as what. The caller has the lock."""
-    state = enclave.state()
-    release = enclave.find_release(reference, state)
-    gate.insist(gate.activation_refusals(enclave, release, state))
-    already = state.active == release.digest
-    if not already and not dry_run:
-        switch(enclave, release, state, operator, kind)
+    """Return the result of a switch from what was active in ``state``."""
     previous = enclave.load_release(state.active).label if state.active else None
     return SwitchResult(release.label, release.digest, previous, already, recovered)
 
@@ -93,10 +104,12 @@ def switch(
     kind: type[SwitchPrepare] = ActivatePrepare,
     *,
     because: str | None = None,
+    accepted: Accepted | None = None,
 ) -> None:
     """Make an installed release the active one without asking policy; the caller asked it, and holds the lock.
 
-    Intent in the ledger (``kind`` says of what, ``because`` why if nobody asked), one atomic rename, commit.
+    Intent in the ledger (``kind`` says of what, ``because`` why if nobody asked, ``accepted`` who accepted that what
+    the enclave knows is too old), one atomic rename, commit.
 
     Raises:
         ContentDamagedError: the release's tree has vanished.
@@ -106,7 +119,7 @@ def switch(
             f"the tree of release {release.label} has vanished",
             expected=str(enclave.release_path(release.digest)),
         )
-    intent = kind(state.active, release_ref(release), because)
+    intent = kind(state.active, release_ref(release), because, accepted)
     enclave.record(operator, intent, release=release.digest)
     files.point_link(enclave.active, enclave.active_target(release.digest))
     enclave.record(operator, intent.commit(), release=release.digest)

@@ -10,6 +10,7 @@ from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.errors import AirliftError
 from airlift.high.enclave import policy, staged_record
+from airlift.high.enclave.age import trusted_bundlers
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.enclave.staged import StagedBundle, staged_bundles
 from airlift.high.enclave.staged_record import Record
@@ -124,7 +125,7 @@ def _too_old(enclave: Enclave, bundle: Bundle, state: State, now: datetime) -> s
 
 def _reference_time(enclave: Enclave, state: State, now: datetime) -> datetime:
     """Return the time that expiry is judged by, as far as the roots that are kept tell (SPEC 7.2-3)."""
-    return reference_time(state, now, roles.of(_newest_root(enclave), metadata.TIMESTAMP).by_id())
+    return reference_time(state, now, trusted_bundlers(enclave))
 
 
 def _newest_root(enclave: Enclave) -> roles.Document:

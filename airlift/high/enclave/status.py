@@ -1,7 +1,7 @@
 """Status and list: what the ledger and the disk say, and what an operator should look at. Changes nothing."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.errors import AirliftError
 from airlift.high.enclave import policy, recover, revoked
+from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
 from airlift.ledger import details
@@ -19,6 +20,8 @@ from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.policy import floors
+from airlift.policy.document import Policy
+from airlift.policy.freshness import stale_objections
 from airlift.policy.objections import content_objections
 from airlift.trust.tuf import metadata
 
@@ -111,15 +114,25 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
     warnings += _revoked(enclave, state, active)
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
-    issued = parse_time(max(bundle.issued for bundle in state.bundles))  # such times sort as text
-    if now < issued:
-        warnings.append("the clock is behind the newest imported bundle: check it")
-    elif now - issued > timedelta(days=rules.warn_after_days):
-        warnings.append(f"stale: the newest imported bundle is {(now - issued).days} days old")
+    warnings += _age(enclave, state, now, rules)
     for role, facts in _trust(enclave, state).items():
         if parse_time(facts["expires"]) < now:
             warnings.append(f"expired: {role} metadata on {facts['expires']}")
     return warnings
+
+
+def _age(enclave: Enclave, state: State, now: datetime, rules: Policy) -> Iterator[str]:
+    """Warn of what the enclave knows if it is old, and of a clock that signed times or the ledger contradict."""
+    fresh = freshness(enclave, state, None, now)
+    if fresh is None:
+        return
+    if now < parse_time(max(bundle.issued for bundle in state.bundles)):  # such times sort as text
+        yield "the clock is behind the newest imported bundle: check it"
+    elif now < fresh.moment:
+        yield "the clock is behind the newest entries of the ledger: check it"
+    if fresh.age > timedelta(days=rules.warn_after_days):
+        yield f"stale: the newest imported bundle is {fresh.age.days} days old"
+    yield from (f"nothing new is activated: {error.message}" for error in stale_objections(fresh, rules))
 
 
 def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str]:

@@ -6,11 +6,13 @@ from datetime import datetime
 from airlift.bundle.release import Release
 from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy, revoked
+from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import advice, attestations, revocation
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.document import Policy
+from airlift.policy.freshness import Freshness
 from airlift.policy.objections import Known, activation_objections, import_objections
 from airlift.policy.revocation import Revoked
 
@@ -45,7 +47,7 @@ class Gate:
             held=tuple(enclave.load_release(digest) for digest in state.installed),
         )
 
-    def judge(self, release: Release) -> list[RefusedError]:
+    def judge(self, release: Release, fresh: Freshness | None = None) -> list[RefusedError]:
         """Return what policy has against running the release."""
         keys = self.revoked.keys()
         known = Known(
@@ -53,6 +55,7 @@ class Gate:
             revoked=revoked.findings(self.revoked, release),
             floors=dict(self.state.floors),
             held=self.held,
+            fresh=fresh,
         )
         return activation_objections(release, self.policy, known)
 
@@ -72,11 +75,19 @@ def import_refusals(
 
 
 def activation_refusals(
-    enclave: Enclave, release: Release, state: State, verified: VerifiedBundle | None = None
+    enclave: Enclave,
+    release: Release,
+    state: State,
+    verified: VerifiedBundle | None = None,
+    *,
+    now: datetime | None = None,
 ) -> list[RefusedError]:
-    """Return what policy has against running the release, each with what would do instead (SPEC 7.5-4)."""
+    """Return what policy has against running the release, each with what would do instead (SPEC 7.5-4).
+
+    With ``now`` (aware, UTC) the age of what the enclave knows counts as well (SPEC 8.2-12).
+    """
     gate = Gate.open(enclave, state, verified)
-    refused = gate.judge(release)
+    refused = gate.judge(release, freshness(enclave, state, release, now) if now is not None else None)
     wanted = [error for error in refused if isinstance(error, advice.ADVISED)]
     if wanted:
         advice.advise(enclave, state, wanted, gate.fitting())
@@ -95,7 +106,9 @@ def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: Stat
     return refusals
 
 
-def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+def replay_refusals(
+    enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
+) -> list[RefusedError]:
     """Return what stands against activating the release of a bundle that was committed before."""
     known, release = state.committed(verified.digest), verified.release
     if known is None or release is None or state.active == release.digest:
@@ -105,7 +118,7 @@ def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) ->
         refusals.append(
             OvertakenError("a newer bundle was imported since: this one is not activated by itself")
         )
-    return refusals + activation_refusals(enclave, release, state)
+    return refusals + activation_refusals(enclave, release, state, now=now)
 
 
 def insist(objections: list[RefusedError]) -> None:

@@ -10,8 +10,8 @@ from airlift.high.importing.install import StagedRelease, install
 from airlift.high.importing.vendor_signatures import verify_vendor_signatures
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ExpiredAccepted, ImportCommit, ImportPrepare
-from airlift.ledger.entries.shape import NamedComponent, Trust
+from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.shape import Accepted, NamedComponent, Trust
 from airlift.ledger.state import State
 from airlift.store.whole_folders import building
 from airlift.trust.tuf import metadata
@@ -27,7 +27,7 @@ class Admission:
     """
 
     attestations: tuple[RecordedAttestation, ...]
-    expired: ExpiredAccepted | None
+    expired: Accepted | None
 
 
 def commit(

@@ -204,7 +204,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
             raise NotHeldError(
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
-        gate.insist(gate.replay_refusals(enclave, verified, state))
+        gate.insist(gate.replay_refusals(enclave, verified, state, run.operator.now))
         switch(enclave, release, state, run.operator)
     return replace(result, activated=True)
 

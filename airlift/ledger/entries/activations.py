@@ -6,13 +6,15 @@ from typing import Any, ClassVar, Self
 from airlift import strict
 from airlift.bundle.manifest import ReleaseRef
 from airlift.ledger.entries import shape
+from airlift.ledger.entries.shape import Accepted
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchPrepare:
     """Another release is about to become active: ``previous`` (digest) is the one that is, None if none is.
 
-    ``because`` says why, if no person asked for it: ``revoked``.
+    ``because`` says why, if no person asked for it: ``revoked``; ``insecure_stale`` who accepted that what the
+    enclave knows is too old.
     """
 
     TYPE: ClassVar[str]
@@ -21,19 +23,22 @@ class SwitchPrepare:
     previous: str | None
     release: ReleaseRef
     because: str | None = None
+    insecure_stale: Accepted | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
-        return cls(_previous(detail, what), _release(detail, what), _because(detail, what))
+        return cls(
+            _previous(detail, what), _release(detail, what), _because(detail, what), _accepted(detail, what)
+        )
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        return _format(self.previous, self.release, self.because)
+        return _format(self.previous, self.release, self.because, self.insecure_stale)
 
     def commit(self, recovered: int | None = None) -> "SwitchCommit":
         """Return what the commit says that closes this intent; see :class:`SwitchCommit`."""
-        return self.COMMITTED(self.previous, self.release, recovered, self.because)
+        return self.COMMITTED(self.previous, self.release, recovered, self.because, self.insecure_stale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +51,23 @@ class SwitchCommit:
     release: ReleaseRef
     recovered: int | None = None
     because: str | None = None
+    insecure_stale: Accepted | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
         recovered = strict.member(detail, "recovered", int, what) if "recovered" in detail else None
-        return cls(_previous(detail, what), _release(detail, what), recovered, _because(detail, what))
+        return cls(
+            _previous(detail, what),
+            _release(detail, what),
+            recovered,
+            _because(detail, what),
+            _accepted(detail, what),
+        )
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        detail = _format(self.previous, self.release, self.because)
+        detail = _format(self.previous, self.release, self.because, self.insecure_stale)
         return detail if self.recovered is None else {**detail, "recovered": self.recovered}
 
 
@@ -133,9 +145,19 @@ def _because(detail: Any, what: str) -> str | None:
     return strict.member(detail, "because", str, what) if "because" in detail else None
 
 
-def _format(previous: str | None, release: ReleaseRef, because: str | None) -> dict[str, Any]:
-    detail = {"previous": previous, "release": release.to_json()}
-    return detail if because is None else {**detail, "because": because}
+def _accepted(detail: Any, what: str) -> Accepted | None:
+    return Accepted.parse(detail["insecure_stale"], what) if "insecure_stale" in detail else None
+
+
+def _format(
+    previous: str | None, release: ReleaseRef, because: str | None, accepted: Accepted | None
+) -> dict[str, Any]:
+    return {
+        "previous": previous,
+        "release": release.to_json(),
+        **({"because": because} if because is not None else {}),
+        **({"insecure_stale": accepted.format()} if accepted is not None else {}),
+    }
 
 
 def _release(detail: Any, what: str) -> ReleaseRef:

@@ -11,7 +11,7 @@ from airlift.bundle.manifest import ReleaseRef
 from airlift.errors import MalformedError
 from airlift.ledger.entries import shape
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.shape import NamedComponent, Trust
+from airlift.ledger.entries.shape import Accepted, NamedComponent, Trust
 
 SHA512, SHA256 = "sha512", "sha256"
 """What files can be verified with (SPEC 7.3-5)."""
@@ -101,23 +101,6 @@ class VendorVerified:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiredAccepted:
-    """Why expired metadata was accepted, and the signatures (hex, by key id) of those who accepted it (SPEC 7.7)."""
-
-    reason: str
-    signatures: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, detail: Any, what: str) -> "ExpiredAccepted":
-        """Parse the member of a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
-        return cls(strict.member(detail, "reason", str, what), shape.table(detail, "signatures", str, what))
-
-    def format(self) -> dict[str, Any]:
-        """Return the member of a detail."""
-        return {"reason": self.reason, "signatures": dict(self.signatures)}
-
-
-@dataclass(frozen=True, slots=True)
 class ImportedState:
     """What an import changes in an enclave's state (SPEC 9.8); members as of :class:`ImportCommit`."""
 
@@ -185,7 +168,7 @@ class ImportCommit:
     codecs: Mapping[str, int] = field(default_factory=dict)
     attestations: tuple[RecordedAttestation, ...] = ()
     vendor_signatures: tuple[VendorVerified, ...] = ()
-    insecure_expired: ExpiredAccepted | None = None
+    insecure_expired: Accepted | None = None
     repaired: int = 0
 
     def holder(self, key: str) -> str:
@@ -225,9 +208,7 @@ class ImportCommit:
                 detail, "vendor_signatures", VendorVerified.parse, what, missing=True
             ),
             insecure_expired=(
-                ExpiredAccepted.parse(detail["insecure_expired"], what)
-                if "insecure_expired" in detail
-                else None
+                Accepted.parse(detail["insecure_expired"], what) if "insecure_expired" in detail else None
             ),
             repaired=fields.count(detail, "repaired", what) if "repaired" in detail else 0,
         )

@@ -80,6 +80,23 @@ class NamedComponent:
         return {"name": self.name, "kind": self.kind, "version": self.version, "digest": self.digest}
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Why two people accepted what is refused otherwise, and their signatures (hex, by key id) (SPEC 7.7, 8.2-12)."""
+
+    reason: str
+    signatures: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, detail: Any, what: str) -> "Accepted":
+        """Parse the member of a detail; errors as of :meth:`Detail.parse`."""
+        return cls(strict.member(detail, "reason", str, what), table(detail, "signatures", str, what))
+
+    def format(self) -> dict[str, Any]:
+        """Return the member of a detail."""
+        return {"reason": self.reason, "signatures": dict(self.signatures)}
+
+
 # -- members -------------------------------------------------------------------------------------------------------
 
 
