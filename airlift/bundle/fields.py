@@ -1,7 +1,7 @@
 """The fields that documents have in common, parsed and checked: digests, names, times, markings, format numbers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -120,13 +120,21 @@ class FileDigest:
         return cls(digest(document, "sha512", what), count(document, "size", what))
 
 
+ADMITS = "REL TO "
+"""How a caveat begins that admits those whom it names, as ``REL TO USA, GBR`` does."""
+NOBODY = "NONE"
+"""Whom a caveat names that admits nobody."""
+
 LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
 """The levels whose order is known to everybody, low to high; others are comparable with themselves alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """Classification level and caveats of a component, a component set, volume or report."""
+    """Classification level and caveats of a component, a component set, volume or report (SPEC 5.6).
+
+    A caveat that begins with ``REL TO`` admits: of all who may hold the level, those it names. Every other restricts.
+    """
 
     level: str
     caveats: tuple[str, ...] = ()
@@ -134,11 +142,53 @@ class Marking:
     def __str__(self) -> str:
         return "//".join((self.level, *self.caveats))
 
+    @classmethod
+    def from_text(cls, text: str) -> "Marking":
+        """Return the marking that is written so: ``LEVEL//CAVEAT//CAVEAT``.
+
+        Raises:
+            MalformedError: it is none.
+        """
+        level, *caveats = text.split("//")
+        return cls.from_json({"level": level, "caveats": sorted(set(caveats))}, "marking")
+
+    @property
+    def restricting(self) -> frozenset[str]:
+        """The caveats each of which asks something of whoever holds it."""
+        return frozenset(caveat for caveat in self.caveats if not caveat.startswith(ADMITS))
+
+    @property
+    def admitted(self) -> frozenset[str] | None:
+        """Whom the caveats that admit name, together; None if there is none: nobody is left out."""
+        lists = [
+            caveat.removeprefix(ADMITS).split(",") for caveat in self.caveats if caveat.startswith(ADMITS)
+        ]
+        return frozenset(name.strip() for names in lists for name in names) - {NOBODY} if lists else None
+
     def covers(self, other: "Marking") -> bool:
-        """Say whether what is marked ``other`` may be part of what is marked so: level not above, no caveat lost."""
+        """Say whether what is marked ``other`` may be part of what is marked so.
+
+        Its level is not below, every caveat that restricts is kept, and nobody is admitted whom the other does not.
+        """
         known = self.level in LEVELS and other.level in LEVELS
         above = known and LEVELS.index(self.level) >= LEVELS.index(other.level)
-        return (above or self.level == other.level) and set(other.caveats) <= set(self.caveats)
+        return (
+            (above or self.level == other.level)
+            and other.restricting <= self.restricting
+            and _admits_no_more(self.admitted, other.admitted)
+        )
+
+    def beyond(self, ceiling: "Marking", levels: Sequence[str]) -> str | None:
+        """Return why whoever may hold up to ``ceiling`` may not hold this, None if they may; levels low to high."""
+        if self.level not in levels:
+            return "is of a level that is unknown here"
+        if levels.index(self.level) > levels.index(ceiling.level):
+            return "is above the ceiling"
+        if self.restricting - ceiling.restricting:
+            return "has caveats beyond the ceiling's"
+        if self.admitted is not None and not self.admitted & (ceiling.admitted or frozenset()):
+            return "admits nobody whom the ceiling names"
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document form."""
@@ -157,14 +207,35 @@ class Marking:
         return cls(words[0], tuple(caveats))
 
 
-def join(markings: Iterable[Marking]) -> Marking | None:
+def _admits_no_more(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    return other is None or (one is not None and one <= other)
+
+
+def join(markings: Iterable[Marking], levels: Sequence[str] = LEVELS) -> Marking | None:
     """Return the lowest marking that covers all of these, of which there is at least one; None if none can.
 
-    The highest level and every caveat. Levels outside of ``LEVELS`` have no order: they join only with themselves.
+    The highest level, every caveat that restricts, and those whom all of them admit: nobody, if there are none. A
+    level that is not among ``levels`` has no order: it joins only with itself.
     """
     found = tuple(markings)
-    levels = {marking.level for marking in found}
-    if len(levels) > 1 and not levels <= set(LEVELS):
+    named = {marking.level for marking in found}
+    if len(named) > 1 and not named <= set(levels):
         return None
-    level = max(levels, key=LEVELS.index) if len(levels) > 1 else levels.pop()
-    return Marking(level, tuple(sorted({caveat for marking in found for caveat in marking.caveats})))
+    level = max(named, key=tuple(levels).index) if len(named) > 1 else named.pop()
+    return Marking(level, join_caveats(found))
+
+
+def join_caveats(markings: Iterable[Marking]) -> tuple[str, ...]:
+    """Return the caveats of the marking that covers all of these, sorted."""
+    found = tuple(markings)
+    restricting = {caveat for marking in found for caveat in marking.restricting}
+    lists = {names: marking for marking in found if (names := marking.admitted) is not None}
+    if not lists:
+        return tuple(sorted(restricting))
+    common = frozenset.intersection(*lists)
+    admitting = (
+        {caveat for caveat in lists[common].caveats if caveat.startswith(ADMITS)}
+        if common in lists
+        else {ADMITS + name for name in common or {NOBODY}}
+    )
+    return tuple(sorted(restricting | admitting))

@@ -123,22 +123,11 @@ def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
 
 
 def _marking(marking: Marking, policy: Policy, whose: str = "") -> Iterator[RefusedError]:
-    if marking.level not in policy.levels:
-        yield MarkingError(
-            f"the level of the marking{whose} is unknown here",
-            expected=" < ".join(policy.levels),
-            found=str(marking),
-        )
-    elif policy.levels.index(marking.level) > policy.levels.index(policy.ceiling.level):
-        yield MarkingError(
-            f"the marking{whose} is above the ceiling", expected=str(policy.ceiling), found=str(marking)
-        )
-    elif set(marking.caveats) - set(policy.ceiling.caveats):
-        yield MarkingError(
-            f"the marking{whose} has caveats beyond the ceiling's",
-            expected=str(policy.ceiling),
-            found=str(marking),
-        )
+    reason = marking.beyond(policy.ceiling, policy.levels)
+    if reason is not None:
+        known = marking.level in policy.levels
+        expected = str(policy.ceiling) if known else " < ".join(policy.levels)
+        yield MarkingError(f"the marking{whose} {reason}", expected=expected, found=str(marking))
 
 
 def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:

@@ -37,7 +37,12 @@ times = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoforma
 markings = st.builds(
     Marking,
     words | st.sampled_from(fields.LEVELS),
-    st.sets(words, max_size=3).map(lambda some: tuple(sorted(some))),
+    st.sets(
+        words
+        | st.sampled_from(["NOFORN", "REL TO NONE"])
+        | st.sets(st.sampled_from("ABC"), min_size=1).map(lambda some: "REL TO " + ", ".join(sorted(some))),
+        max_size=3,
+    ).map(lambda some: tuple(sorted(some))),
 )
 file_digests = st.builds(FileDigest, digests, sizes)
 references = st.builds(ReleaseRef, digests, names, versions)
@@ -109,9 +114,28 @@ complete = st.builds(
 bundles = complete | complete.map(
     lambda b: replace(b, target=None, baseline=None, bases=(), files=(), chunks=())
 )
-revoked = distinct(
-    st.builds(Revocation, st.sampled_from(revocations.KINDS), digests, texts), lambda r: r.digest
-).map(lambda some: tuple(sorted(some)))
+old_revoked = distinct(
+    st.builds(Revocation, st.sampled_from(["component", "release"]), digests, texts), lambda r: r.digest
+)
+new_revoked = distinct(
+    st.builds(
+        Revocation,
+        st.sampled_from(["component", "release", "file"]),
+        digests,
+        texts,
+        st.integers(1, revocations.MAX_SERIAL),
+        st.sampled_from(revocations.TYPES),
+    )
+    | st.builds(
+        Revocation,
+        st.sampled_from(["file", "key"]),
+        short_digests,
+        texts,
+        st.integers(1, revocations.MAX_SERIAL),
+    ),
+    lambda r: r.digest,
+).filter(lambda some: len({item.serial for item in some}) == len(some))
+revoked = (old_revoked | new_revoked).map(lambda some: tuple(sorted(some)))
 indexes = st.builds(
     lambda enclave, number, place, digest, total: Index(
         f"{enclave}-{number}", digest, min(place), max(place), total, total, digest
@@ -140,14 +164,16 @@ def test_releases_round_trip(value: Release, marked: bool) -> None:
     assert release.parse(release.format(value)) == value
 
 
-@given(st.lists(markings, min_size=1, max_size=3))
-def test_a_join_covers_what_it_joins(some: list[Marking]) -> None:
+@given(st.lists(markings, min_size=1, max_size=3), markings)
+def test_a_join_is_the_lowest_that_covers_what_it_joins(some: list[Marking], other: Marking) -> None:
     joined = fields.join(some)
     assert (joined is None) == (
         len({m.level for m in some}) > 1 and not {m.level for m in some} <= set(fields.LEVELS)
     )
     if joined is not None:
         assert all(joined.covers(marking) for marking in some)
+        if all(other.covers(marking) for marking in some):
+            assert other.covers(joined)
 
 
 @given(bundles)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from airlift.bundle.fields import Marking
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import Page, grouped
+from airlift.cli.frame.output import Page, grouped, to_data
 from airlift.cli.frame.passphrase import load_signers
 from airlift.cli.frame.places import AtDepot, OnDepot
 from airlift.cli.frame.session import Run
-from airlift.errors import UsageError
+from airlift.errors import MalformedError, UsageError
 
 MAX_DAYS = 36_500
 
@@ -146,12 +147,21 @@ def rotate(
     return answer(result)
 
 
-@command(app.low, "enrol", "airlift low enrol alpha --ledger-key alpha-ledger.pub")
+@command(
+    app.low,
+    "enrol",
+    "airlift low enrol alpha --ledger-key alpha-ledger.pub",
+    "airlift low enrol alpha --ledger-key alpha-ledger.pub --ceiling 'SECRET//NOFORN'",
+)
 def enrol(
     run: Run,
     enclave: Annotated[str, typer.Argument(metavar="ENCLAVE", help="Its name.")],
     *,
     ledger_key: Annotated[Path, typer.Option(metavar="PUB", help="The public key of its ledger.")],
+    ceiling: Annotated[
+        str | None,
+        typer.Option(metavar="MARKING", help="What it may hold: no bundle beyond it is made for it."),
+    ] = None,
     at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
@@ -161,7 +171,20 @@ def enrol(
     """
     from airlift.low.returns.register import register
 
-    return answer(register(at.open(), enclave, ledger_key=ledger_key, now=run.now, dry_run=dry_run))
+    most = _marking(ceiling) if ceiling is not None else None
+    result = register(at.open(), enclave, ledger_key=ledger_key, now=run.now, ceiling=most, dry_run=dry_run)
+    data = {**to_data(result), "dry_run": dry_run}
+    return Answer(data, lambda page: page.facts({**data, "ceiling": most and str(most)}))
+
+
+def _marking(written: str) -> Marking:
+    """Return the marking that a person wrote: ``LEVEL//CAVEAT//CAVEAT``."""
+    try:
+        return Marking.from_text(written)
+    except MalformedError as error:
+        raise UsageError(
+            f"not a marking: {written[:80]!a}", expected="LEVEL//CAVEAT//CAVEAT, in printable ASCII"
+        ) from error
 
 
 def _days(pairs: list[str]) -> dict[str, int]:

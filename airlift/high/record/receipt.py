@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from airlift.bundle import fields
 from airlift.bundle.fields import Marking, format_time
 from airlift.bundle.release import Release
 from airlift.bundle.returns import code, sheet
@@ -150,11 +151,11 @@ def _metadata_version(enclave: Enclave, state: State) -> int:
 
 
 def highest_marking(releases: Iterable[Release], levels: tuple[str, ...]) -> Marking:
-    """Return the marking of all these releases together: the highest level, and every caveat.
+    """Return the marking of all these releases together (SPEC 5.6): none of them is revealed below its own.
 
     A level that policy does not list counts as the highest.
     """
     markings = [release.marking for release in releases]
     order = {level: number for number, level in enumerate(levels)}
     level = max((m.level for m in markings), key=lambda name: order.get(name, len(order)), default=levels[0])
-    return Marking(level, tuple(sorted({caveat for m in markings for caveat in m.caveats})))
+    return Marking(level, fields.join_caveats(markings))

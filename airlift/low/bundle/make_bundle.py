@@ -45,6 +45,7 @@ def make_bundle(
 
     Raises:
         UnpublishedError: the release still lacks signatures.
+        MarkingError: the enclave that it is for may not hold it.
         NotHeldError: the depot does not know a release.
         KeyUnavailableError: the key is no bundler's.
         ExistsError: a volume of that name stands in the output folder.
@@ -76,6 +77,7 @@ def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, 
     baseline, known_by = _baseline(depot, request.from_, enclave)
     if enclave is not None:
         enclaves.check_name(enclave)
+        enclaves.check_ceiling(depot, enclave, target.marking)
     return Job(
         target=target,
         baseline=baseline,

@@ -9,18 +9,19 @@ from typing import Any
 
 from airlift import files, strict
 from airlift.bundle import fields
-from airlift.bundle.fields import ENCLAVE_NAME
+from airlift.bundle.fields import ENCLAVE_NAME, LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
 from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
-from airlift.errors import MalformedError, NotHeldError, UsageError
+from airlift.errors import MalformedError, MarkingError, NotHeldError, UsageError
 from airlift.low.depot.depot import Depot
 
 MAX_BYTES = 64 << 20
 
 WITH_RETURNS = 2
-"""The format of a record of an enclave from which something came back."""
+"""The format of a record of an enclave from which something came back, or whose ceiling is known."""
 
 _KEYS = frozenset({"enclave", "enrolled", "ledger_key", "fingerprint", "acknowledged"})
+_NEW_KEYS = frozenset({"newest", "word", "ceiling"})
 _NEWEST = frozenset({"checkpoint", "receipt", "sequence", "counter"})
 _ACKNOWLEDGED = frozenset({"release", "sequence", "time", "known_by"})
 RECEIPT, OPERATOR = "receipt", "operator"
@@ -63,7 +64,8 @@ class Word:
 class EnclaveRecord:
     """A registered enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first.
 
-    ``newest`` is what was signed last, ``word`` what was typed since, if anything.
+    ``newest`` is what was signed last, ``word`` what was typed since, if anything. ``ceiling`` is up to what marking
+    the enclave may hold, None if nobody said.
     """
 
     enclave: str
@@ -73,6 +75,7 @@ class EnclaveRecord:
     acknowledged: tuple[Acknowledged, ...]
     newest: Newest | None = None
     word: Word | None = None
+    ceiling: Marking | None = None
 
 
 def check_name(enclave: str) -> str:
@@ -87,6 +90,26 @@ def check_name(enclave: str) -> str:
             expected=f"1 to 24 of a-z 0-9 -, and not {ANY_ENCLAVE!r}",
         )
     return enclave
+
+
+def check_ceiling(depot: Depot, enclave: str | None, marking: Marking) -> None:
+    """Check that an enclave may hold what is marked so, as far as the depot knows its ceiling (SPEC L1.7).
+
+    Raises:
+        MarkingError: it may not.
+    """
+    ceiling = load(depot, enclave).ceiling if enclave is not None and enclave in names(depot) else None
+    if ceiling is None:
+        return
+    levels = LEVELS if ceiling.level in LEVELS else (ceiling.level,)
+    reason = marking.beyond(ceiling, levels)
+    if reason is not None:
+        raise MarkingError(
+            f"the marking {reason} of enclave {enclave}",
+            expected=str(ceiling),
+            found=str(marking),
+            hint=f"nothing was made; if {enclave} may hold more, enrol it again with another --ceiling",
+        )
 
 
 def names(depot: Depot) -> tuple[str, ...]:
@@ -121,9 +144,9 @@ def parse(data: bytes, what: str) -> EnclaveRecord:
     """
     document = strict.parse(data, limit=MAX_BYTES, what=what)
     more = strict.member(document, "airlift", int, what) == WITH_RETURNS
-    keys = _KEYS | {"newest", "word"} if more else _KEYS
+    keys = _KEYS | _NEW_KEYS if more else _KEYS
     document = fields.check_header(document, "depot-enclave", keys, what, newest=WITH_RETURNS)
-    if more and not {"newest", "word"} & set(document):
+    if more and not _NEW_KEYS & set(document):
         raise MalformedError(f"{what} states a format that nothing in it needs")
     return EnclaveRecord(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
@@ -133,6 +156,7 @@ def parse(data: bytes, what: str) -> EnclaveRecord:
         tuple(_acknowledged(item, what) for item in strict.member(document, "acknowledged", list, what)),
         _newest(document, what) if "newest" in document else None,
         _word(document, what) if "word" in document else None,
+        Marking.from_json(document["ceiling"], what) if "ceiling" in document else None,
     )
 
 
@@ -178,7 +202,7 @@ def counter(depot: Depot) -> int:
 
 
 def _returned(record: EnclaveRecord) -> dict[str, Any]:
-    """Return the members that a record has only once something came back."""
+    """Return the members that a record has only if there is something to say: what came back, and its ceiling."""
     newest, word = record.newest, record.word
     found: dict[str, Any] = {}
     if newest is not None:
@@ -190,6 +214,8 @@ def _returned(record: EnclaveRecord) -> dict[str, Any]:
         }
     if word is not None:
         found["word"] = {"size": word.size, "root": word.root}
+    if record.ceiling is not None:
+        found["ceiling"] = record.ceiling.to_json()
     return found
 
 

@@ -96,6 +96,13 @@ def find_marking(document: Mapping[str, Any], components: Sequence[Component]) -
             found=f"none in component {bare}",
         )
     joined = fields.join(marked)
+    if joined is not None and joined.admitted == frozenset():
+        raise ManifestError(
+            "the markings of the components admit nobody together",
+            expected=f"somebody whom every caveat `{fields.ADMITS}...` names",
+            found=", ".join(sorted({str(marking) for marking in marked if marking.admitted is not None})),
+            hint="release them apart",
+        )
     if joined is None:
         raise ManifestError(
             "the markings of the components have no order",

@@ -1,11 +1,11 @@
 """Register an enclave: keep its name and its ledger's public key (SPEC 11)."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from airlift.bundle.fields import format_time
+from airlift.bundle.fields import Marking, format_time
 from airlift.errors import ExistsError
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
@@ -16,17 +16,29 @@ from airlift.trust.keys.public import load_public
 
 @dataclass(frozen=True, slots=True)
 class RegisterResult:
-    """The enclave and the fingerprint (SHA-384, hex) of its ledger's key; ``already`` if it was enrolled with it."""
+    """The enclave and the fingerprint (SHA-384, hex) of its ledger's key; ``already`` if it was enrolled so.
+
+    ``ceiling`` is up to what marking it may hold, None if nobody said.
+    """
 
     enclave: str
     fingerprint: str
     already: bool
+    ceiling: Marking | None = None
 
 
 def register(
-    depot: Depot, enclave: str, *, ledger_key: Path, now: datetime, dry_run: bool = False
+    depot: Depot,
+    enclave: str,
+    *,
+    ledger_key: Path,
+    now: datetime,
+    ceiling: Marking | None = None,
+    dry_run: bool = False,
 ) -> RegisterResult:
-    """Keep the public key file ``ledger_key`` as that of ``enclave``.
+    """Keep the public key file ``ledger_key`` as that of ``enclave``, and up to what marking it may hold.
+
+    Without ``ceiling`` what is known of it stays as it is.
 
     Raises:
         UsageError: not a name for an enclave.
@@ -36,17 +48,18 @@ def register(
     enclaves.check_name(enclave)
     key = load_public(ledger_key)
     with nullcontext() if dry_run else depot.lock():
-        already = enclave in enclaves.names(depot)
-        if already and enclaves.load(depot, enclave).fingerprint != key.fingerprint:
+        known = enclaves.load(depot, enclave) if enclave in enclaves.names(depot) else None
+        if known is not None and known.fingerprint != key.fingerprint:
             raise ExistsError(
                 f"enclave {enclave} is enrolled with another key",
-                expected=enclaves.load(depot, enclave).fingerprint[:32],
+                expected=known.fingerprint[:32],
                 found=key.fingerprint[:32],
                 hint=f"if its ledger was made anew, remove enclaves/{enclave}.json of the depot first",
             )
-        if not (already or dry_run):
-            enclaves.save(
-                depot, EnclaveRecord(enclave, format_time(now), key.pem().decode(), key.fingerprint, ())
-            )
-            record(depot, now, "enrol", enclave=enclave, fingerprint=key.fingerprint)
-    return RegisterResult(enclave, key.fingerprint, already)
+        new = known or EnclaveRecord(enclave, format_time(now), key.pem().decode(), key.fingerprint, ())
+        new = replace(new, ceiling=ceiling or new.ceiling)
+        if new != known and not dry_run:
+            enclaves.save(depot, new)
+            stated = {"ceiling": str(new.ceiling)} if new.ceiling else {}
+            record(depot, now, "enrol", enclave=enclave, fingerprint=key.fingerprint, **stated)
+    return RegisterResult(enclave, key.fingerprint, new == known, new.ceiling)

@@ -101,8 +101,20 @@ def marking(value: Any) -> dict[str, Any]:
 
 
 def covers(above: dict[str, Any], below: dict[str, Any]) -> bool:
-    """Tell whether a marking covers another [5.1-13]."""
-    return set(below["caveats"]) <= set(above["caveats"]) and _rank(below["level"], above["level"])
+    """Tell whether a marking covers another [5.6-1]."""
+    restricted = all(_releasable(word) or word in above["caveats"] for word in below["caveats"])
+    wanted, given = _named(below), _named(above)
+    admitted = wanted is None or (given is not None and given <= wanted)
+    return restricted and admitted and _rank(below["level"], above["level"])
+
+
+def _releasable(word: str) -> bool:
+    return word[:7] == "REL TO "
+
+
+def _named(value: dict[str, Any]) -> set[str] | None:
+    words = [word[7:] for word in value["caveats"] if _releasable(word)]
+    return {name.strip() for word in words for name in word.split(",")} - {"NONE"} if words else None
 
 
 def _rank(low: str, high: str) -> bool:

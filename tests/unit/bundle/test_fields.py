@@ -136,6 +136,13 @@ def test_caveats_are_sorted_distinct_printable_words(words: list[Any]) -> None:
         (Marking("SECRET", ("A", "B")), Marking("SECRET", ("B",)), True),
         (Marking("TOP SECRET"), Marking("SECRET", ("B",)), False),
         (Marking("secret"), Marking("CUI"), False),
+        (Marking("CUI", ("REL TO USA",)), Marking("CUI"), True),
+        (Marking("CUI"), Marking("CUI", ("REL TO USA",)), False),
+        (Marking("CUI", ("REL TO USA",)), Marking("CUI", ("REL TO USA, GBR",)), True),
+        (Marking("CUI", ("REL TO USA, GBR",)), Marking("CUI", ("REL TO USA",)), False),
+        (Marking("CUI", ("REL TO GBR", "REL TO USA")), Marking("CUI", ("REL TO USA,GBR",)), True),
+        (Marking("CUI", ("REL TO NONE",)), Marking("CUI", ("REL TO USA",)), True),
+        (Marking("CUI", ("A", "REL TO USA")), Marking("SECRET", ("REL TO USA",)), False),
     ],
 )
 def test_a_marking_covers_what_is_not_above_it(above: Marking, below: Marking, covers: bool) -> None:
@@ -151,3 +158,52 @@ def test_markings_join_to_the_lowest_that_covers_all() -> None:
     joined = fields.join([low, high])
     assert joined is not None
     assert all(joined.covers(marking) for marking in (low, high))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "caveats"),
+    [
+        (("REL TO USA, GBR",), (), ("REL TO USA, GBR",)),
+        (("REL TO USA, GBR",), ("NOFORN", "REL TO GBR, CAN"), ("NOFORN", "REL TO GBR")),
+        (("REL TO USA, GBR",), ("REL TO CAN, GBR, USA",), ("REL TO USA, GBR",)),
+        (("REL TO A, B, C",), ("REL TO B, C, D",), ("REL TO B", "REL TO C")),
+        (("REL TO USA",), ("REL TO GBR",), ("REL TO NONE",)),
+    ],
+)
+def test_caveats_that_admit_join_to_whom_all_admit(
+    one: tuple[str, ...], other: tuple[str, ...], caveats: tuple[str, ...]
+) -> None:
+    joined = fields.join([Marking("CUI", one), Marking("CUI", other)])
+    assert joined == Marking("CUI", caveats)
+    assert joined.covers(Marking("CUI", one))
+    assert joined.covers(Marking("CUI", other))
+
+
+@pytest.mark.parametrize(
+    ("marking", "reason"),
+    [
+        ("SECRET//NOFORN", None),
+        ("CUI", None),
+        ("SECRET//REL TO USA, GBR", None),
+        ("TOP SECRET", "is above the ceiling"),
+        ("COSMIC", "is of a level that is unknown here"),
+        ("CUI//ORCON", "has caveats beyond the ceiling's"),
+        ("CUI//REL TO GBR", "admits nobody whom the ceiling names"),
+        ("CUI//REL TO NONE", "admits nobody whom the ceiling names"),
+    ],
+)
+def test_what_a_ceiling_lets_in(marking: str, reason: str | None) -> None:
+    ceiling = Marking.from_text("SECRET//NOFORN//REL TO USA, CAN")
+    assert Marking.from_text(marking).beyond(ceiling, fields.LEVELS) == reason
+    plain = Marking("SECRET")
+    if "REL TO" in marking:
+        assert (
+            Marking.from_text(marking).beyond(plain, fields.LEVELS) == "admits nobody whom the ceiling names"
+        )
+
+
+def test_a_marking_is_read_as_people_write_it() -> None:
+    assert Marking.from_text("SECRET//REL TO USA//NOFORN") == Marking("SECRET", ("NOFORN", "REL TO USA"))
+    for text in ("", "SECRET//", "//NOFORN", "A/B", "SECRET//\n"):
+        with pytest.raises(MalformedError):
+            Marking.from_text(text)
