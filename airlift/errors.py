@@ -253,6 +253,20 @@ class ExpiredError(RefusedError):
     default_hint = "ask the low side for fresh metadata (`airlift low renew`)"
 
 
+class HookError(RefusedError):
+    """A command of the owners before or after a switch does not accept it; what was active is active again."""
+
+    code = "hook-failed"
+    default_hint = "see what the command says, mend it or choose another release; `airlift high policy show`"
+
+
+class AcceptanceError(RefusedError):
+    """A release did not pass a test that policy asks for."""
+
+    code = "not-accepted"
+    default_hint = "see what the test says; run the same command again once it can pass"
+
+
 class StaleError(RefusedError):
     """What the enclave knows is too old, by signed times and the ledger, to activate anything by it."""
 

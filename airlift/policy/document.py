@@ -1,6 +1,6 @@
 """The policy of an enclave as a value, with a safe default for every key (SPEC 8.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,13 @@ from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = LEVELS
 LOWEST = Marking(DEFAULT_LEVELS[0])
-NEW_KEYS = frozenset({"inventory", "revoked", "waivers"})
+NEW_KEYS = frozenset({"acceptance", "activation", "files", "inventory", "revoked", "waivers"})
 """What format 2 of the policy added."""
 
+
+EVALUATION, SCAN = "evaluation", "scan"
+DEFAULT_SECONDS, DEFAULT_MEMORY, DEFAULT_PROCESSES = 600, 16 << 30, 256
+_UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 
 KIND_PREFIX = "kind:"
 """Before the name of a kind, where floors are given by name."""
@@ -46,11 +50,27 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the enclave's owners: its words, and what it may take (seconds, bytes a process, processes).
+
+    ``kind`` is that of the attestation which its result becomes, where it is one.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    timeout: int = DEFAULT_SECONDS
+    memory: int = DEFAULT_MEMORY
+    processes: int = DEFAULT_PROCESSES
+    kind: str = EVALUATION
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
 
     ``floors`` are versions by the name of a component, or by ``kind:KIND``; ``revoked`` is what becomes of an active
-    release that was revoked: fall-back, withdraw or report.
+    release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
+    ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
     ``strict_inventory``: a volume on which a desktop left something is refused.
     """
 
@@ -67,6 +87,10 @@ class Policy:
     keep: int = 2
     strict_inventory: bool = False
     revoked: str = FALL_BACK
+    acceptance: tuple[Command, ...] = ()
+    before: tuple[Command, ...] = ()
+    after: tuple[Command, ...] = ()
+    files: tuple[str, ...] = ()
     waivers: tuple[Permission, ...] = ()
 
     def permits(self, what: str, component: str) -> bool:
@@ -103,6 +127,10 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         keep=document.get("keep", 2),
         strict_inventory=document.get("inventory") == "strict",
         revoked=document.get("revoked", FALL_BACK),
+        acceptance=_commands(document.get("acceptance", []), "acceptance"),
+        before=_commands(document.get("activation", {}).get("before", []), "activation: before"),
+        after=_commands(document.get("activation", {}).get("after", []), "activation: after"),
+        files=tuple(document.get("files", [])),
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),
@@ -119,6 +147,27 @@ def _check_format(document: Mapping[str, Any]) -> None:
             f"policy: unknown key {new[0]!r} in format 1",
             hint="write `airlift: 2` at the top: it is new in format 2",
         )
+
+
+def _commands(items: Sequence[Mapping[str, Any]], what: str) -> tuple[Command, ...]:
+    found = tuple(
+        Command(
+            name=item["name"],
+            argv=tuple(item["command"]),
+            timeout=item.get("timeout", DEFAULT_SECONDS),
+            memory=_bytes(item["memory"]) if "memory" in item else DEFAULT_MEMORY,
+            processes=item.get("processes", DEFAULT_PROCESSES),
+            kind=item.get("kind", EVALUATION),
+        )
+        for item in items
+    )
+    if len({command.name for command in found}) != len(found):
+        raise ManifestError(f"policy: two commands of {what} have one name")
+    return found
+
+
+def _bytes(text: str) -> int:
+    return int(text[:-3]) * _UNITS[text[-3:]]
 
 
 def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:

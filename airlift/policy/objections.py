@@ -12,6 +12,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import KINDS, Component, Release
 from airlift.bundle.remarks import names
 from airlift.errors import (
+    AcceptanceError,
     ExpiredError,
     ManifestError,
     MarkingError,
@@ -34,7 +35,7 @@ class Known:
 
     ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` is what is revoked
     of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
-    where age does not count: for a roll back.
+    where age does not count: for a roll back; ``untested`` names the tests that it has not passed.
     """
 
     attested: Mapping[str, int] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Known:
     floors: Mapping[str, str] = field(default_factory=dict)
     held: tuple[Release, ...] = ()
     fresh: Freshness | None = None
+    untested: tuple[str, ...] = ()
 
 
 def import_objections(
@@ -76,6 +78,7 @@ def activation_objections(release: Release, policy: Policy, known: Known) -> lis
         *floors.floor_objections(release, in_force, known.held),
         *_quorum(policy, known.attested),
         *(stale_objections(known.fresh, policy) if known.fresh else ()),
+        *(_untested(release, name) for name in known.untested),
     ]
 
 
@@ -185,6 +188,15 @@ def meets(release: Release, needs: str, version: str) -> bool:
         return any(satisfies(component.version, version) for component in matching(release, needs))
     except ManifestError:
         return False
+
+
+def _untested(release: Release, name: str) -> AcceptanceError:
+    return AcceptanceError(
+        f"release {release.label} has not passed the test {name}",
+        expected="exit 0",
+        found="no result that counts",
+        hint=f"it is run, before anything is switched, by `airlift high activate {release.label}`",
+    )
 
 
 def _quorum(policy: Policy, attested: Mapping[str, int]) -> Iterator[RefusedError]:

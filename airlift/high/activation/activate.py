@@ -3,25 +3,32 @@
 The set moves at once: models, guards and policies are one folder behind one link.
 """
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.errors import ContentDamagedError, NotHeldError, StaleError
+from airlift.errors import AcceptanceError, ContentDamagedError, HookError, NotHeldError, StaleError
+from airlift.high.enclave.commands import hooks
+from airlift.high.enclave.commands.run import Outcome
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
-from airlift.high.enclave.recover import recover
+from airlift.high.enclave.recover import recover, take_back
 from airlift.high.governance import gate
+from airlift.high.governance.acceptance import accept
 from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_stale
 from airlift.ledger.entries.activations import (
+    Abort,
     ActivatePrepare,
     RollbackPrepare,
     SwitchPrepare,
     WithdrawPrepare,
 )
 from airlift.ledger.entries.shape import Accepted
+from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
+
+PREPARE = "-prepare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,12 @@ def activate(
         state = enclave.state()
         release = enclave.find_release(reference, state)
         refused = gate.activation_refusals(enclave, release, state, now=operator.now)
-        old = [error for error in refused if isinstance(error, StaleError)]
-        gate.insist([error for error in refused if stale is None or error not in old])
+        gate.insist(refused, AcceptanceError, *([StaleError] if stale is not None else []))
+        old = any(isinstance(error, StaleError) for error in refused)
         accepted = accept_stale(enclave, state, release, stale) if stale is not None and old else None
         already = state.active == release.digest
         if not already and not dry_run:
+            accept(enclave, release, operator)
             switch(enclave, release, state, operator, accepted=accepted)
         return _result(enclave, release, state, already=already, recovered=recovered)
 
@@ -81,9 +89,10 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        gate.insist(gate.activation_refusals(enclave, release, state))
+        gate.insist(gate.activation_refusals(enclave, release, state), AcceptanceError)
         already = state.active == release.digest
         if not already and not dry_run:
+            accept(enclave, release, operator)
             switch(enclave, release, state, operator, RollbackPrepare)
         return _result(enclave, release, state, already=already, recovered=recovered)
 
@@ -113,21 +122,50 @@ def switch(
 
     Raises:
         ContentDamagedError: the release's tree has vanished.
+        HookError: a command of the policy before or after does not accept it; what was active is active again.
     """
     if not enclave.release_path(release.digest).is_dir():
         raise ContentDamagedError(
             f"the tree of release {release.label} has vanished",
             expected=str(enclave.release_path(release.digest)),
         )
+    action = kind.TYPE.removesuffix(PREPARE)
+    hooks.run_before(enclave, state, action, release.digest)
     intent = kind(state.active, release_ref(release), because, accepted)
-    enclave.record(operator, intent, release=release.digest)
+    entry = enclave.record(operator, intent, release=release.digest)
     files.point_link(enclave.active, enclave.active_target(release.digest))
+    failed = hooks.run_after(enclave, state, action, release.digest)
+    if failed is not None:
+        raise _taken_back(enclave, state, release, operator, intent=entry, failed=failed)
     enclave.record(operator, intent.commit(), release=release.digest)
 
 
+def _taken_back(
+    enclave: Enclave, state: State, release: Release, operator: Operator, *, intent: Entry, failed: Outcome
+) -> HookError:
+    """Take a switch back whose commands afterwards failed; return the refusal (SPEC 7.10-5)."""
+    take_back(enclave, state)
+    enclave.record(operator, Abort(intent.index, f"{failed.name}: {failed.verdict}"), release=release.digest)
+    again = enclave.load_release(state.active).label if state.active else None
+    return HookError(
+        f"the command {failed.name} after the switch to {release.label} failed: "
+        + (f"{again} is active again" if again else "nothing is active, as before"),
+        expected="exit 0",
+        found=failed.verdict,
+        data={"said": failed.said, "active": again},
+    )
+
+
 def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> None:
-    """Make the active release, ``release``, inactive, and nothing active; the caller holds the lock (SPEC 7.5-3)."""
+    """Make the active release, ``release``, inactive, and nothing active; the caller holds the lock (SPEC 7.5-3).
+
+    The commands of a switch are told; what they say holds nothing up.
+    """
+    state, action = enclave.state(), WithdrawPrepare.TYPE.removesuffix(PREPARE)
+    with suppress(HookError):
+        hooks.run_before(enclave, state, action, None)
     intent = WithdrawPrepare(release.digest, release_ref(release), because)
     enclave.record(operator, intent, release=release.digest)
     files.remove(enclave.active)
+    hooks.run_after(enclave, state, action, None)
     enclave.record(operator, intent.commit(), release=release.digest)

@@ -1,8 +1,10 @@
 """Enforce revocations: what becomes of an active release that was revoked, as policy says (SPEC 7.9-3)."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airlift.errors import HookError
 from airlift.high.activation.activate import switch, withdraw
 from airlift.high.enclave import revoked
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -44,12 +46,12 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
     because = tuple(item.error().message for item in found)
     if gate.policy.revoked == REPORT:
         return Enforced(REPORT, active.label, active.label, because)
-    other = gate.fitting() if gate.policy.revoked == FALL_BACK else None
-    if other is None:
-        withdraw(enclave, active, operator, REVOKED)
-        return Enforced(WITHDRAW, active.label, None, because)
-    switch(enclave, other, state, operator, RollbackPrepare, because=REVOKED)
-    return Enforced(FALL_BACK, active.label, other.label, because)
+    for other in gate.fitting() if gate.policy.revoked == FALL_BACK else ():
+        with suppress(HookError):
+            switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
+            return Enforced(FALL_BACK, active.label, other.label, because)
+    withdraw(enclave, active, operator, REVOKED)
+    return Enforced(WITHDRAW, active.label, None, because)
 
 
 def told(enforced: Enforced | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,25 +17,32 @@ from airlift.policy.document import Policy, parse_policy
 from airlift.trust.keys.public import PublicKey, load_public
 
 SCHEMA = "policy.schema.json"
+MAX_FILE_BYTES = 4 << 20
 
 _PUT_BACK = "put the recorded file back with `airlift high policy set FILE`, which also records a change"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy as written, its meaning, and the public keys that it names, by file name."""
+    """A policy as written, its meaning, and by file name the public keys and other files that it names."""
 
     data: bytes
     policy: Policy
     keys: Mapping[str, PublicKey]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
-        """SHA-512 (hex) over the text and the fingerprints of its keys: what the ledger records."""
+        """SHA-512 (hex) over the text, the fingerprints of its keys, and its files: what the ledger records."""
         fingerprints = {name: key.fingerprint for name, key in self.keys.items()}
-        return hashlib.sha512(
-            strict.format({"policy": hashlib.sha512(self.data).hexdigest(), "keys": fingerprints})
-        ).hexdigest()
+        more = {"files": self.file_digests} if self.files else {}
+        text = hashlib.sha512(self.data).hexdigest()
+        return hashlib.sha512(strict.format({"policy": text, "keys": fingerprints, **more})).hexdigest()
+
+    @property
+    def file_digests(self) -> dict[str, str]:
+        """SHA-512 (hex) of each file that its commands use."""
+        return {name: hashlib.sha512(data).hexdigest() for name, data in self.files.items()}
 
     @property
     def voters(self) -> Mapping[str, frozenset[str]]:
@@ -64,9 +71,11 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
         )
     named = sorted({key for _, quorum in policy.attestations for key in quorum.keys})
-    if len({TEXT, *(Path(key).name for key in named)}) != len(named) + 1:
-        raise ManifestError(f"{name}: two keys have the same file name, or a key that of the policy")
-    return PolicyDocument(data, policy, {Path(key).name: load_public(keys / key) for key in named})
+    if len({TEXT, *(Path(key).name for key in named), *policy.files}) != len(named) + len(policy.files) + 1:
+        raise ManifestError(f"{name}: two of the policy, its keys and its files have the same name")
+    return PolicyDocument(
+        data, policy, {Path(key).name: load_public(keys / key) for key in named}, _files(policy, keys)
+    )
 
 
 def load(enclave: Enclave, state: State) -> Policy:
@@ -87,13 +96,20 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
     named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
-    document = PolicyDocument(data, policy, {name: load_public(folder / name) for name in named})
+    document = PolicyDocument(
+        data, policy, {name: load_public(folder / name) for name in named}, _files(policy, folder)
+    )
     if document.digest != state.policy:
         raise LedgerError(
             f"{folder / TEXT} is not the policy that the ledger recorded",
             hint=_PUT_BACK,
         )
     return document
+
+
+def _files(policy: Policy, folder: Path) -> dict[str, bytes]:
+    """Return the files that the commands of a policy use, which lie beside it."""
+    return {name: files.read_bounded(folder / name, MAX_FILE_BYTES) for name in policy.files}
 
 
 @lru_cache(maxsize=1)
@@ -107,4 +123,6 @@ def write(enclave: Enclave, document: PolicyDocument) -> None:
     folder = files.make_folder(enclave.policy_path(document.digest))
     for name, key in document.keys.items():
         files.write_durable(folder / name, key.pem())
+    for name, data in document.files.items():
+        files.write_durable(folder / name, data)
     files.write_durable(folder / TEXT, document.data)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
+from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.ledger import details, kept_state
 from airlift.ledger.entries.activations import Abort, SwitchPrepare, WithdrawPrepare
 from airlift.ledger.entries.imports import ImportPrepare
+from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State, release_of
 
@@ -61,7 +63,7 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
         if intent.type == ImportPrepare.TYPE:
             steps.append(_abort(enclave, intent, "the import was interrupted"))
         elif points_at(enclave.active) == _aim(enclave, intent):
-            steps.append(_finish(enclave, intent))
+            steps.append(_finish(enclave, state, intent))
         else:
             steps.append(_abort(enclave, intent, "the switch was interrupted before it took place"))
     return steps
@@ -80,14 +82,32 @@ def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
     return Step(f"close {intent.type} of entry {intent.index}: {reason}", act)
 
 
-def _finish(enclave: Enclave, intent: Entry) -> Step:
-    """The link was switched and only the commit is missing: model servers may have seen it, so it is the truth."""
+def _finish(enclave: Enclave, state: State, intent: Entry) -> Step:
+    """The link was switched and the commit is missing: model servers may have seen it, so it is the truth.
+
+    Unless a command after it, which may not have run, does not accept it: then the switch is taken back.
+    """
 
     def act(operator: Operator) -> None:
-        detail = details.read(intent, SwitchPrepare).commit(recovered=intent.index)
+        to = None if intent.type == WithdrawPrepare.TYPE else intent.release
+        failed = hooks.run_after(enclave, state, intent.type.removesuffix("-prepare"), to)
+        if failed is not None and to is not None:
+            take_back(enclave, state)
+            detail: Detail = Abort(intent.index, f"{failed.name}: {failed.verdict}")
+        else:
+            detail = details.read(intent, SwitchPrepare).commit(recovered=intent.index)
         enclave.record(operator, detail, release=intent.release)
 
     return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)
+
+
+def take_back(enclave: Enclave, state: State) -> None:
+    """Let ``active`` point at what it did in ``state``, and tell the commands after a switch; they cannot refuse."""
+    if state.active is None:
+        files.remove(enclave.active)
+    else:
+        files.point_link(enclave.active, enclave.active_target(state.active))
+    hooks.run_after(enclave, state, hooks.RESTORE, state.active)
 
 
 def _pointers(enclave: Enclave, state: State) -> list[Step]:

@@ -64,7 +64,7 @@ def carried_details(
 
 
 def known_signers(enclave: Enclave, state: State) -> tuple[Member, ...]:
-    """Return every key that the enclave knows, with its holder: those of the roots it holds, and those of policy."""
+    """Return every key that the enclave knows, with its holder: those of roots, of policy, and its ledger's own."""
     found: dict[str, Member] = {}
     for _, data in sorted(enclave.load_roots().items(), reverse=True):
         for key_id, key in metadata.check(ROOT, data)["signed"]["keys"].items():
@@ -72,6 +72,8 @@ def known_signers(enclave: Enclave, state: State) -> tuple[Member, ...]:
             found.setdefault(key_id, Member(PublicKey.from_pem(pem), key[HOLDER]))
     for name, key in policy.load_document(enclave, state).keys.items():
         found.setdefault(key.key_id, Member(key, name.removesuffix(".pub")))
+    with enclave.ledger() as log:
+        found.setdefault(log.public.key_id, Member(log.public, f"enclave {enclave.name}"))
     return tuple(found.values())
 
 

@@ -1,5 +1,6 @@
 """The gate: may this bundle come in, may this release run? Gathers the facts that the policy room judges."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
-from airlift.high.governance import advice, attestations, revocation
+from airlift.high.governance import acceptance, advice, attestations, revocation
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.document import Policy
@@ -56,13 +57,16 @@ class Gate:
             floors=dict(self.state.floors),
             held=self.held,
             fresh=fresh,
+            untested=tuple(
+                test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)
+            ),
         )
         return activation_objections(release, self.policy, known)
 
-    def fitting(self) -> Release | None:
-        """Return the newest held release, by import, that may run and is not active; None if there is none."""
+    def fitting(self) -> Iterator[Release]:
+        """Yield the held releases that may run and are not active, the newest import first."""
         others = (release for release in reversed(self.held) if release.digest != self.state.active)
-        return next((release for release in others if not self.judge(release)), None)
+        return (release for release in others if not self.judge(release))
 
 
 def import_refusals(
@@ -90,7 +94,7 @@ def activation_refusals(
     refused = gate.judge(release, freshness(enclave, state, release, now) if now is not None else None)
     wanted = [error for error in refused if isinstance(error, advice.ADVISED)]
     if wanted:
-        advice.advise(enclave, state, wanted, gate.fitting())
+        advice.advise(enclave, state, wanted, next(gate.fitting(), None))
     return refused
 
 
@@ -121,12 +125,13 @@ def replay_refusals(
     return refusals + activation_refusals(enclave, release, state, now=now)
 
 
-def insist(objections: list[RefusedError]) -> None:
-    """Raise the first objection, telling of the others.
+def insist(refused: Sequence[RefusedError], *but: type[RefusedError]) -> None:
+    """Raise the first objection that is not of the kinds ``but``, telling of the others.
 
     Raises:
         RefusedError: there is one.
     """
+    objections = [item for item in refused if not isinstance(item, but)]
     if not objections:
         return
     first = objections[0]

@@ -12,13 +12,23 @@ from typing import Any
 
 from airlift import files
 from airlift.bundle import remarks, volume
-from airlift.errors import AirliftError, BaselineError, NotHeldError, ProvenBadError, RefusedError
+from airlift.bundle.release import Release
+from airlift.errors import (
+    AcceptanceError,
+    AirliftError,
+    BaselineError,
+    HookError,
+    NotHeldError,
+    ProvenBadError,
+    RefusedError,
+)
 from airlift.high.activation.activate import switch
 from airlift.high.activation.enforce import Enforced, enforce, told
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate, revocation
+from airlift.high.governance.acceptance import accept
 from airlift.high.governance.attestations import carried_details
 from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_expired
@@ -103,7 +113,8 @@ def import_bundle(
         try:
             result = _import(run, paths)
         except AirliftError as error:
-            if isinstance(error, ProvenBadError | BaselineError | RefusedError):
+            recorded = isinstance(error, ProvenBadError | BaselineError | RefusedError)
+            if recorded and not error.data.get("installed"):
                 enclave.record(operator, ImportReject(error.code, error.exit_code))
             error.data |= told(enforce(enclave, operator))
             raise
@@ -133,12 +144,12 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
     gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
-        gate.insist(gate.new_release_refusals(enclave, verified, state))
+        gate.insist(gate.new_release_refusals(enclave, verified, state), AcceptanceError)
     staged = _stage(run, verified, state)
     commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
     _sweep(enclave, verified, state)
     if run.activate and verified.release and state.active != verified.release.digest:
-        switch(enclave, verified.release, enclave.state(), operator)
+        _activate(run, verified.release)
     return replace(_installed(verified, staged), activated=run.activate and verified.release is not None)
 
 
@@ -204,9 +215,23 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
             raise NotHeldError(
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
-        gate.insist(gate.replay_refusals(enclave, verified, state, run.operator.now))
-        switch(enclave, release, state, run.operator)
+        gate.insist(gate.replay_refusals(enclave, verified, state, run.operator.now), AcceptanceError)
+        _activate(run, release)
     return replace(result, activated=True)
+
+
+def _activate(run: _Run, release: Release) -> None:
+    """Make an installed release the active one, if it passes its tests.
+
+    Raises:
+        AcceptanceError, HookError: a command of the policy does not accept it; it stays installed.
+    """
+    try:
+        accept(run.enclave, release, run.operator)
+        switch(run.enclave, release, run.enclave.state(), run.operator)
+    except (AcceptanceError, HookError) as error:
+        error.data["installed"] = True
+        raise
 
 
 def _sweep(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:

@@ -1,0 +1,148 @@
+"""Acceptance: the owners' tests of a release, run in bounds before it is activated (SPEC 7.10-3)."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from airlift import strict
+from airlift.bundle.release import Release
+from airlift.errors import AcceptanceError
+from airlift.high.enclave import policy
+from airlift.high.enclave.commands.run import Outcome, run_confined
+from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.policy import PolicyDocument
+from airlift.high.governance import attestations
+from airlift.high.governance.record_attestations import record_attestation
+from airlift.ledger.state import State
+from airlift.policy.document import EVALUATION, Command
+from airlift.trust.statements import statement
+from airlift.trust.statements.statement import TEST_RESULT, Attestation
+from airlift.trust.tuf.roles import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A command of acceptance, and the digest (SHA-512, hex) of all that its result depends on but the release."""
+
+    command: Command
+    digest: str
+
+
+def tests_of(document: PolicyDocument) -> tuple[Test, ...]:
+    """Return the tests that a policy asks for."""
+    return tuple(Test(command, _digest(command, document)) for command in document.policy.acceptance)
+
+
+def lacking(enclave: Enclave, state: State, release: str) -> tuple[Test, ...]:
+    """Return the tests that a release (digest) has not passed as policy and its files are now."""
+    wanted = tests_of(policy.load_document(enclave, state))
+    if not wanted:
+        return ()
+    passed = _passed(enclave, release)
+    return tuple(test for test in wanted if not passed.get(test.digest, False))
+
+
+def accept(enclave: Enclave, release: Release, operator: Operator) -> tuple[Outcome, ...]:
+    """Run the tests that an installed release has not passed, and record what they say. The caller holds the lock.
+
+    Raises:
+        AcceptanceError: one does not accept it; all that ran are recorded.
+    """
+    state = enclave.state()
+    found = []
+    for test in lacking(enclave, state, release.digest):
+        outcome = _run(enclave, state, release, test)
+        made = _attest(enclave, release, test, outcome, operator)
+        record_attestation(enclave, made, operator, name=f"acceptance {test.command.name}", dry_run=False)
+        found.append(outcome)
+    failed = [outcome for outcome in found if not outcome.passes]
+    if failed:
+        raise AcceptanceError(
+            f"release {release.label} was not accepted by {', '.join(outcome.name for outcome in failed)}",
+            expected="exit 0",
+            found=failed[0].verdict,
+            data={"acceptance": [shown(outcome) for outcome in found]},
+        )
+    return tuple(found)
+
+
+def shown(outcome: Outcome) -> Mapping[str, object]:
+    """Return an outcome as answers show it."""
+    return {
+        "name": outcome.name,
+        "passes": outcome.passes,
+        "exit": outcome.exit,
+        "seconds": outcome.seconds,
+        "enforced": list(outcome.enforced),
+        "said": outcome.said,
+    }
+
+
+def _run(enclave: Enclave, state: State, release: Release, test: Test) -> Outcome:
+    words = {
+        "release": str(enclave.release_path(release.digest)),
+        "enclave": str(enclave.folder),
+        "active": str(enclave.active),
+        "previous": str(enclave.release_path(state.active)) if state.active else "",
+        "action": "accept",
+    }
+    return run_confined(test.command, enclave.policy_path(state.policy or ""), words)
+
+
+def _attest(
+    enclave: Enclave, release: Release, test: Test, outcome: Outcome, operator: Operator
+) -> Attestation:
+    """Return the signed result of a test: an in-toto test result, or a scan's verdict."""
+    named = {"name": test.command.name, "digest": {"sha512": test.digest}}
+    told = {"exit": outcome.exit, "seconds": int(outcome.seconds), "enforced": list(outcome.enforced)}
+    subject = [(release.label, release.digest)]
+    if test.command.kind != EVALUATION:
+        verdict = {"verdict": "pass" if outcome.passes else "fail", "enclave": enclave.name}
+        predicate = {**verdict, "configuration": [{**named, "annotations": told}]}
+        return statement.attest(
+            subject, statement.predicate_type(test.command.kind), predicate, operator.signer
+        )
+    predicate = {
+        "result": "PASSED" if outcome.passes else "FAILED",
+        "configuration": [{**named, "annotations": told}],
+        "passedTests": [test.command.name] if outcome.passes else [],
+        "failedTests": [] if outcome.passes else [test.command.name],
+    }
+    return statement.attest(subject, TEST_RESULT, predicate, operator.signer)
+
+
+def _passed(enclave: Enclave, release: str) -> dict[str, bool]:
+    """Return for each test (by digest) what its last result says, of those that the ledger's key signed."""
+    with enclave.ledger() as log:
+        own = (Member(log.public, enclave.name),)
+    found: dict[str, bool] = {}
+    for recorded in attestations.recorded_about(enclave, release):
+        item = attestations.load_attestation(enclave, recorded.digest)
+        if attestations.valid_signers(item, own):
+            found |= dict.fromkeys(_tests_in(item), item.statement.passes)
+    return found
+
+
+def _tests_in(item: Attestation) -> Iterator[str]:
+    """Yield the digests of the tests that a result is of."""
+    configured = item.statement.predicate.get("configuration")
+    for named in configured if isinstance(configured, list) else ():
+        digests = named.get("digest") if isinstance(named, dict) else None
+        if isinstance(digests, dict) and isinstance(digests.get("sha512"), str):
+            yield digests["sha512"]
+
+
+def _digest(command: Command, document: PolicyDocument) -> str:
+    return hashlib.sha512(
+        strict.format(
+            {
+                "command": list(command.argv),
+                "kind": command.kind,
+                "name": command.name,
+                "timeout": command.timeout,
+                "memory": command.memory,
+                "processes": command.processes,
+                "files": document.file_digests,
+            }
+        )
+    ).hexdigest()
