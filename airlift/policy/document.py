@@ -6,20 +6,13 @@ from typing import Any
 
 from airlift.bundle.fields import LEVELS, Marking
 from airlift.errors import ManifestError
+from airlift.policy.demands import Bar, Demands, Quorum, keys_of, parse_demands
 from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = LEVELS
 LOWEST = Marking(DEFAULT_LEVELS[0])
-NEW_KEYS = frozenset({"inventory", "waivers"})
+NEW_KEYS = frozenset({"bar", "expires_after_days", "inventory", "waivers"})
 """What format 2 of the policy added."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    """At least ``threshold`` attestations of one type by distinct keys of ``keys`` (files named in the policy)."""
-
-    threshold: int
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +51,12 @@ class Policy:
     keep: int = 2
     strict_inventory: bool = False
     waivers: tuple[Permission, ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+    @property
+    def demands(self) -> Demands:
+        """Whose word a release needs before it runs."""
+        return Demands(self.attestations, self.bars)
 
     def permits(self, what: str, component: str) -> bool:
         """Say whether a waiver of this kind may come in for this component."""
@@ -77,13 +76,12 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     if ceiling["level"] not in levels:
         raise ManifestError("policy: the ceiling is not one of the levels", found=ceiling["level"])
     staleness = document.get("staleness", {})
+    demands = parse_demands(document)
     return Policy(
         enclave=document["enclave"],
         levels=levels,
         ceiling=Marking(ceiling["level"], tuple(sorted(ceiling.get("caveats", [])))),
-        attestations=tuple(
-            (kind, _quorum(kind, item)) for kind, item in sorted(document.get("attestations", {}).items())
-        ),
+        attestations=demands.attestations,
         requires=tuple(_rule(item) for item in document.get("requires", [])),
         floors=tuple((name, _floor(text)) for name, text in sorted(document.get("floors", {}).items())),
         warn_after_days=staleness.get("warn_after_days", 90),
@@ -94,23 +92,18 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),
+        bars=demands.bars,
     )
 
 
 def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
-    new = sorted(NEW_KEYS & set(document))
+    new = sorted(NEW_KEYS & {*document, *keys_of(document)})
     if document["airlift"] == 1 and new:
         raise ManifestError(
             f"policy: unknown key {new[0]!r} in format 1",
             hint="write `airlift: 2` at the top: it is new in format 2",
         )
-
-
-def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:
-    if item["threshold"] > len(item["keys"]):
-        raise ManifestError(f"policy: {kind} asks for more attestations than it has keys")
-    return Quorum(item["threshold"], tuple(item["keys"]))
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:

@@ -3,7 +3,7 @@
 Times come in as arguments; errors are returned, not raised. The caller has verified and counted the attestations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from airlift.bundle.fields import Marking, parse_time
@@ -47,11 +47,11 @@ def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | N
 
 
 def activation_objections(
-    release: Release, policy: Policy, attested: Mapping[str, int], revoked: frozenset[str]
+    release: Release, policy: Policy, unmet: Sequence[QuorumError], revoked: frozenset[str]
 ) -> list[RefusedError]:
     """Return what policy has against running this release.
 
-    ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` are the digests of
+    ``unmet`` are the quorums and bars that are not met (:mod:`airlift.policy.quorum`); ``revoked`` are the digests of
     revoked releases and components.
     """
     return [
@@ -61,7 +61,7 @@ def activation_objections(
         *requirement_objections(release),
         *_rules(release, policy),
         *_floors(release, policy),
-        *_quorum(policy, attested),
+        *unmet,
     ]
 
 
@@ -192,13 +192,4 @@ def _floors(release: Release, policy: Policy) -> Iterator[RefusedError]:
                 f"component {component.name} is below its floor",
                 expected=f">= {floor}",
                 found=component.version,
-            )
-
-
-def _quorum(policy: Policy, attested: Mapping[str, int]) -> Iterator[RefusedError]:
-    for kind, quorum in policy.attestations:
-        count = attested.get(kind, 0)
-        if count < quorum.threshold:
-            yield QuorumError(
-                f"the release lacks {kind} attestations", expected=f"{quorum.threshold}", found=f"{count}"
             )

@@ -23,7 +23,7 @@ from airlift.low.release.make_release import make_release
 from airlift.low.returns.import_return import import_return
 from airlift.low.returns.register import register
 from airlift.low.status import status
-from airlift.trust.statements import statement
+from airlift.trust.statements import predicates, statement
 from airlift.trust.tuf import metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from tests.crash.scenes import Known, Run, Scene, copy, unknown
@@ -229,7 +229,7 @@ def _attest(folder: Path, top: Path) -> object:
         digest = _depot(top).find_release("assistant@1").digest
         said = {"verdict": "pass"}
         made = statement.attest(
-            [("assistant@1", digest)], statement.predicate_type("scan"), said, keys.signer("x")
+            [("assistant@1", digest)], predicates.own_type("scan"), said, keys.signer("x")
         )
         path.write_bytes(made.data)
     return import_attestation(_depot(top), "assistant@1", path, now=NOW)

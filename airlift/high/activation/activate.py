@@ -72,7 +72,8 @@ def _to_release(
     """Switch to a release after asking policy; ``kind`` says as what. The caller has the lock."""
     state = enclave.state()
     release = enclave.find_release(reference, state)
-    gate.insist(gate.activation_refusals(enclave, release, state, enclave.load_revocations()))
+    listed = enclave.load_revocations()
+    gate.insist(gate.activation_refusals(enclave, release, state, listed, now=operator.now))
     already = state.active == release.digest
     if not already and not dry_run:
         switch(enclave, release, state, operator, kind)

@@ -42,10 +42,12 @@ class PolicyDocument:
     @property
     def voters(self) -> Mapping[str, frozenset[str]]:
         """For each kind of attestation that policy asks for, the ids of the keys that count."""
-        return {
-            kind: frozenset(self.keys[Path(name).name].key_id for name in quorum.keys)
-            for kind, quorum in self.policy.attestations
-        }
+        return self.policy.demands.voters({name: key.key_id for name, key in self.keys.items()})
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """The ids of the keys, each with the name that its file gives it (SPEC 4.5-12)."""
+        return tuple((key.key_id, name.removesuffix(".pub")) for name, key in self.keys.items())
 
 
 def default_document(enclave: str) -> bytes:
@@ -65,7 +67,7 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
         raise ManifestError(
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
         )
-    named = sorted({key for _, quorum in policy.attestations for key in quorum.keys})
+    named = policy.demands.key_files()
     if len({TEXT, *(Path(key).name for key in named)}) != len(named) + 1:
         raise ManifestError(f"{name}: two keys have the same file name, or a key that of the policy")
     return PolicyDocument(data, policy, {Path(key).name: load_public(keys / key) for key in named})
@@ -88,7 +90,7 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
         policy = _parse(str(folder / TEXT), data)
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
-    named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
+    named = sorted({Path(key).name for key in policy.demands.key_files()})
     document = PolicyDocument(data, policy, {name: load_public(folder / name) for name in named})
     if document.digest != state.policy:
         raise LedgerError(

@@ -11,9 +11,11 @@ from airlift import strict
 from airlift.errors import QuorumError, UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
+from airlift.high.governance.standing import key_names
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import ExpiredAccepted
 from airlift.ledger.state import State
+from airlift.policy.holders import group_keys, holder_of
 from airlift.trust.keys.public import Signer
 
 PEOPLE = 2
@@ -50,11 +52,13 @@ def accept_expired(
         for name in quorum.keys
     }
     accepted = [signer for signer in emergency.signers if signer.public.spki in approvers]
-    if len({signer.public.spki for signer in accepted}) < PEOPLE:
+    known = group_keys(key_names(enclave, document))
+    people = {holder_of(signer.public.key_id, known) for signer in accepted}
+    if len(people) < PEOPLE:
         raise QuorumError(
             "expired metadata is accepted only by two of the people whom policy lists under attestations.approval",
             expected=str(PEOPLE),
-            found=str(len(accepted)),
+            found=str(len(people)),
             hint="list their keys in the policy, or ask the low side for fresh metadata (`airlift low renew`)",
         )
     statement = strict.format(

@@ -8,10 +8,12 @@ from airlift.bundle.revocations import Revocation
 from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, reference_time
-from airlift.high.governance import attestations
+from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.objections import activation_objections, import_objections
+from airlift.policy.quorum import quorum_objections
+from airlift.trust.statements.predicates import APPROVAL
 
 
 def import_refusals(
@@ -29,17 +31,30 @@ def activation_refusals(
     state: State,
     listed: tuple[Revocation, ...],
     verified: VerifiedBundle | None = None,
+    *,
+    now: datetime,
 ) -> list[RefusedError]:
     """Return what policy has against running the release, and whether a revocation is ``listed`` against it.
 
     Attestations are counted from the record, and from the bundle that is about to bring the release.
     """
     revoked = frozenset(item.digest for item in listed)
-    held = attestations.count_votes(enclave, state, release.digest, verified)
-    return activation_objections(release, policy.load(enclave, state), held, revoked)
+    rules = policy.load(enclave, state)
+    standing = judge_release(enclave, state, release.digest, now, verified)
+    unmet = quorum_objections(rules.demands, standing, lambda kind: _how(kind, release.label))
+    return activation_objections(release, rules, unmet, revoked)
 
 
-def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+def _how(kind: str, label: str) -> str:
+    """Return what to do for want of an attestation."""
+    if kind == APPROVAL:
+        return f"approve it: `airlift high approve {label} --key KEY`; see `airlift high policy show`"
+    return f"record one by a key that policy lists: `airlift high attest FILE` ({kind} of {label})"
+
+
+def new_release_refusals(
+    enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
+) -> list[RefusedError]:
     """Return what stands against activating this bundle's release right after installing it."""
     refusals: list[RefusedError] = []
     if verified.trusted is not None and verified.trusted.overtaken:
@@ -47,9 +62,8 @@ def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: Stat
             OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
         )
     if verified.release is not None:
-        refusals += activation_refusals(
-            enclave, verified.release, state, _newest_revocations(enclave, verified), verified
-        )
+        listed = _newest_revocations(enclave, verified)
+        refusals += activation_refusals(enclave, verified.release, state, listed, verified, now=now)
     return refusals
 
 
@@ -62,7 +76,9 @@ def _newest_revocations(enclave: Enclave, verified: VerifiedBundle) -> tuple[Rev
     return revocations.parse(verified.documents[listed.sha512])
 
 
-def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+def replay_refusals(
+    enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
+) -> list[RefusedError]:
     """Return what stands against activating the release of a bundle that was committed before."""
     known, release = state.committed(verified.digest), verified.release
     if known is None or release is None or state.active == release.digest:
@@ -72,7 +88,7 @@ def replay_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) ->
         refusals.append(
             OvertakenError("a newer bundle was imported since: this one is not activated by itself")
         )
-    return refusals + activation_refusals(enclave, release, state, enclave.load_revocations())
+    return refusals + activation_refusals(enclave, release, state, enclave.load_revocations(), now=now)
 
 
 def insist(objections: list[RefusedError]) -> None:

@@ -123,7 +123,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
     gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
-        gate.insist(gate.new_release_refusals(enclave, verified, state))
+        gate.insist(gate.new_release_refusals(enclave, verified, state, operator.now))
     staged = _stage(run, verified, state)
     commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
     _sweep(enclave, verified, state)
@@ -194,7 +194,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
             raise NotHeldError(
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
             )
-        gate.insist(gate.replay_refusals(enclave, verified, state))
+        gate.insist(gate.replay_refusals(enclave, verified, state, run.operator.now))
         switch(enclave, release, state, run.operator)
     return replace(result, activated=True)
 

@@ -48,11 +48,11 @@ def _plan(
 ) -> ImportResult:
     result = _with_staged(enclave, verified, _outcome(enclave, state, verified))
     if verified.trusted is None:
-        objections = gate.replay_refusals(enclave, verified, state) if activate else []
+        objections = gate.replay_refusals(enclave, verified, state, now) if activate else []
         return replace(result, objections=_told(objections))
     objections = gate.import_refusals(enclave, verified, state, now)
     if activate:
-        objections += gate.new_release_refusals(enclave, verified, state)
+        objections += gate.new_release_refusals(enclave, verified, state, now)
     return replace(result, objections=_told(objections))
 
 

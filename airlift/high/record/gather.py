@@ -10,9 +10,11 @@ from airlift.bundle.fields import format_time
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.high.enclave import policy
-from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.enclave import Enclave, reference_time
+from airlift.high.enclave.trusted_bundles import bundler_keys, issue_times
 from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
+from airlift.high.governance.standing import key_names
 from airlift.high.record.questions import load_bundle
 from airlift.high.record.receipt import highest_marking
 from airlift.ledger import audit, details, note
@@ -53,7 +55,7 @@ def _gather(
     controls: Mapping[str, Any],
     witnesses: Collection[PublicKey],
 ) -> Facts:
-    document = policy.load_document(enclave, state)
+    document, keys = policy.load_document(enclave, state), bundler_keys(enclave)
     with enclave.ledger() as log:
         audit.verify_log(log)
         entries = _told(log, state.active)
@@ -78,6 +80,9 @@ def _gather(
         policy=document.policy,
         policy_digest=document.digest,
         voters=document.voters,
+        names=tuple(key_names(enclave, document)),
+        issued=issue_times(state, keys),
+        reference=format_time(reference_time(state, now, keys)),
         controls=controls,
     )
 
@@ -147,6 +152,8 @@ def _attested(enclave: Enclave, state: State, recorded: Iterable[Recorded]) -> I
             time=item.entry.time,
             envelope=loaded.data,
             passes=loaded.statement.passes,
+            statement=loaded.payload_digest,
+            made=loaded.statement.time,
         )
 
 

@@ -12,6 +12,7 @@ from airlift.errors import MalformedError
 from airlift.ledger.entries import shape
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.shape import NamedComponent, Trust
+from airlift.policy.demands import BUILD, RELEASE
 
 SHA512, SHA256 = "sha512", "sha256"
 """What files can be verified with (SPEC 7.3-5)."""
@@ -189,6 +190,11 @@ class ImportCommit:
     def holder(self, key: str) -> str:
         """Return the holder of the key with this id, as root named it; an empty name counts as none."""
         return self.holders.get(key) or "unnamed holder"
+
+    @property
+    def roles(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the keys that held each role that a policy may bar: who built it, and who released it."""
+        return {BUILD: self.bundler_keys, RELEASE: self.signers.get("targets", ())}
 
     @staticmethod
     def parse_components(detail: Any, what: str) -> tuple[NamedComponent, ...]:

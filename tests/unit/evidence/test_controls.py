@@ -12,7 +12,6 @@ from airlift.evidence import controls
 from airlift.evidence.controls import Evidence
 from airlift.evidence.facts import Attested, Facts
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attestations import count_votes
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.record.gather import gather_facts
 from airlift.ledger import audit
@@ -26,7 +25,7 @@ from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, switch_to
 from tests.support.facts import SPEAKERS, attested, bundle, sha512
 from tests.unit.evidence.documents.test_exports import rich, sample
-from tests.unit.high.governance.test_attestations import demanding, made, written
+from tests.unit.high.governance.test_attestations import counted, demanding, made, written
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -180,22 +179,22 @@ def test_the_quorum_is_the_one_that_the_gate_counts(tmp_path: Path) -> None:
     release = place.state().active
     assert release is not None
 
-    def counted() -> dict[str, int]:
+    def agreed() -> dict[str, int]:
         found = gather_facts(place, NOW)
         told = {kind: evidence(found, f"quorum {kind}").text for kind in ("approval", "scan")}
-        counts = count_votes(place, place.state(), release)
+        counts = counted(place, release)
         assert told == {kind: f"{counts[kind]} of {quorum.threshold} {kind} attestations that policy asks for"
                         for kind, quorum in found.policy.attestations}  # fmt: skip
         assert evidence(found, "quorum scan").found == (counts["scan"] >= 1)
         return dict(counts)
 
-    assert counted() == {"approval": 0, "scan": 0}
+    assert agreed() == {"approval": 0, "scan": 0}
     record_attestations(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
-    assert counted() == {"approval": 0, "scan": 0}  # a known key, but not for scans
+    assert agreed() == {"approval": 0, "scan": 0}  # a known key, but not for scans
     record_attestations(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
     for name, reject, expected in (("issm", False, 1), ("owner", False, 2), ("issm", True, 1)):
         approve(place, "assistant@1", signer=keys.signer(name), operator=operator(), reject=reject)
-        assert counted() == {"approval": expected, "scan": 1}
+        assert agreed() == {"approval": expected, "scan": 1}
 
 
 # -- entries -------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What policy objects to, in a bundle that would come in and in a release that would be activated."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from airlift.errors import (
     WrongEnclaveError,
 )
 from airlift.policy import objections
-from airlift.policy.document import Permission, Policy, Quorum, Rule
+from airlift.policy.document import Permission, Policy, Rule
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
 
 POLICY = Policy("alpha", ceiling=Marking("SECRET", ("NOFORN", "ORCON")))
@@ -38,10 +39,10 @@ def released(*components: Component, requires: tuple[Requirement, ...] = ()) -> 
 def activation(
     release: Release,
     policy: Policy = POLICY,
-    attested: dict[str, int] | None = None,
+    unmet: Sequence[QuorumError] = (),
     revoked: frozenset[str] = frozenset(),
 ) -> list[type[RefusedError]]:
-    found = objections.activation_objections(release, policy, attested or {}, revoked)
+    found = objections.activation_objections(release, policy, unmet, revoked)
     assert all(error.exit_code == 6 for error in found)
     return [type(error) for error in found]
 
@@ -72,7 +73,7 @@ def test_nothing_against_a_plain_release() -> None:
 def test_markings_stay_below_the_ceiling(marking: Marking, reason: str | None) -> None:
     for found in (
         objections.import_objections(replace(BUNDLE, marking=marking), POLICY, NOW),
-        objections.activation_objections(replace(PLAIN, marking=marking), POLICY, {}, frozenset()),
+        objections.activation_objections(replace(PLAIN, marking=marking), POLICY, (), frozenset()),
     ):
         assert [type(error) for error in found] == [MarkingError] * (reason is not None)
         assert all(reason in error.message for error in found if reason)
@@ -216,12 +217,9 @@ def test_revocation_follows_the_files_under_any_name() -> None:
     assert activation(renamed, revoked=frozenset({base.digest})) == [RevokedError]
 
 
-def test_a_quorum_of_attestations() -> None:
-    asking = replace(POLICY, attestations=(("approval", Quorum(2, ("a", "b"))), ("scan", Quorum(1, ("c",)))))
-    assert activation(PLAIN, asking) == [QuorumError, QuorumError]
-    assert activation(PLAIN, asking, {"approval": 1, "scan": 1}) == [QuorumError]
-    assert activation(PLAIN, asking, {"approval": 2, "scan": 5}) == []
-    assert activation(PLAIN, asking, {"approval": 2, "custody": 9}) == [QuorumError]
+def test_what_quorums_lack_stands_against_a_release() -> None:
+    lacking = [QuorumError("the release lacks scan attestations"), QuorumError("too few different holders")]
+    assert activation(PLAIN, unmet=lacking) == [QuorumError, QuorumError]
 
 
 def test_all_objections_are_told_at_once() -> None:
@@ -230,10 +228,10 @@ def test_all_objections_are_told_at_once() -> None:
         ceiling=LOW,
         requires=(Rule("model", "guard", ">=3"),),
         floors=(("guard", "2.5"),),
-        attestations=(("scan", Quorum(1, ("c",))),),
     )
     release = replace(PLAIN, marking=Marking("SECRET"))
-    found = activation(release, strict, revoked=frozenset({release.digest}))
+    lacking = [QuorumError("the release lacks scan attestations")]
+    found = activation(release, strict, lacking, revoked=frozenset({release.digest}))
     assert found == [MarkingError, RevokedError, RequirementError, FloorError, QuorumError]
 
 
@@ -245,7 +243,7 @@ REMOTE, PICKLED = Waiver("remote-code", "why", ("config.json",)), Waiver("pickle
 def content(release: Release, policy: Policy) -> list[type[RefusedError]]:
     """Return what is objected to at import; at activation it must be the same."""
     found = objections.import_objections(BUNDLE, policy, NOW, release)
-    again = objections.activation_objections(release, policy, {}, frozenset())
+    again = objections.activation_objections(release, policy, (), frozenset())
     assert [(type(e), e.message) for e in found] == [(type(e), e.message) for e in again]
     return [type(error) for error in found]
 
