@@ -12,7 +12,7 @@ from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
-from airlift.policy.demands import ROLES
+from airlift.policy.demands import BUILD, RELEASE
 from airlift.policy.document import Policy
 from airlift.policy.quorum import Case
 from airlift.policy.votes import Vote, last_votes
@@ -156,7 +156,10 @@ class Facts:
             votes={kind: [item.vote for item in said if item.kind == kind] for kind in self.voters},
             voters=self.voters,
             reference=parse_time(known),
-            roles={role: frozenset(key for item in imported for key in item.roles[role]) for role in ROLES},
+            roles={
+                BUILD: frozenset(key for item in imported for key in item.bundler_keys),
+                RELEASE: frozenset(key for item in imported for key in item.release_keys),
+            },
             names=(*self.names, *(pair for item in imported for pair in item.holders.items())),
             issued=issued,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 
 from airlift.bundle.fields import parse_time
 from airlift.high.enclave import policy
@@ -13,7 +14,7 @@ from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.state import State
-from airlift.policy.demands import BUILD, RELEASE, ROLES
+from airlift.policy.demands import BUILD, RELEASE
 from airlift.policy.quorum import Case, Standing, judge_quorums
 from airlift.policy.votes import Vote
 from airlift.trust.tuf import metadata, roles
@@ -93,8 +94,8 @@ def _commits(enclave: Enclave, release: str) -> list[ImportCommit]:
 
 def _roles(commits: list[ImportCommit], verified: VerifiedBundle | None) -> Mapping[str, frozenset[str]]:
     """Return the keys that built and released a release, as its imports recorded them, and as a bundle shows them."""
-    said = [item.roles for item in commits]
+    built, released = [item.bundler_keys for item in commits], [item.release_keys for item in commits]
     if verified is not None and verified.trusted is not None:
-        signers = verified.trusted.signers
-        said.append({BUILD: tuple(signers[BUNDLER]), RELEASE: tuple(signers[TARGETS])})
-    return {role: frozenset(key for item in said for key in item[role]) for role in ROLES}
+        built.append(tuple(verified.trusted.signers[BUNDLER]))
+        released.append(tuple(verified.trusted.signers[TARGETS]))
+    return {BUILD: frozenset(chain(*built)), RELEASE: frozenset(chain(*released))}

@@ -12,7 +12,6 @@ from airlift.errors import MalformedError
 from airlift.ledger.entries import shape
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.shape import NamedComponent, Trust
-from airlift.policy.demands import BUILD, RELEASE
 
 SHA512, SHA256 = "sha512", "sha256"
 """What files can be verified with (SPEC 7.3-5)."""
@@ -192,9 +191,9 @@ class ImportCommit:
         return self.holders.get(key) or "unnamed holder"
 
     @property
-    def roles(self) -> Mapping[str, tuple[str, ...]]:
-        """The ids of the keys that held each role that a policy may bar: who built it, and who released it."""
-        return {BUILD: self.bundler_keys, RELEASE: self.signers.get("targets", ())}
+    def release_keys(self) -> tuple[str, ...]:
+        """The ids of the release authority's keys that signed what came in."""
+        return self.signers.get("targets", ())
 
     @staticmethod
     def parse_components(detail: Any, what: str) -> tuple[NamedComponent, ...]:
