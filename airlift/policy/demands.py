@@ -12,7 +12,7 @@ BUILD, RELEASE = "build", "release"
 ROLES = (BUILD, RELEASE)
 """The roles that somebody held when a release was made; the other words of a bar are kinds of attestation."""
 MAX_COMBINATIONS = 10_000
-"""How many numbers of people still wanted :mod:`airlift.policy.assignment` may have to look at (SPEC 8.2-12)."""
+"""How many numbers of people still wanted :mod:`airlift.policy.assignment` may have to look at (SPEC 8.2-22)."""
 
 Bar = tuple[str, str]
 """Two words of which no holder may have both, sorted."""

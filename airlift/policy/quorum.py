@@ -169,7 +169,7 @@ def _by_holder(vote: Vote, voters: frozenset[str], case: Case, hands: _Hands) ->
 
 
 def _has_expired(time: str | None, quorum: Quorum, case: Case) -> bool:
-    """Say whether a word counts no more; one after the reference time has no age (SPEC 4.5-11, 8.2-11)."""
+    """Say whether a word counts no more; one after the reference time has no age (SPEC 4.5-11, 8.2-21)."""
     if quorum.expires_after_days is None:
         return False
     return time is None or case.reference - parse_time(time) > timedelta(days=quorum.expires_after_days)

@@ -10,10 +10,10 @@ from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.errors import AirliftError
 from airlift.high.enclave import policy, staged_record
+from airlift.high.enclave.age import trusted_bundlers
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.enclave.staged import StagedBundle, staged_bundles
 from airlift.high.enclave.staged_record import Record
-from airlift.high.enclave.trusted_bundles import bundler_keys, newest_root
 from airlift.ledger.state import State
 from airlift.trust.tuf import metadata, roles, targets
 
@@ -125,7 +125,12 @@ def _too_old(enclave: Enclave, bundle: Bundle, state: State, now: datetime) -> s
 
 def _reference_time(enclave: Enclave, state: State, now: datetime) -> datetime:
     """Return the time that expiry is judged by, as far as the roots that are kept tell (SPEC 7.2-3)."""
-    return reference_time(state, now, bundler_keys(enclave))
+    return reference_time(state, now, trusted_bundlers(enclave))
+
+
+def _newest_root(enclave: Enclave) -> roles.Document:
+    kept = enclave.load_roots()
+    return metadata.check(metadata.ROOT, kept[max(kept)])
 
 
 def _expired(
@@ -136,7 +141,7 @@ def _expired(
     now: datetime,
 ) -> str:
     """Say when the metadata that would be used expired, if it has (SPEC 7.2-3)."""
-    times = [metadata.expiry_of(newest_root(enclave))]
+    times = [metadata.expiry_of(_newest_root(enclave))]
     if _is_older(record, documents):
         times += [metadata.expiry_of(document) for document in documents.values()]
     elif record is not None:

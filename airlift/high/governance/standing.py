@@ -1,14 +1,14 @@
 """How a release stands with policy's quorums and bars: gathers what is judged by (SPEC 4.5-9 to 4.5-13)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 
 from airlift.bundle.fields import parse_time
 from airlift.high.enclave import policy
+from airlift.high.enclave.age import issue_times, trusted_bundlers
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.enclave.policy import PolicyDocument
-from airlift.high.enclave.trusted_bundles import bundler_keys, issue_times
 from airlift.high.governance import attestations
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger import details
@@ -23,15 +23,22 @@ from airlift.trust.tuf.roles import BUNDLER
 
 
 def judge_release(
-    enclave: Enclave, state: State, release: str, now: datetime, verified: VerifiedBundle | None = None
+    enclave: Enclave,
+    state: State,
+    release: str,
+    now: datetime,
+    verified: VerifiedBundle | None = None,
+    *,
+    revoked: Collection[str] = (),
 ) -> Standing:
     """Return how the release with this digest stands; ``verified`` is a bundle that is about to bring it.
 
-    What such a bundle carries counts as recorded by the entry that will commit it.
+    What such a bundle carries counts as recorded by the entry that will commit it. Keys whose ids are ``revoked``
+    count for nothing.
     """
     document = policy.load_document(enclave, state)
     trusted = verified.trusted if verified else None
-    keys = trusted.bundler_key_ids if trusted else bundler_keys(enclave)
+    keys = trusted.bundler_key_ids if trusted else trusted_bundlers(enclave)
     issued, reference = dict(issue_times(state, keys)), reference_time(state, now, keys)
     if verified is not None and trusted is not None:
         issued[state.size] = verified.bundle.issued
@@ -39,7 +46,7 @@ def judge_release(
     commits = _commits(enclave, release)
     case = Case(
         votes=_votes(enclave, state, release, verified),
-        voters=document.voters,
+        voters={kind: ids - set(revoked) for kind, ids in document.voters.items()},
         reference=reference,
         roles=_roles(commits, verified),
         names=_names(enclave, document, commits, verified),

@@ -10,8 +10,8 @@ from airlift.bundle.fields import format_time
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.high.enclave import policy
+from airlift.high.enclave.age import issue_times, trusted_bundlers
 from airlift.high.enclave.enclave import Enclave, reference_time
-from airlift.high.enclave.trusted_bundles import bundler_keys, issue_times
 from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
 from airlift.high.governance.standing import key_names
@@ -55,7 +55,7 @@ def _gather(
     controls: Mapping[str, Any],
     witnesses: Collection[PublicKey],
 ) -> Facts:
-    document, keys = policy.load_document(enclave, state), bundler_keys(enclave)
+    document, keys = policy.load_document(enclave, state), trusted_bundlers(enclave)
     with enclave.ledger() as log:
         audit.verify_log(log)
         entries = _told(log, state.active)

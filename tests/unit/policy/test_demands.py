@@ -1,4 +1,4 @@
-"""What a policy demands: quorums and bars as a document states them (SPEC 8.2-11, 8.2-12)."""
+"""What a policy demands: quorums and bars as a document states them (SPEC 8.2-21, 8.2-22)."""
 
 from typing import Any
 

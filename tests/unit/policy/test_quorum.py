@@ -1,4 +1,4 @@
-"""Quorums: who counts, and what each rule leaves out, broken and met (SPEC 4.5-11 to 4.5-13, 8.2-11, 8.2-12)."""
+"""Quorums: who counts, and what each rule leaves out, broken and met (SPEC 4.5-11 to 4.5-13, 8.2-21, 8.2-22)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -13,6 +13,7 @@ from airlift.high.enclave.policy import set_policy
 from airlift.high.governance.approve import approve
 from airlift.high.governance.emergency import Emergency
 from airlift.high.governance.record_attestations import record_attestations
+from airlift.high.governance.standing import judge_release
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.low.bundle.publish import BundleResult
@@ -163,6 +164,16 @@ def test_a_roll_back_is_judged_too(tmp_path: Path) -> None:
     said(place, "erin")
     with pytest.raises(QuorumError):
         roll_back(place, operator=operator())
+
+
+def test_a_revoked_key_counts_for_nothing(tmp_path: Path) -> None:
+    place = ruled(enclave("fresh", tmp_path), tmp_path, APPROVALS)
+    take(place, "full")
+    for name in ("issm", "owner"):
+        said(place, name)
+    state, revoked = place.state(), (keys.signer("issm").public.key_id,)
+    standing = judge_release(place, state, state.installed[0], NOW, revoked=revoked)
+    assert [holder.name for count in standing.counts for holder in count.holders] == ["owner"]
 
 
 # -- age -----------------------------------------------------------------------------------------------------------

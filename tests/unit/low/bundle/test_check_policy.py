@@ -11,7 +11,7 @@ from airlift.errors import QuorumError
 from airlift.high.enclave.policy import set_policy as set_enclave_policy
 from airlift.high.governance.standing import judge_release
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.bundle import make_bundle
+from airlift.low.bundle.protect import protect
 from airlift.low.depot import attestation_index, policy
 from airlift.low.release.attest import import_attestation
 from airlift.trust.statements import dsse, predicates, statement
@@ -154,13 +154,12 @@ def test_an_approval_expires(low: Site, time: str | None, counts: bool) -> None:
 def test_a_word_that_was_taken_back_while_it_was_coded(low: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ruled(low, "attestations: {approval: {threshold: 1, keys: [issm.pub]}}\n")
     claim(low, "approval", "issm")
-    coding = make_bundle.protect
 
     def regretting(*given: Any, **more: Any) -> Any:
         claim(low, "approval", "issm", verdict="fail")
-        return coding(*given, **more)
+        return protect(*given, **more)
 
-    monkeypatch.setattr(make_bundle, "protect", regretting)
+    monkeypatch.setattr("airlift.low.bundle.make_bundle.protect", regretting)
     with pytest.raises(QuorumError):
         low.bundle("assistant@1", "late")
     assert list((low.folder / "late").glob("*")) == []

@@ -1,4 +1,4 @@
-"""The bundles that tell the time: those of bundler keys that the newest verified root still lists (SPEC 7.2-3)."""
+"""How old what an enclave knows is: by the bundles of keys that the newest verified root still lists (SPEC 7.2-3)."""
 
 from collections.abc import Collection, Mapping
 
@@ -7,15 +7,11 @@ from airlift.ledger.state import State
 from airlift.trust.tuf import metadata, roles
 
 
-def newest_root(enclave: Enclave) -> roles.Document:
-    """Return the newest root that the enclave holds."""
+def trusted_bundlers(enclave: Enclave) -> frozenset[str]:
+    """Return the ids of the bundler keys that the newest verified root lists."""
     kept = enclave.load_roots()
-    return metadata.check(metadata.ROOT, kept[max(kept)])
-
-
-def bundler_keys(enclave: Enclave) -> tuple[str, ...]:
-    """Return the ids of the bundler's keys, as far as the roots that are kept tell."""
-    return tuple(roles.of(newest_root(enclave), metadata.TIMESTAMP).by_id())
+    newest = metadata.check(metadata.ROOT, kept[max(kept)])
+    return frozenset(roles.of(newest, metadata.TIMESTAMP).by_id())
 
 
 def issue_times(state: State, keys: Collection[str]) -> Mapping[int, str]:
