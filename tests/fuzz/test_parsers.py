@@ -390,6 +390,7 @@ def parse_attestation(parts: Parts, _random: random.Random) -> None:
     found = statement.parse(parts[0])
     assert dsse.parse(dsse.format(found.envelope)) == found.envelope
     assert all(len(digest) == 128 for digest in found.statement.subjects)
+    assert not (found.statement.reading.passes and found.statement.reading.fault)
 
 
 def parse_statement(parts: Parts, random_: random.Random) -> None:
