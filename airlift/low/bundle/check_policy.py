@@ -82,4 +82,7 @@ def _how(held: DepotPolicy, kind: str, label: str) -> str:
     """Return the command that adds an attestation, and whose keys count."""
     quorum = dict(held.demands.attestations)[kind]
     command = f"airlift low attest {label} --type {kind} --predicate FILE.json --key KEY"
-    return f"`{command}`, with the private key of one of: {', '.join(sorted(quorum.keys))}"
+    dated = (
+        '; FILE.json must say when, as "time": "2026-11-21T12:00:00Z"' if quorum.expires_after_days else ""
+    )
+    return f"`{command}`, with the private key of one of: {', '.join(sorted(quorum.keys))}{dated}"

@@ -148,7 +148,9 @@ def test_an_approval_expires(low: Site, time: str | None, counts: bool) -> None:
     if counts:
         assert low.bundle("assistant@1", "fresh").volumes
     else:
-        assert "1 expired (issm)" in refused(low).message
+        error = refused(low)
+        assert "1 expired (issm)" in error.message
+        assert 'FILE.json must say when, as "time"' in (error.hint or "")
 
 
 def test_a_word_that_was_taken_back_while_it_was_coded(low: Site, monkeypatch: pytest.MonkeyPatch) -> None:
