@@ -16,6 +16,7 @@ from airlift.ledger.entries.activations import ActivateCommit, ActivatePrepare
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportPrepare
 from airlift.ledger.entry import Entry
 from airlift.policy.objections import is_within_ceiling
+from airlift.policy.quorum import judge_quorums
 from airlift.trust.statements.statement import STATING
 
 FILE = "controls.yaml"
@@ -135,30 +136,32 @@ def _attestation(facts: Facts, kind: str) -> _Finding:
 
 
 def _quorum(facts: Facts, kind: str) -> _Finding:
-    quorum = dict(facts.policy.attestations).get(kind)
-    if quorum is None:
+    if kind not in facts.voters:
         return False, f"policy asks for no {kind} attestations", (), RELEASE
-    speaking = _voters(facts, kind)
-    text = f"{len(speaking)} of {quorum.threshold} {kind} attestations that policy asks for"
-    return len(speaking) >= quorum.threshold, text, _recording(facts, kind, speaking), RELEASE
+    found, told, speaking = _judged(facts, kind)
+    return found, f"{told} that policy asks for", _recording(facts, kind, speaking), RELEASE
 
 
 def _gate(facts: Facts, kind: str) -> _Finding:
-    quorum = dict(facts.policy.attestations).get(kind)
     switch = facts.switch()
-    if quorum is None or switch is None:
+    if kind not in facts.voters or switch is None:
         return False, f"policy asks for no {kind} attestations, or nothing is active", (), RELEASE
-    speaking = _voters(facts, kind, switch.index)
-    text = f"{len(speaking)} of {quorum.threshold} {kind} attestations before entry {switch.index} made it active"
+    found, told, speaking = _judged(facts, kind, switch.index)
     before = [entry for entry in _recording(facts, kind, speaking) if entry.index < switch.index]
-    return len(speaking) >= quorum.threshold, text, [*before, switch], RELEASE
+    return found, f"{told} before entry {switch.index} made it active", [*before, switch], RELEASE
 
 
-def _voters(facts: Facts, kind: str, before: int | None = None) -> set[tuple[str, str]]:
-    """Return the active release with each of policy's keys that speaks for it."""
+def _judged(facts: Facts, kind: str, before: int | None = None) -> tuple[bool, str, set[tuple[str, str]]]:
+    """Return whether a quorum is met for the active release, what it comes to, and pairs of that and who speaks."""
     subject = facts.active or ""
-    votes = facts.votes(subject, kind, before)
-    return {(subject, key) for key in facts.voters[kind] if votes.get(key)}
+    standing = judge_quorums(facts.policy.demands, facts.case(subject, before))
+    count = standing.count(kind)
+    if count is None:
+        return False, f"0 {kind} attestations", set()
+    reasons = [*count.reasons, *standing.clashes(kind)]
+    told = f"{len(count.holders)} of {count.threshold} {kind} attestations"
+    told += f" ({'; '.join(reasons)})" if reasons else ""
+    return standing.is_met(kind), told, {(subject, key) for key in count.keys}
 
 
 def _recording(facts: Facts, kind: str, speaking: Collection[tuple[str, str]]) -> list[Entry]:

@@ -2,16 +2,19 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from airlift.bundle.fields import Marking
+from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
+from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entry import Entry
+from airlift.policy.demands import BUILD, RELEASE
 from airlift.policy.document import Policy
+from airlift.policy.quorum import Case
 from airlift.policy.votes import Vote, last_votes
 from airlift.trust.statements.statement import STATING
 
@@ -31,6 +34,7 @@ class Attested:
 
     ``digest`` is the SHA-512 of the DSSE envelope, ``subject`` that of the release or bundle manifest that it is
     about; ``entry`` and ``time`` say which entry recorded it, and when; ``passes`` whether it speaks for its subject.
+    ``statement`` is the SHA-512 of what was signed, ``made`` when that says that it was made, None if it does not.
     """
 
     digest: str
@@ -43,11 +47,18 @@ class Attested:
     time: str
     envelope: bytes
     passes: bool
+    statement: str
+    made: str | None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The ids of the keys that verifiably signed."""
         return tuple(signer.key_id for signer in self.signers if signer.verified)
+
+    @property
+    def vote(self) -> Vote:
+        """The statement as those who signed it count in a quorum."""
+        return Vote(self.keys, self.passes, self.entry, self.made, self.statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,8 @@ class Facts:
 
     ``entries`` are those that documents may mention, in order (SPEC 15.1-2); ``omitted`` counts the others.
     ``marking`` is the highest among the releases. ``voters`` are the ids of the keys that policy counts for
-    each kind.
+    each kind. ``names`` are pairs of a key's id and a name that it has, ``issued`` the issue times of bundles of
+    trusted keys by the entry that committed them, ``reference`` the reference time (SPEC 7.2-3).
     """
 
     enclave: str
@@ -95,6 +107,9 @@ class Facts:
     policy: Policy
     policy_digest: str
     voters: Mapping[str, frozenset[str]]
+    names: tuple[tuple[str, str], ...]
+    issued: Mapping[int, str]
+    reference: str
     controls: Mapping[str, Any]
 
     @property
@@ -115,16 +130,38 @@ class Facts:
         """Return the entry at ``index``, which must be one of :attr:`entries`."""
         return self.entries[bisect_left(self.entries, index, key=lambda entry: entry.index)]
 
-    def votes(self, digest: str, kind: str, before: int | None = None) -> Mapping[str, bool]:
+    def votes(self, digest: str, kind: str) -> Mapping[str, bool]:
         """Return what each known key says in the end about a release or bundle (SPEC 4.5-5), by its id.
 
-        With ``before`` only what entries before that index recorded is heard. Provenance states and does not judge:
-        who states it speaks for what it is about.
+        Provenance states and does not judge: who states it speaks for what it is about.
         """
         return last_votes(
-            Vote(item.keys, item.passes or kind in STATING, item.entry)
+            replace(item.vote, passes=item.passes or kind in STATING)
             for item in self.about(digest)
-            if item.kind == kind and (before is None or item.entry < before)
+            if item.kind == kind
+        )
+
+    def case(self, release: str, before: int | None = None) -> Case:
+        """Return what quorums judge a release by (SPEC 4.5-13).
+
+        With ``before`` only what entries before that index recorded is known: the reference time is the newest of
+        the issue times until then, or that of now if there is none.
+        """
+        said = [item for item in self.about(release) if before is None or item.entry < before]
+        issued = {index: time for index, time in self.issued.items() if before is None or index < before}
+        commits = [e for e in self.imports() if e.release == release and (before is None or e.index < before)]
+        imported = [details.read(entry, ImportCommit) for entry in commits]
+        known = self.reference if before is None else max(issued.values(), default=self.reference)
+        return Case(
+            votes={kind: [item.vote for item in said if item.kind == kind] for kind in self.voters},
+            voters=self.voters,
+            reference=parse_time(known),
+            roles={
+                BUILD: frozenset(key for item in imported for key in item.bundler_keys),
+                RELEASE: frozenset(key for item in imported for key in item.release_keys),
+            },
+            names=(*self.names, *(pair for item in imported for pair in item.holders.items())),
+            issued=issued,
         )
 
     def about(self, digest: str) -> tuple[Attested, ...]:

@@ -6,11 +6,14 @@ from typing import Any
 
 from airlift.bundle.fields import LEVELS, Marking
 from airlift.errors import ManifestError
+from airlift.policy.demands import Bar, Demands, Quorum, keys_of, parse_demands
 from airlift.policy.versions import check_specifier, check_version
 
 DEFAULT_LEVELS = LEVELS
 LOWEST = Marking(DEFAULT_LEVELS[0])
-NEW_KEYS = frozenset({"acceptance", "activation", "files", "inventory", "revoked", "waivers"})
+NEW_KEYS = frozenset(
+    {"acceptance", "activation", "bar", "expires_after_days", "files", "inventory", "revoked", "waivers"}
+)
 """What format 2 of the policy added."""
 
 
@@ -22,14 +25,6 @@ KIND_PREFIX = "kind:"
 """Before the name of a kind, where floors are given by name."""
 
 FALL_BACK, WITHDRAW, REPORT = "fall-back", "withdraw", "report"
-
-
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    """At least ``threshold`` attestations of one type by distinct keys of ``keys`` (files named in the policy)."""
-
-    threshold: int
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +87,12 @@ class Policy:
     after: tuple[Command, ...] = ()
     files: tuple[str, ...] = ()
     waivers: tuple[Permission, ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+    @property
+    def demands(self) -> Demands:
+        """Whose word a release needs before it runs."""
+        return Demands(self.attestations, self.bars)
 
     def permits(self, what: str, component: str) -> bool:
         """Say whether a waiver of this kind may come in for this component."""
@@ -111,13 +112,12 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     if ceiling["level"] not in levels:
         raise ManifestError("policy: the ceiling is not one of the levels", found=ceiling["level"])
     staleness = document.get("staleness", {})
+    demands = parse_demands(document)
     return Policy(
         enclave=document["enclave"],
         levels=levels,
         ceiling=Marking(ceiling["level"], tuple(sorted(ceiling.get("caveats", [])))),
-        attestations=tuple(
-            (kind, _quorum(kind, item)) for kind, item in sorted(document.get("attestations", {}).items())
-        ),
+        attestations=demands.attestations,
         requires=tuple(_rule(item) for item in document.get("requires", [])),
         floors=tuple((name, _floor(text)) for name, text in sorted(document.get("floors", {}).items())),
         warn_after_days=staleness.get("warn_after_days", 90),
@@ -134,6 +134,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),
+        bars=demands.bars,
     )
 
 
@@ -141,7 +142,7 @@ def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
     by_kind = [name for name in document.get("floors", {}) if name.startswith(KIND_PREFIX)]
     more = {"refuse_behind"} & set(document.get("staleness", {}))
-    new = sorted({*(NEW_KEYS & set(document)), *by_kind, *more})
+    new = sorted({*(NEW_KEYS & {*document, *keys_of(document)}), *by_kind, *more})
     if document["airlift"] == 1 and new:
         raise ManifestError(
             f"policy: unknown key {new[0]!r} in format 1",
@@ -168,12 +169,6 @@ def _commands(items: Sequence[Mapping[str, Any]], what: str) -> tuple[Command, .
 
 def _bytes(text: str) -> int:
     return int(text[:-3]) * _UNITS[text[-3:]]
-
-
-def _quorum(kind: str, item: Mapping[str, Any]) -> Quorum:
-    if item["threshold"] > len(item["keys"]):
-        raise ManifestError(f"policy: {kind} asks for more attestations than it has keys")
-    return Quorum(item["threshold"], tuple(item["keys"]))
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:

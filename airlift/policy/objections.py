@@ -3,7 +3,7 @@
 Times come in as arguments; errors are returned, not raised. The caller has verified and counted the attestations.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -33,12 +33,12 @@ from airlift.policy.versions import check_specifier, check_version, satisfies
 class Known:
     """What an enclave knows when it judges a release, beside its policy.
 
-    ``attested`` counts valid attestations by type, from distinct keys of the policy; ``revoked`` is what is revoked
+    ``unmet`` are the quorums and bars that are not met (:mod:`airlift.policy.quorum`); ``revoked`` is what is revoked
     of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
     where age does not count: for a roll back; ``untested`` names the tests that it has not passed.
     """
 
-    attested: Mapping[str, int] = field(default_factory=dict)
+    unmet: Sequence[QuorumError] = ()
     revoked: tuple[Finding, ...] = ()
     floors: Mapping[str, str] = field(default_factory=dict)
     held: tuple[Release, ...] = ()
@@ -76,7 +76,7 @@ def activation_objections(release: Release, policy: Policy, known: Known) -> lis
         *requirement_objections(release),
         *_rules(release, policy),
         *floors.floor_objections(release, in_force, known.held),
-        *_quorum(policy, known.attested),
+        *known.unmet,
         *(stale_objections(known.fresh, policy) if known.fresh else ()),
         *(_untested(release, name) for name in known.untested),
     ]
@@ -197,12 +197,3 @@ def _untested(release: Release, name: str) -> AcceptanceError:
         found="no result that counts",
         hint=f"it is run, before anything is switched, by `airlift high activate {release.label}`",
     )
-
-
-def _quorum(policy: Policy, attested: Mapping[str, int]) -> Iterator[RefusedError]:
-    for kind, quorum in policy.attestations:
-        count = attested.get(kind, 0)
-        if count < quorum.threshold:
-            yield QuorumError(
-                f"the release lacks {kind} attestations", expected=f"{quorum.threshold}", found=f"{count}"
-            )

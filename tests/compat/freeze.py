@@ -41,10 +41,11 @@ from airlift.low.bundle.job import BundleRequest, Destination
 from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.renew import renew
 from airlift.low.depot.depot import Depot, open_depot
+from airlift.low.release.attest import Claim
 from airlift.low.release.attest import attest as attest_low
 from airlift.low.release.make_release import make_release
 from airlift.trust.keys.file import FileSigner, generate
-from airlift.trust.statements import statement
+from airlift.trust.statements import predicates, statement
 from tests.cli.transcript import inside
 from tests.support import vendor
 from tests.support.enclaves import flip
@@ -164,9 +165,8 @@ class Freezer:
         claim.write_text(json.dumps({"verdict": "pass", "tool": "frozen", "score": 0.5}))
         said = [("scan", "scanner"), *([("approval", "issm"), ("approval", "owner")] if approved else [])]
         for kind, name in said:
-            attest_low(
-                self.depot, f"assistant@{version}", kind, claim, signer=self.signers[name], now=self.now()
-            )
+            said_so = Claim(kind, claim)
+            attest_low(self.depot, f"assistant@{version}", said_so, signer=self.signers[name], now=self.now())
 
     def bundle(self, name: str, version: str, from_: str, for_: str | None = None) -> None:
         """Pack a release into the output."""
@@ -413,7 +413,7 @@ def _late(freezer: Freezer, place: Enclave) -> Path:
     """Write an attestation about an imported release that came by another way."""
     digest = place.find_release("assistant@4", place.state()).digest
     said = statement.attest(
-        [("assistant@4", digest)], statement.predicate_type("custody"), {"verdict": "pass", "seal": "A-1042"},
+        [("assistant@4", digest)], predicates.own_type("custody"), {"verdict": "pass", "seal": "A-1042"},
         freezer.signers["scanner"],
     )  # fmt: skip
     path = freezer.output / "custody.json"

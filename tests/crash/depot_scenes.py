@@ -16,14 +16,14 @@ from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
 from airlift.low.bundle.withdraw import withdraw
-from airlift.low.depot import attestation_index, enclaves, outstanding
+from airlift.low.depot import attestation_index, enclaves, outstanding, policy
 from airlift.low.depot.depot import Depot, open_depot
 from airlift.low.release.attest import import_attestation
 from airlift.low.release.make_release import make_release
 from airlift.low.returns.import_return import import_return
 from airlift.low.returns.register import register
 from airlift.low.status import status
-from airlift.trust.statements import statement
+from airlift.trust.statements import predicates, statement
 from airlift.trust.tuf import metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from tests.crash.scenes import Known, Run, Scene, copy, unknown
@@ -45,6 +45,7 @@ SCENES = (
     "enrol enclave",
     "take in receipt",
     "attest release",
+    "set policy",
 )
 PROPOSING = {"release", "rotate"}
 """What may leave a proposal that is not signed yet."""
@@ -63,6 +64,7 @@ class Facts:
     acknowledged: tuple[str, ...]
     outstanding: int
     attested: int
+    policy: str | None
 
 
 def facts(top: Path) -> Facts | None:
@@ -75,7 +77,9 @@ def facts(top: Path) -> Facts | None:
     attested = sum(len(attestation_index.load(depot, item.digest)) for item in depot.releases())
     records = [enclaves.load(depot, name) for name in now.enclaves]
     held = tuple(item.release for record in records for item in record.acknowledged)
-    return Facts(published, len(now.pending), now.enclaves, held, now.outstanding, attested)
+    kept = policy.load(depot)
+    rules = kept.digest if kept else None
+    return Facts(published, len(now.pending), now.enclaves, held, now.outstanding, attested, rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class ExpectedDepot:
         assert found.acknowledged == self.final.acknowledged
         assert found.outstanding >= self.final.outstanding
         assert found.attested >= self.final.attested
+        assert found.policy == self.final.policy
         _check(top)
         if self.scene.name in {"bundle", "bundle with parity", "renew"}:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
@@ -137,6 +142,7 @@ class ExpectedDepot:
         assert found.acknowledged in {item.acknowledged for item in known}
         assert found.pending <= max(item.pending for item in known) + (self.scene.name in PROPOSING)
         assert found.outstanding >= min(item.outstanding for item in known)
+        assert found.policy in {item.policy for item in known}
         _check(top)
 
 
@@ -203,6 +209,7 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "withdraw": ("bundled", _withdraw),
         "recut": ("bundled", _recut),
         "attest release": ("released", lambda top: _attest(folder, top)),
+        "set policy": ("fresh", lambda top: _set_policy(folder / "people", top)),
         "enrol enclave": ("fresh", lambda top: _enrol(folder, top)),
         "take in receipt": ("enrolled", lambda top: _take_in(folder, top)),
     }
@@ -222,6 +229,12 @@ def _take_in(folder: Path, top: Path) -> object:
     return import_return(_depot(top), path.read_bytes(), now=NOW)
 
 
+def _set_policy(people: Path, top: Path) -> object:
+    path = people / "rules.yaml"
+    path.write_text("airlift: 1\nattestations: {scan: {threshold: 1, keys: [grace.pub]}}\n")
+    return policy.set_policy(_depot(top), path, now=NOW)
+
+
 def _attest(folder: Path, top: Path) -> object:
     """Take in an attestation that is always the same: signing one anew would make another."""
     path = folder / "depot-scan.json"
@@ -229,7 +242,7 @@ def _attest(folder: Path, top: Path) -> object:
         digest = _depot(top).find_release("assistant@1").digest
         said = {"verdict": "pass"}
         made = statement.attest(
-            [("assistant@1", digest)], statement.predicate_type("scan"), said, keys.signer("x")
+            [("assistant@1", digest)], predicates.own_type("scan"), said, keys.signer("x")
         )
         path.write_bytes(made.data)
     return import_attestation(_depot(top), "assistant@1", path, now=NOW)

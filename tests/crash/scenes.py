@@ -23,7 +23,7 @@ from airlift.high.importing.repair import repair
 from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
-from airlift.trust.statements import statement
+from airlift.trust.statements import predicates, statement
 from tests.support import keys, weights
 from tests.support.depots import NOW, RELEASERS, Site, make_site
 
@@ -114,7 +114,7 @@ def make_world(folder: Path) -> World:
     (folder / "keys" / "policy.yaml").write_text(POLICY)
     said = statement.attest(
         [("assistant@1", releases["1"])],
-        statement.predicate_type("scan"),
+        predicates.own_type("scan"),
         {"verdict": "pass"},
         keys.signer(RELEASERS[0]),
     )

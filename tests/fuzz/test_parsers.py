@@ -59,7 +59,8 @@ from airlift.tensors.region import Region, of_bytes
 from airlift.tensors.span import tile
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
-from airlift.trust.statements.statement import SLSA, attest, predicate_type
+from airlift.trust.statements.predicates import SLSA, own_type
+from airlift.trust.statements.statement import attest
 from tests.fuzz import corpus, gate_files
 from tests.fuzz.conftest import Recorder
 from tests.fuzz.mutate import Case, Parts, run
@@ -378,7 +379,7 @@ def attestations() -> Iterator[Case]:
     signer = keys.signer("fuzz", "ecdsa-p384")
     for kind, predicate in (
         (SLSA, {"x": [0.5, None]}),
-        (predicate_type("scan"), {"verdict": "pass", "text": "é"}),
+        (own_type("scan"), {"verdict": "pass", "text": "é"}),
     ):
         made = attest([("r@1", "a" * 128)], kind, predicate, signer)
         yield Case(parse_attestation, (made.data,))
@@ -389,6 +390,7 @@ def parse_attestation(parts: Parts, _random: random.Random) -> None:
     found = statement.parse(parts[0])
     assert dsse.parse(dsse.format(found.envelope)) == found.envelope
     assert all(len(digest) == 128 for digest in found.statement.subjects)
+    assert not (found.statement.reading.passes and found.statement.reading.fault)
 
 
 def parse_statement(parts: Parts, random_: random.Random) -> None:

@@ -16,7 +16,8 @@ POLICY = yaml.safe_load((MANIFESTS / "policy-alpha.yaml").read_text())
 EVERYTHING = POLICY | {
     "airlift": 2,
     "inventory": "strict",
-    "attestations": {"scan": {"threshold": 1, "keys": ["a.pub", "b.pub"]}},
+    "attestations": {"scan": {"threshold": 1, "keys": ["a.pub", "b.pub"], "expires_after_days": 90}},
+    "bar": [["build", "scan"]],
     "requires": [{"kind": "model", "needs": "guard", "version": ">=2.0"}],
     "floors": {"guard": "2.1"},
     "staleness": {"warn_after_days": 90, "refuse_new_after_days": 180},
@@ -26,6 +27,10 @@ EVERYTHING = POLICY | {
 }
 CASES = [
     ("policy.schema.json", EVERYTHING),
+    (
+        "depot-policy.schema.json",
+        {"airlift": 1} | {key: EVERYTHING[key] for key in ("attestations", "bar")},
+    ),
     ("enclave.schema.json", {"airlift": 1, "enclave": "alpha", "ledger_key": "pkcs11:token=x"}),
     ("controls.schema.json", yaml.safe_load((MANIFESTS / "controls.yaml").read_text())),
     ("release.schema.json", yaml.safe_load((MANIFESTS / "assistant-2026.11.1.yaml").read_text())),

@@ -15,7 +15,8 @@ from airlift.ledger.entries.activations import ActivatePrepare
 from airlift.ledger.entries.imports import ImportPrepare
 from airlift.ledger.entry import Entry
 from airlift.ledger.entry import format as format_entry
-from airlift.policy.document import Policy, Quorum
+from airlift.policy.demands import Quorum
+from airlift.policy.document import Policy
 from tests.support import details, keys, merkle
 
 SECRET = Marking("SECRET", ("NOFORN",))
@@ -180,6 +181,8 @@ def attested(
         time="2026-11-03T12:00:00Z",
         envelope=b'{"payload":"","payloadType":"application/vnd.in-toto+json","signatures":[]}',
         passes=passes,
+        statement=sha512(f"{kind} {number} {index} {passes} {release.digest} statement"),
+        made=None,
     )
 
 
@@ -229,6 +232,9 @@ def facts(**changes: Any) -> Facts:
         ),
         policy_digest="e" * 128,
         voters={"approval": frozenset(SPEAKERS[1:])},
+        names=tuple(HOLDERS.items()),
+        issued={},
+        reference="2026-11-27T12:00:00Z",
         controls={},
     )
     return replace(made, **changes)

@@ -9,10 +9,12 @@ import pytest
 from airlift import authored
 from airlift.bundle.release import KINDS, MAX_COMPONENTS, MAX_REQUIREMENTS
 from airlift.errors import ManifestError
+from airlift.policy.demands import ROLES, parse_demands
 from airlift.policy.document import parse_policy
+from airlift.trust.statements.predicates import ATTESTED
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
-RELEASE, POLICY = "release.schema.json", "policy.schema.json"
+RELEASE, POLICY, DEPOT_POLICY = "release.schema.json", "policy.schema.json", "depot-policy.schema.json"
 HEAD = "airlift: 1\nenclave: alpha\n"
 MANIFEST = """\
 airlift: 1
@@ -48,6 +50,22 @@ def test_the_sample_manifests_are_valid(path: Path) -> None:
 def test_the_sample_policy_is_valid() -> None:
     path = MANIFESTS / "policy-alpha.yaml"
     assert parse_policy(authored.load(str(path), path.read_bytes(), POLICY)).ceiling.level == "CUI"
+
+
+def test_the_sample_of_a_depots_policy_is_valid() -> None:
+    path = MANIFESTS / "depot-policy.yaml"
+    demands = parse_demands(authored.load(str(path), path.read_bytes(), DEPOT_POLICY))
+    assert demands.bars == (("approval", "build"), ("approval", "scan"))
+
+
+def test_both_policies_ask_for_attestations_alike() -> None:
+    high, low = authored.load_schema(POLICY), authored.load_schema(DEPOT_POLICY)
+    for key in ("attestations", "bar"):
+        assert low["properties"][key] == high["properties"][key]
+    for name in ("quorum", "bar"):
+        assert low["$defs"][name] == high["$defs"][name]
+    assert tuple(high["properties"]["attestations"]["properties"]) == ATTESTED
+    assert tuple(high["$defs"]["bar"]["items"]["items"]["enum"]) == (*ROLES, *ATTESTED)
 
 
 def test_the_samples_with_waivers_go_together() -> None:

@@ -39,6 +39,7 @@ high = _group(
 )
 returns = _group("What comes back from enclaves.", "airlift low returns import receipt.json")
 policy = _group("What the enclave's owners decided.", "airlift high policy show")
+depot_policy = _group("What a release must carry before it is bundled.", "airlift low policy show")
 provenance = _group(
     "Ask what ran, where it came from and who allowed it.", "airlift provenance at 2026-03-03T12:00:00Z"
 )
@@ -48,6 +49,7 @@ root.add_typer(low, name="low")
 root.add_typer(high, name="high")
 root.add_typer(provenance, name="provenance")
 low.add_typer(returns, name="returns")
+low.add_typer(depot_policy, name="policy")
 high.add_typer(policy, name="policy")
 
 
@@ -58,6 +60,7 @@ def _low() -> None:
     importlib.import_module("airlift.cli.low.setup")
     importlib.import_module("airlift.cli.low.releases")
     importlib.import_module("airlift.cli.low.attest")
+    importlib.import_module("airlift.cli.low.policy")
     importlib.import_module("airlift.cli.low.bundles")
     importlib.import_module("airlift.cli.low.recut")
     importlib.import_module("airlift.cli.low.overview")

@@ -1,5 +1,6 @@
 """``airlift low attest``: claims about a release that go along with its bundles."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -22,21 +23,38 @@ class Kind(StrEnum):
     custody = "custody"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What is claimed, and in which format."""
+
+    kind: Annotated[Kind | None, typer.Option("--type", help="What is claimed.")] = None
+    predicate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help='The claim: a JSON object with "verdict": "pass" or "fail".'),
+    ] = None
+    predicate_type: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="The claim's format: a test-result, svr or vulns of in-toto, or a verification summary of SLSA. "
+            "Without it, airlift's own.",
+        ),
+    ] = None
+
+
 @command(
     app.low,
     "attest",
     "airlift low attest assistant@2026.11.1 --type scan --predicate scan.json --key scanner.key",
+    "airlift low attest assistant@2026.11.1 --type scan --predicate-type https://in-toto.io/attestation/vulns/v0.2 "
+    "--predicate report.json --key scanner.key",
     "airlift low attest assistant@2026.11.1 --import evaluation.intoto.json",
 )
 def attest(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
-    kind: Annotated[Kind | None, typer.Option("--type", help="What is claimed.")] = None,
-    predicate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help='The claim: a JSON object with "verdict": "pass" or "fail".'),
-    ] = None,
+    claimed: Claimed,
     key: options.Key,
     import_: Annotated[
         Path | None,
@@ -53,20 +71,20 @@ def attest(
 
     opened = on.open()
     if import_ is not None:
-        if kind is not None or predicate is not None or key:
+        if claimed != Claimed() or key:
             raise UsageError(
-                "--import takes an attestation as it is", hint="leave out --type, --predicate and --key"
+                "--import takes an attestation as it is",
+                hint="leave out --type, --predicate, --predicate-type and --key",
             )
         result = attesting.import_attestation(opened, release, import_, now=run.now, dry_run=on.dry_run)
-    elif kind is None or predicate is None or len(key) != 1:
+    elif claimed.kind is None or claimed.predicate is None or len(key) != 1:
         raise UsageError(
             "something is missing to attest", expected="--type, --predicate and one --key; or --import FILE"
         )
     else:
         (signer,) = on.passphrases.signers(run, key)
-        result = attesting.attest(
-            opened, release, str(kind), predicate, signer=signer, now=run.now, dry_run=on.dry_run
-        )
+        claim = attesting.Claim(str(claimed.kind), claimed.predicate, claimed.predicate_type)
+        result = attesting.attest(opened, release, claim, signer=signer, now=run.now, dry_run=on.dry_run)
     if not result.passes and result.kind != "provenance":
         run.say("this attestation does not speak for the release: it counts towards no quorum")
     return answer(result, dry_run=on.dry_run)

@@ -26,6 +26,7 @@ from airlift.evidence.report.markup import (
 from airlift.ledger import details
 from airlift.ledger.entries.imports import SHA256, SHA512, ImportCommit, ImportReject
 from airlift.ledger.entry import Entry
+from airlift.policy.demands import Quorum
 from airlift.trust.statements.statement import STATING
 
 SHOWN_EVENTS = 200
@@ -313,7 +314,8 @@ def _results(found: Facts) -> Markup:
 
 def _policy(found: Facts) -> Markup:
     policy = found.policy
-    asked = "; ".join(f"{kind}: {q.threshold} of {', '.join(q.keys)}" for kind, q in policy.attestations)
+    asked = "; ".join(f"{kind}: {_asked(quorum)}" for kind, quorum in policy.attestations)
+    apart = "; ".join(f"{first} and {second}" for first, second in policy.bars)
     needs = "; ".join(f"{rule.kind} needs {rule.needs} {rule.version}" for rule in policy.requires)
     waivers = "; ".join(f"{item.what} for {item.component or 'every component'}" for item in policy.waivers)
     floors = "; ".join(f"{name} >= {version}" for name, version in policy.floors)
@@ -322,11 +324,19 @@ def _policy(found: Facts) -> Markup:
             ("digest (SHA-512)", digest(found.policy_digest)),
             ("ceiling", text(policy.ceiling)),
             ("asks for", text(asked or "no attestations")),
+            ("keeps in different hands", text(apart or "nothing")),
             ("requires", text(needs or "nothing beside the releases' own requirements")),
             ("floors", text(floors or "none")),
             ("waivers allowed", text(waivers or "none")),
             ("files are verified with", text("SHA-512" if policy.digest == SHA512 else "SHA-256")),
         ]
+    )
+
+
+def _asked(quorum: Quorum) -> str:
+    days = quorum.expires_after_days
+    return f"{quorum.threshold} of {', '.join(quorum.keys)}" + (
+        f", not older than {days} days" if days else ""
     )
 
 

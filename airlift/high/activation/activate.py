@@ -89,7 +89,8 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        gate.insist(gate.activation_refusals(enclave, release, state), AcceptanceError)
+        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=False)
+        gate.insist(refused, AcceptanceError)
         already = state.active == release.digest
         if not already and not dry_run:
             accept(enclave, release, operator)

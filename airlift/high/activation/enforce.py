@@ -39,7 +39,7 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
     state = enclave.state()
     if state.active is None or not state.revocations:
         return None
-    gate, active = Gate.open(enclave, state), enclave.load_release(state.active)
+    gate, active = Gate.open(enclave, state, operator.now), enclave.load_release(state.active)
     found = revoked.findings(gate.revoked, active)
     if not found:
         return None

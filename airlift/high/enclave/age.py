@@ -1,5 +1,6 @@
 """How old what an enclave knows is: by signed times, and the ledger's, whatever the clock says (SPEC 8.2-12)."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from airlift.bundle.fields import parse_time
@@ -17,6 +18,17 @@ def trusted_bundlers(enclave: Enclave) -> frozenset[str]:
     return frozenset(roles.of(newest, metadata.TIMESTAMP).by_id())
 
 
+def issue_times(state: State, keys: Collection[str]) -> Mapping[int, str]:
+    """Return when the committed bundles that one of ``keys`` signed were issued, by the entry that committed each."""
+    return {b.index: b.issued for b in state.bundles if not set(keys).isdisjoint(b.bundler_keys)}
+
+
+def latest_moment(state: State, now: datetime, keys: Collection[str]) -> datetime:
+    """Return the latest time that anything tells: the clock, bundles that ``keys`` signed, or the ledger."""
+    told = reference_time(state, now, keys)
+    return max(told, parse_time(state.moment)) if state.moment else told
+
+
 def freshness(enclave: Enclave, state: State, release: Release | None, now: datetime) -> Freshness | None:
     """Return how old what the enclave knows is at ``now`` (aware, UTC), for ``release``; None before any bundle."""
     keys = trusted_bundlers(enclave)
@@ -25,9 +37,8 @@ def freshness(enclave: Enclave, state: State, release: Release | None, now: date
         return None
     newest = max(known, key=lambda bundle: bundle.sequence)
     carried = [bundle.sequence for bundle in known if release and bundle.release == release.digest]
-    told = reference_time(state, now, keys)
     return Freshness(
         issued=parse_time(newest.issued),
-        moment=max(told, parse_time(state.moment)) if state.moment else told,
+        moment=latest_moment(state, now, keys),
         behind=newest.sequence - max(carried, default=newest.sequence),
     )

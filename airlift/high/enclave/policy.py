@@ -47,10 +47,12 @@ class PolicyDocument:
     @property
     def voters(self) -> Mapping[str, frozenset[str]]:
         """For each kind of attestation that policy asks for, the ids of the keys that count."""
-        return {
-            kind: frozenset(self.keys[Path(name).name].key_id for name in quorum.keys)
-            for kind, quorum in self.policy.attestations
-        }
+        return self.policy.demands.voters({name: key.key_id for name, key in self.keys.items()})
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """The ids of the keys, each with the name that its file gives it (SPEC 4.5-12)."""
+        return tuple((key.key_id, name.removesuffix(".pub")) for name, key in self.keys.items())
 
 
 def default_document(enclave: str) -> bytes:
@@ -70,7 +72,7 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
         raise ManifestError(
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
         )
-    named = sorted({key for _, quorum in policy.attestations for key in quorum.keys})
+    named = policy.demands.key_files()
     if len({TEXT, *(Path(key).name for key in named), *policy.files}) != len(named) + len(policy.files) + 1:
         raise ManifestError(f"{name}: two of the policy, its keys and its files have the same name")
     return PolicyDocument(
@@ -95,7 +97,7 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
         policy = _parse(str(folder / TEXT), data)
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
-    named = sorted({Path(key).name for _, quorum in policy.attestations for key in quorum.keys})
+    named = sorted({Path(key).name for key in policy.demands.key_files()})
     document = PolicyDocument(
         data, policy, {name: load_public(folder / name) for name in named}, _files(policy, folder)
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from airlift import strict
+from airlift.bundle.fields import format_time
 from airlift.bundle.release import Release
 from airlift.errors import AcceptanceError
 from airlift.high.enclave import policy
@@ -15,8 +16,9 @@ from airlift.high.governance import attestations
 from airlift.high.governance.record_attestations import record_attestation
 from airlift.ledger.state import State
 from airlift.policy.document import EVALUATION, Command
-from airlift.trust.statements import statement
-from airlift.trust.statements.statement import TEST_RESULT, Attestation
+from airlift.trust.statements import predicates, statement
+from airlift.trust.statements.predicates import TEST_RESULT
+from airlift.trust.statements.statement import Attestation
 from airlift.trust.tuf.roles import Member
 
 
@@ -94,14 +96,18 @@ def _attest(
 ) -> Attestation:
     """Return the signed result of a test: an in-toto test result, or a scan's verdict."""
     named = {"name": test.command.name, "digest": {"sha512": test.digest}}
-    told = {"exit": outcome.exit, "seconds": int(outcome.seconds), "enforced": list(outcome.enforced)}
+    told = {
+        "exit": outcome.exit,
+        "seconds": int(outcome.seconds),
+        "enforced": list(outcome.enforced),
+        "entries": enclave.state().size,  # so that a test that is run again states something new (SPEC 4.5-5)
+    }
     subject = [(release.label, release.digest)]
     if test.command.kind != EVALUATION:
-        verdict = {"verdict": "pass" if outcome.passes else "fail", "enclave": enclave.name}
+        time = format_time(operator.now)
+        verdict = {"verdict": "pass" if outcome.passes else "fail", "enclave": enclave.name, "time": time}
         predicate = {**verdict, "configuration": [{**named, "annotations": told}]}
-        return statement.attest(
-            subject, statement.predicate_type(test.command.kind), predicate, operator.signer
-        )
+        return statement.attest(subject, predicates.own_type(test.command.kind), predicate, operator.signer)
     predicate = {
         "result": "PASSED" if outcome.passes else "FAILED",
         "configuration": [{**named, "annotations": told}],

@@ -8,18 +8,21 @@ from airlift.errors import RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.recover import recover
-from airlift.high.governance import attestations
 from airlift.high.governance.record_attestations import record_attestation
+from airlift.high.governance.standing import judge_release
 from airlift.ledger.state import State
-from airlift.policy.document import Quorum
+from airlift.policy.demands import Quorum
 from airlift.trust.keys.public import Signer
-from airlift.trust.statements import statement
-from airlift.trust.statements.statement import APPROVAL
+from airlift.trust.statements import predicates, statement
+from airlift.trust.statements.predicates import APPROVAL
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveResult:
-    """Who approved what: ``approvals`` of ``threshold`` count now; ``approved`` is False for a refusal."""
+    """Who approved what: ``approvals`` of ``threshold`` count now; ``approved`` is False for a refusal.
+
+    ``left_out`` says which approvals do not count, and why: they expired, or a bar leaves somebody out.
+    """
 
     release: str
     digest: str
@@ -28,6 +31,7 @@ class ApproveResult:
     approvals: int
     threshold: int
     attestation: str
+    left_out: tuple[str, ...] = ()
     recovered: tuple[str, ...] = ()
 
 
@@ -57,27 +61,25 @@ def approve(
             "reason": reason,
             "enclave": enclave.name,
             "time": format_time(operator.now),
+            "entries": state.size,  # so that who approves again, within one second, states something new (SPEC 4.5-5)
         }
         subject = [(release.label, release.digest)]
-        made = statement.attest(subject, statement.predicate_type(APPROVAL), predicate, signer)
+        made = statement.attest(subject, predicates.own_type(APPROVAL), predicate, signer)
         record_attestation(enclave, made, operator, name="approval", dry_run=dry_run)
+        state = enclave.state()
+        keys = revoked.in_force(enclave, state).keys()
+        count = judge_release(enclave, state, release.digest, operator.now, revoked=keys).count(APPROVAL)
         return ApproveResult(
             release=release.label,
             digest=release.digest,
             approver=name,
             approved=not reject,
-            approvals=_approvals(enclave, release.digest),
+            approvals=len(count.holders) if count else 0,
             threshold=quorum.threshold,
             attestation=made.digest,
+            left_out=count.reasons if count else (),
             recovered=recovered,
         )
-
-
-def _approvals(enclave: Enclave, release: str) -> int:
-    """Return how many approvals of a release (digest) count now."""
-    state = enclave.state()
-    keys = revoked.in_force(enclave, state).keys()
-    return attestations.count_votes(enclave, state, release, keys).get(APPROVAL, 0)
 
 
 def _listed(enclave: Enclave, state: State, signer: Signer) -> tuple[Quorum, str]:

@@ -1,6 +1,6 @@
 """The attestations of an enclave: recorded in the ledger, kept in history, judged by policy's keys (SPEC 4.5)."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from airlift.errors import SignatureError
@@ -12,7 +12,6 @@ from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.kinds import RECORDING
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
-from airlift.policy.votes import Vote, last_votes
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse, statement
 from airlift.trust.statements.statement import Attestation
@@ -119,35 +118,3 @@ def load_attestation(enclave: Enclave, digest: str) -> Attestation:
         LedgerError: it is missing or changed.
     """
     return statement.parse(enclave.history.load(digest, dsse.MAX_BYTES))
-
-
-def count_votes(
-    enclave: Enclave,
-    state: State,
-    release: str,
-    revoked: Collection[str] = (),
-    verified: VerifiedBundle | None = None,
-) -> Mapping[str, int]:
-    """Return for each kind how many of policy's keys speak for a release; ``verified`` adds what a bundle carries.
-
-    What each key said last is what it says (:mod:`airlift.policy.votes`); a key whose id is ``revoked`` says nothing.
-    """
-    known = known_signers(enclave, state)
-    found = [
-        (item.entry.index, load_attestation(enclave, item.digest))
-        for item in recorded_about(enclave, release)
-    ]
-    if verified is not None:
-        found += [(state.size, item) for item, subject in carried_by(verified) if subject == release]
-    said: dict[str, list[Vote]] = {}
-    for index, item in found:
-        signed = tuple(member.key.key_id for member in valid_signers(item, known))
-        said.setdefault(item.statement.kind, []).append(Vote(signed, item.statement.passes, index))
-    return {
-        kind: sum(
-            passes
-            for key, passes in last_votes(said.get(kind, ())).items()
-            if key in voters and key not in revoked
-        )
-        for kind, voters in policy.load_document(enclave, state).voters.items()
-    }

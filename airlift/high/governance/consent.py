@@ -8,9 +8,11 @@ from airlift import strict
 from airlift.errors import QuorumError, UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
+from airlift.high.governance.standing import key_names
 from airlift.ledger.state import State
+from airlift.policy.holders import group_keys, holder_of
 from airlift.trust.keys.public import Signer
-from airlift.trust.statements.statement import APPROVAL
+from airlift.trust.statements.predicates import APPROVAL
 
 PEOPLE = 2
 MAX_REASON = 1024
@@ -57,11 +59,13 @@ def sign(
         for name in quorum.keys
     }
     accepted = [signer for signer in consent.signers if signer.public.spki in approvers]
-    if len({signer.public.spki for signer in accepted}) < PEOPLE:
+    known = group_keys(key_names(enclave, document))
+    people = {holder_of(signer.public.key_id, known) for signer in accepted}
+    if len(people) < PEOPLE:
         raise QuorumError(
             f"{what} only by two of the people whom policy lists under attestations.approval",
             expected=str(PEOPLE),
-            found=str(len(accepted)),
+            found=str(len(people)),
             hint=hint,
         )
     said = strict.format({**statement, "enclave": enclave.name, "reason": consent.reason})

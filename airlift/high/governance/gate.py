@@ -5,35 +5,41 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airlift.bundle.release import Release
-from airlift.errors import OvertakenError, RefusedError
+from airlift.errors import OvertakenError, QuorumError, RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
-from airlift.high.governance import acceptance, advice, attestations, revocation
+from airlift.high.governance import acceptance, advice, revocation
+from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.document import Policy
-from airlift.policy.freshness import Freshness
 from airlift.policy.objections import Known, activation_objections, import_objections
+from airlift.policy.quorum import quorum_objections
 from airlift.policy.revocation import Revoked
+from airlift.trust.statements.predicates import APPROVAL
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What releases are judged by, gathered once; ``verified`` is the bundle that is about to come in, if one is.
+    """What releases are judged by at ``now`` (aware, UTC), gathered once.
 
-    Attestations and revocations are those of the record, and of that bundle.
+    ``verified`` is the bundle that is about to come in, if one is: attestations and revocations are those of the
+    record, and of that bundle.
     """
 
     enclave: Enclave
     state: State
     verified: VerifiedBundle | None
+    now: datetime
     policy: Policy
     revoked: Revoked
     held: tuple[Release, ...]
 
     @classmethod
-    def open(cls, enclave: Enclave, state: State, verified: VerifiedBundle | None = None) -> "Gate":
+    def open(
+        cls, enclave: Enclave, state: State, now: datetime, verified: VerifiedBundle | None = None
+    ) -> "Gate":
         """Gather what an enclave knows.
 
         Raises:
@@ -43,23 +49,22 @@ class Gate:
             enclave=enclave,
             state=state,
             verified=verified,
+            now=now,
             policy=policy.load(enclave, state),
             revoked=revocation.in_force(enclave, state, verified),
             held=tuple(enclave.load_release(digest) for digest in state.installed),
         )
 
-    def judge(self, release: Release, fresh: Freshness | None = None) -> list[RefusedError]:
-        """Return what policy has against running the release."""
-        keys = self.revoked.keys()
+    def judge(self, release: Release, *, aged: bool = False) -> list[RefusedError]:
+        """Return what policy has against running the release; ``aged`` says that the age of what is known counts."""
+        enclave, state = self.enclave, self.state
         known = Known(
-            attested=attestations.count_votes(self.enclave, self.state, release.digest, keys, self.verified),
+            unmet=self._unmet(release),
             revoked=revoked.findings(self.revoked, release),
-            floors=dict(self.state.floors),
+            floors=dict(state.floors),
             held=self.held,
-            fresh=fresh,
-            untested=tuple(
-                test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)
-            ),
+            fresh=freshness(enclave, state, release, self.now) if aged else None,
+            untested=tuple(test.command.name for test in acceptance.lacking(enclave, state, release.digest)),
         )
         return activation_objections(release, self.policy, known)
 
@@ -67,6 +72,19 @@ class Gate:
         """Yield the held releases that may run and are not active, the newest import first."""
         others = (release for release in reversed(self.held) if release.digest != self.state.active)
         return (release for release in others if not self.judge(release))
+
+    def _unmet(self, release: Release) -> list[QuorumError]:
+        standing = judge_release(
+            self.enclave, self.state, release.digest, self.now, self.verified, revoked=self.revoked.keys()
+        )
+        return quorum_objections(self.policy.demands, standing, lambda kind: _how(kind, release.label))
+
+
+def _how(kind: str, label: str) -> str:
+    """Return what to do for want of an attestation."""
+    if kind == APPROVAL:
+        return f"approve it: `airlift high approve {label} --key KEY`; see `airlift high policy show`"
+    return f"record one by a key that policy lists: `airlift high attest FILE` ({kind} of {label})"
 
 
 def import_refusals(
@@ -84,21 +102,24 @@ def activation_refusals(
     state: State,
     verified: VerifiedBundle | None = None,
     *,
-    now: datetime | None = None,
+    now: datetime,
+    aged: bool = True,
 ) -> list[RefusedError]:
     """Return what policy has against running the release, each with what would do instead (SPEC 7.5-4).
 
-    With ``now`` (aware, UTC) the age of what the enclave knows counts as well (SPEC 8.2-12).
+    ``aged`` says whether the age of what the enclave knows counts: not for a roll back (SPEC 8.2-12).
     """
-    gate = Gate.open(enclave, state, verified)
-    refused = gate.judge(release, freshness(enclave, state, release, now) if now is not None else None)
+    gate = Gate.open(enclave, state, now, verified)
+    refused = gate.judge(release, aged=aged)
     wanted = [error for error in refused if isinstance(error, advice.ADVISED)]
     if wanted:
         advice.advise(enclave, state, wanted, next(gate.fitting(), None))
     return refused
 
 
-def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: State) -> list[RefusedError]:
+def new_release_refusals(
+    enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
+) -> list[RefusedError]:
     """Return what stands against activating this bundle's release right after installing it."""
     refusals: list[RefusedError] = []
     if verified.trusted is not None and verified.trusted.overtaken:
@@ -106,7 +127,7 @@ def new_release_refusals(enclave: Enclave, verified: VerifiedBundle, state: Stat
             OvertakenError("the bundle was overtaken by a newer one: it is not activated by itself")
         )
     if verified.release is not None:
-        refusals += activation_refusals(enclave, verified.release, state, verified)
+        refusals += activation_refusals(enclave, verified.release, state, verified, now=now, aged=False)
     return refusals
 
 

@@ -144,7 +144,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
     gate.insist(gate.import_refusals(enclave, verified, state, operator.now))
     if run.activate:
-        gate.insist(gate.new_release_refusals(enclave, verified, state), AcceptanceError)
+        gate.insist(gate.new_release_refusals(enclave, verified, state, operator.now), AcceptanceError)
     staged = _stage(run, verified, state)
     commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
     _sweep(enclave, verified, state)

@@ -52,7 +52,7 @@ def _plan(
         return replace(result, objections=_told(objections))
     objections = gate.import_refusals(enclave, verified, state, now)
     if activate:
-        objections += gate.new_release_refusals(enclave, verified, state)
+        objections += gate.new_release_refusals(enclave, verified, state, now)
     return replace(result, objections=_told(objections))
 
 

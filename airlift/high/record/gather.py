@@ -9,10 +9,12 @@ from airlift import __version__, authored, files
 from airlift.bundle.fields import format_time
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
-from airlift.high.enclave import policy
+from airlift.high.enclave import policy, revoked
+from airlift.high.enclave.age import issue_times, latest_moment, trusted_bundlers
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance import attestations
 from airlift.high.governance.attestations import Recorded
+from airlift.high.governance.standing import key_names
 from airlift.high.record.questions import load_bundle
 from airlift.high.record.receipt import highest_marking
 from airlift.ledger import audit, details, note
@@ -53,7 +55,8 @@ def _gather(
     controls: Mapping[str, Any],
     witnesses: Collection[PublicKey],
 ) -> Facts:
-    document = policy.load_document(enclave, state)
+    document, keys = policy.load_document(enclave, state), trusted_bundlers(enclave)
+    lost = revoked.in_force(enclave, state).keys()
     with enclave.ledger() as log:
         audit.verify_log(log)
         entries = _told(log, state.active)
@@ -77,7 +80,10 @@ def _gather(
         attestations=tuple(_attested(enclave, state, recorded)),
         policy=document.policy,
         policy_digest=document.digest,
-        voters=document.voters,
+        voters={kind: ids - lost for kind, ids in document.voters.items()},
+        names=tuple(key_names(enclave, document)),
+        issued=issue_times(state, keys),
+        reference=format_time(latest_moment(state, now, keys)),
         controls=controls,
     )
 
@@ -147,6 +153,8 @@ def _attested(enclave: Enclave, state: State, recorded: Iterable[Recorded]) -> I
             time=item.entry.time,
             envelope=loaded.data,
             passes=loaded.statement.passes,
+            statement=loaded.payload_digest,
+            made=loaded.statement.time,
         )
 
 

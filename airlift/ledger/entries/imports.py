@@ -175,6 +175,11 @@ class ImportCommit:
         """Return the holder of the key with this id, as root named it; an empty name counts as none."""
         return self.holders.get(key) or "unnamed holder"
 
+    @property
+    def release_keys(self) -> tuple[str, ...]:
+        """The ids of the release authority's keys that signed what came in."""
+        return self.signers.get("targets", ())
+
     @staticmethod
     def parse_components(detail: Any, what: str) -> tuple[NamedComponent, ...]:
         """Parse that member alone; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""

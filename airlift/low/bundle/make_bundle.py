@@ -9,6 +9,7 @@ from airlift.bundle import volume
 from airlift.bundle.release import Release
 from airlift.errors import UnpublishedError
 from airlift.low.bundle import chunks
+from airlift.low.bundle.check_policy import check_policy
 from airlift.low.bundle.chunks import Numbering
 from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
@@ -46,6 +47,7 @@ def make_bundle(
     Raises:
         UnpublishedError: the release still lacks signatures.
         MarkingError: the enclave that it is for may not hold it.
+        QuorumError: the release lacks attestations that the depot's policy asks for.
         NotHeldError: the depot does not know a release.
         KeyUnavailableError: the key is no bundler's.
         ExistsError: a volume of that name stands in the output folder.
@@ -58,6 +60,7 @@ def make_bundle(
     target = _published(depot, request.release)
     job = _job(depot, target, request, signer, now)
     check_bundler(depot, job)
+    check_policy(depot, target, signer.public, now)
     plan = plan_coding(depot, target, job.baseline)
     if dry_run and not request.explain:
         return preview(depot, job, Coded(plan))
@@ -68,6 +71,9 @@ def make_bundle(
     with staging(request.destination.output) as folder:
         coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
         coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
+        check_policy(
+            depot, target, signer.public, now
+        )  # coding takes hours: somebody may have withdrawn their word
         return publish(depot, job, coded, folder)
 
 

@@ -15,7 +15,8 @@ from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.events import read_events
 from airlift.trust.statements import statement
-from airlift.trust.statements.statement import PROVENANCE, SLSA, Attestation
+from airlift.trust.statements.predicates import PROVENANCE, SLSA
+from airlift.trust.statements.statement import Attestation
 
 RELEASE_TYPE = "urn:airlift:build:release:v1"
 BUNDLE_TYPE = "urn:airlift:build:bundle:v1"

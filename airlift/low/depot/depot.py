@@ -10,6 +10,7 @@
     documents/<64 hex>.json           release manifests, bundle manifests, revocation lists, by digest
     content/<2 hex>/<128 hex>         files of components, read-only, by digest
     attestations.json   which attestations are about which release
+    policy.json         what a release must carry before it is bundled, if the depot has a policy
     verified.json       when the digest of content was last computed and right
     enclaves/<name>.json              the public key of its ledger, and what it acknowledged
     log.jsonl           what was done, one JSON object per line

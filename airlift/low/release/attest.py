@@ -11,8 +11,17 @@ from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.events import record
 from airlift.trust.keys.public import Signer
-from airlift.trust.statements import dsse, statement
+from airlift.trust.statements import dsse, predicates, statement
 from airlift.trust.statements.statement import Attestation
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is claimed: of which kind, by which file, in which format (a predicate type; None: airlift's own)."""
+
+    kind: str
+    predicate: Path
+    predicate_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +43,32 @@ class AttestResult:
 def attest(
     depot: Depot,
     release: str,
-    kind: str,
-    predicate: Path,
+    claim: Claim,
     *,
     signer: Signer,
     now: datetime,
     dry_run: bool = False,
 ) -> AttestResult:
-    """Sign the claim of ``predicate`` (a JSON object that says its verdict) about a release, and keep it.
+    """Sign a claim (a JSON object that says its verdict, as its format has it) about a release, and keep it.
 
     It goes along with every bundle of the release that is made from now on.
 
     Raises:
         NotHeldError: the depot does not know the release.
-        UsageError: the predicate does not say its verdict, or the release has too many attestations.
+        UsageError: the format is of another kind, the predicate lacks what it demands, or the release has too many
+            attestations.
         MalformedError: the predicate is not strict JSON.
     """
     found = depot.find_release(release)
     document = strict.parse_any(
-        files.read_bounded(predicate, dsse.MAX_BYTES), limit=dsse.MAX_BYTES, what=str(predicate), floats=True
+        files.read_bounded(claim.predicate, dsse.MAX_BYTES),
+        limit=dsse.MAX_BYTES,
+        what=str(claim.predicate),
+        floats=True,
     )
-    claim = statement.check_predicate(kind, document)
-    made = statement.attest([(found.label, found.digest)], statement.predicate_type(kind), claim, signer)
+    format_ = claim.predicate_type or predicates.own_type(claim.kind)
+    predicate = statement.check_predicate(claim.kind, format_, document)
+    made = statement.attest([(found.label, found.digest)], format_, predicate, signer)
     return _keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
 
 

@@ -16,22 +16,16 @@ from airlift import strict
 from airlift.bundle import fields
 from airlift.errors import MalformedError, UsageError
 from airlift.trust.keys.public import Signer
-from airlift.trust.statements import dsse
+from airlift.trust.statements import dsse, predicates
 from airlift.trust.statements.dsse import Envelope
+from airlift.trust.statements.predicates import OTHER, PROVENANCE, Reading
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-SLSA = "https://slsa.dev/provenance/v1"
-TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
-SCAN, APPROVAL, EVALUATION, CUSTODY = "scan", "approval", "evaluation", "custody"
-PROVENANCE, OTHER = "provenance", "other"
-ATTESTED = (SCAN, APPROVAL, EVALUATION, CUSTODY)
-"""The kinds that policy may ask for."""
 STATING = frozenset({PROVENANCE, OTHER})
 """The kinds that state something and pass no judgement."""
 
 MAX_SUBJECTS = 64
-_PASS, _FAIL = "pass", "fail"
 _KEYS = frozenset({"_type", "subject", "predicateType", "predicate"})
 
 
@@ -46,14 +40,22 @@ class Statement:
     @property
     def kind(self) -> str:
         """What sort of claim it is, in policy's words; see SPEC 4.5-4."""
-        return _KINDS.get(self.predicate_type, OTHER)
+        return predicates.kind_of(self.predicate_type)
+
+    @property
+    def reading(self) -> Reading:
+        """What its predicate says (SPEC 4.5-10)."""
+        return predicates.read_predicate(self.predicate_type, self.predicate)
 
     @property
     def passes(self) -> bool:
         """Whether it speaks for its subject; what does not never counts towards a quorum (SPEC 4.5-5)."""
-        if self.predicate_type == TEST_RESULT:
-            return self.predicate.get("result") == "PASSED"
-        return self.kind in ATTESTED and self.predicate.get("verdict") == _PASS
+        return self.reading.passes
+
+    @property
+    def time(self) -> str | None:
+        """When it says that it was made (``YYYY-MM-DDTHH:MM:SSZ``), or None if it does not (SPEC 4.5-11)."""
+        return self.reading.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +67,30 @@ class Attestation:
     envelope: Envelope
     statement: Statement
 
-
-def predicate_type(kind: str) -> str:
-    """Return airlift's own predicate type for a kind of :data:`ATTESTED`."""
-    return f"urn:airlift:attestation:{kind}:v1"
-
-
-_KINDS = {
-    **{predicate_type(kind): kind for kind in ATTESTED},
-    TEST_RESULT: EVALUATION,
-    SLSA: PROVENANCE,
-}
+    @property
+    def payload_digest(self) -> str:
+        """The SHA-512 (hex) of what was signed: the same statement has it in whatever envelope (SPEC 4.5-5)."""
+        return hashlib.sha512(self.envelope.payload).hexdigest()
 
 
-def check_predicate(kind: str, predicate: Any) -> dict[str, Any]:
-    """Return a predicate that a person gave for an attestation of airlift's own ``kind``.
+def check_predicate(kind: str, predicate_type: str, predicate: Any) -> dict[str, Any]:
+    """Return a predicate that a person gave for an attestation of ``kind``, in the format ``predicate_type``.
 
     Raises:
-        UsageError: it is no object, or does not say its verdict.
+        UsageError: the format is of another kind, or the predicate lacks what the format demands.
     """
-    if type(predicate) is not dict or predicate.get("verdict") not in {_PASS, _FAIL}:
+    if predicates.kind_of(predicate_type) != kind:
         raise UsageError(
-            f"the predicate of a {kind} attestation does not say its verdict",
-            expected=f'an object with "verdict": "{_PASS}" or "{_FAIL}"',
+            f"predicates of the type {ascii(predicate_type)[1:-1]} are no {kind} attestations",
+            expected=" or ".join(predicates.types_of(kind)),
+            found=f"{predicates.kind_of(predicate_type)} attestations",
         )
-    return predicate
+    fault = "an object" if type(predicate) is not dict else ""
+    fault = fault or predicates.read_predicate(predicate_type, predicate).fault
+    if fault:
+        raise UsageError(f"the predicate is no {kind} of the type {predicate_type}", expected=fault)
+    result: dict[str, Any] = predicate
+    return result
 
 
 def attest(

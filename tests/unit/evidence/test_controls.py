@@ -2,17 +2,19 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from airlift.bundle.fields import Marking
 from airlift.bundle.release import Component, Release, VendorSignature
+from airlift.errors import QuorumError
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence
 from airlift.evidence.facts import Attested, Facts
+from airlift.high.activation.activate import activate
 from airlift.high.governance.approve import approve
-from airlift.high.governance.attestations import count_votes
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.record.gather import gather_facts
 from airlift.ledger import audit
@@ -20,13 +22,15 @@ from airlift.ledger.audit import Audit
 from airlift.ledger.entries.imports import ImportReject, VendorVerified
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
+from airlift.policy.demands import Quorum
 from airlift.trust.keys.file import FileSigner
 from tests.support import keys
 from tests.support.depots import NOW
-from tests.support.enclaves import enclave, operator, switch_to
+from tests.support.enclaves import enclave, operator, switch_to, take
 from tests.support.facts import SPEAKERS, attested, bundle, sha512
 from tests.unit.evidence.documents.test_exports import rich, sample
-from tests.unit.high.governance.test_attestations import demanding, made, written
+from tests.unit.high.governance.test_attestations import counted, demanding, made, written
+from tests.unit.high.governance.test_standing import ruled
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -180,22 +184,86 @@ def test_the_quorum_is_the_one_that_the_gate_counts(tmp_path: Path) -> None:
     release = place.state().active
     assert release is not None
 
-    def counted() -> dict[str, int]:
+    def agreed() -> dict[str, int]:
         found = gather_facts(place, NOW)
         told = {kind: evidence(found, f"quorum {kind}").text for kind in ("approval", "scan")}
-        counts = count_votes(place, place.state(), release)
+        counts = counted(place, release)
         assert told == {kind: f"{counts[kind]} of {quorum.threshold} {kind} attestations that policy asks for"
                         for kind, quorum in found.policy.attestations}  # fmt: skip
         assert evidence(found, "quorum scan").found == (counts["scan"] >= 1)
         return dict(counts)
 
-    assert counted() == {"approval": 0, "scan": 0}
+    assert agreed() == {"approval": 0, "scan": 0}
     record_attestations(place, [written(tmp_path, made("scan", "issm", release))], operator=operator())
-    assert counted() == {"approval": 0, "scan": 0}  # a known key, but not for scans
+    assert agreed() == {"approval": 0, "scan": 0}  # a known key, but not for scans
     record_attestations(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
     for name, reject, expected in (("issm", False, 1), ("owner", False, 2), ("issm", True, 1)):
         approve(place, "assistant@1", signer=keys.signer(name), operator=operator(), reject=reject)
-        assert counted() == {"approval": expected, "scan": 1}
+        assert agreed() == {"approval": expected, "scan": 1}
+
+
+AGED = (
+    "attestations: {approval: {threshold: 1, keys: [issm.pub, erin.pub], expires_after_days: 90}}\n"
+    "bar: [[release, approval]]\n"
+)
+
+
+def test_age_and_bars_are_judged_as_the_gate_does(tmp_path: Path) -> None:
+    place = ruled(enclave("one", tmp_path), tmp_path, AGED)
+
+    def told(name: str, days: int = 0) -> tuple[bool, str]:
+        now = NOW + timedelta(days=days)
+        found = evidence(gather_facts(place, now), name)
+        try:
+            activate(place, "assistant@1", operator=operator(now), dry_run=True)
+        except QuorumError:
+            assert not evidence(gather_facts(place, now), "quorum approval").found
+        else:
+            assert evidence(gather_facts(place, now), "quorum approval").found
+        return found.found, found.text
+
+    approve(place, "assistant@1", signer=keys.signer("erin"), operator=operator())
+    barred = "0 of 1 approval attestations (bar [release, approval] leaves out erin) that policy asks for"
+    assert told("quorum approval") == (False, barred)
+    approve(place, "assistant@1", signer=keys.signer("issm"), operator=operator())
+    assert told("quorum approval")[0]
+    assert told("quorum approval", 90)[0]
+    found, text = told("quorum approval", 91)
+    assert (found, "1 expired (issm)" in text) == (False, True)
+    assert not told("gate approval")[0]  # it ran before anybody approved
+
+
+def test_the_gate_is_judged_by_what_was_known_then(tmp_path: Path) -> None:
+    """An approval that has expired since let the release through all the same."""
+    place = ruled(enclave("fresh", tmp_path), tmp_path, AGED)
+    take(place, "full")
+    approve(place, "assistant@1", signer=keys.signer("issm"), operator=operator())
+    activate(place, "assistant@1", operator=operator())
+    later = gather_facts(place, NOW + timedelta(days=400))
+    assert evidence(later, "gate approval").found
+    assert not evidence(later, "quorum approval").found
+
+
+def test_two_kinds_that_bar_each_other_are_no_evidence_by_one_person() -> None:
+    release = active(rich())
+    quorum = Quorum(1, ("issm.pub", "owner.pub"))
+    base = replace(
+        rich(),
+        policy=replace(
+            rich().policy,
+            attestations=(("approval", quorum), ("scan", quorum)),
+            bars=(("approval", "scan"),),
+        ),
+        voters=dict.fromkeys(("approval", "scan"), frozenset(SPEAKERS[1:])),
+    )
+    both = [attested(release, kind, 1, 2) for kind in ("approval", "scan")]
+    found = evidence(saying(*both, base=base), "quorum approval")
+    assert (found.found, found.text) == (
+        False,
+        "1 of 1 approval attestations (too few different holders for approval and scan) that policy asks for",
+    )
+    another = attested(release, "scan", 2, 2)
+    assert evidence(saying(*both, another, base=base), "quorum approval").found
 
 
 # -- entries -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
-from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Quorum, Rule, parse_policy
+from airlift.policy.demands import Quorum
+from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Rule, parse_policy
 
 LEAST = {"airlift": 1, "enclave": "alpha"}
 

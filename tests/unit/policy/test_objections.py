@@ -1,5 +1,6 @@
 """What policy objects to, in a bundle that would come in and in a release that would be activated."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,7 @@ from airlift.errors import (
     WrongEnclaveError,
 )
 from airlift.policy import objections
-from airlift.policy.document import Permission, Policy, Quorum, Rule
+from airlift.policy.document import Permission, Policy, Rule
 from airlift.policy.objections import Known
 from airlift.policy.revocation import Revoked
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
@@ -41,10 +42,10 @@ def released(*components: Component, requires: tuple[Requirement, ...] = ()) -> 
 def activation(
     release: Release,
     policy: Policy = POLICY,
-    attested: dict[str, int] | None = None,
+    unmet: Sequence[QuorumError] = (),
     revoked: tuple[Revocation, ...] = (),
 ) -> list[type[RefusedError]]:
-    known = Known(attested=attested or {}, revoked=Revoked(revoked).of_release(release))
+    known = Known(unmet=unmet, revoked=Revoked(revoked).of_release(release))
     found = objections.activation_objections(release, policy, known)
     assert all(error.exit_code == 6 for error in found)
     return [type(error) for error in found]
@@ -221,12 +222,9 @@ def test_revocation_follows_the_files_under_any_name() -> None:
     assert activation(renamed, revoked=(Revocation("component", base.digest, "", 1),)) == [RevokedError]
 
 
-def test_a_quorum_of_attestations() -> None:
-    asking = replace(POLICY, attestations=(("approval", Quorum(2, ("a", "b"))), ("scan", Quorum(1, ("c",)))))
-    assert activation(PLAIN, asking) == [QuorumError, QuorumError]
-    assert activation(PLAIN, asking, {"approval": 1, "scan": 1}) == [QuorumError]
-    assert activation(PLAIN, asking, {"approval": 2, "scan": 5}) == []
-    assert activation(PLAIN, asking, {"approval": 2, "custody": 9}) == [QuorumError]
+def test_what_quorums_lack_stands_against_a_release() -> None:
+    lacking = [QuorumError("the release lacks scan attestations"), QuorumError("too few different holders")]
+    assert activation(PLAIN, unmet=lacking) == [QuorumError, QuorumError]
 
 
 def test_all_objections_are_told_at_once() -> None:
@@ -235,10 +233,10 @@ def test_all_objections_are_told_at_once() -> None:
         ceiling=LOW,
         requires=(Rule("model", "guard", ">=3"),),
         floors=(("guard", "2.5"),),
-        attestations=(("scan", Quorum(1, ("c",))),),
     )
     release = replace(PLAIN, marking=Marking("SECRET"))
-    found = activation(release, strict, revoked=(Revocation("release", release.digest, "", 1),))
+    lacking = [QuorumError("the release lacks scan attestations")]
+    found = activation(release, strict, lacking, revoked=(Revocation("release", release.digest, "", 1),))
     assert found == [MarkingError, RevokedError, RequirementError, FloorError, QuorumError]
 
 

@@ -18,6 +18,7 @@ from airlift.evidence.report.style import sheet
 from airlift.evidence.report.timeline import SHOWN
 from airlift.high.record.exports import write_report
 from airlift.ledger.entry import Entry
+from airlift.policy.demands import Quorum
 from airlift.shown import MAX_TEXT, clean
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave
@@ -243,3 +244,12 @@ def test_waivers_and_signatures_in_part_are_known_first() -> None:
     assert "What else is to be known of them" in page
     assert "What else is to be known of them" not in report_page.format(rich()).decode()
     assert "waivers allowed" in report_page.format(rich()).decode()
+
+
+def test_age_and_bars_of_the_policy_are_told() -> None:
+    assert "keeps in different hands" in report_page.format(rich()).decode()
+    aged = (("approval", Quorum(2, ("issm.pub", "owner.pub"), 90)),)
+    policy = replace(rich().policy, attestations=aged, bars=(("approval", "build"),))
+    told = report_page.format(replace(rich(), policy=policy)).decode()
+    assert "approval: 2 of issm.pub, owner.pub, not older than 90 days" in told
+    assert "approval and build" in told

@@ -27,13 +27,14 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance import attestations as held
 from airlift.high.governance.approve import approve
 from airlift.high.governance.record_attestations import record_attestations as attest_high
+from airlift.high.governance.standing import judge_release
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.depot import attestation_index
 from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
-from airlift.low.release.attest import attest
+from airlift.low.release.attest import Claim, attest
 from airlift.low.release.attest import import_attestation as take_in
-from airlift.trust.statements import dsse, statement
+from airlift.trust.statements import dsse, predicates, statement
 from airlift.trust.statements.statement import Attestation
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, Site
@@ -69,7 +70,7 @@ def predicate(folder: Path, **claim: Any) -> Path:
 
 def claim(low: Site, kind: str, name: str, release: str = "assistant@1", **more: Any) -> str:
     path = predicate(low.folder, **more)
-    result = attest(low.depot, release, kind, path, signer=keys.signer(name), now=NOW)
+    result = attest(low.depot, release, Claim(kind, path), signer=keys.signer(name), now=NOW)
     return result.attestation
 
 
@@ -81,9 +82,15 @@ def demanding(place: Enclave, folder: Path) -> Enclave:
     return place
 
 
+def counted(place: Enclave, release: str) -> dict[str, int]:
+    """Return how many holders count for each kind that policy asks for."""
+    standing = judge_release(place, place.state(), release, NOW)
+    return {count.kind: len(count.holders) for count in standing.counts}
+
+
 def made(kind: str, name: str, subject: str, **more: Any) -> Attestation:
     return statement.attest(
-        [("x", subject)], statement.predicate_type(kind), {"verdict": "pass", **more}, keys.signer(name)
+        [("x", subject)], predicates.own_type(kind), {"verdict": "pass", **more}, keys.signer(name)
     )
 
 
@@ -119,7 +126,8 @@ def test_a_listing_tells_what_was_attested(tmp_path: Path) -> None:
 def test_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
     low = site(tmp_path)
     before, path = picture(low.folder / "depot"), predicate(low.folder)
-    attest(low.depot, "assistant@1", "scan", path, signer=keys.signer("scanner"), now=NOW, dry_run=True)
+    said = Claim("scan", path)
+    attest(low.depot, "assistant@1", said, signer=keys.signer("scanner"), now=NOW, dry_run=True)
     assert picture(low.folder / "depot") == before
 
 
@@ -145,7 +153,11 @@ def test_a_claim_without_verdict_or_json_is_refused(tmp_path: Path) -> None:
         (tmp_path / "claim.json").write_text(text)
         with pytest.raises(error):
             attest(
-                low.depot, "assistant@1", "scan", tmp_path / "claim.json", signer=keys.signer("x"), now=NOW
+                low.depot,
+                "assistant@1",
+                Claim("scan", tmp_path / "claim.json"),
+                signer=keys.signer("x"),
+                now=NOW,
             )
 
 
@@ -302,7 +314,7 @@ def test_a_failed_scan_is_no_scan(tmp_path: Path) -> None:
         written(tmp_path, made("custody", "scanner", release), "other-kind.json"),
     ]
     attest_high(place, paths, operator=operator())
-    assert held.count_votes(place, place.state(), release) == {"approval": 0, "scan": 0}
+    assert counted(place, release) == {"approval": 0, "scan": 0}
 
 
 def test_of_statements_that_come_together_a_failed_one_wins(tmp_path: Path) -> None:
@@ -312,7 +324,7 @@ def test_of_statements_that_come_together_a_failed_one_wins(tmp_path: Path) -> N
     claim(low, "scan", "scanner")
     bundle = low.bundle("assistant@1", "both")
     import_bundle(place, [item.path for item in bundle.volumes], operator=operator())
-    assert held.count_votes(place, place.state(), place.state().installed[0])["scan"] == 0
+    assert counted(place, place.state().installed[0])["scan"] == 0
 
 
 def test_approvals_by_others_are_refused(tmp_path: Path) -> None:
@@ -361,7 +373,7 @@ def test_a_kept_envelope_that_was_changed_is_found(tmp_path: Path) -> None:
     data = path.read_bytes()
     overwrite(path, data.replace(b"keyid", b"keyif"))
     with pytest.raises(LedgerError):
-        held.count_votes(place, place.state(), place.state().installed[0])
+        counted(place, place.state().installed[0])
 
 
 def test_a_line_that_claims_a_known_key_falsely_stops_the_import_before_anything_is_installed(
@@ -393,6 +405,6 @@ def test_a_false_claim_that_was_recorded_before_its_key_was_known_locks_nobody_o
     take_in(low.depot, "assistant@1", written(tmp_path, falsified(release)), now=NOW)
     import_bundle(place, [v.path for v in low.bundle("assistant@1", "false").volumes], operator=operator())
     demanding(place, tmp_path)
-    assert held.count_votes(place, place.state(), release) == {"approval": 0, "scan": 0}
+    assert counted(place, release) == {"approval": 0, "scan": 0}
     attest_high(place, [written(tmp_path, made("scan", "scanner", release))], operator=operator())
-    assert held.count_votes(place, place.state(), release)["scan"] == 1
+    assert counted(place, release)["scan"] == 1

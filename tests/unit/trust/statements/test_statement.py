@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airlift.errors import MalformedError, UsageError
-from airlift.trust.statements import dsse, statement
+from airlift.trust.statements import dsse, predicates, statement
 from tests.support import keys
 
 SIGNER = keys.signer("one", "ecdsa-p384")
@@ -17,7 +17,7 @@ def envelope(**changes: Any) -> bytes:
     document = {
         "_type": statement.STATEMENT_TYPE,
         "subject": [{"name": "r", "digest": {"sha512": DIGEST}}],
-        "predicateType": statement.predicate_type("scan"),
+        "predicateType": predicates.own_type("scan"),
         "predicate": {"verdict": "pass"},
         **changes,
     }
@@ -25,11 +25,13 @@ def envelope(**changes: Any) -> bytes:
     return dsse.format(dsse.sign(statement.PAYLOAD_TYPE, json.dumps(kept).encode(), SIGNER))
 
 
-@pytest.mark.parametrize("kind", statement.ATTESTED)
+@pytest.mark.parametrize("kind", predicates.ATTESTED)
 @pytest.mark.parametrize(("verdict", "passes"), [("pass", True), ("fail", False)])
 def test_what_airlift_makes(kind: str, verdict: str, passes: bool) -> None:
-    predicate = statement.check_predicate(kind, {"verdict": verdict, "score": 0.25, "text": "Grüße"})
-    made = statement.attest([("r@1", DIGEST)], statement.predicate_type(kind), predicate, SIGNER)
+    predicate = statement.check_predicate(
+        kind, predicates.own_type(kind), {"verdict": verdict, "score": 0.25, "text": "Grüße"}
+    )
+    made = statement.attest([("r@1", DIGEST)], predicates.own_type(kind), predicate, SIGNER)
     assert statement.parse(made.data) == made
     assert (made.statement.kind, made.statement.passes) == (kind, passes)
     assert made.statement.subjects == (DIGEST,)
@@ -38,18 +40,37 @@ def test_what_airlift_makes(kind: str, verdict: str, passes: bool) -> None:
 @pytest.mark.parametrize("predicate", [None, [], {}, {"verdict": "maybe"}, {"verdict": True}])
 def test_a_predicate_must_say_its_verdict(predicate: Any) -> None:
     with pytest.raises(UsageError):
-        statement.check_predicate("scan", predicate)
+        statement.check_predicate("scan", predicates.own_type("scan"), predicate)
+
+
+def test_a_predicate_of_another_kind_than_was_said() -> None:
+    for kind, of in (("scan", predicates.SVR), ("approval", predicates.own_type("scan")), ("scan", "urn:x")):
+        with pytest.raises(UsageError, match="are no ") as caught:
+            statement.check_predicate(kind, of, {"verdict": "pass"})
+        assert predicates.own_type(kind) in (caught.value.expected or "")
+    with pytest.raises(UsageError) as caught:
+        statement.check_predicate("evaluation", predicates.SVR, {"verdict": "pass"})
+    assert caught.value.expected == "verifier.id: a text"
+
+
+def test_the_same_statement_in_another_envelope() -> None:
+    """What was signed is told apart from how it is wrapped: it is no new word (SPEC 4.5-5)."""
+    one = statement.parse(envelope())
+    spaced = statement.parse(one.data.replace(b",", b", "))
+    assert one.digest != spaced.digest
+    assert one.payload_digest == spaced.payload_digest
+    other = statement.parse(envelope(predicate={"verdict": "fail"}))
+    assert other.payload_digest != one.payload_digest
 
 
 @pytest.mark.parametrize(
     ("kind", "predicate", "expected"),
     [
-        (statement.TEST_RESULT, {"result": "PASSED"}, ("evaluation", True)),
-        (statement.TEST_RESULT, {"result": "WARNED"}, ("evaluation", False)),
-        (statement.TEST_RESULT, {"verdict": "pass"}, ("evaluation", False)),
-        (statement.SLSA, {"verdict": "pass"}, ("provenance", False)),
+        (predicates.TEST_RESULT, {"result": "PASSED", "configuration": []}, ("evaluation", True)),
+        (predicates.TEST_RESULT, {"result": "PASSED"}, ("evaluation", False)),
+        (predicates.SLSA, {"verdict": "pass"}, ("provenance", False)),
         ("https://example.org/x", {"verdict": "pass"}, ("other", False)),
-        (statement.predicate_type("scan"), None, ("scan", False)),
+        (predicates.own_type("scan"), None, ("scan", False)),
     ],
 )
 def test_kinds_of_others(kind: str, predicate: Any, expected: tuple[str, bool]) -> None:
