@@ -4,5 +4,5 @@ Every judgement is a list of objections (errors with exit code 6 that nobody has
 can show them all and an import can raise the first.
 
 ``document`` is the policy as a value, ``objections`` are what it has against a bundle or release, ``votes`` finds
-each key's last statement, ``versions`` compares versions.
+each key's last statement, ``versions`` compares versions, ``revocation`` says what is revoked of a release.
 """

@@ -1,12 +1,13 @@
-"""Root metadata: its fingerprint and summary for people, and the check before it is pinned (SPEC 4.4)."""
+"""Root metadata: its fingerprint and summary for people, what it lifts, the check before it is pinned (SPEC 4.4)."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from airlift.bundle.revocations import Subject
 from airlift.trust.keys.public import canonical
 from airlift.trust.tuf import metadata, roles
-from airlift.trust.tuf.roles import RoleKeys
+from airlift.trust.tuf.roles import Document, RoleKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ def inspect_root(data: bytes) -> RootSummary:
         document["signed"]["expires"],
         {name: roles.of(document, name) for name in metadata.TOP_LEVEL},
     )
+
+
+def lifted(root: bytes | Document) -> frozenset[Subject]:
+    """Return the revocations that are not in force any more, as the members of root decided (SPEC 5.4-4).
+
+    ``root`` is a file, or a document that was checked; its signatures are not judged.
+
+    Raises:
+        MalformedError, SignatureError: the file is no acceptable root metadata.
+    """
+    document = metadata.check(metadata.ROOT, root) if isinstance(root, bytes) else root
+    listed = document["signed"].get(metadata.LIFTED, [])
+    return frozenset(Subject.from_json(item, metadata.LIFTED) for item in listed)
 
 
 def verify_self_signed(data: bytes) -> RootSummary:
