@@ -16,7 +16,7 @@ from airlift.low.bundle.job import BundleRequest, Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
-from airlift.low.depot import enclaves, outstanding
+from airlift.low.depot import enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
 from airlift.low.depot.enclaves import OPERATOR
@@ -44,6 +44,7 @@ def make_bundle(
     With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 
     Raises:
+        RevokedError: the release, or something in it, is revoked; as a baseline it may be.
         UnpublishedError: the release still lacks signatures.
         NotHeldError: the depot does not know a release.
         KeyUnavailableError: the key is no bundler's.
@@ -57,6 +58,7 @@ def make_bundle(
     target = _published(depot, request.release)
     job = _job(depot, target, request, signer, now)
     check_bundler(depot, job)
+    revoked.check_release(target, revoked.in_force(depot))
     plan = plan_coding(depot, target, job.baseline)
     if dry_run and not request.explain:
         return preview(depot, job, Coded(plan))

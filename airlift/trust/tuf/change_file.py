@@ -104,7 +104,8 @@ def change_differences(data: bytes) -> list[str]:
     lines = change.differences(parsed.role, parsed.published, parsed.pending)
     lists = parsed.lists()
     if lists is not None:
-        lines += revocation_lists.differences(*map(revocations.parse, lists), {})
+        before, after = (revocations.parse(listed) for listed in lists)
+        lines += revocation_lists.differences(before, after, {})
     return lines
 
 

@@ -82,14 +82,14 @@ def test_what_leaves_the_list_is_published_with_the_root_that_lifts_it(
     sign(store, "root", "alice")
     assert (listed(store), lifted(store)) == ({HOLE, THEFT}, frozenset())
     sign(store, "root", "bob")
-    assert (listed(store), lifted(store)) == ({THEFT}, {HOLE.subject})
+    assert (listed(store), lifted(store)) == ({THEFT}, frozenset({HOLE.subject}))
     assert publication.status(store, "targets") is None
 
 
 def test_root_may_lift_before_the_list_says_so(site: Site, store: MetadataStore) -> None:
     propose(site, THEFT, lift=(HOLE.subject,))
     sign(store, "root", *ROOTS[:2])
-    assert (listed(store), lifted(store)) == ({HOLE, THEFT}, {HOLE.subject})
+    assert (listed(store), lifted(store)) == ({HOLE, THEFT}, frozenset({HOLE.subject}))
     sign(store, "targets", *RELEASERS[:2])
     assert listed(store) == {THEFT}
 
