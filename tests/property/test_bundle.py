@@ -19,7 +19,17 @@ from airlift.bundle.volume import Index
 from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError, ManifestError, VolumeTooSmallError
 from airlift.policy.versions import satisfies
-from tests.support.bundle_values import BLOCKS, BUNDLE, INDEX, RELEASE, REVOCATIONS, SUMS, WAIVED, content
+from tests.support.bundle_values import (
+    BLOCKS,
+    BUNDLE,
+    INDEX,
+    RELEASE,
+    REVOCATIONS,
+    REVOKED,
+    SUMS,
+    WAIVED,
+    content,
+)
 
 # -- values --------------------------------------------------------------------------------------------------------
 
@@ -109,8 +119,20 @@ complete = st.builds(
 bundles = complete | complete.map(
     lambda b: replace(b, target=None, baseline=None, bases=(), files=(), chunks=())
 )
-revoked = distinct(
-    st.builds(Revocation, st.sampled_from(revocations.KINDS), digests, texts), lambda r: r.digest
+subjects = st.tuples(st.sampled_from(("component", "release", "file")), digests) | st.tuples(
+    st.sampled_from(("file", "key")), short_digests
+)
+revoked = st.lists(
+    st.builds(
+        lambda subject, reason, serial, kind: Revocation(*subject, reason, serial, kind),
+        subjects,
+        texts,
+        st.integers(1, revocations.MAX_SERIAL),
+        st.sampled_from(revocations.TYPES),
+    )
+    | st.builds(Revocation, st.sampled_from(("component", "release")), digests, texts),
+    max_size=4,
+    unique_by=(lambda r: r.digest, lambda r: r.serial or r.digest),
 ).map(lambda some: tuple(sorted(some)))
 indexes = st.builds(
     lambda enclave, number, place, digest, total: Index(
@@ -241,6 +263,7 @@ PAIRS: list[tuple[bytes, Callable[[bytes], Any], Callable[[Any], bytes]]] = [
     (release.format(WAIVED), release.parse, release.format),
     (manifest.format(BUNDLE), manifest.parse, manifest.format),
     (revocations.format(REVOCATIONS), revocations.parse, revocations.format),
+    (revocations.format(REVOKED), revocations.parse, revocations.format),
     (volume.format_index(INDEX), volume.parse_index, volume.format_index),
     (volume.format_sums(SUMS), volume.parse_sums, volume.format_sums),
     (chunk.format(BLOCKS), lambda data: chunk.parse(data, BUNDLE), chunk.format),

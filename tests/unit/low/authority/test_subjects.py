@@ -71,7 +71,7 @@ def test_keys(site: Site) -> None:
 def test_what_fits_two_things_is_not_guessed(site: Site) -> None:
     with pytest.raises(UsageError, match="more than one thing") as caught:
         find(site, "assistant@1")
-    assert caught.value.hint == "say which: component:assistant@1 or release:assistant@1"
+    assert caught.value.hint == "say which: release:assistant@1 or component:assistant@1"
     assert find(site, "release:assistant@1") == [("release", ("assistant@1",))]
     assert find(site, "component:assistant@1") == [("component", ("assistant@1",))]
 
@@ -99,8 +99,8 @@ def test_a_file_may_be_unknown(site: Site) -> None:
         "component:",
         "0" * 63,
         "g" * 128,
-    ]
-    + ["release:" + "0" * 128],
+        "release:" + "0" * 128,
+    ],
 )
 def test_other_texts_name_nothing(site: Site, text: str) -> None:
     with pytest.raises(NotHeldError):

@@ -60,9 +60,10 @@ def names(site: Site) -> dict[str, str]:
 @pytest.mark.parametrize("kind", ["release", "component", "sha512", "sha256"])
 def test_what_is_revoked_is_not_bundled(site: Site, kind: str) -> None:
     act(site, names(site)[kind])
-    for dry_run in (False, True):
-        with pytest.raises(RevokedError, match="is revoked: a hole") as caught:
-            site.bundle(dry_run=dry_run)
+    with pytest.raises(RevokedError):
+        site.bundle(dry_run=True)
+    with pytest.raises(RevokedError, match="is revoked: a hole") as caught:
+        site.bundle()
     assert (caught.value.exit_code, caught.value.code, len(caught.value.data["revoked"])) == (6, "revoked", 1)
     assert not (site.folder / "out").exists()
     act(site, names(site)[kind], lift=True)
