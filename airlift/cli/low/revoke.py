@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from airlift.cli.frame.output import Page, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
+
+if TYPE_CHECKING:
+    from airlift.low.authority.revoke import RevokeResult
 
 APART = {"revoked", "lifted", "differences", "changes", "hints", "warnings"}
 
@@ -93,6 +96,13 @@ def revoke(
         now=run.now,
         dry_run=on.dry_run,
     )
+    _tell(run, result)
+    data = {**to_data(result), "dry_run": on.dry_run}
+    return Answer(data, lambda page: _render(page, data))
+
+
+def _tell(run: Run, result: "RevokeResult") -> None:
+    """Say what should be looked at, and what comes next."""
     for warning in result.warnings:
         run.warn(warning)
     if result.already:
@@ -101,8 +111,6 @@ def revoke(
         run.warn(f"bundle {bundle} is outstanding and brings what is revoked")
     for hint in result.hints:
         run.say(f"then: {hint}")
-    data = {**to_data(result), "dry_run": on.dry_run}
-    return Answer(data, lambda page: _render(page, data))
 
 
 def _render(page: Page, data: dict[str, Any]) -> None:
