@@ -72,8 +72,8 @@ def test_a_guard_is_revoked_and_the_revocation_lifted(world: World) -> None:
     }
     for verb in ("status", "list"):
         assert world.quick("low", verb, *JSON).expect(0).data["revocations"] == [entry]
-        shown = world.quick("low", verb).expect(0).out
-        assert all(text in shown for text in ("guard@1", "vulnerability", WHY[1]))
+        table = world.quick("low", verb).expect(0).out
+        assert all(text in table for text in ("guard@1", "vulnerability", WHY[1]))
 
     refused = world.quick(
         *("low", "bundle", "demo@1", "--output", "media", "--bundler-key", "keys/bundler.key", *JSON)

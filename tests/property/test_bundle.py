@@ -124,7 +124,7 @@ subjects = st.tuples(st.sampled_from(("component", "release", "file")), digests)
 )
 revoked = st.lists(
     st.builds(
-        lambda subject, reason, serial, kind: Revocation(*subject, reason, serial, kind),
+        lambda subject, reason, serial, kind: Revocation(subject[0], subject[1], reason, serial, kind),
         subjects,
         texts,
         st.integers(1, revocations.MAX_SERIAL),

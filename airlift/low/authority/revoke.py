@@ -166,8 +166,7 @@ def _add(depot: Depot, asked: Asked, before: tuple[Revocation, ...], lifted: fro
             new[place] = Revocation(*place, asked.reason, serial, asked.type)
     kept = [item for item in before if (item.kind, item.digest) not in new]
     after = tuple(sorted((*kept, *new.values()))) if new else before
-    if len(revocations.format(after)) > MAX_BYTES:
-        raise UsageError("the list of revocations would be too long", expected=f"at most {MAX_BYTES} bytes")
+    _check_list(after)
     return _Plan(
         before,
         after,
@@ -176,6 +175,19 @@ def _add(depot: Depot, asked: Asked, before: tuple[Revocation, ...], lifted: fro
         tuple(InForce.of({**old, **new}[place], one.names) for place, one in wanted.items()),
         tuple(f"{one.kind} {one.digest}" for one in wanted.values() if not one.known),
     )
+
+
+def _check_list(after: tuple[Revocation, ...]) -> None:
+    """Check what a list of revocations must be: not too long, and no digest of two kinds."""
+    if len(revocations.format(after)) > MAX_BYTES:
+        raise UsageError("the list of revocations would be too long", expected=f"at most {MAX_BYTES} bytes")
+    kinds: dict[str, str] = {}
+    for item in after:
+        if kinds.setdefault(item.digest, item.kind) != item.kind:
+            raise UsageError(
+                f"{item.digest[:32]} cannot be revoked as {kinds[item.digest]} and as {item.kind}",
+                hint="see what is revoked: `airlift low list`",
+            )
 
 
 def _lift(depot: Depot, asked: Asked, before: tuple[Revocation, ...], lifted: frozenset[Subject]) -> _Plan:

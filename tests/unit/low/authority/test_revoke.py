@@ -172,6 +172,15 @@ def test_a_list_that_would_be_too_long(site: Site, monkeypatch: pytest.MonkeyPat
         asked(site, "guard@1")
 
 
+def test_one_digest_is_not_of_two_kinds(site: Site) -> None:
+    digest = component(site, "guard")
+    asked(site, "guard@1")
+    for subjects in ((f"file:{digest}",), (f"key:{'0' * 64}", f"file:{'0' * 64}")):
+        with pytest.raises(UsageError, match="cannot be revoked as"):
+            asked(site, *subjects)
+    assert site.depot.store.pending("targets") is None
+
+
 # -- keys ------------------------------------------------------------------------------------------------------------
 
 
