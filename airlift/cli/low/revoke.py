@@ -105,7 +105,7 @@ def _tell(run: Run, result: "RevokeResult") -> None:
     """Say what should be looked at, and what comes next."""
     for warning in result.warnings:
         run.warn(warning)
-    if result.already:
+    if result.already and not result.changes:
         run.say("nothing of this is new")
     for bundle in result.outstanding:
         run.warn(f"bundle {bundle} is outstanding and brings what is revoked")

@@ -12,7 +12,7 @@ from datetime import datetime
 from airlift.bundle import release as releases
 from airlift.bundle import revocations
 from airlift.bundle.fields import MAX_TEXT
-from airlift.bundle.revocations import KEY, MAX_BYTES, OTHER, TYPES, Revocation, Subject
+from airlift.bundle.revocations import KEY, MAX_BYTES, TYPES, Revocation, Subject
 from airlift.errors import PendingError, UsageError
 from airlift.low.authority import subjects
 from airlift.low.authority.pending import Change, pending_releases, published_quorum
@@ -231,17 +231,17 @@ def _highest(depot: Depot, before: tuple[Revocation, ...]) -> int:
 def _check_no_member(depot: Depot, one: Named) -> None:
     """Refuse a key that is a member: its revocation is to rotate it out (SPEC 5.4-3)."""
     authority = depot.store.published(ROOT)
-    hints = []
-    for label, role in _ROLES.items():
+    hints, holders = [], set()
+    for label, role in _ROLES.items() if one.kind == KEY else ():
         quorum = roles.of(authority, role)
-        member = quorum.by_id().get(one.digest) if one.kind == KEY else None
+        member = quorum.by_id().get(one.digest)
         if member is not None:
-            enough = len(quorum.members) > quorum.threshold
-            add = "" if enough else " --add NEW.pub"
+            add = "" if len(quorum.members) > quorum.threshold else " --add NEW.pub"
             hints.append(f"`airlift low rotate {label} --remove {one.digest[:16]}{add} --key KEY`")
+            holders.add(member.holder)
     if hints:
         raise UsageError(
-            f"key {one.digest[:16]} ({', '.join(one.names) or 'of no known holder'}) is a member: rotate it out",
+            f"key {one.digest[:16]} of {' and '.join(sorted(holders))} is a member's: rotate it out",
             expected="the key of nobody who signs metadata",
             hint=" and ".join(hints),
         )
@@ -314,9 +314,9 @@ def _record(depot: Depot, asked: Asked, result: RevokeResult, now: datetime) -> 
         "lift" if asked.lift else "revoke",
         subjects=[{"kind": item.kind, "digest": item.digest, "serial": item.serial} for item in entries],
         reason=asked.reason,
-        type=OTHER if asked.lift else asked.type,
         signatures=result.signatures,
         published=result.published,
+        **({} if asked.lift else {"type": asked.type}),
     )
 
 

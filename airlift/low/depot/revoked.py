@@ -76,7 +76,6 @@ def check_release(release: Release, revoked: Revoked, hint: str = HINT) -> None:
         raise RevokedError(
             found[0],
             expected=f"nothing revoked in release {release.label}",
-            found=f"{len(found)} revocations" if len(found) > 1 else None,
             hint=hint,
             data={"revoked": found},
         )
