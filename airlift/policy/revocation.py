@@ -1,72 +1,69 @@
-"""Revocations in force, and what they say of a release (SPEC 5.4): the same judgement on both sides.
+"""What was revoked and is in force, and what of a release it hits (SPEC 5.4, 7.9). Pure."""
 
-Pure: lists that were verified come in, findings go out; whoever asks decides what to do about them.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from airlift.bundle.release import Component, Release
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE, Revocation, Subject
+from airlift.errors import RevokedError
 
-NO_KEYS: Mapping[str, str] = MappingProxyType({})
+_NO_KEYS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A revocation that a release falls under, and what it says of the release, in words."""
+    """A revocation that hits a release, and what of it, for people."""
 
     revocation: Revocation
     text: str
 
+    def error(self) -> RevokedError:
+        """Return the refusal."""
+        why = self.revocation.reason or "no reason is given"
+        return RevokedError(f"{self.text} is revoked: {why}", found=f"{self.revocation.type} ({self.short})")
+
+    @property
+    def short(self) -> str:
+        """Kind, and the first digits of the digest."""
+        return f"{self.revocation.kind} {self.revocation.digest[:16]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What is in force: revocations that were listed and that root has not lifted, sorted, each subject once."""
+    """The revocations in force, sorted: those that were listed and that root has not lifted."""
 
     entries: tuple[Revocation, ...] = ()
 
     @classmethod
-    def in_force(cls, listed: Iterable[Revocation], lifted: frozenset[Subject]) -> "Revoked":
-        """Return what of these lists is in force; of entries of one subject the last of the given ones counts."""
-        found = {item.subject: item for item in listed if item.subject not in lifted}
-        return cls(tuple(sorted(found.values())))
+    def in_force(cls, listed: Iterable[Revocation], lifted: Collection[Subject]) -> "Revoked":
+        """Return what is in force of all that was ever listed."""
+        by_subject = {item.subject: item for item in listed}
+        return cls(tuple(sorted(item for subject, item in by_subject.items() if subject not in lifted)))
 
     def keys(self) -> frozenset[str]:
-        """Return the ids (hex) of revoked keys."""
-        return frozenset(self._of(KEY))
+        """Return the ids of revoked keys."""
+        return frozenset(item.digest for item in self.entries if item.kind == KEY)
 
-    def of_release(self, release: Release, vendor_keys: Mapping[str, str] = NO_KEYS) -> tuple[Finding, ...]:
-        """Return what is revoked of a release: itself, its components, their files, the keys that vouch for them.
-
-        ``vendor_keys`` are the ids (hex) of the keys that vendors' signatures were verified with, by component, as
-        far as they have one (SPEC 4.1-3).
-        """
+    def of_release(
+        self, release: Release, vendor_keys: Mapping[str, Collection[str]] = _NO_KEYS
+    ) -> tuple[Finding, ...]:
+        """Return what is revoked of a release; ``vendor_keys`` are ids of the keys that vouch, by component."""
         if not self.entries:
             return ()
-        found = list(_findings(self._of(RELEASE), release.digest, f"release {release.label}"))
-        components, files, keys = self._of(COMPONENT), self._of(FILE), self._of(KEY)
+        listed = {(item.kind, item.digest): item for item in self.entries}
+        found = [(release.label, (RELEASE, release.digest), "release")]
         for component in release.components:
-            found += _findings(
-                components, component.digest, f"component {component.name} {component.version}"
-            )
-            found += _of_files(files, component)
-            key_id = vendor_keys.get(component.name, "")
-            found += _findings(keys, key_id, f"the vendor's key of component {component.name}")
-        return tuple(found)
-
-    def _of(self, kind: str) -> dict[str, Revocation]:
-        return {item.digest: item for item in self.entries if item.kind == kind}
+            found += _parts(component, vendor_keys.get(component.name, ()))
+        hits = ((listed.get(place), f"{what} {name}") for name, place, what in found)
+        return tuple(Finding(item, text) for item, text in hits if item is not None)
 
 
-def _of_files(revoked: Mapping[str, Revocation], component: Component) -> Iterator[Finding]:
-    for entry in component.files if revoked else ():
+def _parts(component: Component, keys: Collection[str]) -> Iterator[tuple[str, tuple[str, str], str]]:
+    """Yield what of a component could be revoked: name, kind and digest, and what it is for people."""
+    yield f"{component.name} {component.version}", (COMPONENT, component.digest), "component"
+    for entry in component.files:
         for digest in (entry.sha512, entry.sha256):
-            yield from _findings(revoked, digest, f"file {entry.path} of component {component.name}")
-
-
-def _findings(revoked: Mapping[str, Revocation], digest: str, what: str) -> Iterator[Finding]:
-    if digest in revoked:
-        item = revoked[digest]
-        yield Finding(item, f"{what} is revoked: {item.reason}" if item.reason else f"{what} is revoked")
+            yield f"{entry.path} of component {component.name}", (FILE, digest), "file"
+    for key in keys:
+        yield f"of component {component.name}", (KEY, key), "the key that vouches for the content"

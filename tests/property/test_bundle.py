@@ -119,21 +119,28 @@ complete = st.builds(
 bundles = complete | complete.map(
     lambda b: replace(b, target=None, baseline=None, bases=(), files=(), chunks=())
 )
-subjects = st.tuples(st.sampled_from(("component", "release", "file")), digests) | st.tuples(
-    st.sampled_from(("file", "key")), short_digests
+old_revoked = distinct(
+    st.builds(Revocation, st.sampled_from(["component", "release"]), digests, texts), lambda r: r.digest
 )
-revoked = st.lists(
+new_revoked = distinct(
     st.builds(
-        lambda subject, reason, serial, kind: Revocation(subject[0], subject[1], reason, serial, kind),
-        subjects,
+        Revocation,
+        st.sampled_from(["component", "release", "file"]),
+        digests,
         texts,
         st.integers(1, revocations.MAX_SERIAL),
         st.sampled_from(revocations.TYPES),
     )
-    | st.builds(Revocation, st.sampled_from(("component", "release")), digests, texts),
-    max_size=4,
-    unique_by=(lambda r: r.digest, lambda r: r.serial or r.digest),
-).map(lambda some: tuple(sorted(some)))
+    | st.builds(
+        Revocation,
+        st.sampled_from(["file", "key"]),
+        short_digests,
+        texts,
+        st.integers(1, revocations.MAX_SERIAL),
+    ),
+    lambda r: r.digest,
+).filter(lambda some: len({item.serial for item in some}) == len(some))
+revoked = (old_revoked | new_revoked).map(lambda some: tuple(sorted(some)))
 indexes = st.builds(
     lambda enclave, number, place, digest, total: Index(
         f"{enclave}-{number}", digest, min(place), max(place), total, total, digest

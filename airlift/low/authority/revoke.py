@@ -24,7 +24,6 @@ from airlift.low.depot.events import record
 from airlift.low.depot.revoked import InForce
 from airlift.policy.revocation import Revoked
 from airlift.trust.keys.public import Signer
-from airlift.trust.keys.vendors import vendor_keys
 from airlift.trust.tuf import metadata, proposal, publication, revocation_lists, roles, root, targets
 from airlift.trust.tuf.metadata import ROOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.proposal import Beside
@@ -355,7 +354,7 @@ def _outstanding(depot: Depot, force: Revoked) -> tuple[str, ...]:
     for item in outstanding.load(depot):
         if item.bundle.target is not None:
             release = releases.parse(depot.documents.load(item.bundle.target.digest))
-            if force.of_release(release, vendor_keys(release)):
+            if revoked.findings(release, force):
                 found.append(item.bundle.id)
     return tuple(found)
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from airlift.bundle.fields import is_hex
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, KINDS, RELEASE, Revocation
-from airlift.errors import NotHeldError, UsageError
+from airlift.errors import KeyUnavailableError, NotHeldError, UsageError
 from airlift.low.depot import known
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.known import Thing
 from airlift.store import release_lookup
 from airlift.store.release_lookup import MIN_PREFIX
-from airlift.trust.keys.public import load_public
+from airlift.trust.keys.public import load_public, read_key_file
+from airlift.trust.statements import model_signing
 
 SHA512, SHA256 = 128, 64
 """Hex digits of each."""
@@ -105,7 +106,7 @@ def _readings(depot: Depot, text: str, kinds: tuple[str, ...]) -> Readings:
     """Return what a text means among what the depot knows, and as a key file."""
     found: Readings = {}
     if KEY in kinds and text.endswith(".pub") and Path(text).is_file():
-        key_id = load_public(Path(text)).key_id
+        key_id = _key_id(Path(text))
         return {KEY: {key_id: _names(depot, KEY, key_id) or (Path(text).stem,)}}
     releases = {item.digest for item in release_lookup.find(text, depot.releases())}
     for thing in known.things(depot):
@@ -113,6 +114,17 @@ def _readings(depot: Depot, text: str, kinds: tuple[str, ...]) -> Readings:
             names = found.setdefault(thing.kind, {})
             names[thing.digest] = tuple(dict.fromkeys((*names.get(thing.digest, ()), thing.name)))
     return found
+
+
+def _key_id(path: Path) -> str:
+    """Return what a key in a file is revoked by: its id, or what stands for one of a vendor's (SPEC 5.4)."""
+    try:
+        return load_public(path).key_id
+    except KeyUnavailableError:
+        (fingerprint,) = model_signing.key_ids(
+            model_signing.KEY, [read_key_file(path).decode("ascii", "replace")]
+        )
+        return fingerprint
 
 
 def _fits(thing: Thing, text: str, releases: set[str]) -> bool:

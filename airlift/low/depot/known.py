@@ -9,7 +9,7 @@ from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE
 from airlift.low.depot import attestation_index, enclaves
 from airlift.low.depot.depot import Depot
 from airlift.trust.keys.public import PublicKey
-from airlift.trust.keys.vendors import vendor_keys
+from airlift.trust.statements.vendors import vendor_keys
 from airlift.trust.tuf import metadata, roles
 from airlift.trust.tuf.metadata import ROOT
 
@@ -84,5 +84,6 @@ def _of_release(release: Release) -> Iterator[Thing]:
         for entry in component.files:
             for digest in (entry.sha512, entry.sha256):
                 yield Thing(FILE, digest, f"{label}/{entry.path}")
-    for name, key_id in vendor_keys(release).items():
-        yield Thing(KEY, key_id, f"vendor of {name}")
+    for name, key_ids in vendor_keys(release).items():
+        for key_id in sorted(key_ids):
+            yield Thing(KEY, key_id, f"vendor of {name}")

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from airlift.bundle import revocations
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
-from airlift.errors import RevokedError
 from airlift.low.depot import known
 from airlift.low.depot.depot import Depot
-from airlift.policy.revocation import Revoked
-from airlift.trust.keys.vendors import vendor_keys
+from airlift.policy.revocation import Finding, Revoked
+from airlift.trust.statements.vendors import vendor_keys
 from airlift.trust.tuf import root
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.roles import Document
@@ -71,11 +70,14 @@ def check_release(release: Release, revoked: Revoked, hint: str = HINT) -> None:
     Raises:
         RevokedError: something is; ``data`` has all of it.
     """
-    found = [finding.text for finding in revoked.of_release(release, vendor_keys(release))]
+    found = findings(release, revoked)
     if found:
-        raise RevokedError(
-            found[0],
-            expected=f"nothing revoked in release {release.label}",
-            hint=hint,
-            data={"revoked": found},
-        )
+        error = found[0].error()
+        error.hint = hint
+        error.data["revoked"] = [finding.error().message for finding in found]
+        raise error
+
+
+def findings(release: Release, revoked: Revoked) -> tuple[Finding, ...]:
+    """Return what is revoked of a release, what its vendors' signatures were verified with included."""
+    return revoked.of_release(release, vendor_keys(release) if revoked.keys() else {})

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from airlift import strict
 from airlift.bundle import fields, release
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, MalformedError, SignatureError
+from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse
 
 MAX_BYTES = release.MAX_BYTES
@@ -100,6 +101,22 @@ def verify_model(
     own = hashlib.sha256(signature).hexdigest()
     left_out, lacking = _compare(digests, resources, (*ignored, *ALWAYS_IGNORED), own, may_lack)
     return Vouched(model, method, fingerprint, left_out, len(resources), lacking)
+
+
+def key_ids(method: str, trusted: Sequence[str]) -> frozenset[str]:
+    """Return what a revocation can name of what a vendor's signature is verified with (SPEC 5.4): SHA-256 in hex.
+
+    Of a key over its SubjectPublicKeyInfo, and its TUF key id if it has one; of root certificates their fingerprints.
+
+    Raises:
+        KeyUnavailableError: it cannot be read.
+    """
+    if method != KEY:
+        return frozenset(root.fingerprint(hashes.SHA256()).hex() for root in _roots(trusted))
+    known, fingerprint = _with_key(trusted[0])
+    if known.curve.name != "secp384r1":
+        return frozenset({fingerprint})
+    return frozenset({fingerprint, PublicKey.from_handle(known, "a vendor's key").key_id})
 
 
 # -- the key -------------------------------------------------------------------------------------------------------

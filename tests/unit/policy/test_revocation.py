@@ -1,77 +1,52 @@
-"""What is in force, and what it says of a release (SPEC 5.4)."""
+"""What is in force of all that was ever revoked, and what of a release it hits."""
 
-import pytest
-
-from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release
-from airlift.bundle.revocations import Revocation, Subject
+from airlift.bundle.release import Release
+from airlift.bundle.revocations import Revocation
 from airlift.policy.revocation import Revoked
-from tests.support.bundle_values import sha512
+from tests.support.bundle_values import LOW, component, sha512
+
+RELEASE = Release("assistant", "1", LOW, "", (component("base"), component("guard", "2.0", "guard")), ())
+GUARD = RELEASE.components[1]
+KEY = sha512("key")[:64]
 
 
-def component(name: str, *contents: str) -> Component:
-    files = tuple(
-        FileEntry(f"{text}.bin", 1, sha512(text), sha512(f"256 {text}")[:64]) for text in sorted(contents)
-    )
-    return Component(name, "guard", "2.0", "", {"kind": "path", "path": "."}, files)
+def texts(*entries: Revocation, keys: dict[str, tuple[str, ...]] | None = None) -> list[str]:
+    return [found.text for found in Revoked(entries).of_release(RELEASE, keys or {})]
 
 
-GUARD, BASE = component("guard", "rules", "words"), component("base", "weights")
-RELEASE = Release("stack", "1", Marking("UNCLASSIFIED"), "", (BASE, GUARD), ())
-KEY_ID = sha512("a vendor")[:64]
-VENDORS = {"base": KEY_ID}
+def test_a_release_is_hit_by_itself_its_components_files_and_keys() -> None:
+    entry = GUARD.files[0]
+    assert texts() == []
+    assert texts(Revocation("release", RELEASE.digest, "", 1)) == ["release assistant@1"]
+    assert texts(Revocation("component", GUARD.digest, "", 1)) == ["component guard 2.0"]
+    for digest in (entry.sha512, entry.sha256):
+        assert f"file {entry.path} of component guard" in texts(Revocation("file", digest, "", 1))
+    assert texts(Revocation("key", KEY, "", 1)) == []
+    vouched = texts(Revocation("key", KEY, "", 1), keys={"guard": (KEY,), "base": ("0" * 64,)})
+    assert vouched == ["the key that vouches for the content of component guard"]
 
 
-def found(*entries: Revocation, lifted: frozenset[Subject] = frozenset()) -> list[str]:
-    return [item.text for item in Revoked.in_force(entries, lifted).of_release(RELEASE, VENDORS)]
+def test_a_digest_of_one_kind_is_not_one_of_another() -> None:
+    assert texts(Revocation("component", RELEASE.digest, "", 1)) == []
+    assert texts(Revocation("release", GUARD.digest, "", 1)) == []
 
 
-@pytest.mark.parametrize(
-    ("entry", "text"),
-    [
-        (Revocation("release", RELEASE.digest, "bad"), "release stack@1 is revoked: bad"),
-        (Revocation("component", GUARD.digest, "a hole", 1), "component guard 2.0 is revoked: a hole"),
-        (Revocation("file", sha512("words"), "x", 1), "file words.bin of component guard is revoked: x"),
-        (
-            Revocation("file", sha512("256 weights")[:64], "x", 1),
-            "file weights.bin of component base is revoked: x",
-        ),
-        (Revocation("key", KEY_ID, "lost", 1), "the vendor's key of component base is revoked: lost"),
-        (Revocation("release", RELEASE.digest, ""), "release stack@1 is revoked"),
-    ],
-)
-def test_each_kind_is_found_where_it_is(entry: Revocation, text: str) -> None:
-    assert found(entry) == [text]
-    assert [item.revocation for item in Revoked((entry,)).of_release(RELEASE, VENDORS)] == [entry]
+def test_lists_only_add_and_only_root_takes_away() -> None:
+    """THREATS, rules: a revocation list that shrinks."""
+    one, two = Revocation("component", GUARD.digest, "a hole", 1), Revocation("key", KEY, "lost", 2)
+    again = Revocation("component", GUARD.digest, "a hole after all", 3)
+    assert Revoked.in_force((one, two, one), ()).entries == (one, two)
+    assert Revoked.in_force((one, two), {one.subject}).entries == (two,)
+    assert Revoked.in_force((one, two, again), {one.subject}).entries == (again, two)
+    assert Revoked.in_force((one, two), {two.subject}).keys() == frozenset()
+    assert Revoked.in_force((one, two), ()).keys() == {KEY}
 
 
-def test_other_things_are_not_found() -> None:
-    strangers = (
-        Revocation("release", sha512("another"), ""),
-        Revocation("component", RELEASE.digest, "", 1),
-        Revocation("release", GUARD.digest, "", 2),
-        Revocation("file", GUARD.digest, "", 3),
-        Revocation("key", sha512("256 weights")[:64], "", 4),
-    )
-    assert found(*strangers) == []
-    assert found() == []
-    assert Revoked((Revocation("key", KEY_ID, "", 1),)).of_release(RELEASE) == ()
-
-
-def test_what_root_lifted_is_not_in_force_and_a_later_revocation_is() -> None:
-    first, second = (Revocation("component", GUARD.digest, "r", serial) for serial in (3, 7))
-    assert found(first, lifted=frozenset({first.subject})) == []
-    assert found(first, lifted=frozenset({Subject("release", GUARD.digest, 3)})) == [
-        "component guard 2.0 is revoked: r"
-    ]
-    assert len(found(first, second, lifted=frozenset({first.subject}))) == 1
-
-
-def test_subjects_are_distinct_and_sorted() -> None:
-    one = Revocation("component", GUARD.digest, "first", 3)
-    again = Revocation("component", GUARD.digest, "put better", 3)
-    key = Revocation("key", KEY_ID, "lost", 1)
-    revoked = Revoked.in_force((key, one, again), frozenset())
-    assert revoked.entries == (again, key)
-    assert revoked.keys() == {KEY_ID}
-    assert Revoked().keys() == frozenset()
+def test_the_refusal_says_why() -> None:
+    (found,) = Revoked(
+        (Revocation("component", GUARD.digest, "a jailbreak", 1, "vulnerability"),)
+    ).of_release(RELEASE)
+    error = found.error()
+    assert error.message == "component guard 2.0 is revoked: a jailbreak"
+    assert error.found == f"vulnerability (component {GUARD.digest[:16]})"
+    assert error.exit_code == 6

@@ -11,7 +11,8 @@ from airlift.low.authority.subjects import Named
 from airlift.low.depot import known
 from airlift.low.release import attest
 from airlift.low.returns.register import register
-from tests.support import keys
+from airlift.trust.statements import model_signing
+from tests.support import keys, vendor
 from tests.support.bundle_values import sha512
 from tests.support.depots import NOW, Site, signed_site
 
@@ -61,6 +62,9 @@ def test_keys(site: Site) -> None:
         assert find(site, keys.signer(name).public.key_id) == [("key", names)]
     assert find(site, str(site.keys / "dan.pub")) == [("key", ("dan",))]
     assert find(site, f"key:{site.keys}/stranger.pub") == [("key", ("stranger",))]
+    (site.keys / "foreign.pub").write_bytes(vendor.public())
+    (foreign,) = subjects.find(site.depot, str(site.keys / "foreign.pub"))
+    assert {foreign.digest} == model_signing.key_ids("key", [vendor.public().decode()])
     with pytest.raises(NotHeldError):
         find(site, str(site.keys / "nobody.pub"))
     (site.keys / "private.pub").write_bytes((site.keys / "stranger.key").read_bytes())

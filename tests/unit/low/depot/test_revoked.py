@@ -18,6 +18,7 @@ from airlift.low.listing import listing
 from airlift.low.release.make_release import make_release
 from airlift.low.status import status
 from airlift.policy.revocation import Revoked
+from airlift.trust.keys.file import generate
 from tests.support import keys
 from tests.support.depots import BUNDLER, NOW, RELEASERS, ROOTS, Site, copy_site, signed_site
 from tests.support.weights import weights
@@ -114,12 +115,14 @@ def test_what_has_something_revoked_in_it_is_not_released(site: Site, kind: str)
 
 def test_the_key_of_a_vendor(site: Site) -> None:
     release = site.depot.load_release("assistant@1")
-    public = keys.signer("vendor").public
+    public = generate("ecdsa-p384").public
     stated = VendorSignature("key", "0" * 128, 1, (public.pem().decode(),))
     signed = replace(release, components=(replace(release.components[0], vendor_signature=stated),))
     force = Revoked((Revocation("key", public.key_id, "lost", 1),))
     revoked.check_release(release, force)
-    with pytest.raises(RevokedError, match="the vendor's key of component base is revoked: lost"):
+    with pytest.raises(
+        RevokedError, match="the key that vouches for the content of component base is revoked: lost"
+    ):
         revoked.check_release(signed, force)
 
 
