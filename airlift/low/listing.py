@@ -1,13 +1,14 @@
-"""List what a depot holds: releases, outstanding bundles, enclaves."""
+"""List what a depot holds: releases, outstanding bundles, enclaves, and what is revoked."""
 
 from dataclasses import dataclass
 
 from airlift.bundle import remarks
 from airlift.bundle.manifest import Bundle
 from airlift.low.authority.pending import pending_releases
-from airlift.low.depot import attestation_index, enclaves, outstanding
+from airlift.low.depot import attestation_index, enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import EnclaveRecord
+from airlift.low.depot.revoked import InForce
 from airlift.low.returns.check_newer import head_of
 from airlift.trust.statements.statement import STATING, Statement
 
@@ -70,11 +71,12 @@ class ListedEnclave:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Everything, oldest first."""
+    """Everything, oldest first; revocations as the list has them."""
 
     releases: tuple[ListedRelease, ...]
     bundles: tuple[ListedBundle, ...]
     enclaves: tuple[ListedEnclave, ...]
+    revocations: tuple[InForce, ...]
 
 
 def listing(depot: Depot) -> Listing:
@@ -83,7 +85,7 @@ def listing(depot: Depot) -> Listing:
     Raises:
         DigestError, UncheckedError: a document of the depot is damaged or missing.
     """
-    return Listing(_releases(depot), _bundles(depot), _enclaves(depot))
+    return Listing(_releases(depot), _bundles(depot), _enclaves(depot), revoked.named(depot))
 
 
 def _releases(depot: Depot) -> tuple[ListedRelease, ...]:

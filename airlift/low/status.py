@@ -6,8 +6,9 @@ from pathlib import Path
 
 from airlift import files
 from airlift.low.authority.pending import ROLES, Change, describe_change, to_change
-from airlift.low.depot import enclaves
+from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
+from airlift.low.depot.revoked import InForce
 from airlift.trust.tuf import bundling, change, metadata, publication, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import encode
@@ -29,7 +30,10 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the depot stands: ``sequence`` of the newest bundle, ``fingerprint`` (SHA-384, hex) of the newest root."""
+    """How the depot stands: ``sequence`` of the newest bundle, ``fingerprint`` (SHA-384, hex) of the newest root.
+
+    ``revocations`` are those in force.
+    """
 
     depot: Path
     fingerprint: str | None
@@ -40,6 +44,7 @@ class Status:
     outstanding: int
     enclaves: tuple[str, ...]
     free_bytes: int
+    revocations: tuple[InForce, ...]
     warnings: tuple[str, ...]
 
 
@@ -58,6 +63,7 @@ def status(depot: Depot, now: datetime) -> Status:
         outstanding=len(bundling.outstanding(depot.store)),
         enclaves=enclaves.names(depot),
         free_bytes=files.free_bytes(depot.folder),
+        revocations=revoked.named(depot),
         warnings=tuple(_warnings(signed, now)),
     )
 

@@ -6,5 +6,5 @@ can show them all and an import can raise the first.
 ``document`` is the policy as a value, ``objections`` are what it has against a bundle or release. ``demands`` say
 whose word is needed (a depot's policy has nothing else), and ``quorum`` judges them: ``votes`` finds each last
 statement, ``holders`` who is one person, ``assignment`` whether people suffice where roles bar each other.
-``versions`` compares versions.
+``floors``, ``freshness`` and ``revocation`` say what is too old, or revoked, of a release; ``versions`` compares.
 """

@@ -104,7 +104,7 @@ def known_options() -> set[str]:
 
 @pytest.mark.parametrize("read", [documents, strings])
 def test_every_command_that_is_named_exists_with_its_options(read: Callable[[], Iterator[Text]]) -> None:
-    """`low revoke` was recommended after a theft, and there is none yet."""
+    """`low revoke` was recommended after a theft before there was one."""
     assert [f"{item.where}: {wrong}" for item in read() for wrong in named(item.text)] == []
 
 
@@ -130,7 +130,7 @@ def test_every_file_that_documents_name_exists() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "see `airlift low revoke KEY`",
+        "see `airlift low banish KEY`",
         "run airlift high forget",
         "`low recast alpha-3`",
         "`airlift high import VOLUME --force`",

@@ -19,7 +19,17 @@ from airlift.bundle.volume import Index
 from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError, ManifestError, VolumeTooSmallError
 from airlift.policy.versions import satisfies
-from tests.support.bundle_values import BLOCKS, BUNDLE, INDEX, RELEASE, REVOCATIONS, SUMS, WAIVED, content
+from tests.support.bundle_values import (
+    BLOCKS,
+    BUNDLE,
+    INDEX,
+    RELEASE,
+    REVOCATIONS,
+    REVOKED,
+    SUMS,
+    WAIVED,
+    content,
+)
 
 # -- values --------------------------------------------------------------------------------------------------------
 
@@ -267,6 +277,7 @@ PAIRS: list[tuple[bytes, Callable[[bytes], Any], Callable[[Any], bytes]]] = [
     (release.format(WAIVED), release.parse, release.format),
     (manifest.format(BUNDLE), manifest.parse, manifest.format),
     (revocations.format(REVOCATIONS), revocations.parse, revocations.format),
+    (revocations.format(REVOKED), revocations.parse, revocations.format),
     (volume.format_index(INDEX), volume.parse_index, volume.format_index),
     (volume.format_sums(SUMS), volume.parse_sums, volume.format_sums),
     (chunk.format(BLOCKS), lambda data: chunk.parse(data, BUNDLE), chunk.format),

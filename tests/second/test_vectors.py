@@ -95,3 +95,28 @@ def test_vectors_of_model_signing() -> None:
         data = (folder / f"{case['file']}.sig").read_bytes()
         ended = outcome(lambda: vendor.verify(data, stated, case["files"]))  # noqa: B023
         assert ended[0] == case["outcome"], case["file"]
+
+
+HOLE: dict[str, object] = {"kind": "component", "digest": "c" * 128, "serial": 1}
+THEFT: dict[str, object] = {"kind": "key", "digest": "d" * 64, "serial": 2}
+
+
+@pytest.mark.parametrize(
+    ("lifted", "ending"),
+    [
+        ([HOLE], "ok"),
+        ([HOLE, HOLE | {"serial": 2}, THEFT], "ok"),
+        ([], "malformed"),
+        ({}, "malformed"),
+        ([THEFT, HOLE], "malformed"),
+        ([HOLE, HOLE], "malformed"),
+        ([HOLE | {"serial": 0}], "malformed"),
+        ([HOLE | {"kind": "person"}], "malformed"),
+        ([HOLE | {"digest": "c" * 64}], "malformed"),
+        ([HOLE | {"reason": "why"}], "malformed"),
+        ([HOLE | {"serial": number} for number in range(1, 4098)], "malformed"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_root_lifts(lifted: object, ending: str) -> None:
+    assert outcome(lambda: release.check_lifted(lifted))[0] == ending

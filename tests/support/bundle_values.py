@@ -129,6 +129,15 @@ REVOCATIONS = (
     Revocation("release", sha512("release"), ""),
 )
 
+REVOKED = (
+    Revocation("component", sha512("component"), "the guard lets everything through", 4, "vulnerability"),
+    Revocation("file", sha256("weights"), "by SHA-256", 2, "legal"),
+    Revocation("file", "f" + sha512("weights")[1:], "by SHA-512", 5),
+    Revocation("key", sha256("key"), "lost", 3, "compromise"),
+    Revocation("release", sha512("release"), ""),
+)
+"""Revocations of format 2; the last is of format 1, whose number is 0."""
+
 INDEX = Index("alpha-7", BUNDLE.digest, 2, 3, 2, 1300, sha512("sums"))
 
 SUMS = {

@@ -4,25 +4,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from airlift.bundle import revocations
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
-from airlift.low.authority.sign import sign_roles
 from airlift.low.bundle.job import Destination
 from airlift.low.bundle.renew import renew
-from airlift.trust.tuf import proposal, targets
-from airlift.trust.tuf.metadata import TARGETS
-from tests.support import keys
-from tests.support.depots import BUNDLER, NOW, RELEASERS, Site
+from tests.support import forge, keys
+from tests.support.depots import BUNDLER, NOW, Site
 
 
 def publish(site: Site, entries: Iterable[Revocation], now: datetime = NOW) -> None:
     """Publish this list, whatever stood in the one before."""
-    depot, data = site.depot, revocations.format(tuple(sorted(entries)))
-    with depot.lock():
-        depot.documents.keep(data)
-        proposal.propose_target(depot.store, targets.describe(revocations.TARGET, TARGETS, data, {}), now)
-        sign_roles(depot, (TARGETS,), [keys.signer(name) for name in RELEASERS[:2]], now)
+    with site.depot.lock():
+        forge.revoke(site, *entries, now=now)
 
 
 def renewal(site: Site, output: str, now: datetime = NOW) -> list[Path]:

@@ -433,7 +433,7 @@ def revoked() -> Iterator[Case]:
     document = json.loads(good)
     yield "good", good, OK
     yield "good: none", revocations.format(()), OK
-    yield from _documents(good)
+    yield from _documents(good, newest=revocations.NEWEST_FORMAT)
     twice = [document["entries"][0], document["entries"][0] | {"reason": "z"}]
     yield from _set(
         document,
@@ -443,6 +443,39 @@ def revoked() -> Iterator[Case]:
         ("entries.0", {"kind": "release"}),
         ("entries", document["entries"][::-1]),
         ("entries", twice),
+        ("entries.0.kind", "file"),
+        ("entries.0.serial", 1),
+        ("entries.0.type", "other"),
+    )
+    yield "format 2 that nothing needs", canonical(document | {"airlift": 2}), MALFORMED
+    yield from _newly_revoked()
+
+
+def _newly_revoked() -> Iterator[Case]:
+    """Yield lists with what format 2 added (SPEC 5.4-2)."""
+    good = revocations.format(values.REVOKED)
+    document = json.loads(good)
+    yield "good: format 2", good, OK
+    yield "the members of format 2 in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    for kind in revocations.TYPES:
+        yield from ((name, data, OK) for name, data, _ in _set(document, ("entries.0.type", kind)))
+    edges = [("entries.0.serial", number) for number in (0, revocations.MAX_SERIAL)]
+    yield from ((name, data, OK) for name, data, _ in _set(document, *edges))
+    yield from _set(
+        document,
+        ("entries.0.serial", -1),
+        ("entries.0.serial", revocations.MAX_SERIAL + 1),
+        ("entries.0.serial", document["entries"][1]["serial"]),
+        ("entries.0.serial", "1"),
+        ("entries.0.serial", True),
+        ("entries.0.type", "whim"),
+        ("entries.0.type", 1),
+        ("entries.0.kind", "person"),
+        ("entries.0.digest", "0" * 64),
+        ("entries.1.digest", "0" * 96),
+        ("entries.3.digest", "0" * 128),
+        ("entries.0", {key: value for key, value in document["entries"][0].items() if key != "type"}),
+        ("entries", document["entries"][::-1]),
     )
 
 

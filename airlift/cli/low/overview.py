@@ -11,7 +11,7 @@ from airlift.cli.frame.session import Run
 
 @command(app.low, "status", "airlift low status")
 def status(run: Run, *, at: AtDepot) -> Answer:
-    """Show authorities and expiries, what waits for signatures, and what should be looked at."""
+    """Show authorities and expiries, what waits for signatures, what is revoked, and what should be looked at."""
     from airlift.low.status import status as depot_status
 
     data = to_data(depot_status(at.open(), run.now))
@@ -28,6 +28,10 @@ def status(run: Run, *, at: AtDepot) -> Answer:
         )
         page.line()
         page.records(data["roles"])
+        if data["revocations"]:
+            page.line()
+            page.line("revoked", style="bold")
+            page.records(_revocations(data))
         for change in data["pending"]:
             page.line()
             page.line(
@@ -43,7 +47,7 @@ def status(run: Run, *, at: AtDepot) -> Answer:
 
 @command(app.low, "list", "airlift low list")
 def list_(run: Run, *, at: AtDepot) -> Answer:
-    """Show releases, bundles that may still be imported, and enclaves; oldest first."""
+    """Show releases, bundles that may still be imported, enclaves, and what is revoked; oldest first."""
     from airlift.low.listing import listing
 
     del run
@@ -62,8 +66,17 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
             for item in data["releases"] if title == "releases" else ():
                 page.lines(f"{item['release']}, {remark}" for remark in item["remarks"])
             page.line("" if items else "none")
+        page.line("revoked", style="bold")
+        page.records(_revocations(data))
+        page.line("" if data["revocations"] else "none")
 
     return Answer(data, render)
+
+
+def _revocations(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is revoked as people read it: what and why first."""
+    keys = ("kind", "names", "type", "reason", "serial", "digest")
+    return [{key: item[key] for key in keys} for item in data["revocations"]]
 
 
 def _enclave(item: dict[str, Any]) -> dict[str, Any]:

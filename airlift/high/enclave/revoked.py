@@ -1,6 +1,6 @@
 """What is revoked here: every list that the ledger recorded, but for what the newest root lifts (SPEC 5.4, 7.9-1)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from airlift.bundle import revocations
 from airlift.bundle.release import Release
@@ -8,7 +8,7 @@ from airlift.bundle.revocations import Revocation
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.state import State
 from airlift.policy.revocation import Finding, Revoked
-from airlift.trust.statements import model_signing
+from airlift.trust.statements.vendors import vendor_keys
 from airlift.trust.tuf import root
 
 
@@ -42,13 +42,4 @@ def in_force(
 
 def findings(revoked: Revoked, release: Release) -> tuple[Finding, ...]:
     """Return what is revoked of a release, what its vendors' signatures are verified with included."""
-    return revoked.of_release(release, _vendor_keys(release) if revoked.keys() else {})
-
-
-def _vendor_keys(release: Release) -> Mapping[str, Collection[str]]:
-    """Return, by component, what a revocation can name of what its vendor's signature is verified with."""
-    return {
-        component.name: model_signing.key_ids(stated.method, stated.trusted)
-        for component in release.components
-        if (stated := component.vendor_signature) is not None
-    }
+    return revoked.of_release(release, vendor_keys(release) if revoked.keys() else {})

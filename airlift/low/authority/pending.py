@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
 from airlift.low.authority.review import describe_release
+from airlift.low.depot import known, revoked
 from airlift.low.depot.depot import Depot
-from airlift.trust.tuf import change, roles, targets
+from airlift.trust.tuf import change, publication, revocation_lists, roles, root, targets
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.publication import SigningStatus
+from airlift.trust.tuf.roles import Document
 
 ROLES = (TARGETS, ROOT)
 
@@ -52,10 +54,24 @@ def describe_change(depot: Depot, role: str) -> list[str]:
     pending = depot.store.pending(role)
     if pending is None:
         return []
-    lines = change.differences(role, depot.store.newest(role), pending)
+    lines = publication.describe(depot.store, role, pending, _names(depot, role, pending))
     for release in pending_releases(depot) if role == TARGETS else ():
         lines += describe_release(release, previous_release(depot, release))
     return lines
+
+
+def _names(depot: Depot, role: str, pending: Document) -> Mapping[str, str]:
+    """Return what people call the things whose revocation a change adds, takes away or lifts."""
+    published = depot.store.newest(role)
+    if role == ROOT:
+        before = frozenset() if published is None else root.lifted(published)
+        changed = before ^ root.lifted(pending)
+    elif revocation_lists.is_changed(published, pending):
+        listed = [{item.subject for item in revoked.listed(depot, one)} for one in (published, pending)]
+        changed = frozenset(listed[0] | listed[1])
+    else:
+        changed = frozenset()
+    return known.shown(known.names_of(depot, {subject.digest for subject in changed}))
 
 
 def changed_documents(depot: Depot, role: str) -> dict[str, bytes]:
@@ -94,8 +110,8 @@ def previous_release(depot: Depot, release: Release) -> Release | None:
 
 def published_quorum(depot: Depot) -> tuple[int, int]:
     """Return how many members signed the published targets metadata, and how many had to."""
-    root, published = depot.store.newest(ROOT), depot.store.newest(TARGETS)
-    if root is None:
+    newest, published = depot.store.newest(ROOT), depot.store.newest(TARGETS)
+    if newest is None:
         return 0, 0
-    quorum = roles.of(root, TARGETS)
+    quorum = roles.of(newest, TARGETS)
     return (0 if published is None else len(quorum.signers(published))), quorum.threshold

@@ -17,7 +17,7 @@ from airlift.low.bundle.job import BundleRequest, Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
-from airlift.low.depot import enclaves, outstanding
+from airlift.low.depot import enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
 from airlift.low.depot.enclaves import OPERATOR
@@ -45,6 +45,7 @@ def make_bundle(
     With ``explain`` the result says what took the bytes; a dry run then codes everything, and writes nothing.
 
     Raises:
+        RevokedError: the release, or something in it, is revoked; as a baseline it may be.
         UnpublishedError: the release still lacks signatures.
         MarkingError: the enclave that it is for may not hold it.
         QuorumError: the release lacks attestations that the depot's policy asks for.
@@ -60,6 +61,7 @@ def make_bundle(
     target = _published(depot, request.release)
     job = _job(depot, target, request, signer, now)
     check_bundler(depot, job)
+    revoked.check_release(target, revoked.in_force(depot))
     check_policy(depot, target, signer.public, now)
     plan = plan_coding(depot, target, job.baseline)
     if dry_run and not request.explain:

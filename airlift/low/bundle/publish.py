@@ -20,7 +20,7 @@ from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.slsa import provenance
-from airlift.low.depot import enclaves
+from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache
 from airlift.low.depot.events import record
@@ -57,7 +57,7 @@ class BundleResult:
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     ``remarks`` are what people must know of components beside their names. ``parity`` is how much was asked for;
-    ``chunks`` and ``chunk_bytes`` are without it.
+    ``chunks`` and ``chunk_bytes`` are without it. ``revocations`` says how many the bundle carries.
     """
 
     bundle: str
@@ -80,6 +80,7 @@ class BundleResult:
     parity: str | None = None
     parity_chunks: int = 0
     parity_bytes: int = 0
+    revocations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +123,21 @@ def check_bundler(depot: Depot, job: Job) -> None:
 
 def preview(depot: Depot, job: Job, coded: Coded) -> BundleResult:
     """Return what the bundle would be, without writing anything."""
-    return _result(job, describe(depot, job, coded), coded, ())
+    return _result(depot, job, describe(depot, job, coded), coded, ())
 
 
 def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
     """List the bundle under the next sequence number, and write its volumes.
 
     Raises:
+        RevokedError: something in the release was revoked meanwhile.
         AirliftError: whatever goes wrong; ``data`` has ``sequence_used`` if the sequence number is gone.
     """
     with depot.lock():
         if coded.cache is not None:
             coded.cache.save()
+        if job.target is not None:
+            revoked.check_release(job.target, revoked.in_force(depot))
         made = describe(depot, job, coded)
         _check_baseline(made, job.baseline)
         attested = provenance(depot, made, job, coded.codecs)
@@ -162,7 +166,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
             raise
         timestamp = depot.documents.keep(carried.metadata[NEWEST])
         _record(depot, job, made, len(placed), timestamp=timestamp, limit=coded.chunk_limit)
-    return _result(job, made, coded, placed)
+    return _result(depot, job, made, coded, placed)
 
 
 def place(output: Path) -> str | None:
@@ -272,7 +276,9 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int, *, timestamp: str,
     )
 
 
-def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]) -> BundleResult:
+def _result(
+    depot: Depot, job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
+) -> BundleResult:
     return BundleResult(
         bundle=made.id,
         digest=made.digest,
@@ -294,6 +300,7 @@ def _result(job: Job, made: Bundle, coded: Coded, placed: tuple[VolumeInfo, ...]
         parity=str(job.destination.redundancy) if job.destination.redundancy else None,
         parity_chunks=len(made.parity_chunks),
         parity_bytes=sum(item.size for item in made.parity_chunks),
+        revocations=len(revoked.listed(depot, depot.store.published(TARGETS))),
     )
 
 

@@ -59,7 +59,7 @@ class Depot:
     @property
     def store(self) -> MetadataStore:
         """The TUF metadata, published and pending."""
-        return MetadataStore(self.folder)
+        return MetadataStore(self.folder, self.documents.load)
 
     @property
     def content(self) -> ContentFolder:

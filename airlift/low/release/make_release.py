@@ -35,6 +35,7 @@ from airlift.low.authority.pending import (
 )
 from airlift.low.authority.review import describe_release
 from airlift.low.authority.sign import sign_roles
+from airlift.low.depot import revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
@@ -114,6 +115,7 @@ def make_release(
         ExistsError: the release, or a version of a component, was published with other content.
         PendingError: another change is pending.
         UnpublishedError: the depot itself still lacks signatures.
+        RevokedError: something in it is revoked.
         RequirementError: the release does not meet its own requirements.
         UncheckedError: a source cannot be read, or changes meanwhile.
     """
@@ -125,6 +127,7 @@ def make_release(
             _check_not_pending(depot, f"{document['release']}@{document['version']}")
         with _gathered(depot, document, manifest.parent, progress, keep=not dry_run) as draft:
             known = _check_new(depot, draft.release, replace=replace)
+            revoked.check_release(draft.release, revoked.in_force(depot))
             if dry_run:
                 lines = tuple(describe_release(draft.release, previous_release(depot, draft.release)))
                 return _result(depot, draft, (), lines, known=known)

@@ -6,11 +6,14 @@ signatures.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
+from airlift.bundle.revocations import Subject
 from airlift.errors import DigestError, ExistsError, UsageError
-from airlift.trust.tuf import metadata, roles, targets
-from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf import metadata, revocation_lists, roles, root, targets
+from airlift.trust.tuf.metadata import LIFTED, ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from airlift.trust.tuf.revocation_lists import Names
 from airlift.trust.tuf.roles import BUNDLER, Document, Member, RoleKeys
 from airlift.trust.tuf.targets import REVOCATIONS, Target
 
@@ -71,11 +74,20 @@ def again(base: Document, version: int, days: int, now: datetime) -> Document:
     return _targets(version, base["signed"]["targets"], base["signed"]["delegations"], days, now)
 
 
-def with_members(base: Document, version: int, changed: Mapping[str, RoleKeys], now: datetime) -> Document:
-    """Return root metadata in which the members of some top-level roles are replaced."""
+def with_members(
+    base: Document,
+    version: int,
+    changed: Mapping[str, RoleKeys],
+    now: datetime,
+    lift: Iterable[Subject] = (),
+) -> Document:
+    """Return root metadata with other members in some top-level roles, that lifts these revocations as well.
+
+    What ``base`` lifts stays lifted (SPEC 5.4-4).
+    """
     members = {role: roles.of(base, role) for role in metadata.TOP_LEVEL}
     days = {role: roles.expiry_days(base, role) for role in metadata.TOP_LEVEL}
-    return _root(version, {**members, **changed}, days, now)
+    return _root(version, {**members, **changed}, days, now, root.lifted(base) | frozenset(lift))
 
 
 def same_bundler(root: Document, authority: Document) -> bool:
@@ -87,13 +99,20 @@ def same_bundler(root: Document, authority: Document) -> bool:
 # -- what signers see ----------------------------------------------------------------------------------------------
 
 
-def differences(role: str, old: Document | None, new: Document) -> list[str]:
-    """Return what a change does, one line each, from the published document (None at the start) to the new one."""
+def differences(
+    role: str, old: Document | None, new: Document, names: Names = MappingProxyType({})
+) -> list[str]:
+    """Return what a change does, one line each, from the published document (None at the start) to the new one.
+
+    ``names`` are those of what root lifts. What a changed list of revocations says is not in the metadata; see
+    :func:`airlift.trust.tuf.revocation_lists.differences`.
+    """
     lines = [f"{LABELS[role]} metadata version: {_of(old, 'version')} -> {_of(new, 'version')}"]
     lines.append(f"expires: {_of(old, 'expires')} -> {_of(new, 'expires')}")
     if role == ROOT:
         for name in metadata.TOP_LEVEL:
             lines += _role_differences(name, old, new)
+        lines += revocation_lists.lifted_differences(old, new, names)
     else:
         lines += _role_differences(BUNDLER, old, new)
         lines += _target_differences(old, new)
@@ -157,14 +176,23 @@ def _describe(target: Target) -> str:
 # -- documents -----------------------------------------------------------------------------------------------------
 
 
-def _root(version: int, members: Mapping[str, RoleKeys], days: Mapping[str, int], now: datetime) -> Document:
+def _root(
+    version: int,
+    members: Mapping[str, RoleKeys],
+    days: Mapping[str, int],
+    now: datetime,
+    lifted: Iterable[Subject] = (),
+) -> Document:
     if any(members[role].threshold != 1 for role in (SNAPSHOT, TIMESTAMP)):
         raise UsageError("the bundler signs alone: its threshold must be 1")
-    fields = {
+    fields: dict[str, Any] = {
         "consistent_snapshot": True,
         "keys": roles.key_table(members.values()),
         "roles": {role: roles.entry(members[role], days[role]) for role in metadata.TOP_LEVEL},
     }
+    listed = [subject.to_json() for subject in sorted(lifted)]
+    if listed:
+        fields[LIFTED] = listed
     return signed(ROOT, version, days[ROOT], now, fields)
 
 

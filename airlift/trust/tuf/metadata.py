@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airlift import strict
+from airlift.bundle.revocations import Subject
 from airlift.errors import AirliftError, MalformedError, SignatureError
 from airlift.trust.keys.public import MAX_SIGNATURE_BYTES, TUF_SCHEMES, PublicKey
 from airlift.trust.tuf.roles import BUNDLER, EXPIRY_DAYS, HOLDER, MAX_MEMBERS, Document, Member
@@ -31,6 +32,8 @@ SPEC_VERSION = "1.0.31"
 BUNDLE_PATHS = ["bundle-*"]
 SEQUENCE = "x-airlift-sequence"
 ROOT_VERSION = "x-airlift-root-version"
+LIFTED = "x-airlift-lifted"
+MAX_LIFTED = 4096
 ATTESTATIONS = "attestations"
 MAX_ATTESTATIONS = 256
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -149,7 +152,7 @@ def _check_time(text: str, what: str) -> None:
 
 
 def _check_root(signed: dict[str, Any], what: str) -> None:
-    strict.only(signed, _COMMON | {"consistent_snapshot", "keys", "roles"}, what)
+    strict.only(signed, _COMMON | {"consistent_snapshot", "keys", "roles", LIFTED}, what)
     if strict.member(signed, "consistent_snapshot", bool, what) is not True:
         raise MalformedError(f"{what} must have consistent_snapshot")
     roles = strict.only(strict.member(signed, "roles", dict, what), frozenset(TOP_LEVEL), what)
@@ -158,6 +161,19 @@ def _check_root(signed: dict[str, Any], what: str) -> None:
         strict.only(role, frozenset({"keyids", "threshold", EXPIRY_DAYS}), f"role {name} in {what}")
         _check_role(role, f"role {name} in {what}")
     _check_keys(strict.member(signed, "keys", dict, what), list(roles.values()), what)
+    if LIFTED in signed:
+        _check_lifted(strict.member(signed, LIFTED, list, what), f"{LIFTED} of {what}")
+
+
+def _check_lifted(listed: list[Any], what: str) -> None:
+    """Check the revocations that root lifts: sorted and distinct, at least one (SPEC 5.4-4)."""
+    if not 0 < len(listed) <= MAX_LIFTED:
+        raise MalformedError(
+            f"{what} has a wrong length", expected=f"1 to {MAX_LIFTED}", found=str(len(listed))
+        )
+    subjects = [Subject.from_json(item, what) for item in listed]
+    if subjects != sorted(set(subjects)):
+        raise MalformedError(f"{what}: revocations must be sorted and distinct")
 
 
 def _check_targets(signed: dict[str, Any], what: str) -> None:

@@ -5,22 +5,27 @@
 most one change per role.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files, strict
-from airlift.errors import TrustStateError, UnpublishedError
-from airlift.trust.tuf import metadata
+from airlift.bundle.revocations import MAX_BYTES as MAX_LIST_BYTES
+from airlift.errors import DigestError, TrustStateError, UnpublishedError
+from airlift.trust.tuf import metadata, revocation_lists
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, file_name, parse_name
 from airlift.trust.tuf.roles import BUNDLER, Document
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataStore:
-    """The folders ``metadata`` and ``pending`` of a depot."""
+    """The folders ``metadata`` and ``pending`` of a depot.
+
+    ``documents`` returns what a target names, verified, by SHA-512 (hex) and with at most so many bytes.
+    """
 
     folder: Path
+    documents: Callable[[str, int], bytes] | None = None
 
     @property
     def metadata(self) -> Path:
@@ -77,6 +82,21 @@ class MetadataStore:
         meta = snapshot["signed"]["meta"]
         named = {role: self.document(role, meta[f"{role}.json"]["version"]) for role in (TARGETS, BUNDLER)}
         return {TIMESTAMP: timestamp, SNAPSHOT: snapshot, **named}
+
+    def revocations(self, document: Document | None) -> bytes | None:
+        """Return the list of revocations that targets metadata names, None where it names none.
+
+        Raises:
+            DigestError, UncheckedError: it is missing, or has changed.
+        """
+        target = revocation_lists.target_of(document)
+        if target is None:
+            return None
+        if self.documents is None:
+            raise DigestError("the list of revocations is missing: it cannot be checked")
+        data = self.documents(target.sha512, MAX_LIST_BYTES)
+        target.check_bytes(data)
+        return data
 
     def write(self, named: Mapping[str, bytes]) -> None:
         """Write published files durably, in the given order."""

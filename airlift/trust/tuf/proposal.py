@@ -1,12 +1,14 @@
 """Create a depot's metadata, and propose changes of it for signing (SPEC 4.3). Low side.
 
-There is one pending change per role, root or targets; starting another is refused unless ``replace`` is said, which
-drops the signatures collected so far.
+There is one pending change per role, root or targets; starting another is refused unless it is said what becomes of
+the pending one (:class:`Beside`). Either way the signatures collected so far are dropped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 
+from airlift.bundle.revocations import Subject
 from airlift.errors import ExistsError, PendingError, UnpublishedError, UsageError
 from airlift.trust.tuf import change, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
@@ -16,6 +18,19 @@ from airlift.trust.tuf.targets import Target
 
 RELEASE = "release"
 """The release authority: what people call the members of TUF's targets role."""
+
+
+class Beside(Enum):
+    """What becomes of a change that is pending already: it forbids another one, makes room for it, or takes it up."""
+
+    refuse = "refuse"
+    replace = "replace"
+    join = "join"
+
+    @classmethod
+    def of(cls, *, replace: bool) -> "Beside":
+        """Return what ``--replace`` says."""
+        return cls.replace if replace else cls.refuse
 
 
 def create(
@@ -52,10 +67,30 @@ def propose_target(store: MetadataStore, target: Target, now: datetime, *, repla
         PendingError: another change of targets is pending, and ``replace`` was not said.
         ExistsError: a release of that name is published with other bytes.
     """
-    base, version = _base(store, TARGETS, replace=replace)
+    base, version = _base(store, TARGETS, Beside.of(replace=replace))
     document = change.with_target(base, version, target, _days_of_targets(store), now)
     _propose(store, {TARGETS: document})
     return document
+
+
+def propose_revocations(
+    store: MetadataStore, target: Target, now: datetime, *, lift: Iterable[Subject] = (), beside: Beside
+) -> tuple[str, ...]:
+    """Start a change of targets to another list of revocations, and one of root that lifts what it leaves out.
+
+    Returns the TUF roles whose change is now pending.
+
+    Raises:
+        PendingError: another change of such a role is pending, and ``beside`` refuses it.
+    """
+    base, version = _base(store, TARGETS, beside)
+    proposed = {TARGETS: change.with_target(base, version, target, _days_of_targets(store), now)}
+    lifted = tuple(lift)
+    if lifted:
+        base, version = _base(store, ROOT, beside)
+        proposed[ROOT] = change.with_members(base, version, {}, now, lifted)
+    _propose(store, proposed)
+    return tuple(proposed)
 
 
 def propose_rotation(
@@ -78,7 +113,7 @@ def propose_rotation(
     """
     if role not in {ROOT, RELEASE, BUNDLER}:
         raise UsageError("unknown role", expected="root, release or bundler", found=ascii(role[:40]))
-    base, version = _base(store, ROOT, replace=replace)
+    base, version = _base(store, ROOT, Beside.of(replace=replace))
     tuf_roles = {ROOT: (ROOT,), RELEASE: (TARGETS,), BUNDLER: (SNAPSHOT, TIMESTAMP)}[role]
     members = roles.of(base, tuf_roles[0]).change(add, remove, threshold)
     root = change.with_members(base, version, dict.fromkeys(tuf_roles, members), now)
@@ -102,11 +137,13 @@ def _days(expires: Mapping[str, int]) -> dict[str, int]:
     return days
 
 
-def _base(store: MetadataStore, role: str, *, replace: bool) -> tuple[Document, int]:
+def _base(store: MetadataStore, role: str, beside: Beside) -> tuple[Document, int]:
     """Return the document that a change starts from, and the version of the new one."""
     publication.settle(store)
     pending, published = store.pending(role), store.newest(role)
-    if pending is not None and not replace:
+    if pending is not None and beside is Beside.join:
+        return pending, metadata.version_of(pending)
+    if pending is not None and beside is Beside.refuse:
         raise PendingError(
             f"a change of {role} metadata is pending", found=f"version {metadata.version_of(pending)}"
         )
@@ -129,7 +166,7 @@ def _targets_beside(
     """Return the change of targets that must be published together with a rotation, if any."""
     days = roles.expiry_days(root, TARGETS)
     if role == BUNDLER:
-        base, version = _base(store, TARGETS, replace=replace)
+        base, version = _base(store, TARGETS, Beside.of(replace=replace))
         return {TARGETS: change.with_bundler(base, version, members, days, now)}
     published = store.newest(TARGETS)
     if (

@@ -2,13 +2,17 @@
 
 A change is published by whichever signature meets its thresholds, if the result fits together: targets signed by the
 release authority that root names, one set of bundler keys in both. Changes that need each other (a new bundler key, a
-release key that must sign anew) are published together.
+release key that must sign anew) are published together. A list of revocations that lacks one of the published list is
+published with or after a root that lifts it, never before (SPEC 5.4-4).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
+from airlift.bundle import revocations
+from airlift.bundle.revocations import Subject
 from airlift.errors import (
     ExpiredError,
     KeyUnavailableError,
@@ -17,9 +21,11 @@ from airlift.errors import (
     UsageError,
 )
 from airlift.trust.keys.public import Signer
-from airlift.trust.tuf import change, metadata, roles
+from airlift.trust.tuf import change, metadata, revocation_lists, roles
+from airlift.trust.tuf import root as root_metadata
 from airlift.trust.tuf.metadata import ROOT, TARGETS, file_name
 from airlift.trust.tuf.metadata_store import MetadataStore, encode
+from airlift.trust.tuf.revocation_lists import Names
 from airlift.trust.tuf.roles import Document, RoleKeys
 
 
@@ -58,6 +64,7 @@ def sign(
         DigestError: a document is missing or is not what would be signed.
         ExpiredError: the change has expired while it was pending.
         KeyUnavailableError: a key is no member of the role; nothing was signed.
+        RefusedError: the list of revocations lacks one that no root lifts; nothing was signed.
         UsageError: no change of the role is pending.
     """
     settle(store)
@@ -72,6 +79,8 @@ def sign(
     if documents is not None:
         change.recheck(store.newest(role), pending, documents)
     check_members(_quorums(store, role, pending), signers)
+    if role == TARGETS:
+        revocation_lists.check_lifted(_left_out(store, pending), authorities(store))
     for signer in signers:
         pending = roles.sign(pending, signer)
     store.write_pending(role, pending)
@@ -117,7 +126,25 @@ def differences(store: MetadataStore, role: str) -> list[str]:
     Raises:
         UsageError: no change of the role is pending.
     """
-    return change.differences(role, store.newest(role), _pending(store, role))
+    return describe(store, role, _pending(store, role))
+
+
+def describe(
+    store: MetadataStore, role: str, pending: Document, names: Names = MappingProxyType({})
+) -> list[str]:
+    """Return what a change of root or targets does, a changed list of revocations included, one line each.
+
+    ``names`` are what people call the things that are revoked. Nothing is changed.
+
+    Raises:
+        DigestError, UncheckedError: a list of revocations is missing or has changed.
+    """
+    published = store.newest(role)
+    lines = change.differences(role, published, pending, names)
+    if role == TARGETS and revocation_lists.is_changed(published, pending):
+        before, after = (revocations.parse(data) for data in _lists(store, pending))
+        lines += revocation_lists.differences(before, after, names)
+    return lines
 
 
 def settle(store: MetadataStore) -> tuple[str, ...]:
@@ -203,7 +230,23 @@ def _publishable(store: MetadataStore, chosen: Mapping[str, Document]) -> bool:
         quorums.append((roles.of(root, TARGETS), authority))
         if not change.same_bundler(root, authority):
             return False
-    return not any(quorum.missing(document) for quorum, document in quorums)
+    if any(quorum.missing(document) for quorum, document in quorums):
+        return False
+    gone = _left_out(store, chosen[TARGETS]) if TARGETS in chosen else frozenset()
+    return gone <= root_metadata.lifted(root)
+
+
+def _left_out(store: MetadataStore, pending: Document) -> frozenset[Subject]:
+    """Return the published revocations that a change of targets leaves out."""
+    if not revocation_lists.is_changed(store.newest(TARGETS), pending):
+        return frozenset()
+    return revocation_lists.left_out(*_lists(store, pending))
+
+
+def _lists(store: MetadataStore, pending: Document) -> tuple[bytes, bytes]:
+    """Return the published and the pending list of revocations; one that is not named any more is empty."""
+    nothing = revocations.format(())
+    return store.revocations(store.newest(TARGETS)) or nothing, store.revocations(pending) or nothing
 
 
 def _quorums(store: MetadataStore, role: str, pending: Document) -> list[RoleKeys]:

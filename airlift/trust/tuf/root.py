@@ -1,4 +1,4 @@
-"""Root metadata: its fingerprint and summary for people, and the check before it is pinned (SPEC 4.4)."""
+"""Root metadata: its fingerprint and summary for people, what it lifts, the check before it is pinned (SPEC 4.4)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from airlift.bundle.revocations import Subject
 from airlift.trust.keys.public import canonical
 from airlift.trust.tuf import metadata, roles
-from airlift.trust.tuf.roles import RoleKeys
-
-LIFTED = "x-airlift-lifted"
+from airlift.trust.tuf.roles import Document, RoleKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +44,17 @@ def inspect_root(data: bytes) -> RootSummary:
     )
 
 
-def lifted(data: bytes) -> frozenset[Subject]:
-    """Return the revocations that a root lifts (SPEC 5.4-4).
+def lifted(root: bytes | Document) -> frozenset[Subject]:
+    """Return the revocations that are not in force any more, as the members of root decided (SPEC 5.4-4).
+
+    ``root`` is a file, or a document that was checked; its signatures are not judged.
 
     Raises:
-        MalformedError, SignatureError: ``data`` is no acceptable root metadata.
+        MalformedError, SignatureError: the file is no acceptable root metadata.
     """
-    listed = metadata.check(metadata.ROOT, data)["signed"].get(LIFTED, ())
-    return frozenset(Subject.from_json(item, "root metadata") for item in listed)
+    document = metadata.check(metadata.ROOT, root) if isinstance(root, bytes) else root
+    listed = document["signed"].get(metadata.LIFTED, [])
+    return frozenset(Subject.from_json(item, metadata.LIFTED) for item in listed)
 
 
 def verify_self_signed(data: bytes) -> RootSummary:

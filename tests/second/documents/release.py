@@ -10,6 +10,8 @@ from tests.second.errors import demand
 LIMIT = 64 << 20
 FILES = 200_000
 RELATIONS = ("adapter-of", "quantised-from", "merged-from", "tuned-from", "derived-from")
+REVOKED = {"release": (128,), "component": (128,), "file": (128, 64), "key": (64,)}
+REVOKED_FOR = ("vulnerability", "compromise", "malfunction", "superseded", "legal", "other")
 WAIVED = ("code", "pickle", "remote-code")
 
 
@@ -47,16 +49,52 @@ def contents(value: dict[str, Any]) -> dict[str, tuple[int, str]]:
 
 def parse_revocations(data: bytes) -> dict[str, Any]:
     """Parse a list of revocations (5.4)."""
-    value = strict.document(data, "revocations", 8 << 20)
+    value = strict.document(data, "revocations", 8 << 20, newest=2)
     fields.members(value, "airlift type entries")
+    newer = value["airlift"] == 2
     for entry in fields.items(value["entries"], 1 << 20):
-        fields.members(entry, "kind digest reason")
-        demand(entry["kind"] in ("release", "component"), "an unknown kind")
-        fields.digest(entry["digest"])
-        fields.text(entry["reason"])
+        _revocation(entry, newer=newer)
     fields.ascending([(entry["kind"], entry["digest"]) for entry in value["entries"]])
     demand(len({entry["digest"] for entry in value["entries"]}) == len(value["entries"]), "a digest twice")
+    serials = [entry["serial"] for entry in value["entries"] if newer and entry["serial"]]
+    demand(len(set(serials)) == len(serials), "a serial twice")
+    demand(newer == any(map(_is_new, value["entries"])), "a format that says nothing [5.4-2]")
     return value
+
+
+def check_lifted(value: Any) -> None:
+    """Check the revocations that root lifts [5.4-4].
+
+    Raises:
+        Refused: ``malformed``.
+    """
+    for subject in fields.items(value, 4096, 1):
+        fields.members(subject, "kind digest serial")
+        _subject(subject)
+        fields.integer(subject["serial"], 1, 2**31 - 1)
+    fields.ascending([(subject["kind"], subject["digest"], subject["serial"]) for subject in value])
+
+
+def _revocation(entry: Any, *, newer: bool) -> None:
+    fields.members(entry, "kind digest reason" + " serial type" * newer)
+    _subject(entry)
+    demand(newer or entry["kind"] in ("release", "component"), "a kind of format 2")
+    fields.text(entry["reason"])
+    if newer:
+        fields.integer(entry["serial"], 0, 2**31 - 1)
+        demand(entry["type"] in REVOKED_FOR, "an unknown type")
+
+
+def _subject(value: Any) -> None:
+    demand(value["kind"] in REVOKED, "an unknown kind")
+    digits = REVOKED[value["kind"]]
+    fields.matching(value["digest"], "|".join(f"[0-9a-f]{{{count}}}" for count in digits))
+
+
+def _is_new(entry: dict[str, Any]) -> bool:
+    return (
+        bool(entry.get("serial")) or entry.get("type", "other") != "other" or entry["kind"] in ("file", "key")
+    )
 
 
 def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.second import strict
-from tests.second.documents import fields
+from tests.second.documents import fields, release
 from tests.second.errors import Refused, demand
 from tests.second.trust import keys
 from tests.second.trust.keys import Key
@@ -24,6 +24,7 @@ _OWN = {
     "snapshot": "meta x-airlift-root-version",
     "timestamp": "meta",
 }
+_OPTIONAL = {"root": "x-airlift-lifted"}
 _DIGESTS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -70,7 +71,7 @@ def parse(data: bytes, role: str, version: int | None = None) -> Metadata:
     """
     value = strict.loads(data, LIMITS[role])
     fields.members(value, "signatures signed")
-    signed = fields.members(value["signed"], f"{_COMMON} {_OWN[role]}")
+    signed = fields.members(value["signed"], f"{_COMMON} {_OWN[role]}", _OPTIONAL.get(role, ""))
     demand(signed["_type"] == ("targets" if role == "bundler" else role), "metadata of another role")
     fields.matching(signed["spec_version"], r"1\.0\.[0-9]{1,9}")
     fields.integer(signed["version"], 1, 2**31 - 1)
@@ -109,6 +110,8 @@ def _check(role: str, signed: dict[str, Any]) -> dict[str, Role]:
     if role == "root":
         demand(signed["consistent_snapshot"] is True, "no consistent snapshot")
         fields.members(signed["roles"], " ".join(TOP_ROLES))
+        if "x-airlift-lifted" in signed:
+            release.check_lifted(signed["x-airlift-lifted"])
         return _roles(signed["keys"], signed["roles"], "")
     if role == "targets":
         _targets(signed["targets"], r"release-[0-9a-f]{64}|revocations")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tuf.api.metadata import Metadata
 
+from airlift.bundle.revocations import Subject
 from airlift.errors import MalformedError, ProvenBadError, SignatureError
 from airlift.trust.tuf import metadata, root
 from tests.support.trust_simulator import BUNDLE_NAME, RELEASE_NAME, Simulator, document, signer
@@ -56,6 +57,10 @@ DELEGATED = ("signed", "delegations", "roles", 0)
 RELEASE = ("signed", "targets", RELEASE_NAME)
 META = ("signed", "meta", "targets.json")
 
+LIFTED = ("signed", metadata.LIFTED)
+HOLE = {"kind": "component", "digest": "c" * 128, "serial": 1}
+THEFT = {"kind": "key", "digest": "d" * 64, "serial": 2}
+
 MALFORMED: list[tuple[str, Change]] = [
     ("root", setter("extra", value=1)),
     ("root", setter("signed", value=[])),
@@ -77,6 +82,17 @@ MALFORMED: list[tuple[str, Change]] = [
     ("root", setter("signed", "expires", value="2027-5-01T000:00:00Z")),
     ("root", setter("signed", "expires", value=...)),
     ("root", setter("signed", "consistent_snapshot", value=False)),
+    ("root", setter(*LIFTED, value={})),
+    ("root", setter(*LIFTED, value=[])),
+    ("root", setter(*LIFTED, value=[1])),
+    ("root", setter(*LIFTED, value=[THEFT, HOLE])),
+    ("root", setter(*LIFTED, value=[HOLE, HOLE])),
+    ("root", setter(*LIFTED, value=[HOLE] * (metadata.MAX_LIFTED + 1))),
+    ("root", setter(*LIFTED, value=[{**HOLE, "serial": 0}])),
+    ("root", setter(*LIFTED, value=[{**HOLE, "kind": "person"}])),
+    ("root", setter(*LIFTED, value=[{**HOLE, "digest": "c" * 64}])),
+    ("root", setter(*LIFTED, value=[{**HOLE, "reason": "why"}])),
+    ("targets", setter(*LIFTED, value=[HOLE])),
     ("root", setter("signed", "consistent_snapshot", value=...)),
     ("root", setter("signed", "x-other", value=1)),
     ("root", setter("signed", "roles", "mirrors", value={})),
@@ -239,3 +255,14 @@ def test_a_root_is_pinned_only_if_it_signs_itself() -> None:
     for by in ([], ["root-1"], ["release-1", "release-2"]):
         with pytest.raises(SignatureError, match="not signed by enough"):
             root.verify_self_signed(document(SIMULATOR.signed["root"], *by))
+
+
+def test_what_root_lifts(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = changed("root", setter(*LIFTED, value=[HOLE, THEFT]))
+    found = {Subject("component", "c" * 128, 1), Subject("key", "d" * 64, 2)}
+    assert root.lifted(data) == root.lifted(metadata.check("root", data)) == found
+    assert Metadata[Any].from_bytes(data).to_dict() == metadata.check("root", data)
+    assert root.lifted(FILES["root"]) == frozenset()
+    monkeypatch.setattr(metadata, "MAX_LIFTED", 1)
+    with pytest.raises(MalformedError, match="length"):
+        root.lifted(data)

@@ -1,5 +1,6 @@
 """The depot's repository: propose, sign (here or elsewhere), publish, bundle; and an enclave that follows it."""
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,6 +11,8 @@ from tuf.api._payload import Root, Targets
 from tuf.api.metadata import Metadata
 
 from airlift import files, strict
+from airlift.bundle import revocations
+from airlift.bundle.revocations import Revocation
 from airlift.errors import (
     AirliftError,
     DigestError,
@@ -34,12 +37,28 @@ from airlift.trust.tuf.targets import Target
 from airlift.trust.tuf.trusted_metadata import TrustedMetadata
 from tests.support.trust_simulator import NOW, Enclave, Simulator, signer
 
-REVOCATIONS = b'{"revoked":[]}'
+REVOCATIONS = revocations.format(())
+LISTS: dict[str, bytes] = {}
+"""Lists of revocations by SHA-512: what a depot keeps among its documents."""
+
+HOLE = Revocation("component", "c" * 128, "a hole", 1, "vulnerability")
 MANIFEST = b'{"release":"assistant"}'
 
 
 def release(data: bytes = MANIFEST, digit: str = "a") -> Target:
     return targets.describe("release-" + digit * 64, "targets", data, {})
+
+
+def listing(*entries: Revocation) -> Target:
+    """A target that lists these revocations; the list is kept."""
+    data = revocations.format(tuple(sorted(entries)))
+    LISTS[hashlib.sha512(data).hexdigest()] = data
+    return targets.describe("revocations", "targets", data, {})
+
+
+def open_store(folder: Path) -> MetadataStore:
+    listing()
+    return MetadataStore(folder, lambda sha512, _limit: LISTS[sha512])
 
 
 def bundle(data: bytes = b"bundle", digit: str = "b") -> Target:
@@ -65,7 +84,7 @@ RELEASE_KEYS = quorum("release-1", "release-2", "release-3")
 def create(
     folder: Path, bundler: RoleKeys | None = None, expires: dict[str, int] | None = None
 ) -> MetadataStore:
-    store = MetadataStore(folder / "depot")
+    store = open_store(folder / "depot")
     proposal.create(
         store,
         root=ROOT_KEYS,
@@ -93,7 +112,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> MetadataStore:
 
 @pytest.fixture
 def depot(first: MetadataStore, tmp_path: Path) -> MetadataStore:
-    return MetadataStore(shutil.copytree(first.folder, tmp_path / "depot"))
+    return open_store(shutil.copytree(first.folder, tmp_path / "depot"))
 
 
 def published_release(store: MetadataStore, target: Target | None = None) -> None:
@@ -230,8 +249,8 @@ def test_a_release_is_immutable_and_revocations_are_not(depot: MetadataStore) ->
     published_release(depot)
     with pytest.raises(ExistsError):
         proposal.propose_target(depot, release(b"other"), NOW)
-    published_release(depot, targets.describe("revocations", "targets", b"more", {}))
-    assert targets.listed(depot.published("targets"), "targets")["revocations"].length == 4
+    published_release(depot, listing(HOLE))
+    assert targets.listed(depot.published("targets"), "targets")["revocations"] == listing(HOLE)
     with pytest.raises(MalformedError):
         proposal.propose_target(depot, bundle(), NOW)
 
@@ -480,7 +499,10 @@ def test_only_the_change_that_is_pending_is_merged(depot: MetadataStore) -> None
 @pytest.mark.parametrize(
     "fields",
     [
+        {"airlift": 0},
         {"airlift": 2},
+        {"revocations": ""},
+        {"airlift": 2, "revocations": ""},
         {"kind": "receipt"},
         {"role": "snapshot"},
         {"role": "root"},
