@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from airlift.bundle.release import KINDS, Component, Release
 from airlift.errors import FloorError, ManifestError, UsageError
 from airlift.policy.document import KIND_PREFIX
+from airlift.policy.ruling import FLOOR, Ruling
 from airlift.policy.versions import is_below
 
 
@@ -33,15 +34,16 @@ def higher(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def floor_objections(
-    release: Release, floors: Mapping[str, str], held: Collection[Release]
-) -> Iterator[FloorError]:
-    """Yield what floors have against a release; ``held`` are the releases that tell what kind a name was of."""
+def floor_rulings(release: Release, floors: Mapping[str, str], held: Collection[Release]) -> Iterator[Ruling]:
+    """Yield what floors say of a release; ``held`` are the releases that tell what kind a name was of."""
     for name, floor in floors.items():
         bound = _bound(release, name)
-        yield from (error for component in bound for error in _below(component, name, floor))
+        yield from (_judge(component, name, floor) for component in bound)
         if not bound and not name.startswith(KIND_PREFIX):
-            yield from _renamed(release, name, floor, held)
+            yield from (
+                Ruling.against(FLOOR, f"component {name}", error)
+                for error in _renamed(release, name, floor, held)
+            )
 
 
 def _bound(release: Release, name: str) -> list[Component]:
@@ -52,21 +54,15 @@ def _bound(release: Release, name: str) -> list[Component]:
     return [component for component in release.components if component.answers_to(name)]
 
 
-def _below(component: Component, name: str, floor: str) -> Iterator[FloorError]:
+def _judge(component: Component, name: str, floor: str) -> Ruling:
     whose = "its" if name == component.name else f"the {_describe(name)}"
+    message, expected = f"component {component.name} is below {whose} floor", f">= {floor}"
     try:
-        if not is_below(component.version, floor):
-            return
+        below = is_below(component.version, floor)
     except ManifestError as error:
-        yield FloorError(
-            f"component {component.name} has a floor: {error.message}",
-            expected=f">= {floor}",
-            found=component.version,
-        )
-        return
-    yield FloorError(
-        f"component {component.name} is below {whose} floor", expected=f">= {floor}", found=component.version
-    )
+        below, message = True, f"component {component.name} has a floor: {error.message}"
+    refusal = FloorError(message, expected=expected, found=component.version) if below else None
+    return Ruling(FLOOR, f"component {component.name}", expected, component.version, refusal)
 
 
 def _renamed(release: Release, name: str, floor: str, held: Collection[Release]) -> Iterator[FloorError]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from airlift.errors import StaleError
 from airlift.policy.document import Policy
+from airlift.policy.ruling import AGE, Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +27,25 @@ class Freshness:
         return max(self.moment - self.issued, timedelta(0))
 
 
-def stale_objections(fresh: Freshness, policy: Policy) -> Iterator[StaleError]:
-    """Yield what policy has against activating something on knowledge of this age."""
+def stale_rulings(fresh: Freshness, policy: Policy) -> Iterator[Ruling]:
+    """Yield what policy says of activating something on knowledge of this age."""
     days, behind = policy.refuse_new_after_days, policy.refuse_behind
-    if days is not None and fresh.age > timedelta(days=days):
-        yield StaleError(
+    if days is not None:
+        yield _judge(
             "the newest bundle that was imported is too old to activate anything by it",
-            expected=f"at most {days} days",
-            found=f"{fresh.age.days} days",
+            f"at most {days} days",
+            f"{fresh.age.days} days",
+            stale=fresh.age > timedelta(days=days),
         )
-    if behind is not None and fresh.behind > behind:
-        yield StaleError(
+    if behind is not None:
+        yield _judge(
             "the release came with a bundle that is too far behind the newest one",
-            expected=f"at most {behind} sequence numbers",
-            found=str(fresh.behind),
+            f"at most {behind} sequence numbers",
+            str(fresh.behind),
+            stale=fresh.behind > behind,
         )
+
+
+def _judge(message: str, expected: str, found: str, *, stale: bool) -> Ruling:
+    refusal = StaleError(message, expected=expected, found=found) if stale else None
+    return Ruling(AGE, "what is known", expected, found, refusal)

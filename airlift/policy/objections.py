@@ -1,6 +1,7 @@
 """Objections: what policy has against importing a bundle, or against activating a release.
 
-Times come in as arguments; errors are returned, not raised. The caller has verified and counted the attestations.
+Each rule gives a ruling, met or not; objections are the refusals among them. Times come in as arguments; errors are
+returned, not raised. The caller has verified and counted the attestations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +11,12 @@ from datetime import datetime, timedelta
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import KINDS, Component, Release
-from airlift.bundle.remarks import names
+from airlift.bundle.remarks import names as names_of
 from airlift.errors import (
     AcceptanceError,
     ExpiredError,
     ManifestError,
     MarkingError,
-    QuorumError,
     RefusedError,
     RequirementError,
     WaiverError,
@@ -24,8 +24,19 @@ from airlift.errors import (
 )
 from airlift.policy import floors
 from airlift.policy.document import Policy
-from airlift.policy.freshness import Freshness, stale_objections
+from airlift.policy.freshness import Freshness, stale_rulings
 from airlift.policy.revocation import Finding
+from airlift.policy.ruling import (
+    AGE,
+    MARKING,
+    NOTHING,
+    REQUIREMENT,
+    REVOCATION,
+    TEST,
+    WAIVER,
+    Ruling,
+    refusals,
+)
 from airlift.policy.versions import check_specifier, check_version, satisfies
 
 
@@ -33,28 +44,35 @@ from airlift.policy.versions import check_specifier, check_version, satisfies
 class Known:
     """What an enclave knows when it judges a release, beside its policy.
 
-    ``unmet`` are the quorums and bars that are not met (:mod:`airlift.policy.quorum`); ``revoked`` is what is revoked
-    of the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
-    where age does not count: for a roll back; ``untested`` names the tests that it has not passed.
+    ``quorums`` are the rulings of quorums and bars (:mod:`airlift.policy.quorum`); ``revoked`` is what is revoked of
+    the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
+    where age does not count: for a roll back; ``tests`` says of each test by name whether it was passed.
     """
 
-    unmet: Sequence[QuorumError] = ()
+    quorums: Sequence[Ruling] = ()
     revoked: tuple[Finding, ...] = ()
     floors: Mapping[str, str] = field(default_factory=dict)
     held: tuple[Release, ...] = ()
     fresh: Freshness | None = None
-    untested: tuple[str, ...] = ()
+    tests: Mapping[str, bool] = field(default_factory=dict)
+
+
+def import_rulings(
+    bundle: Bundle, policy: Policy, reference_time: datetime, release: Release | None = None
+) -> list[Ruling]:
+    """Return what policy says of letting this bundle in, with its ``release``, beside its destination."""
+    return [
+        _marking(bundle.marking, policy, f"bundle {bundle.id}"),
+        *content_rulings(release, policy),
+        *_staleness(bundle, policy, reference_time),
+    ]
 
 
 def import_objections(
     bundle: Bundle, policy: Policy, reference_time: datetime, release: Release | None = None
 ) -> list[RefusedError]:
-    """Return what policy has against letting this bundle in, with its ``release``, beside its destination."""
-    return [
-        *_marking(bundle.marking, policy),
-        *content_objections(release, policy),
-        *_staleness(bundle, policy, reference_time),
-    ]
+    """Return what policy has against letting this bundle in."""
+    return refusals(import_rulings(bundle, policy, reference_time, release))
 
 
 def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | None:
@@ -66,29 +84,38 @@ def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | N
     )
 
 
-def activation_objections(release: Release, policy: Policy, known: Known) -> list[RefusedError]:
-    """Return what policy has against running this release."""
+def activation_rulings(release: Release, policy: Policy, known: Known) -> list[Ruling]:
+    """Return what policy says of running this release."""
     in_force = floors.higher(dict(policy.floors), known.floors)
     return [
-        *_marking(release.marking, policy),
-        *content_objections(release, policy),
-        *(found.error() for found in known.revoked),
-        *requirement_objections(release),
+        _marking(release.marking, policy, f"release {release.label}"),
+        *content_rulings(release, policy),
+        *_revocation(release, known.revoked),
+        *requirement_rulings(release),
         *_rules(release, policy),
-        *floors.floor_objections(release, in_force, known.held),
-        *known.unmet,
-        *(stale_objections(known.fresh, policy) if known.fresh else ()),
-        *(_untested(release, name) for name in known.untested),
+        *floors.floor_rulings(release, in_force, known.held),
+        *known.quorums,
+        *(stale_rulings(known.fresh, policy) if known.fresh else ()),
+        *(_test(release, name, passed=passed) for name, passed in known.tests.items()),
     ]
+
+
+def activation_objections(release: Release, policy: Policy, known: Known) -> list[RefusedError]:
+    """Return what policy has against running this release."""
+    return refusals(activation_rulings(release, policy, known))
+
+
+def requirement_rulings(release: Release) -> Iterator[Ruling]:
+    """Yield what the release's own requirements say."""
+    names = {component.name for component in release.components}
+    for requirement in release.requires:
+        if requirement.component in names:
+            yield _needs(release, requirement.component, requirement.needs, requirement.version)
 
 
 def requirement_objections(release: Release) -> list[RefusedError]:
     """Return the release's own requirements that it does not meet."""
-    objections: list[RefusedError] = []
-    for requirement in release.requires:
-        if any(component.name == requirement.component for component in release.components):
-            objections += _needs(release, requirement.component, requirement.needs, requirement.version)
-    return objections
+    return refusals(requirement_rulings(release))
 
 
 def check_comparable(release: Release) -> None:
@@ -106,70 +133,83 @@ def check_comparable(release: Release) -> None:
             check_version(component.version)
 
 
-def content_objections(release: Release | None, policy: Policy) -> Iterator[RefusedError]:
-    """Yield what is against the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
+def content_rulings(release: Release | None, policy: Policy) -> Iterator[Ruling]:
+    """Yield what is said of the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
     for component in release.components if release else ():
         if component.marking is not None:
-            yield from _marking(component.marking, policy, f" of component {component.name}")
+            yield _marking(component.marking, policy, f"component {component.name}")
         for waived in component.accept:
-            if not policy.permits(waived.what, component.name):
-                yield WaiverError(
-                    f"component {component.name} comes with a waiver for {waived.what}",
-                    expected=f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy",
-                    found=names(waived.files),
-                )
+            expected = f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy"
+            permitted, files = policy.permits(waived.what, component.name), names_of(waived.files)
+            message = f"component {component.name} comes with a waiver for {waived.what}"
+            refusal = None if permitted else WaiverError(message, expected=expected, found=files)
+            yield Ruling(WAIVER, f"component {component.name}", expected, files, refusal)
+
+
+def content_objections(release: Release | None, policy: Policy) -> list[RefusedError]:
+    """Return what is against the components of a release as such."""
+    return refusals(content_rulings(release, policy))
 
 
 def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
     """Say whether a marking is one that may come in."""
-    return not any(_marking(marking, policy))
+    return _marking(marking, policy, "").met
 
 
-def _marking(marking: Marking, policy: Policy, whose: str = "") -> Iterator[RefusedError]:
+def _marking(marking: Marking, policy: Policy, subject: str) -> Ruling:
     reason = marking.beyond(policy.ceiling, policy.levels)
-    if reason is not None:
-        known = marking.level in policy.levels
-        expected = str(policy.ceiling) if known else " < ".join(policy.levels)
-        yield MarkingError(f"the marking{whose} {reason}", expected=expected, found=str(marking))
+    known = marking.level in policy.levels
+    expected, found = str(policy.ceiling) if known else " < ".join(policy.levels), str(marking)
+    whose = f" of {subject}" if subject.startswith("component ") else ""
+    message = f"the marking{whose} {reason}"
+    refusal = MarkingError(message, expected=expected, found=found) if reason is not None else None
+    return Ruling(MARKING, subject, expected, found, refusal)
 
 
-def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[RefusedError]:
+def _staleness(bundle: Bundle, policy: Policy, reference_time: datetime) -> Iterator[Ruling]:
     if policy.refuse_new_after_days is None:
         return
     age = reference_time - parse_time(bundle.issued)
+    expected, found = (
+        f"at most {policy.refuse_new_after_days} days",
+        f"{age.days} days (issued {bundle.issued})",
+    )
+    refusal = None
     if age > timedelta(days=policy.refuse_new_after_days):
-        yield ExpiredError(
+        refusal = ExpiredError(
             "the bundle was issued too long ago for this policy",
-            expected=f"at most {policy.refuse_new_after_days} days",
-            found=f"{age.days} days (issued {bundle.issued})",
+            expected=expected,
+            found=found,
             hint="ask the low side for a new bundle; see `airlift high policy show`",
         )
+    yield Ruling(AGE, f"bundle {bundle.id}", expected, found, refusal)
 
 
-def _rules(release: Release, policy: Policy) -> Iterator[RefusedError]:
+def _revocation(release: Release, found: Sequence[Finding]) -> Iterator[Ruling]:
+    if not found:
+        yield Ruling(REVOCATION, f"release {release.label}", f"{NOTHING} revoked", NOTHING)
+    for finding in found:
+        yield Ruling(REVOCATION, finding.text, f"{NOTHING} revoked", finding.short, finding.error())
+
+
+def _rules(release: Release, policy: Policy) -> Iterator[Ruling]:
     for rule in policy.requires:
         for component in release.components:
             if component.kind == rule.kind:
-                yield from _needs(release, component.name, rule.needs, rule.version)
+                yield _needs(release, component.name, rule.needs, rule.version)
 
 
-def _needs(release: Release, component: str, needs: str, version: str) -> Iterator[RefusedError]:
-    found = matching(release, needs)
+def _needs(release: Release, component: str, needs: str, version: str) -> Ruling:
+    candidates, message = matching(release, needs), f"component {component} needs {needs} {version}"
+    expected = f"{needs} {version}"
+    found = ", ".join(f"{c.name} {c.version}" for c in candidates) or "none"
     try:
-        met = any(satisfies(candidate.version, version) for candidate in found)
+        met = any(satisfies(candidate.version, version) for candidate in candidates)
     except ManifestError as error:
-        yield RequirementError(
-            f"component {component} needs {needs} {version}: {error.message}",
-            data={"needs": {"name": needs, "version": version}},
-        )
-        return
-    if not met:
-        yield RequirementError(
-            f"component {component} needs {needs} {version}",
-            expected=f"{needs} {version}",
-            found=", ".join(f"{c.name} {c.version}" for c in found) or "none",
-            data={"needs": {"name": needs, "version": version}},
-        )
+        met, message = False, f"{message}: {error.message}"
+    data = {"needs": {"name": needs, "version": version}}
+    refusal = None if met else RequirementError(message, expected=expected, found=found, data=data)
+    return Ruling(REQUIREMENT, f"component {component}", expected, found, refusal)
 
 
 def matching(release: Release, needs: str) -> list[Component]:
@@ -190,10 +230,12 @@ def meets(release: Release, needs: str, version: str) -> bool:
         return False
 
 
-def _untested(release: Release, name: str) -> AcceptanceError:
-    return AcceptanceError(
+def _test(release: Release, name: str, *, passed: bool) -> Ruling:
+    refusal = AcceptanceError(
         f"release {release.label} has not passed the test {name}",
         expected="exit 0",
         found="no result that counts",
         hint=f"it is run, before anything is switched, by `airlift high activate {release.label}`",
     )
+    found = "passed" if passed else "no result that counts"
+    return Ruling(TEST, name, "exit 0", found, None if passed else refusal)

@@ -13,6 +13,7 @@ from airlift.errors import QuorumError
 from airlift.policy.assignment import can_fill
 from airlift.policy.demands import BUILD, RELEASE, ROLES, Bar, Demands, Quorum
 from airlift.policy.holders import Holder, group_keys, holder_of
+from airlift.policy.ruling import QUORUM, Ruling
 from airlift.policy.votes import Vote, last_words, made_at
 
 
@@ -98,6 +99,15 @@ def judge_quorums(demands: Demands, case: Case) -> Standing:
     hands = _Hands(known, roles)
     counts = tuple(_count(demands, kind, quorum, case, hands) for kind, quorum in demands.attestations)
     return Standing(counts, tuple(_together(demands, counts)), tuple(_both(demands, hands)))
+
+
+def quorum_rulings(demands: Demands, standing: Standing, how: Callable[[str], str]) -> Iterator[Ruling]:
+    """Yield what quorums and bars say of a release; ``how`` says, for a kind, which command adds an attestation."""
+    for count in standing.counts:
+        if count.enough:
+            yield Ruling(QUORUM, count.kind, f"{count.threshold}", f"{len(count.holders)}")
+    for error in quorum_objections(demands, standing, how):
+        yield Ruling.against(QUORUM, error.data.get("kind", "bar"), error)
 
 
 def quorum_objections(demands: Demands, standing: Standing, how: Callable[[str], str]) -> list[QuorumError]:
@@ -213,6 +223,7 @@ def _lacking(count: Count, how: str) -> QuorumError:
         expected=f"{count.threshold}",
         found=f"{len(count.holders)}" + (f"; {reasons}" if reasons else ""),
         hint=how,
+        data={"kind": count.kind},
     )
 
 

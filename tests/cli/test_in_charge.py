@@ -127,3 +127,35 @@ def test_knowledge_that_is_too_old(running: World) -> None:
     assert refused(running, 2, *words).error["code"] == "usage"
     assert refused(running, 2, "high", "activate", "demo@1", "--reason", "x").error["code"] == "usage"
     running.quick(*words, *BOTH).expect(0)
+
+
+def test_a_plan_tells_what_each_rule_says_and_what_it_takes(running: World) -> None:
+    policy(
+        running,
+        "requires:\n  - {kind: guard, needs: corpus, version: '>=1'}\nfloors: {'kind:guard': '1'}\n"
+        + APPROVERS,
+    )
+    before = running.installed()
+    said = running.quick("high", "plan", *running.volumes("alpha-2"), "--format", "json").expect(0)
+    plan, rules = said.data["plan"], said.data["rules"]
+    assert (plan["installs"], plan["activates"], plan["replaces"], plan["removes"], plan["revokes"]) == (
+        "demo@2", "demo@2", "demo@1", [], 0,
+    )  # fmt: skip
+    assert plan["needed"] > 16 << 20 < plan["free"]
+    assert plan["seconds"] >= 1
+    assert {item["rule"] for item in rules} == {"marking", "revocation", "requirement", "floor", "quorum"}
+    unmet = [
+        (item["rule"], item["subject"], item["expected"], item["found"]) for item in rules if not item["met"]
+    ]
+    assert unmet == [("quorum", "approval", "1", "0")]
+    assert [item["code"] for item in said.data["objections"]] == ["quorum-unmet"]
+    floor = next(item for item in rules if item["rule"] == "floor")
+    assert (floor["subject"], floor["expected"], floor["found"]) == ("component guard", ">= 1", "2")
+    text = running.quick("high", "plan", *running.volumes("alpha-2")).expect(0).out
+    for words in ("installs", "demo@2", "component guard", ">= 1", "NO"):
+        assert words in text
+    trial = running.quick(
+        "high", "import", *running.volumes("alpha-2"), "--dry-run", "--format", "json"
+    ).expect(0)
+    assert trial.data["plan"]["activates"] is None
+    assert running.installed() == before

@@ -140,6 +140,23 @@ def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
     return Answer(data, lambda page: _render(page, data))
 
 
+def _show_plan(page: Page, plan: dict[str, Any], rules: list[dict[str, Any]]) -> None:
+    """Write what an import would change and take, and what each rule says."""
+    page.line()
+    page.line("plan", style="bold")
+    sizes = {key: size(plan[key]) for key in ("needed", "free")}
+    page.facts({**plan, **sizes, "seconds": f"about {plan['seconds']}"})
+    page.line()
+    page.line("rules", style="bold")
+    page.table(
+        ["rule", "about", "expected", "found", "met"],
+        [
+            [item[key] for key in ("rule", "subject", "expected", "found")] + ["yes" if item["met"] else "NO"]
+            for item in rules
+        ],
+    )
+
+
 def _render(page: Page, data: dict[str, Any]) -> None:
     hidden = {
         "components",
@@ -154,6 +171,8 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         "repairable",
         "damaged_volumes",
         "enforced",
+        "rules",
+        "plan",
     }
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}
@@ -176,6 +195,8 @@ def _render(page: Page, data: dict[str, Any]) -> None:
                 page.components(data[name], data["remarks"])
             else:
                 page.records(data[name])
+    if data.get("plan"):
+        _show_plan(page, data["plan"], data["rules"])
     for digest in missing[:SHOWN_MISSING]:
         page.line(f"missing chunk {digest}")
     if len(missing) > SHOWN_MISSING:

@@ -21,8 +21,9 @@ from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.policy import floors
 from airlift.policy.document import Policy
-from airlift.policy.freshness import stale_objections
+from airlift.policy.freshness import stale_rulings
 from airlift.policy.objections import content_objections
+from airlift.policy.ruling import refusals
 from airlift.trust.tuf import metadata
 
 
@@ -132,7 +133,9 @@ def _age(enclave: Enclave, state: State, now: datetime, rules: Policy) -> Iterat
         yield "the clock is behind the newest entries of the ledger: check it"
     if fresh.age > timedelta(days=rules.warn_after_days):
         yield f"stale: the newest imported bundle is {fresh.age.days} days old"
-    yield from (f"nothing new is activated: {error.message}" for error in stale_objections(fresh, rules))
+    yield from (
+        f"nothing new is activated: {error.message}" for error in refusals(stale_rulings(fresh, rules))
+    )
 
 
 def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airlift.bundle.release import Release
-from airlift.errors import OvertakenError, QuorumError, RefusedError
+from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
@@ -14,9 +14,10 @@ from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
 from airlift.policy.document import Policy
-from airlift.policy.objections import Known, activation_objections, import_objections
-from airlift.policy.quorum import quorum_objections
+from airlift.policy.objections import Known, activation_rulings, import_rulings
+from airlift.policy.quorum import quorum_rulings
 from airlift.policy.revocation import Revoked
+from airlift.policy.ruling import Ruling, refusals
 from airlift.trust.statements.predicates import APPROVAL
 
 
@@ -56,28 +57,36 @@ class Gate:
         )
 
     def judge(self, release: Release, *, aged: bool = False) -> list[RefusedError]:
-        """Return what policy has against running the release; ``aged`` says that the age of what is known counts."""
+        """Return what policy has against running the release."""
+        return refusals(self.rule(release, aged=aged))
+
+    def rule(self, release: Release, *, aged: bool = False) -> list[Ruling]:
+        """Return what policy says of running the release; ``aged`` says that the age of what is known counts."""
         enclave, state = self.enclave, self.state
         known = Known(
-            unmet=self._unmet(release),
+            quorums=self._quorums(release),
             revoked=revoked.findings(self.revoked, release),
             floors=dict(state.floors),
             held=self.held,
             fresh=freshness(enclave, state, release, self.now) if aged else None,
-            untested=tuple(test.command.name for test in acceptance.lacking(enclave, state, release.digest)),
+            tests=self._tests(release),
         )
-        return activation_objections(release, self.policy, known)
+        return activation_rulings(release, self.policy, known)
 
     def fitting(self) -> Iterator[Release]:
         """Yield the held releases that may run and are not active, the newest import first."""
         others = (release for release in reversed(self.held) if release.digest != self.state.active)
         return (release for release in others if not self.judge(release))
 
-    def _unmet(self, release: Release) -> list[QuorumError]:
+    def _tests(self, release: Release) -> dict[str, bool]:
+        lacking = {test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)}
+        return {command.name: command.name not in lacking for command in self.policy.acceptance}
+
+    def _quorums(self, release: Release) -> tuple[Ruling, ...]:
         standing = judge_release(
             self.enclave, self.state, release.digest, self.now, self.verified, revoked=self.revoked.keys()
         )
-        return quorum_objections(self.policy.demands, standing, lambda kind: _how(kind, release.label))
+        return tuple(quorum_rulings(self.policy.demands, standing, lambda kind: _how(kind, release.label)))
 
 
 def _how(kind: str, label: str) -> str:
@@ -91,9 +100,14 @@ def import_refusals(
     enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
 ) -> list[RefusedError]:
     """Return what policy has against letting the bundle in."""
+    return refusals(rule_import(enclave, verified, state, now))
+
+
+def rule_import(enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime) -> list[Ruling]:
+    """Return what policy says of letting the bundle in."""
     keys = verified.trusted.bundler_key_ids if verified.trusted else ()
     rules, moment = policy.load(enclave, state), reference_time(state, now, keys)
-    return import_objections(verified.bundle, rules, moment, verified.release)
+    return import_rulings(verified.bundle, rules, moment, verified.release)
 
 
 def activation_refusals(
@@ -129,6 +143,13 @@ def new_release_refusals(
     if verified.release is not None:
         refusals += activation_refusals(enclave, verified.release, state, verified, now=now, aged=False)
     return refusals
+
+
+def rule_new_release(enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime) -> list[Ruling]:
+    """Return what policy says of activating this bundle's release right after installing it."""
+    if verified.release is None:
+        return []
+    return Gate.open(enclave, state, now, verified).rule(verified.release)
 
 
 def replay_refusals(

@@ -32,15 +32,21 @@ def brought_by(verified: VerifiedBundle) -> tuple[str | None, tuple[Revocation, 
     return listed.sha512, revocations.parse(verified.documents[listed.sha512])
 
 
+def news(enclave: Enclave, state: State, verified: VerifiedBundle) -> tuple[Revocation, ...]:
+    """Return what a verified bundle revokes that is not recorded here yet."""
+    before = {item.subject for item in revoked.recorded(enclave, state)}
+    return tuple(item for item in brought_by(verified)[1] if item.subject not in before)
+
+
 def learn(enclave: Enclave, state: State, verified: VerifiedBundle) -> RevocationsKnown | None:
     """Keep the list that a verified bundle carries, if it says what is not recorded yet; return what to record.
 
     The caller holds the lock, and records it at once.
     """
     digest, listed = brought_by(verified)
+    if digest is None or not news(enclave, state, verified):
+        return None
     before = {item.subject for item in revoked.recorded(enclave, state)}
     said = {item.subject for item in listed}
-    if digest is None or said <= before:
-        return None
     enclave.history.keep(verified.documents[digest])
     return RevocationsKnown(digest, covers=before <= said)

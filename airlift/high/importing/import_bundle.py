@@ -33,6 +33,7 @@ from airlift.high.governance.attestations import carried_details
 from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_expired
 from airlift.high.importing.commit import Admission, commit
+from airlift.high.importing.expectation import Expectation
 from airlift.high.importing.install import StagedRelease, check_baseline, needed_files, stage
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.high.verification.verify_bundle import verify_bundle
@@ -49,7 +50,7 @@ class ImportResult:
     ``file_digest`` is the digest (sha512, sha256) that rebuilt files are verified with; None if there are none.
     ``passed_over`` are leftovers of desktops on the media. ``repaired`` are chunks (SHA-512) that parity gave back,
     or would; ``damaged_volumes`` those with a chunk that is damaged or lacking. ``enforced`` is what became of an
-    active release that was revoked; None if none was.
+    active release that was revoked; None if none was. A plan has ``rules``, what each says, and what it would change.
     """
 
     bundle: str
@@ -76,6 +77,8 @@ class ImportResult:
     repaired: tuple[str, ...] = ()
     damaged_volumes: tuple[Path, ...] = ()
     enforced: Enforced | None = None
+    rules: tuple[Mapping[str, Any], ...] = ()
+    plan: Expectation | None = None
 
 
 @dataclass(frozen=True, slots=True)

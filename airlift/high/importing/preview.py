@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from airlift.bundle import volume
 from airlift.errors import IncompleteError, RefusedError
@@ -13,12 +14,14 @@ from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.staged import staged_sizes
 from airlift.high.governance import gate
 from airlift.high.governance.attestations import carried_details
+from airlift.high.importing.expectation import expect
 from airlift.high.importing.import_bundle import ImportResult, summarise
 from airlift.high.importing.install import check_baseline, needed_files
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.high.verification.verify_bundle import verify_bundle
 from airlift.ledger.state import State
+from airlift.policy.ruling import Ruling
 from airlift.progress import Progress, Tally, silent
 
 
@@ -51,9 +54,16 @@ def _plan(
         objections = gate.replay_refusals(enclave, verified, state, now) if activate else []
         return replace(result, objections=_told(objections))
     objections = gate.import_refusals(enclave, verified, state, now)
+    rulings = gate.rule_import(enclave, verified, state, now)
     if activate:
         objections += gate.new_release_refusals(enclave, verified, state, now)
-    return replace(result, objections=_told(objections))
+        rulings += gate.rule_new_release(enclave, verified, state, now)
+    return replace(
+        result,
+        objections=_told(objections),
+        rules=_ruled(rulings),
+        plan=expect(enclave, state, verified, activate=activate),
+    )
 
 
 def prove_bundle(
@@ -123,6 +133,12 @@ def _told(objections: Sequence[RefusedError]) -> tuple[dict[str, str], ...]:
     """Return objections as results show them; what stands against import and activation alike is told once."""
     pairs = dict.fromkeys((item.code, item.message) for item in objections)
     return tuple({"code": code, "message": message} for code, message in pairs)
+
+
+def _ruled(rulings: Sequence[Ruling]) -> tuple[dict[str, Any], ...]:
+    """Return rulings as results show them, each once."""
+    shown = [ruling.to_json() for ruling in rulings]
+    return tuple(item for number, item in enumerate(shown) if item not in shown[:number])
 
 
 def _told_damage(chunks: ChunkReader) -> str:

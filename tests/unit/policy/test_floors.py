@@ -7,6 +7,7 @@ import pytest
 from airlift.bundle.release import Component, Release
 from airlift.errors import ManifestError, UsageError
 from airlift.policy import floors
+from airlift.policy.ruling import refusals
 from tests.support.bundle_values import LOW, component
 
 GUARD = component("guard", "2.1", "guard")
@@ -15,7 +16,7 @@ HELD = Release("assistant", "1", LOW, "", (component("base"), GUARD), ())
 
 def said(*components: Component, floor: dict[str, str], held: tuple[Release, ...] = ()) -> list[str]:
     release = replace(HELD, components=components)
-    return [error.message for error in floors.floor_objections(release, floor, held)]
+    return [error.message for error in refusals(floors.floor_rulings(release, floor, held))]
 
 
 @pytest.mark.parametrize(("version", "met"), [("2.0", False), ("2.1", True), ("2.1.1", True), ("3rc1", True)])

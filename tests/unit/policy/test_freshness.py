@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airlift.policy.document import Policy
-from airlift.policy.freshness import Freshness, stale_objections
+from airlift.policy.freshness import Freshness, stale_rulings
+from airlift.policy.ruling import refusals
 
 ISSUED = datetime(2026, 11, 1, tzinfo=UTC)
 FRESH = Freshness(ISSUED, ISSUED + timedelta(days=30), behind=3)
@@ -29,6 +30,6 @@ def test_age_is_never_negative() -> None:
     ],
 )
 def test_the_limits_are_policys(fresh: Freshness, policy: Policy, found: list[str]) -> None:
-    errors = list(stale_objections(fresh, policy))
+    errors = refusals(stale_rulings(fresh, policy))
     assert [error.found for error in errors] == found
     assert all((error.exit_code, error.code) == (6, "stale") for error in errors)

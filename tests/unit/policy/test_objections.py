@@ -26,6 +26,7 @@ from airlift.policy import objections
 from airlift.policy.document import Permission, Policy, Rule
 from airlift.policy.objections import Known
 from airlift.policy.revocation import Revoked
+from airlift.policy.ruling import QUORUM, Ruling
 from tests.support.bundle_values import BUNDLE, ISSUED, LOW, RENEWAL, component
 
 POLICY = Policy("alpha", ceiling=Marking("SECRET", ("NOFORN", "ORCON")))
@@ -45,7 +46,8 @@ def activation(
     unmet: Sequence[QuorumError] = (),
     revoked: tuple[Revocation, ...] = (),
 ) -> list[type[RefusedError]]:
-    known = Known(unmet=unmet, revoked=Revoked(revoked).of_release(release))
+    quorums = [Ruling.against(QUORUM, "x", error) for error in unmet]
+    known = Known(quorums=quorums, revoked=Revoked(revoked).of_release(release))
     found = objections.activation_objections(release, policy, known)
     assert all(error.exit_code == 6 for error in found)
     return [type(error) for error in found]
