@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,8 @@ HIGH = (
     "import-next",
     "import-last",
     "import-beside",
+    "import-revoking",
+    "import-withdrawing",
     "discard",
     "gc-staged",
     "activate",
@@ -48,6 +50,8 @@ HIGH = (
     "recover",
 )
 _DECIDING = re.compile(r"commit |rename \S+ (enclave/active|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z")
+REVOKING = frozenset({"import-revoking", "import-withdrawing"})
+"""Scenes in which the active release gives way whatever becomes of the rest of the import (SPEC 7.9-2)."""
 SCENES = (*HIGH, *depot_scenes.SCENES)
 _GIVEN_BACK = re.compile(
     r"(commit of ledger\.db before: |rename \S+ )?enclave/staging/[0-9a-f]{64}/chunks/.*"
@@ -118,9 +122,12 @@ def rehearse(scene: Scene, room: Path) -> Rehearsal:
     with Recorder(top) as disk:
         scene.run(top)
     enclave = enclave_in(top)
+    allowed = passed_through(top, size)
+    if scene.name in REVOKING:
+        allowed |= {replace(one, active=b.active, previous=b.previous) for one in allowed for b in allowed}
     expected = Expected(
         scene=scene,
-        allowed=passed_through(top, size),
+        allowed=allowed,
         final=facts(enclave.state()),
         contents=contents(top),
         active={link, points_at(enclave.active)},

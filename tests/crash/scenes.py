@@ -24,7 +24,7 @@ from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
 from airlift.trust.statements import predicates, statement
-from tests.support import keys, weights
+from tests.support import keys, revoking, weights
 from tests.support.depots import NOW, RELEASERS, Site, make_site
 
 VERSIONS = ("1", "2", "3")
@@ -119,6 +119,9 @@ def make_world(folder: Path) -> World:
         keys.signer(RELEASERS[0]),
     )
     (folder / "scan.json").write_bytes(said.data)
+    for name, hit in (("hole", ["2"]), ("holes", ["1", "2"])):
+        _revoke(site, *(releases[version] for version in hit))
+        revoking.renewal(site, f"../out-{name}")
     world = World(folder, site, releases, bundles)
     _make_starts(world)
     return world
@@ -171,6 +174,10 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("import-next", world.start("begun"), lambda top: _import_one(world, top, 1)),
         Scene("import-last", world.start("waiting"), lambda top: _import_one(world, top, 2)),
         Scene("import-beside", world.start("begun"), lambda top: _import(world, top, "whole")),
+        Scene("import-revoking", world.start("two"), lambda top: _import(world, top, "-hole", active=False)),
+        Scene(
+            "import-withdrawing", world.start("one"), lambda top: _import(world, top, "-holes", active=False)
+        ),
         Scene("discard", world.start("begun"), lambda top: _discard(world, top)),
         Scene(
             "gc-staged",
@@ -289,6 +296,14 @@ def _import_parity(world: World, top: Path) -> object:
     """Import a bundle whose volumes of data were lost on the way: only those of parity are left."""
     volumes = sorted((world.folder / "parity").iterdir())
     return import_bundle(enclave_in(top), volumes[2:], operator=operator(), activate=True)
+
+
+def _revoke(site: Site, *releases: str) -> None:
+    """Revoke the base model of these releases, and write a renewal that says so."""
+    found = [site.depot.load_release(digest) for digest in releases]
+    revoking.publish(
+        site, [revoking.of_component(item, "base", number) for number, item in enumerate(found, 1)]
+    )
 
 
 def _rollback(top: Path) -> object:
