@@ -65,6 +65,7 @@ def test_keys_travel_with_the_policy(tmp_path: Path) -> None:
     assert entry.detail == {
         "sha512": document.digest,
         "keys": {"scanner.pub": keys.signer("scanner").public.fingerprint},
+        "floors": {},
     }
 
 
