@@ -39,10 +39,11 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
     state = enclave.state()
     if state.active is None or not state.revocations:
         return None
-    gate, active = Gate.open(enclave, state, operator.now), enclave.load_release(state.active)
-    found = revoked.findings(gate.revoked, active)
+    active = enclave.load_release(state.active)
+    found = revoked.findings(revoked.in_force(enclave, state), active)
     if not found:
         return None
+    gate = Gate.open(enclave, state, operator.now)
     because = tuple(item.error().message for item in found)
     if gate.policy.revoked == REPORT:
         return Enforced(REPORT, active.label, active.label, because)

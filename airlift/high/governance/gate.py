@@ -23,7 +23,7 @@ from airlift.trust.statements.predicates import APPROVAL
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What releases are judged by at ``now`` (aware, UTC), gathered once.
+    """What releases are judged by at ``now`` (aware, UTC).
 
     ``verified`` is the bundle that is about to come in, if one is: attestations and revocations are those of the
     record, and of that bundle.
@@ -35,7 +35,6 @@ class Gate:
     now: datetime
     policy: Policy
     revoked: Revoked
-    held: tuple[Release, ...]
 
     @classmethod
     def open(
@@ -53,7 +52,6 @@ class Gate:
             now=now,
             policy=policy.load(enclave, state),
             revoked=revocation.in_force(enclave, state, verified),
-            held=tuple(enclave.load_release(digest) for digest in state.installed),
         )
 
     def judge(self, release: Release, *, aged: bool = False) -> list[RefusedError]:
@@ -67,7 +65,7 @@ class Gate:
             quorums=self._quorums(release),
             revoked=revoked.findings(self.revoked, release),
             floors=dict(state.floors),
-            held=self.held,
+            held=tuple(self._held()) if state.floors or self.policy.floors else (),
             fresh=freshness(enclave, state, release, self.now) if aged else None,
             tests=self._tests(release),
         )
@@ -75,8 +73,12 @@ class Gate:
 
     def fitting(self) -> Iterator[Release]:
         """Yield the held releases that may run and are not active, the newest import first."""
-        others = (release for release in reversed(self.held) if release.digest != self.state.active)
+        others = (release for release in self._held() if release.digest != self.state.active)
         return (release for release in others if not self.judge(release))
+
+    def _held(self) -> Iterator[Release]:
+        """Yield the releases that are installed, the newest import first."""
+        return (self.enclave.load_release(digest) for digest in reversed(self.state.installed))
 
     def _tests(self, release: Release) -> dict[str, bool]:
         lacking = {test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)}
