@@ -20,7 +20,7 @@ from airlift.low.bundle.recutting import at_hand, first_cut, standing
 from airlift.low.bundle.recutting.at_hand import AtHand
 from airlift.low.bundle.recutting.code_again import code_again
 from airlift.low.bundle.recutting.first_cut import Carried, FirstCut
-from airlift.low.depot import enclaves, outstanding
+from airlift.low.depot import enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
@@ -112,6 +112,7 @@ def recut(
         UsageError, SequenceReusedError, MalformedError: the request is for another bundle, or for what is not in it.
         WrongEnclaveError: it comes from another enclave than the bundle is for.
         MarkingError: the enclave may not hold it.
+        RevokedError: its release, or something in it, is revoked.
         NotHeldError: the bundle is not outstanding.
         IncompleteError: chunks are on no volume, and cannot be coded again.
         RefusedError, ExpiredError: no metadata of the depot fits it.
@@ -181,6 +182,8 @@ def _wanted(bundle: Bundle, asked: Asked | None) -> tuple[FileDigest, ...]:
 def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:
     bundle = find_bundle(depot, request.bundle)
     wanted = _wanted(bundle, request.asked)
+    if bundle.target is not None:
+        revoked.check_release(depot.load_release(bundle.target.digest), revoked.in_force(depot))
     enclaves.check_ceiling(depot, request.asked.enclave if request.asked else bundle.enclave, bundle.marking)
     _check_chunks(wanted, request.medium)
     known = first_cut.recall(depot, bundle)

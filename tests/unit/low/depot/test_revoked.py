@@ -12,6 +12,7 @@ from airlift.low.authority.revoke import Asked, revoke
 from airlift.low.bundle import publish
 from airlift.low.bundle.job import Destination
 from airlift.low.bundle.publish import BundleResult
+from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
 from airlift.low.depot import revoked
 from airlift.low.listing import listing
@@ -69,6 +70,16 @@ def test_what_is_revoked_is_not_bundled(site: Site, kind: str) -> None:
     assert not (site.folder / "out").exists()
     act(site, names(site)[kind], lift=True)
     assert site.bundle().sequence == 1
+
+
+def test_what_is_revoked_is_not_cut_again(site: Site) -> None:
+    made = site.bundle()
+    act(site, "base@1")
+    request = RecutRequest(made.bundle, site.folder / "again")
+    with pytest.raises(RevokedError, match="is revoked: a hole"):
+        recut(site.depot, request, now=NOW)
+    assert not (site.folder / "again").exists()
+    act(site, "base@1", lift=True)
 
 
 def test_a_revocation_that_lacks_signatures_forbids_nothing(site: Site) -> None:
