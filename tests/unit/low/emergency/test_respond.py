@@ -249,6 +249,17 @@ def test_a_release_that_was_published_before_only_needs_the_revocation(site: Sit
     assert answer(site, manifest=manifest, by=("erin",)).published
 
 
+def test_a_release_that_waits_alone_gets_the_revocation_beside_it(site: Site) -> None:
+    """As after a crash between the two; what was signed without the revocation is signed again."""
+    manifest = fix(site)
+    make_release(site.depot, manifest, signers=[keys.signer("dan")], now=NOW)
+    told = answer(site, manifest=manifest, by=("erin",))
+    assert (told.published, told.signatures) == (False, 1)
+    assert any("signatures" in text and "dropped" in text for text in told.warnings)
+    assert site.depot.find_release("assistant@4").digest == told.digest
+    assert answer(site, manifest=manifest, by=("dan",)).published
+
+
 # -- what is refused, and leaves no trace ----------------------------------------------------------------------------
 
 
