@@ -54,9 +54,9 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 16),  # rich draws it
     ("--version",): (set(), 16),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
-    ("low", "status"): (KEYS, 65),
-    ("low", "list"): (KEYS, 70),
-    ("low", "log"): (KEYS, 49),
+    ("low", "status"): (KEYS, 68),
+    ("low", "list"): (KEYS, 73),
+    ("low", "log"): (KEYS, 51),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
     ("high", "inspect", "VOLUMES"): (KEYS, 45),
     ("high", "status"): (RECORD | {"packaging"}, 68),

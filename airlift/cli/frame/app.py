@@ -64,6 +64,7 @@ def _low() -> None:
     importlib.import_module("airlift.cli.low.policy")
     importlib.import_module("airlift.cli.low.bundles")
     importlib.import_module("airlift.cli.low.recut")
+    importlib.import_module("airlift.cli.low.emergency")
     importlib.import_module("airlift.cli.low.overview")
     importlib.import_module("airlift.cli.low.returns")
 

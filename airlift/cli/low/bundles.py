@@ -43,6 +43,14 @@ For = Annotated[
     str | None, typer.Option("--for", metavar="ENCLAVE", help="Address it: no other enclave imports it.")
 ]
 
+Parity = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|P%",
+        help="Add parity: N more volumes, so that any N may be lost, or P % more on each, against scratches.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOutput:
@@ -95,13 +103,7 @@ class ForMedium:
 class Coding:
     """How the bytes of a bundle are coded."""
 
-    parity: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|P%",
-            help="Add parity: N more volumes, so that any N may be lost, or P % more on each, against scratches.",
-        ),
-    ] = None
+    parity: Parity = None
     workers: options.Workers = None
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Decode every block again before it ships.")

@@ -60,9 +60,8 @@ class ReleaseResult:
     """What was released, and how far its signatures have come.
 
     ``files`` counts paths; ``bytes`` are those of its distinct contents, ``new_bytes`` those that the depot did not
-    hold; ``skipped`` names what was passed over, ``unrecognised`` what the gate
-    neither objects to nor knows. ``already`` says that this very release was here before. ``warnings`` tell what a
-    person should look at.
+    hold; ``skipped`` names what was passed over, ``unrecognised`` what the gate neither objects to nor knows.
+    ``already`` says that this very release was here before. ``warnings`` tell what a person should look at.
     """
 
     release: str
@@ -119,8 +118,7 @@ def make_release(
         RequirementError: the release does not meet its own requirements.
         UncheckedError: a source cannot be read, or changes meanwhile.
     """
-    document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
-    check_filled_in(str(manifest), document)
+    document = _authored(manifest)
     with nullcontext() if dry_run else depot.lock():
         depot.store.published(TARGETS)
         if not replace:
@@ -134,6 +132,18 @@ def make_release(
             _keep(depot, draft)
         _note(depot, draft.new, now)
         return _propose(depot, draft, signers, now, known=known, replace=replace)
+
+
+def draft_release(depot: Depot, manifest: Path, progress: Progress) -> Release:
+    """Gather what ``manifest`` describes, and keep nothing; see :func:`make_release`."""
+    with _gathered(depot, _authored(manifest), manifest.parent, progress, keep=False) as draft:
+        return draft.release
+
+
+def _authored(manifest: Path) -> Mapping[str, Any]:
+    document = authored.load(str(manifest), files.read_bounded(manifest, authored.MAX_BYTES), SCHEMA)
+    check_filled_in(str(manifest), document)
+    return document
 
 
 def _note(depot: Depot, new: Iterable[str], now: datetime) -> None:
