@@ -14,8 +14,31 @@ from tests.cli.test_help import LEAVES, TREE
 GROUPS = {path[0] for path in TREE if path}
 SAID = {"--insecure-", "--help", "--version", "--strict"}
 """Ways of speaking (`--insecure-...`), options of every command, and those of other programs."""
-FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"}
-"""Options of pip, uv and zstd."""
+FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"} | {
+    *(
+        "--user",
+        "--map-root-user",
+        "--net",
+        "--ipc",
+        "--pid",
+        "--mount",
+        "--propagation",
+        "--fork",
+        "--mount-proc",
+    ),
+    *(
+        "--kill-child",
+        "--no-new-privs",
+        "--bounding-set",
+        "--inh-caps",
+        "--as",
+        "--nproc",
+        "--fsize",
+        "--core",
+    ),
+    *("--bind", "--make-rprivate"),
+}
+"""Options of pip, uv, zstd, and of unshare, prlimit, setpriv and mount."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"
