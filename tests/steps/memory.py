@@ -45,6 +45,7 @@ class Memory:
     said: list[Said] = field(default_factory=list)
     listed: frozenset[Subject] = frozenset()
     moments: list[datetime] = field(default_factory=list)
+    ran: set[str | None] = field(default_factory=set)
     active: str | None = None
     previous: str | None = None
 
@@ -96,6 +97,7 @@ class Memory:
     def switch(self, to: str | None) -> None:
         """Remember what became active."""
         self.active, self.previous = to, self.active
+        self.ran.add(to)
 
     def newest(self) -> Crossing | None:
         """Return the newest bundle that was committed."""

@@ -180,7 +180,7 @@ class Walk:
         """Roll back, to what was active before or to a release that is named."""
         named = self.a_release() if self.random.random() < 0.6 else None
         digest = named or self.memory.previous
-        against = self.against(digest, aged=False)
+        against = self.against(digest, aged=digest not in self.memory.ran)
         self.switched(
             "roll back", against, digest,
             lambda dry: roll_back(self.enclave, named, operator=self.operator, dry_run=dry),
