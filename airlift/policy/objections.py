@@ -200,13 +200,10 @@ def _rules(release: Release, policy: Policy) -> Iterator[Ruling]:
 
 
 def _needs(release: Release, component: str, needs: str, version: str) -> Ruling:
-    candidates, message = matching(release, needs), f"component {component} needs {needs} {version}"
+    candidates, met = matching(release, needs), meets(release, needs, version)
     expected = f"{needs} {version}"
     found = ", ".join(f"{c.name} {c.version}" for c in candidates) or "none"
-    try:
-        met = any(satisfies(candidate.version, version) for candidate in candidates)
-    except ManifestError as error:
-        met, message = False, f"{message}: {error.message}"
+    message = f"component {component} needs {needs} {version}{_incomparable(candidates, version)}"
     data = {"needs": {"name": needs, "version": version}}
     refusal = None if met else RequirementError(message, expected=expected, found=found, data=data)
     return Ruling(REQUIREMENT, f"component {component}", expected, found, refusal)
@@ -223,11 +220,25 @@ def matching(release: Release, needs: str) -> list[Component]:
 
 
 def meets(release: Release, needs: str, version: str) -> bool:
-    """Say whether a release has a component ``needs`` within ``version``."""
+    """Say whether a release has a component ``needs`` within ``version``; what does not compare lies in no range."""
+    return any(_lies_within(component, version) for component in matching(release, needs))
+
+
+def _lies_within(component: Component, version: str) -> bool:
     try:
-        return any(satisfies(component.version, version) for component in matching(release, needs))
+        return satisfies(component.version, version)
     except ManifestError:
         return False
+
+
+def _incomparable(candidates: Sequence[Component], version: str) -> str:
+    """Return, to be added to a refusal, why not all of these can be held against a range."""
+    try:
+        for candidate in candidates:
+            satisfies(candidate.version, version)
+    except ManifestError as error:
+        return f": {error.message}"
+    return ""
 
 
 def _test(release: Release, name: str, *, passed: bool) -> Ruling:

@@ -19,7 +19,9 @@ from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_stale
 from airlift.ledger.entries.activations import (
     Abort,
+    ActivateCommit,
     ActivatePrepare,
+    RollbackCommit,
     RollbackPrepare,
     SwitchPrepare,
     WithdrawPrepare,
@@ -80,7 +82,8 @@ def roll_back(
 
     Raises:
         NotHeldError: there is none.
-        RefusedError: floors and requirements hold for a roll back as for any activation.
+        RefusedError: floors and requirements hold for a roll back as for any activation; and age as well, if ``to``
+            was never active (SPEC 8.2-12).
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
@@ -89,13 +92,21 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=False)
+        new = not _was_active(enclave, release.digest)
+        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=new)
         gate.insist(refused, AcceptanceError)
         already = state.active == release.digest
         if not already and not dry_run:
             accept(enclave, release, operator)
             switch(enclave, release, state, operator, RollbackPrepare)
         return _result(enclave, release, state, already=already, recovered=recovered)
+
+
+def _was_active(enclave: Enclave, release: str) -> bool:
+    """Say whether the release with this digest is active, or ever was."""
+    with enclave.ledger() as log:
+        switches = log.entries(types=(ActivateCommit.TYPE, RollbackCommit.TYPE), release=release)
+        return next(switches, None) is not None
 
 
 def _result(

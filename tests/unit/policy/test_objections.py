@@ -173,6 +173,19 @@ def test_a_requirement_of_an_absent_component_is_met() -> None:
     assert activation(released(component("other"), requires=(GUARDED,))) == []
 
 
+@pytest.mark.parametrize("odd", ["a", "z"])
+def test_a_version_that_does_not_compare_hides_none_that_does(odd: str) -> None:
+    """Broke: a guard without a comparable version hid the one after it, and only that, from a requirement."""
+    guards = (component(odd, "nightly", "guard"), component("guard", "2.1", "guard"))
+    release = released(component("base"), *sorted(guards, key=lambda item: item.name), requires=(GUARDED,))
+    assert activation(release) == []
+    assert objections.meets(release, "guard", ">=2.0")
+    (refused,) = objections.requirement_objections(
+        replace(release, requires=(replace(GUARDED, version=">=3"),))
+    )
+    assert "'nightly' cannot be compared" in refused.message
+
+
 def test_the_low_side_refuses_what_cannot_be_judged() -> None:
     objections.check_comparable(
         released(component("base"), component("guard", "2", "guard"), requires=(GUARDED,))

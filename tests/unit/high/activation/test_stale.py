@@ -10,12 +10,13 @@ from airlift.high.activation.activate import activate, roll_back
 from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import enclave_status
+from airlift.high.governance.approve import approve
 from airlift.high.governance.consent import Consent
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.ledger.entries.administration import Gc
 from tests.support import keys, revoking
 from tests.support.depots import NOW, Site
-from tests.support.enclaves import V1, enclave, holds_release, operator, site
+from tests.support.enclaves import V1, V2, enclave, holds_release, operator, site, take
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 LATER = NOW + timedelta(days=31)
@@ -31,8 +32,6 @@ def limited(tmp_path: Path, rules: str = "refuse_new_after_days: 30") -> tuple[E
         "attestations:\n  approval: {threshold: 1, keys: [ann.pub, ben.pub]}\n"
     )
     change_policy(place, folder / "policy.yaml", operator=operator())
-    from airlift.high.governance.approve import approve
-
     for release in ("assistant@1", "assistant@2"):
         approve(place, release, signer=keys.signer("ann"), operator=operator())
     return place, site(tmp_path)
@@ -56,6 +55,21 @@ def test_beyond_the_limit_nothing_new_is_activated(tmp_path: Path) -> None:
     assert roll_back(place, "assistant@1", operator=operator(LATER)).active == "assistant@1"
     import_bundle(place, revoking.renewal(low, "media", LATER), operator=operator(LATER))
     assert activate(place, "assistant@2", operator=operator(LATER)).active == "assistant@2"
+
+
+def test_a_roll_back_to_what_never_ran_is_no_way_around_it(tmp_path: Path) -> None:
+    """Broke: ``rollback --to`` a release that was never active activated it on knowledge that was too old."""
+    place, _ = limited(tmp_path)
+    take(place, "step")
+    approve(place, "assistant@3", signer=keys.signer("ann"), operator=operator())
+    with pytest.raises(StaleError):
+        roll_back(place, "assistant@3", operator=operator(LATER))
+    assert holds_release(place, V2)
+    assert roll_back(place, operator=operator(LATER)).active == "assistant@1"
+    word = Consent("why", [keys.signer("ann"), keys.signer("ben")])
+    activate(place, "assistant@3", operator=operator(LATER), stale=word)
+    roll_back(place, operator=operator(LATER))
+    assert roll_back(place, "assistant@3", operator=operator(LATER)).active == "assistant@3"
 
 
 def test_a_clock_that_is_set_back_makes_nothing_fresh(tmp_path: Path) -> None:

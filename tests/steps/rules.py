@@ -1,0 +1,271 @@
+"""What docs/SPEC.md says of running a release, written once more from its text: each rule yields what it refuses by.
+
+Nothing of airlift is used; versions are compared by PEP 440 as the packaging library implements it.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from itertools import combinations, product
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from tests.steps.media import Crossing
+from tests.steps.memory import Memory, Release, Said
+
+KINDS = frozenset({"model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data"})
+LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+AGE, REVOKED, QUORUM, NOT_HELD, OVERTAKEN = "8.2-12", "5.4-1", "4.5-13", "not held", "7.1-1a"
+CODES = {
+    "8.2-3": "marking-refused",
+    "8.2-5": "waiver-refused",
+    REVOKED: "revoked",
+    "5.1-6": "requirement-unmet",
+    "8.2 requires": "requirement-unmet",
+    "8.2-8": "below-floor",
+    "8.2-9": "below-floor",
+    QUORUM: "quorum-unmet",
+    "8.2-22": "quorum-unmet",
+    AGE: "stale",
+    "8.2-7": "expired",
+    OVERTAKEN: "overtaken",
+    NOT_HELD: "release-not-held",
+}
+"""The code of the refusal by each rule."""
+
+
+def objections(memory: Memory, digest: str, *, aged: bool, bundle: Crossing | None = None) -> set[str]:
+    """Return the numbers of what stands against running a release; ``bundle`` is about to bring it."""
+    release = bundle.release if bundle and bundle.release else memory.documents[digest]
+    found = set(content(memory, release))
+    found |= {REVOKED} if is_revoked(memory, digest, release, bundle) else set()
+    found |= {*requirements(memory, release), *floors(memory, release)}
+    found |= set(quorums(memory, digest, bundle))
+    return found | (set(age(memory, digest)) if aged else set())
+
+
+# -- markings and waivers --------------------------------------------------------------------------------------------
+
+
+def content(memory: Memory, release: Release) -> Iterator[str]:
+    """8.2-3 and 8.2-5: what is marked beyond the ceiling, and what comes with a waiver."""
+    for part in (release, *release["components"]):
+        if part.get("marking") and not is_below_ceiling(memory, part["marking"]):
+            yield "8.2-3"
+    permitted = memory.policy.get("waivers", [])
+    for part in release["components"]:
+        for waiver in part.get("accept", []):
+            what = waiver["what"]
+            if {"what": what} not in permitted and {"what": what, "component": part["name"]} not in permitted:
+                yield "8.2-5"
+
+
+def is_below_ceiling(memory: Memory, marking: Mapping[str, Any]) -> bool:
+    """5.6-3: what may be held."""
+    levels = memory.policy.get("marking", {}).get("levels", LEVELS)
+    ceiling = memory.policy.get("marking", {}).get("ceiling", {"level": levels[0]})
+    limits, admitted = _caveats(ceiling)
+    restricts, admits = _caveats(marking)
+    return (
+        marking["level"] in levels
+        and levels.index(marking["level"]) <= levels.index(ceiling["level"])
+        and restricts <= limits
+        and (admits is None or bool(admits & (admitted or set())))
+    )
+
+
+def _caveats(marking: Mapping[str, Any]) -> tuple[set[str], set[str] | None]:
+    """Return the caveats that restrict, and whom the others admit, None if there are none."""
+    words = marking.get("caveats", [])
+    lists = [word[len("REL TO ") :] for word in words if word.startswith("REL TO ")]
+    admits = {name.strip() for text in lists for name in text.split(",")} if lists else None
+    return {word for word in words if not word.startswith("REL TO ")}, admits
+
+
+# -- revocations -----------------------------------------------------------------------------------------------------
+
+
+def is_revoked(memory: Memory, digest: str, release: Release, bundle: Crossing | None = None) -> bool:
+    """5.4-1: the release, a component or a file of it is listed."""
+    listed = {(kind, what) for kind, what, _ in memory.revoked(bundle)}
+    parts = release["components"]
+    return (
+        ("release", digest) in listed
+        or any(("component", part["digest"]) in listed for part in parts)
+        or any(
+            ("file", entry[name]) in listed
+            for part in parts
+            for entry in part["files"]
+            for name in ("sha512", "sha256")
+        )
+    )
+
+
+# -- requirements and floors -----------------------------------------------------------------------------------------
+
+
+def requirements(memory: Memory, release: Release) -> Iterator[str]:
+    """5.1-6: the release's own, and policy's for every component of a kind."""
+    for rule in release["requires"]:
+        if not _has(release, rule["needs"], rule["version"]):
+            yield "5.1-6"
+    kinds = {part["kind"] for part in release["components"]}
+    for rule in memory.policy.get("requires", []):
+        if rule["kind"] in kinds and not _has(release, rule["needs"], rule["version"]):
+            yield "8.2 requires"
+
+
+def _has(release: Release, what: str, within: str) -> bool:
+    for part in release["components"]:
+        meant = part["kind"] == what if what in KINDS else what in _names(part)
+        version = _version(part["version"])
+        if meant and version is not None and SpecifierSet(within).contains(version, prereleases=True):
+            return True
+    return False
+
+
+def _names(part: Mapping[str, Any]) -> set[str]:
+    """5.1-15: the names that a component answers to."""
+    return {part["name"], *part.get("replaces", [])}
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def higher(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """8.2-10: the higher of two floors for each name."""
+    both = {name: [floors[name] for floors in (one, other) if name in floors] for name in {*one, *other}}
+    return {name: max(versions, key=Version) for name, versions in both.items()}
+
+
+def is_below(version: str, floor: str) -> bool:
+    """Say whether a version is older than a floor."""
+    return Version(version) < Version(floor)
+
+
+def in_force(memory: Memory) -> dict[str, str]:
+    """Return the floors in force."""
+    return higher(memory.floors, memory.policy.get("floors", {}))
+
+
+def floors(memory: Memory, release: Release) -> Iterator[str]:
+    """8.2-8 and 8.2-9."""
+    for name, floor in in_force(memory).items():
+        if name.startswith("kind:"):
+            bound = [part for part in release["components"] if f"kind:{part['kind']}" == name]
+        else:
+            bound = [part for part in release["components"] if name in _names(part)]
+            if not bound and _slips(memory, release, name):
+                yield "8.2-9"
+        versions = [_version(part["version"]) for part in bound]
+        if any(version is None or version < Version(floor) for version in versions):
+            yield "8.2-8"
+
+
+def _slips(memory: Memory, release: Release, name: str) -> bool:
+    """8.2-9: say whether a new component of its kind is there, and nothing that answers to ``name``."""
+    held = [memory.documents[digest]["components"] for digest in memory.held]
+    with_it = [parts for parts in held if any(part["name"] == name for part in parts)]
+    kinds = {part["kind"] for parts in with_it for part in parts if part["name"] == name}
+    known = {part["name"] for parts in with_it for part in parts}
+    return any(part["kind"] in kinds and part["name"] not in known for part in release["components"])
+
+
+# -- quorums ---------------------------------------------------------------------------------------------------------
+
+
+def quorums(memory: Memory, digest: str, bundle: Crossing | None = None) -> Iterator[str]:
+    """4.5-13: enough holders in each kind, and no bar broken."""
+    asked: Mapping[str, Any] = memory.policy.get("attestations", {})
+    bars = {frozenset(pair) for words in memory.policy.get("bar", []) for pair in combinations(words, 2)}
+    roles = _roles(memory, digest, bundle)
+    if frozenset({"build", "release"}) in bars and roles["build"] & roles["release"]:
+        yield "8.2-22"
+    revoked = {what for kind, what, _ in memory.revoked(bundle) if kind == "key"}
+    able: dict[str, set[str]] = {}
+    for kind, quorum in asked.items():
+        keys = {memory.keys[file] for file in quorum["keys"]}
+        keys = {key for key in keys if memory.key_ids[key] not in revoked}
+        barred = set().union(*(roles[role] for role in roles if frozenset({role, kind}) in bars))
+        able[kind] = _who_speak(memory, digest, kind, keys, quorum.get("expires_after_days")) - barred
+        if len(able[kind]) < quorum["threshold"]:
+            yield QUORUM
+            return
+    if not _assigned({kind: quorum["threshold"] for kind, quorum in asked.items()}, able, bars):
+        yield QUORUM
+
+
+def _roles(memory: Memory, digest: str, bundle: Crossing | None) -> dict[str, set[str]]:
+    """Return who built and released a release: with each bundle that brought it (8.2-22)."""
+    hands = memory.holders()
+    brought = [item for item in memory.committed if item.digest == digest] + ([bundle] if bundle else [])
+    return {
+        "build": {hands["machine"] for _ in brought},
+        "release": {hands[name] for item in brought for name in item.releasers},
+    }
+
+
+def _who_speak(memory: Memory, digest: str, kind: str, keys: set[str], days: int | None) -> set[str]:
+    """4.5-5, 4.5-12 and 8.2-21: the holders whose last word is for it, and young enough."""
+    hands, last, repeated = memory.holders(), dict[str, Said](), set[tuple[str, str]]()
+    for word in sorted(memory.said, key=lambda item: item.order):
+        if (word.key, word.statement) in repeated:
+            continue
+        repeated.add((word.key, word.statement))
+        if word.release == digest and word.kind == kind and word.key in keys:
+            last[hands[word.key]] = word
+    moment = memory.reference()
+    return {
+        hand
+        for hand, word in last.items()
+        if word.passes and (days is None or moment - word.time <= timedelta(days=days))
+    }
+
+
+def _assigned(wanted: Mapping[str, int], able: Mapping[str, set[str]], bars: set[frozenset[str]]) -> bool:
+    """Say whether people can be found for each kind, none of them in two that bar each other."""
+    kinds = sorted(wanted)
+    for chosen in product(*(combinations(sorted(able[kind]), wanted[kind]) for kind in kinds)):
+        found = dict(zip(kinds, map(set, chosen), strict=True))
+        pairs = combinations(kinds, 2)
+        if not any(found[a] & found[b] for a, b in pairs if frozenset({a, b}) in bars):
+            return True
+    return False
+
+
+def are_two_approvers(memory: Memory, keys: tuple[str, ...]) -> bool:
+    """7.7 and 8.2-10: say whether these are keys of two people whom policy lists for approvals."""
+    files = memory.policy.get("attestations", {}).get("approval", {"keys": []})["keys"]
+    hands, listed = memory.holders(), {memory.keys[file] for file in files}
+    return len({hands.get(key, key) for key in keys if key in listed}) > 1
+
+
+# -- age -------------------------------------------------------------------------------------------------------------
+
+
+def age(memory: Memory, digest: str) -> Iterator[str]:
+    """8.2-12: how old what is known is, and how far behind the newest bundle that of the release is."""
+    staleness, newest = memory.policy.get("staleness", {}), memory.newest()
+    if newest is None:
+        return
+    days, behind = staleness.get("refuse_new_after_days"), staleness.get("refuse_behind")
+    moment = max([memory.reference(), *memory.moments])
+    own = max(item.sequence for item in memory.committed if item.digest == digest)
+    if (days is not None and moment - newest.issued > timedelta(days=days)) or (
+        behind is not None and newest.sequence - own > behind
+    ):
+        yield AGE
+
+
+def import_objections(memory: Memory, bundle: Crossing) -> set[str]:
+    """Return what stands against letting a bundle in: 8.2-3, 8.2-5 and 8.2-7; a renewal is marked as nothing is."""
+    found = set(content(memory, bundle.release)) if bundle.release else set()
+    days = memory.policy.get("staleness", {}).get("refuse_new_after_days")
+    if days is not None and memory.reference() - bundle.issued > timedelta(days=days):
+        found.add("8.2-7")
+    return found
