@@ -234,7 +234,7 @@ def test_what_was_revoked_or_withdrawn_is_not_handed_on(hub: Hub) -> None:
 
 def test_options_that_say_nothing_or_two_things(hub: Hub) -> None:
     volume = hub.world.volumes("beta-3")[0]
-    for words in (
+    wrong: tuple[tuple[str | Path, ...], ...] = (
         (),
         (volume,),
         ("--to", "beta"),
@@ -244,7 +244,8 @@ def test_options_that_say_nothing_or_two_things(hub: Hub) -> None:
         (volume, "--store", "--to", "beta", "--output", "out"),
         (volume, "--drop", "beta-3"),
         ("--store", "--drop", "beta-3"),
-    ):
+    )
+    for words in wrong:
         assert refused(hub.world, 2, "high", "relay", *words).error["code"] == "usage"
     hub.to("out", volume)
     assert refused(

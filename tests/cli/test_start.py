@@ -58,7 +58,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("low", "list"): (KEYS, 70),
     ("low", "log"): (KEYS, 49),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
-    ("high", "inspect", "VOLUMES"): (KEYS, 45),
+    ("high", "inspect", "VOLUMES"): (KEYS, 46),
     ("high", "status"): (RECORD | {"packaging"}, 68),
     ("high", "list"): (RECORD | {"packaging"}, 68),
     ("high", "policy", "show"): (RECORD | {"packaging"}, 68),
