@@ -117,8 +117,8 @@ def test_the_address(hub: Hub) -> None:
     pack(hub.world, "1")
     assert hub.to("out", *hub.world.volumes("any-6")).data["handed"][0]["bundle"] == "any-6"
     hub.to("more", *hub.world.volumes("beta-3"))
-    words = ("high", "relay", *hub.world.volumes("beta-3"), "--to", "gamma", "--output", "none")
-    said = refused(hub.world, 6, *words)
+    given = hub.world.volumes("beta-3")
+    said = refused(hub.world, 6, "high", "relay", *given, "--to", "gamma", "--output", "none")
     assert (said.error["code"], said.error["expected"], said.error["found"]) == ("refused", "beta", "gamma")
 
 

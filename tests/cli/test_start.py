@@ -56,7 +56,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
     ("low", "status"): (KEYS, 65),
     ("low", "list"): (KEYS, 70),
-    ("low", "log"): (KEYS, 49),
+    ("low", "log"): (KEYS, 50),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
     ("high", "inspect", "VOLUMES"): (KEYS, 46),
     ("high", "status"): (RECORD | {"packaging"}, 68),
@@ -72,7 +72,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("provenance", "where", "guard"): (RECORD, 64),
     ("provenance", "history"): (RECORD, 64),
     ("provenance", "changes", "demo@1"): (RECORD | {"numpy", "packaging"}, 85),
-    ("provenance", "verify"): (RECORD, 68),
+    ("provenance", "verify"): (RECORD, 69),
 }
 
 
