@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.bundle.fields import LEVELS, Marking
+from airlift.bundle.manifest import ANY_ENCLAVE
 from airlift.errors import ManifestError
 from airlift.policy.demands import Bar, Demands, Quorum, keys_of, parse_demands
 from airlift.policy.versions import check_specifier, check_version
@@ -12,7 +13,17 @@ from airlift.policy.versions import check_specifier, check_version
 DEFAULT_LEVELS = LEVELS
 LOWEST = Marking(DEFAULT_LEVELS[0])
 NEW_KEYS = frozenset(
-    {"acceptance", "activation", "bar", "expires_after_days", "files", "inventory", "revoked", "waivers"}
+    {
+        "acceptance",
+        "activation",
+        "bar",
+        "expires_after_days",
+        "files",
+        "inventory",
+        "relay",
+        "revoked",
+        "waivers",
+    }
 )
 """What format 2 of the policy added."""
 
@@ -60,13 +71,22 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class SubEnclave:
+    """An enclave that bundles are handed on to: its name, the file of its ledger's key, and what it may hold."""
+
+    name: str
+    ledger_key: str
+    ceiling: Marking
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
 
     ``floors`` are versions by the name of a component, or by ``kind:KIND``; ``revoked`` is what becomes of an active
     release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
     ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
-    ``strict_inventory``: a volume on which a desktop left something is refused.
+    ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves.
     """
 
     enclave: str
@@ -88,6 +108,7 @@ class Policy:
     files: tuple[str, ...] = ()
     waivers: tuple[Permission, ...] = ()
     bars: tuple[Bar, ...] = ()
+    relay: tuple[SubEnclave, ...] = ()
 
     @property
     def demands(self) -> Demands:
@@ -135,6 +156,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
         ),
         bars=demands.bars,
+        relay=tuple(_sub_enclave(name, item, levels, document["enclave"]) for name, item in _relay(document)),
     )
 
 
@@ -165,6 +187,20 @@ def _commands(items: Sequence[Mapping[str, Any]], what: str) -> tuple[Command, .
     if len({command.name for command in found}) != len(found):
         raise ManifestError(f"policy: two commands of {what} have one name")
     return found
+
+
+def _relay(document: Mapping[str, Any]) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    return sorted(document.get("relay", {}).items())
+
+
+def _sub_enclave(name: str, item: Mapping[str, Any], levels: Sequence[str], own: str) -> SubEnclave:
+    ceiling = item["ceiling"]
+    if name in {own, ANY_ENCLAVE}:
+        raise ManifestError("policy: relay names what is no sub-enclave", found=name)
+    if ceiling["level"] not in levels:
+        raise ManifestError(f"policy: the ceiling of {name} is not one of the levels", found=ceiling["level"])
+    caveats = tuple(sorted(ceiling.get("caveats", [])))
+    return SubEnclave(name, item["ledger_key"], Marking(ceiling["level"], caveats))
 
 
 def _bytes(text: str) -> int:

@@ -5,7 +5,7 @@ returned, not raised. The caller has verified and counted the attestations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from airlift.bundle.fields import Marking, parse_time
@@ -23,10 +23,11 @@ from airlift.errors import (
     WrongEnclaveError,
 )
 from airlift.policy import floors
-from airlift.policy.document import Policy
+from airlift.policy.document import Policy, SubEnclave
 from airlift.policy.freshness import Freshness, stale_rulings
 from airlift.policy.revocation import Finding
 from airlift.policy.ruling import (
+    ADDRESS,
     AGE,
     MARKING,
     NOTHING,
@@ -82,6 +83,34 @@ def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | N
     return WrongEnclaveError(
         "the bundle is for another enclave", expected=enclave, found=ascii(bundle.enclave).strip("'")
     )
+
+
+def relay_rulings(
+    bundle: Bundle, release: Release | None, policy: Policy, to: Sequence[SubEnclave]
+) -> Iterator[Ruling]:
+    """Yield what policy says of handing a bundle on to one of ``to``: its address, and all markings (SPEC 7.12-5).
+
+    The ceilings are that of policy, and that of the one whom the bundle is for, or who is the only one.
+    """
+    expected, found = f"{', '.join(item.name for item in to) or 'nobody'}, or any", bundle.enclave or "any"
+    own = [item for item in to if item.name == bundle.enclave]
+    refusal = None
+    if bundle.enclave is not None and not own:
+        refusal = WrongEnclaveError("the bundle is for another enclave", expected=expected, found=found)
+    yield Ruling(ADDRESS, f"bundle {bundle.id}", expected, found, refusal)
+    if bundle.enclave is None and len(to) == 1:
+        own = list(to)
+    for name, ceiling in ((policy.enclave, policy.ceiling), *((item.name, item.ceiling) for item in own)):
+        judged = replace(policy, ceiling=ceiling)
+        yield _marking(bundle.marking, judged, f"bundle {bundle.id}", f" (of {name})")
+        for component in release.components if release else ():
+            if component.marking is not None:
+                yield _marking(component.marking, judged, f"component {component.name}", f" (of {name})")
+
+
+def revocation_rulings(release: Release, found: Sequence[Finding]) -> list[Ruling]:
+    """Return what is said of a release of which ``found`` is revoked."""
+    return list(_revocation(release, found))
 
 
 def activation_rulings(release: Release, policy: Policy, known: Known) -> list[Ruling]:
@@ -156,12 +185,12 @@ def is_within_ceiling(marking: Marking, policy: Policy) -> bool:
     return _marking(marking, policy, "").met
 
 
-def _marking(marking: Marking, policy: Policy, subject: str) -> Ruling:
+def _marking(marking: Marking, policy: Policy, subject: str, ceiling_of: str = "") -> Ruling:
     reason = marking.beyond(policy.ceiling, policy.levels)
     known = marking.level in policy.levels
     expected, found = str(policy.ceiling) if known else " < ".join(policy.levels), str(marking)
     whose = f" of {subject}" if subject.startswith("component ") else ""
-    message = f"the marking{whose} {reason}"
+    message = f"the marking{whose} {reason}{ceiling_of}"
     refusal = MarkingError(message, expected=expected, found=found) if reason is not None else None
     return Ruling(MARKING, subject, expected, found, refusal)
 

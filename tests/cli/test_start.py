@@ -58,7 +58,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("low", "list"): (KEYS, 73),
     ("low", "log"): (KEYS, 51),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 100),
-    ("high", "inspect", "VOLUMES"): (KEYS, 45),
+    ("high", "inspect", "VOLUMES"): (KEYS, 46),
     ("high", "status"): (RECORD | {"packaging"}, 68),
     ("high", "list"): (RECORD | {"packaging"}, 68),
     ("high", "policy", "show"): (RECORD | {"packaging"}, 68),
@@ -72,7 +72,7 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("provenance", "where", "guard"): (RECORD, 64),
     ("provenance", "history"): (RECORD, 64),
     ("provenance", "changes", "demo@1"): (RECORD | {"numpy", "packaging"}, 85),
-    ("provenance", "verify"): (RECORD, 68),
+    ("provenance", "verify"): (RECORD, 69),
 }
 
 

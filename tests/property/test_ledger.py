@@ -26,7 +26,7 @@ from airlift.ledger.entries.activations import (
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
+from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import (
     ImportCommit,
     ImportPrepare,
@@ -200,6 +200,7 @@ SAID: st.SearchStrategy[Detail] = st.one_of(
     st.builds(WithdrawCommit, *SWITCHED, st.none() | COUNTS),
     st.builds(FloorChange, TEXT, st.none() | TEXT, st.none() | TEXT, TEXT, TEXTS_BY_KEY),
     st.builds(RevocationsKnown, HEX, st.booleans()),
+    st.builds(Relayed, HEX, TEXT, st.lists(TEXT, max_size=3).map(tuple), st.none() | HEX),
     st.builds(Abort, COUNTS, TEXT),
     st.builds(PolicyChange, HEX, TEXTS_BY_KEY, st.none() | TEXTS_BY_KEY),
     st.builds(Gc, st.lists(HEX, max_size=3).map(tuple)),

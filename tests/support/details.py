@@ -15,7 +15,7 @@ from airlift.ledger.entries.activations import (
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
+from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import (
     ImportCommit,
     ImportPrepare,
@@ -124,6 +124,8 @@ EVERY: tuple[Detail, ...] = (
     FloorChange("guard", "2.1", None, "CVE-2026-1", {}),
     FloorChange("kind:guard", None, "2.1", "a wrong floor", {ADA: "00ff", BOB: "ff00"}),
     RevocationsKnown("6" * 128, covers=True),
+    Relayed("7" * 128, "bravo", ("airlift-bravo-4-vol01of01",), None),
+    Relayed("7" * 128, "bravo", (), "8" * 128),
     Gc(("1" * 128, "2" * 128)),
     attestation(),
     Witness(),

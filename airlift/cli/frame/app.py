@@ -76,6 +76,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.attest")
     importlib.import_module("airlift.cli.high.floor")
     importlib.import_module("airlift.cli.high.returns")
+    importlib.import_module("airlift.cli.high.relay")
 
 
 def _provenance() -> None:

@@ -86,6 +86,9 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
             [(n, r["version"], r["expires"]) for n, r in data["trust"].items()],
         )
         _show_staged(page, data["staged"])
+        for item in data["relay"]:
+            name = item["bundle"] or item["manifest"][:DIGITS]
+            page.line(f"kept to be handed on: {name}, {item['volumes']} volumes, {size(item['bytes'])}")
         if data["floors"] or data["revocations"]:
             page.line()
             page.facts({"floors": [f"{name} {version}" for name, version in data["floors"].items()]})

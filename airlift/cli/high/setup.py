@@ -109,7 +109,7 @@ def _policy(document: "PolicyDocument", **more: Any) -> Answer:
     data = {
         "digest": document.digest,
         "policy": to_data(document.policy),
-        "keys": {name: key.fingerprint for name, key in document.keys.items()},
+        "keys": document.fingerprints,
         "text": text,
         **more,
     }

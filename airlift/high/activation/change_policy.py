@@ -41,9 +41,8 @@ def change_policy(enclave: Enclave, path: Path, *, operator: Operator, dry_run: 
         policy.write(enclave, document)
         state = enclave.state()
         if state.policy != document.digest:
-            fingerprints = {name: key.fingerprint for name, key in document.keys.items()}
             kept = _ratchet(enclave, state, document)
-            enclave.record(operator, PolicyChange(document.digest, fingerprints, kept))
+            enclave.record(operator, PolicyChange(document.digest, document.fingerprints, kept))
         files.point_link(enclave.policy_link, enclave.policy_target(document.digest))
         return PolicyResult(document, enforce(enclave, operator))
 

@@ -67,6 +67,8 @@ class Enclave:
     """``<digest>/<component>/...``: hard links into content."""
     staging = Place("staging")
     """Private, resumable work of imports that have not committed."""
+    relay = Place("relay")
+    """Original volumes of bundles that are to be handed on, by digest (SPEC 7.12)."""
     active = Place("active")
     """The symbolic link that model servers follow."""
     ledger_path = Place("ledger.db")
@@ -112,6 +114,10 @@ class Enclave:
     def staging_path(self, bundle_digest: str) -> Path:
         """Where work on the bundle with this digest is kept."""
         return self.staging / bundle_digest[:NAME_HEX]
+
+    def relay_path(self, bundle_digest: str) -> Path:
+        """Where the volumes of the bundle with this digest are kept to be handed on."""
+        return self.relay / bundle_digest[:NAME_HEX]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -193,6 +199,12 @@ class Enclave:
         if not found:
             raise TrustStateError("the pinned root is missing", expected=str(self.roots))
         return found
+
+    def keep_root(self, version: int, data: bytes) -> None:
+        """Keep a newly verified root at once, so that what it revokes stays revoked even if what follows fails."""
+        path = self.roots / f"{version}.root.json"
+        if not path.exists():
+            files.write_durable(path, data)
 
     def load_trust(self, state: State) -> Mapping[str, bytes]:
         """Return the committed TUF state; empty only while nothing was ever committed (SPEC 7.6-1).

@@ -24,20 +24,29 @@ _PUT_BACK = "put the recorded file back with `airlift high policy set FILE`, whi
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy as written, its meaning, and by file name the public keys and other files that it names."""
+    """A policy as written, its meaning, and by file name the public keys and other files that it names.
+
+    ``relay_keys`` are those of sub-enclaves, which speak for nobody else (SPEC 7.12).
+    """
 
     data: bytes
     policy: Policy
     keys: Mapping[str, PublicKey]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    relay_keys: Mapping[str, PublicKey] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """SHA-512 (hex) over the text, the fingerprints of its keys, and its files: what the ledger records."""
-        fingerprints = {name: key.fingerprint for name, key in self.keys.items()}
         more = {"files": self.file_digests} if self.files else {}
         text = hashlib.sha512(self.data).hexdigest()
-        return hashlib.sha512(strict.format({"policy": text, "keys": fingerprints, **more})).hexdigest()
+        named = {"policy": text, "keys": self.fingerprints, **more}
+        return hashlib.sha512(strict.format(named)).hexdigest()
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprints of all keys that it names, by the names of their files."""
+        return {name: key.fingerprint for name, key in {**self.keys, **self.relay_keys}.items()}
 
     @property
     def file_digests(self) -> dict[str, str]:
@@ -72,11 +81,16 @@ def read(data: bytes, name: str, enclave: str, keys: Path) -> PolicyDocument:
         raise ManifestError(
             f"{name}: the policy is for another enclave", expected=enclave, found=policy.enclave
         )
-    named = policy.demands.key_files()
-    if len({TEXT, *(Path(key).name for key in named), *policy.files}) != len(named) + len(policy.files) + 1:
+    named, relayed = policy.demands.key_files(), tuple(item.ledger_key for item in policy.relay)
+    all_files = (TEXT, *(Path(key).name for key in (*named, *relayed)), *policy.files)
+    if len(set(all_files)) != len(all_files):
         raise ManifestError(f"{name}: two of the policy, its keys and its files have the same name")
     return PolicyDocument(
-        data, policy, {Path(key).name: load_public(keys / key) for key in named}, _files(policy, keys)
+        data,
+        policy,
+        {Path(key).name: load_public(keys / key) for key in named},
+        _files(policy, keys),
+        {Path(key).name: load_public(keys / key) for key in relayed},
     )
 
 
@@ -98,8 +112,13 @@ def load_document(enclave: Enclave, state: State) -> PolicyDocument:
     except ManifestError as error:
         raise LedgerError(f"the policy in force was changed: {error.message}", hint=_PUT_BACK) from error
     named = sorted({Path(key).name for key in policy.demands.key_files()})
+    relayed = sorted(Path(item.ledger_key).name for item in policy.relay)
     document = PolicyDocument(
-        data, policy, {name: load_public(folder / name) for name in named}, _files(policy, folder)
+        data,
+        policy,
+        {name: load_public(folder / name) for name in named},
+        _files(policy, folder),
+        {name: load_public(folder / name) for name in relayed},
     )
     if document.digest != state.policy:
         raise LedgerError(
@@ -123,7 +142,7 @@ def _parse(name: str, data: bytes) -> Policy:
 def write(enclave: Enclave, document: PolicyDocument) -> None:
     """Write a policy and its keys durably under their digest; the ledger decides whether it is in force."""
     folder = files.make_folder(enclave.policy_path(document.digest))
-    for name, key in document.keys.items():
+    for name, key in {**document.keys, **document.relay_keys}.items():
         files.write_durable(folder / name, key.pem())
     for name, data in document.files.items():
         files.write_durable(folder / name, data)

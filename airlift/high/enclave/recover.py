@@ -162,6 +162,7 @@ def _folders(enclave: Enclave) -> list[Path]:
         *children(enclave.policies),
         enclave.staging,
         *staged,
+        enclave.relay,
         *children(enclave.content.folder),
     ]
 

@@ -31,7 +31,8 @@ from airlift.trust.tuf import metadata
 class Status:
     """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
 
-    ``floors`` are the versions below which nothing is activated, ``revocations`` what is revoked and not lifted.
+    ``floors`` are the versions below which nothing is activated, ``revocations`` what is revoked and not lifted;
+    ``relay`` are the bundles that are kept to be handed on.
     """
 
     enclave: str
@@ -45,6 +46,7 @@ class Status:
     imports: Mapping[str, int]
     floors: Mapping[str, str]
     revocations: tuple[Mapping[str, Any], ...]
+    relay: tuple[Mapping[str, Any], ...]
     warnings: tuple[str, ...]
 
 
@@ -73,6 +75,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         imports=_imports(state),
         floors=_floors(enclave, state),
         revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
+        relay=_kept(enclave),
         warnings=tuple(_warnings(enclave, state, now)),
     )
 
@@ -84,6 +87,15 @@ def _staged(enclave: Enclave, state: State, now: datetime) -> tuple[Mapping[str,
     from airlift.high.enclave.outlook import describe_staged  # noqa: PLC0415 - loaded only if it is needed
 
     return describe_staged(enclave, state, now)
+
+
+def _kept(enclave: Enclave) -> tuple[Mapping[str, Any], ...]:
+    """Return what is kept to be handed on (SPEC 7.12-2); mostly that is nothing."""
+    if not recover.children(enclave.relay):
+        return ()
+    from airlift.high.enclave.kept import describe_kept  # noqa: PLC0415 - as above
+
+    return describe_kept(enclave)
 
 
 def _mentioned(state: State) -> set[str]:

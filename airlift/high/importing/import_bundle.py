@@ -132,7 +132,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
         paths,
         state,
         operator.now,
-        keep_root=lambda version, data: _keep_root(enclave, version, data),
+        keep_root=enclave.keep_root,
         expired_allowed=run.emergency is not None,
     )
     if verified.trusted is None:
@@ -194,13 +194,6 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
         remarks=remarks.of_release(verified.release),
         passed_over=verified.passed_over,
     )
-
-
-def _keep_root(enclave: Enclave, version: int, data: bytes) -> None:
-    """Keep a newly verified root at once, so that what it revokes stays revoked even if the import fails."""
-    path = enclave.roots / f"{version}.root.json"
-    if not path.exists():
-        files.write_durable(path, data)
 
 
 def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:

@@ -133,8 +133,8 @@ def stage(
         IncompleteError: chunks are missing: exit 4; those that are there were staged.
         StorageError: no space, I/O error: exit 8.
     """
-    if verified.release is None:
-        raise ValueError("a bundle without a target has nothing to stage")
+    if verified.release is None or verified.foreign:
+        raise ValueError("a bundle without a target, or one to be handed on, has nothing to stage")
     folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}

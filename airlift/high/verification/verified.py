@@ -31,8 +31,9 @@ class VerifiedBundle:
     (hex) that volumes state of their chunks; ``volume_names`` are those of the given volumes, ``volumes`` what these
     list, ``lacking`` the folders of those that list a chunk and lack it. ``documents`` maps SHA-512 to bytes of the
     verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
-    the bundle; ``passed_over`` are leftovers of desktops on the media. ``seal`` is not kept, so that nobody makes
-    another bundle out of this one.
+    the bundle; ``passed_over`` are leftovers of desktops on the media. One that is ``foreign`` was verified to be
+    handed on, whomever it is for, and cannot be installed. ``seal`` is not kept, so that nobody makes another bundle
+    out of this one.
     """
 
     bundle: Bundle
@@ -49,6 +50,7 @@ class VerifiedBundle:
     attestations: tuple[str, ...]
     passed_over: tuple[Path, ...]
     lacking: tuple[Path, ...]
+    foreign: bool
     seal: InitVar[object]
 
     def __post_init__(self, seal: object) -> None:

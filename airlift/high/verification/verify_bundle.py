@@ -23,6 +23,7 @@ from airlift.errors import (
     InventoryError,
     InventoryRefusedError,
     MalformedError,
+    OvertakenError,
     ReplayError,
     SequenceReusedError,
     SignatureError,
@@ -88,6 +89,41 @@ def verify_bundle(
     for digest in listed:
         _check_attestation(documents[digest], bundle)
     return _bundle(volumes, bundle, documents, release, trusted, attestations=listed)
+
+
+def verify_foreign(
+    enclave: Enclave,
+    volumes: Sequence[Volume],
+    state: State,
+    now: datetime,
+    *,
+    keep_root: KeepRoot = lambda _version, _data: None,
+) -> VerifiedBundle:
+    """Verify a bundle that is to be handed on, by the enclave's trust; whomever it is for (SPEC 7.12-3).
+
+    Raises:
+        ProvenBadError, RefusedError, UncheckedError: as :func:`verify_bundle`.
+        OvertakenError: newer metadata is known here, and does not list it.
+    """
+    _check_leftovers(enclave, volumes, state)
+    first = volumes[0]
+    data = bundle_document(first)
+    trusted = _trusted(enclave, first, state, now, limit=None, keep_root=keep_root)
+    _check_metadata(first, trusted)
+    try:
+        bundle = _listed(trusted, data, first.index, state)
+    except ReplayError as error:
+        raise OvertakenError(
+            "the newest metadata that is known here does not list the bundle: it was withdrawn, or never made",
+            expected="an outstanding bundle",
+            found=first.index.bundle,
+        ) from error
+    _check_sequence(bundle.sequence, bundle.digest, trusted, state)
+    listed = _attestations(trusted, bundle)
+    documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS), listed)
+    for digest in listed:
+        _check_attestation(documents[digest], bundle)
+    return _bundle(volumes, bundle, documents, release, trusted, attestations=listed, foreign=True)
 
 
 def _check_leftovers(enclave: Enclave, volumes: Sequence[Volume], state: State) -> None:
@@ -204,7 +240,7 @@ def _listed(trusted: TrustedMetadata, data: bytes, index: Index, state: State) -
     """
     name = manifest.target_name(index.manifest)
     if trusted.target(name) is None:
-        _check_sequence(int(index.bundle.rpartition("-")[2]), trusted, state)
+        _check_sequence(int(index.bundle.rpartition("-")[2]), index.manifest, trusted, state)
         if trusted.overtaken:
             raise ReplayError("the bundle was overtaken by a newer one and is no longer outstanding")
         raise SignatureError("the bundle is not listed in the bundler's signed metadata")
@@ -230,14 +266,14 @@ def _check_place(enclave: Enclave, bundle: Bundle, trusted: TrustedMetadata, sta
             expected=f"sequence {least} or later",
             found=str(bundle.sequence),
         )
-    _check_sequence(bundle.sequence, trusted, state)
+    _check_sequence(bundle.sequence, bundle.digest, trusted, state)
 
 
-def _check_sequence(sequence: int, trusted: TrustedMetadata, state: State) -> None:
+def _check_sequence(sequence: int, digest: str, trusted: TrustedMetadata, state: State) -> None:
     """Raise SequenceReusedError if a bundler key that is still trusted gave this number to another bundle."""
     current = set(trusted.bundler_key_ids)
     for known in state.at_sequence(sequence):
-        if current & set(known.bundler_keys):
+        if known.manifest != digest and current & set(known.bundler_keys):
             raise SequenceReusedError(
                 f"sequence {sequence} was used before, by another bundle",
                 expected=f"digest {known.manifest[:16]}...",
@@ -325,6 +361,7 @@ def _bundle(
     trusted: TrustedMetadata | None,
     *,
     attestations: tuple[str, ...] = (),
+    foreign: bool = False,
 ) -> VerifiedBundle:
     check_claims(volumes, bundle)
     present, total = count_volumes(volumes, bundle.parity_chunks)
@@ -345,5 +382,6 @@ def _bundle(
         attestations=attestations,
         passed_over=passed_over(volumes),
         lacking=lacking_volumes(volumes),
+        foreign=foreign,
         seal=SEAL,
     )

@@ -1,4 +1,4 @@
-"""The entries of who is in charge: a floor that was set, revocations that became known (SPEC 7.9, 8.2, 9.2)."""
+"""The entries of who is in charge: floors, revocations that became known, bundles handed on (SPEC 7.9, 7.12, 8.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +66,44 @@ class RevocationsKnown:
     def format(self) -> dict[str, Any]:
         """Return the detail."""
         return {"sha512": self.sha512, "covers": self.covers}
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A bundle (by SHA-512 of its manifest) is handed on ``to`` a sub-enclave, in volumes of these names (SPEC 7.12).
+
+    ``receipt`` is the SHA-512 of the receipt's envelope that was gone by, None without one.
+    """
+
+    TYPE: ClassVar[str] = "relay"
+
+    bundle_manifest: str
+    to: str
+    volume_names: tuple[str, ...]
+    receipt: str | None
+
+    @classmethod
+    def parse(cls, detail: Any, what: str) -> "Relayed":
+        """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
+        return cls(
+            bundle_manifest=shape.digest(detail, "bundle_manifest", what),
+            to=strict.member(detail, "to", str, what),
+            volume_names=shape.texts(detail, "volume_names", what),
+            receipt=shape.optional(detail, "receipt", _digest, what),
+        )
+
+    def format(self) -> dict[str, Any]:
+        """Return the detail."""
+        return {
+            "bundle_manifest": self.bundle_manifest,
+            "to": self.to,
+            "volume_names": list(self.volume_names),
+            "receipt": self.receipt,
+        }
+
+
+def _digest(value: Any, what: str) -> str:
+    return shape.check_digest(value, "receipt", what)
 
 
 def _text(value: Any, what: str) -> str:

@@ -14,7 +14,7 @@ from airlift.ledger.entries.activations import (
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
+from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
 from airlift.ledger.entries.shape import Detail
 
@@ -37,6 +37,7 @@ _ALL: tuple[type[Detail], ...] = (
     RevocationsKnown,
     WithdrawPrepare,
     WithdrawCommit,
+    Relayed,
 )
 
 DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind in _ALL})
@@ -45,7 +46,9 @@ DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind
 TYPES = tuple(DETAILS)
 """The names of the types, in the order in which they are listed to people."""
 
-NEW_TYPES = frozenset(kind.TYPE for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit))
+NEW_TYPES = frozenset(
+    kind.TYPE for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit, Relayed)
+)
 """The types that format 2 of the entries added: an older reader finds them too new, and nothing bad."""
 
 CLOSES: Mapping[str, str] = MappingProxyType(

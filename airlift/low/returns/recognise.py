@@ -8,8 +8,8 @@ from airlift.bundle.returns.code import Code
 from airlift.bundle.returns.receipt import Receipt
 from airlift.bundle.returns.request import Request
 from airlift.errors import LedgerError, MalformedError, SignatureError
-from airlift.ledger import checkpoint
 from airlift.ledger.checkpoint import Checkpoint
+from airlift.ledger.stated_checkpoint import verify_stated
 from airlift.low.depot import enclaves
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.enclaves import EnclaveRecord
@@ -81,7 +81,8 @@ def _signed(records: list[EnclaveRecord], data: bytes) -> SignedReturn:
     stated = parse(envelope.payload)
     for record in ours:
         if record.enclave == stated.enclave:
-            return SignedReturn(record, stated, _checkpoint(stated, keys[record.enclave]))
+            found = verify_stated(stated.ledger, record.enclave, keys[record.enclave])
+            return SignedReturn(record, stated, found)
     raise LedgerError(
         "this is signed with the key of another enclave than it names",
         expected=" or ".join(record.enclave for record in ours),
@@ -93,19 +94,6 @@ _PARSERS: dict[str, Callable[[bytes], Receipt | Request]] = {
     receipt.PAYLOAD_TYPE: receipt.parse,
     request.PAYLOAD_TYPE: request.parse,
 }
-
-
-def _checkpoint(stated: Receipt | Request, key: PublicKey) -> Checkpoint:
-    """Verify the checkpoint that something states, and that it says the same of its ledger."""
-    ledger = stated.ledger
-    found = checkpoint.verify(ledger.checkpoint.encode(), checkpoint.origin_of(stated.enclave), key)
-    if (found.size, found.root.hex()) != (ledger.size, ledger.root):
-        raise LedgerError(
-            "this contradicts its own checkpoint",
-            expected=f"{found.size} entries, root {found.root.hex()[:16]}...",
-            found=f"{ledger.size} entries, root {ledger.root[:16]}...",
-        )
-    return found
 
 
 def _typed(records: list[EnclaveRecord], text: str) -> TypedReturn:

@@ -39,6 +39,7 @@ REQUIRED = {
     "revocations": "covers sha512",
     "withdraw-prepare": "previous release",
     "withdraw-commit": "previous release",
+    "relay": "bundle_manifest receipt to volume_names",
 }
 """The table of SPEC 9.2, without what is optional: what the first version that wrote a type has in it."""
 

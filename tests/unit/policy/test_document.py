@@ -8,7 +8,7 @@ from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
 from airlift.policy.demands import Quorum
-from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Rule, parse_policy
+from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Rule, SubEnclave, parse_policy
 
 LEAST = {"airlift": 1, "enclave": "alpha"}
 
@@ -118,3 +118,26 @@ def test_what_a_permission_is(item: str) -> None:
     text = f"airlift: 2\nenclave: alpha\nwaivers: [{item}]\n".encode()
     with pytest.raises(ManifestError, match="waivers"):
         authored.load("p", text, "policy.schema.json")
+
+
+@pytest.mark.parametrize(
+    ("relay", "number", "message"),
+    [
+        ("{alpha: {ledger_key: a.pub, ceiling: {level: CUI}}}", 2, "no sub-enclave"),
+        ("{any: {ledger_key: a.pub, ceiling: {level: CUI}}}", 2, "no sub-enclave"),
+        ("{bravo: {ledger_key: a.pub, ceiling: {level: HIGH}}}", 2, "ceiling of bravo"),
+        ("{bravo: {ledger_key: a.pub, ceiling: {level: CUI}}}", 1, "unknown key 'relay' in format 1"),
+        ("{bravo: {ceiling: {level: CUI}}}", 2, "ledger_key"),
+    ],
+)
+def test_sub_enclaves_that_contradict_themselves(relay: str, number: int, message: str) -> None:
+    """SPEC 8.2-24."""
+    text = f"airlift: {number}\nenclave: alpha\nrelay: {relay}\n".encode()
+    with pytest.raises(ManifestError, match=message):
+        parse_policy(authored.load("p", text, "policy.schema.json"))
+
+
+def test_sub_enclaves() -> None:
+    text = b"airlift: 2\nenclave: alpha\nrelay: {bravo: {ledger_key: k/b.pub, ceiling: {level: CUI, caveats: [B]}}}\n"
+    (found,) = parse_policy(authored.load("p", text, "policy.schema.json")).relay
+    assert found == SubEnclave("bravo", "k/b.pub", Marking("CUI", ("B",)))
