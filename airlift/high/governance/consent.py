@@ -6,7 +6,7 @@ from typing import Any
 
 from airlift import strict
 from airlift.errors import QuorumError, UsageError
-from airlift.high.enclave import policy
+from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.governance.standing import key_names
 from airlift.ledger.state import State
@@ -48,8 +48,8 @@ def sign(
     """Return the signatures (hex, by key id) of the people over ``statement``, its enclave and the reason.
 
     Raises:
-        QuorumError: fewer than two are of those whom policy lists under ``attestations.approval``; ``what`` is what
-            they would have allowed.
+        QuorumError: fewer than two are of those whom policy lists under ``attestations.approval``, with keys that are
+            not revoked; ``what`` is what they would have allowed.
     """
     document = policy.load_document(enclave, state)
     approvers = {
@@ -58,7 +58,12 @@ def sign(
         if kind == APPROVAL
         for name in quorum.keys
     }
-    accepted = [signer for signer in consent.signers if signer.public.spki in approvers]
+    lost = revoked.in_force(enclave, state).keys()
+    accepted = [
+        signer
+        for signer in consent.signers
+        if signer.public.spki in approvers and signer.public.key_id not in lost
+    ]
     known = group_keys(key_names(enclave, document))
     people = {holder_of(signer.public.key_id, known) for signer in accepted}
     if len(people) < PEOPLE:

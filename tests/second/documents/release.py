@@ -30,7 +30,10 @@ def parse(data: bytes) -> dict[str, Any]:
     newer = value["airlift"] == 2
     for component in fields.items(value["components"], 1024):
         _component(component, value["marking"], newer=newer)
-    fields.ascending([component["name"] for component in value["components"]])
+    names = [component["name"] for component in value["components"]]
+    fields.ascending(names)
+    replaced = [name for component in value["components"] for name in component.get("replaces", [])]
+    demand(not set(replaced) & set(names), "a name that was given up and is there [5.1-15]")
     demand(newer == any(map(_needs_format_2, value["components"])), "a format that says nothing [5.1-12]")
     for requirement in fields.items(value["requires"], 4096):
         _requirement(requirement)
@@ -101,7 +104,7 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
     fields.members(
         value,
         "name kind version license source parents vendor_signature digest files",
-        "accept marking" if newer else "",
+        "accept marking replaces" if newer else "",
     )
     paths.check(fields.matching(value["name"], fields.NAME))
     demand(value["kind"] in fields.KINDS, "an unknown kind")
@@ -115,6 +118,14 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
         demand(fields.covers(above, fields.marking(value["marking"])), "a marking above the release's")
     if "accept" in value:
         _waivers(value)
+    if "replaces" in value:
+        _replaced(value)
+
+
+def _replaced(component: dict[str, Any]) -> None:
+    for name in fields.items(component["replaces"], 16, 1):
+        fields.matching(name, fields.NAME)
+    fields.ascending(component["replaces"])
 
 
 def _files(component: dict[str, Any]) -> None:
@@ -216,6 +227,7 @@ def _needs_format_2(component: dict[str, Any]) -> bool:
     return (
         "accept" in component
         or "marking" in component
+        or "replaces" in component
         or "exclude" in source
         or "left_out" in source
         or (source["kind"] == "path" and "include" in source)
