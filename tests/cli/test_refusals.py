@@ -218,7 +218,7 @@ def test_expired_metadata_and_the_way_around_it(world: World, require_tool: Call
     people = ("--key", "keys/officer-ed.key", "--key", "keys/officer-flo.key")
     flag = ("--insecure-expired", "--reason", "the only disc within reach")
     alone = refused(world, 2, *words, *flag, "--key", "keys/officer-ed.key")
-    assert alone.error["message"] == "two different people must accept expired metadata"
+    assert alone.error["message"] == "two different people must sign for this"
     assert refused(world, 2, *words, "--insecure-expired", *people).error["message"] == "a reason is needed"
     assert refused(world, 2, *words, "--reason", "x").error["code"] == "usage"
     assert refused(world, 6, *words, *flag, *people, wrapper=later).error["code"] == "quorum-unmet"
