@@ -19,18 +19,15 @@ from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_stale
 from airlift.ledger.entries.activations import (
     Abort,
-    ActivateCommit,
     ActivatePrepare,
-    RollbackCommit,
     RollbackPrepare,
     SwitchPrepare,
     WithdrawPrepare,
 )
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entries.shape import Accepted
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
-
-PREPARE = "-prepare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ def roll_back(
 def _was_active(enclave: Enclave, release: str) -> bool:
     """Say whether the release with this digest is active, or ever was."""
     with enclave.ledger() as log:
-        switches = log.entries(types=(ActivateCommit.TYPE, RollbackCommit.TYPE), release=release)
+        switches = log.entries(types=SWITCHES, release=release)
         return next(switches, None) is not None
 
 
@@ -141,7 +138,7 @@ def switch(
             f"the tree of release {release.label} has vanished",
             expected=str(enclave.release_path(release.digest)),
         )
-    action = kind.TYPE.removesuffix(PREPARE)
+    action = hooks.action_of(kind.TYPE)
     hooks.run_before(enclave, state, action, release.digest)
     intent = kind(state.active, release_ref(release), because, accepted)
     entry = enclave.record(operator, intent, release=release.digest)
@@ -173,7 +170,7 @@ def withdraw(enclave: Enclave, release: Release, operator: Operator, because: st
 
     The commands of a switch are told; what they say holds nothing up.
     """
-    state, action = enclave.state(), WithdrawPrepare.TYPE.removesuffix(PREPARE)
+    state, action = enclave.state(), hooks.action_of(WithdrawPrepare.TYPE)
     with suppress(HookError):
         hooks.run_before(enclave, state, action, None)
     intent = WithdrawPrepare(release.digest, release_ref(release), because)

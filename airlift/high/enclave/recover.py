@@ -90,7 +90,7 @@ def _finish(enclave: Enclave, state: State, intent: Entry) -> Step:
 
     def act(operator: Operator) -> None:
         to = None if intent.type == WithdrawPrepare.TYPE else intent.release
-        failed = hooks.run_after(enclave, state, intent.type.removesuffix("-prepare"), to)
+        failed = hooks.run_after(enclave, state, hooks.action_of(intent.type), to)
         if failed is not None and to is not None:
             take_back(enclave, state)
             detail: Detail = Abort(intent.index, f"{failed.name}: {failed.verdict}")

@@ -9,6 +9,7 @@ from airlift.bundle.fields import format_time
 from airlift.bundle.release import Release
 from airlift.errors import AcceptanceError
 from airlift.high.enclave import policy
+from airlift.high.enclave.commands.hooks import words_for
 from airlift.high.enclave.commands.run import Outcome, run_confined
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.policy import PolicyDocument
@@ -20,6 +21,9 @@ from airlift.trust.statements import predicates, statement
 from airlift.trust.statements.predicates import TEST_RESULT
 from airlift.trust.statements.statement import Attestation
 from airlift.trust.tuf.roles import Member
+
+ACTION = "accept"
+"""What commands are told that is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,7 @@ def shown(outcome: Outcome) -> Mapping[str, object]:
 
 
 def _run(enclave: Enclave, state: State, release: Release, test: Test) -> Outcome:
-    words = {
-        "release": str(enclave.release_path(release.digest)),
-        "enclave": str(enclave.folder),
-        "active": str(enclave.active),
-        "previous": str(enclave.release_path(state.active)) if state.active else "",
-        "action": "accept",
-    }
+    words = words_for(enclave, state, ACTION, release.digest)
     return run_confined(test.command, enclave.policy_path(state.policy or ""), words)
 
 

@@ -44,9 +44,9 @@ def learn(enclave: Enclave, state: State, verified: VerifiedBundle) -> Revocatio
     The caller holds the lock, and records it at once.
     """
     digest, listed = brought_by(verified)
-    if digest is None or not news(enclave, state, verified):
-        return None
     before = {item.subject for item in revoked.recorded(enclave, state)}
     said = {item.subject for item in listed}
+    if digest is None or said <= before:
+        return None
     enclave.history.keep(verified.documents[digest])
     return RevocationsKnown(digest, covers=before <= said)

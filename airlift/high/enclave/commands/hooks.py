@@ -40,19 +40,28 @@ def run_after(enclave: Enclave, state: State, action: str, release: str | None) 
     return _run(enclave, state, rules.after, action, release)
 
 
-def _run(
-    enclave: Enclave, state: State, commands: tuple[Command, ...], action: str, release: str | None
-) -> Outcome | None:
-    if not commands:
-        return None
-    folder = enclave.policy_path(state.policy or "")
-    words = {
+def words_for(enclave: Enclave, state: State, action: str, release: str | None) -> dict[str, str]:
+    """Return what stands in braces in a command, about ``release`` (digest; None: nothing), by its name."""
+    return {
         "enclave": str(enclave.folder),
         "active": str(enclave.active),
         "release": str(enclave.release_path(release)) if release else "",
         "previous": str(enclave.release_path(state.active)) if state.active else "",
         "action": action,
     }
+
+
+def action_of(intent: str) -> str:
+    """Return what commands are told that an intent (the type of its entry) is: activate, rollback or withdraw."""
+    return intent.removesuffix("-prepare")
+
+
+def _run(
+    enclave: Enclave, state: State, commands: tuple[Command, ...], action: str, release: str | None
+) -> Outcome | None:
+    if not commands:
+        return None
+    folder, words = enclave.policy_path(state.policy or ""), words_for(enclave, state, action, release)
     for command in commands:
         outcome = run_plainly(command, folder, words)
         if not outcome.passes:

@@ -1,6 +1,5 @@
 """Commands in bounds: what they may not reach, how long they may take, and what is told of them."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -14,11 +13,16 @@ from airlift.high.enclave.commands import confine
 from airlift.high.enclave.commands.confine import MEMORY, OFFLINE, READ_ONLY, TIME, has_namespaces
 from airlift.high.enclave.commands.run import SHOWN_BYTES, Outcome, run_confined, run_plainly
 from airlift.policy.document import Command
+from tests.conftest import lacking
 
-NAMESPACES = pytest.mark.skipif(
-    not has_namespaces() and os.environ.get("AIRLIFT_REQUIRE_TOOLS") != "1",
-    reason="this kernel gives no namespaces to this user (unshare of util-linux)",
-)
+NAMESPACES = pytest.mark.usefixtures("namespaces")
+
+
+@pytest.fixture
+def namespaces() -> None:
+    """Skip the test where the kernel gives no namespaces, or fail where all tools are asked for."""
+    if not has_namespaces():
+        lacking("this kernel gives no namespaces to this user (unshare of util-linux)")
 
 
 def python(text: str, **bounds: Any) -> Command:
