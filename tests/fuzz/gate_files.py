@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from airlift.errors import ForbiddenFileError
-from airlift.low.release.gate.inspection import MAX_DEPTH, inspect
-from airlift.low.release.gate.references import check_external, check_index, remote_code
-from airlift.low.release.gate.unfinished import check_whole
-from airlift.low.release.gate.views import Held
+from airlift.intake.gate.inspection import MAX_DEPTH, inspect
+from airlift.intake.gate.references import check_external, check_index, remote_code
+from airlift.intake.gate.unfinished import check_whole
+from airlift.intake.gate.views import Held
 from tests.fuzz.mutate import Case, Parts
 from tests.support.packed import PACKINGS, pickled
-from tests.unit.low.release.gate.test_code import COMPILED, PORTABLE
-from tests.unit.low.release.gate.test_containers import SAMPLES, onnx
-from tests.unit.low.release.gate.test_keras import DENSE, LAMBDA, hdf5, model
-from tests.unit.low.release.gate.test_unfinished import LFS, PAGE, XET
+from tests.unit.intake.gate.test_code import COMPILED, PORTABLE
+from tests.unit.intake.gate.test_containers import SAMPLES, onnx
+from tests.unit.intake.gate.test_keras import DENSE, LAMBDA, hdf5, model
+from tests.unit.intake.gate.test_unfinished import LFS, PAGE, XET
 
 
 def look(name: str, parts: Parts, _random: random.Random) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift.errors import ForbiddenFileError
-from airlift.low.release.gate.judge import judge
+from airlift.intake.gate.judge import judge
 
 PASS, TOLD, PICKLE, CODE, REFUSED = "passes", "told", "pickle", "code", "refused"
 BOTH = f"{PICKLE}, {CODE}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from airlift import files
 from airlift.bundle.release import Release
+from airlift.commands.run import Outcome
 from airlift.errors import AcceptanceError, ContentDamagedError, HookError, NotHeldError, StaleError
 from airlift.high.enclave.commands import hooks
-from airlift.high.enclave.commands.run import Outcome
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover, take_back
 from airlift.high.governance import gate

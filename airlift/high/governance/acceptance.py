@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from airlift import strict
 from airlift.bundle.fields import format_time
 from airlift.bundle.release import Release
+from airlift.commands.run import Outcome, run_confined
 from airlift.errors import AcceptanceError
 from airlift.high.enclave import policy
 from airlift.high.enclave.commands.hooks import words_for
-from airlift.high.enclave.commands.run import Outcome, run_confined
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.policy import PolicyDocument
 from airlift.high.governance import attestations

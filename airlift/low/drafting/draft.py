@@ -14,12 +14,12 @@ from airlift import files
 from airlift import progress as progress_module
 from airlift.bundle.release import Component, Release
 from airlift.errors import ExistsError, ForbiddenFileError
+from airlift.intake.collect import Survey, collect, survey
+from airlift.intake.gate.verdict import KINDS, REMOTE_CODE, Objection
 from airlift.low.depot.depot import Depot
 from airlift.low.drafting import propose
 from airlift.low.drafting.recognise import Portrait, recognise
 from airlift.low.release import gguf_sets
-from airlift.low.release.collect import Survey, collect, survey
-from airlift.low.release.gate.verdict import KINDS, REMOTE_CODE, Objection
 from airlift.low.release.placeholder import FILL_IN
 from airlift.progress import Progress, Tally
 from airlift.shown import clean

@@ -9,8 +9,8 @@ from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component
 from airlift.bundle.waiver import Waiver
 from airlift.errors import ManifestError
-from airlift.low.release.collect import Collected, Survey
-from airlift.low.release.gate.verdict import Objection
+from airlift.intake.collect import Collected, Survey
+from airlift.intake.gate.verdict import Objection
 from airlift.low.release.vendor_signature import CheckedSignature
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from airlift import progress as progress_module
 from airlift.bundle.patterns import Patterns
 from airlift.errors import ManifestError, NotHeldError, UncheckedError, UsageError
-from airlift.low.release.choose import Chosen, choose
+from airlift.intake.choose import Chosen, choose
 from airlift.progress import Progress
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -26,6 +26,7 @@ from airlift.errors import (
     ManifestError,
     PendingError,
 )
+from airlift.intake.collect import Survey, Take, collect, judge, led_outside, survey
 from airlift.low.authority.pending import (
     Change,
     pending_releases,
@@ -41,7 +42,6 @@ from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
 from airlift.low.release import gguf_sets, hub
 from airlift.low.release.assemble import assemble_component, find_marking
-from airlift.low.release.collect import Survey, Take, collect, judge, led_outside, survey
 from airlift.low.release.parents import find_parents
 from airlift.low.release.placeholder import check_filled_in
 from airlift.low.release.vendor_signature import check_vendor_signature

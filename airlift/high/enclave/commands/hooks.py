@@ -1,8 +1,8 @@
 """What the owners of an enclave run before and after a switch, health checks included (SPEC 7.10-4)."""
 
+from airlift.commands.run import Outcome, run_plainly
 from airlift.errors import HookError, LedgerError
 from airlift.high.enclave import policy
-from airlift.high.enclave.commands.run import Outcome, run_plainly
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.state import State
 from airlift.policy.document import Command

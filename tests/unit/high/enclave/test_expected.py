@@ -34,10 +34,10 @@ from airlift.high.importing.repair import repair
 from airlift.high.record.changes import find_changes
 from airlift.high.record.gather import gather_facts
 from airlift.high.record.ledger_copies import export_ledger
+from airlift.intake import collect
 from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entry import Entry
-from airlift.low.release import collect
 from airlift.store import content
 from tests.support import forge
 from tests.support.depots import NOW, Components, Site

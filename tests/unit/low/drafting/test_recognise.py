@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from airlift.intake.collect import survey
 from airlift.low.drafting.recognise import MAX_PARENTS, Base, Portrait, recognise
-from airlift.low.release.collect import survey
 from tests.support.weights import component, weights
 
 W = {"model.safetensors": weights(1)}

@@ -12,7 +12,7 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.release import Component, Release
 from airlift.bundle.waiver import KINDS, Waiver
 from airlift.errors import ExistsError, ForbiddenFileError, ManifestError
-from airlift.low.release.gate import verdict
+from airlift.intake.gate import verdict
 from airlift.low.release.make_release import ReleaseResult, make_release
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
