@@ -154,7 +154,7 @@ def test_a_version_that_was_published_with_leftovers(site: Site, monkeypatch: py
     files = PLAIN | {".gitattributes": b"x"}
     with monkeypatch.context() as old:
         for place in ("collect", "choose"):
-            old.setattr(f"airlift.low.release.{place}.leftover", lambda _path: None)
+            old.setattr(f"airlift.intake.{place}.leftover", lambda _path: None)
         before = component(site, files)
     after = component(site, files, "2", version="1")
     assert {file.path for file in before.files} - {file.path for file in after.files} == {".gitattributes"}
