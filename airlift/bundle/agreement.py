@@ -3,6 +3,7 @@
 Judged when a bundle is read, and not when its manifest is parsed: what was imported earlier stays readable.
 """
 
+from airlift.bundle import source as sources
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import MalformedError
@@ -46,7 +47,8 @@ def check_release(bundle: Bundle, release: Release) -> None:
     """Check a bundle against the release that its target's digest is of.
 
     Raises:
-        MalformedError: the release is named or marked otherwise, or lacks a file that the bundle rebuilds.
+        MalformedError: the release is named or marked otherwise, lacks a file that the bundle rebuilds, or has a
+            component that was registered in an enclave: what is there comes in on no medium (SPEC 5.1-17).
     """
     named = bundle.target
     if named is None or (release.name, release.version, release.marking) != (
@@ -58,3 +60,9 @@ def check_release(bundle: Bundle, release: Release) -> None:
     contents = release.contents()
     if any(contents.get(item.sha512) != item.size for item in bundle.files):
         raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
+    for component in release.components:
+        if component.source["kind"] == sources.REGISTERED:
+            raise MalformedError(
+                "bundle manifest: the release was registered in an enclave, and comes in on no medium",
+                found=f"component {component.name}, registered in {component.source['enclave']}",
+            )

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airlift import strict
-from airlift.bundle import fields, patterns, waiver
+from airlift.bundle import data_set, fields, waiver
+from airlift.bundle import source as sources
+from airlift.bundle.data_set import DataSet
 from airlift.bundle.fields import COMPONENT_NAME, VERSION, FileDigest, Marking
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.patterns import LeftOut
@@ -37,14 +39,9 @@ _COMPONENT_KEYS = frozenset(
     {"name", "kind", "version", "license", "source", "parents", "vendor_signature", "digest", "files"}
 )
 _FILE_KEYS = frozenset({"path", "size", "sha512", "sha256"})
-_SOURCE_KEYS = {
-    "path": frozenset({"kind", "path"}),
-    "hub": frozenset({"kind", "repo", "revision", "include"}),
-}
 _VENDOR_KEYS = frozenset({"method", "sha512", "size", "trusted"})
 # What format 2 added: each stands only where it says something (SPEC 5.1-12).
-_NEW_COMPONENT_KEYS = frozenset({"accept", "marking", "replaces"})
-_NEW_SOURCE_KEYS = frozenset({"include", "exclude", "left_out"})
+_NEW_COMPONENT_KEYS = frozenset({"accept", "data", "marking", "replaces"})
 _NEW_VENDOR_KEYS = frozenset({"listed", "left_out"})
 
 
@@ -94,7 +91,7 @@ class Component:
     """One versioned, named thing of a release; ``source`` says where its files came from.
 
     ``accept`` is what is waived in it, ``marking`` its own marking, None if it has none beside its release's;
-    ``replaces`` are names of components that it took the place of.
+    ``replaces`` are names of components that it took the place of, ``data`` what it was made with.
     """
 
     name: str
@@ -108,6 +105,7 @@ class Component:
     accept: tuple[Waiver, ...] = ()
     marking: Marking | None = None
     replaces: tuple[str, ...] = ()
+    data: tuple[DataSet, ...] = ()
 
     def answers_to(self, name: str) -> bool:
         """Say whether whoever asks for ``name`` means this component (SPEC 5.1-15)."""
@@ -228,10 +226,10 @@ def _number(release: Release) -> int:
 
 
 def _is_new(component: Component) -> bool:
-    source, vendor = component.source, component.vendor_signature
-    stated = set(source) & (_NEW_SOURCE_KEYS - _SOURCE_KEYS.get(source.get("kind", ""), frozenset()))
+    vendor = component.vendor_signature
     partial = vendor is not None and vendor.left_out is not None
-    return bool(component.accept or component.marking or component.replaces or stated or partial)
+    stated = component.accept or component.data or component.marking or component.replaces
+    return bool(stated or partial or sources.is_new(component.source))
 
 
 def _check_markings(release: Release) -> None:
@@ -278,6 +276,7 @@ def _component_to_json(component: Component) -> dict[str, Any]:
             {"path": f.path, "size": f.size, "sha512": f.sha512, "sha256": f.sha256} for f in component.files
         ],
         **({"accept": [waived.to_json() for waived in component.accept]} if component.accept else {}),
+        **({"data": [item.to_json() for item in component.data]} if component.data else {}),
         **({"marking": component.marking.to_json()} if component.marking else {}),
         **({"replaces": list(component.replaces)} if component.replaces else {}),
     }
@@ -293,15 +292,17 @@ def _component_from_json(document: Any, *, more: bool) -> Component:
         kind=strict.member(document, "kind", str, what),
         version=fields.name(document, "version", what, VERSION),
         license=fields.text(document, "license", what),
-        source=_source_from_json(strict.member(document, "source", dict, what), more=more),
+        source=sources.from_json(strict.member(document, "source", dict, what), more=more),
         files=files,
         parents=tuple(_parent_from_json(item) for item in strict.member(document, "parents", list, what)),
         vendor_signature=_vendor_from_json(document, more=more),
         accept=waiver.from_json(document["accept"], [f.path for f in files]) if "accept" in document else (),
         marking=Marking.from_json(document["marking"], what) if "marking" in document else None,
         replaces=_replaced(document, what) if "replaces" in document else (),
+        data=data_set.from_json(document["data"]) if "data" in document else (),
     )
     _check_parents(component)
+    _check_made(component)
     if component.kind not in KINDS:
         raise MalformedError(
             f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind)
@@ -362,6 +363,22 @@ def _check_parents(component: Component) -> None:
         raise MalformedError("release manifest: a component is its own parent", found=component.name)
 
 
+def _check_made(component: Component) -> None:
+    """Check that what was made of marked data, or was taken over from an enclave, is marked itself."""
+    marking = component.marking
+    if marking is None:
+        if component.data or component.source["kind"] == sources.ENCLAVE:
+            raise MalformedError(f"release manifest: component {component.name} lacks a marking")
+        return
+    for item in component.data:
+        if not marking.covers(item.marking):
+            raise MalformedError(
+                f"release manifest: component {component.name} is marked below its data {item.name}",
+                expected=str(item.marking),
+                found=str(marking),
+            )
+
+
 def _vendor_to_json(signature: VendorSignature | None) -> dict[str, Any] | None:
     if signature is None:
         return None
@@ -405,26 +422,6 @@ def _vendor_from_json(component: dict[str, Any], *, more: bool) -> VendorSignatu
     if any(type(pem) is not str or not pem.isascii() or len(pem) > MAX_PEM for pem in trusted):
         raise MalformedError(f"{what} does not hold keys or certificates in PEM")
     return signature
-
-
-def _source_from_json(document: dict[str, Any], *, more: bool) -> dict[str, Any]:
-    what = "release manifest: source"
-    kind = strict.member(document, "kind", str, what)
-    if kind not in _SOURCE_KEYS:
-        raise MalformedError(f"{what} has an unknown kind", found=ascii(kind))
-    strict.only(document, _SOURCE_KEYS[kind] | (_NEW_SOURCE_KEYS if more else frozenset()), what)
-    for key in _SOURCE_KEYS[kind] - {"include"}:
-        fields.text(document, key, what)
-    if kind == "hub":
-        for pattern in strict.member(document, "include", list, what):
-            fields.text({"include": pattern}, "include", what)
-    for key in (_NEW_SOURCE_KEYS - _SOURCE_KEYS[kind] - {"left_out"}) & document.keys():
-        patterns.patterns(document, key, what)
-    if "left_out" in document:
-        LeftOut.from_json(document["left_out"], f"{what}: 'left_out'")
-        if patterns.of_source(document) == patterns.EVERYTHING:
-            raise MalformedError(f"{what} leaves files out without a pattern")
-    return document
 
 
 def _file_from_json(document: Any) -> FileEntry:

@@ -1,5 +1,7 @@
 """What people must be told of components beside their names: markings, waivers, and what was left out (SPEC 5.1-14).
 
+And of what was trained inside an enclave: where, and with which data (SPEC 5.1-16, 5.1-17).
+
 The same words wherever a release is shown. Pure; text of others is passed on as it is, and escaped where it is shown.
 """
 
@@ -7,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airlift.bundle import patterns
+from airlift.bundle import source as sources
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component, Release
 from airlift.bundle.waiver import Waiver
@@ -30,7 +33,16 @@ def of_component(component: Component) -> Iterator[str]:
         yield f"marking {component.marking}"
     for waived in component.accept:
         yield of_waiver(waived)
+    yield from made(component)
     yield from lacks(component)
+
+
+def made(component: Component) -> Iterator[str]:
+    """Yield where in enclaves a component was made, and with which data; nothing of what a low side gathered."""
+    if sources.is_inside(component.source):
+        yield "; ".join(sources.told(step) for step in sources.chain(component.source))
+    if component.data:
+        yield f"made with data {names([str(item) for item in component.data])}"
 
 
 def lacks(component: Component) -> Iterator[str]:
@@ -50,7 +62,7 @@ def of_waiver(waived: Waiver) -> str:
 
 def left_out(component: Component) -> LeftOut | None:
     """Return what the patterns of a component's source left out, if they left out anything."""
-    stated = component.source.get("left_out")
+    stated = sources.first(component.source).get("left_out")
     return None if stated is None else LeftOut(stated["count"], tuple(stated["names"]))
 
 
@@ -75,8 +87,13 @@ def summary(component: Component) -> dict[str, Any]:
         found["marking"] = component.marking.to_json()
     if component.accept:
         found["waivers"] = [waived.to_json() for waived in component.accept]
-    if "left_out" in component.source:
-        found["left_out"] = component.source["left_out"]
+    if component.data:
+        found["data"] = [item.to_json() for item in component.data]
+    if sources.is_inside(component.source):
+        found["source"] = component.source
+    left = left_out(component)
+    if left is not None:
+        found["left_out"] = left.to_json()
     partly = coverage(component)
     if partly is not None:
         found["vendor_signature"] = partly
@@ -115,6 +132,6 @@ def _some(paths: Sequence[str], count: int) -> str:
 
 def _rule(component: Component) -> str:
     """Return the patterns of a source as they were written."""
-    chosen = patterns.of_source(component.source)
+    chosen = patterns.of_source(sources.first(component.source))
     said = [("include", chosen.include), ("exclude", chosen.exclude)]
     return " and ".join(f"{word} {', '.join(globs)}" for word, globs in said if globs)

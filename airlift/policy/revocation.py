@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from airlift.bundle import source as sources
 from airlift.bundle.release import Component, Release
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE, Revocation, Subject
 from airlift.errors import RevokedError
@@ -65,5 +66,9 @@ def _parts(component: Component, keys: Collection[str]) -> Iterator[tuple[str, t
     for entry in component.files:
         for digest in (entry.sha512, entry.sha256):
             yield f"{entry.path} of component {component.name}", (FILE, digest), "file"
+    if sources.is_inside(component.source):
+        for parent in component.parents:
+            name = f"{parent.name} {parent.version} (parent of {component.name})"
+            yield name, (COMPONENT, parent.digest), "component"
     for key in keys:
         yield f"of component {component.name}", (KEY, key), "the key that vouches for the content"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume, waiver
 from airlift.bundle.chunk import Block, Source
+from airlift.bundle.data_set import DataSet
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
 from airlift.bundle.media_sizes import CLUSTER, SECTOR, Medium
@@ -23,6 +24,7 @@ from tests.support.bundle_values import (
     BLOCKS,
     BUNDLE,
     INDEX,
+    INSIDE,
     RELEASE,
     REVOCATIONS,
     REVOKED,
@@ -77,14 +79,38 @@ chosen_sources = st.builds(
     globs,
     st.none() | left_out,
 )
-sources = plain_sources | chosen_sources
+gathered_sources = plain_sources | chosen_sources
+registered_sources = st.builds(lambda enclave: {"kind": "registered", "enclave": enclave}, enclaves)
+taken_sources = st.recursive(
+    gathered_sources | registered_sources,
+    lambda origins: st.builds(
+        lambda origin, enclave, release, component, place, root: {
+            "kind": "enclave",
+            "enclave": enclave,
+            "release": {"digest": release.digest, "name": release.name, "version": release.version},
+            "component": component,
+            "entry": min(place),
+            "size": max(place),
+            "root": root,
+            "origin": origin,
+        },
+        origins,
+        enclaves,
+        references,
+        names,
+        st.tuples(st.integers(0, 99), st.integers(100, 2**53 - 1)),
+        st.integers(0, 2**64).map(lambda n: f"{n:096x}"),
+    ),
+    max_leaves=3,
+)
+data_sets = st.builds(DataSet, names, versions, st.just(Marking("UNCLASSIFIED")), digests | st.just(""))
 components = st.builds(
     Component,
     names,
     st.sampled_from(KINDS),
     versions,
     texts,
-    sources,
+    gathered_sources,
     st.lists(entries, min_size=1, max_size=3, unique_by=lambda e: e.path).map(
         lambda some: tuple(sorted(some, key=lambda e: e.path))
     ),
@@ -96,6 +122,17 @@ waived = st.builds(
     components,
     st.sets(st.sampled_from(waiver.KINDS)),
     texts,
+)
+inside = st.builds(
+    lambda made, source, sets: replace(
+        made,
+        source=source,
+        marking=Marking("UNCLASSIFIED"),
+        data=tuple(sorted(sets, key=lambda item: (item.name, item.version))),
+    ),
+    components,
+    taken_sources,
+    st.lists(data_sets, max_size=3, unique_by=lambda item: (item.name, item.version)),
 )
 releases = st.builds(
     Release,
@@ -171,6 +208,12 @@ def test_releases_round_trip(value: Release, marked: bool) -> None:
             value,
             components=tuple(replace(c, marking=Marking(value.marking.level)) for c in value.components),
         )
+    assert release.parse(release.format(value)) == value
+
+
+@given(inside)
+def test_what_was_trained_inside_round_trips(made: Component) -> None:
+    value = replace(RELEASE, components=(made,), requires=())
     assert release.parse(release.format(value)) == value
 
 
@@ -275,6 +318,7 @@ def test_only_a_tiling_is_in_order(lengths: list[int], data: st.DataObject) -> N
 PAIRS: list[tuple[bytes, Callable[[bytes], Any], Callable[[Any], bytes]]] = [
     (release.format(RELEASE), release.parse, release.format),
     (release.format(WAIVED), release.parse, release.format),
+    (release.format(INSIDE), release.parse, release.format),
     (manifest.format(BUNDLE), manifest.parse, manifest.format),
     (revocations.format(REVOCATIONS), revocations.parse, revocations.format),
     (revocations.format(REVOKED), revocations.parse, revocations.format),

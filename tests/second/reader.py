@@ -264,6 +264,8 @@ def _release(manifest: dict[str, Any], documents: dict[str, bytes]) -> dict[str,
     )
     contents = release.contents(carried)
     demand(all(_same(file, contents) for file in manifest["files"]), "a file that is not the release's")
+    registered = [c for c in carried["components"] if c["source"]["kind"] == "registered"]
+    demand(not registered, "what was registered in an enclave comes in on no medium [5.1-17]")
     return carried
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from airlift.bundle.chunk import Block, Source
+from airlift.bundle.data_set import DataSet
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.parity.stripe import Stripe
@@ -88,7 +89,33 @@ WAIVED = replace(
         ),
     ),
 )
-"""A release that says all that format 2 can say."""
+"""A release that says all that format 2 can say, but of enclaves."""
+
+REGISTERED = {"kind": "registered", "enclave": "alpha"}
+TAKEN = {
+    "kind": "enclave",
+    "enclave": "bravo",
+    "release": {"digest": sha512("assistant+tuned"), "name": "assistant", "version": "1+tuned-1"},
+    "component": "tuned",
+    "entry": 7,
+    "size": 9,
+    "root": sha512("root")[:96],
+    "origin": REGISTERED,
+}
+TUNED = replace(
+    component("tuned"),
+    source=TAKEN,
+    marking=Marking("SECRET", ("NOFORN",)),
+    parents=(Parent("tuned-from", "base", "1.0", BASE.digest),),
+    data=(
+        DataSet("mail", "2026-10", Marking("SECRET", ("NOFORN",)), sha512("mail")),
+        DataSet("notes", "1", Marking("CUI")),
+    ),
+)
+INSIDE = replace(
+    RELEASE, components=(BASE, replace(TUNED, name="made", source=REGISTERED), TUNED), requires=()
+)
+"""A release with what was trained in an enclave, and with what was taken over from one."""
 
 TARGET = ReleaseRef(sha512("target"), "assistant", "2026.11.1")
 BASELINE = ReleaseRef(sha512("baseline"), "assistant", "2026.11.0")

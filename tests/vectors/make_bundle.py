@@ -113,6 +113,7 @@ def releases() -> Iterator[Case]:
     yield from _documents(good, newest=2)
     yield "format 2 that nothing needs", canonical(document | {"airlift": 2}), MALFORMED
     yield from _waived()
+    yield from _inside()
     yield from _set(
         document,
         *(("name", text) for text in ("", "Base", "base\n", "-a", "a" * 65, "a/b", "\u00e4")),
@@ -216,6 +217,69 @@ def _waived() -> Iterator[Case]:
             canonical(changed(document, f"{second}.vendor_signature", lacking)),
             MALFORMED,
         )
+
+
+def _inside() -> Iterator[Case]:
+    """Yield release manifests with what was trained in an enclave, or taken over from one (SPEC 5.1-16, 5.1-17)."""
+    good = release.format(values.INSIDE)
+    document = json.loads(good)
+    yield "good: trained inside", good, OK
+    yield "trained inside, in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    made, tuned = "components.1", "components.2"
+    longest = _taken(7, values.TAKEN)
+    yield "good: taken over eight times", canonical(changed(document, f"{tuned}.source", longest)), OK
+    stated = document["components"][2]["data"]
+    wrong_lists: list[Any] = [[], {}, None, [{}], stated[::-1], [stated[0], stated[0]]]
+    many = [stated[0] | {"version": f"{n:03}"} for n in range(257)]
+    origins: list[Any] = [None, {}, {"kind": "registered"}, {"kind": "ftp"}, [], document["components"][2]]
+    for path, value in (
+        *((f"{tuned}.data", wrong) for wrong in wrong_lists),
+        (f"{tuned}.data", many),
+        *((f"{tuned}.data.0.name", wrong) for wrong in ("", "Mail", 1)),
+        *((f"{tuned}.data.0.version", wrong) for wrong in ("", "1 0", None)),
+        *((f"{tuned}.data.0.sha512", wrong) for wrong in ("", "0" * 96, 1)),
+        *((f"{tuned}.data.0.marking", wrong) for wrong in (None, {"level": "SECRET"})),
+        (f"{tuned}.data.0.marking.level", "TOP SECRET"),
+        (f"{tuned}.data.0.marking.caveats", ["ORCON"]),
+        (f"{tuned}.data.0.zzz", 1),
+        *((f"{made}.source.enclave", wrong) for wrong in ("", "Alpha", "a" * 25, 1)),
+        (f"{made}.source.origin", {"kind": "path", "path": "x"}),
+        (f"{made}.source.include", ["*"]),
+        *((f"{tuned}.source.enclave", wrong) for wrong in ("a_b", None)),
+        (f"{tuned}.source.release", values.sha512("release")),
+        (f"{tuned}.source.release.digest", "0" * 96),
+        (f"{tuned}.source.release.name", ""),
+        (f"{tuned}.source.release.version", None),
+        (f"{tuned}.source.release.zzz", 1),
+        (f"{tuned}.source.component", "Tuned"),
+        *((f"{tuned}.source.entry", wrong) for wrong in (-1, 9, True, "7")),
+        *((f"{tuned}.source.size", wrong) for wrong in (0, 7, None)),
+        *((f"{tuned}.source.root", wrong) for wrong in ("0" * 128, "", "G" * 96)),
+        *((f"{tuned}.source.origin", wrong) for wrong in origins),
+        (f"{tuned}.source.origin", {"kind": "path", "path": "x", "revision": "0"}),
+        (f"{tuned}.source.include", ["*"]),
+        (f"{tuned}.source.left_out", {"count": 1, "names": ["a"]}),
+        (f"{tuned}.source", _taken(8, values.TAKEN)),
+    ):
+        yield from _set(document, (path, value))
+    for place, key in ((tuned, "marking"), (made, "marking")):
+        lacking = dict(document["components"][int(place[-1])])
+        del lacking[key]
+        yield f"{place} without {key}", canonical(changed(document, place, lacking)), MALFORMED
+    unmarked = {
+        key: value for key, value in document["components"][2].items() if key not in ("data", "marking")
+    }
+    yield "taken over without a marking", canonical(changed(document, tuned, unmarked)), MALFORMED
+    for key in values.TAKEN:
+        lacking = {name: value for name, value in values.TAKEN.items() if name != key}
+        yield f"taken over without {key}", canonical(changed(document, f"{tuned}.source", lacking)), MALFORMED
+
+
+def _taken(times: int, source: dict[str, Any]) -> dict[str, Any]:
+    """Return a source that was taken over ``times`` times more."""
+    for _ in range(times):
+        source = values.TAKEN | {"origin": source}
+    return source
 
 
 def _markings() -> Iterator[tuple[str, Any]]:

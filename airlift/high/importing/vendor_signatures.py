@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from airlift.bundle import patterns
+from airlift.bundle import source as sources
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component
 from airlift.errors import InventoryError
@@ -36,7 +37,7 @@ def _verify_component(enclave: Enclave, staged: StagedRelease, component: Compon
         {entry.path: digest_file(_place(enclave, staged, entry.sha512), SHA256) for entry in component.files},
         stated.method,
         stated.trusted,
-        partial(patterns.may_lack, component.source),
+        partial(patterns.may_lack, sources.first(component.source)),
     )
     if (LeftOut.of(found.lacking), found.listed if found.lacking else 0) != (stated.left_out, stated.listed):
         raise InventoryError(

@@ -104,7 +104,7 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
     fields.members(
         value,
         "name kind version license source parents vendor_signature digest files",
-        "accept marking replaces" if newer else "",
+        "accept data marking replaces" if newer else "",
     )
     paths.check(fields.matching(value["name"], fields.NAME))
     demand(value["kind"] in fields.KINDS, "an unknown kind")
@@ -120,6 +120,22 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
         _waivers(value)
     if "replaces" in value:
         _replaced(value)
+    if "data" in value:
+        _data(value)
+    taken = value["source"]["kind"] == "enclave"
+    demand("marking" in value or not taken, "what was taken over from an enclave has no marking [5.1-17]")
+
+
+def _data(component: dict[str, Any]) -> None:
+    demand("marking" in component, "a component with data and without a marking [5.1-16]")
+    for one in fields.items(component["data"], 256, 1):
+        fields.members(one, "name version sha512 marking")
+        fields.matching(one["name"], fields.NAME)
+        fields.matching(one["version"], fields.VERSION)
+        demand(one["sha512"] is None or fields.digest(one["sha512"]), "a digest of data")
+        below = fields.covers(component["marking"], fields.marking(one["marking"]))
+        demand(below, "data marked above what was made with it [5.1-16]")
+    fields.ascending([(one["name"], one["version"]) for one in component["data"]])
 
 
 def _replaced(component: dict[str, Any]) -> None:
@@ -143,9 +159,12 @@ def _files(component: dict[str, Any]) -> None:
     demand(hashlib.sha512(strict.dumps(listed)).hexdigest() == stated, "a component's digest")
 
 
-def _source(value: Any, *, newer: bool) -> None:
+def _source(value: Any, *, newer: bool, taken: int = 0) -> None:
     optional = "exclude left_out" if newer else ""
     demand(isinstance(value, dict), "a source that is no object")
+    if newer and value.get("kind") in ("registered", "enclave"):
+        _inside(value, taken)
+        return
     if value.get("kind") == "path":
         fields.members(value, "kind path", optional + " include" * newer)
         fields.text(value["path"])
@@ -161,6 +180,25 @@ def _source(value: Any, *, newer: bool) -> None:
     if "left_out" in value:
         demand(value.get("include") or value.get("exclude"), "left out by no pattern")
         _left_out(value["left_out"])
+
+
+def _inside(value: dict[str, Any], taken: int) -> None:
+    """Check a source that is an enclave; ``taken`` of kind enclave lead to it [5.1-17]."""
+    if value["kind"] == "registered":
+        fields.members(value, "kind enclave")
+        fields.matching(value["enclave"], fields.ENCLAVE)
+        return
+    demand(taken < 8, "taken over too often")
+    fields.members(value, "kind enclave release component entry size root origin")
+    fields.matching(value["enclave"], fields.ENCLAVE)
+    named = fields.members(value["release"], "digest name version")
+    fields.digest(named["digest"])
+    fields.matching(named["name"], fields.NAME)
+    fields.matching(named["version"], fields.VERSION)
+    fields.matching(value["component"], fields.NAME)
+    fields.integer(value["entry"], 0, fields.integer(value["size"], 1) - 1)
+    fields.digest(value["root"], 96)
+    _source(value["origin"], newer=True, taken=taken + 1)
 
 
 def _patterns(value: Any, least: int) -> None:
@@ -226,10 +264,12 @@ def _needs_format_2(component: dict[str, Any]) -> bool:
     source = component["source"]
     return (
         "accept" in component
+        or "data" in component
         or "marking" in component
         or "replaces" in component
         or "exclude" in source
         or "left_out" in source
+        or source["kind"] in ("registered", "enclave")
         or (source["kind"] == "path" and "include" in source)
         or "listed" in (component["vendor_signature"] or {})
     )

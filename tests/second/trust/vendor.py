@@ -245,7 +245,9 @@ def _below(path: str, ignored: Sequence[str]) -> bool:
 
 
 def _may_lack(path: str, source: Mapping[str, Any] | None) -> bool:
-    """Tell whether patterns leave a file out, or whether it is a leftover (5.5-6)."""
+    """Tell whether it is a leftover, or the patterns of a chain's last source leave it out (5.5-6)."""
+    while source and "origin" in source:
+        source = source["origin"]
     if any(_LEFTOVER.fullmatch(part) for part in path.split("/")):
         return True
     include, exclude = (source or {}).get("include"), (source or {}).get("exclude", [])

@@ -9,12 +9,26 @@ from typing import Any
 import pytest
 
 from airlift.bundle import release
+from airlift.bundle.data_set import DataSet
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Release, VendorSignature
 from airlift.bundle.waiver import Waiver
 from airlift.errors import MalformedError
-from tests.support.bundle_values import GUARD, HUB, RELEASE, WAIVED, component, entry, sha512
+from tests.support.bundle_values import (
+    GUARD,
+    HUB,
+    INSIDE,
+    LOW,
+    REGISTERED,
+    RELEASE,
+    TAKEN,
+    TUNED,
+    WAIVED,
+    component,
+    entry,
+    sha512,
+)
 from tests.vectors.make_bundle import canonical
 
 
@@ -101,6 +115,8 @@ def test_the_format_is_the_lowest_that_says_it_all() -> None:
     assert number(RELEASE) == 1
     assert number(WAIVED) == 2
     assert release.parse(release.format(WAIVED)) == WAIVED
+    assert number(INSIDE) == 2
+    assert release.parse(release.format(INSIDE)) == INSIDE
     assert set(json.loads(release.format(RELEASE))["components"][0]) == {
         "name", "kind", "version", "license", "source", "parents", "vendor_signature", "digest", "files",
     }  # fmt: skip
@@ -111,6 +127,7 @@ def test_the_format_is_the_lowest_that_says_it_all() -> None:
     [
         {"accept": (Waiver("code", "why", ("config.json",)),)},
         {"marking": Marking("CUI")},
+        {"marking": LOW, "data": (DataSet("mail", "1", LOW),)},
         {"source": {"kind": "path", "path": "x", "include": ["*"]}},
         {"source": {"kind": "path", "path": "x", "exclude": ["*.pt"]}},
         {"source": HUB | {"exclude": ["*.pt"]}},
@@ -133,3 +150,32 @@ def test_a_component_is_not_marked_above_its_release() -> None:
             replace(RELEASE, components=(replace(GUARD, marking=marking),), requires=()),
             "the marking of component guard is not within its release's",
         )
+
+
+@pytest.mark.parametrize("source", [REGISTERED, TAKEN])
+def test_what_was_trained_inside_is_said_in_format_2_only(source: dict[str, Any]) -> None:
+    built = replace(RELEASE, components=(replace(GUARD, source=source, marking=LOW),), requires=())
+    assert number(built) == 2
+    assert release.parse(release.format(built)) == built
+    document = json.loads(release.format(built))
+    del document["components"][0]["marking"]
+    with pytest.raises(MalformedError, match="unknown kind"):
+        release.parse(canonical(document | {"airlift": 1}))
+
+
+def test_what_was_taken_over_is_marked() -> None:
+    built = replace(RELEASE, components=(replace(GUARD, source=TAKEN),), requires=())
+    refused(built, "component guard lacks a marking")
+    own = replace(built, components=(replace(GUARD, source=REGISTERED),))
+    assert release.parse(release.format(own)) == own
+
+
+@pytest.mark.parametrize("marking", [Marking("CUI"), Marking("SECRET"), Marking("COSMIC", ("NOFORN",))])
+def test_what_was_made_of_data_is_not_marked_below_it(marking: Marking) -> None:
+    """THREATS, rules: a component with a marking below its data's."""
+    above = replace(RELEASE, marking=replace(marking, caveats=("NOFORN", "ORCON")), requires=())
+    refused(
+        replace(above, components=(replace(TUNED, marking=marking),)),
+        "component tuned is marked below its data mail",
+    )
+    refused(replace(above, components=(replace(TUNED, marking=None),)), "component tuned lacks a marking")

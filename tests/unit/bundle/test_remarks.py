@@ -6,7 +6,7 @@ from airlift.bundle import remarks
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import VendorSignature
 from airlift.bundle.waiver import Waiver
-from tests.support.bundle_values import BASE, GUARD, RELEASE, WAIVED, sha512
+from tests.support.bundle_values import BASE, CHOSEN, GUARD, INSIDE, RELEASE, TAKEN, TUNED, WAIVED, sha512
 
 
 def test_of_a_plain_release_there_is_nothing_to_tell() -> None:
@@ -39,6 +39,32 @@ def test_all_that_there_is_to_tell() -> None:
     assert base["left_out"]["count"] == 2
     assert guard["vendor_signature"] == "vendor signature covers 1 of 2 files: left out old.bin"
     assert "vendor_signature" not in base
+
+
+def test_what_was_trained_inside_is_told() -> None:
+    taken = "taken over from enclave bravo (tuned of assistant@1+tuned-1, entry 7)"
+    data = "made with data mail 2026-10 (SECRET//NOFORN), notes 1 (CUI)"
+    assert remarks.of_release(INSIDE) == (
+        "made: marking SECRET//NOFORN",
+        "made: trained in enclave alpha",
+        f"made: {data}",
+        "tuned: marking SECRET//NOFORN",
+        f"tuned: {taken}; trained in enclave alpha",
+        f"tuned: {data}",
+    )
+    found = remarks.summary(TUNED)
+    assert [item["name"] for item in found["data"]] == ["mail", "notes"]
+    assert found["source"] == TAKEN
+    assert "data" not in remarks.summary(BASE)
+    assert "source" not in remarks.summary(BASE)
+
+
+def test_what_was_left_out_before_it_was_taken_over_is_told() -> None:
+    taken = replace(TUNED, source=TAKEN | {"origin": CHOSEN}, data=())
+    *_, came, left = remarks.of_component(taken)
+    assert came.endswith("; gathered from path ../base")
+    assert left.endswith("weights/optimizer.pt: 2 files, README.md, weights/optimizer.pt")
+    assert remarks.summary(taken)["left_out"] == CHOSEN["left_out"]
 
 
 def test_long_lists_are_cut() -> None:

@@ -1,9 +1,13 @@
 """What is in force of all that was ever revoked, and what of a release it hits."""
 
-from airlift.bundle.release import Release
+from dataclasses import replace
+
+import pytest
+
+from airlift.bundle.release import Parent, Release
 from airlift.bundle.revocations import Revocation
 from airlift.policy.revocation import Revoked
-from tests.support.bundle_values import LOW, component, sha512
+from tests.support.bundle_values import BASE, LOW, REGISTERED, TAKEN, TUNED, component, sha512
 
 RELEASE = Release("assistant", "1", LOW, "", (component("base"), component("guard", "2.0", "guard")), ())
 GUARD = RELEASE.components[1]
@@ -50,3 +54,34 @@ def test_the_refusal_says_why() -> None:
     assert error.message == "component guard 2.0 is revoked: a jailbreak"
     assert error.found == f"vulnerability (component {GUARD.digest[:16]})"
     assert error.exit_code == 6
+
+
+def made(**changes: object) -> Release:
+    """Return a release of one component, that was made of ``base``, which is not part of it."""
+    return Release("assistant", "2", LOW, "", (replace(TUNED, **changes),), ())
+
+
+@pytest.mark.parametrize("source", [REGISTERED, TAKEN])
+def test_what_was_trained_inside_falls_with_what_it_was_made_of(source: dict[str, object]) -> None:
+    """SPEC 5.4-1: the authority that revokes a parent knows nothing of what was made of it in an enclave."""
+    revoked = Revoked((Revocation("component", BASE.digest, "a back door", 1),))
+    (found,) = revoked.of_release(made(source=source))
+    assert found.text == "component base 1.0 (parent of tuned)"
+    assert found.error().message == "component base 1.0 (parent of tuned) is revoked: a back door"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": BASE.source},
+        {"source": REGISTERED, "parents": ()},
+        {"source": REGISTERED, "parents": (Parent("tuned-from", "base", "1.0"),)},
+        {"source": REGISTERED, "parents": (Parent("tuned-from", "base", "1.0", sha512("other")),)},
+    ],
+)
+def test_nothing_else_falls_with_its_parents(change: dict[str, object]) -> None:
+    listed = (
+        Revocation("component", BASE.digest, "a back door", 1),
+        Revocation("file", sha512("other"), "", 2),
+    )
+    assert Revoked(listed).of_release(made(**change)) == ()
