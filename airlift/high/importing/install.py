@@ -4,7 +4,6 @@ Nothing here is visible to a model server, and nothing counts until the ledger's
 that the ledger does not know. Content that nobody refers to is harmless; a later run uses it, ``gc`` removes it.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from airlift.bundle import agreement, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
-from airlift.errors import BaselineError, ContentDamagedError, IncompleteError
+from airlift.errors import BaselineError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.keep_chunks import keep_chunks, take_stock
@@ -25,7 +24,7 @@ from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
 from airlift.progress import Progress
-from airlift.store.whole_folders import building
+from airlift.store.release_tree import lay_out
 
 # -- what is needed ------------------------------------------------------------------------------------------------
 
@@ -201,25 +200,5 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
     """
     for item in staged.built:
         enclave.content.adopt(staged.folder / item.sha512, item.sha512)
-    return InstalledRelease(staged.release, _lay_out(enclave, staged.release))
-
-
-def _lay_out(enclave: Enclave, release: Release) -> Path:
-    """Build ``releases/<digest>/<component>/...`` from content; the tree must not exist yet."""
-    final = enclave.release_path(release.digest)
-    with building(final) as temporary:
-        folders = {temporary}
-        for component, entry in release.files():
-            target = temporary / component.name / entry.path
-            if target.parent not in folders:
-                folders.add(files.make_folder(target.parent))
-            _link(enclave.content.path(entry.sha512), target)
-        for folder in folders:
-            files.sync_folder(folder)
-    return final
-
-
-def _link(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise ContentDamagedError("content has vanished", expected=str(source), found=os.fspath(target.name))
-    files.link_durable(source, target)
+    place = enclave.release_path(staged.release.digest)
+    return InstalledRelease(staged.release, lay_out(enclave.content, place, staged.release))

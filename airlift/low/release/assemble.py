@@ -7,10 +7,9 @@ from airlift.bundle import fields, patterns
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component
-from airlift.bundle.waiver import Waiver
 from airlift.errors import ManifestError
 from airlift.intake.collect import Collected, Survey
-from airlift.intake.gate.verdict import Objection
+from airlift.intake.waivers import find_waivers
 from airlift.low.release.vendor_signature import CheckedSignature
 
 
@@ -33,7 +32,7 @@ def assemble_component(
         source=_origin(item["source"], found),
         files=collected.entries,
         vendor_signature=signature.stated if signature else None,
-        accept=_waivers(item, collected.met),
+        accept=find_waivers(item, collected.met),
         marking=_marking(item["marking"]) if "marking" in item else None,
         replaces=tuple(sorted(item.get("replaces", ()))),
     )
@@ -56,24 +55,6 @@ def _origin(source: Mapping[str, Any], found: Survey) -> dict[str, Any]:
         "include": list(chosen.include),
         **more,
     }
-
-
-def _waivers(item: Mapping[str, Any], met: Sequence[Objection]) -> tuple[Waiver, ...]:
-    """Return the waivers of a component, sorted by kind, with the files that each lets through (SPEC 5.1-11)."""
-    authored = sorted(item.get("accept", ()), key=lambda waived: str(waived["what"]))
-    kinds = [waived["what"] for waived in authored]
-    if len(set(kinds)) < len(kinds):
-        raise ManifestError(f"component {item['name']}: it accepts one thing twice", found=", ".join(kinds))
-    found = []
-    for waived in authored:
-        files = sorted({objection.path for objection in met if objection.what == waived["what"]})
-        if not files:
-            raise ManifestError(
-                f"component {item['name']}: nothing in it needs the waiver for {waived['what']}",
-                hint=f"remove the line of `accept` with `what: {waived['what']}`",
-            )
-        found.append(Waiver(waived["what"], waived["reason"], tuple(files)))
-    return tuple(found)
 
 
 def find_marking(document: Mapping[str, Any], components: Sequence[Component]) -> Marking:
