@@ -228,6 +228,13 @@ class WaiverError(RefusedError):
     default_hint = "ask the low side for a release without it, or allow it: `waivers` in the policy"
 
 
+class RegistrationError(RefusedError):
+    """A component was trained inside, and policy does not permit one of its kind."""
+
+    code = "registration-refused"
+    default_hint = "allow its kind: `register` in the policy (`airlift high policy set FILE`)"
+
+
 class RequirementError(RefusedError):
     """A component lacks another component that it requires."""
 

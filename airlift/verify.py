@@ -45,7 +45,7 @@ RECEIPT = "application/vnd.airlift.receipt+json"
 RECEIPT_FORMAT = 2
 SWITCHES = {"activate-commit", "rollback-commit"}
 ENDS = {*SWITCHES, "withdraw-commit"}
-NEW_TYPES = {"floor", "revocations", "withdraw-prepare", "withdraw-commit", "relay"}
+NEW_TYPES = {"floor", "revocations", "withdraw-prepare", "withdraw-commit", "relay", "register"}
 MAX_SIGNATURES = 32
 ANSWER = {"airlift": 1, "command": "airlift-verify"}
 COUNTS = range(10_000_001)
@@ -562,6 +562,11 @@ class Ground:
         if bundle is not None:
             self.things.add(("bundle", leaf["bundle"], str(detail.get("sequence")), bundle))
             self._state(bundle, "recorded-in", here)
+        if leaf["type"] == "register":
+            stated = detail["from"]
+            made = ("release", stated["name"], stated["version"], stated["digest"])
+            self._state(leaf["release"], "made-from", made)
+            self._state(leaf["release"], "recorded-in", here)
         for codec, count in _dict(detail.get("codecs")):
             self._state(bundle, "coded-with", ("delta", codec, str(count), None))
         for name in _list(detail.get("volume_names")):

@@ -11,6 +11,7 @@ from airlift.bundle.release import Component, Release
 from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entry import Entry
 from airlift.policy.demands import BUILD, RELEASE
 from airlift.policy.document import Policy
@@ -65,6 +66,8 @@ class Attested:
 class LedgerFacts:
     """The ledger as it was read: origin, size in entries, root (48 bytes), newest checkpoint note, its public key.
 
+    ``key_id`` is that key's id, ``scheme`` what it signs with.
+
     ``counts`` says how many entries of each type there are. ``witnesses`` are the names under which keys that whoever
     asked knows verifiably signed the newest checkpoint, ``claimed`` the names on its other lines.
     """
@@ -76,6 +79,7 @@ class LedgerFacts:
     public_key: bytes
     fingerprint: str
     scheme: str
+    key_id: str
     counts: Mapping[str, int]
     witnesses: tuple[str, ...]
     claimed: tuple[str, ...]
@@ -149,7 +153,8 @@ class Facts:
         """
         said = [item for item in self.about(release) if before is None or item.entry < before]
         issued = {index: time for index, time in self.issued.items() if before is None or index < before}
-        commits = [e for e in self.imports() if e.release == release and (before is None or e.index < before)]
+        own, source = self._made_from(release)
+        commits = [e for e in self.imports() if e.release == source and (before is None or e.index < before)]
         imported = [details.read(entry, ImportCommit) for entry in commits]
         known = self.reference if before is None else max(issued.values(), default=self.reference)
         return Case(
@@ -157,12 +162,27 @@ class Facts:
             voters=self.voters,
             reference=parse_time(known),
             roles={
-                BUILD: frozenset(key for item in imported for key in item.bundler_keys),
+                BUILD: frozenset(own).union(key for item in imported for key in item.bundler_keys),
                 RELEASE: frozenset(key for item in imported for key in item.release_keys),
             },
             names=(*self.names, *(pair for item in imported for pair in item.holders.items())),
             issued=issued,
         )
+
+    def _made_from(self, release: str) -> tuple[tuple[str, ...], str]:
+        """Return who built a registered release, and the imported one that it was made from (SPEC 8.6-8).
+
+        Of one that was imported that is nobody beside those who did, and the release itself.
+        """
+        bases = {
+            entry.release: details.read(entry, Registration).base.digest
+            for entry in self.entries
+            if entry.type == Registration.TYPE
+        }
+        own = (self.ledger.key_id,) if release in bases else ()
+        while release in bases:
+            release = bases[release]
+        return own, release
 
     def about(self, digest: str) -> tuple[Attested, ...]:
         """Return the attestations about the release or bundle with this digest."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare, parse_file_digest
-from airlift.ledger.entries.kinds import DETAILS
+from airlift.ledger.entries.kinds import BRINGING, DETAILS
 from airlift.ledger.entries.shape import Detail, NamedComponent
 from airlift.ledger.entry import Entry
 
@@ -34,8 +34,8 @@ def attestations(entry: Entry) -> tuple[RecordedAttestation, ...]:
 
 
 def components(entry: Entry) -> tuple[NamedComponent, ...]:
-    """Return the components that an entry lists: those of an import, none of any other; errors as of :func:`read`."""
-    return _parsed(entry, ImportCommit.parse_components) if entry.type == ImportCommit.TYPE else ()
+    """Return the components of the release that an entry brought, if it brought one; errors as of :func:`read`."""
+    return _parsed(entry, ImportCommit.parse_components) if entry.type in BRINGING else ()
 
 
 def imported_state(entry: Entry) -> ImportedState:

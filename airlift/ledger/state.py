@@ -21,6 +21,7 @@ from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange
 from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
 from airlift.ledger.entries.kinds import CLOSES, INTENTS
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.entry import Entry
 
@@ -195,6 +196,9 @@ class _Folding:
         if entry.release is not None:
             self.installed.setdefault(entry.release)
 
+    def register(self, entry: Entry) -> None:
+        self.installed.setdefault(release_of(entry))
+
     def switch(self, entry: Entry) -> None:
         active = release_of(entry)
         self.fields["previous"] = details.read(entry, SwitchCommit).previous
@@ -225,6 +229,7 @@ _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
     WithdrawCommit.TYPE: _Folding.withdraw,
     FloorChange.TYPE: _Folding.floor,
     RevocationsKnown.TYPE: _Folding.revoke,
+    Registration.TYPE: _Folding.register,
     Abort.TYPE: _Folding.abort,
     Gc.TYPE: _Folding.gc,
 }

@@ -20,6 +20,7 @@ NEW_KEYS = frozenset(
         "expires_after_days",
         "files",
         "inventory",
+        "register",
         "relay",
         "revoked",
         "waivers",
@@ -34,6 +35,9 @@ _UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
 
 KIND_PREFIX = "kind:"
 """Before the name of a kind, where floors are given by name."""
+
+REGISTRABLE = ("adapter", "model")
+"""The kinds of which a component may be trained inside (SPEC 8.6-2)."""
 
 FALL_BACK, WITHDRAW, REPORT = "fall-back", "withdraw", "report"
 
@@ -86,7 +90,8 @@ class Policy:
     ``floors`` are versions by the name of a component, or by ``kind:KIND``; ``revoked`` is what becomes of an active
     release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
     ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
-    ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves.
+    ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves,
+    ``register`` the kinds of components that may be trained inside.
     """
 
     enclave: str
@@ -109,6 +114,7 @@ class Policy:
     waivers: tuple[Permission, ...] = ()
     bars: tuple[Bar, ...] = ()
     relay: tuple[SubEnclave, ...] = ()
+    register: tuple[str, ...] = ()
 
     @property
     def demands(self) -> Demands:
@@ -157,6 +163,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         ),
         bars=demands.bars,
         relay=tuple(_sub_enclave(name, item, levels, document["enclave"]) for name, item in _relay(document)),
+        register=tuple(sorted(document.get("register", []))),
     )
 
 

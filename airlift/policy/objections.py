@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from airlift.bundle import source
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import KINDS, Component, Release
@@ -18,6 +19,7 @@ from airlift.errors import (
     ManifestError,
     MarkingError,
     RefusedError,
+    RegistrationError,
     RequirementError,
     WaiverError,
     WrongEnclaveError,
@@ -31,6 +33,7 @@ from airlift.policy.ruling import (
     AGE,
     MARKING,
     NOTHING,
+    REGISTRATION,
     REQUIREMENT,
     REVOCATION,
     TEST,
@@ -117,16 +120,25 @@ def activation_rulings(release: Release, policy: Policy, known: Known) -> list[R
     """Return what policy says of running this release."""
     in_force = floors.higher(dict(policy.floors), known.floors)
     return [
-        _marking(release.marking, policy, f"release {release.label}"),
-        *content_rulings(release, policy),
+        *_release_rulings(release, policy),
         *_revocation(release, known.revoked),
-        *requirement_rulings(release),
         *_rules(release, policy),
         *floors.floor_rulings(release, in_force, known.held),
         *known.quorums,
         *(stale_rulings(known.fresh, policy) if known.fresh else ()),
         *(_test(release, name, passed=passed) for name, passed in known.tests.items()),
     ]
+
+
+def release_objections(release: Release, policy: Policy) -> list[RefusedError]:
+    """Return what policy has against a release as such: what is registered is judged by it."""
+    return refusals(_release_rulings(release, policy))
+
+
+def _release_rulings(release: Release, policy: Policy) -> Iterator[Ruling]:
+    yield _marking(release.marking, policy, f"release {release.label}")
+    yield from content_rulings(release, policy)
+    yield from requirement_rulings(release)
 
 
 def activation_objections(release: Release, policy: Policy, known: Known) -> list[RefusedError]:
@@ -163,16 +175,30 @@ def check_comparable(release: Release) -> None:
 
 
 def content_rulings(release: Release | None, policy: Policy) -> Iterator[Ruling]:
-    """Yield what is said of the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5)."""
+    """Yield what is said of the components of a release as such: a marking of their own, a waiver (SPEC 8.2-5).
+
+    And whether what was trained inside may be of its kind (SPEC 8.6-2).
+    """
     for component in release.components if release else ():
         if component.marking is not None:
             yield _marking(component.marking, policy, f"component {component.name}")
+        if component.source.get("kind") == source.REGISTERED:
+            yield _registration(component, policy)
         for waived in component.accept:
             expected = f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy"
             permitted, files = policy.permits(waived.what, component.name), names_of(waived.files)
             message = f"component {component.name} comes with a waiver for {waived.what}"
             refusal = None if permitted else WaiverError(message, expected=expected, found=files)
             yield Ruling(WAIVER, f"component {component.name}", expected, files, refusal)
+
+
+def _registration(component: Component, policy: Policy) -> Ruling:
+    expected, found = f"register: [{component.kind}] in the policy", ", ".join(policy.register) or NOTHING
+    message = f"component {component.name} was trained inside, and is of kind {component.kind}"
+    refusal = None
+    if component.kind not in policy.register:
+        refusal = RegistrationError(message, expected=expected, found=found)
+    return Ruling(REGISTRATION, f"component {component.name}", expected, found, refusal)
 
 
 def content_objections(release: Release | None, policy: Policy) -> list[RefusedError]:

@@ -8,7 +8,7 @@ from airlift.errors import RefusedError
 
 MARKING, WAIVER, REVOCATION, REQUIREMENT = "marking", "waiver", "revocation", "requirement"
 FLOOR, QUORUM, AGE, TEST = "floor", "quorum", "age", "test"
-ADDRESS = "address"
+ADDRESS, REGISTRATION = "address", "registration"
 NOTHING = "nothing"
 
 

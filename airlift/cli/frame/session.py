@@ -100,6 +100,14 @@ class Run:
         for reason in enforced["because"]:
             self.warn(f"the active release {enforced['release']} is revoked {became}: {reason}")
 
+    def warn_left_behind(self, labels: Iterable[str]) -> None:
+        """Tell what was trained inside and does not run any more (SPEC 8.6-10)."""
+        for label in labels:
+            self.warn(
+                f"{label} was trained inside, ran until now, and is not part of this release; to bring it along: "
+                f'`carry: ["{label}"]` in a registration (`airlift high register MANIFEST`)'
+            )
+
     def confirm(self, question: str, *, yes: bool, flag: str = "--yes") -> None:
         """Return if the person agrees.
 

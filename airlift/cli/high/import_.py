@@ -114,6 +114,7 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
         run.say("this bundle was imported before")
     data = {**to_data(result), "dry_run": False}
     run.warn_enforced(data["enforced"])
+    run.warn_left_behind(result.left_behind)
     return Answer(data, lambda page: _render(page, data))
 
 
@@ -134,6 +135,7 @@ def _planned(run: Run, result: "ImportResult", **more: Any) -> Answer:
     run.warn_passed_over(result.passed_over)
     run.warn_damaged(result.damaged_volumes)
     _tell_digest(run, result)
+    run.warn_left_behind(result.left_behind)
     for objection in result.objections:
         run.warn(f"policy would refuse it: {objection['message']} ({objection['code']})")
     data = {**to_data(result), **more}
@@ -173,6 +175,7 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         "enforced",
         "rules",
         "plan",
+        "left_behind",
     }
     if "verified" in data:  # inspect knows nothing of any enclave
         hidden |= {"installed", "activated", "already"}

@@ -42,6 +42,7 @@ def activate(
     acting = operator(run, opened.ledger_key, ask)
     stale = Consent(reason or "", load_signers(key, ask)) if insecure_stale else None
     result = activate_release(opened, release, operator=acting, stale=stale, dry_run=on.dry_run)
+    run.warn_left_behind(result.left_behind)
     return answer(result, dry_run=on.dry_run)
 
 
@@ -62,6 +63,7 @@ def rollback(
 
     opened, acting = on.enter(run)
     planned = roll_back(opened, to, operator=acting, dry_run=True)
+    run.warn_left_behind(planned.left_behind)
     if on.dry_run or planned.already:
         return answer(planned, dry_run=on.dry_run)
     run.confirm(f"roll back from {planned.previous or 'nothing'} to {planned.active}?", yes=yes)

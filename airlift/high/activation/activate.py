@@ -10,6 +10,7 @@ from airlift import files
 from airlift.bundle.release import Release
 from airlift.commands.run import Outcome
 from airlift.errors import AcceptanceError, ContentDamagedError, HookError, NotHeldError, StaleError
+from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover, take_back
@@ -32,13 +33,17 @@ from airlift.ledger.state import State
 
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
-    """Which release is active now, and which one was before."""
+    """Which release is active now, and which one was before.
+
+    ``left_behind`` are components that were trained inside and ran until now (SPEC 8.6-10).
+    """
 
     active: str
     digest: str
     previous: str | None
     already: bool
     recovered: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 def activate(
@@ -111,7 +116,8 @@ def _result(
 ) -> SwitchResult:
     """Return the result of a switch from what was active in ``state``."""
     previous = enclave.load_release(state.active).label if state.active else None
-    return SwitchResult(release.label, release.digest, previous, already, recovered)
+    left = left_behind(enclave, state, release)
+    return SwitchResult(release.label, release.digest, previous, already, recovered, left)
 
 
 def switch(

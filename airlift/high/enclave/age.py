@@ -36,7 +36,8 @@ def freshness(enclave: Enclave, state: State, release: Release | None, now: date
     if not known:
         return None
     newest = max(known, key=lambda bundle: bundle.sequence)
-    carried = [bundle.sequence for bundle in known if release and bundle.release == release.digest]
+    brought = enclave.registered().get(release.digest, release.digest) if release else None
+    carried = [bundle.sequence for bundle in known if brought and bundle.release == brought]
     return Freshness(
         issued=parse_time(newest.issued),
         moment=latest_moment(state, now, keys),

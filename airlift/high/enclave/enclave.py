@@ -20,11 +20,12 @@ from airlift.errors import (
     TrustStateError,
     UncheckedError,
 )
-from airlift.ledger import checkpoint, kept_state
+from airlift.ledger import checkpoint, details, kept_state
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
 from airlift.ledger.log import Log, open_log
-from airlift.ledger.state import State
+from airlift.ledger.state import State, release_of
 from airlift.store import release_lookup, whole_folders
 from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
@@ -229,6 +230,15 @@ class Enclave:
     def load_release(self, digest: str) -> Release:
         """Return the manifest of a release that was imported."""
         return releases.parse(self.history.load(digest))
+
+    def registered(self) -> dict[str, str]:
+        """Map each registered release (digest) to the imported one that it comes from, at any remove (SPEC 8.6)."""
+        found: dict[str, str] = {}
+        with self.ledger() as log:
+            for entry in log.entries(types=(Registration.TYPE,)):
+                base = details.read(entry, Registration).base.digest
+                found[release_of(entry)] = found.get(base, base)
+        return found
 
     def find_release(self, reference: str, state: State) -> Release:
         """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.

@@ -163,6 +163,7 @@ def _folders(enclave: Enclave) -> list[Path]:
         enclave.staging,
         *staged,
         enclave.relay,
+        enclave.content.folder,
         *children(enclave.content.folder),
     ]
 

@@ -31,14 +31,15 @@ from airlift.trust.tuf import metadata
 class Status:
     """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
 
-    ``floors`` are the versions below which nothing is activated, ``revocations`` what is revoked and not lifted;
-    ``relay`` are the bundles that are kept to be handed on.
+    ``registered`` are those of the installed releases that were made here, ``floors`` the versions below which
+    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on.
     """
 
     enclave: str
     active: str | None
     previous: str | None
     installed: tuple[str, ...]
+    registered: tuple[str, ...]
     staged: tuple[Mapping[str, Any], ...]
     trust: Mapping[str, Any]
     ledger: Mapping[str, Any]
@@ -61,6 +62,7 @@ def enclave_status(enclave: Enclave, now: datetime) -> Status:
 
 def _status(enclave: Enclave, state: State, now: datetime) -> Status:
     labels = {digest: enclave.load_release(digest).label for digest in _mentioned(state)}
+    inside = enclave.registered()
     with enclave.ledger() as log:
         ledger = {"size": log.size, "root": log.root().hex()}
     return Status(
@@ -68,6 +70,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         active=labels.get(state.active or ""),
         previous=labels.get(state.previous or ""),
         installed=tuple(labels[digest] for digest in state.installed),
+        registered=tuple(labels[digest] for digest in state.installed if digest in inside),
         staged=_staged(enclave, state, now),
         trust=_trust(enclave, state),
         ledger=ledger,

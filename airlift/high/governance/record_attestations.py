@@ -116,10 +116,10 @@ def _subject(
         bundle = state.committed(digest)
         if bundle is not None:
             return digest, bundle.bundle, bundle.release, bundle.bundle
-        if any(known.release == digest for known in state.bundles):
+        if any(known.release == digest for known in state.bundles) or digest in enclave.registered():
             return digest, enclave.load_release(digest).label, digest, None
     raise NotHeldError(
-        f"{name} is about no release or bundle that was imported here",
+        f"{name} is about no release or bundle that was imported here, nor one that was registered",
         found=", ".join(digest[:16] for digest in item.statement.subjects) or "no SHA-512",
         hint="import the bundle first, without --activate",
     )

@@ -43,12 +43,13 @@ def judge_release(
     if verified is not None and trusted is not None:
         issued[state.size] = verified.bundle.issued
         reference = max(reference, parse_time(verified.bundle.issued))
-    commits = _commits(enclave, release)
+    imported = enclave.registered().get(release, release)
+    commits = _commits(enclave, imported)
     case = Case(
         votes=_votes(enclave, state, release, verified),
         voters={kind: ids - set(revoked) for kind, ids in document.voters.items()},
         reference=reference,
-        roles=_roles(commits, verified),
+        roles=_roles(commits, verified, () if imported == release else _own_key(enclave)),
         names=_names(enclave, document, commits, verified),
         issued=issued,
     )
@@ -93,15 +94,26 @@ def _votes(
 
 
 def _commits(enclave: Enclave, release: str) -> list[ImportCommit]:
-    """Return what the imports of bundles that brought a release recorded."""
+    """Return what the imports of bundles that brought a release (digest) recorded."""
     with enclave.ledger() as log:
         found = list(log.entries(types=(ImportCommit.TYPE,), release=release))
     return [details.read(entry, ImportCommit) for entry in found]
 
 
-def _roles(commits: list[ImportCommit], verified: VerifiedBundle | None) -> Mapping[str, frozenset[str]]:
-    """Return the keys that built and released a release, as its imports recorded them, and as a bundle shows them."""
-    built, released = [item.bundler_keys for item in commits], [item.release_keys for item in commits]
+def _own_key(enclave: Enclave) -> tuple[str, ...]:
+    """Return the id of the ledger's key: who registers a release has built it (SPEC 8.6-8)."""
+    with enclave.ledger() as log:
+        return (log.public.key_id,)
+
+
+def _roles(
+    commits: list[ImportCommit], verified: VerifiedBundle | None, own: tuple[str, ...]
+) -> Mapping[str, frozenset[str]]:
+    """Return the keys that built and released a release, as its imports recorded them, and as a bundle shows them.
+
+    ``own`` are those of who registered it here.
+    """
+    built, released = [own, *(item.bundler_keys for item in commits)], [item.release_keys for item in commits]
     if verified is not None and verified.trusted is not None:
         built.append(tuple(verified.trusted.signers[BUNDLER]))
         released.append(tuple(verified.trusted.signers[TARGETS]))

@@ -24,6 +24,7 @@ from airlift.errors import (
 )
 from airlift.high.activation.activate import switch
 from airlift.high.activation.enforce import Enforced, enforce, told
+from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
@@ -51,6 +52,7 @@ class ImportResult:
     ``passed_over`` are leftovers of desktops on the media. ``repaired`` are chunks (SHA-512) that parity gave back,
     or would; ``damaged_volumes`` those with a chunk that is damaged or lacking. ``enforced`` is what became of an
     active release that was revoked; None if none was. A plan has ``rules``, what each says, and what it would change.
+    ``left_behind`` are components that were trained inside and do not run any more after activation (SPEC 8.6-10).
     """
 
     bundle: str
@@ -79,6 +81,7 @@ class ImportResult:
     enforced: Enforced | None = None
     rules: tuple[Mapping[str, Any], ...] = ()
     plan: Expectation | None = None
+    left_behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +154,12 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     staged = _stage(run, verified, state)
     commit(enclave, operator, state, verified, staged, admission=Admission(carried, accepted))
     _sweep(enclave, verified, state)
-    if run.activate and verified.release and state.active != verified.release.digest:
+    done = _installed(verified, staged)
+    if not run.activate or verified.release is None:
+        return done
+    if state.active != verified.release.digest:
         _activate(run, verified.release)
-    return replace(_installed(verified, staged), activated=run.activate and verified.release is not None)
+    return replace(done, activated=True, left_behind=left_behind(enclave, state, verified.release))
 
 
 def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease | None:
@@ -213,7 +219,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
             )
         gate.insist(gate.replay_refusals(enclave, verified, state, run.operator.now), AcceptanceError)
         _activate(run, release)
-    return replace(result, activated=True)
+    return replace(result, activated=True, left_behind=left_behind(enclave, state, release))
 
 
 def _activate(run: _Run, release: Release) -> None:

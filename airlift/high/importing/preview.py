@@ -9,6 +9,7 @@ from typing import Any
 
 from airlift.bundle import volume
 from airlift.errors import IncompleteError, RefusedError
+from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.staged import staged_sizes
@@ -58,11 +59,13 @@ def _plan(
     if activate:
         objections += gate.new_release_refusals(enclave, verified, state, now)
         rulings += gate.rule_new_release(enclave, verified, state, now)
+    release = verified.release if activate else None
     return replace(
         result,
         objections=_told(objections),
         rules=_ruled(rulings),
         plan=expect(enclave, state, verified, activate=activate),
+        left_behind=left_behind(enclave, state, release) if release else (),
     )
 
 

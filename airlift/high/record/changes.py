@@ -14,8 +14,9 @@ from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
 from airlift.ledger import details
-from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.kinds import BRINGING
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
 from airlift.store import release_lookup
@@ -74,10 +75,10 @@ def find_changes(
     component: str | None = None,
     progress: Progress = silent,
 ) -> Changes:
-    """Return what an imported release changed, by default against what it came in as a delta from.
+    """Return what a release changed, by default against what it came in as a delta from, or was made from.
 
     Raises:
-        NotHeldError: a release was never imported here, or has no such component.
+        NotHeldError: a release never came in, or has no such component.
         ContentDamagedError: content at rest is not what was installed.
         BusyError: content is to be read, and garbage is being collected.
     """
@@ -109,13 +110,12 @@ def find_changes(
 
 
 def _find(enclave: Enclave, state: State, reference: str) -> Release:
-    """Return an imported release, whether it is still installed or not."""
-    imported = dict.fromkeys(bundle.release for bundle in state.bundles if bundle.release)
-    known = [enclave.load_release(digest) for digest in imported]
+    """Return a release that was imported or registered, whether it is still installed or not."""
+    known = [enclave.load_release(digest) for digest in _brought(enclave, state)]
     found = release_lookup.find(reference, known)
     if len(found) != 1:
         raise NotHeldError(
-            f"no release that was imported is named {reference!a}",
+            f"no release that came in is named {reference!a}",
             expected="one of " + (", ".join(r.label for r in known[-8:]) or "none"),
         )
     return found[0]
@@ -131,14 +131,25 @@ def _against(
         return other, "as asked"
     imported = [bundle.release for bundle in state.bundles if bundle.release]
     with enclave.ledger() as log:
-        commit = log.entry(questions.commits(log, release.digest)[0])
-    baseline = details.read(commit, ImportCommit).baseline
+        first = next(log.entries(types=BRINGING, release=release.digest))
+    if first.type == Registration.TYPE:
+        base = details.read(first, Registration).base.digest
+        return enclave.load_release(base), "what it was made from"
+    baseline = details.read(first, ImportCommit).baseline
     if baseline is not None and baseline.digest in imported:
         return enclave.load_release(baseline.digest), "what it came in as a delta from"
     before = imported[: imported.index(release.digest)]
     if before:
         return enclave.load_release(before[-1]), "the release imported before it"
     return None, "the first release: everything is new"
+
+
+def _brought(enclave: Enclave, state: State) -> tuple[str, ...]:
+    """Return the releases (digests) that were imported, then those that were registered, each once."""
+    with enclave.ledger() as log:
+        registered = [entry.release for entry in log.entries(types=(Registration.TYPE,))]
+    imported = [bundle.release for bundle in state.bundles]
+    return tuple(dict.fromkeys(digest for digest in (*imported, *registered) if digest))
 
 
 def _told(item: ComponentChange) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from airlift.high.record.receipt import highest_marking
 from airlift.ledger import audit, details, note
 from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.kinds import RECORDING, TYPES
+from airlift.ledger.entries.kinds import BRINGING, RECORDING, TYPES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
@@ -63,7 +63,9 @@ def _gather(
         ledger = _ledger(log, witnesses)
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
     recorded = attestations.recorded_in(entry for entry in entries if entry.type in RECORDING)
-    releases = {e.release: enclave.load_release(e.release) for e in commits if e.release}
+    releases = {
+        e.release: enclave.load_release(e.release) for e in entries if e.type in BRINGING and e.release
+    }
     return Facts(
         enclave=enclave.name,
         generated=format_time(now),
@@ -131,6 +133,7 @@ def _ledger(log: Log, witnesses: Collection[PublicKey]) -> LedgerFacts:
         public_key=log.public.pem(),
         fingerprint=log.public.fingerprint,
         scheme=log.public.scheme,
+        key_id=log.public.key_id,
         counts=counts,
         witnesses=tuple(name for name, key_id in others if (name, key_id) in signed),
         claimed=tuple(name for name, key_id in others if (name, key_id) not in signed),

@@ -21,6 +21,8 @@ from airlift.ledger.answers.lineage import Node, Record
 from airlift.ledger.answers.questions import Activation, Found
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.kinds import BRINGING
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import NamedComponent
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
@@ -85,7 +87,9 @@ def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
         named = questions.commits(log, subject)
         chosen = named if len(named) <= OLDEST + NEWEST else (*named[:OLDEST], *named[len(named) - NEWEST :])
         commits = {index: log.entry(index) for index in chosen}
-        bundles = {_manifest(e): load_bundle(enclave, e) for e in commits.values()}
+        bundles = {
+            _manifest(e): load_bundle(enclave, e) for e in commits.values() if e.type == ImportCommit.TYPE
+        }
         _follow_bases(enclave, log, commits, bundles)
         entries = {e.index: e for commit in commits.values() for e in _about(log, commit)}
     ordered = [entries[index] for index in sorted(entries)]
@@ -94,25 +98,36 @@ def load_record(enclave: Enclave, subject: str) -> tuple[Record, int]:
 
 
 def _follow_bases(enclave: Enclave, log: Log, commits: dict[int, Entry], bundles: dict[str, Bundle]) -> None:
-    """Add the imports that brought the baselines of what is there, and theirs, up to a limit."""
+    """Add what brought the baselines, and what registered releases were made from, and theirs, up to a limit."""
     queue = [bundle.baseline.digest for bundle in bundles.values() if bundle.baseline]
+    queue += [_base(entry) for entry in commits.values() if entry.type == Registration.TYPE]
     known = {commit.release for commit in commits.values()}
     for digest in queue:
         if digest in known or len(known) >= MAX_BASES:
             continue
         known.add(digest)
-        for entry in log.entries(types=(ImportCommit.TYPE,), release=digest):
+        for entry in log.entries(types=BRINGING, release=digest):
             commits[entry.index] = entry
-            bundle = bundles[_manifest(entry)] = load_bundle(enclave, entry)
-            queue += [bundle.baseline.digest] if bundle.baseline else []
+            if entry.type == Registration.TYPE:
+                queue.append(_base(entry))
+            else:
+                bundle = bundles[_manifest(entry)] = load_bundle(enclave, entry)
+                queue += [bundle.baseline.digest] if bundle.baseline else []
             break
 
 
+def _base(registration: Entry) -> str:
+    return details.read(registration, Registration).base.digest
+
+
 def _about(log: Log, commit: Entry) -> Iterator[Entry]:
-    """Yield an import's own entries, and what was attested of its release."""
-    for entry in log.entries(types=(ImportPrepare.TYPE, ImportCommit.TYPE), bundle=commit.bundle):
-        if details.bundle_manifest(entry) == details.bundle_manifest(commit):
-            yield entry
+    """Yield the entries of an import, or that of a registration, and what was attested of its release."""
+    if commit.type == Registration.TYPE:
+        yield commit
+    else:
+        for entry in log.entries(types=(ImportPrepare.TYPE, ImportCommit.TYPE), bundle=commit.bundle):
+            if details.bundle_manifest(entry) == details.bundle_manifest(commit):
+                yield entry
     if commit.release is not None:
         yield from log.entries(types=(RecordedAttestation.TYPE,), release=commit.release)
 
@@ -184,10 +199,10 @@ def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
 
 
 def _has(log: Log, release: str, component: str) -> bool:
-    """Say whether a release that was imported has a component of this name, label or digest."""
+    """Say whether a release that was brought in has a component of this name, label or digest."""
     return any(
         _is(component, item)
-        for entry in log.entries(types=(ImportCommit.TYPE,), release=release)
+        for entry in log.entries(types=BRINGING, release=release)
         for item in details.components(entry)
     )
 

@@ -123,7 +123,8 @@ def _result(stated: Receipt, output: Path | None) -> ReceiptResult:
 
 def _state(enclave: Enclave, state: State, now: datetime, key: PublicKey | None) -> Receipt:
     ledger = newest_checkpoint(enclave, key)
-    held = {digest: enclave.load_release(digest) for digest in state.installed}
+    inside = enclave.registered()
+    held = {digest: enclave.load_release(digest) for digest in state.installed if digest not in inside}
     named = {digest: release_ref(release) for digest, release in held.items()}
     newest = max(state.bundles, key=lambda bundle: bundle.sequence, default=None)
     sequence = newest.sequence if newest else 0
@@ -131,8 +132,8 @@ def _state(enclave: Enclave, state: State, now: datetime, key: PublicKey | None)
     return Receipt(
         enclave=enclave.name,
         issued=format_time(now),
-        active=named.get(state.active or ""),
-        previous=named.get(state.previous or ""),
+        active=named.get(inside.get(state.active or "", state.active or "")),
+        previous=named.get(inside.get(state.previous or "", state.previous or "")),
         installed=tuple(named.values()),
         sequence=sequence,
         manifest=newest.manifest if newest else "",

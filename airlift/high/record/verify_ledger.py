@@ -11,7 +11,7 @@ from airlift.bundle.returns.receipt import PAYLOAD_TYPE
 from airlift.errors import LedgerError
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger import audit, export, kept_state
-from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.kinds import BRINGING
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import CONTENT_BYTES, Log
 from airlift.trust.keys.public import PublicKey
@@ -87,10 +87,10 @@ def read_kept(path: Path) -> bytes:
 
 def _check_contents(enclave: Enclave, log: Log) -> None:
     """Compare what files are found by with the release manifests that the entries name, many entries at a time."""
-    stray = "SELECT COUNT(*) FROM contents WHERE idx NOT IN (SELECT idx FROM entries WHERE type = ?)"
-    if log.query(stray, (ImportCommit.TYPE,))[0][0]:
+    stray = "SELECT COUNT(*) FROM contents WHERE idx NOT IN (SELECT idx FROM entries WHERE type IN (?, ?))"
+    if log.query(stray, BRINGING)[0][0]:
         raise LedgerError(f"{log.path} lets files be found that no import brought")
-    commits = log.entries(types=(ImportCommit.TYPE,))
+    commits = log.entries(types=BRINGING)
     while some := tuple(islice(commits, INDEXED)):
         expected = {(entry.index, cut) for entry in some for cut in _cuts(enclave, entry)}
         found = log.query(
@@ -104,6 +104,6 @@ def _check_contents(enclave: Enclave, log: Log) -> None:
 
 
 def _cuts(enclave: Enclave, entry: Entry) -> Iterator[bytes]:
-    """Yield the beginnings of digests by which an import's files are found."""
+    """Yield the beginnings of digests by which the files are found that an entry brought."""
     digests = enclave.load_release(entry.release).digests() if entry.release else ()
     return (bytes.fromhex(digest)[:CONTENT_BYTES] for digest in digests)

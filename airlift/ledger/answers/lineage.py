@@ -16,6 +16,7 @@ from airlift.errors import NotHeldError
 from airlift.ledger import details
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entry import Entry
 from airlift.trust.statements.statement import STATING
 
@@ -192,8 +193,21 @@ def _release(record: Record, digest: str, relation: str, seen: set[str], *, comp
     for bundle_digest, bundle in record.bundles.items():
         if bundle.target is not None and bundle.target.digest == digest:
             parents.append(_bundle(record, bundle_digest, "carried-by", seen))
+    parents += _registrations(record, digest, seen)
     parents += _attestations(record, digest)
     return Node("release", name, version, digest, relation, tuple(parents))
+
+
+def _registrations(record: Record, digest: str, seen: set[str]) -> Iterator[Node]:
+    """Yield what a registered release was made from, and which entry recorded it (SPEC 8.6)."""
+    for entry in record.entries:
+        if entry.type == Registration.TYPE and entry.release == digest:
+            base = details.read(entry, Registration).base
+            if base.digest in record.releases:
+                yield _release(record, base.digest, "made-from", seen, components=False)
+            else:
+                yield _named_release("made-from", base.digest, base.name, base.version)
+            yield _entry(entry, "recorded-in")
 
 
 def _bundle(record: Record, digest: str, relation: str, seen: set[str]) -> Node:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from airlift.ledger import details, terms
-from airlift.ledger.entries.imports import ImportCommit
-from airlift.ledger.entries.kinds import ENDS, SWITCHES
+from airlift.ledger.entries.kinds import BRINGING, ENDS, SWITCHES
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import BATCH, CONTENT_BYTES, Log
 from airlift.ledger.state import release_of
@@ -92,11 +91,11 @@ class Periods:
 
 
 def releases(log: Log, subject: str) -> tuple[str, ...]:
-    """Return the releases (digests) of the import-commit entries that mention ``subject``, each once."""
+    """Return the releases (digests) of the entries that brought one and mention ``subject``, each once."""
     rows = log.query(
         "SELECT DISTINCT e.release FROM terms t JOIN entries e ON e.idx = t.idx WHERE t.term >= ? AND t.term < ?"
-        " AND e.type = ? AND e.release IS NOT NULL",
-        (*terms.bounds(subject), ImportCommit.TYPE),
+        " AND e.type IN (?, ?) AND e.release IS NOT NULL",
+        (*terms.bounds(subject), *BRINGING),
     )
     return tuple(row[0].decode() for row in rows)
 
@@ -140,11 +139,11 @@ def _switches(log: Log, candidates: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def commits(log: Log, subject: str) -> tuple[int, ...]:
-    """Return the import-commit entries that mention ``subject``, or bring a file with this digest, in order."""
+    """Return the entries of imports and registrations that mention ``subject``, or bring a file with this digest."""
     rows = log.query(
         "SELECT DISTINCT t.idx FROM terms t JOIN entries e ON e.idx = t.idx"
-        " WHERE t.term >= ? AND t.term < ? AND e.type = ?",
-        (*terms.bounds(subject), ImportCommit.TYPE),
+        " WHERE t.term >= ? AND t.term < ? AND e.type IN (?, ?)",
+        (*terms.bounds(subject), *BRINGING),
     )
     sought = terms.normalise(subject)
     if terms.is_prefix(sought):
@@ -155,7 +154,7 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
 
 
 def lists_component(entry: Entry, component: str) -> bool:
-    """Say whether an import brought a component of that name, ``name@version`` or digest."""
+    """Say whether an entry brought a component of that name, ``name@version`` or digest."""
     return any(component in (item.name, item.label, item.digest) for item in details.components(entry))
 
 

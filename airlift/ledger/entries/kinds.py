@@ -16,6 +16,7 @@ from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Root
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 
 _ALL: tuple[type[Detail], ...] = (
@@ -38,6 +39,7 @@ _ALL: tuple[type[Detail], ...] = (
     WithdrawPrepare,
     WithdrawCommit,
     Relayed,
+    Registration,
 )
 
 DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind in _ALL})
@@ -47,7 +49,8 @@ TYPES = tuple(DETAILS)
 """The names of the types, in the order in which they are listed to people."""
 
 NEW_TYPES = frozenset(
-    kind.TYPE for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit, Relayed)
+    kind.TYPE
+    for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit, Relayed, Registration)
 )
 """The types that format 2 of the entries added: an older reader finds them too new, and nothing bad."""
 
@@ -67,6 +70,9 @@ SWITCHES = (ActivateCommit.TYPE, RollbackCommit.TYPE)
 
 ENDS = (*SWITCHES, WithdrawCommit.TYPE)
 """The types that end the time in which a release was active."""
+
+BRINGING = (ImportCommit.TYPE, Registration.TYPE)
+"""The types after which a release is there that may not have been before."""
 
 RECORDING = (ImportCommit.TYPE, RecordedAttestation.TYPE)
 """The types that record attestations."""
