@@ -24,8 +24,9 @@ class Absent:
     """Makes modules impossible to import."""
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Refuse the extras of the low side and of the command line."""
-        if name.split(".", maxsplit=1)[0] in {"huggingface_hub", "typer", "rich", "requests", "httpx"}:
+        """Refuse the low side, its extras, and those of the command line."""
+        extras = {"huggingface_hub", "typer", "rich", "requests", "httpx"}
+        if name.split(".", maxsplit=1)[0] in extras or name == "airlift.low":
             raise ModuleNotFoundError(f"{name} is not installed here", name=name)
 
 
