@@ -29,7 +29,7 @@ class Memory:
     """What is known: ``policy`` as it was written; ``keys`` the name of the key in each file that it may name.
 
     ``names`` are the names that keys have in root; ``key_ids`` the ids of all keys, by name. ``moments`` are the
-    times of the ledger's entries from the newest import on.
+    times of the ledger's entries from the newest import on. ``made`` says from what a registered release was made.
     """
 
     policy: Mapping[str, Any]
@@ -48,6 +48,13 @@ class Memory:
     ran: set[str | None] = field(default_factory=set)
     active: str | None = None
     previous: str | None = None
+    made: dict[str, str] = field(default_factory=dict)
+
+    def imported(self, digest: str) -> str:
+        """Return the imported release that a registered one was made from (8.6), or the release itself."""
+        while digest in self.made:
+            digest = self.made[digest]
+        return digest
 
     def revoked(self, crossing: Crossing | None = None) -> frozenset[Subject]:
         """Return what is in force, also by what a bundle brings (7.9-1)."""

@@ -12,7 +12,7 @@ FILES = {
     "kim.pub": "erin", "erin.pub": "tablet", "machine.pub": "machine", "Machine.pub": "frank",
 }  # fmt: skip
 """Whose key lies in which file: one person has two of one name, one stands under another, a machine is a person's."""
-FLOORED = ("guard", "base", "shield", "filter", "kind:guard", "kind:model", "nobody")
+FLOORED = ("guard", "base", "shield", "filter", "kind:guard", "kind:model", "nobody", "cases", "kind:adapter")
 VERSIONS = ("0.9", "1.0", "1.1", "2.0", "2.1", "2.2", "2.4", "3.0")
 CEILINGS: tuple[Mapping[str, Any], ...] = (
     {"level": "UNCLASSIFIED"},
@@ -22,6 +22,7 @@ CEILINGS: tuple[Mapping[str, Any], ...] = (
 )
 OPEN: Mapping[str, Any] = {
     "airlift": 2, "enclave": "alpha", "waivers": [{"what": "code"}, {"what": "remote-code"}],
+    "register": ["adapter", "model"],
     "marking": {"ceiling": {"level": "TOP SECRET", "caveats": ["NOFORN", "REL TO USA"]}},
 }  # fmt: skip
 """Under which everything may run."""
@@ -32,6 +33,8 @@ REQUIRES = (
     ("guard", "model", "<3.1"),
     ("data", "guard", ">=9"),
     ("model", "filter", ">=0"),
+    ("adapter", "guard", ">=2.2"),
+    ("guard", "cases", ">=1"),
 )
 WAIVERS = (
     {"what": "code"},
@@ -50,7 +53,7 @@ def write_keys(folder: Path) -> Mapping[str, str]:
 
 def floor(dice: random.Random) -> str:
     """Return for what a floor is set: mostly what most releases have."""
-    return dice.choices(FLOORED, (6, 6, 1, 1, 4, 4, 2))[0]
+    return dice.choices(FLOORED, (6, 6, 1, 1, 4, 4, 2, 2, 1))[0]
 
 
 def version(dice: random.Random) -> str | None:
@@ -81,6 +84,7 @@ def draw(dice: random.Random, files: Mapping[str, str]) -> Mapping[str, Any]:
         )
         if dice.random() < 0.3
     }
+    document["register"] = [kind for kind in ("adapter", "model") if dice.random() < 0.7]
     document["revoked"] = dice.choice(("fall-back", "fall-back", "withdraw", "report"))
     return {key: value for key, value in document.items() if value not in ({}, [])}
 

@@ -3,7 +3,7 @@
 Nothing of airlift is used; versions are compared by PEP 440 as the packaging library implements it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import combinations, product
 from typing import Any
@@ -20,6 +20,7 @@ AGE, REVOKED, QUORUM, NOT_HELD, OVERTAKEN = "8.2-12", "5.4-1", "4.5-13", "not he
 CODES = {
     "8.2-3": "marking-refused",
     "8.2-5": "waiver-refused",
+    "8.6-2": "registration-refused",
     REVOKED: "revoked",
     "5.1-6": "requirement-unmet",
     "8.2 requires": "requirement-unmet",
@@ -49,7 +50,7 @@ def objections(memory: Memory, digest: str, *, aged: bool, bundle: Crossing | No
 
 
 def content(memory: Memory, release: Release) -> Iterator[str]:
-    """8.2-3 and 8.2-5: what is marked beyond the ceiling, and what comes with a waiver."""
+    """8.2-3, 8.2-5 and 8.6-2: what is marked beyond the ceiling, has a waiver, or was trained inside."""
     for part in (release, *release["components"]):
         if part.get("marking") and not is_below_ceiling(memory, part["marking"]):
             yield "8.2-3"
@@ -59,6 +60,30 @@ def content(memory: Memory, release: Release) -> Iterator[str]:
             what = waiver["what"]
             if {"what": what} not in permitted and {"what": what, "component": part["name"]} not in permitted:
                 yield "8.2-5"
+        if is_registered(part) and part["kind"] not in memory.policy.get("register", []):
+            yield "8.6-2"
+
+
+def is_registered(part: Mapping[str, Any]) -> bool:
+    """5.1-17: say whether a component was trained inside."""
+    return bool(part["source"]["kind"] == "registered")
+
+
+def join(markings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """5.6-2: the lowest marking that covers all."""
+    found = list(markings)
+    restricts = set[str]().union(*(_caveats(marking)[0] for marking in found))
+    lists = [admits for marking in found if (admits := _caveats(marking)[1]) is not None]
+    common = set.intersection(*lists) if lists else set[str]()
+    names = sorted(f"REL TO {name}" for name in common or {"NONE"}) if lists else []
+    level = max((marking["level"] for marking in found), key=LEVELS.index)
+    return {"level": level, "caveats": sorted([*restricts, *names])}
+
+
+def means(marking: Mapping[str, Any]) -> tuple[str, frozenset[str], frozenset[str] | None]:
+    """Return what a marking says, however its caveats are written."""
+    restricts, admits = _caveats(marking)
+    return marking["level"], frozenset(restricts), None if admits is None else frozenset(admits - {"NONE"})
 
 
 def is_below_ceiling(memory: Memory, marking: Mapping[str, Any]) -> bool:
@@ -87,7 +112,7 @@ def _caveats(marking: Mapping[str, Any]) -> tuple[set[str], set[str] | None]:
 
 
 def is_revoked(memory: Memory, digest: str, release: Release, bundle: Crossing | None = None) -> bool:
-    """5.4-1: the release, a component or a file of it is listed."""
+    """5.4-1: the release, a component or a file of it is listed, or what something in it was made of inside."""
     listed = {(kind, what) for kind, what, _ in memory.revoked(bundle)}
     parts = release["components"]
     return (
@@ -98,6 +123,12 @@ def is_revoked(memory: Memory, digest: str, release: Release, bundle: Crossing |
             for part in parts
             for entry in part["files"]
             for name in ("sha512", "sha256")
+        )
+        or any(
+            ("component", above["digest"]) in listed
+            for part in parts
+            if is_registered(part)
+            for above in part["parents"]
         )
     )
 
@@ -202,10 +233,11 @@ def quorums(memory: Memory, digest: str, bundle: Crossing | None = None) -> Iter
 
 def _roles(memory: Memory, digest: str, bundle: Crossing | None) -> dict[str, set[str]]:
     """Return who built and released a release: with each bundle that brought it (8.2-22)."""
-    hands = memory.holders()
-    brought = [item for item in memory.committed if item.digest == digest] + ([bundle] if bundle else [])
+    hands, imported = memory.holders(), memory.imported(digest)
+    brought = [item for item in memory.committed if item.digest == imported] + ([bundle] if bundle else [])
+    own = set() if imported == digest else {"ledger"}
     return {
-        "build": {hands["machine"] for _ in brought},
+        "build": {hands["machine"] for _ in brought} | own,
         "release": {hands[name] for item in brought for name in item.releasers},
     }
 
@@ -255,7 +287,7 @@ def age(memory: Memory, digest: str) -> Iterator[str]:
         return
     days, behind = staleness.get("refuse_new_after_days"), staleness.get("refuse_behind")
     moment = max([memory.reference(), *memory.moments])
-    own = max(item.sequence for item in memory.committed if item.digest == digest)
+    own = max(item.sequence for item in memory.committed if item.digest == memory.imported(digest))
     if (days is not None and moment - newest.issued > timedelta(days=days)) or (
         behind is not None and newest.sequence - own > behind
     ):

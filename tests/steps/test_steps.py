@@ -28,7 +28,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of small files: real disks w
 Made = tuple[Media, list[Start]]
 WANTED = (
     "activate done", "activate refused", "roll back done", "roll back refused", "bring done", "bring refused",
-    "floor done", "approve done", "policy done",
+    "floor done", "approve done", "policy done", "register done", "register refused",
 )  # fmt: skip
 
 

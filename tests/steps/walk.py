@@ -21,8 +21,9 @@ from airlift.high.governance.consent import Consent
 from airlift.high.governance.floor import FloorRequest, set_floor
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.registering.register import register
 from airlift.trust.statements import predicates, statement
-from tests.steps import policies, rules
+from tests.steps import policies, registering, rules
 from tests.steps.media import Crossing, Media
 from tests.steps.memory import Memory, Said
 from tests.support import keys
@@ -97,7 +98,7 @@ class Walk:
         """Take one step, and judge it."""
         steps: dict[Callable[[], None], int] = {
             self.bring: 8, self.activate: 28, self.roll_back: 16, self.floor: 5, self.policy: 10,
-            self.approve: 18, self.scan: 8, self.wait: 5, self.collect: 1,
+            self.approve: 18, self.scan: 8, self.wait: 5, self.collect: 1, self.register: 6,
         }  # fmt: skip
         chosen = (
             self.bring if not self.memory.committed else self.random.choices([*steps], [*steps.values()])[0]
@@ -273,13 +274,33 @@ class Walk:
         before, memory = self.before(), self.memory
         error = self.attempt(lambda: record_attestations(self.enclave, [path], operator=self.operator))
         known = name in memory.names or name in {memory.keys[file] for file in memory.files()}
-        brought = any(item.digest == digest for item in memory.committed)
+        brought = digest in memory.made or any(item.digest == digest for item in memory.committed)
         self.note("scan", f"{digest[:8]} {name} {passes=}", error)
         assert (known and brought) == (error is None), repr(error)
         if error is None:
             self.says(digest, "scan", name, f"scan {digest} {passes} {number}", passes=passes, told=False)
         else:
             assert self.before() == before
+        self.grown(before.size)
+
+    def register(self) -> None:
+        """Register what was trained inside, upon some release."""
+        drawn = registering.draw(self.random, self.memory, self.a_release(), len(self.trail))
+        path, memory, before = drawn.write(self.folder / "trained"), self.memory, self.before()
+        against, made = registering.against(memory, drawn), list[str]()
+        error = self.attempt(lambda: made.append(register(self.enclave, path, operator=self.operator).digest))
+        self.note("register", f"{drawn.base[:8]} {drawn.item} {drawn.without} {against}", error)
+        if against is None:
+            assert isinstance(error, UsageError), repr(error)
+        else:
+            check_same(against, error)
+        if error is not None:
+            assert self.before() == before, "what was refused changed something"
+            return
+        (digest,) = made
+        memory.documents[digest] = registering.release_of(memory, drawn)
+        memory.made[digest] = drawn.base
+        memory.held.append(digest)
         self.grown(before.size)
 
     def wait(self) -> None:
@@ -301,7 +322,7 @@ class Walk:
 
     def a_release(self) -> str:
         """Return a release, mostly one that is held."""
-        known = [item.digest for item in self.media.crossings if item.digest]
+        known = [*(item.digest for item in self.media.crossings if item.digest), *self.memory.made]
         held = self.memory.held
         return self.random.choice(held if held and self.random.random() < 0.95 else known)
 
