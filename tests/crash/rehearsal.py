@@ -46,6 +46,7 @@ HIGH = (
     "gc",
     "policy",
     "attest",
+    "register",
     "repair",
     "recover",
 )

@@ -20,6 +20,7 @@ from airlift.high.enclave.recover import recover
 from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
+from airlift.high.registering.register import register
 from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
@@ -42,6 +43,23 @@ attestations:
     keys: [carol.pub]
     threshold: 1
 """
+
+PERMITS = "airlift: 2\nenclave: alpha\nkeep: 5\nregister: [adapter]\n"
+TRAINED = {
+    "cases/empty.txt": b"",
+    "cases/notes.txt": b"the same in every version\n" * 50,
+    "registration.yaml": b"""\
+airlift: 1
+components:
+  - name: cases
+    kind: adapter
+    version: "1"
+    source: {path: cases}
+    parents: [{component: base, relation: adapter-of}]
+    data: [{name: case-files, version: "1", marking: {level: UNCLASSIFIED}}]
+""",
+}
+"""What was trained inside: weights, and content that the enclave holds already."""
 
 Run = Callable[[Path], object]
 """Runs a command on the enclave in the folder ``enclave`` of the folder that it is given."""
@@ -112,6 +130,8 @@ def make_world(folder: Path) -> World:
     site.bundle("assistant@1", output="../parity", from_="none", medium=SPARE, redundancy=layout.parse("2"))
     keys.write(folder / "keys", "ledger", "carol")
     (folder / "keys" / "policy.yaml").write_text(POLICY)
+    (folder / "keys" / "permits.yaml").write_text(PERMITS)
+    weights.component(folder / "trained", {"cases/adapter.safetensors": weights.weights(9), **TRAINED})
     said = statement.attest(
         [("assistant@1", releases["1"])],
         predicates.own_type("scan"),
@@ -153,6 +173,7 @@ def _make_starts(world: World) -> None:
     _make(world, "two", "one", lambda top: _import(world, top, "2"))
     _make(world, "three", "two", lambda top: _import(world, top, "3"))
     _make(world, "damaged", "two", _damage)
+    _make(world, "permitting", "one", lambda top: _set_policy(world, top, "permits.yaml"))
     _make(world, "reverted", "two", lambda top: _revert(world, top))
 
 
@@ -200,6 +221,7 @@ def scenes(world: World) -> dict[str, Scene]:
         ),
         Scene("policy", world.start("one"), lambda top: _set_policy(world, top)),
         Scene("attest", world.start("one"), lambda top: _attest(world, top)),
+        Scene("register", world.start("permitting"), lambda top: _register(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
         Scene("recover", world.start("reverted"), _recover),
     ]
@@ -310,8 +332,12 @@ def _rollback(top: Path) -> object:
     return roll_back(enclave_in(top), "assistant@1", operator=operator())
 
 
-def _set_policy(world: World, top: Path) -> object:
-    return change_policy(enclave_in(top), world.folder / "keys" / "policy.yaml", operator=operator())
+def _set_policy(world: World, top: Path, name: str = "policy.yaml") -> object:
+    return change_policy(enclave_in(top), world.folder / "keys" / name, operator=operator())
+
+
+def _register(world: World, top: Path) -> object:
+    return register(enclave_in(top), world.folder / "trained" / "registration.yaml", operator=operator())
 
 
 def _attest(world: World, top: Path) -> object:
