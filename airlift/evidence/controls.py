@@ -14,6 +14,7 @@ from airlift.evidence.names import WEIGHTS
 from airlift.ledger import details
 from airlift.ledger.entries.activations import ActivateCommit, ActivatePrepare
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportPrepare
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entry import Entry
 from airlift.policy.objections import is_within_ceiling
 from airlift.policy.quorum import judge_quorums
@@ -114,6 +115,14 @@ def _imports(facts: Facts, release: str | None) -> list[Entry]:
     return [entry for entry in facts.imports() if release is not None and entry.release == release]
 
 
+def _brought(facts: Facts) -> list[Entry]:
+    """Return what brought the active release: imports, also of what it was made from here, and registrations."""
+    if facts.active is None:
+        return []
+    brought = [*_imports(facts, facts.imported(facts.active)), *facts.registrations(facts.active)]
+    return sorted(brought, key=lambda entry: entry.index)
+
+
 def _entry(facts: Facts, kind: str) -> _Finding:
     found = [entry for entry in facts.entries if entry.type == kind]
     if kind not in OF_RELEASE:
@@ -190,20 +199,27 @@ def _witness(facts: Facts, _kind: str) -> _Finding:
 
 
 def _authority(facts: Facts, _kind: str) -> _Finding:
-    found = signers(facts, facts.active, "targets") if facts.active else ()
-    text = ", ".join(holder for _, holder in found) or "nobody"
-    return bool(found), f"active release signed by {text}", _imports(facts, facts.active), RELEASE
+    """Look at who signed the active release; one that was registered here has a part that no authority signed."""
+    found = signers(facts, facts.imported(facts.active), "targets") if facts.active else ()
+    text = f"active release signed by {', '.join(holder for _, holder in found) or 'nobody'}"
+    made = facts.registrations(facts.active) if facts.active else ()
+    if made:
+        inside = ", ".join(details.read(made[0], Registration).registered)
+        base = details.read(made[-1], Registration).base.label
+        text = f"active release registered here, with {inside}, from {base}: {text.replace('active release ', '')}"
+    return bool(found) and not made, text, _brought(facts), RELEASE
 
 
 def _sources(facts: Facts, _kind: str) -> _Finding:
     components = facts.active_release.components if facts.active_release else ()
     told = [c for c in components if c.source.get("kind")]
     text = f"{len(told)} of {len(components)} components name their source"
-    return 0 < len(told) == len(components), text, _imports(facts, facts.active), COMPONENTS
+    return 0 < len(told) == len(components), text, _brought(facts), COMPONENTS
 
 
 def _vendor(facts: Facts, _kind: str) -> _Finding:
-    recorded = [(e, details.read(e, ImportCommit).vendor_signatures) for e in _imports(facts, facts.active)]
+    brought = [entry for entry in _brought(facts) if entry.type == ImportCommit.TYPE]
+    recorded = [(entry, details.read(entry, ImportCommit).vendor_signatures) for entry in brought]
     imports = [entry for entry, signatures in recorded if signatures]
     verified = {(item.component, item.sha512) for _, signatures in recorded for item in signatures}
     release = facts.active_release
@@ -219,7 +235,7 @@ def _marking(facts: Facts, _kind: str) -> _Finding:
     release = facts.active_release
     shown = f"active release: {release.marking}" if release else "no release is active"
     found = release is not None and is_within_ceiling(release.marking, facts.policy)
-    return found, f"{shown}; ceiling: {facts.policy.ceiling}", _imports(facts, facts.active), RELEASE
+    return found, f"{shown}; ceiling: {facts.policy.ceiling}", _brought(facts), RELEASE
 
 
 def _scheme(facts: Facts, _kind: str) -> _Finding:

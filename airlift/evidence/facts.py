@@ -153,8 +153,9 @@ class Facts:
         """
         said = [item for item in self.about(release) if before is None or item.entry < before]
         issued = {index: time for index, time in self.issued.items() if before is None or index < before}
-        own, source = self._made_from(release)
-        commits = [e for e in self.imports() if e.release == source and (before is None or e.index < before)]
+        own = (self.ledger.key_id,) if self.registrations(release) else ()
+        brought = self.imported(release)
+        commits = [e for e in self.imports() if e.release == brought and (before is None or e.index < before)]
         imported = [details.read(entry, ImportCommit) for entry in commits]
         known = self.reference if before is None else max(issued.values(), default=self.reference)
         return Case(
@@ -169,20 +170,19 @@ class Facts:
             issued=issued,
         )
 
-    def _made_from(self, release: str) -> tuple[tuple[str, ...], str]:
-        """Return who built a registered release, and the imported one that it was made from (SPEC 8.6-8).
+    def registrations(self, release: str) -> tuple[Entry, ...]:
+        """Return the entries by which a release was made here, its own first; none if it was imported (SPEC 8.6)."""
+        entries = {entry.release: entry for entry in self.entries if entry.type == Registration.TYPE}
+        found: list[Entry] = []
+        while release in entries:
+            found.append(entries[release])
+            release = details.read(entries[release], Registration).base.digest
+        return tuple(found)
 
-        Of one that was imported that is nobody beside those who did, and the release itself.
-        """
-        bases = {
-            entry.release: details.read(entry, Registration).base.digest
-            for entry in self.entries
-            if entry.type == Registration.TYPE
-        }
-        own = (self.ledger.key_id,) if release in bases else ()
-        while release in bases:
-            release = bases[release]
-        return own, release
+    def imported(self, release: str) -> str:
+        """Return the imported release (digest) that a registered one was made from; itself if it was imported."""
+        made = self.registrations(release)
+        return details.read(made[-1], Registration).base.digest if made else release
 
     def about(self, digest: str) -> tuple[Attested, ...]:
         """Return the attestations about the release or bundle with this digest."""

@@ -208,6 +208,7 @@ def facts(**changes: Any) -> Facts:
             public_key=signer.public.pem(),
             fingerprint=signer.public.fingerprint,
             scheme=signer.public.scheme,
+            key_id=signer.public.key_id,
             counts=Counter(entry.type for entry in recorded),
             witnesses=(),
             claimed=(),

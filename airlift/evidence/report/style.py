@@ -51,7 +51,7 @@ svg .head { fill: var(--soft); } svg .name { font-weight: 600; } svg .index { fi
 .box.bundle rect { fill: var(--bundle); } .box.base rect { stroke-dasharray: 4 3; }
 .link { fill: none; stroke: var(--soft); stroke-width: 1.3; opacity: .75; }
 .lane { stroke: var(--line); }
-.mark circle, .mark path { fill: var(--component); stroke: var(--ink); stroke-width: 1.4; }
+.mark circle, .mark path, .mark rect { fill: var(--component); stroke: var(--ink); stroke-width: 1.4; }
 .mark.import-reject path { stroke: var(--bad); stroke-width: 2.6; fill: none; }
 .mark.activate-commit path { fill: var(--good); } .mark.rollback-commit path { fill: var(--bundle); }
 .span rect { fill: var(--release); stroke: var(--soft); }

@@ -1,4 +1,4 @@
-"""A timeline of what was imported, rejected, activated, rolled back and withdrawn, in the ledger's order (SPEC 15.6).
+"""A timeline of what came in, was rejected, registered, activated, rolled back or withdrawn, in order (SPEC 15.6).
 
 Places are by order and not by time: the order is what the ledger proves, times are what a clock said.
 """
@@ -10,6 +10,7 @@ from airlift.evidence.report.markup import Markup, tag, text
 from airlift.ledger.entries.activations import ActivateCommit, RollbackCommit, WithdrawCommit
 from airlift.ledger.entries.imports import ImportCommit, ImportReject
 from airlift.ledger.entries.kinds import ENDS, SWITCHES
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entry import Entry
 from airlift.shown import clean
 
@@ -17,6 +18,7 @@ SHOWN = 24
 LANES = {
     ImportCommit.TYPE: "imported",
     ImportReject.TYPE: "rejected",
+    Registration.TYPE: "registered",
     ActivateCommit.TYPE: "activated",
     RollbackCommit.TYPE: "rolled back",
     WithdrawCommit.TYPE: "withdrawn",
@@ -46,7 +48,7 @@ def draw(entries: Sequence[Entry], releases: Mapping[str, Release]) -> Markup:
         "svg",
         tag(
             "title",
-            text("Timeline of imports, rejects, activations, roll backs and withdrawals"),
+            text("Timeline of imports, rejects, registrations, activations, roll backs and withdrawals"),
             id="time-t",
         ),
         tag(
@@ -74,6 +76,7 @@ def _mark(number: int, entry: Entry) -> Markup:
         ImportReject.TYPE: tag(
             "path", d=f"M{x - 6} {y - 6} L{x + 6} {y + 6} M{x - 6} {y + 6} L{x + 6} {y - 6}"
         ),
+        Registration.TYPE: tag("path", d=f"M{x} {y - 8} L{x + 8} {y} L{x} {y + 8} L{x - 8} {y} Z"),
         ActivateCommit.TYPE: tag("path", d=f"M{x} {y - 8} L{x + 8} {y + 6} L{x - 8} {y + 6} Z"),
         RollbackCommit.TYPE: tag("path", d=f"M{x} {y + 8} L{x + 8} {y - 6} L{x - 8} {y - 6} Z"),
         WithdrawCommit.TYPE: tag("rect", x=x - 6, y=y - 6, width=12, height=12),

@@ -21,6 +21,7 @@ from airlift.ledger import audit, details, note
 from airlift.ledger.answers import questions
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import BRINGING, RECORDING, TYPES
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
 from airlift.ledger.state import State
@@ -105,7 +106,7 @@ def _told(log: Log, active: str | None) -> tuple[Entry, ...]:
     """Return the entries that documents tell of, in order (SPEC 15.1-2)."""
     found = [
         *questions.history(log, limit=NEWEST).entries,
-        *log.entries(types=RECORDING),
+        *log.entries(types=(*RECORDING, Registration.TYPE)),
         *(log.entries(release=active) if active is not None else ()),
         *(
             entry

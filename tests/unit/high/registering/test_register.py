@@ -23,6 +23,7 @@ from airlift.errors import (
     StorageError,
     WaiverError,
 )
+from airlift.evidence import controls
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.check_content import check_content
@@ -34,6 +35,7 @@ from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.record import questions
 from airlift.high.record.changes import find_changes
+from airlift.high.record.gather import gather_facts
 from airlift.high.record.receipt import issue_receipt
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.high.registering import register as register_module
@@ -372,6 +374,22 @@ def test_the_record_tells_where_it_comes_from(place: Enclave, tmp_path: Path) ->
         "assistant@2", ["cases"],
     )  # fmt: skip
     assert list_releases(place)[-1]["release"] == made.release
+
+
+def test_evidence_tells_what_no_authority_signed(place: Enclave, tmp_path: Path) -> None:
+    made = registered(place, write(tmp_path))
+    activate(place, made.release, operator=operator())
+    facts = gather_facts(place, NOW)
+    found = {name: controls.evidence(facts, name) for name in ("authority", "sources", "marking")}
+    assert not found["authority"].found
+    assert "registered here, with cases, from assistant@2: signed by" in found["authority"].text
+    assert found["sources"].found
+    assert found["marking"].found
+    assert [entry.type for entry in found["marking"].entries] == ["import-commit", "register"]
+    assert facts.marking == Marking("CUI")
+    standing = facts.case(made.digest)
+    assert keys.signer("ledger").public.key_id in standing.roles["build"]
+    assert standing.roles["release"] == facts.case(facts.imported(made.digest)).roles["release"]
 
 
 def test_a_failure_leaves_nothing(place: Enclave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
