@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
+from airlift.bundle import source
 from airlift.bundle.release import KINDS, Component, Release
 from airlift.errors import FloorError, ManifestError, UsageError
 from airlift.policy.document import KIND_PREFIX
@@ -39,6 +40,7 @@ def floor_rulings(release: Release, floors: Mapping[str, str], held: Collection[
     for name, floor in floors.items():
         bound = _bound(release, name)
         yield from (_judge(component, name, floor) for component in bound)
+        yield from _made_of(release, name, floor)
         if not bound and not name.startswith(KIND_PREFIX):
             yield from (
                 Ruling.against(FLOOR, f"component {name}", error)
@@ -56,27 +58,56 @@ def _bound(release: Release, name: str) -> list[Component]:
 
 def _judge(component: Component, name: str, floor: str) -> Ruling:
     whose = "its" if name == component.name else f"the {_describe(name)}"
+    below, why = _is_below(component.version, floor)
     message, expected = f"component {component.name} is below {whose} floor", f">= {floor}"
-    try:
-        below = is_below(component.version, floor)
-    except ManifestError as error:
-        below, message = True, f"component {component.name} has a floor: {error.message}"
+    if why:
+        message = f"component {component.name} has a floor{why}"
     refusal = FloorError(message, expected=expected, found=component.version) if below else None
     return Ruling(FLOOR, f"component {component.name}", expected, component.version, refusal)
 
 
+def _made_of(release: Release, name: str, floor: str) -> Iterator[Ruling]:
+    """Yield what a floor says of what was trained inside of a parent with that name (SPEC 8.6-6)."""
+    for component in release.components:
+        for parent in component.parents if _is_registered(component) else ():
+            if parent.name == name:
+                below, why = _is_below(parent.version, floor)
+                message = f"component {component.name} was made of {name}, which is below its floor{why}"
+                found = f"{parent.name} {parent.version}"
+                refusal = FloorError(message, expected=f">= {floor}", found=found) if below else None
+                yield Ruling(FLOOR, f"component {component.name}", f">= {floor}", found, refusal)
+
+
+def _is_below(version: str, floor: str) -> tuple[bool, str]:
+    """Say whether a version is below a floor; one that does not compare is, and why is added."""
+    try:
+        return is_below(version, floor), ""
+    except ManifestError as error:
+        return True, f": {error.message}"
+
+
+def _is_registered(component: Component) -> bool:
+    return component.source.get("kind") == source.REGISTERED
+
+
 def _renamed(release: Release, name: str, floor: str, held: Collection[Release]) -> Iterator[FloorError]:
     """Yield each component that seems to have taken the place of ``name`` without saying so (SPEC 8.2-9)."""
-    before = [item for item in held if any(component.name == name for component in item.components)]
+    imported = [item for item in held if not any(map(_is_registered, item.components))]
+    before = [item for item in imported if any(component.name == name for component in item.components)]
     kinds = {c.kind for item in before for c in item.components if c.name == name}
     known = {component.name for item in before for component in item.components}
     for component in release.components:
-        if component.kind in kinds and component.name not in known:
+        if component.kind in kinds and component.name not in known and not _comes_from(component, name):
             yield FloorError(
                 f"component {name} has a floor and is not in the release, where {component.name} of its kind is new",
                 expected=f"{name} >= {floor}, or `replaces: [{name}]` in {component.name}",
                 found=f"{component.name} {component.version}",
             )
+
+
+def _comes_from(component: Component, name: str) -> bool:
+    """Say whether a component was trained inside, and of one with this name: of that its floor judges the version."""
+    return _is_registered(component) and any(parent.name == name for parent in component.parents)
 
 
 def _describe(name: str) -> str:

@@ -152,6 +152,6 @@ def _ancestors(document: Mapping[str, Any], drawn: Drawn) -> list[Mapping[str, A
     found: list[Mapping[str, Any]] = []
     for above in drawn.item.get("parents", ()):
         part = parts[above["component"]]
-        found.append({"name": part["name"], "digest": part["digest"]})
+        found.append({"name": part["name"], "version": part["version"], "digest": part["digest"]})
         found += part["parents"] if rules.is_registered(part) else []
     return found

@@ -193,18 +193,26 @@ def floors(memory: Memory, release: Release) -> Iterator[str]:
             bound = [part for part in release["components"] if name in _names(part)]
             if not bound and _slips(memory, release, name):
                 yield "8.2-9"
+            bound = [*bound, *_made_of(release, name)]
         versions = [_version(part["version"]) for part in bound]
         if any(version is None or version < Version(floor) for version in versions):
             yield "8.2-8"
 
 
+def _made_of(release: Release, name: str) -> list[Mapping[str, Any]]:
+    """8.6-6: the parents of that name of what was trained inside."""
+    inside = [part for part in release["components"] if is_registered(part)]
+    return [above for part in inside for above in part["parents"] if above["name"] == name]
+
+
 def _slips(memory: Memory, release: Release, name: str) -> bool:
     """8.2-9: say whether a new component of its kind is there, and nothing that answers to ``name``."""
-    held = [memory.documents[digest]["components"] for digest in memory.held]
+    held = [memory.documents[digest]["components"] for digest in memory.held if digest not in memory.made]
     with_it = [parts for parts in held if any(part["name"] == name for part in parts)]
     kinds = {part["kind"] for parts in with_it for part in parts if part["name"] == name}
     known = {part["name"] for parts in with_it for part in parts}
-    return any(part["kind"] in kinds and part["name"] not in known for part in release["components"])
+    new = [part for part in release["components"] if part["kind"] in kinds and part["name"] not in known]
+    return any(not _made_of({"components": [part]}, name) for part in new)
 
 
 # -- quorums ---------------------------------------------------------------------------------------------------------

@@ -76,13 +76,21 @@ def join_release(base: Release, held: Sequence[Release], joining: Joining, level
     components.sort(key=lambda component: component.name)
     there = {component.name for component in components}
     kept = [item for item in base.requires if item.component in there and item.component not in names]
-    come = [item for joined in new for item in joined.requires]
+    come = [item for joined in new for item in (*joined.requires, *_inherited(base, joined.component))]
     return replace(
         base,
         marking=marking,
         components=tuple(components),
         requires=tuple(dict.fromkeys([*kept, *come])),
     )
+
+
+def _inherited(base: Release, component: Component) -> Iterator[Requirement]:
+    """Yield what a release requires for what a component comes from, as the component's own requirement."""
+    names = {parent.name for parent in component.parents}
+    for item in base.requires:
+        if item.component in names:
+            yield Requirement(component.name, item.needs, item.version)
 
 
 def _check_left_out(base: Release, without: Iterable[str]) -> None:

@@ -31,6 +31,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.governance.approve import approve
+from airlift.high.governance.floor import FloorRequest, set_floor
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.record import questions
@@ -332,6 +333,29 @@ def test_floors_requirements_revocations_and_quorums_hold(tmp_path: Path) -> Non
     import_bundle(place, revoking.renewal(low, "renewed"), operator=operator())
     with pytest.raises(RevokedError, match="base"):
         activate(place, made.release, operator=operator())
+
+
+def test_a_floor_reaches_what_was_made_of_what_is_below_it(place: Enclave, tmp_path: Path) -> None:
+    """Of base 2 something may be made, of base 1 not, whether base is there or not."""
+    tuned = {**ADAPTER, "name": "tuned", "kind": "model"}
+    older = [{"component": "base", "relation": "tuned-from", "version": "1"}]
+    newer = [{"component": "base", "relation": "tuned-from"}]
+    first = registered(place, write(tmp_path, {**tuned, "parents": older}, version="8"))
+    both = registered(place, write(tmp_path, {**tuned, "version": "2", "parents": newer}, version="9"))
+    alone = registered(
+        place, write(tmp_path, {**tuned, "version": "3", "parents": newer}, version="10", without=["base"])
+    )
+    set_floor(place, FloorRequest("base", "2", "a jailbreak of 1"), operator=operator())
+    with pytest.raises(FloorError, match="tuned was made of base, which is below its floor") as caught:
+        activate(place, first.release, operator=operator())
+    assert (caught.value.expected, caught.value.found) == (">= 2", "base 1")
+    for made in (both, alone):
+        activate(place, made.release, operator=operator())
+    other = [{"component": "guard", "relation": "tuned-from"}]
+    more = {"version": "11", "without": ["base"], "from": "assistant@2"}
+    slipped = registered(place, write(tmp_path, {**tuned, "version": "4", "parents": other}, **more))
+    with pytest.raises(FloorError, match="is not in the release, where tuned of its kind is new"):
+        activate(place, slipped.release, operator=operator())
 
 
 def test_a_revocation_reaches_what_was_made_of_the_revoked(tmp_path: Path) -> None:
