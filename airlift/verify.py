@@ -602,14 +602,7 @@ class Ground:
         self._state(release[3], "contains", thing)
         self.kinds.add((digest, item["kind"]))
         self._state(digest, "part-of", release)
-        named = source["kind"] == "hub"
-        origin = (
-            "source",
-            f"hub:{source['repo']}" if named else f"path:{source['path']}",
-            source.get("revision"),
-            None,
-        )
-        self._state(digest, "gathered-from", origin)
+        origin = self._state_source(digest, source)
         for file in item["files"]:
             self._state(digest, "consists-of", ("file", file["path"], None, file["sha512"]))
             self._state(file["sha512"], "gathered-from", origin)
@@ -618,11 +611,26 @@ class Ground:
         for parent in item["parents"]:
             above = ("component", parent["name"], parent["version"], parent["digest"])
             self._state(digest, parent["relation"], above)
+        for made in item.get("data", []):
+            self._state(digest, "made-with", ("data", made["name"], made["version"], made["sha512"]))
         if item["vendor_signature"]:
             stated = item["vendor_signature"]
             self._state(
                 digest, "vouched-for-by", ("vendor-signature", stated["method"], None, stated["sha512"])
             )
+
+    def _state_source(self, above: str, source: dict[str, Any]) -> Thing:
+        """State where something comes from, and where that comes from: sources of enclaves are a chain."""
+        first: Thing | None = None
+        while True:
+            place, origin = _place(source), source.get("origin")
+            self._state(above, "gathered-from", place)
+            first = first or place
+            if origin is None:
+                return first
+            there = source["release"]
+            above, source = there["digest"], origin
+            self._state(above, "part-of", ("release", there["name"], there["version"], above))
 
     def _state_bundle(self, digest: str, document: dict[str, Any]) -> None:
         number = document["sequence"]
@@ -714,6 +722,18 @@ class Ground:
             raise Failure("the answer gives a release or a component another name or kind than it has")
         if any(set(item) != {"name", "kind", "version", "digest"} for item in period["components"]):
             raise Failure("the answer says more of a component than periods do")
+
+
+def _place(source: dict[str, Any]) -> Thing:
+    """Return a component's source, without where it comes from itself."""
+    kind = source["kind"]
+    if kind == "enclave":
+        name = f"enclave:{source['enclave']}/{source['component']}"
+        return "source", name, str(source["entry"]), source["release"]["digest"]
+    if kind == "registered":
+        return "source", f"registered:{source['enclave']}", None, None
+    name = f"hub:{source['repo']}" if kind == "hub" else f"path:{source['path']}"
+    return "source", name, source.get("revision"), None
 
 
 def _words(value: Any) -> Iterator[str]:

@@ -92,7 +92,7 @@ WAIVED = replace(
 """A release that says all that format 2 can say, but of enclaves."""
 
 REGISTERED = {"kind": "registered", "enclave": "alpha"}
-TAKEN = {
+TAKEN: dict[str, Any] = {
     "kind": "enclave",
     "enclave": "bravo",
     "release": {"digest": sha512("assistant+tuned"), "name": "assistant", "version": "1+tuned-1"},

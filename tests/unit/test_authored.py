@@ -96,6 +96,16 @@ def test_the_schemas_agree_with_the_format() -> None:
     assert release["properties"]["requires"]["maxItems"] == MAX_REQUIREMENTS
 
 
+def test_what_is_taken_over_need_not_be_named_again() -> None:
+    taken = MANIFEST[: MANIFEST.index("  - name")] + "  - source: {enclave: ../alpha, component: base}\n"
+    document = authored.load("file.yaml", taken.encode(), RELEASE)
+    assert document["components"] == [{"source": {"enclave": "../alpha", "component": "base"}}]
+    for missing in ("name: base", "kind: model", 'version: "1.0"'):
+        key = missing.partition(":")[0]
+        text = MANIFEST.replace(f"    {missing}\n", "").replace(f"  - {missing}\n    ", "  - ")
+        assert f"components.0: missing key '{key}'" in refused(text, RELEASE)
+
+
 # -- threats: YAML tags, aliases and anchors, merge keys -----------------------------------------------------------
 
 
@@ -182,6 +192,12 @@ def test_flow_and_block_style_mean_the_same() -> None:
         ),
         ("{path: base}", "{path: 1}", ":9: components.0.source.path: must be of type string, found int"),
         ("{path: base}", "{hub: a/b}", ":9: components.0.source: missing key 'revision'"),
+        ("{path: base}", "{enclave: a}", ":9: components.0.source: missing key 'component'"),
+        (
+            "{path: base}",
+            "{enclave: a, component: b, include: ['*']}",
+            ":9: components.0.source: unknown key 'include' (known: component, enclave, release)",
+        ),
         (
             "{path: base}",
             "{hub: a/b, revision: main}",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from airlift.bundle import remarks
+from airlift.bundle import source as sources
 from airlift.bundle.release import KINDS, Component, FileEntry, Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
@@ -114,8 +115,13 @@ def _file(item: Component, entry: FileEntry) -> Json:
 
 def _properties(item: Component) -> list[Json]:
     found = [_property("kind", item.kind), _property("digest-sha512", item.digest)]
-    if item.source.get("kind") == "path":
+    if item.source.get("kind") == sources.PATH:
         found.append(_property("source-path", item.source["path"]))
+    if sources.is_inside(item.source):
+        found += [_property("source", sources.told(step)) for step in sources.chain(item.source)]
+    for made in item.data:
+        found.append(_property(f"data:{made.name}", f"{made.version} ({made.marking})"))
+        found += [_property(f"data:{made.name}:sha512", made.sha512)] if made.sha512 else []
     if item.vendor_signature is not None:
         found.append(_property("vendor-signature-sha512", item.vendor_signature.sha512))
     if item.marking is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from airlift.bundle import source as sources
 from airlift.bundle.release import Component, Parent, Release
 from airlift.bundle.remarks import coverage
 from airlift.evidence import controls
@@ -70,7 +71,17 @@ def _source(component: Component) -> tuple[str, tuple[str, ...]]:
     vendor = (whole,) if component.vendor_signature else ()
     if component.source.get("kind") == "hub":
         return str(component.source["repo"]), (f"commit {component.source['revision'][:12]}", *vendor)
+    if sources.is_inside(component.source):
+        steps = tuple(sources.told(step) for step in sources.chain(component.source))
+        return f"enclave {component.source['enclave']}", (*steps[:2], *vendor)
     return PurePosixPath(str(component.source.get("path"))).name or "/", ("path on the low side", *vendor)
+
+
+def _place(component: Component) -> str:
+    """Return a component's source in a line: of what came through enclaves, all of them."""
+    if sources.is_inside(component.source):
+        return "; ".join(sources.told(step) for step in sources.chain(component.source))
+    return purl(component) or f"path {component.source.get('path')}"
 
 
 def _release_box(found: Facts, release: Release) -> Box:
@@ -111,13 +122,18 @@ def _told(release: Release) -> str:
 def _origins(release: Release) -> Markup:
     rows = []
     for component in release.components:
-        made = "; ".join(f"{p.relation} {p.name} {p.version}" for p in component.parents) or "-"
-        source = purl(component) or f"path {component.source.get('path')}"
+        made = "; ".join(
+            [
+                *(f"{p.relation} {p.name} {p.version}" for p in component.parents),
+                *(f"with data {item}" for item in component.data),
+            ]
+        )
+        source = _place(component)
         vendor = component.vendor_signature
         shown = f"{vendor.method}, SHA-512 {vendor.sha512[:16]}" if vendor else "-"
         partly = coverage(component)
         shown += f"; {partly}" if partly else ""
-        rows.append([text(component.name), text(source), text(made), text(shown)])
+        rows.append([text(component.name), text(source), text(made or "-"), text(shown)])
     return table(
         "Where each component comes from", ["component", "source", "made from", "vendor's signature"], rows
     )

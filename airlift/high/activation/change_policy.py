@@ -8,9 +8,10 @@ from airlift import files
 from airlift.errors import LedgerError
 from airlift.high.activation.enforce import Enforced, enforce
 from airlift.high.enclave import policy
-from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave, Operator
+from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.policy import PolicyDocument
 from airlift.high.enclave.recover import recover
+from airlift.ledger.enclave_folder import MAX_CONFIG_BYTES
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.state import State
 from airlift.policy import floors

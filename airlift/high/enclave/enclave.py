@@ -1,46 +1,30 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
-from airlift import authored, files
-from airlift.bundle import release as releases
+from airlift import files
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
-from airlift.errors import (
-    AirliftError,
-    BusyError,
-    LedgerError,
-    NotHeldError,
-    TrustStateError,
-    UncheckedError,
-)
-from airlift.ledger import checkpoint, details, kept_state
+from airlift.errors import TrustStateError
+from airlift.ledger import details
+from airlift.ledger.enclave_folder import EnclaveFolder, read_config
 from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
-from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State, release_of
-from airlift.store import release_lookup, whole_folders
-from airlift.store.content import ContentFolder
-from airlift.store.documents import DocumentFolder
+from airlift.store import whole_folders
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import metadata
 
-CONFIG = "config.yaml"
 POLICY_TEXT = "policy.yaml"
-MAX_CONFIG_BYTES = 64 << 10
 MAX_METADATA_BYTES = 8 << 20
-MAX_LOOKS = 20
 STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +37,9 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
-class Enclave:
-    """An enclave on disk. Paths only; every method reads the disk anew."""
+class Enclave(EnclaveFolder):
+    """An enclave on disk, to be worked on. Paths only; every method reads the disk anew."""
 
-    folder: Path
-    name: str
     ledger_key: str
 
     trust = Place("trust")
@@ -72,29 +54,10 @@ class Enclave:
     """Original volumes of bundles that are to be handed on, by digest (SPEC 7.12)."""
     active = Place("active")
     """The symbolic link that model servers follow."""
-    ledger_path = Place("ledger.db")
-    """The SQLite ledger."""
-    state_path = Place("state.note")
-    """The state as of some entry, kept to save time; derived from the ledger."""
     policies = Place("policies")
     """Every policy that was ever in force, by digest, with the keys that it names."""
     policy_link = Place(POLICY_TEXT)
     """The symbolic link to the text of the policy in force."""
-
-    @property
-    def content(self) -> ContentFolder:
-        """Files by digest, read-only."""
-        return ContentFolder(self.folder / "content")
-
-    @property
-    def history(self) -> DocumentFolder:
-        """Documents of every import, by digest: what proves a signature later."""
-        return DocumentFolder(self.folder / "history", _changed, _missing)
-
-    @property
-    def origin(self) -> str:
-        """The ledger's name in its checkpoints."""
-        return checkpoint.origin_of(self.name)
 
     def release_path(self, digest: str) -> Path:
         """Where the tree of the release with this digest lies."""
@@ -125,51 +88,6 @@ class Enclave:
         """Hold the enclave's lock; one state-changing command at a time."""
         with files.lock(self.folder / whole_folders.LOCK):
             yield
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold content and releases against garbage collection, for a command that reads them without the lock.
-
-        Raises:
-            BusyError: garbage is being collected.
-        """
-        with files.in_use(self.content.folder, alone=False):
-            yield
-
-    @contextmanager
-    def ledger(self, *, writable: bool = False) -> Iterator[Log]:
-        """Open the ledger and close it again."""
-        with open_log(self.ledger_path, self.origin, writable=writable) as log:
-            yield log
-
-    def state(self) -> State:
-        """Return what the ledger says: the only truth about releases, trust and policy."""
-        with self.ledger() as log:
-            return kept_state.load(log, self.state_path)
-
-    def look(self, read: Callable[[State], Found]) -> Found:
-        """Return what ``read`` finds, for a command that reads without the lock (SPEC 7.6-4).
-
-        It reads again if the ledger grew meanwhile: what it found, or what it raised, may be half of each state.
-
-        Raises:
-            BusyError: the ledger grew every time.
-        """
-        for _ in range(MAX_LOOKS):
-            state = self.state()
-            try:
-                found = read(state)
-            except AirliftError:
-                if not self._grew(state):
-                    raise
-            else:
-                if not self._grew(state):
-                    return found
-        raise BusyError(f"{self.folder} is being changed all the time by other airlift commands")
-
-    def _grew(self, state: State) -> bool:
-        with self.ledger() as log:
-            return log.size != state.size
 
     def record(
         self,
@@ -227,10 +145,6 @@ class Enclave:
             )
         return found
 
-    def load_release(self, digest: str) -> Release:
-        """Return the manifest of a release that was imported."""
-        return releases.parse(self.history.load(digest))
-
     def registered(self) -> dict[str, str]:
         """Map each registered release (digest) to the imported one that it comes from, at any remove (SPEC 8.6)."""
         found: dict[str, str] = {}
@@ -239,21 +153,6 @@ class Enclave:
                 base = details.read(entry, Registration).base.digest
                 found[release_of(entry)] = found.get(base, base)
         return found
-
-    def find_release(self, reference: str, state: State) -> Release:
-        """Return the installed release named ``name@version`` or by 12 or more hex digits of its digest.
-
-        Raises:
-            NotHeldError: there is none, or more than one.
-        """
-        installed = [self.load_release(digest) for digest in state.installed]
-        matches = release_lookup.find(reference, installed)
-        if len(matches) != 1:
-            raise NotHeldError(
-                "the name is ambiguous" if matches else f"no installed release is named {reference!a}",
-                expected="one of " + (", ".join(release.label for release in installed) or "none"),
-            )
-        return matches[0]
 
 
 def release_ref(release: Release) -> ReleaseRef:
@@ -271,14 +170,6 @@ def reference_time(state: State, now: datetime, bundler_keys: Collection[str]) -
     return now if issued is None else max(now, parse_time(issued))  # such times sort as text
 
 
-def _missing(path: Path) -> LedgerError:
-    return LedgerError(f"{path} is missing", expected="a document that the ledger names")
-
-
-def _changed(path: Path) -> LedgerError:
-    return LedgerError(f"{path} does not have the digest that the ledger names")
-
-
 def open_enclave(folder: Path) -> Enclave:
     """Open an enclave for reading its layout.
 
@@ -286,11 +177,6 @@ def open_enclave(folder: Path) -> Enclave:
         UncheckedError: there is none in ``folder``.
         ManifestError: its config.yaml is not valid.
     """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise UncheckedError(
-            f"there is no enclave in {folder}",
-            hint="give its folder with --enclave, or make one with `airlift high init`",
-        )
-    config = authored.load(str(path), files.read_bounded(path, MAX_CONFIG_BYTES), "enclave.schema.json")
+    hint = "give its folder with --enclave, or make one with `airlift high init`"
+    config = read_config(folder, hint)
     return Enclave(folder.absolute(), config["enclave"], config["ledger_key"])

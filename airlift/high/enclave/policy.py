@@ -10,8 +10,9 @@ import yaml
 
 from airlift import authored, files, strict
 from airlift.errors import LedgerError, ManifestError
-from airlift.high.enclave.enclave import MAX_CONFIG_BYTES, Enclave
 from airlift.high.enclave.enclave import POLICY_TEXT as TEXT
+from airlift.high.enclave.enclave import Enclave
+from airlift.ledger.enclave_folder import MAX_CONFIG_BYTES
 from airlift.ledger.state import State
 from airlift.policy.document import Policy, parse_policy
 from airlift.trust.keys.public import PublicKey, load_public

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airlift.bundle import source as sources
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, FileEntry, Release
 from airlift.errors import NotHeldError
@@ -30,10 +31,10 @@ MAX_EXPANDED = 64
 class Node:
     """One thing in a lineage: ``relation`` says how the node above it comes from it.
 
-    ``kind`` is ``component``, ``file``, ``source``, ``licence``, ``vendor-signature``, ``release``, ``bundle``,
-    ``volume``, ``delta``, ``attestation``, ``key`` or ``entry``. Every name, version and digest stands as it is in a
-    manifest or an entry (a number in decimal), or is ``hub:REPO``, ``path:PATH`` or ``entry N (type)``: so an answer
-    can be held against what proves it (SPEC 9.11).
+    ``kind`` is ``component``, ``file``, ``source``, ``data``, ``licence``, ``vendor-signature``, ``release``,
+    ``bundle``, ``volume``, ``delta``, ``attestation``, ``key`` or ``entry``. Every name, version and digest stands as
+    it is in a manifest or an entry (a number in decimal), or is ``hub:REPO``, ``path:PATH``, ``registered:ENCLAVE``,
+    ``enclave:ENCLAVE/COMPONENT`` or ``entry N (type)``: so an answer can be held against what proves it (SPEC 9.11).
     """
 
     kind: str
@@ -147,7 +148,9 @@ def _files(record: Record, subject: str) -> Iterator[Node]:
 def _holder(record: Record, component: Component) -> Node:
     """Return a component as the parent of one of its files: its other files are left out."""
     return _node(
-        component, "part-of", (_source(component), *_origins(component), *_containing(record, component))
+        component,
+        "part-of",
+        (_source(component.source), *_origins(component), *_containing(record, component)),
     )
 
 
@@ -263,17 +266,19 @@ def _named_release(relation: str, digest: str, name: str, version: str) -> Node:
 
 
 def _component(component: Component, relation: str) -> Node:
-    source = _source(component)
+    source = _source(component.source)
     files = (replace(_file(file, "consists-of"), parents=(source,)) for file in component.files)
     return _node(component, relation, (*files, *_origins(component)))
 
 
 def _origins(component: Component) -> Iterator[Node]:
-    """Yield a component's licence, what it was made from, and the vendor's signature over it."""
+    """Yield a component's licence, what it was made from and with, and the vendor's signature over it."""
     if component.license:
         yield Node("licence", component.license, None, None, "licensed-under")
     for parent in component.parents:
         yield Node("component", parent.name, parent.version, parent.digest or None, parent.relation)
+    for item in component.data:
+        yield Node("data", item.name, item.version, item.sha512 or None, "made-with")
     if component.vendor_signature is not None:
         stated = component.vendor_signature
         yield Node("vendor-signature", stated.method, None, stated.sha512, "vouched-for-by")
@@ -287,11 +292,23 @@ def _file(file: FileEntry, relation: str) -> Node:
     return Node("file", file.path, None, file.sha512, relation)
 
 
-def _source(component: Component) -> Node:
-    """Return where a component was gathered: a hub repository at a commit, or a path on the low side."""
-    source = component.source
-    if source.get("kind") == "hub":
+def _source(source: dict[str, Any]) -> Node:
+    """Return where a component was gathered: a hub's repository at a commit, a path on the low side, or an enclave.
+
+    Of an enclave that it was taken over from: by the entry, and in the release, that it was found in; and its source
+    there.
+    """
+    kind = source.get("kind")
+    if kind == sources.HUB:
         return Node("source", f"hub:{source.get('repo')}", str(source.get("revision")), None, "gathered-from")
+    if kind == sources.REGISTERED:
+        return Node("source", f"registered:{source['enclave']}", None, None, "gathered-from")
+    if kind == sources.ENCLAVE:
+        there = source["release"]
+        release = _named_release("part-of", there["digest"], there["name"], there["version"])
+        place = f"enclave:{source['enclave']}/{source['component']}"
+        above = (release, _source(source["origin"]))
+        return Node("source", place, str(source["entry"]), there["digest"], "gathered-from", above)
     return Node("source", f"path:{source.get('path')}", None, None, "gathered-from")
 
 

@@ -47,7 +47,7 @@ def make_bundle(
     Raises:
         RevokedError: the release, or something in it, is revoked; as a baseline it may be.
         UnpublishedError: the release still lacks signatures.
-        MarkingError: the enclave that it is for may not hold it.
+        MarkingError: the enclave that it is for may not hold it; or it has to be for one of a known ceiling.
         QuorumError: the release lacks attestations that the depot's policy asks for.
         NotHeldError: the depot does not know a release.
         KeyUnavailableError: the key is no bundler's.
@@ -85,7 +85,7 @@ def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, 
     baseline, known_by = _baseline(depot, request.from_, enclave)
     if enclave is not None:
         enclaves.check_name(enclave)
-        enclaves.check_ceiling(depot, enclave, target.marking)
+    enclaves.check_ceiling(depot, enclave, target)
     return Job(
         target=target,
         baseline=baseline,

@@ -183,8 +183,9 @@ def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:
     bundle = find_bundle(depot, request.bundle)
     wanted = _wanted(bundle, request.asked)
     if bundle.target is not None:
-        revoked.check_release(depot.load_release(bundle.target.digest), revoked.in_force(depot))
-    enclaves.check_ceiling(depot, request.asked.enclave if request.asked else bundle.enclave, bundle.marking)
+        release = depot.load_release(bundle.target.digest)
+        revoked.check_release(release, revoked.in_force(depot))
+        enclaves.check_ceiling(depot, request.asked.enclave if request.asked else bundle.enclave, release)
     _check_chunks(wanted, request.medium)
     known = first_cut.recall(depot, bundle)
     named = () if manifest.is_id(request.bundle) else (Path(request.bundle),)

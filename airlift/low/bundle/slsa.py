@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from airlift import __version__
+from airlift.bundle import source as sources
 from airlift.bundle.fields import format_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Component, Release
@@ -80,6 +81,8 @@ def _source(component: Component) -> dict[str, Any]:
         uri, digests = f"pkg:huggingface/{source['repo']}@{source['revision']}", {
             "gitCommit": source["revision"], **digests,
         }  # fmt: skip
+    elif sources.is_inside(source):
+        uri = f"urn:airlift:enclave:{source['enclave']}"
     else:
         uri = f"file:{source['path']}"
     return {
@@ -90,6 +93,7 @@ def _source(component: Component) -> dict[str, Any]:
             "sha512": "of the canonical list of path, size and SHA-512 (airlift SPEC 5.1-2)",
             **{key: source[key] for key in ("exclude", "left_out") if key in source},
             **({"include": source["include"]} if source.get("include") else {}),
+            **({"source": source} if sources.is_inside(source) else {}),
         },
     }
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from airlift import files, strict
 from airlift.bundle import fields
+from airlift.bundle import source as sources
 from airlift.bundle.fields import ENCLAVE_NAME, LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
+from airlift.bundle.release import Release
 from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
 from airlift.errors import MalformedError, MarkingError, NotHeldError, UsageError
 from airlift.low.depot.depot import Depot
@@ -92,14 +94,18 @@ def check_name(enclave: str) -> str:
     return enclave
 
 
-def check_ceiling(depot: Depot, enclave: str | None, marking: Marking) -> None:
-    """Check that an enclave may hold what is marked so, as far as the depot knows its ceiling (SPEC L1.7).
+def check_ceiling(depot: Depot, enclave: str | None, release: Release) -> None:
+    """Check that an enclave may hold a release, as far as the depot knows its ceiling (SPEC L1.7).
+
+    What was taken over from an enclave goes to one enclave whose ceiling is known, and nowhere else (SPEC L4.17).
 
     Raises:
-        MarkingError: it may not.
+        MarkingError: it may not, or nobody knows.
     """
+    marking = release.marking
     ceiling = load(depot, enclave).ceiling if enclave is not None and enclave in names(depot) else None
     if ceiling is None:
+        _check_open(enclave, release)
         return
     levels = LEVELS if ceiling.level in LEVELS else (ceiling.level,)
     reason = marking.beyond(ceiling, levels)
@@ -110,6 +116,26 @@ def check_ceiling(depot: Depot, enclave: str | None, marking: Marking) -> None:
             found=str(marking),
             hint=f"nothing was made; if {enclave} may hold more, enrol it again with another --ceiling",
         )
+
+
+def addressed_only(release: Release) -> tuple[str, ...]:
+    """Return the names of what was taken over from an enclave: where it is, the release is for one enclave alone."""
+    return tuple(c.name for c in release.components if c.source.get("kind") == sources.ENCLAVE)
+
+
+def _check_open(enclave: str | None, release: Release) -> None:
+    """Check that a release may go where nobody knows what may be held there."""
+    taken = addressed_only(release)
+    if not taken:
+        return
+    name = "ENCLAVE" if enclave is None else enclave
+    enrol = f"airlift low enrol {name} --ledger-key PUB --ceiling '{release.marking}'"
+    raise MarkingError(
+        f"release {release.label} has what was taken over from an enclave: component {taken[0]}",
+        expected="one enclave that it is for, with a ceiling that the depot knows",
+        found="no enclave" if enclave is None else f"enclave {enclave}, of which no ceiling is known",
+        hint=f"say --for ENCLAVE; what it may hold is said with `{enrol}`",
+    )
 
 
 def names(depot: Depot) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from airlift.bundle import source as sources
 from airlift.bundle.fields import is_hex
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE
@@ -84,6 +85,9 @@ def _of_release(release: Release) -> Iterator[Thing]:
         for entry in component.files:
             for digest in (entry.sha512, entry.sha256):
                 yield Thing(FILE, digest, f"{label}/{entry.path}")
+        for parent in component.parents if sources.is_inside(component.source) else ():
+            if parent.digest:
+                yield Thing(COMPONENT, parent.digest, f"{parent.name}@{parent.version}")
     for name, key_ids in vendor_keys(release).items():
         for key_id in sorted(key_ids):
             yield Thing(KEY, key_id, f"vendor of {name}")

@@ -100,7 +100,7 @@ def respond(
     _check_hands(depot, names, bundler)
     release = draft_release(depot, emergency.manifest, progress)
     for name in names:
-        enclaves.check_ceiling(depot, name, release.marking)
+        enclaves.check_ceiling(depot, name, release)
     told = revoke(depot, emergency.asked(_beside(depot, release)), now=now, dry_run=True)
     revoked.check_release(release, _force(told.revoked), MENDED)
     warnings: tuple[str, ...] = ()

@@ -55,6 +55,10 @@ class _Share:
     baseline: str
     known_by: Mapping[str, str]
 
+    def apart(self) -> "tuple[_Share, ...]":
+        """Return one bundle for each enclave in the place of this one."""
+        return tuple(replace(self, known_by={name: known_by}) for name, known_by in self.known_by.items())
+
     def request(self, request: BundleRequest, *, explain: bool) -> BundleRequest:
         """Return the request of this bundle: addressed if it is for a single enclave."""
         (first, *others) = self.known_by
@@ -93,6 +97,8 @@ def serve(
         AirliftError: as :func:`airlift.low.bundle.make_bundle.make_bundle`.
     """
     ways = _ways(depot, {name: _held(depot, name) for name in names})
+    if enclaves.addressed_only(depot.load_release(depot.find_release(request.release).digest)):
+        ways = {way: tuple(one for share in shares for one in share.apart()) for way, shares in ways.items()}
     make = partial(make_bundle, depot, signer=signer, now=now, progress=progress)
     measured = {
         way: _make(partial(make, dry_run=True), shares, request, explain=True)

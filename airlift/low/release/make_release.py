@@ -7,7 +7,6 @@ Whatever fails, content that no release names is removed again.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,8 @@ from airlift import progress as progress_module
 from airlift.bundle import patterns
 from airlift.bundle import release as releases
 from airlift.bundle.manifest import ReleaseRef
-from airlift.bundle.release import Component, FileEntry, Release, Requirement
-from airlift.errors import (
-    AirliftError,
-    DigestError,
-    ExistsError,
-    MalformedError,
-    ManifestError,
-    PendingError,
-)
-from airlift.intake.collect import Survey, Take, collect, judge, led_outside, survey
+from airlift.bundle.release import Component, Release, Requirement
+from airlift.errors import AirliftError, ExistsError, MalformedError, ManifestError, PendingError
 from airlift.low.authority.pending import (
     Change,
     pending_releases,
@@ -40,14 +31,11 @@ from airlift.low.depot import revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
-from airlift.low.release import gguf_sets, hub
-from airlift.low.release.assemble import assemble_component, find_marking
-from airlift.low.release.parents import find_parents
+from airlift.low.release.assemble import find_marking
+from airlift.low.release.gather import Gathered, gather_components
 from airlift.low.release.placeholder import check_filled_in
-from airlift.low.release.vendor_signature import check_vendor_signature
 from airlift.policy.objections import check_comparable, requirement_objections
-from airlift.progress import Progress, Tally
-from airlift.store.content import CountBytes, Digested, digest
+from airlift.progress import Progress
 from airlift.trust.keys.public import Signer
 from airlift.trust.tuf import proposal, targets
 from airlift.trust.tuf.metadata import TARGETS
@@ -81,17 +69,11 @@ class ReleaseResult:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512.
-
-    ``documents`` are vendors' signature files.
-    """
+    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512."""
 
     release: Release
     new: Mapping[str, int]
-    skipped: tuple[str, ...]
-    unrecognised: tuple[str, ...]
-    documents: tuple[bytes, ...]
-    warnings: tuple[str, ...]
+    gathered: Gathered
 
 
 def make_release(
@@ -111,6 +93,9 @@ def make_release(
 
     Raises:
         ManifestError, ForbiddenFileError: the manifest or a file cannot be released: exit 2.
+        MarkingError: it lowers the marking of what it takes over from an enclave.
+        LedgerError, ContentDamagedError: what it takes over is not what that enclave's ledger leads to.
+        NotHeldError: an enclave does not hold what is to be taken over.
         ExistsError: the release, or a version of a component, was published with other content.
         PendingError: another change is pending.
         UnpublishedError: the depot itself still lacks signatures.
@@ -195,10 +180,10 @@ def _result(
         files=sum(1 for _ in draft.release.files()),
         bytes=sum(contents.values()),
         new_bytes=sum(draft.new.values()),
-        skipped=draft.skipped,
-        unrecognised=draft.unrecognised,
+        skipped=draft.gathered.skipped,
+        unrecognised=draft.gathered.unrecognised,
         differences=lines,
-        warnings=draft.warnings,
+        warnings=draft.gathered.warnings,
     )
 
 
@@ -256,7 +241,7 @@ def _essence(component: Component) -> frozenset[tuple[str, str]]:
 
 def _keep(depot: Depot, draft: _Draft) -> None:
     made = draft.release
-    for document in (*draft.documents, releases.format(made)):
+    for document in (*draft.gathered.documents, releases.format(made)):
         depot.documents.keep(document)
     others = tuple(reference for reference in depot.releases() if reference.label != made.label)
     depot.write_releases((*others, ReleaseRef(made.digest, made.name, made.version)))
@@ -273,7 +258,8 @@ def _gathered(
     new: dict[str, int] = {}
     before = depot.releases()
     try:
-        yield _gather(depot, document, folder, progress, new, keep=keep)
+        gathered = gather_components(depot, document["components"], folder, progress, new, keep=keep)
+        yield _Draft(_checked(document, gathered.components), new, gathered)
     except BaseException:
         if keep and _lists_only(depot, before):
             for sha512 in new:
@@ -287,93 +273,6 @@ def _lists_only(depot: Depot, known: Sequence[ReleaseRef]) -> bool:
         return depot.releases() == tuple(known)
     except AirliftError:
         return False
-
-
-def _gather(
-    depot: Depot,
-    document: Mapping[str, Any],
-    folder: Path,
-    progress: Progress,
-    new: dict[str, int],
-    *,
-    keep: bool,
-) -> _Draft:
-    items = sorted(document["components"], key=lambda item: str(item["name"]))
-    found = [_survey(item, folder, progress) for item in items]
-    tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
-    take = _take(depot, new, keep=keep)
-    components, signatures, unrecognised, warnings = [], [], [], list[str]()
-    for item, (one, claimed) in zip(items, found, strict=True):
-        warnings += gguf_sets.examine(item["name"], one.paths)
-        if "path" in item["source"]:
-            warnings += led_outside(item["name"], folder / item["source"]["path"], one)
-        accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
-        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
-        unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]
-        _check_claimed(item["name"], collected.entries, claimed)
-        signature = check_vendor_signature(item, folder, collected.entries)
-        signatures += [signature] if signature else []
-        components.append(assemble_component(item, one, collected, signature))
-    components = [
-        changed(component, parents=find_parents(depot, item, components))
-        for item, component in zip(items, components, strict=True)
-    ]
-    skipped = tuple(
-        f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
-    )
-    documents = tuple(signature.data for signature in signatures)
-    checked = _checked(document, tuple(components))
-    return _Draft(checked, new, skipped, tuple(unrecognised), documents, tuple(warnings))
-
-
-def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
-    """Return how a file is taken in; what the depot did not hold is put down in ``new`` at once."""
-    sizes = {
-        size
-        for reference in depot.releases()
-        for size in depot.load_release(reference.digest).contents().values()
-    }
-
-    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
-        if not keep:
-            taken = digest(descriptor, path, read)
-            is_new = not depot.content.path(taken.sha512).exists()
-        else:
-            taken = depot.content.keep(descriptor, path, read, sizes=sizes)
-            is_new = taken.new
-        if is_new:
-            new[taken.sha512] = taken.size
-        return taken
-
-    return take
-
-
-def _survey(item: Mapping[str, Any], folder: Path, progress: Progress) -> tuple[Survey, Mapping[str, str]]:
-    """Find a component's files, and the SHA-256 that their origin states, by relative path."""
-    source = item["source"]
-    if "path" in source:
-        chosen = patterns.of_source(source)
-        return survey(item["name"], folder / source["path"], chosen), {}
-    fetched = hub.fetch(
-        source["hub"],
-        source["revision"],
-        source.get("include", ()),
-        progress=progress,
-        exclude=source.get("exclude", ()),
-    )
-    found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)
-    return found, fetched.sha256
-
-
-def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
-    for entry in entries:
-        if claimed.get(entry.path, entry.sha256) != entry.sha256:
-            raise DigestError(
-                f"component {component}: {entry.path} is not what the endpoint says it is",
-                expected=f"SHA-256 {claimed[entry.path]}",
-                found=entry.sha256,
-                hint="remove it from the Hugging Face cache and fetch it again",
-            )
 
 
 def _checked(document: Mapping[str, Any], components: tuple[Component, ...]) -> Release:

@@ -1,6 +1,7 @@
 """What is in force of all that was ever revoked, and what of a release it hits."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -56,13 +57,13 @@ def test_the_refusal_says_why() -> None:
     assert error.exit_code == 6
 
 
-def made(**changes: object) -> Release:
+def made(**changes: Any) -> Release:
     """Return a release of one component, that was made of ``base``, which is not part of it."""
     return Release("assistant", "2", LOW, "", (replace(TUNED, **changes),), ())
 
 
 @pytest.mark.parametrize("source", [REGISTERED, TAKEN])
-def test_what_was_trained_inside_falls_with_what_it_was_made_of(source: dict[str, object]) -> None:
+def test_what_was_trained_inside_falls_with_what_it_was_made_of(source: dict[str, Any]) -> None:
     """SPEC 5.4-1: the authority that revokes a parent knows nothing of what was made of it in an enclave."""
     revoked = Revoked((Revocation("component", BASE.digest, "a back door", 1),))
     (found,) = revoked.of_release(made(source=source))
@@ -79,7 +80,7 @@ def test_what_was_trained_inside_falls_with_what_it_was_made_of(source: dict[str
         {"source": REGISTERED, "parents": (Parent("tuned-from", "base", "1.0", sha512("other")),)},
     ],
 )
-def test_nothing_else_falls_with_its_parents(change: dict[str, object]) -> None:
+def test_nothing_else_falls_with_its_parents(change: dict[str, Any]) -> None:
     listed = (
         Revocation("component", BASE.digest, "a back door", 1),
         Revocation("file", sha512("other"), "", 2),

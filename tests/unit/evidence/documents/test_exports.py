@@ -27,6 +27,7 @@ from airlift.ledger.entries.imports import ImportReject
 from airlift.ledger.entry import format as format_entry
 from airlift.policy.document import Permission
 from tests.support import keys
+from tests.support.bundle_values import REGISTERED, TAKEN, TUNED
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave, operator, switch_to
 from tests.support.facts import HUB, SECRET, attested, bundle, facts, sha512
@@ -112,10 +113,32 @@ def waived() -> Facts:
     )
 
 
+def inside() -> Facts:
+    """Return facts whose active release has what was trained in an enclave, and what was taken over from one."""
+    found = rich()
+    release = found.active_release
+    assert release is not None
+    base, docs, guard, data = release.components
+    docs = replace(docs, source=REGISTERED, marking=SECRET, data=TUNED.data)
+    guard = replace(guard, source=TAKEN | {"origin": TAKEN | {"origin": HUB}}, marking=SECRET)
+    changed = replace(release, marking=SECRET, components=(base, docs, guard, data))
+    entries = tuple(
+        replace(e, release=changed.digest) if e.release == release.digest else e for e in found.entries
+    )
+    return replace(
+        found,
+        active=changed.digest,
+        releases={**found.releases, changed.digest: changed},
+        attestations=tuple(replace(item, subject=changed.digest) for item in found.attestations),
+        entries=entries,
+    )
+
+
 CASES: dict[str, Callable[[], Facts]] = {
     "sample": sample,
     "rich": rich,
     "waived": waived,
+    "inside": inside,
     "second": lambda: replace(sample(), active=sample().previous),
     "nothing active": lambda: sample(active=None, previous=None, attestations=(), releases={}, bundles={}),
 }
@@ -531,3 +554,30 @@ def test_data_is_classified_by_its_own_marking() -> None:
     assert data["data"] == [{"type": "dataset", "name": "tests", "classification": "UNCLASSIFIED"}]
     assert {"name": "airlift:marking", "value": "UNCLASSIFIED"} in data["properties"]
     assert {"name": "airlift:marking", "value": "SECRET//NOFORN"} in bill["metadata"]["properties"]
+
+
+# -- what was trained inside ---------------------------------------------------------------------------------------
+
+TWICE = (
+    "taken over from enclave bravo (tuned of assistant@1+tuned-1, entry 7)",
+    "taken over from enclave bravo (tuned of assistant@1+tuned-1, entry 7)",
+    "gathered from org/base at 0123456789ab",
+)
+
+
+def test_what_came_through_enclaves_is_in_every_document() -> None:
+    found = inside()
+    bill = {item["name"]: item for item in json.loads(cyclonedx.format(found))["components"]}
+    said = [(item["name"], item["value"]) for item in bill["guard"]["properties"]]
+    assert tuple(value for name, value in said if name == "airlift:source") == TWICE
+    said = [(item["name"], item["value"]) for item in bill["docs"]["properties"]]
+    assert ("airlift:source", "trained in enclave alpha") in said
+    assert ("airlift:data:mail", "2026-10 (SECRET//NOFORN)") in said
+    assert ("airlift:data:mail:sha512", TUNED.data[0].sha512) in said
+    assert ("airlift:data:notes", "1 (CUI)") in said
+    graph = {item.get("name"): item for item in json.loads(spdx.format(found))["@graph"]}
+    assert "; ".join(TWICE) in graph["guard"]["comment"]
+    assert "made with data mail 2026-10 (SECRET//NOFORN), notes 1 (CUI)" in graph["docs"]["comment"]
+    (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
+    told = "".join(item.get("remarks", "") for item in result["local-definitions"]["components"])
+    assert "trained in enclave alpha" in told

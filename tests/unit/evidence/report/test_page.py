@@ -23,7 +23,7 @@ from airlift.shown import MAX_TEXT, clean
 from tests.support.depots import NOW
 from tests.support.enclaves import enclave
 from tests.support.facts import attested, bundle
-from tests.unit.evidence.documents.test_exports import CASES, HOSTILE, rich, sample, waived
+from tests.unit.evidence.documents.test_exports import CASES, HOSTILE, TWICE, inside, rich, sample, waived
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 
@@ -244,6 +244,15 @@ def test_waivers_and_signatures_in_part_are_known_first() -> None:
     assert "What else is to be known of them" in page
     assert "What else is to be known of them" not in report_page.format(rich()).decode()
     assert "waivers allowed" in report_page.format(rich()).decode()
+
+
+def test_what_came_through_enclaves_is_told_with_its_whole_way() -> None:
+    page = Page(report_page.format(inside()))
+    told = " ".join(page.words)
+    assert "; ".join(TWICE) in told
+    assert "adapter-of base 1.0; with data mail 2026-10 (SECRET//NOFORN); with data notes 1 (CUI)" in told
+    assert "enclave alpha" in told
+    assert "path on the low side" in told, "what came from a path is told as ever"
 
 
 def test_age_and_bars_of_the_policy_are_told() -> None:

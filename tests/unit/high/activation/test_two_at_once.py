@@ -16,7 +16,7 @@ from airlift import files
 from airlift.errors import AirliftError, BusyError, TrustStateError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.enclave.check_content import check_content
-from airlift.high.enclave.enclave import MAX_LOOKS, Enclave
+from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.status import enclave_status, list_releases
 from airlift.high.importing.import_bundle import import_bundle
@@ -25,6 +25,7 @@ from airlift.high.importing.repair import repair
 from airlift.high.record.changes import find_changes
 from airlift.high.record.receipt import print_receipt
 from airlift.high.record.verify_ledger import verify_ledger
+from airlift.ledger.enclave_folder import MAX_LOOKS
 from airlift.ledger.state import State
 from tests.support import enclaves
 from tests.support.depots import NOW

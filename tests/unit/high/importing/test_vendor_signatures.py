@@ -12,8 +12,7 @@ from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Component, Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
 from airlift.high.importing.import_bundle import import_bundle
-from airlift.low.release import assemble
-from airlift.low.release import make_release as make_release_module
+from airlift.low.release import assemble, gather
 from airlift.low.release.make_release import make_release
 from airlift.trust.statements import model_signing as signatures
 from tests.support import keys, vendor
@@ -202,7 +201,7 @@ def test_the_high_side_finds_out_what_is_lacking(
             stated = replace(made.vendor_signature, left_out=lie, listed=5 if lie else 0)
             return replace(made, vendor_signature=stated)
 
-        out_of_hand.setattr(make_release_module, "assemble_component", lying)
+        out_of_hand.setattr(gather, "assemble_component", lying)
         released(low, path)
     (item,) = low.bundle("assistant@7", "lie", from_="none").volumes
     error = attempt(fresh(tmp_path / "new", low), [item.path], InventoryError, 3)

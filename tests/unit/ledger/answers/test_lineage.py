@@ -13,6 +13,7 @@ from airlift.ledger.answers import lineage
 from airlift.ledger.answers.lineage import Node, Record
 from airlift.ledger.entry import Draft
 from tests.support import details
+from tests.support.bundle_values import REGISTERED, TAKEN, TUNED
 
 PUBLIC = Marking("UNCLASSIFIED")
 WEIGHTS = FileEntry("model.safetensors", 10, "a1" * 64, "b1" * 32)
@@ -236,3 +237,29 @@ def test_how_a_bundle_came_and_what_was_said_of_it() -> None:
     ]
     approval = lineage.of_release(known, OLD.digest).parents[-1]
     assert relations(approval)[0] == ("approved-by", "Ada")
+
+
+def test_what_was_taken_over_leads_through_every_enclave() -> None:
+    twice = TAKEN | {"enclave": "charlie", "component": "other", "entry": 3, "origin": TAKEN}
+    node = lineage.of_component(Record({}, {}, []), replace(TUNED, source=twice))
+    (last,) = node.parents[0].parents
+    place = TAKEN["release"]
+    assert (last.kind, last.name, last.version, last.digest, last.relation) == (
+        "source", "enclave:charlie/other", "3", place["digest"], "gathered-from",
+    )  # fmt: skip
+    release, before = last.parents
+    assert (release.relation, release.name, release.version, release.digest) == (
+        "part-of", place["name"], place["version"], place["digest"],
+    )  # fmt: skip
+    assert (before.name, before.version) == ("enclave:bravo/tuned", "7")
+    assert relations(before) == [("part-of", "assistant"), ("gathered-from", "registered:alpha")]
+    assert before.parents[1].parents == ()
+
+
+def test_what_was_trained_inside_names_its_data() -> None:
+    node = lineage.of_component(Record({}, {}, []), replace(TUNED, source=REGISTERED))
+    assert relations(node.parents[0]) == [("gathered-from", "registered:alpha")]
+    assert [(n.name, n.version, n.digest) for n in node.parents if n.relation == "made-with"] == [
+        ("mail", "2026-10", TUNED.data[0].sha512),
+        ("notes", "1", None),
+    ]

@@ -1,0 +1,172 @@
+"""Gather every component that an authored manifest names: from a path, a hub, or an enclave (SPEC L2)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from airlift.bundle import patterns
+from airlift.bundle.release import Component, FileEntry
+from airlift.errors import DigestError
+from airlift.intake.collect import Collected, Survey, Take, collect, judge, led_outside, survey
+from airlift.low.depot.depot import Depot
+from airlift.low.release import gguf_sets, hub, take_over
+from airlift.low.release.assemble import assemble_component
+from airlift.low.release.parents import find_parents
+from airlift.low.release.take_over import Part
+from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
+from airlift.progress import Progress, Tally
+from airlift.store.content import CountBytes, Digested, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Components, sorted by name; what was passed over, what the gate did not recognise, what to look at.
+
+    ``documents`` are vendors' signature files.
+    """
+
+    components: tuple[Component, ...]
+    skipped: tuple[str, ...]
+    unrecognised: tuple[str, ...]
+    documents: tuple[bytes, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A component whose files were found: where they lie, and the SHA-256 that their origin states, by path."""
+
+    part: Part
+    survey: Survey
+    claimed: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A component whose files were read: what it is, its vendor's signature, and what the gate did not recognise."""
+
+    component: Component
+    signature: CheckedSignature | None
+    unrecognised: tuple[str, ...]
+
+
+def gather_components(
+    depot: Depot,
+    items: Iterable[Mapping[str, Any]],
+    folder: Path,
+    progress: Progress,
+    new: dict[str, int],
+    *,
+    keep: bool,
+) -> Gathered:
+    """Gather the components ``items`` of a manifest in ``folder``, into the depot's content if ``keep`` says so.
+
+    What the depot did not hold is put down in ``new`` (size in bytes by SHA-512) at once.
+
+    Raises:
+        AirliftError: as :func:`airlift.low.release.make_release.make_release`.
+    """
+    with take_over.holding(depot, items, folder) as parts:
+        found = [_find(part, folder, progress) for part in parts]
+        tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
+        take, warnings = _take(depot, new, keep=keep), list[str]()
+        read = []
+        for one in found:
+            warnings += _look(one, folder)
+            read.append(_read(one, folder, take, tally.add))
+    components = [item.component for item in read]
+    return Gathered(
+        tuple(
+            _with_parents(depot, part, item, components) for part, item in zip(parts, components, strict=True)
+        ),
+        tuple(f"{one.part.name}/{path}" for one in found for path in one.survey.skipped),
+        tuple(path for item in read for path in item.unrecognised),
+        tuple(item.signature.data for item in read if item.signature is not None),
+        tuple(warnings),
+    )
+
+
+def _look(one: _Found, folder: Path) -> Iterator[str]:
+    """Yield what a person should look at before the files are read."""
+    yield from gguf_sets.examine(one.part.name, one.survey.paths)
+    source = one.part.item["source"]
+    if "path" in source:
+        yield from led_outside(one.part.name, folder / source["path"], one.survey)
+
+
+def _read(one: _Found, folder: Path, take: Take, read: CountBytes) -> _Read:
+    """Read, judge and digest the files of a component, and verify its vendor's signature over them."""
+    item, taken = one.part.item, one.part.taken
+    if taken is not None:
+        collected = taken.collect(one.survey, take, read)
+        return _Read(taken.component, taken.check_signature(collected.entries), _unrecognised(one, collected))
+    accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
+    collected = collect(item["name"], item["kind"], one.survey, take, read, accepted=accepted)
+    _check_claimed(item["name"], collected.entries, one.claimed)
+    signature = check_vendor_signature(item, folder, collected.entries)
+    component = assemble_component(item, one.survey, collected, signature)
+    return _Read(component, signature, _unrecognised(one, collected))
+
+
+def _unrecognised(one: _Found, collected: Collected) -> tuple[str, ...]:
+    return tuple(f"{one.part.name}/{path}" for path in collected.unrecognised)
+
+
+def _with_parents(depot: Depot, part: Part, component: Component, components: list[Component]) -> Component:
+    """Return a component with the parents that the manifest names; what was taken over has its own."""
+    if part.taken is not None:
+        return component
+    return replace(component, parents=find_parents(depot, part.item, components))
+
+
+def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
+    """Return how a file is taken in; what the depot did not hold is put down in ``new`` at once."""
+    sizes = {
+        size
+        for reference in depot.releases()
+        for size in depot.load_release(reference.digest).contents().values()
+    }
+
+    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
+        if not keep:
+            taken = digest(descriptor, path, read)
+            is_new = not depot.content.path(taken.sha512).exists()
+        else:
+            taken = depot.content.keep(descriptor, path, read, sizes=sizes)
+            is_new = taken.new
+        if is_new:
+            new[taken.sha512] = taken.size
+        return taken
+
+    return take
+
+
+def _find(part: Part, folder: Path, progress: Progress) -> _Found:
+    """Find a component's files, and the SHA-256 that their origin states, by relative path."""
+    item, source = part.item, part.item["source"]
+    if part.taken is not None:
+        return _Found(part, part.taken.survey(), {})
+    if "path" in source:
+        chosen = patterns.of_source(source)
+        return _Found(part, survey(item["name"], folder / source["path"], chosen), {})
+    fetched = hub.fetch(
+        source["hub"],
+        source["revision"],
+        source.get("include", ()),
+        progress=progress,
+        exclude=source.get("exclude", ()),
+    )
+    found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)
+    return _Found(part, found, fetched.sha256)
+
+
+def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
+    for entry in entries:
+        if claimed.get(entry.path, entry.sha256) != entry.sha256:
+            raise DigestError(
+                f"component {component}: {entry.path} is not what the endpoint says it is",
+                expected=f"SHA-256 {claimed[entry.path]}",
+                found=entry.sha256,
+                hint="remove it from the Hugging Face cache and fetch it again",
+            )
