@@ -26,7 +26,7 @@ from airlift.errors import (
     ManifestError,
     PendingError,
 )
-from airlift.intake.collect import Survey, Take, collect, judge, led_outside, survey
+from airlift.intake.collect import Collected, Survey, Take, collect, insist, judge, led_outside, survey
 from airlift.low.authority.pending import (
     Change,
     pending_releases,
@@ -41,7 +41,8 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
 from airlift.low.release import gguf_sets, hub
-from airlift.low.release.assemble import assemble_component, find_marking
+from airlift.low.release.adapters import object_to_tokenizers
+from airlift.low.release.assemble import accepted_in, assemble_component, find_marking
 from airlift.low.release.parents import find_parents
 from airlift.low.release.placeholder import check_filled_in
 from airlift.low.release.vendor_signature import check_vendor_signature
@@ -302,28 +303,50 @@ def _gather(
     found = [_survey(item, folder, progress) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one, _ in found), progress)
     take = _take(depot, new, keep=keep)
-    components, signatures, unrecognised, warnings = [], [], [], list[str]()
+    taken, signatures, unrecognised, warnings = list[Collected](), [], [], list[str]()
     for item, (one, claimed) in zip(items, found, strict=True):
         warnings += gguf_sets.examine(item["name"], one.paths)
         if "path" in item["source"]:
             warnings += led_outside(item["name"], folder / item["source"]["path"], one)
-        accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
-        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
+        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted_in(item))
+        warnings += [f"{item['name']}: {text}" for text in collected.told]
         unrecognised += [f"{item['name']}/{path}" for path in collected.unrecognised]
         _check_claimed(item["name"], collected.entries, claimed)
-        signature = check_vendor_signature(item, folder, collected.entries)
-        signatures += [signature] if signature else []
-        components.append(assemble_component(item, one, collected, signature))
+        signatures.append(check_vendor_signature(item, folder, collected.entries))
+        taken.append(collected)
     components = [
-        changed(component, parents=find_parents(depot, item, components))
-        for item, component in zip(items, components, strict=True)
+        changed(assemble_component(item, one, collected, signature), parents=bare.parents)
+        for item, (one, _), (bare, collected), signature in zip(
+            items, found, _related(depot, items, taken), signatures, strict=True
+        )
     ]
     skipped = tuple(
         f"{item['name']}/{path}" for item, (one, _) in zip(items, found, strict=True) for path in one.skipped
     )
-    documents = tuple(signature.data for signature in signatures)
+    documents = tuple(signature.data for signature in signatures if signature)
     checked = _checked(document, tuple(components))
     return _Draft(checked, new, skipped, tuple(unrecognised), documents, tuple(warnings))
+
+
+def _related(
+    depot: Depot, items: Sequence[Mapping[str, Any]], taken: Sequence[Collected]
+) -> Iterator[tuple[Component, Collected]]:
+    """Yield each component with no more than its parents and files, and what was gathered for it.
+
+    What the gate has against it beside its parents is judged here, once all components are there.
+    """
+    bare = [
+        Component(item["name"], item["kind"], item["version"], "", {}, collected.entries)
+        for item, collected in zip(items, taken, strict=True)
+    ]
+    gathered = {
+        component.digest: collected.tokenizers for component, collected in zip(bare, taken, strict=True)
+    }
+    for item, component, collected in zip(items, bare, taken, strict=True):
+        related = changed(component, parents=find_parents(depot, item, bare))
+        more = tuple(object_to_tokenizers(depot, related, gathered))
+        insist(item["name"], more, accepted_in(item))
+        yield related, changed(collected, met=(*collected.met, *more))
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
