@@ -88,7 +88,7 @@ def _judge_file(
             verdict = judge(component.kind, relative, descriptor, paths)
         check_header(relative, folder / relative)
     except ForbiddenFileError as error:
-        return [Finding(component.name, error.message, error.found)], None
+        return [Finding(component.name, error.message, error.found or "")], None
     return list(_unmet(component, verdict.objections)), verdict.stated
 
 

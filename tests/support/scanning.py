@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from airlift.intake import collect
 from airlift.intake.gate.verdict import Verdict
 from tests.cli.conftest import World, pack
@@ -19,12 +21,9 @@ marking: {levels: [UNCLASSIFIED, SECRET], ceiling: {level: UNCLASSIFIED}}
 @contextmanager
 def older_gate() -> Iterator[None]:
     """Let this process judge as a gate does that objects to nothing."""
-    newer = collect.judge_file
-    collect.judge_file = lambda *_args: Verdict((), "text")
-    try:
+    with pytest.MonkeyPatch.context() as older:
+        older.setattr(collect, "judge_file", lambda *_args: Verdict((), "text"))
         yield
-    finally:
-        collect.judge_file = newer
 
 
 def written(

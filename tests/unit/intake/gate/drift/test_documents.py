@@ -37,6 +37,6 @@ def test_bounds_are_checked_before_anything_is_made(monkeypatch: pytest.MonkeyPa
         assert documents.load(Held(data))
         with monkeypatch.context() as bounds:
             bounds.setattr(documents, name, 2)
-            bounds.setattr(documents.json, "loads", None)
+            bounds.setattr(json, "loads", None)
             with pytest.raises(UnclearError, match=r"too many parts|more than 2 bytes"):
                 documents.load(Held(data))
