@@ -8,8 +8,8 @@ from airlift import strict
 from airlift.bundle import fields
 from airlift.errors import MalformedError
 
-CODE, PICKLE, REMOTE_CODE = "code", "pickle", "remote-code"
-KINDS = (CODE, PICKLE, REMOTE_CODE)
+CODE, DRIFT, PICKLE, REMOTE_CODE = "code", "drift", "pickle", "remote-code"
+KINDS = (CODE, DRIFT, PICKLE, REMOTE_CODE)
 """What can be waived: everything else that a gate finds is no matter of risk, but broken."""
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from airlift.shown import clean
 
 SHOWN_BYTES = 2048
 """How much of the end of what a command writes is shown to people; none of it enters the record."""
+SHOWN_OBJECTIONS = 20
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PIECE = 1 << 16
 _TICK = 0.05
@@ -26,7 +27,8 @@ _TICK = 0.05
 class Outcome:
     """How a command ended: ``exit`` is None if it was killed, or never began; ``seconds`` is how long it took.
 
-    ``enforced`` are the bounds that held, ``said`` the end of what it wrote, cleaned.
+    ``enforced`` are the bounds that held, ``said`` the end of what it wrote, cleaned. ``objections`` are those of
+    what judges without a command, None of a command.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Outcome:
     seconds: float
     enforced: tuple[str, ...]
     said: str
+    objections: tuple[str, ...] | None = None
 
     @property
     def passes(self) -> bool:
@@ -41,11 +44,34 @@ class Outcome:
         return self.exit == 0
 
     @property
+    def expected(self) -> str:
+        """What it takes to pass, for people."""
+        return "exit 0" if self.objections is None else "no objections"
+
+    @property
     def verdict(self) -> str:
         """How it ended, for people."""
+        if self.objections:
+            more = f", and {len(self.objections) - 1} more" if len(self.objections) > 1 else ""
+            return f"{self.objections[0]}{more}"
         return (
             "was ended: it took too long, or could not be run" if self.exit is None else f"exit {self.exit}"
         )
+
+    def shown(self) -> dict[str, object]:
+        """Return the outcome as answers show it."""
+        return {
+            "name": self.name,
+            "passes": self.passes,
+            "exit": self.exit,
+            "seconds": self.seconds,
+            "enforced": list(self.enforced),
+            "said": self.said,
+        }
+
+    def annotations(self) -> dict[str, object]:
+        """Return what an attestation states of it: nothing of what it wrote."""
+        return {"exit": self.exit, "seconds": int(self.seconds), "enforced": list(self.enforced)}
 
 
 def run_confined(command: Command, folder: Path, words: Mapping[str, str]) -> Outcome:
@@ -60,6 +86,19 @@ def run_confined(command: Command, folder: Path, words: Mapping[str, str]) -> Ou
 def run_plainly(command: Command, folder: Path, words: Mapping[str, str]) -> Outcome:
     """Run a command as the operator, bounded in time only: it is to reach what serves the models."""
     return _run(command, _filled(command, words), folder, words, home=folder, enforced=(TIME,))
+
+
+def ask(name: str, judge: Callable[[], Iterable[str]]) -> Outcome:
+    """Ask what judges without a command, and is bounded by itself; any objection is exit 1.
+
+    Raises:
+        AirliftError: whatever ``judge`` raises.
+    """
+    started = time.monotonic()
+    objections = tuple(clean(text) for text in judge())
+    seconds = round(time.monotonic() - started, 1)
+    said = "\n".join(objections[:SHOWN_OBJECTIONS])
+    return Outcome(name, 1 if objections else 0, seconds, (), said, objections)
 
 
 def _filled(command: Command, words: Mapping[str, str]) -> tuple[str, ...]:

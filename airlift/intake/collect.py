@@ -7,9 +7,9 @@ Face cache is made of them) and the file is what counts; links to folders are re
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from airlift import files
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
 from airlift.bundle.release import MAX_FILES, FileEntry
-from airlift.errors import ForbiddenFileError, FormatTooNewError, MalformedError, UncheckedError
+from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
 from airlift.intake.choose import Chosen, choose
+from airlift.intake.gate.drift.compare import compare_facts
 from airlift.intake.gate.judge import judge as judge_file
+from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
+from airlift.intake.headers import check_header
 from airlift.store.content import CountBytes, Digested
-from airlift.tensors.formats.tiling import reader
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
@@ -104,12 +106,15 @@ class Collected:
     """The files of a component, sorted by path, and what the gate said of them.
 
     ``met`` are the objections that were accepted; ``unrecognised`` the paths of files that the gate neither objects
-    to nor knows, each with ": " and a remark after it where there is one.
+    to nor knows, each with ": " and a remark after it where there is one; ``told`` what a person should look at.
+    ``tokenizers`` are the tokenizers among the files, by path.
     """
 
     entries: tuple[FileEntry, ...]
     met: tuple[Objection, ...]
     unrecognised: tuple[str, ...]
+    told: tuple[str, ...] = ()
+    tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict)
 
 
 def collect(
@@ -121,7 +126,7 @@ def collect(
     *,
     accepted: frozenset[str] = frozenset(),
 ) -> Collected:
-    """Read and judge every file of a survey on threads, and hand each to ``take``.
+    """Read and judge every file of a survey on threads, hand each to ``take``, and hold them against each other.
 
     ``accepted`` are the kinds of objections that do not stand in the way (``gate.verdict.KINDS``).
 
@@ -133,6 +138,10 @@ def collect(
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             taken = list(pool.map(work, found.paths))
+        verdicts = {relative: verdict for relative, (_, verdict) in zip(found.paths, taken, strict=True)}
+        stated = {path: said.stated for path, said in verdicts.items() if said.stated is not None}
+        compared = compare_facts(stated)
+        _insist(compared.objections, accepted)
     except ForbiddenFileError as error:
         raise _named(component, error) from error
     entries = tuple(
@@ -141,13 +150,33 @@ def collect(
     )
     return Collected(
         entries,
-        tuple(objection for _, verdict in taken for objection in verdict.objections),
+        (*(objection for said in verdicts.values() for objection in said.objections), *compared.objections),
         tuple(
-            f"{relative}: {verdict.remark}" if verdict.remark else relative
-            for relative, (_, verdict) in zip(found.paths, taken, strict=True)
-            if not verdict.recognised and not verdict.objections
+            f"{relative}: {said.remark}" if said.remark else relative
+            for relative, said in verdicts.items()
+            if not said.recognised and not said.objections
         ),
+        compared.told,
+        {path: facts for path, facts in stated.items() if isinstance(facts, Tokenizer)},
     )
+
+
+def insist(component: str, objections: Iterable[Objection], accepted: frozenset[str]) -> None:
+    """Refuse a component for the first objection that is not accepted.
+
+    Raises:
+        ForbiddenFileError: there is one.
+    """
+    try:
+        _insist(objections, accepted)
+    except ForbiddenFileError as error:
+        raise _named(component, error) from error
+
+
+def _insist(objections: Iterable[Objection], accepted: frozenset[str]) -> None:
+    for objection in objections:
+        if objection.what not in accepted:
+            raise objection.error()
 
 
 def _collect_file(
@@ -157,30 +186,11 @@ def _collect_file(
     descriptor = files.open_regular(path)
     try:
         verdict = judge_file(kind, relative, descriptor, frozenset(found.paths))
-        for objection in verdict.objections:
-            if objection.what not in accepted:
-                raise objection.error()
-        _check_header(relative, path)
+        _insist(verdict.objections, accepted)
+        check_header(relative, path)
         return take(descriptor, path), verdict
     finally:
         os.close(descriptor)
-
-
-def _check_header(relative: str, path: Path) -> None:
-    """Refuse weights that no library would load: on the high side it would be too late to say so."""
-    read = reader(relative)
-    try:
-        if read is not None:
-            read(path)
-    except FormatTooNewError:
-        return  # carried as opaque bytes: another version is no damage
-    except MalformedError as error:
-        raise ForbiddenFileError(
-            f"{relative} is not a valid {relative.rpartition('.')[2].lower()} file: {error.message}",
-            expected=error.expected,
-            found=error.found,
-            hint="save or download it again",
-        ) from error
 
 
 def _named(component: str, error: MalformedError | ForbiddenFileError) -> ForbiddenFileError:

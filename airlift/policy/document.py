@@ -59,11 +59,16 @@ class Permission:
     component: str | None = None
 
 
+CONTENT = "content"
+"""The gate that may stand in the place of a command: airlift's own, over the files of the release."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command of the enclave's owners: its words, and what it may take (seconds, bytes a process, processes).
 
-    ``kind`` is that of the attestation which its result becomes, where it is one.
+    ``kind`` is that of the attestation which its result becomes, where it is one. ``gate`` is :data:`CONTENT` where
+    airlift's own gate is asked instead; then there are no words.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Command:
     memory: int = DEFAULT_MEMORY
     processes: int = DEFAULT_PROCESSES
     kind: str = EVALUATION
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +160,9 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         keep=document.get("keep", 2),
         strict_inventory=document.get("inventory") == "strict",
         revoked=document.get("revoked", FALL_BACK),
-        acceptance=_commands(document.get("acceptance", []), "acceptance"),
-        before=_commands(document.get("activation", {}).get("before", []), "activation: before"),
-        after=_commands(document.get("activation", {}).get("after", []), "activation: after"),
+        acceptance=parse_commands(document.get("acceptance", []), "acceptance"),
+        before=parse_commands(document.get("activation", {}).get("before", []), "activation: before"),
+        after=parse_commands(document.get("activation", {}).get("after", []), "activation: after"),
         files=tuple(document.get("files", [])),
         waivers=tuple(
             Permission(item["what"], item.get("component")) for item in document.get("waivers", [])
@@ -179,21 +185,39 @@ def _check_format(document: Mapping[str, Any]) -> None:
         )
 
 
-def _commands(items: Sequence[Mapping[str, Any]], what: str) -> tuple[Command, ...]:
-    found = tuple(
-        Command(
-            name=item["name"],
-            argv=tuple(item["command"]),
-            timeout=item.get("timeout", DEFAULT_SECONDS),
-            memory=_bytes(item["memory"]) if "memory" in item else DEFAULT_MEMORY,
-            processes=item.get("processes", DEFAULT_PROCESSES),
-            kind=item.get("kind", EVALUATION),
-        )
-        for item in items
-    )
+def parse_commands(items: Sequence[Mapping[str, Any]], what: str) -> tuple[Command, ...]:
+    """Return the commands of a list (``what`` it is called) that is valid under its schema.
+
+    Raises:
+        ManifestError: two have one name, or one has words and a gate, or neither, or a gate and bounds.
+    """
+    found = tuple(_command(item, what) for item in items)
     if len({command.name for command in found}) != len(found):
         raise ManifestError(f"policy: two commands of {what} have one name")
     return found
+
+
+def _command(item: Mapping[str, Any], what: str) -> Command:
+    if ("command" in item) == ("gate" in item):
+        raise ManifestError(
+            f"policy: {item['name']} of {what} has {'both' if 'gate' in item else 'neither'}",
+            expected="either 'command' or 'gate'",
+        )
+    if "gate" in item:
+        idle = sorted(set(item) - {"name", "gate"})
+        if idle:
+            raise ManifestError(
+                f"policy: {item['name']} of {what} has a gate, for which {idle[0]!r} means nothing"
+            )
+        return Command(item["name"], (), kind=SCAN, gate=item["gate"])
+    return Command(
+        name=item["name"],
+        argv=tuple(item["command"]),
+        timeout=item.get("timeout", DEFAULT_SECONDS),
+        memory=_bytes(item["memory"]) if "memory" in item else DEFAULT_MEMORY,
+        processes=item.get("processes", DEFAULT_PROCESSES),
+        kind=item.get("kind", EVALUATION),
+    )
 
 
 def _relay(document: Mapping[str, Any]) -> Sequence[tuple[str, Mapping[str, Any]]]:

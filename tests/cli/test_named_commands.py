@@ -37,8 +37,9 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
         "--core",
     ),
     *("--bind", "--make-rprivate"),
+    *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
 }
-"""Options of pip, uv, zstd, and of unshare, prlimit, setpriv and mount."""
+"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, and of clamscan."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

@@ -167,7 +167,7 @@ def test_an_import_takes_no_format(running: World) -> None:
 
 def test_a_depot_with_a_policy(running: World) -> None:
     shown = running.quick("low", "policy", "show", "--format", "json").expect(0)
-    assert shown.data == {"digest": None, "policy": None, "keys": {}, "text": None}
+    assert shown.data == {"digest": None, "policy": None, "keys": {}, "scanners": [], "text": None}
     rules = f"airlift: 1\n{OFFICERS}bar: [[build, approval]]\n"
     dry = policy_with(running, "airlift: 3\n", "low").expect(2)
     assert dry.error["code"] == "manifest-invalid"

@@ -61,7 +61,7 @@ from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.predicates import SLSA, own_type
 from airlift.trust.statements.statement import attest
-from tests.fuzz import corpus, gate_files
+from tests.fuzz import corpus, drift_files, gate_files
 from tests.fuzz.conftest import Recorder
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
@@ -540,6 +540,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "enclave": enclave_records,
     "answer": answers,
     "gate": gate_files.cases,
+    "drift": drift_files.cases,
 }
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "3")) / len(TARGETS)
 

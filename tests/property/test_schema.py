@@ -23,13 +23,21 @@ EVERYTHING = POLICY | {
     "staleness": {"warn_after_days": 90, "refuse_new_after_days": 180},
     "digest": "sha512",
     "keep": 2,
-    "waivers": [{"what": "remote-code", "component": "base"}, {"what": "pickle"}],
+    "waivers": [{"what": "remote-code", "component": "base"}, {"what": "drift"}],
+    "acceptance": [
+        {"name": "gate", "gate": "content"},
+        {"name": "canary", "command": ["x"], "memory": "1GiB"},
+    ],
 }
 CASES = [
     ("policy.schema.json", EVERYTHING),
     (
         "depot-policy.schema.json",
-        {"airlift": 1} | {key: EVERYTHING[key] for key in ("attestations", "bar")},
+        {
+            "airlift": 1,
+            "scanners": [{"name": "av", "command": ["clamscan", "{release}"], "timeout": 60, "processes": 8}],
+            **{key: EVERYTHING[key] for key in ("attestations", "bar")},
+        },
     ),
     ("enclave.schema.json", {"airlift": 1, "enclave": "alpha", "ledger_key": "pkcs11:token=x"}),
     ("controls.schema.json", yaml.safe_load((MANIFESTS / "controls.yaml").read_text())),

@@ -1,17 +1,22 @@
-"""``airlift low attest``: claims about a release that go along with its bundles."""
+"""``airlift low attest`` and ``scan``: claims about a release that go along with its bundles."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
+from airlift.cli.frame.output import Page, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
 from airlift.errors import UsageError
+from airlift.shown import clean
+
+if TYPE_CHECKING:
+    from airlift.commands.run import Outcome
 
 
 class Kind(StrEnum):
@@ -88,3 +93,46 @@ def attest(
     if not result.passes and result.kind != "provenance":
         run.say("this attestation does not speak for the release: it counts towards no quorum")
     return answer(result, dry_run=on.dry_run)
+
+
+@command(
+    app.low,
+    "scan",
+    "airlift low scan assistant@2026.11.1 --key scanner.key",
+    "airlift low scan assistant@2026.11.1 --key scanner.key --dry-run",
+)
+def scan(
+    run: Run,
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
+    *,
+    key: options.Key,
+    on: OnDepot,
+) -> Answer:
+    """Let airlift's gate and the scanners of the depot's policy look at a release, and sign what they say.
+
+    Scanners run offline and in bounds on the files of the release (`{release}`); exit status 0 passes. One
+    attestation of type scan says how each of them ended. A release that one of them does not pass is exit 6, and that
+    is attested as well.
+    """
+    from airlift.low.release.scan import scan as scan_release
+
+    if len(key) != 1:
+        raise UsageError("a scan is signed by one key", expected="one --key", found=str(len(key)))
+    (signer,) = on.passphrases.signers(run, key)
+    result = scan_release(
+        on.open(), release, signer=signer, now=run.now, dry_run=on.dry_run, tell=lambda said: _tell(run, said)
+    )
+    data = {**to_data(result), "dry_run": on.dry_run}
+
+    def render(page: Page) -> None:
+        page.facts({name: data[name] for name in ("release", "digest", "passes", "attestation", "dry_run")})
+        page.line()
+        page.records(
+            [{name: item[name] for name in ("name", "passes", "exit", "seconds")} for item in data["scans"]]
+        )
+
+    return Answer(data, render)
+
+
+def _tell(run: Run, said: "Outcome") -> None:
+    run.say(f"{said.name}: {'passes it' if said.passes else f'does not pass it ({clean(said.verdict)})'}")

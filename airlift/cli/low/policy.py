@@ -23,7 +23,7 @@ def show(run: Run, *, at: AtDepot) -> Answer:
     held = policy.load(at.open())
     if held is None:
         run.say("the depot has no policy: every published release may be bundled")
-        return Answer({"digest": None, "policy": None, "keys": {}, "text": None}, _nothing)
+        return Answer({"digest": None, "policy": None, "keys": {}, "scanners": [], "text": None}, _nothing)
     return _policy(held)
 
 
@@ -35,7 +35,7 @@ def set_(
     at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
-    """Say what a release must carry before it is bundled: attestations by whom, and which roles bar each other."""
+    """Say what a release must carry before it is bundled, which roles bar each other, and what `low scan` runs."""
     from airlift.low.depot.policy import set_policy
 
     return _policy(set_policy(at.open(), file, now=run.now, dry_run=dry_run), dry_run=dry_run)
@@ -46,12 +46,14 @@ def _policy(held: "DepotPolicy", **more: Any) -> Answer:
         "digest": held.digest,
         "policy": to_data(held.demands),
         "keys": {name: key.fingerprint for name, key in held.keys.items()},
+        "scanners": [to_data(command) for command in held.scanners],
         "text": held.text,
         **more,
     }
 
     def render(page: Page) -> None:
-        page.facts({"digest": held.digest, "keys": sorted(data["keys"]), **more})
+        scanners = [command.name for command in held.scanners]
+        page.facts({"digest": held.digest, "keys": sorted(data["keys"]), "scanners": scanners, **more})
         page.line()
         for line in held.text.splitlines():
             page.line(line)

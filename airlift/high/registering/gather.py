@@ -112,6 +112,7 @@ def _gather(
         gathered.skipped += tuple(f"{item['name']}/{path}" for path in one.skipped)
         gathered.left_out += tuple(f"{item['name']}/{path}" for path in one.left_out)
         gathered.warnings += led_outside(item["name"], folder / item["source"]["path"], one)
+        gathered.warnings += tuple(f"{item['name']}: {text}" for text in collected.told)
         made.append(_made(enclave, item, collected.entries, find_waivers(item, collected.met)))
     gathered.made = tuple(made)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from airlift.intake.gate.drift.facts import read_facts
 from airlift.intake.gate.inspection import Finding, inspect
 from airlift.intake.gate.references import check_external, check_index, remote_code
 from airlift.intake.gate.unfinished import check_whole
@@ -37,7 +38,8 @@ def judge(kind: str, relative: str, descriptor: int, paths: frozenset[str]) -> V
         check_external(relative, view, paths)
     remote = remote_code(relative, view) if kind in CODELESS_KINDS else None
     objections = (*_objections(kind, relative, found), *([remote] if remote else ()))
-    return Verdict(objections, found.recognised or _beside(relative, paths), found.remark)
+    stated = read_facts(relative, view) if kind in CODELESS_KINDS else None
+    return Verdict(objections, found.recognised or _beside(relative, paths), found.remark, stated)
 
 
 def _objections(kind: str, relative: str, found: Finding) -> Iterator[Objection]:

@@ -1,14 +1,13 @@
 """Files that name others: indices of weights, and configurations that name code (SPEC L2.6, L2.7)."""
 
 import json
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from airlift.errors import ForbiddenFileError
 from airlift.intake.gate import containers
 from airlift.intake.gate.verdict import REMOTE_CODE, Objection
-from airlift.intake.gate.views import View
+from airlift.intake.gate.views import View, pairs_in
 
 CODE_KEYS = frozenset({"auto_map", "custom_pipelines"})
 INDEX = ".index.json"
@@ -95,7 +94,7 @@ def remote_code(relative: str, view: View) -> Objection | None:
             found=str(error)[:80],
             hint="correct it, or leave it out",
         )
-    for key, value in _pairs_of(document):
+    for key, value in pairs_in(document):
         if key in CODE_KEYS:
             return Objection(
                 REMOTE_CODE,
@@ -127,14 +126,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise ValueError("a key stands twice")
     return result
-
-
-def _pairs_of(value: Any) -> Iterator[tuple[str, Any]]:
-    waiting: list[Any] = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            yield from item.items()
-            waiting += item.values()
-        elif isinstance(item, list):
-            waiting += item

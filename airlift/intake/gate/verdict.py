@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from airlift.errors import ForbiddenFileError
+from airlift.intake.gate.stated import Stated
 
 PICKLE: Final = "pickle"
 CODE: Final = "code"
+DRIFT: Final = "drift"
 REMOTE_CODE: Final = "remote-code"
-KINDS: Final = (CODE, PICKLE, REMOTE_CODE)
+KINDS: Final = (CODE, DRIFT, PICKLE, REMOTE_CODE)
 """What an objection can be about, sorted."""
 
 
@@ -33,9 +35,11 @@ class Objection:
 class Verdict:
     """The objections to a file, at most one of each kind; and what container it surely is, "" for none.
 
-    ``remark`` says why a file that was not recognised was not, where there is more to say than that.
+    ``remark`` says why a file that was not recognised was not, where there is more to say than that. ``stated`` is
+    what other files of the component must agree with (SPEC L2.13).
     """
 
     objections: tuple[Objection, ...]
     recognised: str = ""
     remark: str = ""
+    stated: Stated | None = None

@@ -212,6 +212,18 @@ def read_whole(view: View, limit: int) -> bytes | None:
     return b"".join(parts) if offset <= limit else None
 
 
+def pairs_in(document: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key with its value of the objects in a JSON document, at whatever depth."""
+    waiting: list[Any] = [document]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield from item.items()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
 def first_in_json(
     view: View, limit: int, objections: Callable[[list[tuple[str, Any]]], Iterable[str]], *, what: str
 ) -> str:

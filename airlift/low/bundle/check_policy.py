@@ -9,6 +9,7 @@ from airlift.low.depot import attestation_index, policy
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.policy import DepotPolicy
 from airlift.policy.demands import BUILD, RELEASE
+from airlift.policy.document import SCAN
 from airlift.policy.quorum import Case, judge_quorums, quorum_objections
 from airlift.policy.votes import Vote
 from airlift.trust.keys.public import PublicKey
@@ -81,8 +82,11 @@ def _signers(item: Attestation, keys: Iterable[PublicKey]) -> tuple[str, ...]:
 def _how(held: DepotPolicy, kind: str, label: str) -> str:
     """Return the command that adds an attestation, and whose keys count."""
     quorum = dict(held.demands.attestations)[kind]
+    whose = f"with the private key of one of: {', '.join(sorted(quorum.keys))}"
+    if kind == SCAN:
+        return f"`airlift low scan {label} --key KEY`, {whose}"
     command = f"airlift low attest {label} --type {kind} --predicate FILE.json --key KEY"
     dated = (
         '; FILE.json must say when, as "time": "2026-11-21T12:00:00Z"' if quorum.expires_after_days else ""
     )
-    return f"`{command}`, with the private key of one of: {', '.join(sorted(quorum.keys))}{dated}"
+    return f"`{command}`, {whose}{dated}"

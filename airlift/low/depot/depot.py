@@ -13,6 +13,7 @@
     policy.json         what a release must carry before it is bundled, if the depot has a policy
     verified.json       when the digest of content was last computed and right
     enclaves/<name>.json              the public key of its ledger, and what it acknowledged
+    scans/              trees of releases while scanners look at them
     log.jsonl           what was done, one JSON object per line
 
 Everything here is derived from files at the moment it is asked for; nothing is cached.
@@ -53,6 +54,8 @@ class Depot:
     """The folder of records of enclaves."""
     root = Place("root.json")
     """The newest published root."""
+    scans = Place("scans")
+    """The folder of releases that are laid out for scanners."""
     log = Place("log.jsonl")
     """What was done."""
 

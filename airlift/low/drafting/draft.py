@@ -15,7 +15,7 @@ from airlift import progress as progress_module
 from airlift.bundle.release import Component, Release
 from airlift.errors import ExistsError, ForbiddenFileError
 from airlift.intake.collect import Survey, collect, survey
-from airlift.intake.gate.verdict import KINDS, REMOTE_CODE, Objection
+from airlift.intake.gate.verdict import DRIFT, KINDS, REMOTE_CODE, Objection
 from airlift.low.depot.depot import Depot
 from airlift.low.drafting import propose
 from airlift.low.drafting.recognise import Portrait, recognise
@@ -223,7 +223,7 @@ def _objections(found: _Found) -> tuple[str, ...]:
 
 def _exclusion(objections: Sequence[Objection]) -> list[str]:
     """Return the lines that leave out the files that are objected to, for who does not need them."""
-    paths = sorted({item.path for item in objections if item.what != REMOTE_CODE})
+    paths = sorted({item.path for item in objections if item.what not in {DRIFT, REMOTE_CODE}})
     plain = all(re.fullmatch(r"[\w./ -]+", path) for path in paths)
     return _yaml({"exclude": paths}) if plain and 0 < len(paths) <= MAX_TOLD else []
 

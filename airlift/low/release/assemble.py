@@ -38,6 +38,11 @@ def assemble_component(
     )
 
 
+def accepted_in(item: Mapping[str, Any]) -> frozenset[str]:
+    """Return the kinds of objections that an authored component accepts."""
+    return frozenset(str(waived["what"]) for waived in item.get("accept", ()))
+
+
 def _origin(source: Mapping[str, Any], found: Survey) -> dict[str, Any]:
     """Return a source as the release manifest states it; patterns and what they left out only if there are any."""
     chosen, left = patterns.of_source(source), LeftOut.of(found.left_out)

@@ -69,7 +69,7 @@ def attest(
     format_ = claim.predicate_type or predicates.own_type(claim.kind)
     predicate = statement.check_predicate(claim.kind, format_, document)
     made = statement.attest([(found.label, found.digest)], format_, predicate, signer)
-    return _keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
+    return keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
 
 
 def import_attestation(
@@ -92,12 +92,17 @@ def import_attestation(
             expected=f"a subject with SHA-512 {found.digest[:16]}...",
             hint="see `airlift low list` for the digests of releases",
         )
-    return _keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
+    return keep(depot, found.label, found.digest, made, now, dry_run=dry_run)
 
 
-def _keep(
+def keep(
     depot: Depot, label: str, digest: str, made: Attestation, now: datetime, *, dry_run: bool
 ) -> AttestResult:
+    """Keep an attestation about the release of that label and digest; it goes along with its bundles from now on.
+
+    Raises:
+        UsageError: the release has as many attestations as a bundle carries.
+    """
     kept = any(item.digest == made.digest for item in attestation_index.load(depot, digest))
     signers = tuple(line.keyid for line in made.envelope.signatures)
     with nullcontext() if dry_run else depot.lock():

@@ -1,6 +1,6 @@
 """Gather every component that an authored manifest names: from a path, a hub, or an enclave (SPEC L2)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 from airlift.bundle import patterns
 from airlift.bundle.release import Component, FileEntry
 from airlift.errors import DigestError
-from airlift.intake.collect import Collected, Survey, Take, collect, judge, led_outside, survey
+from airlift.intake.collect import Collected, Survey, Take, collect, insist, judge, led_outside, survey
 from airlift.low.depot.depot import Depot
 from airlift.low.release import gguf_sets, hub, take_over
-from airlift.low.release.assemble import assemble_component
+from airlift.low.release.adapters import object_to_tokenizers
+from airlift.low.release.assemble import accepted_in, assemble_component
 from airlift.low.release.parents import find_parents
 from airlift.low.release.take_over import Part
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
@@ -44,11 +45,20 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A component whose files were read: what it is, its vendor's signature, and what the gate did not recognise."""
+    """A component whose files were read, and its vendor's signature over them; parents are not looked at yet."""
 
-    component: Component
+    found: _Found
+    collected: Collected
     signature: CheckedSignature | None
-    unrecognised: tuple[str, ...]
+
+    @property
+    def bare(self) -> Component:
+        """What was taken over, or else no more than name, kind, version and files."""
+        part = self.found.part
+        if part.taken is not None:
+            return part.taken.component
+        item = part.item
+        return Component(item["name"], item["kind"], item["version"], "", {}, self.collected.entries)
 
 
 def gather_components(
@@ -75,13 +85,11 @@ def gather_components(
         for one in found:
             warnings += _look(one, folder)
             read.append(_read(one, folder, take, tally.add))
-    components = [item.component for item in read]
+    warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
-        tuple(
-            _with_parents(depot, part, item, components) for part, item in zip(parts, components, strict=True)
-        ),
+        tuple(_complete(depot, read)),
         tuple(f"{one.part.name}/{path}" for one in found for path in one.survey.skipped),
-        tuple(path for item in read for path in item.unrecognised),
+        tuple(f"{item.found.part.name}/{path}" for item in read for path in item.collected.unrecognised),
         tuple(item.signature.data for item in read if item.signature is not None),
         tuple(warnings),
     )
@@ -100,24 +108,31 @@ def _read(one: _Found, folder: Path, take: Take, read: CountBytes) -> _Read:
     item, taken = one.part.item, one.part.taken
     if taken is not None:
         collected = taken.collect(one.survey, take, read)
-        return _Read(taken.component, taken.check_signature(collected.entries), _unrecognised(one, collected))
-    accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
-    collected = collect(item["name"], item["kind"], one.survey, take, read, accepted=accepted)
+        return _Read(one, collected, taken.check_signature(collected.entries))
+    collected = collect(item["name"], item["kind"], one.survey, take, read, accepted=accepted_in(item))
     _check_claimed(item["name"], collected.entries, one.claimed)
-    signature = check_vendor_signature(item, folder, collected.entries)
-    component = assemble_component(item, one.survey, collected, signature)
-    return _Read(component, signature, _unrecognised(one, collected))
+    return _Read(one, collected, check_vendor_signature(item, folder, collected.entries))
 
 
-def _unrecognised(one: _Found, collected: Collected) -> tuple[str, ...]:
-    return tuple(f"{one.part.name}/{path}" for path in collected.unrecognised)
-
-
-def _with_parents(depot: Depot, part: Part, component: Component, components: list[Component]) -> Component:
-    """Return a component with the parents that the manifest names; what was taken over has its own."""
-    if part.taken is not None:
-        return component
-    return replace(component, parents=find_parents(depot, part.item, components))
+def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
+    """Yield each component with its parents; what the gate has against it beside them is judged here (SPEC L2.14)."""
+    bare = [item.bare for item in read]
+    tokenizers = {
+        component.digest: item.collected.tokenizers for component, item in zip(bare, read, strict=True)
+    }
+    for item, component in zip(read, bare, strict=True):
+        part = item.found.part
+        if part.taken is not None:
+            waived = {(waiver.what, path) for waiver in component.accept for path in waiver.files}
+            more = tuple(object_to_tokenizers(depot, component, tokenizers))
+            insist(part.name, [one for one in more if (one.what, one.path) not in waived], frozenset())
+            yield component
+            continue
+        parents = find_parents(depot, part.item, bare)
+        more = tuple(object_to_tokenizers(depot, replace(component, parents=parents), tokenizers))
+        insist(part.name, more, accepted_in(part.item))
+        met = replace(item.collected, met=(*item.collected.met, *more))
+        yield replace(assemble_component(part.item, item.found.survey, met, item.signature), parents=parents)
 
 
 def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:

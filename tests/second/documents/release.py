@@ -12,7 +12,7 @@ FILES = 200_000
 RELATIONS = ("adapter-of", "quantised-from", "merged-from", "tuned-from", "derived-from")
 REVOKED = {"release": (128,), "component": (128,), "file": (128, 64), "key": (64,)}
 REVOKED_FOR = ("vulnerability", "compromise", "malfunction", "superseded", "legal", "other")
-WAIVED = ("code", "pickle", "remote-code")
+WAIVED = ("code", "drift", "pickle", "remote-code")
 
 
 def parse(data: bytes) -> dict[str, Any]:

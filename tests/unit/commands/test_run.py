@@ -11,7 +11,7 @@ import pytest
 
 from airlift.commands import confine
 from airlift.commands.confine import MEMORY, OFFLINE, READ_ONLY, TIME, has_namespaces
-from airlift.commands.run import SHOWN_BYTES, Outcome, run_confined, run_plainly
+from airlift.commands.run import SHOWN_BYTES, SHOWN_OBJECTIONS, Outcome, ask, run_confined, run_plainly
 from airlift.policy.document import Command
 from tests.conftest import lacking
 
@@ -150,3 +150,26 @@ def test_without_namespaces_the_limits_remain_and_it_is_told(
     assert (outcome.passes, outcome.said) == (True, "on")
     assert OFFLINE not in outcome.enforced
     assert not run(python("x = bytearray(1 << 30)", memory=512 << 20), tmp_path).passes
+
+
+def test_what_judges_without_a_command_passes_without_objections() -> None:
+    found = ask("gate", lambda: ())
+    assert (found.name, found.exit, found.passes, found.said, found.enforced) == ("gate", 0, True, "", ())
+    assert found.expected == "no objections"
+
+
+def test_objections_are_told_cleaned_and_in_part() -> None:
+    found = ask("gate", lambda: (f"a\x1b[2J{number}" for number in range(99)))
+    assert (found.exit, found.passes, found.expected) == (1, False, "no objections")
+    assert found.verdict == "a\\x1b[2J0, and 98 more"
+    assert found.said.count("\n") == SHOWN_OBJECTIONS - 1
+    assert ask("gate", lambda: ["only"]).verdict == "only"
+
+
+def test_an_outcome_is_shown_whole_and_attested_in_part(tmp_path: Path) -> None:
+    found = run(python("print('secret'); raise SystemExit(5)"), tmp_path)
+    assert found.expected == "exit 0"
+    assert {**found.shown(), "seconds": 0, "enforced": []} == {
+        "name": "probe", "passes": False, "exit": 5, "seconds": 0, "enforced": [], "said": "secret",
+    }  # fmt: skip
+    assert found.annotations().keys() == {"exit", "seconds", "enforced"}

@@ -260,11 +260,22 @@ def test_index_of_its_own_folder(tmp_path: Path) -> None:
     component(
         tmp_path,
         {
-            "sub/model.safetensors.index.json": index(a="x.safetensors", b="x.safetensors"),
+            "sub/model.safetensors.index.json": index(wte="x.safetensors", head="x.safetensors"),
             "sub/x.safetensors": weights(1),
         },
     )
     assert len(gather(tmp_path)) == 2
+
+
+def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
+    names = {"wte": "x.safetensors", "tail": "x.safetensors"}
+    component(tmp_path, {"model.safetensors.index.json": index(**names), "x.safetensors": weights(1)})
+    refused = refuse(tmp_path)
+    assert "lists 1 tensors that are not where it says, and not 1 that are there" in refused.message
+    assert "accept: [{what: drift" in refused.hint
+    found = collected(tmp_path, "drift")
+    assert [(met.what, met.path) for met in found.met] == [("drift", "model.safetensors.index.json")]
+    assert len(gather(tmp_path, "data")) == 2
 
 
 def collected(source: Path, *accepted: str, kind: str = "model") -> Collected:

@@ -8,7 +8,17 @@ from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.errors import ManifestError
 from airlift.policy.demands import Quorum
-from airlift.policy.document import DEFAULT_LEVELS, Permission, Policy, Rule, SubEnclave, parse_policy
+from airlift.policy.document import (
+    CONTENT,
+    DEFAULT_LEVELS,
+    SCAN,
+    Command,
+    Permission,
+    Policy,
+    Rule,
+    SubEnclave,
+    parse_policy,
+)
 
 LEAST = {"airlift": 1, "enclave": "alpha"}
 
@@ -141,3 +151,31 @@ def test_sub_enclaves() -> None:
     text = b"airlift: 2\nenclave: alpha\nrelay: {bravo: {ledger_key: k/b.pub, ceiling: {level: CUI, caveats: [B]}}}\n"
     (found,) = parse_policy(authored.load("p", text, "policy.schema.json")).relay
     assert found == SubEnclave("bravo", "k/b.pub", Marking("CUI", ("B",)))
+
+
+def accepting(*items: dict[str, Any], number: int = 2) -> Policy:
+    return parse_policy({"airlift": number, "enclave": "alpha", "acceptance": list(items)})
+
+
+def test_a_gate_in_the_place_of_a_command() -> None:
+    policy = accepting({"name": "own", "gate": "content"}, {"name": "canary", "command": ["x"]})
+    assert policy.acceptance == (Command("own", (), kind=SCAN, gate=CONTENT), Command("canary", ("x",)))
+    with pytest.raises(ManifestError, match="unknown key 'acceptance' in format 1"):
+        accepting({"name": "own", "gate": "content"}, number=1)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"name": "a"}, "a of acceptance has neither"),
+        ({"name": "a", "gate": "content", "command": ["x"]}, "a of acceptance has both"),
+        ({"name": "a", "gate": "content", "memory": "1GiB"}, "has a gate, for which 'memory' means nothing"),
+        (
+            {"name": "a", "gate": "content", "kind": "evaluation"},
+            "has a gate, for which 'kind' means nothing",
+        ),
+    ],
+)
+def test_a_test_is_a_command_or_a_gate(item: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ManifestError, match=reason):
+        accepting(item)

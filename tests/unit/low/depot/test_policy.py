@@ -11,6 +11,7 @@ from airlift.errors import FormatTooNewError, MalformedError, ManifestError, Unc
 from airlift.low.depot import policy
 from airlift.low.depot.events import read_events
 from airlift.policy.demands import Quorum
+from airlift.policy.document import Command
 from tests.support import keys
 from tests.support.depots import NOW, Site, signed_site
 from tests.support.enclaves import picture
@@ -118,4 +119,33 @@ def test_what_was_changed_is_found(
     assert changed != place.read_bytes()
     place.write_bytes(changed)
     with pytest.raises(error):
+        policy.load(low.depot)
+
+
+SCANNERS = """\
+scanners:
+  - {name: av, command: [clamscan, --recursive, "{release}"], timeout: 3600, memory: 4GiB, processes: 2}
+  - {name: models, command: [modelscan]}
+"""
+
+
+def test_scanners_are_kept_in_their_order(low: Site, tmp_path: Path) -> None:
+    made = policy.set_policy(low.depot, authored(tmp_path, TEXT + SCANNERS), now=NOW)
+    assert policy.load(low.depot) == made
+    assert made.scanners == (
+        Command("av", ("clamscan", "--recursive", "{release}"), 3600, 4 << 30, 2),
+        Command("models", ("modelscan",)),
+    )
+
+
+@pytest.mark.parametrize(
+    "change", [replaced("name: av", "name: airlift"), replaced("name: av", "name: models")]
+)
+def test_scanners_that_were_changed_are_found(
+    low: Site, tmp_path: Path, change: Callable[[bytes], bytes]
+) -> None:
+    policy.set_policy(low.depot, authored(tmp_path, TEXT + SCANNERS), now=NOW)
+    place = low.folder / "depot" / policy.FILE
+    place.write_bytes(change(place.read_bytes()))
+    with pytest.raises(MalformedError):
         policy.load(low.depot)

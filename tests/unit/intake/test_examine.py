@@ -1,0 +1,104 @@
+"""The gate over a release that is laid out: the same judgement as when it was made, minus its waivers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from airlift.bundle.fields import Marking
+from airlift.bundle.release import Component, Parent, Release
+from airlift.bundle.waiver import Waiver
+from airlift.errors import InventoryError, UncheckedError
+from airlift.intake.collect import collect, survey
+from airlift.intake.examine import examine_release
+from airlift.intake.gate.verdict import KINDS
+from airlift.store.content import digest
+from tests.support.drifting import TOKENS, configuration, embedded, tokenizer
+from tests.support.packed import pickled
+from tests.support.weights import component, weights
+
+BASE = {
+    "config.json": configuration(vocab_size=8),
+    "model.safetensors": embedded(8),
+    "tokenizer.json": tokenizer(),
+}
+
+
+def laid_out(
+    tree: Path,
+    name: str,
+    files: Mapping[str, bytes],
+    *accept: Waiver,
+    kind: str = "model",
+    of: Component | None = None,
+) -> Component:
+    """Write a component, and return it as a release states it."""
+    component(tree / name, files)
+    found = collect(
+        name, kind, survey(name, tree / name), digest, lambda _count: None, accepted=frozenset(KINDS)
+    )
+    parents = (Parent("adapter-of", of.name, of.version, of.digest),) if of else ()
+    source = {"kind": "path", "path": name}
+    return Component(name, kind, "1", "", source, found.entries, parents, accept=accept)
+
+
+def said(tree: Path, *components: Component) -> list[str]:
+    release = Release("assistant", "1", Marking("UNCLASSIFIED"), "", components, ())
+    return [str(finding) for finding in examine_release(release, tree)]
+
+
+def test_a_good_release_has_no_findings(tmp_path: Path) -> None:
+    base, data = laid_out(tmp_path, "base", BASE), laid_out(tmp_path, "data", {"a": b"x"}, kind="data")
+    assert said(tmp_path, base, data) == []
+
+
+def test_what_the_gate_objects_to_is_found(tmp_path: Path) -> None:
+    files = BASE | {"z.bin": pickled(), "tokenizer.json": tokenizer(added={"<pad>": 8})}
+    pickle, drift = said(tmp_path, laid_out(tmp_path, "base", files))
+    assert pickle == "base: z.bin is or holds a pickle, judging by its content"
+    assert drift == (
+        "base: tokenizer.json has tokens with ids for which the model beside it has no room "
+        "(id 8, and 8 by the rows of 'model.embed_tokens.weight')"
+    )
+
+
+def test_waivers_let_through_the_files_that_they_name(tmp_path: Path) -> None:
+    """THREATS, content: a waiver for more than it names."""
+    files = {"a.bin": pickled(), "b.bin": pickled()}
+    assert (
+        said(tmp_path, laid_out(tmp_path, "base", files, Waiver("pickle", "why", ("a.bin", "b.bin")))) == []
+    )
+    (only,) = said(tmp_path, laid_out(tmp_path, "base", files, Waiver("pickle", "why", ("a.bin",))))
+    assert only.startswith("base: b.bin is or holds a pickle")
+    assert (
+        len(said(tmp_path, laid_out(tmp_path, "base", files, Waiver("code", "why", ("a.bin", "b.bin"))))) == 2
+    )
+
+
+def test_what_no_waiver_meets_is_found_as_well(tmp_path: Path) -> None:
+    base = laid_out(tmp_path, "base", {"model.safetensors": weights(1), "m.onnx": b"x"})
+    (tmp_path / "base/model.safetensors").write_bytes(weights(1)[:-1])
+    (tmp_path / "base/m.onnx").write_bytes(b"")
+    found = said(tmp_path, base)
+    assert found[0] == "base: m.onnx is empty"
+    assert found[1].startswith("base: model.safetensors is not a valid safetensors file: ")
+
+
+def test_an_adapter_beside_its_parent(tmp_path: Path) -> None:
+    base = laid_out(tmp_path, "base", BASE)
+    for tokens, count in ((TOKENS, 0), (TOKENS[::-1], 1)):
+        files = {"adapter_model.safetensors": weights(2), "tokenizer.json": tokenizer(tokens)}
+        docs = laid_out(tmp_path, "docs", files, kind="adapter", of=base)
+        assert len(said(tmp_path, base, docs)) == count
+        waived = Waiver("drift", "why", ("tokenizer.json",))
+        assert said(tmp_path, base, laid_out(tmp_path, "docs", files, waived, kind="adapter", of=base)) == []
+
+
+def test_a_tree_that_lacks_a_file_cannot_be_judged(tmp_path: Path) -> None:
+    base = laid_out(tmp_path, "base", BASE)
+    (tmp_path / "base/config.json").unlink()
+    with pytest.raises(UncheckedError):
+        said(tmp_path, base)
+    (tmp_path / "base/config.json").symlink_to("/etc/hostname")
+    with pytest.raises(InventoryError):
+        said(tmp_path, base)
