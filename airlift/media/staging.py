@@ -28,11 +28,11 @@ def staging(output: Path) -> Iterator[Path]:
             files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for _sweep
             yield folder
     except BaseException:
-        files.remove(folder)
+        _clear(folder)
         if made and not any(output.iterdir()):
             files.remove(output)
         raise
-    files.remove(folder)
+    _clear(folder)
 
 
 @contextmanager
@@ -64,4 +64,14 @@ def _sweep(output: Path) -> None:
         if not path.is_symlink() and (path / volume.CHUNKS).is_dir():
             with hold(path) as held:
                 if held:
-                    files.remove(path)
+                    _clear(path)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a staging folder, and what marks it last: if that is interrupted, the next command knows it still."""
+    with files.writing(folder):
+        children = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in children:
+        if path.name != volume.CHUNKS:
+            files.remove(path)
+    files.remove(folder)

@@ -247,7 +247,37 @@ def test_options_that_say_nothing_or_two_things(hub: Hub) -> None:
     )
     for words in wrong:
         assert refused(hub.world, 2, "high", "relay", *words).error["code"] == "usage"
+
+
+def test_the_same_again_goes_on_where_it_ended(hub: Hub) -> None:
+    """A run that was killed between two renames leaves whole volumes, and said in the record that it would."""
+    pack(hub.world, "1", "--for", "beta", "--volume-size", "2MB")
+    originals = hub.world.volumes("beta-6")
+    hub.to("out", *originals)
+    wanted = picture(hub.world.folder / "out")
+    shutil.rmtree(hub.handed("out")[0])
+    size = len(entries(hub.world))
+    again = hub.to("out", *originals)
+    assert (len(again.data["handed"][0]["volumes"]), entries(hub.world)[size:]) == (len(originals), ["relay"])
+    assert picture(hub.world.folder / "out") == wanted
+
+
+@pytest.mark.parametrize("part", ["chunks", "manifests", "more", "all"])
+def test_what_has_a_volumes_name_and_is_another_is_left_alone(hub: Hub, part: str) -> None:
+    (volume,) = hub.world.volumes("beta-3")
     hub.to("out", volume)
-    assert refused(
-        hub.world, 2, "high", "relay", volume, "--to", "beta", "--output", "out"
-    ).error["code"] == "exists"  # fmt: skip
+    (standing,) = hub.handed("out")
+    if part == "more":
+        (standing / "chunks/more").write_bytes(b"x")
+    elif part == "all":
+        shutil.rmtree(standing)
+        standing.symlink_to(volume)
+    else:
+        flip(next((standing / part).iterdir()))
+    before, size = picture(standing), len(entries(hub.world))
+    for words in ((), ("--dry-run",)) if part in {"manifests", "all"} else ((),):
+        error = refused(
+            hub.world, 2, "high", "relay", volume, "--to", "beta", "--output", "out", *words
+        ).error
+        assert (error["code"], error["hint"]) == ("exists", "choose another --output")
+    assert (picture(standing), len(entries(hub.world))) == (before, size)

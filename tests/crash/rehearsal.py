@@ -20,8 +20,8 @@ from tests.crash import depot_scenes, model
 from tests.crash.depot_scenes import ExpectedDepot
 from tests.crash.fingerprint import fingerprint
 from tests.crash.recorder import Call, KilledError, Recorder
-from tests.crash.scenes import Known, Run, Scene, copy, enclave_in, unknown
-from tests.crash.verdict import Expected, contents, facts, passed_through
+from tests.crash.scenes import OUT, Known, Run, Scene, copy, enclave_in, unknown
+from tests.crash.verdict import Expected, contents, facts, folders_in, passed_through
 
 FULL = os.environ.get("AIRLIFT_CRASH") == "full"
 """Whether every step is disturbed, or a sample."""
@@ -49,8 +49,13 @@ HIGH = (
     "register",
     "repair",
     "recover",
+    "relay-store",
+    "relay-to",
+    "relay-drop",
 )
-_DECIDING = re.compile(r"commit |rename \S+ (enclave/active|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z")
+_DECIDING = re.compile(
+    r"commit |rename \S+ (enclave/active|enclave/relay/\S+|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z"
+)
 REVOKING = frozenset({"import-revoking", "import-withdrawing"})
 """Scenes in which the active release gives way whatever becomes of the rest of the import (SPEC 7.9-2)."""
 SCENES = (*HIGH, *depot_scenes.SCENES)
@@ -118,6 +123,7 @@ def rehearse(scene: Scene, room: Path) -> Rehearsal:
     """Run a scene of an enclave undisturbed."""
     top = copy(scene.start, Path(tempfile.mkdtemp(prefix="rehearsal-", dir=room)) / "top")
     size, link = 0, points_at(top / "enclave" / "active")
+    kept = folders_in(top / "enclave" / "relay")
     if (top / "enclave").exists():
         size = enclave_in(top).state().size
     with Recorder(top) as disk:
@@ -132,6 +138,8 @@ def rehearse(scene: Scene, room: Path) -> Rehearsal:
         final=facts(enclave.state()),
         contents=contents(top),
         active={link, points_at(enclave.active)},
+        kept=kept | folders_in(enclave.relay),
+        handed=folders_in(top / OUT),
     )
     return Rehearsal(scene, tuple(disk.steps), disk.calls, expected, room)
 

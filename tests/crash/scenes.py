@@ -21,6 +21,8 @@ from airlift.high.governance.record_attestations import record_attestations
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.registering.register import register
+from airlift.high.relaying.relay import RelayRequest, relay
+from airlift.high.relaying.store import drop, store
 from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
@@ -60,6 +62,13 @@ components:
 """,
 }
 """What was trained inside: weights, and content that the enclave holds already."""
+HUB = """\
+airlift: 2
+enclave: alpha
+relay: {bravo: {ledger_key: bravo.pub, ceiling: {level: UNCLASSIFIED}}}
+"""
+OUT = "out"
+"""Where a hub hands on to, beside it."""
 
 Run = Callable[[Path], object]
 """Runs a command on the enclave in the folder ``enclave`` of the folder that it is given."""
@@ -128,10 +137,11 @@ def make_world(folder: Path) -> World:
     site.bundle("assistant@2", output="../outwhole", from_="none")
     bundles["slow"] = site.bundle("assistant@1", output="../slow", medium=SLOW).bundle
     site.bundle("assistant@1", output="../parity", from_="none", medium=SPARE, redundancy=layout.parse("2"))
-    keys.write(folder / "keys", "ledger", "carol")
+    keys.write(folder / "keys", "ledger", "carol", "bravo")
     (folder / "keys" / "policy.yaml").write_text(POLICY)
     (folder / "keys" / "permits.yaml").write_text(PERMITS)
     weights.component(folder / "trained", {"cases/adapter.safetensors": weights.weights(9), **TRAINED})
+    (folder / "keys" / "hub.yaml").write_text(HUB)
     said = statement.attest(
         [("assistant@1", releases["1"])],
         predicates.own_type("scan"),
@@ -175,6 +185,8 @@ def _make_starts(world: World) -> None:
     _make(world, "damaged", "two", _damage)
     _make(world, "permitting", "one", lambda top: _set_policy(world, top, "permits.yaml"))
     _make(world, "reverted", "two", lambda top: _revert(world, top))
+    _make(world, "hub", "enrolled", lambda top: _set_policy(world, top, "hub.yaml"))
+    _make(world, "keeping", "hub", lambda top: [_store(world, top, version) for version in ("2", "3")])
 
 
 def _make(world: World, name: str, base: str, run: Run) -> None:
@@ -224,6 +236,9 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("register", world.start("permitting"), lambda top: _register(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
         Scene("recover", world.start("reverted"), _recover),
+        Scene("relay-store", world.start("hub"), lambda top: _store(world, top, "2")),
+        Scene("relay-to", world.start("keeping"), _hand_on),
+        Scene("relay-drop", world.start("keeping"), lambda top: _drop(world, top)),
     ]
     return {scene.name: scene for scene in made}
 
@@ -338,6 +353,22 @@ def _set_policy(world: World, top: Path, name: str = "policy.yaml") -> object:
 
 def _register(world: World, top: Path) -> object:
     return register(enclave_in(top), world.folder / "trained" / "registration.yaml", operator=operator())
+
+
+def _store(world: World, top: Path, version: str) -> object:
+    return store(enclave_in(top), world.volumes(version), operator=operator())
+
+
+def _hand_on(top: Path) -> object:
+    """Hand on two bundles, of a volume each."""
+    return relay(enclave_in(top), RelayRequest("bravo", top / OUT), operator=operator())
+
+
+def _drop(world: World, top: Path) -> object:
+    try:
+        return drop(enclave_in(top), world.bundles["2"], operator=operator())
+    except NotHeldError:  # done before
+        return _recover(top)
 
 
 def _attest(world: World, top: Path) -> object:

@@ -1,6 +1,7 @@
 """Is this enclave in the old state or in the new one, and does the next command finish?"""
 
 import os
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import enclave_status
 from airlift.high.record import questions
 from airlift.high.record.verify_ledger import verify_ledger
+from airlift.ledger import details
+from airlift.ledger.entries.governance import Relayed
 from airlift.ledger.state import State, fold_entries
 from airlift.store.content import digest_file
-from tests.crash.scenes import Known, Scene, enclave_in, operator, unknown
+from tests.crash.scenes import OUT, Known, Scene, enclave_in, operator, unknown
 from tests.support.depots import NOW
 
 DERIVED = {"ledger.db", "lock", "state.note"}
@@ -66,6 +69,15 @@ def contents(top: Path) -> dict[str, bytes | str]:
     return found
 
 
+def folders_in(top: Path) -> dict[str, dict[str, bytes]]:
+    """Return the folders in a folder by name, each with its files by path; temporary ones are left out."""
+    found = [path for path in (top.iterdir() if top.is_dir() else ()) if not path.name.startswith(".tmp-")]
+    return {
+        folder.name: {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)}
+        for folder in found
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Expected:
     """How an undisturbed run of a scene begins, what it passes through, and how it ends."""
@@ -75,6 +87,8 @@ class Expected:
     final: Facts
     contents: dict[str, bytes | str]
     active: AbstractSet[str | None]
+    kept: Mapping[str, Mapping[str, bytes]]
+    handed: Mapping[str, Mapping[str, bytes]]
 
     def judge(self, top: Path, known: Known = unknown) -> None:
         """Assert that an interrupted run left the old or the new state, and that running it again finishes.
@@ -98,6 +112,9 @@ class Expected:
         found = contents(top)
         assert set(found) == set(self.contents)
         assert [path for path, data in found.items() if data != self.contents[path]] == []
+        assert folders_in(top / OUT) == self.handed
+        left = (top / OUT).glob(".tmp-*")  # an empty one may be of a command that has just begun: it stays
+        assert [str(path) for path in left if any(path.iterdir())] == []
 
     def _check_served(self, enclave: Enclave) -> None:
         """What model servers see before anything was recovered: the old or the new set, every file of it."""
@@ -127,9 +144,20 @@ class Expected:
         expected = enclave.active_target(state.active) if state.active else None
         assert recover.points_at(enclave.active) == expected
         assert [str(path) for path in enclave.folder.rglob(".tmp-*")] == []
+        self._check_relay(enclave)
         assert {path.name for path in enclave.releases.iterdir()} == {
             enclave.release_path(digest).name for digest in state.installed
         }
+
+    def _check_relay(self, enclave: Enclave) -> None:
+        """What a hub keeps and has handed on is whole; nothing is handed on that is not recorded (SPEC 7.12-7)."""
+        kept, handed = folders_in(enclave.relay), folders_in(enclave.folder.with_name(OUT))
+        assert [name for name, found in kept.items() if found != self.kept.get(name)] == []
+        assert [name for name, found in handed.items() if found != self.handed.get(name)] == []
+        with enclave.ledger() as log:
+            entries = list(log.entries(types=(Relayed.TYPE,)))
+        recorded = {name for entry in entries for name in details.read(entry, Relayed).volume_names}
+        assert set(handed) <= recorded
 
 
 def recover_enclave(top: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airlift import files
 from airlift.bundle.returns.receipt import Receipt
-from airlift.errors import ExistsError, RefusedError
+from airlift.errors import RefusedError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.kept import kept_bundles
@@ -20,11 +20,10 @@ from airlift.high.relaying.judge import Looked, Viewer, look_at
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.governance import Relayed
 from airlift.ledger.state import State
-from airlift.media import volume_copies
+from airlift.media import standing_volumes, volume_copies
 from airlift.media.staging import staging
 from airlift.media.volume_copies import Copy
 from airlift.media.volume_reader import passed_over
-from airlift.media.volume_writer import move_into_place
 from airlift.policy.document import SubEnclave
 from airlift.progress import Progress, Tally, silent
 
@@ -94,12 +93,13 @@ def relay(
     Raises:
         ProvenBadError: a volume, or the receipt, is bad: exit 3. IncompleteError: chunks are missing: exit 4.
         RefusedError: policy refuses it; of kept bundles, all that are left: exit 6.
-        ExistsError: a volume of it stands in the output folder. StorageError: exit 8. Nothing is handed on then.
+        ExistsError: something else has a volume's name in the output folder. StorageError: exit 8. Nothing is handed
+            on then.
     """
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         plan = enclave.look(lambda state: _plan(enclave, state, request, operator, keep_roots=not dry_run))
-        _check_free(plan, request.output)
+        _check_places(plan, request.output)
         count = Tally("hand on", sum(item.chunk_bytes for item in plan.items), progress).add
         if dry_run:
             for item in plan.items:
@@ -177,12 +177,11 @@ def _passed_over(looked: Sequence[Looked]) -> tuple[Path, ...]:
     return tuple(path for item in looked for path in passed_over(item.volumes))
 
 
-def _check_free(plan: _Plan, output: Path) -> None:
+def _check_places(plan: _Plan, output: Path) -> None:
+    """Check that nothing stands in the places of the volumes but what an interrupted run put there."""
     for item in plan.items:
         for copy in item.copies:
-            path = output / copy.name
-            if path.exists() or path.is_symlink():
-                raise ExistsError(f"{path} exists", hint="choose another --output")
+            standing_volumes.check_place(output / copy.name, copy.volume)
 
 
 def _hand_on(
@@ -195,6 +194,7 @@ def _hand_on(
             for item in plan.items
             for path in volume_copies.write_copies(item.copies, item.verified.bundle, folder, count)
         ]
+        new = standing_volumes.lacking(written, request.output)
         for item in plan.items:
             bundle = item.verified.bundle
             names = tuple(copy.name for copy in item.copies)
@@ -204,7 +204,7 @@ def _hand_on(
                 release=bundle.target.digest if bundle.target else None,
                 bundle=bundle.id,
             )
-        move_into_place(written, request.output)
+        standing_volumes.place(new, request.output)
 
 
 def _told(item: _Item, output: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from airlift.low.depot import enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import open_digest_cache
 from airlift.low.depot.events import record
-from airlift.media import volume_writer
+from airlift.media import standing_volumes, volume_writer
 from airlift.media.staging import staging
 from airlift.media.volume_reader import read_volumes
 from airlift.media.volume_writer import StagedChunk, VolumeInfo
@@ -233,7 +233,7 @@ def _write(depot: Depot, cut: _Cut, folder: Path, now: datetime, progress: Progr
             cut.bundle, cut.shares, cut.carried.small, (*taken, *coded), folder, cut=cut.mark
         )
         volume_writer.check_sizes(written, cut.request.medium)
-        placed, new = standing.put(written, cut.request.output)
+        placed, new = standing_volumes.put(written, cut.request.output)
         if new:
             _record(depot, cut, now)
     return _result(cut, len(coded), placed)
