@@ -23,7 +23,7 @@ help:
 	@echo "make bench   sizes and seconds beside those of peers, into docs/benchmarks"
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
 	@echo "make crash   kill, fail and cut the power at every single step (one to two hours)"
-	@echo "make steps   20,000 random steps of an enclave, each held against policy (half an hour)"
+	@echo "make steps   40,000 random steps of enclaves and a depot, each held against the rules (an hour)"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
 	@echo "make wheels  a folder to install the high side from, without a network"
 	@echo "make lock    resolve the dependencies anew (needs network)"
@@ -69,7 +69,7 @@ crash: $(STAMP)
 	AIRLIFT_CRASH=full $(BIN)/python -m pytest -n $(JOBS) --timeout=0 tests/crash
 
 steps: $(STAMP)
-	AIRLIFT_STEPS=full $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 tests/steps
+	AIRLIFT_STEPS=full $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 tests/steps tests/stateful
 
 # The versions of dev, low and hsm for every platform and Python that airlift supports, without any address:
 # where they are downloaded from is the business of whoever installs.

@@ -57,7 +57,9 @@ def require_tool() -> Callable[[str], str]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Hold imports that a test makes in this process against the second importer (tests/second)."""
     imports = item.nodeid.startswith("tests/cli/") or "airlift.high.importing.import_bundle" in sys.modules
-    if not imports or item.nodeid.startswith(("tests/crash/", "tests/second/", "tests/steps/")):
+    if not imports or item.nodeid.startswith(
+        ("tests/crash/", "tests/second/", "tests/stateful/", "tests/steps/")
+    ):
         return (yield)
     from tests.second import beside
 

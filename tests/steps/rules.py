@@ -16,6 +16,7 @@ from tests.steps.memory import Memory, Release, Said
 
 KINDS = frozenset({"model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data"})
 LEVELS = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
+REPORT = "report"
 AGE, REVOKED, QUORUM, NOT_HELD, OVERTAKEN = "8.2-12", "5.4-1", "4.5-13", "not held", "7.1-1a"
 CODES = {
     "8.2-3": "marking-refused",
@@ -309,3 +310,48 @@ def import_objections(memory: Memory, bundle: Crossing) -> set[str]:
     if days is not None and memory.reference() - bundle.issued > timedelta(days=days):
         found.add("8.2-7")
     return found
+
+
+# -- imports ---------------------------------------------------------------------------------------------------------
+
+
+def against_import(memory: Memory, bundle: Crossing, *, activate: bool) -> set[str]:
+    """Return what stands against an import: policy, and with activation what stands against running it (7.1-1)."""
+    if bundle in memory.committed:
+        return _against_again(memory, bundle) if activate else set()
+    found = import_objections(memory, bundle)
+    if not found and activate:
+        found = set(objections(memory, bundle.digest, aged=False, bundle=bundle)) if bundle.digest else set()
+        found |= {OVERTAKEN} if memory.is_overtaken(bundle) else set()
+    return found
+
+
+def _against_again(memory: Memory, bundle: Crossing) -> set[str]:
+    """7.1-1a: what stands against activating what a bundle brought that was committed before."""
+    digest = bundle.digest
+    if digest is None or memory.active == digest:
+        return set()
+    if digest not in memory.held:
+        return {NOT_HELD}
+    found = set(objections(memory, digest, aged=True))
+    return found | ({OVERTAKEN} if is_old(memory, bundle) else set())
+
+
+def is_old(memory: Memory, bundle: Crossing) -> bool:
+    """7.1-1a: say whether a committed bundle was overtaken, or a newer one with a release was committed since."""
+    place = memory.committed.index(bundle)
+    earlier, later = memory.committed[:place], memory.committed[place + 1 :]
+    overtaken = any(item.sequence > bundle.sequence for item in earlier)
+    return overtaken or any(item.digest and item.sequence > bundle.sequence for item in later)
+
+
+def enforce(memory: Memory) -> str | None:
+    """7.9-3: do in memory what becomes of an active release that is revoked; return policy's word if it is one."""
+    what, active = memory.policy.get("revoked", "fall-back"), memory.active
+    if active is None or not is_revoked(memory, active, memory.documents[active]):
+        return None
+    if what != REPORT:
+        others = [digest for digest in reversed(memory.held) if digest != active]
+        fit = (digest for digest in others if not objections(memory, digest, aged=False))
+        memory.switch(next(fit, None) if what == "fall-back" else None)
+    return str(what)

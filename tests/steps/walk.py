@@ -122,7 +122,7 @@ class Walk:
         overtaken = memory.is_overtaken(bundle)
         if not again and not overtaken:
             memory.learn(bundle)
-        against = self._against_import(bundle, activate=activate, again=again, overtaken=overtaken)
+        against = rules.against_import(memory, bundle, activate=activate)
         error = self.attempt(
             lambda: import_bundle(
                 self.enclave, bundle.paths, operator=self.operator, activate=activate, workers=1
@@ -137,31 +137,6 @@ class Walk:
                 memory.switch(bundle.digest)
         self.grown(before)
         self.enforce()
-
-    def _against_import(self, bundle: Crossing, *, activate: bool, again: bool, overtaken: bool) -> set[str]:
-        """Return what stands against an import: policy, and with activation what stands against running it."""
-        memory, digest = self.memory, bundle.digest
-        if again:
-            if not activate or digest is None or memory.active == digest:
-                return set()
-            if digest not in memory.held:
-                return {rules.NOT_HELD}
-            later = memory.committed[memory.committed.index(bundle) + 1 :]
-            newer = any(item.digest and item.sequence > bundle.sequence for item in later)
-            overtaken = self.was_overtaken(bundle) or newer
-            found = rules.objections(memory, digest, aged=True)
-        else:
-            found = rules.import_objections(memory, bundle)
-            if found:
-                return found
-            if activate and digest is not None:
-                found = rules.objections(memory, digest, aged=False, bundle=bundle)
-        return found | ({rules.OVERTAKEN} if overtaken and activate else set())
-
-    def was_overtaken(self, bundle: Crossing) -> bool:
-        """Say whether a bundle that was committed was overtaken then."""
-        earlier = self.memory.committed[: self.memory.committed.index(bundle)]
-        return any(item.sequence > bundle.sequence for item in earlier)
 
     def activate(self) -> None:
         """Activate some release, sometimes with the word of two people that old knowledge will do."""
@@ -347,18 +322,8 @@ class Walk:
 
     def enforce(self) -> None:
         """Do in memory what 7.9-3 says of an active release that is revoked."""
-        memory, what = self.memory, self.memory.policy.get("revoked", "fall-back")
-        active = memory.active
-        if (
-            active is None
-            or what == "report"
-            or not rules.is_revoked(memory, active, memory.documents[active])
-        ):
-            return
-        others = [digest for digest in reversed(memory.held) if digest != active]
-        fit = (digest for digest in others if not rules.objections(memory, digest, aged=False))
-        memory.switch(next(fit, None) if what == "fall-back" else None)
-        self.counts[f"{what} enforced"] += 1
+        what = rules.enforce(self.memory)
+        self.counts[f"{what} enforced"] += what not in {None, rules.REPORT}
 
     def says(self, digest: str, kind: str, key: str, text: str, *, passes: bool, told: bool = True) -> None:
         """Remember a statement; one that does not tell its time is as old as the newest bundle (4.5-11)."""

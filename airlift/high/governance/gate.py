@@ -162,7 +162,8 @@ def replay_refusals(
     if known is None or release is None or state.active == release.digest:
         return []
     refusals: list[RefusedError] = []
-    if known.overtaken or any(b.index > known.index and b.release and not b.overtaken for b in state.bundles):
+    later = (b for b in state.bundles if b.index > known.index and b.release is not None)
+    if known.overtaken or any(b.sequence > known.sequence for b in later):
         refusals.append(
             OvertakenError("a newer bundle was imported since: this one is not activated by itself")
         )

@@ -198,6 +198,18 @@ def test_a_replayed_medium_is_no_roll_back(tmp_path: Path) -> None:
     assert holds_release(place, V1)
 
 
+def test_a_replayed_medium_is_no_roll_back_after_one_that_was_overtaken(tmp_path: Path) -> None:
+    """Broke: a newer bundle that a renewal had overtaken did not count, so that an old medium rolled it back."""
+    place = enclave("fresh", tmp_path)
+    take(place, "uncut", activate=True)
+    take(place, "renewal")
+    assert take(place, "last").overtaken
+    switch_to(place, "assistant@2")
+    attempt(place, world().bundles["uncut"], OvertakenError, 6, activate=True)
+    assert holds_release(place, V2)
+    take(place, "last", activate=True)  # active already: nothing is rolled back
+
+
 def test_a_replay_of_a_collected_release_says_so(tmp_path: Path) -> None:
     """Broke: import --activate of a bundle whose release gc had removed ended with exit 0 and did nothing."""
     place = enclave("two", tmp_path)
