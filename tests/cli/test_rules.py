@@ -1,7 +1,7 @@
 """Rules of policy, through the real commands: what breaks each, and what satisfies it (SPEC 8.2).
 
 More of them: floors, ceilings and age in test_in_charge, quorums and bars in test_verdicts, waivers in test_waivers,
-revocations in test_revoked, sub-enclaves in test_relay.
+revocations in test_revoked, commands in test_owners, sub-enclaves in test_relay.
 """
 
 from collections.abc import Callable

@@ -128,6 +128,10 @@ def _compare_errors(tally: Tally, error: AirliftError, second: Verdict, *, activ
     if error.exit_code in OF_THE_SYSTEM and error.code not in CHECKED:
         return
     tally.compared.append(error.code)
+    if error.data.get("installed"):  # it came in, and a command of the owners does not let it run
+        if not isinstance(second, Installed):
+            tally.differing.append(f"installed, then refused with {error.code}, the second one: {second}")
+        return
     if not isinstance(second, Refused) or second.exit != error.exit_code:
         tally.differing.append(f"refused with {error.code} ({error.message}), the second one: {second}")
     elif second.code != error.code:
