@@ -80,7 +80,8 @@ def test_what_a_release_requires_of_itself(held: World) -> None:
 def test_the_ceiling_is_the_lowest_level_until_policy_says_otherwise(world: World) -> None:
     words = ("--enclave", "new", "--root", "depot/root.json", "--yes", "--name", "alpha")
     world.quick("high", "init", *words, "--ledger-key", "keys/ledger.key").expect(0)
-    taking = ("high", "import", *world.volumes("alpha-4"), "--activate", "--enclave", "new")
+    volumes = map(str, world.volumes("alpha-4"))
+    taking = ("high", "import", *volumes, "--activate", "--enclave", "new")
     error = refused(world, 6, *taking).error
     assert (error["code"], error["expected"], error["found"]) == ("marking-refused", "UNCLASSIFIED", "SECRET")
     ceiling = "airlift: 1\nenclave: alpha\nmarking: {{ceiling: {{level: {}}}}}\n".format

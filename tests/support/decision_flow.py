@@ -83,7 +83,8 @@ def seed() -> None:
     """Have policy look at what nobody signed."""
     from airlift import files
     from airlift.high.enclave import policy
-    from airlift.high.enclave.enclave import CONFIG, Enclave
+    from airlift.high.enclave.enclave import Enclave
+    from airlift.ledger.enclave_folder import CONFIG
     from airlift.ledger.state import State
     from airlift.policy.document import Policy
 

@@ -13,6 +13,7 @@ from airlift.bundle.release import Release
 from airlift.errors import TrustStateError
 from airlift.ledger import details
 from airlift.ledger.enclave_folder import EnclaveFolder, read_config
+from airlift.ledger.entries.administration import Enroll
 from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
@@ -20,7 +21,7 @@ from airlift.ledger.state import State, release_of
 from airlift.store import whole_folders
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import Signer
-from airlift.trust.tuf import metadata
+from airlift.trust.tuf import metadata, root
 
 POLICY_TEXT = "policy.yaml"
 MAX_METADATA_BYTES = 8 << 20
@@ -105,10 +106,12 @@ class Enclave(EnclaveFolder):
             return log.append(draft, operator.signer)
 
     def load_roots(self) -> dict[int, bytes]:
-        """Return the verified roots by version.
+        """Return the kept roots by version: they lead from the enrolled one on, each signed as it must be.
+
+        Who can write these files could otherwise lift what is revoked, without a signature.
 
         Raises:
-            TrustStateError: the pinned root is missing.
+            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3).
         """
         found = {}
         for path in self.roots.glob("*.root.json"):
@@ -117,6 +120,9 @@ class Enclave(EnclaveFolder):
                 found[int(version)] = files.read_bounded(path, MAX_METADATA_BYTES)
         if not found:
             raise TrustStateError("the pinned root is missing", expected=str(self.roots))
+        with self.ledger() as log:
+            enrolment = details.read(log.entry(0), Enroll)
+        root.check_chain(found, enrolment.root_fingerprint)
         return found
 
     def keep_root(self, version: int, data: bytes) -> None:
