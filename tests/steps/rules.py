@@ -4,7 +4,7 @@ Nothing of airlift is used; versions are compared by PEP 440 as the packaging li
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import combinations, product
 from typing import Any
 
@@ -227,12 +227,15 @@ def quorums(memory: Memory, digest: str, bundle: Crossing | None = None) -> Iter
     if frozenset({"build", "release"}) in bars and roles["build"] & roles["release"]:
         yield "8.2-22"
     revoked = {what for kind, what, _ in memory.revoked(bundle) if kind == "key"}
+    moment = max([memory.reference(), *memory.moments, *([bundle.issued] if bundle else [])])
     able: dict[str, set[str]] = {}
     for kind, quorum in asked.items():
         keys = {memory.keys[file] for file in quorum["keys"]}
         keys = {key for key in keys if memory.key_ids[key] not in revoked}
         barred = set().union(*(roles[role] for role in roles if frozenset({role, kind}) in bars))
-        able[kind] = _who_speak(memory, digest, kind, keys, quorum.get("expires_after_days")) - barred
+        able[kind] = (
+            _who_speak(memory, digest, kind, keys, (quorum.get("expires_after_days"), moment)) - barred
+        )
         if len(able[kind]) < quorum["threshold"]:
             yield QUORUM
             return
@@ -251,7 +254,9 @@ def _roles(memory: Memory, digest: str, bundle: Crossing | None) -> dict[str, se
     }
 
 
-def _who_speak(memory: Memory, digest: str, kind: str, keys: set[str], days: int | None) -> set[str]:
+def _who_speak(
+    memory: Memory, digest: str, kind: str, keys: set[str], until: tuple[int | None, datetime]
+) -> set[str]:
     """4.5-5, 4.5-12 and 8.2-21: the holders whose last word is for it, and young enough."""
     hands, last, repeated = memory.holders(), dict[str, Said](), set[tuple[str, str]]()
     for word in sorted(memory.said, key=lambda item: item.order):
@@ -260,7 +265,7 @@ def _who_speak(memory: Memory, digest: str, kind: str, keys: set[str], days: int
         repeated.add((word.key, word.statement))
         if word.release == digest and word.kind == kind and word.key in keys:
             last[hands[word.key]] = word
-    moment = memory.reference()
+    days, moment = until
     return {
         hand
         for hand, word in last.items()
@@ -282,7 +287,11 @@ def _assigned(wanted: Mapping[str, int], able: Mapping[str, set[str]], bars: set
 def are_two_approvers(memory: Memory, keys: tuple[str, ...]) -> bool:
     """7.7 and 8.2-10: say whether these are keys of two people whom policy lists for approvals."""
     files = memory.policy.get("attestations", {}).get("approval", {"keys": []})["keys"]
-    hands, listed = memory.holders(), {memory.keys[file] for file in files}
+    revoked = {
+        what for kind, what, _ in memory.revoked() if kind == "key"
+    }  # 5.4-3: such a key accepts nothing
+    listed = {key for key in (memory.keys[file] for file in files) if memory.key_ids[key] not in revoked}
+    hands = memory.holders()
     return len({hands.get(key, key) for key in keys if key in listed}) > 1
 
 
