@@ -22,6 +22,7 @@ from airlift.ledger.entries.imports import (
     ImportReject,
     VendorVerified,
 )
+from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Accepted, Detail, NamedComponent, Trust
 
 ADA, BOB = "ab" * 32, "cd" * 32
@@ -126,6 +127,13 @@ EVERY: tuple[Detail, ...] = (
     RevocationsKnown("6" * 128, covers=True),
     Relayed("7" * 128, "bravo", ("airlift-bravo-4-vol01of01",), None),
     Relayed("7" * 128, "bravo", (), "8" * 128),
+    Registration(
+        NAMED,
+        ReleaseRef("2" * 128, "assistant", "0"),
+        Marking("SECRET", ("NOFORN",)),
+        (NamedComponent("cases", "adapter", "1", "3" * 128),),
+        ("cases",),
+    ),
     Gc(("1" * 128, "2" * 128)),
     attestation(),
     Witness(),

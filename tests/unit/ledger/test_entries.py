@@ -40,6 +40,7 @@ REQUIRED = {
     "withdraw-prepare": "previous release",
     "withdraw-commit": "previous release",
     "relay": "bundle_manifest receipt to volume_names",
+    "register": "components from marking registered release",
 }
 """The table of SPEC 9.2, without what is optional: what the first version that wrote a type has in it."""
 

@@ -71,7 +71,7 @@ def _objections(folder: Mapping[str, Stated]) -> Iterator[Objection]:
             message = f"what {relative} states cannot be told: {facts.why}"
             yield Objection(DRIFT, relative, message, hint=_MATCH)
     for relative, index in _of(folder, Index):
-        yield from _index_objections(relative, index, _shards(relative, index, folder))
+        yield from _index_objections(relative, index, _files_of(relative, index, folder))
     room = _room(folder)
     if room is None:
         return
@@ -95,7 +95,7 @@ def _of(folder: Mapping[str, Stated], kind: type[_Kind]) -> Iterator[tuple[str, 
 # -- an index ------------------------------------------------------------------------------------------------------
 
 
-def _shards(relative: str, index: Index, folder: Mapping[str, Stated]) -> dict[str, Weights] | None:
+def _files_of(relative: str, index: Index, folder: Mapping[str, Stated]) -> dict[str, Weights] | None:
     """Return the files that an index names; None if one of them is not here, which is told elsewhere (SPEC L2.7)."""
     place, found = PurePosixPath(relative).parent, dict[str, Weights]()
     for name in set(index.tensors.values()):
@@ -132,7 +132,7 @@ def _index_objections(
 def _totals(folder: Mapping[str, Stated]) -> Iterator[str]:
     """Tell of totals that are neither the bytes of the tensors nor those of the files: tools write either of them."""
     for relative, index in _of(folder, Index):
-        files = _shards(relative, index, folder)
+        files = _files_of(relative, index, folder)
         if index.total is None or files is None:
             continue
         tensors = sum(weights.tensor_bytes for weights in files.values())
