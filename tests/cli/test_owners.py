@@ -222,7 +222,7 @@ def test_a_health_check_that_fails_takes_the_switch_back(held: World) -> None:
 def test_an_import_whose_release_is_not_healthy_keeps_it_and_serves_the_one_before(running: World) -> None:
     hooked(running)
     (running.folder / "health").write_text("rules of 2")
-    words = ("high", "import", *running.volumes("alpha-2"), "--activate", *JSON)
+    words = ("high", "import", *map(str, running.volumes("alpha-2")), "--activate", *JSON)
     said = running.quick(*words).expect(6)
     assert (said.error["code"], said.data["installed"], said.data["active"]) == (
         "hook-failed",
