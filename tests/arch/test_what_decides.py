@@ -168,7 +168,7 @@ def unproven(place: Enclave, opened: list[list[str]]) -> list[str]:
         folders = {one.detail["trust"]["folder"] for one in log.entries(types=("import-commit",))}
     found = []
     for judge, text in opened:
-        path = Path(text.removeprefix("file://").partition("?")[0])
+        path = _path(text)
         inside = path.is_relative_to(place.folder)
         if inside and not _is_proven(place, path.relative_to(place.folder), named, folders):
             found.append(f"{judge} opened {path.relative_to(place.folder)}")
@@ -177,6 +177,11 @@ def unproven(place: Enclave, opened: list[list[str]]) -> list[str]:
         ):
             found.append(f"{judge} opened {path}")
     return found
+
+
+def _path(text: str) -> Path:
+    """Return the file that was opened, by its path or as SQLite is told of it."""
+    return Path(re.sub(r"\Afile:(//)?", "", text).partition("?")[0])
 
 
 def _is_proven(place: Enclave, path: Path, named: set[str], folders: set[str]) -> bool:
@@ -234,7 +239,7 @@ def test_what_is_read_while_it_is_decided_is_signed_or_named_by_the_ledger(tmp_p
     assert set(found["asked"]) == set(decision_flow.JUDGES), "the flow does not ask everybody who decides"
     assert unproven(place, found["opened"]) == []
     read = {
-        Path(text).relative_to(place.folder).parts[0]
+        _path(text).relative_to(place.folder).parts[0]
         for _, text in found["opened"]
         if str(place.folder) in text
     }

@@ -65,14 +65,14 @@ VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("high", "check"): (RECORD | {"packaging"}, 78),
     ("high", "plan", "VOLUMES"): (SIGNED, 131),
     ("high", "verify", "VOLUMES"): (SIGNED, 131),
-    ("provenance", "show", "guard"): (RECORD, 68),
-    ("provenance", "trace", "guard"): (RECORD, 68),
-    ("provenance", "at", "2999-01-01"): (RECORD, 68),
-    ("provenance", "during", "guard"): (RECORD, 68),
-    ("provenance", "where", "guard"): (RECORD, 68),
-    ("provenance", "history"): (RECORD, 68),
+    ("provenance", "show", "guard"): (RECORD, 69),
+    ("provenance", "trace", "guard"): (RECORD, 69),
+    ("provenance", "at", "2999-01-01"): (RECORD, 69),
+    ("provenance", "during", "guard"): (RECORD, 69),
+    ("provenance", "where", "guard"): (RECORD, 69),
+    ("provenance", "history"): (RECORD, 69),
     ("provenance", "changes", "demo@1"): (RECORD | {"numpy", "packaging"}, 88),
-    ("provenance", "verify"): (RECORD, 73),
+    ("provenance", "verify"): (RECORD, 74),
 }
 
 
