@@ -61,7 +61,7 @@ def check_release(bundle: Bundle, release: Release) -> None:
     if any(contents.get(item.sha512) != item.size for item in bundle.files):
         raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
     for component in release.components:
-        if component.source["kind"] == sources.REGISTERED:
+        if sources.is_registered(component.source):
             raise MalformedError(
                 "bundle manifest: the release was registered in an enclave, and comes in on no medium",
                 found=f"component {component.name}, registered in {component.source['enclave']}",

@@ -1,7 +1,7 @@
 """The fields that documents have in common, parsed and checked: digests, names, times, markings, format numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -141,6 +141,11 @@ class Marking:
 
     def __str__(self) -> str:
         return "//".join((self.level, *self.caveats))
+
+    @classmethod
+    def from_authored(cls, document: Mapping[str, Any]) -> "Marking":
+        """Return the marking that a person wrote, valid under a schema: caveats in any order, or none."""
+        return cls(document["level"], tuple(sorted(document.get("caveats", ()))))
 
     @classmethod
     def from_text(cls, text: str) -> "Marking":

@@ -71,6 +71,11 @@ def first(source: dict[str, Any]) -> dict[str, Any]:
     return last
 
 
+def is_registered(source: dict[str, Any]) -> bool:
+    """Say whether what comes from this source was trained in the enclave that holds it (SPEC 8.6)."""
+    return source.get("kind") == REGISTERED
+
+
 def is_inside(source: dict[str, Any]) -> bool:
     """Say whether what comes from this source was made in, or came through, an enclave."""
     return source.get("kind") in INSIDE

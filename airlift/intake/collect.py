@@ -7,7 +7,7 @@ Face cache is made of them) and the file is what counts; links to folders are re
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,13 +24,33 @@ from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
 from airlift.intake.headers import check_header
-from airlift.store.content import CountBytes, Digested
+from airlift.store.content import ContentFolder, CountBytes, Digested, digest
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
 Take = Callable[[int, Path, CountBytes], Digested]
 """Takes an open file, its path for messages, and a function that counts bytes read; returns its size and digests."""
+
+
+def taking(content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool) -> Take:
+    """Return how a file is taken into ``content``, or only digested unless ``keep``.
+
+    What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
+    """
+
+    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
+        if not keep:
+            taken = digest(descriptor, path, read)
+            is_new = not content.path(taken.sha512).exists()
+        else:
+            taken = content.keep(descriptor, path, read, sizes=sizes)
+            is_new = taken.new
+        if is_new:
+            new[taken.sha512] = taken.size
+        return taken
+
+    return take
 
 
 @dataclass(frozen=True, slots=True)

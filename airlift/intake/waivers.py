@@ -8,6 +8,11 @@ from airlift.errors import ManifestError
 from airlift.intake.gate.verdict import Objection
 
 
+def accepted_in(item: Mapping[str, Any]) -> frozenset[str]:
+    """Return the kinds of objections that an authored component accepts."""
+    return frozenset(str(waived["what"]) for waived in item.get("accept", ()))
+
+
 def find_waivers(item: Mapping[str, Any], met: Sequence[Objection]) -> tuple[Waiver, ...]:
     """Return the waivers of an authored component, sorted by kind; ``met`` are the objections that were made.
 

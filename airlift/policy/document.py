@@ -149,7 +149,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     return Policy(
         enclave=document["enclave"],
         levels=levels,
-        ceiling=Marking(ceiling["level"], tuple(sorted(ceiling.get("caveats", [])))),
+        ceiling=Marking.from_authored(ceiling),
         attestations=demands.attestations,
         requires=tuple(_rule(item) for item in document.get("requires", [])),
         floors=tuple((name, _floor(text)) for name, text in sorted(document.get("floors", {}).items())),
@@ -230,8 +230,7 @@ def _sub_enclave(name: str, item: Mapping[str, Any], levels: Sequence[str], own:
         raise ManifestError("policy: relay names what is no sub-enclave", found=name)
     if ceiling["level"] not in levels:
         raise ManifestError(f"policy: the ceiling of {name} is not one of the levels", found=ceiling["level"])
-    caveats = tuple(sorted(ceiling.get("caveats", [])))
-    return SubEnclave(name, item["ledger_key"], Marking(ceiling["level"], caveats))
+    return SubEnclave(name, item["ledger_key"], Marking.from_authored(ceiling))
 
 
 def _bytes(text: str) -> int:

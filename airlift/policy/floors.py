@@ -69,7 +69,7 @@ def _judge(component: Component, name: str, floor: str) -> Ruling:
 def _made_of(release: Release, name: str, floor: str) -> Iterator[Ruling]:
     """Yield what a floor says of what was trained inside of a parent with that name (SPEC 8.6-6)."""
     for component in release.components:
-        for parent in component.parents if _is_registered(component) else ():
+        for parent in component.parents if source.is_registered(component.source) else ():
             if parent.name == name:
                 below, why = _is_below(parent.version, floor)
                 message = f"component {component.name} was made of {name}, which is below its floor{why}"
@@ -86,13 +86,11 @@ def _is_below(version: str, floor: str) -> tuple[bool, str]:
         return True, f": {error.message}"
 
 
-def _is_registered(component: Component) -> bool:
-    return component.source.get("kind") == source.REGISTERED
-
-
 def _renamed(release: Release, name: str, floor: str, held: Collection[Release]) -> Iterator[FloorError]:
     """Yield each component that seems to have taken the place of ``name`` without saying so (SPEC 8.2-9)."""
-    imported = [item for item in held if not any(map(_is_registered, item.components))]
+    imported = [
+        item for item in held if not any(source.is_registered(part.source) for part in item.components)
+    ]
     before = [item for item in imported if any(component.name == name for component in item.components)]
     kinds = {c.kind for item in before for c in item.components if c.name == name}
     known = {component.name for item in before for component in item.components}
@@ -107,7 +105,7 @@ def _renamed(release: Release, name: str, floor: str, held: Collection[Release])
 
 def _comes_from(component: Component, name: str) -> bool:
     """Say whether a component was trained inside, and of one with this name: of that its floor judges the version."""
-    return _is_registered(component) and any(parent.name == name for parent in component.parents)
+    return source.is_registered(component.source) and any(parent.name == name for parent in component.parents)
 
 
 def _describe(name: str) -> str:

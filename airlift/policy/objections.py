@@ -182,7 +182,7 @@ def content_rulings(release: Release | None, policy: Policy) -> Iterator[Ruling]
     for component in release.components if release else ():
         if component.marking is not None:
             yield _marking(component.marking, policy, f"component {component.name}")
-        if component.source.get("kind") == source.REGISTERED:
+        if source.is_registered(component.source):
             yield _registration(component, policy)
         for waived in component.accept:
             expected = f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy"

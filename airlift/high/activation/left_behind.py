@@ -14,5 +14,5 @@ def left_behind(enclave: Enclave, state: State, release: Release) -> tuple[str, 
     return tuple(
         f"{component.name}@{component.version}"
         for component in enclave.load_release(state.active).components
-        if component.source.get("kind") == source.REGISTERED and component.name not in names
+        if source.is_registered(component.source) and component.name not in names
     )

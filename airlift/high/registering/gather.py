@@ -14,10 +14,9 @@ from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.registering.join import Claim, Made
-from airlift.intake.collect import Survey, collect, led_outside, survey
-from airlift.intake.waivers import find_waivers
+from airlift.intake.collect import Survey, collect, led_outside, survey, taking
+from airlift.intake.waivers import accepted_in, find_waivers
 from airlift.progress import Progress, Tally
-from airlift.store.content import CountBytes, Digested, digest
 
 
 @dataclass(slots=True)
@@ -92,22 +91,10 @@ def _gather(
 ) -> None:
     found = [_survey(item, folder) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one in found), progress)
-
-    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
-        if keep:
-            taken = enclave.content.keep(descriptor, path, read, sizes=sizes)
-            is_new = taken.new
-        else:
-            taken = digest(descriptor, path, read)
-            is_new = not enclave.content.path(taken.sha512).exists()
-        if is_new:
-            gathered.new[taken.sha512] = taken.size
-        return taken
-
+    take = taking(enclave.content, gathered.new, sizes, keep=keep)
     made = []
     for item, one in zip(items, found, strict=True):
-        accepted = frozenset(str(waived["what"]) for waived in item.get("accept", ()))
-        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted)
+        collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted_in(item))
         gathered.unrecognised += tuple(f"{item['name']}/{path}" for path in collected.unrecognised)
         gathered.skipped += tuple(f"{item['name']}/{path}" for path in one.skipped)
         gathered.left_out += tuple(f"{item['name']}/{path}" for path in one.left_out)
@@ -130,7 +117,9 @@ def _made(
         accept=waivers,
         data=_data(item),
     )
-    return Made(component, _claims(item), _marking(item["marking"]) if "marking" in item else None)
+    return Made(
+        component, _claims(item), Marking.from_authored(item["marking"]) if "marking" in item else None
+    )
 
 
 def _survey(item: Mapping[str, Any], folder: Path) -> Survey:
@@ -139,7 +128,7 @@ def _survey(item: Mapping[str, Any], folder: Path) -> Survey:
 
 def _data(item: Mapping[str, Any]) -> tuple[DataSet, ...]:
     found = (
-        DataSet(one["name"], one["version"], _marking(one["marking"]), one.get("sha512", ""))
+        DataSet(one["name"], one["version"], Marking.from_authored(one["marking"]), one.get("sha512", ""))
         for one in item.get("data", ())
     )
     return tuple(sorted(found, key=lambda one: (one.name, one.version)))
@@ -149,7 +138,3 @@ def _claims(item: Mapping[str, Any]) -> tuple[Claim, ...]:
     return tuple(
         Claim(one["relation"], one["component"], one.get("version")) for one in item.get("parents", ())
     )
-
-
-def _marking(authored: Mapping[str, Any]) -> Marking:
-    return Marking(authored["level"], tuple(sorted(authored.get("caveats", ()))))

@@ -66,7 +66,7 @@ def join_release(base: Release, held: Sequence[Release], joining: Joining, level
     if twice:
         raise ManifestError(f"component {twice[0]} joins twice")
     for item in base.components:
-        if item.name in names and item.name not in joining.without and not _is_registered(item):
+        if item.name in names and item.name not in joining.without and not source.is_registered(item.source):
             raise ManifestError(
                 f"component {item.name} is one of {base.label}", hint="give it a name of its own"
             )
@@ -107,7 +107,7 @@ def _check_left_out(base: Release, without: Iterable[str]) -> None:
 def _carried(held: Sequence[Release], label: str) -> Joined:
     for release in held:
         for component in release.components:
-            if _is_registered(component) and f"{component.name}@{component.version}" == label:
+            if source.is_registered(component.source) and f"{component.name}@{component.version}" == label:
                 requires = tuple(item for item in release.requires if item.component == component.name)
                 return Joined(component, requires)
     raise NotHeldError(f"no held release has a component {label} that was trained inside")
@@ -118,10 +118,6 @@ def _marked(component: Component, base: Release, marking: Marking) -> Component:
     if component.marking is not None or marking == base.marking:
         return component
     return replace(component, marking=base.marking)
-
-
-def _is_registered(component: Component) -> bool:
-    return component.source.get("kind") == source.REGISTERED
 
 
 def _own(component: Component) -> Marking:

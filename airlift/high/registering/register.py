@@ -142,7 +142,7 @@ def _label(component: Component) -> str:
 
 def registered(release: Release) -> tuple[Component, ...]:
     """Return the components of a release that were trained inside."""
-    return tuple(item for item in release.components if item.source.get("kind") == source.REGISTERED)
+    return tuple(item for item in release.components if source.is_registered(item.source))
 
 
 # -- names that were given -----------------------------------------------------------------------------------------

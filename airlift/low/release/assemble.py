@@ -33,14 +33,9 @@ def assemble_component(
         files=collected.entries,
         vendor_signature=signature.stated if signature else None,
         accept=find_waivers(item, collected.met),
-        marking=_marking(item["marking"]) if "marking" in item else None,
+        marking=Marking.from_authored(item["marking"]) if "marking" in item else None,
         replaces=tuple(sorted(item.get("replaces", ()))),
     )
-
-
-def accepted_in(item: Mapping[str, Any]) -> frozenset[str]:
-    """Return the kinds of objections that an authored component accepts."""
-    return frozenset(str(waived["what"]) for waived in item.get("accept", ()))
 
 
 def _origin(source: Mapping[str, Any], found: Survey) -> dict[str, Any]:
@@ -71,7 +66,7 @@ def find_marking(document: Mapping[str, Any], components: Sequence[Component]) -
     """
     marked = [component.marking for component in components if component.marking is not None]
     if "marking" in document:
-        own = _marking(document["marking"])
+        own = Marking.from_authored(document["marking"])
         _check_covers(own, components)
         return own
     if len(marked) < len(components):
@@ -108,7 +103,3 @@ def _check_covers(own: Marking, components: Sequence[Component]) -> None:
                 found=str(component.marking),
                 hint="raise the release's marking, or leave it out: it is the join of its components' then",
             )
-
-
-def _marking(authored: Mapping[str, Any]) -> Marking:
-    return Marking(authored["level"], tuple(sorted(authored.get("caveats", ()))))

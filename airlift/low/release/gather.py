@@ -8,16 +8,27 @@ from typing import Any
 from airlift.bundle import patterns
 from airlift.bundle.release import Component, FileEntry
 from airlift.errors import DigestError
-from airlift.intake.collect import Collected, Survey, Take, collect, insist, judge, led_outside, survey
+from airlift.intake.collect import (
+    Collected,
+    Survey,
+    Take,
+    collect,
+    insist,
+    judge,
+    led_outside,
+    survey,
+    taking,
+)
+from airlift.intake.waivers import accepted_in
 from airlift.low.depot.depot import Depot
 from airlift.low.release import gguf_sets, hub, take_over
 from airlift.low.release.adapters import object_to_tokenizers
-from airlift.low.release.assemble import accepted_in, assemble_component
+from airlift.low.release.assemble import assemble_component
 from airlift.low.release.parents import find_parents
 from airlift.low.release.take_over import Part
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
 from airlift.progress import Progress, Tally
-from airlift.store.content import CountBytes, Digested, digest
+from airlift.store.content import CountBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ def gather_components(
     with take_over.holding(depot, items, folder) as parts:
         found = [_find(part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
-        take, warnings = _take(depot, new, keep=keep), list[str]()
+        take, warnings = taking(depot.content, new, _sizes(depot), keep=keep), list[str]()
         read = []
         for one in found:
             warnings += _look(one, folder)
@@ -135,26 +146,10 @@ def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
         yield replace(assemble_component(part.item, item.found.survey, met, item.signature), parents=parents)
 
 
-def _take(depot: Depot, new: dict[str, int], *, keep: bool) -> Take:
-    """Return how a file is taken in; what the depot did not hold is put down in ``new`` at once."""
-    sizes = {
-        size
-        for reference in depot.releases()
-        for size in depot.load_release(reference.digest).contents().values()
-    }
-
-    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
-        if not keep:
-            taken = digest(descriptor, path, read)
-            is_new = not depot.content.path(taken.sha512).exists()
-        else:
-            taken = depot.content.keep(descriptor, path, read, sizes=sizes)
-            is_new = taken.new
-        if is_new:
-            new[taken.sha512] = taken.size
-        return taken
-
-    return take
+def _sizes(depot: Depot) -> frozenset[int]:
+    """Return the sizes (bytes) of the files of all releases."""
+    held = (depot.load_release(reference.digest) for reference in depot.releases())
+    return frozenset(size for release in held for size in release.contents().values())
 
 
 def _find(part: Part, folder: Path, progress: Progress) -> _Found:

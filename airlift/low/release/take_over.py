@@ -259,7 +259,7 @@ def _marking(place: EnclaveFolder, item: Mapping[str, Any], there: Marking) -> M
     """Return the marking of a component here: what it is there, or what the manifest raises it to."""
     if "marking" not in item:
         return there
-    own = Marking(item["marking"]["level"], tuple(sorted(item["marking"].get("caveats", ()))))
+    own = Marking.from_authored(item["marking"])
     if not own.covers(there):
         name = item.get("name", item["source"]["component"])
         raise MarkingError(
