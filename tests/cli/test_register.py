@@ -53,6 +53,7 @@ def test_it_is_registered_activated_and_traced(inside: World) -> None:
     assert "derived-from" in str(traced)
     history = inside.quick("provenance", "history", "--component", "cases", "--format", "json").expect(0)
     assert [e["type"] for e in history.data["entries"]] == ["register", "activate-prepare", "activate-commit"]
+    assert "registered   demo@1+cases.1" in inside.quick("high", "status").expect(0).out
     receipt = inside.quick("high", "receipt", "--output", "receipt.json", "--format", "json").expect(0)
     assert (receipt.data["active"], receipt.data["installed"]) == ("demo@1", ["demo@1"])
     assert receipt.data["marking"]["level"] == "UNCLASSIFIED"

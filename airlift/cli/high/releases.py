@@ -79,6 +79,7 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
 
     def render(page: Page) -> None:
         plain = {key: data[key] for key in ("enclave", "active", "previous", "installed")}
+        plain |= {"registered": data["registered"]} if data["registered"] else {}
         page.facts(
             {**plain, "ledger": f"{data['ledger']['size']} entries", "ledger root": data["ledger"]["root"]}
         )
