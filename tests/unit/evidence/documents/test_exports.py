@@ -14,12 +14,12 @@ import pytest
 from airlift import authored
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Parent, VendorSignature
+from airlift.bundle.release import Parent, Release, VendorSignature
 from airlift.bundle.waiver import Waiver
 from airlift.errors import ExistsError, ManifestError, NotHeldError
 from airlift.evidence import controls
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
-from airlift.evidence.facts import Facts, Signatory
+from airlift.evidence.facts import Attested, Facts, Signatory
 from airlift.high.record.exports import FORMATS, export_document
 from airlift.high.record.gather import gather_facts
 from airlift.ledger import tree
@@ -40,6 +40,20 @@ HOSTILE = "</style><script>alert(1)</script>\u202e\u0000\x1b[2J\"'&" + "x" * 300
 
 def sample(**changes: Any) -> Facts:
     return facts(controls=MAPPING, **changes)
+
+
+def _running(found: Facts, release: Release, changed: Release, attestations: tuple[Attested, ...]) -> Facts:
+    """Return facts in which ``changed`` runs in the place of ``release``, with these attestations."""
+    entries = tuple(
+        replace(e, release=changed.digest) if e.release == release.digest else e for e in found.entries
+    )
+    return replace(
+        found,
+        active=changed.digest,
+        releases={**found.releases, changed.digest: changed},
+        attestations=attestations,
+        entries=entries,
+    )
 
 
 def rich() -> Facts:
@@ -64,16 +78,7 @@ def rich() -> Facts:
     }
     evaluation = replace(attested(changed, "evaluation", 0, 2), predicate=metrics)
     approvals = [attested(changed, kind, n, 2) for kind, n in (("scan", 0), ("approval", 1), ("approval", 2))]
-    entries = tuple(
-        replace(e, release=changed.digest) if e.release == release.digest else e for e in found.entries
-    )
-    return replace(
-        found,
-        active=changed.digest,
-        releases={**found.releases, changed.digest: changed},
-        attestations=(evaluation, *approvals),
-        entries=entries,
-    )
+    return _running(found, release, changed, (evaluation, *approvals))
 
 
 def waived() -> Facts:
@@ -122,16 +127,8 @@ def inside() -> Facts:
     docs = replace(docs, source=REGISTERED, marking=SECRET, data=TUNED.data)
     guard = replace(guard, source=TAKEN | {"origin": TAKEN | {"origin": HUB}}, marking=SECRET)
     changed = replace(release, marking=SECRET, components=(base, docs, guard, data))
-    entries = tuple(
-        replace(e, release=changed.digest) if e.release == release.digest else e for e in found.entries
-    )
-    return replace(
-        found,
-        active=changed.digest,
-        releases={**found.releases, changed.digest: changed},
-        attestations=tuple(replace(item, subject=changed.digest) for item in found.attestations),
-        entries=entries,
-    )
+    about = tuple(replace(item, subject=changed.digest) for item in found.attestations)
+    return _running(found, release, changed, about)
 
 
 CASES: dict[str, Callable[[], Facts]] = {
