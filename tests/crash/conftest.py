@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,28 +47,44 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def world() -> Iterator[World]:
     """Return the world of scenes, in a private folder that is removed afterwards."""
     place = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
-    patch = pytest.MonkeyPatch()
-    patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
-    patch.setattr(FileSigner, "sign", _remembering(FileSigner.sign))
     folder = Path(tempfile.mkdtemp(prefix="airlift-crash-", dir=place))
     try:
-        yield scenes.make_world(folder)
+        with _quick():
+            made = scenes.make_world(folder)
+        yield made
     finally:
-        patch.undo()
         shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    """Let every test of this folder, and no other of the same process, reserve little and sign a message once."""
+    with _quick():
+        yield
+
+
+@contextmanager
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
+        patch.setattr(FileSigner, "sign", sign_once)
+        yield
 
 
 def _remembering(sign: Sign) -> Sign:
     """Sign a message once: signatures are random, and what is signed anew is never a state that is known."""
     made: dict[tuple[str, bytes], bytes] = {}
 
-    def sign_once(signer: FileSigner, message: bytes) -> bytes:
+    def signed(signer: FileSigner, message: bytes) -> bytes:
         key = (signer.public.fingerprint, message)
         if key not in made:
             made[key] = sign(signer, message)
         return made[key]
 
-    return sign_once
+    return signed
+
+
+sign_once = _remembering(FileSigner.sign)
 
 
 @pytest.fixture(scope="session")
