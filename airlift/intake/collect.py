@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle.component.file_entry import MAX_FILES, FileEntry
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
-from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
 from airlift.intake.choose import Chosen, choose
 from airlift.intake.gate.drift.compare import compare_facts

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.errors import ForbiddenFileError
 from airlift.intake.collect import THREADS
 from airlift.intake.gate.drift.compare import compare_facts, compare_tokenizers

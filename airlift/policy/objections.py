@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from airlift.bundle import source
+from airlift.bundle.component import source
+from airlift.bundle.component.component import KINDS, Component
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import KINDS, Component, Release
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import names as names_of
 from airlift.errors import (
     AcceptanceError,

@@ -3,8 +3,10 @@
 from typing import Any
 
 from airlift.bundle import remarks
-from airlift.bundle import source as sources
-from airlift.bundle.release import KINDS, Component, FileEntry, Release
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Attested, Facts

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.bundle.release import KINDS, Component, FileEntry, Parent, Release
+from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics

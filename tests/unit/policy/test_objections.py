@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking, parse_time
-from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.bundle.revocations import Revocation
-from airlift.bundle.waiver import Waiver
 from airlift.errors import (
     ExpiredError,
     FloorError,

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from airlift import authored
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.component.vendor_signature import VendorSignature
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Parent, Release, VendorSignature
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.release import Release
 from airlift.errors import ExistsError, ManifestError, NotHeldError
 from airlift.evidence import controls
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
