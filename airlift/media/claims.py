@@ -39,12 +39,12 @@ def read_claims(volumes: Sequence[Volume]) -> Claims:
     """
     first = volumes[0]
     bundle = manifest.parse(bundle_document(first))
-    agreement.check_target(bundle)
     check_claims(volumes, bundle)
     _document(first, bundle.revocations, "the list of revocations")
     release = None
     if bundle.target is not None:
         release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
+        agreement.check_target(bundle, release)
         agreement.check_release(bundle, release)
     _check_documents(first, bundle, release)
     return Claims(bundle, release)

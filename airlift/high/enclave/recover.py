@@ -13,7 +13,7 @@ from pathlib import Path
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
 from airlift.high.enclave.commands import hooks
-from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.enclave import Enclave, Operator, tree_name
 from airlift.ledger import details, kept_state
 from airlift.ledger.entries.activations import Abort, SwitchPrepare, WithdrawPrepare
 from airlift.ledger.entries.imports import ImportPrepare
@@ -71,7 +71,9 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
 
 def _aim(enclave: Enclave, intent: Entry) -> str | None:
     """Return what `active` points at once the switch of an intent has taken place: nothing after a withdrawal."""
-    return None if intent.type == WithdrawPrepare.TYPE else enclave.active_target(release_of(intent))
+    if intent.type == WithdrawPrepare.TYPE:
+        return None
+    return enclave.active_target(release_of(intent), details.read(intent, SwitchPrepare).variants)
 
 
 def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
@@ -90,12 +92,13 @@ def _finish(enclave: Enclave, state: State, intent: Entry) -> Step:
 
     def act(operator: Operator) -> None:
         to = None if intent.type == WithdrawPrepare.TYPE else intent.release
-        failed = hooks.run_after(enclave, state, hooks.action_of(intent.type), to)
+        said = details.read(intent, SwitchPrepare)
+        failed = hooks.run_after(enclave, state, hooks.action_of(intent.type), to, said.variants)
         if failed is not None and to is not None:
             take_back(enclave, state)
             detail: Detail = Abort(intent.index, f"{failed.name}: {failed.verdict}")
         else:
-            detail = details.read(intent, SwitchPrepare).commit(recovered=intent.index)
+            detail = said.commit(recovered=intent.index)
         enclave.record(operator, detail, release=intent.release)
 
     return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)
@@ -106,15 +109,15 @@ def take_back(enclave: Enclave, state: State) -> None:
     if state.active is None:
         files.remove(enclave.active)
     else:
-        files.point_link(enclave.active, enclave.active_target(state.active))
-    hooks.run_after(enclave, state, hooks.RESTORE, state.active)
+        files.point_link(enclave.active, enclave.active_target(state.active, state.chosen))
+    hooks.run_after(enclave, state, hooks.RESTORE, state.active, state.chosen)
 
 
 def _pointers(enclave: Enclave, state: State) -> list[Step]:
     """Point the links at what the ledger says, unless an open intent explains what they point at."""
     explained = {_aim(enclave, intent) for intent in state.open if intent.type != ImportPrepare.TYPE}
     steps = []
-    active = enclave.active_target(state.active) if state.active else None
+    active = enclave.active_target(state.active, state.chosen) if state.active else None
     if points_at(enclave.active) not in {active, *explained}:
         steps.append(_repoint(enclave.active, active))
     policy = enclave.policy_target(state.policy) if state.policy else None
@@ -133,7 +136,7 @@ def _repoint(link: Path, target: str | None) -> Step:
 
 def _strays(enclave: Enclave, state: State) -> list[Step]:
     """List what interrupted writes and imports left behind: temporary files, uncommitted trees, old trust states."""
-    known = {digest[:NAME_HEX] for digest in state.installed}
+    known = {tree_name(digest, chosen) for digest, chosen in state.trees()}
     committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
     current = {"roots", *([state.trust.folder] if state.trust else [])}
     strays = [

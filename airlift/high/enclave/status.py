@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from airlift.bundle import remarks
+from airlift.bundle import choice, remarks
 from airlift.bundle.fields import parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
@@ -127,6 +127,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         f"policy would not let the active release run: {item.message}"
         for item in content_objections(active, rules)
     ]
+    warnings += _chosen_otherwise(state, active, rules)
     warnings += _revoked(enclave, state, active)
     if not state.bundles:
         return [*warnings, "no bundle was imported yet"]
@@ -151,6 +152,15 @@ def _age(enclave: Enclave, state: State, now: datetime, rules: Policy) -> Iterat
     yield from (
         f"nothing new is activated: {error.message}" for error in refusals(stale_rulings(fresh, rules))
     )
+
+
+def _chosen_otherwise(state: State, active: Release | None, rules: Policy) -> Iterator[str]:
+    """Warn if policy chooses other variants than run (SPEC 7.13-8)."""
+    for picked in choice.pick(active, rules.variants) if active is not None else ():
+        runs = ", ".join(item.name for item in picked.variants if item.name in state.chosen)
+        wanted = picked.chosen.name if picked.chosen is not None else "none, or several, of its variants"
+        if runs != wanted:
+            yield f"policy chooses {wanted} of component {picked.of}, and {runs} runs"
 
 
 def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str]:
@@ -191,6 +201,7 @@ def _outside(enclave: Enclave, state: State) -> list[str]:
 def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
     """Return the installed releases with their components, oldest import first."""
     state = enclave.state()
+    held = (enclave.load_release(digest).only(state.held_variants(digest)) for digest in state.installed)
     return tuple(
         {
             "release": release.label,
@@ -201,5 +212,5 @@ def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
             "components": list(remarks.summaries(release)),
             "remarks": list(remarks.of_release(release)),
         }
-        for release in map(enclave.load_release, state.installed)
+        for release in held
     )
