@@ -11,6 +11,7 @@ from typing import Any
 from airlift.bundle import patterns
 from airlift.bundle.component import source as sources
 from airlift.bundle.component.component import Component
+from airlift.bundle.component.variant import told
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Release
@@ -118,8 +119,9 @@ def summaries(release: Release | None) -> tuple[dict[str, Any], ...]:
 
 
 def tag(component: Component) -> str:
-    """Return in a few words a component's own marking and what is waived in it; empty if there is neither."""
-    said = [] if component.marking is None else [str(component.marking)]
+    """Return in a few words a component's labels, its own marking and what is waived in it; empty if it has none."""
+    said = [] if component.variant is None else [told(component.variant.labels)]
+    said += [] if component.marking is None else [str(component.marking)]
     said += [f"accepts {waived.what}" for waived in component.accept]
     return f" ({', '.join(said)})" if said else ""
 

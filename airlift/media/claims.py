@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, manifest, volume
+from airlift.bundle import agreement, choice, manifest, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -28,6 +28,11 @@ class Claims:
 
     bundle: Bundle
     release: Release | None
+
+    @property
+    def carried(self) -> Release | None:
+        """The release without the variants that the bundle leaves out."""
+        return choice.carried_part(self.bundle, self.release) if self.release is not None else None
 
 
 def read_claims(volumes: Sequence[Volume]) -> Claims:

@@ -8,12 +8,18 @@ import json
 import random
 import shutil
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from airlift import verify
+from airlift import files, verify
+from airlift.high.activation.activate import activate
+from airlift.high.enclave.enclave import Operator, open_enclave
+from airlift.low.bundle import make_bundle
+from airlift.low.bundle.planning.coding_plan import CodingPlan
+from airlift.trust.keys.load import load_signer
 from tests.cli.conftest import World
 from tests.cli.transcript import Transcript
 from tests.support import gguf_files
@@ -348,3 +354,79 @@ def test_what_is_trained_inside_joins_the_choice(two: World) -> None:
     assert said["digest"] not in (two.folder / "alpha.json").read_text()
     two.quick("high", "floor", "base", "1.05", "--reason", "a hole", *home("alpha")).expect(0)
     two.quick("high", "rollback", *home("alpha")).expect(6)
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_interrupted_change_of_choice_is_undone_or_finished(
+    two: World, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle(two, "varied@1.1", "--from", "none")
+    two.quick("high", "import", *home("alpha"), "next", "--activate").expect(0)
+    (two.folder / "other.yaml").write_text(policy("alpha", choose("int4")))
+    two.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+    point = files.point_link
+
+    def kill(link: Path, target: str) -> None:
+        if moved:
+            point(link, target)
+        raise Killed
+
+    monkeypatch.setattr(files, "point_link", kill)
+    signer = load_signer(str(two.folder / "keys/ledger-alpha.key"))
+    with pytest.raises(Killed):
+        activate(
+            open_enclave(two.folder / "enclaves/alpha"),
+            "varied@1.1",
+            operator=Operator("ada", signer, datetime.now(UTC).replace(microsecond=0)),
+        )
+    monkeypatch.undo()
+    warnings = two.quick("high", "status", *home("alpha"), *JSON).expect(0).data["warnings"]
+    assert any("interrupted work" in warning for warning in warnings), warnings
+    said = two.quick("high", "import", *home("alpha"), "next").expect(0)
+    assert "recovered from an interrupted command" in said.err
+    ran = source(two, "1.1", "int4" if moved else "fp16")
+    assert ran in active(two, "alpha").values()
+    assert len(list((two.folder / "enclaves/alpha/releases").iterdir())) == (3 if moved else 2)
+    status = two.quick("high", "status", *home("alpha"), *JSON).expect(0).data
+    assert status["variants"] == ["base-int4" if moved else "base-fp16"]
+    two.quick("high", "check", *home("alpha")).expect(0)
+    two.quick("high", "activate", "varied@1.1", *home("alpha")).expect(0)
+    assert source(two, "1.1", "int4") in active(two, "alpha").values()
+    two.quick("high", "rollback", "--to", "varied@1.1", *home("alpha")).expect(0)
+    two.quick("provenance", "verify", *home("alpha")).expect(0)
+
+
+def test_what_a_bundle_says_that_it_carries_has_to_be_there(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundler that claims a variant and brings none of its files: they are missing, and were not left out."""
+    receipt(two, "alpha")
+    with monkeypatch.context() as patch:
+        patch.setattr(make_bundle, "plan_coding", lambda *_: CodingPlan((), (), (), ()))
+        made = bundle(two, "varied@1.1", "--for", "alpha")
+    assert (made["variants"], made["files"]) == (["base-fp16"], 0)
+    before = active(two, "alpha")
+    for command in ("plan", "import"):
+        said = two.quick("high", command, *home("alpha"), "next", *JSON).expect(5)
+        assert said.error["code"] == "baseline-not-held"
+    assert active(two, "alpha") == before
+    assert two.quick("high", "status", *home("alpha"), *JSON).expect(0).data["installed"] == ["varied@1.0"]
+
+
+def test_a_test_of_the_owners_is_asked_about_each_choice(two: World) -> None:
+    """SPEC 7.13-7: that fp16 was accepted says nothing of int4."""
+    bundle(two, "varied@1.1", "--from", "none")
+    test = "acceptance:\n  - {name: no-gguf, command: [sh, -c, 'test ! -e $AIRLIFT_RELEASE/base/model.gguf']}\n"
+    for label, code in (("fp16", 0), ("int4", 6), ("fp16", 0)):
+        (two.folder / "other.yaml").write_text(policy("alpha", choose(label)) + test)
+        two.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+        two.quick("high", "import", *home("alpha"), "next").expect(0)
+        two.quick("high", "activate", "varied@1.1", *home("alpha")).expect(code)
+        assert source(two, "1.1", "fp16") in active(two, "alpha").values()
+    assert (
+        len(list((two.folder / "enclaves/alpha/releases").iterdir())) == 2
+    )  # what was not accepted is not laid out

@@ -136,7 +136,7 @@ def _repoint(link: Path, target: str | None) -> Step:
 
 def _strays(enclave: Enclave, state: State) -> list[Step]:
     """List what interrupted writes and imports left behind: temporary files, uncommitted trees, old trust states."""
-    known = {tree_name(digest, chosen) for digest, chosen in state.trees()}
+    known = {tree_name(digest, chosen) for digest, chosen in state.trees()} | _switched_to(enclave, state)
     committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
     current = {"roots", *([state.trust.folder] if state.trust else [])}
     strays = [
@@ -149,6 +149,13 @@ def _strays(enclave: Enclave, state: State) -> list[Step]:
         Step(f"remove leftover {path.relative_to(enclave.folder)}", _removal(path))
         for path in dict.fromkeys(strays)
     ]
+
+
+def _switched_to(enclave: Enclave, state: State) -> set[str]:
+    """Return what the tree is called that an interrupted switch has made active: the commit that names it follows."""
+    active = points_at(enclave.active)
+    aims = (_aim(enclave, intent) for intent in state.open if intent.type != ImportPrepare.TYPE)
+    return {Path(aim).name for aim in aims if aim is not None and aim == active}
 
 
 def _removal(path: Path) -> Callable[[Operator], object]:

@@ -32,7 +32,8 @@ class Status:
     """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
 
     ``registered`` are those of the installed releases that were made here, ``floors`` the versions below which
-    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on.
+    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on;
+    ``variants`` are the names of those that the active release runs with.
     """
 
     enclave: str
@@ -48,6 +49,7 @@ class Status:
     floors: Mapping[str, str]
     revocations: tuple[Mapping[str, Any], ...]
     relay: tuple[Mapping[str, Any], ...]
+    variants: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -79,6 +81,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         floors=_floors(enclave, state),
         revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
         relay=_kept(enclave),
+        variants=state.chosen,
         warnings=tuple(_warnings(enclave, state, now)),
     )
 

@@ -173,7 +173,15 @@ def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease |
         return None
     expected, chosen = load_expected(run.enclave, state, release), choose(run.enclave, state, release)
     now = run.operator.now
-    return stage(run.enclave, verified, chosen, run.progress, expected=expected, now=now, workers=run.workers)
+    return stage(
+        run.enclave,
+        verified,
+        run.progress,
+        expected=expected,
+        chosen=chosen,
+        now=now,
+        workers=run.workers,
+    )
 
 
 def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:

@@ -122,16 +122,16 @@ class StagedRelease:
 def stage(
     enclave: Enclave,
     verified: VerifiedBundle,
-    chosen: Release,
     progress: Progress,
     *,
     expected: Expected,
+    chosen: Release | None = None,
     now: datetime,
     workers: int = 2,
 ) -> StagedRelease:
     """Rebuild every needed file of a verified bundle in staging, unless a run before did with the same digest.
 
-    ``chosen`` is its release in the choice that policy makes.
+    ``chosen`` is its release in the choice that policy makes, None if it has no variants.
 
     Raises:
         BaselineError, BaselineDamagedError: the baseline is not held, or not intact: exit 5.
@@ -141,6 +141,10 @@ def stage(
     """
     if verified.release is None or verified.foreign:
         raise ValueError("a bundle without a target, or one to be handed on, has nothing to stage")
+    if chosen is None:
+        if verified.release.variants():
+            raise ValueError("of a release with variants it has to be said which are chosen")
+        chosen = verified.release
     folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
