@@ -14,11 +14,11 @@ from airlift.policy.ruling import NOTHING, VARIANT, Ruling
 def variant_rulings(release: Release | None, policy: Policy, there: Collection[str]) -> Iterator[Ruling]:
     """Yield what policy says of each component in variants; ``there`` are the names of those that are at hand."""
     for picked in choice.pick(release, policy.variants) if release is not None else ():
-        chosen = picked.chosen
+        chosen, refusal = picked.chosen, None
         if chosen is None:
             refusal = _unclear(picked)
-        else:
-            refusal = None if chosen.name in there else _absent(picked, chosen, there, policy, release)
+        elif chosen.name not in there:
+            refusal = _absent(picked, chosen, there, policy, release)
         expected = choice.describe([chosen]) if chosen is not None else "one variant that policy chooses"
         found = ", ".join(item.name for item in picked.variants if item.name in there) or NOTHING
         yield Ruling(VARIANT, f"component {picked.of}", expected, found, refusal)

@@ -10,6 +10,7 @@ import shutil
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,7 +143,7 @@ def receipt(world: World, name: str) -> None:
     world.quick("low", "returns", "import", f"{name}.json").expect(0)
 
 
-def bundle(world: World, release: str, *words: str, output: str = "next") -> dict[str, object]:
+def bundle(world: World, release: str, *words: str, output: str = "next") -> dict[str, Any]:
     return dict(
         world.quick("low", "bundle", release, "--output", output, *BUNDLER, *words, *JSON).expect(0).data
     )
@@ -420,7 +421,9 @@ def test_what_a_bundle_says_that_it_carries_has_to_be_there(
 def test_a_test_of_the_owners_is_asked_about_each_choice(two: World) -> None:
     """SPEC 7.13-7: that fp16 was accepted says nothing of int4."""
     bundle(two, "varied@1.1", "--from", "none")
-    test = "acceptance:\n  - {name: no-gguf, command: [sh, -c, 'test ! -e $AIRLIFT_RELEASE/base/model.gguf']}\n"
+    test = (
+        "acceptance:\n  - {name: no-gguf, command: [sh, -c, 'test ! -e $AIRLIFT_RELEASE/base/model.gguf']}\n"
+    )
     for label, code in (("fp16", 0), ("int4", 6), ("fp16", 0)):
         (two.folder / "other.yaml").write_text(policy("alpha", choose(label)) + test)
         two.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)

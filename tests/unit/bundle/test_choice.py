@@ -128,7 +128,7 @@ def test_who_is_asked_for_is_what_it_is_a_variant_of() -> None:
 def carrying(*variants: str, files: tuple[Component, ...] = (INT4,), **fields: Any) -> Bundle:
     target = ReleaseRef(VARIED.digest, VARIED.name, VARIED.version)
     contents = {e.sha512: e.content for c in files for e in c.files}
-    said = {
+    said: dict[str, Any] = {
         "target": target,
         "marking": LOW,
         "files": tuple(contents.values()),
