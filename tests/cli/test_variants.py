@@ -433,3 +433,22 @@ def test_a_test_of_the_owners_is_asked_about_each_choice(two: World) -> None:
     assert (
         len(list((two.folder / "enclaves/alpha/releases").iterdir())) == 2
     )  # what was not accepted is not laid out
+
+
+def test_what_is_held_is_taken_over_and_what_was_left_out_is_not(two: World) -> None:
+    """SPEC L2.15: what is taken over is no variant any more."""
+    for name, code in (("base-fp16", 0), ("base-int4", 5)):
+        (two.folder / "taken.yaml").write_text(
+            "airlift: 1\nrelease: taken\nversion: '1'\nmarking: {level: UNCLASSIFIED}\ncomponents:\n"
+            f"  - source: {{enclave: enclaves/alpha, component: {name}}}\n"
+        )
+        said = two.quick("low", "release", "taken.yaml", "--replace", *SIGN, *JSON).expect(code)
+        if code:
+            assert "the variant base-int4 of base is not held" in said.error["message"]
+    (kept,) = (
+        r
+        for r in json.loads((two.folder / "depot/releases.json").read_bytes())["releases"]
+        if r["name"] == "taken"
+    )
+    stated = json.loads((two.folder / f"depot/documents/{kept['digest'][:64]}.json").read_bytes())
+    assert [(c["name"], "variant" in c) for c in stated["components"]] == [("base-fp16", False)]
