@@ -61,6 +61,15 @@ class ForbiddenFileError(UsageError):
     default_hint = "remove the file; convert pickled weights to safetensors"
 
 
+class LayoutError(UsageError):
+    """A release, or what was chosen of it, cannot be served in a layout."""
+
+    code = "layout-unfit"
+    default_hint = (
+        "name what can be served so with --component, or choose another layout: see docs/layouts.md"
+    )
+
+
 class ExistsError(UsageError):
     """The command would create something that is already there, with other content."""
 

@@ -38,6 +38,8 @@ FOLDER_MODE = 0o755
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP}
+"""Another file system, too many links, or a system that lets nobody link what is not theirs."""
 
 
 # -- translating OSError -------------------------------------------------------------------------------------------
@@ -346,6 +348,27 @@ def link_durable(source: Path, target: Path) -> None:
             os.link(source, target, follow_symlinks=False)
         except FileExistsError:
             return
+
+
+def link_if_possible(source: Path, target: Path) -> bool:
+    """Hard-link ``source`` as ``target``; say whether that can be: not across file systems, nor without end.
+
+    The caller syncs the folder.
+    """
+    with writing(target):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            return False
+    return True
+
+
+def add_link(link: Path, target: str) -> None:
+    """Make a new symbolic link; the caller syncs the folder."""
+    with writing(link):
+        link.symlink_to(target)
 
 
 def relink(source: Path, target: Path, scratch: Path) -> None:

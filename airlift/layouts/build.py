@@ -1,0 +1,159 @@
+"""Build a tree from a plan: hard links into content where that can be, copies where not (SPEC 8.7-4)."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.release import FileEntry
+from airlift.errors import ContentDamagedError
+from airlift.layouts.plan import Joined, Linked, Plan, Pointer, Written
+from airlift.progress import Progress, silent
+from airlift.store.content import ContentFolder
+from airlift.store.whole_folders import building
+
+
+@dataclass(slots=True)
+class Built:
+    """How many files and pointers a tree has, and how many bytes of it are linked, copied or written anew."""
+
+    files: int = 0
+    pointers: int = 0
+    linked_bytes: int = 0
+    copied_bytes: int = 0
+    written_bytes: int = 0
+
+
+def build(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
+    """Build the tree of a plan at ``place``, where nothing may stand yet; it appears whole, durably.
+
+    What must be copied is digested (SHA-512) on its way.
+
+    Raises:
+        ContentDamagedError: content of the release has vanished, or what was copied does not have its digest.
+        StorageError: it cannot be written.
+    """
+    built, total = Built(), sum(sizes(plan))
+    with building(place) as temporary:
+        folders = {temporary}
+        for path, part in sorted(plan.items()):
+            target = temporary / path
+            if target.parent not in folders:
+                folders |= _make_folders(target.parent, temporary)
+            _put(part, content, target, built)
+            progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
+        for folder in folders:
+            files.sync_folder(folder)
+    return built
+
+
+def sizes(plan: Plan) -> Iterator[int]:
+    """Yield the bytes of every file of a plan."""
+    for part in plan.values():
+        match part:
+            case Linked():
+                yield part.entry.size
+            case Written():
+                yield len(part.data)
+            case Joined():
+                yield sum(p.size if isinstance(p, FileEntry) else len(p) for p in part.parts)
+
+
+def joined_pieces(joined: Joined, content: ContentFolder) -> Iterator[bytes]:
+    """Yield the bytes of a joined file in order, in pieces of at most 1 MiB or a part's own length.
+
+    Raises:
+        ContentDamagedError: content has vanished, or has another length.
+    """
+    for part in joined.parts:
+        if isinstance(part, FileEntry):
+            yield from _content_pieces(part, content)
+        else:
+            yield part
+
+
+def digest_joined(joined: Joined, content: ContentFolder) -> tuple[str, int]:
+    """Return the SHA-256 (hex) of a joined file, and its size in bytes."""
+    running, size = hashlib.sha256(), 0
+    for piece in joined_pieces(joined, content):
+        running.update(piece)
+        size += len(piece)
+    return running.hexdigest(), size
+
+
+def _put(
+    part: Linked | Written | Joined | Pointer, content: ContentFolder, target: Path, built: Built
+) -> None:
+    match part:
+        case Pointer():
+            files.add_link(target, part.target)
+            built.pointers += 1
+            return
+        case Linked():
+            _link_or_copy(part.entry, content, target, built)
+        case Written():
+            _write(target, iter([part.data]))
+            built.written_bytes += len(part.data)
+        case Joined():
+            built.written_bytes += _write(target, joined_pieces(part, content))
+    built.files += 1
+
+
+def _link_or_copy(entry: FileEntry, content: ContentFolder, target: Path, built: Built) -> None:
+    source = content.path(entry.sha512)
+    if not source.is_file():
+        raise ContentDamagedError("content has vanished", expected=str(source), found=target.name)
+    if files.link_if_possible(source, target):
+        built.linked_bytes += entry.size
+        return
+    running = hashlib.sha512()
+    built.copied_bytes += _write(target, _fed(_content_pieces(entry, content), running))
+    if running.hexdigest() != entry.sha512:
+        raise ContentDamagedError(
+            "content at rest is damaged", expected=entry.sha512[:16], found=running.hexdigest()[:16]
+        )
+
+
+def _fed(pieces: Iterator[bytes], running: "hashlib._Hash") -> Iterator[bytes]:
+    """Yield pieces, each after it was digested."""
+    for piece in pieces:
+        running.update(piece)
+        yield piece
+
+
+def _content_pieces(entry: FileEntry, content: ContentFolder) -> Iterator[bytes]:
+    path, offset = content.path(entry.sha512), 0
+    with files.opened(path) as descriptor:
+        while True:
+            with files.reading(path):
+                data = files.read_at(descriptor, offset, files.COPY_BYTES)
+            if not data:
+                break
+            yield data
+            offset += len(data)
+    if offset != entry.size:
+        raise ContentDamagedError(
+            "content at rest has another length", expected=str(entry.size), found=str(offset)
+        )
+
+
+def _write(target: Path, pieces: Iterator[bytes]) -> int:
+    """Write a file of a tree that is not there yet, durably; return its size."""
+    size = 0
+    with files.writer(target) as out:  # some file systems have no hard links at all
+        for piece in pieces:
+            out.write(piece)
+            size += len(piece)
+    return size
+
+
+def _make_folders(folder: Path, top: Path) -> set[Path]:
+    """Make a folder below ``top`` with those that it lies in; return them."""
+    found = set()
+    while folder != top:
+        found.add(folder)
+        folder = folder.parent
+    for path in sorted(found):
+        files.make_folder(path)
+    return found
