@@ -383,9 +383,12 @@ def relink(source: Path, target: Path, scratch: Path) -> None:
         sync_folder(target.parent)
 
 
-def point_link(link: Path, target: str) -> None:
-    """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename."""
-    temporary = link.with_name(f".tmp-{secrets.token_hex(8)}")
+def point_link(link: Path, target: str, *, scratch: Path | None = None) -> None:
+    """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename.
+
+    It is made in the folder ``scratch``, beside its place by default.
+    """
+    temporary = (scratch or link.parent) / f".tmp-{secrets.token_hex(8)}"
     with writing(link):
         os.symlink(target, temporary)
         try:

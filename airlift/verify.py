@@ -45,7 +45,16 @@ RECEIPT = "application/vnd.airlift.receipt+json"
 RECEIPT_FORMAT = 2
 SWITCHES = {"activate-commit", "rollback-commit"}
 ENDS = {*SWITCHES, "withdraw-commit"}
-NEW_TYPES = {"floor", "revocations", "withdraw-prepare", "withdraw-commit", "relay", "register"}
+NEW_TYPES = {
+    "floor",
+    "revocations",
+    "withdraw-prepare",
+    "withdraw-commit",
+    "relay",
+    "register",
+    "export",
+    "unfollow",
+}
 MAX_SIGNATURES = 32
 ANSWER = {"airlift": 1, "command": "airlift-verify"}
 COUNTS = range(10_000_001)

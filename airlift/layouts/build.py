@@ -34,17 +34,21 @@ def build(plan: Plan, content: ContentFolder, place: Path, progress: Progress = 
         ContentDamagedError: content of the release has vanished, or what was copied does not have its digest.
         StorageError: it cannot be written.
     """
-    built, total = Built(), sum(sizes(plan))
     with building(place) as temporary:
-        folders = {temporary}
-        for path, part in sorted(plan.items()):
-            target = temporary / path
-            if target.parent not in folders:
-                folders |= _make_folders(target.parent, temporary)
-            _put(part, content, target, built)
-            progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
-        for folder in folders:
-            files.sync_folder(folder)
+        return fill(plan, content, temporary, progress)
+
+
+def fill(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
+    """Build the tree of a plan in the empty folder ``place``, durably; errors as of :func:`build`."""
+    built, total, folders = Built(), sum(sizes(plan)), {place}
+    for path, part in sorted(plan.items()):
+        target = place / path
+        if target.parent not in folders:
+            folders |= _make_folders(target.parent, place)
+        _put(part, content, target, built)
+        progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
+    for folder in folders:
+        files.sync_folder(folder)
     return built
 
 

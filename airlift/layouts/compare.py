@@ -20,6 +20,8 @@ def differences(plan: Plan, content: ContentFolder, place: Path) -> list[str]:
     Raises:
         UncheckedError: something cannot be read.
     """
+    if not place.is_dir():
+        return sorted(plan)
     wrong = {path for path, part in plan.items() if not _is_there(part, content, place / path)}
     return sorted(wrong | {path for path in _found(place) if path not in plan})
 

@@ -18,6 +18,7 @@ from airlift.ledger.entries.activations import (
     WithdrawCommit,
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange
+from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
 from airlift.ledger.entries.kinds import CLOSES, INTENTS
@@ -51,7 +52,8 @@ class State:
     """What the first ``size`` entries say the enclave is; releases are digests in hex.
 
     ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together;
-    ``moment`` is the latest time that the entries from the newest import on say.
+    ``moment`` is the latest time that the entries from the newest import on say; ``follows`` is what is kept in step
+    with what is active (SPEC 8.7-6), by the order in which it began.
     """
 
     size: int = 0
@@ -67,6 +69,7 @@ class State:
     floors: tuple[tuple[str, str], ...] = ()
     revocations: tuple[str, ...] = ()
     moment: str | None = None
+    follows: tuple[Export, ...] = ()
 
     def enrolled(self) -> Enroll:
         """Return what the enclave was enrolled with.
@@ -130,6 +133,7 @@ class _Folding:
         self.bundles = list(begun.bundles)
         self.floors = dict(begun.floors)
         self.revocations = dict.fromkeys(begun.revocations)
+        self.follows = {export.output: export for export in begun.follows}
 
     def state(self) -> State:
         return State(
@@ -139,6 +143,7 @@ class _Folding:
             open=tuple(self.open.values()),
             floors=tuple(sorted(self.floors.items())),
             revocations=tuple(self.revocations),
+            follows=tuple(self.follows.values()),
             **self.fields,
         )
 
@@ -207,6 +212,14 @@ class _Folding:
     def withdraw(self, entry: Entry) -> None:
         self.fields |= {"active": None, "previous": release_of(entry)}
 
+    def export(self, entry: Entry) -> None:
+        said = details.read(entry, Export)
+        if said.follow:
+            self.follows[said.output] = said
+
+    def unfollow(self, entry: Entry) -> None:
+        self.follows.pop(details.read(entry, Unfollow).output, None)
+
     def abort(self, entry: Entry) -> None:
         if self.open.pop(details.read(entry, Abort).undoes, None) is None:
             raise LedgerError(f"entry {entry.index} undoes what is not open")
@@ -230,6 +243,8 @@ _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
     FloorChange.TYPE: _Folding.floor,
     RevocationsKnown.TYPE: _Folding.revoke,
     Registration.TYPE: _Folding.register,
+    Export.TYPE: _Folding.export,
+    Unfollow.TYPE: _Folding.unfollow,
     Abort.TYPE: _Folding.abort,
     Gc.TYPE: _Folding.gc,
 }

@@ -78,6 +78,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.returns")
     importlib.import_module("airlift.cli.high.relay")
     importlib.import_module("airlift.cli.high.register")
+    importlib.import_module("airlift.cli.high.export")
 
 
 def _provenance() -> None:

@@ -99,6 +99,8 @@ class Run:
         }.get(enforced["action"], f"and gave way to {enforced['active']}")
         for reason in enforced["because"]:
             self.warn(f"the active release {enforced['release']} is revoked {became}: {reason}")
+        for place in enforced["unserved"]:
+            self.warn(f"the export at {place} could not go along: see to what serves it")
 
     def warn_left_behind(self, labels: Iterable[str]) -> None:
         """Tell what was trained inside and does not run any more (SPEC 8.6-10)."""

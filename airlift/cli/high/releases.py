@@ -92,6 +92,9 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
         for item in data["relay"]:
             name = item["bundle"] or item["manifest"][:DIGITS]
             page.line(f"kept to be handed on: {name}, {item['volumes']} volumes, {size(item['bytes'])}")
+        for item in data["exports"]:
+            state = "in step" if item["in_step"] else "OUT OF STEP"
+            page.line(f"served as {item['layout']}: {item['output']} ({state})")
         if data["floors"] or data["revocations"]:
             page.line()
             page.facts({"floors": [f"{name} {version}" for name, version in data["floors"].items()]})

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.commands.run import Outcome
-from airlift.errors import AcceptanceError, ContentDamagedError, HookError, NotHeldError, StaleError
+from airlift.errors import (
+    AcceptanceError,
+    AirliftError,
+    ContentDamagedError,
+    HookError,
+    NotHeldError,
+    StaleError,
+    StorageError,
+)
 from airlift.high.activation.left_behind import left_behind
-from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover, take_back
+from airlift.high.enclave.switching import follow, hooks
 from airlift.high.governance import gate
 from airlift.high.governance.acceptance import accept
 from airlift.high.governance.consent import Consent
@@ -129,8 +136,11 @@ def switch(
     *,
     because: str | None = None,
     accepted: Accepted | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Make an installed release the active one without asking policy; the caller asked it, and holds the lock.
+
+    What follows goes along (SPEC 8.7-6). A switch that nobody asked for, but that must be, is not held up by what
+    cannot: its outputs, which serve nothing since, are returned.
 
     Intent in the ledger (``kind`` says of what, ``because`` why if nobody asked, ``accepted`` who accepted that what
     the enclave knows is too old), one atomic rename, commit.
@@ -138,6 +148,7 @@ def switch(
     Raises:
         ContentDamagedError: the release's tree has vanished.
         HookError: a command of the policy before or after does not accept it; what was active is active again.
+        LayoutError, StorageError: something that follows cannot go along; what was active is active (again).
     """
     if not enclave.release_path(release.digest).is_dir():
         raise ContentDamagedError(
@@ -146,33 +157,49 @@ def switch(
         )
     action = hooks.action_of(kind.TYPE)
     hooks.run_before(enclave, state, action, release.digest)
+    with nullcontext() if because is None else suppress(AirliftError):
+        follow.prepare(enclave, state, release.digest)
     intent = kind(state.active, release_ref(release), because, accepted)
     entry = enclave.record(operator, intent, release=release.digest)
     files.point_link(enclave.active, enclave.active_target(release.digest))
+    unserved = follow.point(state, release.digest)
+    if unserved and because is None:
+        reason = f"the export at {unserved[0]} does not follow"
+        again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
+        raise StorageError(f"{reason}: {again}", data={"unserved": list(unserved)})
     failed = hooks.run_after(enclave, state, action, release.digest)
     if failed is not None:
-        raise _taken_back(enclave, state, release, operator, intent=entry, failed=failed)
+        reason = f"{failed.name}: {failed.verdict}"
+        again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
+        raise HookError(
+            f"the command {failed.name} after the switch to {release.label} failed: {again}",
+            expected="exit 0",
+            found=failed.verdict,
+            data={
+                "said": failed.said,
+                "active": enclave.load_release(state.active).label if state.active else None,
+            },
+        )
     enclave.record(operator, intent.commit(), release=release.digest)
+    follow.tidy(enclave.state())
+    return unserved
 
 
 def _taken_back(
-    enclave: Enclave, state: State, release: Release, operator: Operator, *, intent: Entry, failed: Outcome
-) -> HookError:
-    """Take a switch back whose commands afterwards failed; return the refusal (SPEC 7.10-5)."""
+    enclave: Enclave, state: State, release: Release, operator: Operator, *, intent: Entry, reason: str
+) -> str:
+    """Take a switch back, and close its intent (SPEC 7.10-5, 8.7-7); return for people what is active."""
     take_back(enclave, state)
-    enclave.record(operator, Abort(intent.index, f"{failed.name}: {failed.verdict}"), release=release.digest)
-    again = enclave.load_release(state.active).label if state.active else None
-    return HookError(
-        f"the command {failed.name} after the switch to {release.label} failed: "
-        + (f"{again} is active again" if again else "nothing is active, as before"),
-        expected="exit 0",
-        found=failed.verdict,
-        data={"said": failed.said, "active": again},
-    )
+    enclave.record(operator, Abort(intent.index, reason), release=release.digest)
+    if state.active is None:
+        return "nothing is active, as before"
+    return f"{enclave.load_release(state.active).label} is active again"
 
 
-def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> None:
+def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> tuple[str, ...]:
     """Make the active release, ``release``, inactive, and nothing active; the caller holds the lock (SPEC 7.5-3).
+
+    What follows serves nothing since; the outputs whose links could not be removed are returned.
 
     The commands of a switch are told; what they say holds nothing up.
     """
@@ -182,5 +209,7 @@ def withdraw(enclave: Enclave, release: Release, operator: Operator, because: st
     intent = WithdrawPrepare(release.digest, release_ref(release), because)
     enclave.record(operator, intent, release=release.digest)
     files.remove(enclave.active)
+    unserved = follow.point(state, None)
     hooks.run_after(enclave, state, action, None)
     enclave.record(operator, intent.commit(), release=release.digest)
+    return unserved

@@ -13,6 +13,7 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
+from airlift.high.enclave.switching import follow
 from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, silent
 
@@ -23,7 +24,8 @@ class CheckResult:
 
     ``unlisted`` are paths in releases' trees that no manifest lists; ``digest`` is the one that policy verifies by.
     ``passed_over`` are leftovers of desktops on the media that a repair read, ``repaired_chunks`` those (SHA-512)
-    that it rebuilt from parity, and ``damaged_volumes`` those with a chunk that is damaged or lacking.
+    that it rebuilt from parity, and ``damaged_volumes`` those with a chunk that is damaged or lacking. ``exports``
+    are paths of what follows (SPEC 8.7-9) that are not as they must be.
     """
 
     files: int
@@ -35,6 +37,7 @@ class CheckResult:
     passed_over: tuple[Path, ...] = ()
     repaired_chunks: tuple[str, ...] = ()
     damaged_volumes: tuple[Path, ...] = ()
+    exports: tuple[str, ...] = ()
 
 
 def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
@@ -65,6 +68,13 @@ def insist_intact(result: CheckResult) -> CheckResult:
             data=asdict(result),
             hint="find out who put them there, and remove them",
         )
+    if result.exports:
+        raise ContentDamagedError(
+            f"{len(result.exports)} files of exports that follow are not as they must be",
+            found=result.exports[0],
+            data=asdict(result),
+            hint="export it again with the same options: airlift high export active --follow ...",
+        )
     return result
 
 
@@ -93,7 +103,12 @@ def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckRe
         done += size
         progress("checking", done, total)
     return CheckResult(
-        len(places), total, tuple(damaged), unlisted=tuple(_unlisted(enclave)), digest=expected.algorithm
+        len(places),
+        total,
+        tuple(damaged),
+        unlisted=tuple(_unlisted(enclave)),
+        digest=expected.algorithm,
+        exports=tuple(follow.differing(enclave, enclave.state())),
     )
 
 

@@ -15,6 +15,7 @@ from airlift.high.enclave import policy, recover, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
+from airlift.high.enclave.switching import follow
 from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
@@ -32,7 +33,8 @@ class Status:
     """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
 
     ``registered`` are those of the installed releases that were made here, ``floors`` the versions below which
-    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on.
+    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on,
+    ``exports`` what follows.
     """
 
     enclave: str
@@ -48,6 +50,7 @@ class Status:
     floors: Mapping[str, str]
     revocations: tuple[Mapping[str, Any], ...]
     relay: tuple[Mapping[str, Any], ...]
+    exports: tuple[Mapping[str, Any], ...]
     warnings: tuple[str, ...]
 
 
@@ -79,6 +82,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         floors=_floors(enclave, state),
         revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
         relay=_kept(enclave),
+        exports=_exports(state),
         warnings=tuple(_warnings(enclave, state, now)),
     )
 
@@ -99,6 +103,15 @@ def _kept(enclave: Enclave) -> tuple[Mapping[str, Any], ...]:
     from airlift.high.enclave.kept import describe_kept  # noqa: PLC0415 - as above
 
     return describe_kept(enclave)
+
+
+def _exports(state: State) -> tuple[Mapping[str, Any], ...]:
+    """Return what follows what is active (SPEC 8.7-6), and whether it does."""
+    behind = {export.output for export in follow.out_of_step(state)}
+    return tuple(
+        {"layout": item.layout, "output": item.output, "in_step": item.output not in behind}
+        for item in state.follows
+    )
 
 
 def _mentioned(state: State) -> set[str]:

@@ -10,9 +10,9 @@ from airlift.bundle.release import Release
 from airlift.commands.run import Outcome, ask, run_confined
 from airlift.errors import AcceptanceError
 from airlift.high.enclave import policy
-from airlift.high.enclave.commands.hooks import words_for
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.policy import PolicyDocument
+from airlift.high.enclave.switching.hooks import words_for
 from airlift.high.governance import attestations
 from airlift.high.governance.record_attestations import record_attestation
 from airlift.ledger.state import State

@@ -17,7 +17,6 @@ from airlift.errors import (
     AcceptanceError,
     AirliftError,
     BaselineError,
-    HookError,
     NotHeldError,
     ProvenBadError,
     RefusedError,
@@ -227,11 +226,12 @@ def _activate(run: _Run, release: Release) -> None:
 
     Raises:
         AcceptanceError, HookError: a command of the policy does not accept it; it stays installed.
+        LayoutError, StorageError: something that follows cannot go along; it stays installed.
     """
     try:
         accept(run.enclave, release, run.operator)
         switch(run.enclave, release, run.enclave.state(), run.operator)
-    except (AcceptanceError, HookError) as error:
+    except AirliftError as error:
         error.data["installed"] = True
         raise
 
