@@ -396,7 +396,8 @@ def point_link(link: Path, target: str, *, scratch: Path | None = None) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(link.parent)
+        for folder in {link.parent, temporary.parent}:
+            sync_folder(folder)
 
 
 def remove(path: Path) -> None:

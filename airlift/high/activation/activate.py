@@ -15,7 +15,6 @@ from airlift.errors import (
     HookError,
     NotHeldError,
     StaleError,
-    StorageError,
 )
 from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
@@ -164,9 +163,10 @@ def switch(
     files.point_link(enclave.active, enclave.active_target(release.digest))
     unserved = follow.point(state, release.digest)
     if unserved and because is None:
-        reason = f"the export at {unserved[0]} does not follow"
+        output, cause = next(iter(unserved.items()))
+        reason = f"the export at {output} does not follow"
         again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
-        raise StorageError(f"{reason}: {again}", data={"unserved": list(unserved)})
+        raise type(cause)(f"{reason}: {again}", found=cause.message, data={"unserved": list(unserved)})
     failed = hooks.run_after(enclave, state, action, release.digest)
     if failed is not None:
         reason = f"{failed.name}: {failed.verdict}"
@@ -182,7 +182,7 @@ def switch(
         )
     enclave.record(operator, intent.commit(), release=release.digest)
     follow.tidy(enclave.state())
-    return unserved
+    return tuple(unserved)
 
 
 def _taken_back(
@@ -212,4 +212,4 @@ def withdraw(enclave: Enclave, release: Release, operator: Operator, because: st
     unserved = follow.point(state, None)
     hooks.run_after(enclave, state, action, None)
     enclave.record(operator, intent.commit(), release=release.digest)
-    return unserved
+    return tuple(unserved)

@@ -51,6 +51,9 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
     """Build one tree if it is not there; return what was built. Errors as of :func:`prepare`."""
     place = tree_of(export, release)
     if place.is_dir():
+        files.sync_tree(
+            place
+        )  # a command that was killed may have left names that are there, and not durable
         return None
     if not place.parent.is_dir():
         raise StorageError(
@@ -66,24 +69,29 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
     return build(plan, enclave.content, place, progress)
 
 
-def point(state: State, release: str | None) -> tuple[str, ...]:
+def point(state: State, release: str | None) -> dict[str, AirliftError]:
     """Point the links of all that follows at their trees of a release (digest), or remove them, with None.
 
-    A link whose tree is not there is removed too, so that it never serves what does not run. Return the outputs of
-    those that do not serve the release, or with None could not be removed.
+    A link whose tree is not there is removed too, so that it never serves what does not run. Return what went wrong,
+    by the outputs of those that do not serve the release, or with None could not be removed.
     """
-    return tuple(export.output for export in state.follows if not _pointed(export, release))
+    failed: dict[str, AirliftError] = {}
+    for export in state.follows:
+        try:
+            _point(export, release)
+        except AirliftError as error:
+            failed[export.output] = error
+    return failed
 
 
-def _pointed(export: Export, release: str | None) -> bool:
+def _point(export: Export, release: str | None) -> None:
     link, target = Path(export.output), _target(export, release)
-    with suppress(AirliftError):
-        if target is None:
-            files.remove(link)
-        else:
-            files.point_link(link, target, scratch=trees(link))
-        return target is not None or release is None
-    return False
+    if target is not None:
+        files.point_link(link, target, scratch=trees(link))
+        return
+    files.remove(link)
+    if release is not None:
+        raise StorageError(f"the tree of the export at {link} is not there")
 
 
 def out_of_step(state: State) -> Iterator[Export]:
