@@ -244,6 +244,13 @@ class RegistrationError(RefusedError):
     default_hint = "allow its kind: `register` in the policy (`airlift high policy set FILE`)"
 
 
+class BucketError(RefusedError):
+    """A release was to be put into a bucket that policy does not name."""
+
+    code = "bucket-refused"
+    default_hint = "name it under `buckets` in the policy: `airlift high policy set FILE`"
+
+
 class RequirementError(RefusedError):
     """A component lacks another component that it requires."""
 

@@ -17,6 +17,7 @@ NEW_KEYS = frozenset(
         "acceptance",
         "activation",
         "bar",
+        "buckets",
         "expires_after_days",
         "files",
         "inventory",
@@ -90,6 +91,19 @@ class SubEnclave:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket that releases may be put into: ``s3://BUCKET/PREFIX``, and where it is asked of (SPEC 8.7-10)."""
+
+    url: str
+    endpoint: str
+    region: str = "us-east-1"
+
+    def covers(self, url: str) -> bool:
+        """Say whether ``url`` is this one, or lies below it."""
+        return url == self.url or url.startswith(f"{self.url}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
 
@@ -97,7 +111,7 @@ class Policy:
     release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
     ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
     ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves,
-    ``register`` the kinds of components that may be trained inside.
+    ``register`` the kinds of components that may be trained inside, ``buckets`` where releases may be put.
     """
 
     enclave: str
@@ -121,6 +135,7 @@ class Policy:
     bars: tuple[Bar, ...] = ()
     relay: tuple[SubEnclave, ...] = ()
     register: tuple[str, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
 
     @property
     def demands(self) -> Demands:
@@ -170,6 +185,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         bars=demands.bars,
         relay=tuple(_sub_enclave(name, item, levels, document["enclave"]) for name, item in _relay(document)),
         register=tuple(sorted(document.get("register", []))),
+        buckets=_buckets(document),
     )
 
 
@@ -231,6 +247,13 @@ def _sub_enclave(name: str, item: Mapping[str, Any], levels: Sequence[str], own:
     if ceiling["level"] not in levels:
         raise ManifestError(f"policy: the ceiling of {name} is not one of the levels", found=ceiling["level"])
     return SubEnclave(name, item["ledger_key"], Marking.from_authored(ceiling))
+
+
+def _buckets(document: Mapping[str, Any]) -> tuple[Bucket, ...]:
+    found = tuple(Bucket(**item) for item in document.get("buckets", []))
+    if len({bucket.url for bucket in found}) != len(found):
+        raise ManifestError("policy: two buckets have the same URL")
+    return found
 
 
 def _bytes(text: str) -> int:

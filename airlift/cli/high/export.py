@@ -61,31 +61,48 @@ class Serving:
         return choose(self.layout, tuple(self.component), found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a release is served."""
+
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where it is served; nothing may stand there yet.")
+    ] = None
+    to: Annotated[
+        str | None, typer.Option(metavar="s3://BUCKET/PREFIX", help="A bucket that policy names, instead.")
+    ] = None
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep it in step with every activation and roll back.")
+    ] = False
+
+
 @command(
     app.high,
     "export",
     "airlift high export active --layout tree --output /srv/models --follow",
     "airlift high export assistant@2026.11.1 --layout tree --output /srv/models --component base",
+    "airlift high export active --layout tree --to s3://models/serving",
 )
 def export(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, its digest, or `active`.")],
     *,
-    output: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where it is served; nothing may stand there yet.")
-    ],
+    place: Place,
     serving: Serving,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Keep it in step with every activation and roll back.")
-    ] = False,
     on: OnEnclave,
 ) -> Answer:
     """Serve an installed release in the layout that another program reads, by hard links where that can be."""
     from airlift.high.serving.export import Job
     from airlift.high.serving.export import export as export_release
 
+    if (place.output is None) == (place.to is None):
+        raise UsageError(
+            "an export needs one place", expected="either --output DIR or --to s3://BUCKET/PREFIX"
+        )
+    if place.output is None:
+        return _upload(run, release, place, serving, on)
     opened, acting = on.enter(run)
-    job = Job(release, serving.choice(), output, follow)
+    job = Job(release, serving.choice(), place.output, place.follow)
     result = export_release(opened, job, operator=acting, dry_run=on.dry_run, progress=run.progress)
     if result.copied_bytes:
         run.warn(
@@ -100,6 +117,21 @@ def export(
         page.facts({**shown, **sizes})
 
     return Answer(data, render)
+
+
+def _upload(run: Run, release: str, place: Place, serving: Serving, on: OnEnclave) -> Answer:
+    from airlift.high.serving.upload import UploadJob, upload
+
+    if place.follow:
+        raise UsageError(
+            "what is in a bucket cannot follow", hint="export it after each activation, without --follow"
+        )
+    opened, acting = on.enter(run)
+    job = UploadJob(release, serving.choice(), place.to or "")
+    result = upload(opened, job, operator=acting, dry_run=on.dry_run, progress=run.progress)
+    data = {**to_data(result), "dry_run": on.dry_run}
+    shown = {**data, "bytes": size(data["bytes"]), "sent_bytes": size(data["sent_bytes"])}
+    return Answer(data, lambda page: page.facts({k: v for k, v in shown.items() if k != "recovered"}))
 
 
 @command(app.high, "unfollow", "airlift high unfollow /srv/models")

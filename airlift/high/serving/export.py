@@ -88,7 +88,7 @@ def export(
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
-        release = _find(enclave, job.reference, state)
+        release = find(enclave, job.reference, state)
         plan = plan_of(choice, release, enclave.content)
         wanted = Export(
             release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
@@ -196,7 +196,12 @@ def _same(one: Export, other: Export) -> bool:
     return one == Export(one.release, other.layout, other.output, other.follow, other.components, other.names)
 
 
-def _find(enclave: Enclave, reference: str, state: State) -> Release:
+def find(enclave: Enclave, reference: str, state: State) -> Release:
+    """Return an installed release (``name@version``, digest), or the one that is ``active``.
+
+    Raises:
+        NotHeldError: it is not installed, or none is active.
+    """
     if reference != ACTIVE:
         return enclave.find_release(reference, state)
     if state.active is None:
