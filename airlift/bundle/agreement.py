@@ -3,7 +3,7 @@
 Judged when a bundle is read, and not when its manifest is parsed: what was imported earlier stays readable.
 """
 
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import MalformedError

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 
 ADDED, REMOVED, CHANGED, RELABELLED, UNCHANGED, RENAMED = (
     "added", "removed", "changed", "relabelled", "unchanged", "renamed",

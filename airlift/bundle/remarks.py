@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airlift.bundle import patterns
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Component, Release
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.release import Release
 
 SHOWN = 8
 """How many files a remark names; the manifest has more."""

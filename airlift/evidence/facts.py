@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from airlift.bundle.component.component import Component
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import Component, Release
+from airlift.bundle.release import Release
 from airlift.ledger import details
 from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import SWITCHES

@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from airlift.bundle.release import Component
+from airlift.bundle.component.component import Component
 from airlift.evidence.facts import Facts
 
 WEIGHTS = ("model", "adapter", "guard")

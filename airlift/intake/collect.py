@@ -14,12 +14,14 @@ from functools import partial
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle.component.file_entry import MAX_FILES, FileEntry
 from airlift.bundle.paths import check_no_collision, check_relative
 from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
-from airlift.bundle.release import MAX_FILES, FileEntry
 from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
 from airlift.intake.choose import Chosen, choose
 from airlift.intake.gate.drift.compare import compare_facts
+from airlift.intake.gate.forms import form
+from airlift.intake.gate.forms.reading import Whole
 from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
@@ -156,18 +158,20 @@ def collect(
     """
     work = partial(_collect_file, kind, found, lambda open_, path: take(open_, path, read), accepted)
     try:
+        form.check_paths(kind, found.paths)
         with ThreadPoolExecutor(THREADS) as pool:
             taken = list(pool.map(work, found.paths))
         verdicts = {relative: verdict for relative, (_, verdict) in zip(found.paths, taken, strict=True)}
         stated = {path: said.stated for path, said in verdicts.items() if said.stated is not None}
         compared = compare_facts(stated)
         _insist(compared.objections, accepted)
+        entries = tuple(
+            FileEntry(relative, item.size, item.sha512, item.sha256)
+            for relative, (item, _) in zip(found.paths, taken, strict=True)
+        )
+        form.check_whole(kind, Whole({entry.path: entry for entry in entries}, partial(_head, found)))
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    entries = tuple(
-        FileEntry(relative, item.size, item.sha512, item.sha256)
-        for relative, (item, _) in zip(found.paths, taken, strict=True)
-    )
     return Collected(
         entries,
         (*(objection for said in verdicts.values() for objection in said.objections), *compared.objections),
@@ -211,6 +215,11 @@ def _collect_file(
         return take(descriptor, path), verdict
     finally:
         os.close(descriptor)
+
+
+def _head(found: Survey, relative: str, most: int) -> bytes:
+    with files.opened(found.paths[relative]) as descriptor, files.reading(relative):
+        return files.read_at(descriptor, 0, most)
 
 
 def _named(component: str, error: MalformedError | ForbiddenFileError) -> ForbiddenFileError:

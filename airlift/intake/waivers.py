@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.component.waiver import Waiver
 from airlift.errors import ManifestError
 from airlift.intake.gate.verdict import Objection
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airlift.bundle.component.component import NEW_KINDS
 from airlift.bundle.fields import LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE
 from airlift.errors import ManifestError
@@ -193,10 +194,11 @@ def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
     by_kind = [name for name in document.get("floors", {}) if name.startswith(KIND_PREFIX)]
     more = {"refuse_behind"} & set(document.get("staleness", {}))
-    new = sorted({*(NEW_KEYS & {*document, *keys_of(document)}), *by_kind, *more})
+    kinds = {rule["kind"] for rule in document.get("requires", [])} & set(NEW_KINDS)
+    new = sorted({*(NEW_KEYS & {*document, *keys_of(document)}), *by_kind, *more, *kinds})
     if document["airlift"] == 1 and new:
         raise ManifestError(
-            f"policy: unknown key {new[0]!r} in format 1",
+            f"policy: unknown {'kind' if new[0] in kinds else 'key'} {new[0]!r} in format 1",
             hint="write `airlift: 2` at the top: it is new in format 2",
         )
 

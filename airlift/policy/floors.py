@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from airlift.bundle import source
-from airlift.bundle.release import KINDS, Component, Release
+from airlift.bundle.component import source
+from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.release import Release
 from airlift.errors import FloorError, ManifestError, UsageError
 from airlift.policy.document import KIND_PREFIX
 from airlift.policy.ruling import FLOOR, Ruling

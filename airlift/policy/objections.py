@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from airlift.bundle import source
+from airlift.bundle.component import source
+from airlift.bundle.component.component import Component
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import KINDS, Component, Release
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import names as names_of
 from airlift.errors import (
     AcceptanceError,
@@ -269,7 +270,7 @@ def matching(release: Release, needs: str) -> list[Component]:
 
     Data that is called guard is no guard.
     """
-    if needs in KINDS:
+    if release.names_kind(needs):
         return [component for component in release.components if component.kind == needs]
     return [component for component in release.components if component.answers_to(needs)]
 

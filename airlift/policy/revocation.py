@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from airlift.bundle import source as sources
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE, Revocation, Subject
 from airlift.errors import RevokedError
 

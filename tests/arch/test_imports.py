@@ -29,6 +29,13 @@ OPTIONAL = {"dask", "distributed", "huggingface_hub", "pkcs11"}
 # Formats that run code, or that nest files where scanners do not look.
 UNSAFE = {"dill", "joblib", "marshal", "pickle", "shelve", "tarfile", "zipfile"}
 
+# Where other tools' archives are listed and read through (docs/decisions/023), and never extracted.
+LISTED = {
+    "airlift.intake.gate.forms.archive": "zipfile",
+    "airlift.intake.gate.forms.chart_archive": "tarfile",
+}
+EXTRACTING = {"extract", "extractall", "unpack_archive"}
+
 PURE = ("airlift.bundle", "airlift.codec", "airlift.erasure", "airlift.policy")
 CLOCKS = {"now", "today", "utcnow"}
 
@@ -72,8 +79,15 @@ def optional(module: Module) -> Iterator[str]:
 
 def unsafe(module: Module) -> Iterator[str]:
     for node, name in imports(module.tree):
-        if _top(name) in UNSAFE:
+        if _top(name) in UNSAFE and LISTED.get(module.name) != name:
             yield f"{module.where(node)} imports {name}"
+
+
+def extracting(module: Module) -> Iterator[str]:
+    """Find what would unpack an archive to a disk."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in EXTRACTING:
+            yield f"{module.where(node)} unpacks an archive"
 
 
 def unknown(module: Module) -> Iterator[str]:
@@ -106,7 +120,7 @@ def _top(name: str) -> str:
     return name.partition(".")[0]
 
 
-RULES = (network, optional, unsafe, unknown, impure, bare_updater)
+RULES = (network, optional, unsafe, extracting, unknown, impure, bare_updater)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.__name__))
@@ -132,6 +146,7 @@ def test_the_standalone_verifier_imports_nothing_of_airlift() -> None:
         (network, "airlift.high.returns", "from airlift.bundle import requests\n"),
         (optional, "airlift.trust.keys.token", "def f():\n    import pkcs11\n"),
         (unsafe, "airlift.tensors", "import json\n"),
+        (unsafe, "airlift.intake.gate.forms.archive", "import zipfile\n"),
         (unknown, "airlift.cli", "import importlib\nimportlib.import_module('airlift.low')\n"),
         (impure, "airlift.high.receive", "open('x')\n"),
         (impure, "airlift.policy", "from datetime import datetime\ndatetime(2026, 1, 1)\n"),
@@ -156,6 +171,8 @@ def test_good_examples(rule: Rule, name: str, source: str) -> None:
         (optional, "airlift.low.release.hub", "import huggingface_hub\n"),
         (optional, "airlift.trust.keys.token", "try:\n    import pkcs11\nexcept ImportError:\n    pass\n"),
         (unsafe, "airlift.tensors", "def f():\n    from pickle import loads\n"),
+        (unsafe, "airlift.intake.gate.forms.archive", "import tarfile\n"),
+        (extracting, "airlift.intake.gate.forms.archive", "archive.extractall('x')\n"),
         (unknown, "airlift.cli", "def f(name):\n    __import__(name)\n"),
         (impure, "airlift.policy", "from datetime import datetime\ndatetime.now()\n"),
         (impure, "airlift.codec.block", "open('x')\n"),

@@ -38,8 +38,10 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     ),
     *("--bind", "--make-rprivate"),
     *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
+    *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
+    *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
 }
-"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, and of clamscan."""
+"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of clamscan, and of skopeo, umoci and helm."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

@@ -8,16 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume, waiver
+from airlift.bundle import chunk, fields, manifest, media_sizes, paths, release, revocations, volume
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.data_set import DataSet
+from airlift.bundle.component import waiver
+from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.data_set import DataSet
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
 from airlift.bundle.media_sizes import CLUSTER, SECTOR, Medium
-from airlift.bundle.release import KINDS, Component, FileEntry, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
-from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError, ManifestError, VolumeTooSmallError
 from airlift.policy.versions import satisfies
 from tests.support.bundle_values import (

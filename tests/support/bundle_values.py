@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.data_set import DataSet
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.data_set import DataSet
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.component.vendor_signature import VendorSignature
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Component, FileEntry, Parent, Release, Requirement, VendorSignature
+from airlift.bundle.release import Release, Requirement
 from airlift.bundle.revocations import Revocation
 from airlift.bundle.volume import Index
-from airlift.bundle.waiver import Waiver
 
 LOW = Marking("UNCLASSIFIED")
 ISSUED = "2026-03-01T12:00:00Z"

@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
-from airlift.bundle.release import Component, FileEntry, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.ledger import checkpoint, tree
 from airlift.ledger.checkpoint import Checkpoint

@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 
 from airlift import authored
-from airlift.bundle.release import KINDS, MAX_COMPONENTS, MAX_REQUIREMENTS
+from airlift.bundle.component.component import KINDS
+from airlift.bundle.release import MAX_COMPONENTS, MAX_REQUIREMENTS
 from airlift.errors import ManifestError
 from airlift.policy.demands import ROLES, parse_demands
 from airlift.policy.document import parse_policy

@@ -3,8 +3,10 @@
 from typing import Any
 
 from airlift.bundle import remarks
-from airlift.bundle import source as sources
-from airlift.bundle.release import KINDS, Component, FileEntry, Release
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Attested, Facts
@@ -15,6 +17,14 @@ VERSION = "1.6"
 SCHEMA = f"http://cyclonedx.org/schema/bom-{VERSION}.schema.json"
 DATA = {"data": "dataset", "policy": "configuration", "prompt": "configuration", "tokenizer": "configuration"}
 """What CycloneDX calls the data of a kind of component; other kinds are ``other``."""
+TYPES = {
+    **dict.fromkeys(WEIGHTS, "machine-learning-model"),
+    "image": "container",
+    "wheels": "library",
+    "chart": "application",
+    "file": "file",
+}
+"""What CycloneDX calls a kind of component; other kinds are ``data``."""
 Json = dict[str, Any]
 
 
@@ -88,7 +98,7 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
         found["pedigree"] = {"ancestors": ancestors}
     if item.kind in WEIGHTS:
         found["modelCard"] = _model_card(facts, release, item)
-    else:
+    elif item.kind not in TYPES:
         kind = DATA.get(item.kind, "other")
         found["data"] = [
             {"type": kind, "name": item.name, "classification": str(item.marking or release.marking)}
@@ -97,7 +107,7 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
 
 
 def _type(kind: str) -> str:
-    return "machine-learning-model" if kind in WEIGHTS else "data"
+    return TYPES.get(kind, "data")
 
 
 def _file(item: Component, entry: FileEntry) -> Json:
@@ -202,7 +212,7 @@ def _dependencies(release: Release) -> list[Json]:
     refs = {item.name: _ref(item) for item in release.components}
     needed: dict[str, set[str]] = {ref: set() for ref in refs.values()}
     for requirement in release.requires:
-        by_kind = requirement.needs in KINDS
+        by_kind = release.names_kind(requirement.needs)
         for item in release.components:
             if requirement.component in refs and requirement.needs == (item.kind if by_kind else item.name):
                 needed[refs[requirement.component]].add(refs[item.name])

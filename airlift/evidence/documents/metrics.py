@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.evidence.facts import Facts
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.bundle.release import Component
+from airlift.bundle.component.component import Component
 from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence, Judged

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.bundle.release import KINDS, Component, FileEntry, Parent, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
@@ -29,6 +32,10 @@ PURPOSES = {
     "blocklist": "data",
     "data": "data",
     "tokenizer": "data",
+    "image": "container",
+    "wheels": "library",
+    "chart": "application",
+    "file": "file",
 }
 Json = dict[str, Any]
 
@@ -223,7 +230,7 @@ def _parents(names: _Names, release: Release) -> Iterator[Json]:
 def _requirements(names: _Names, release: Release) -> Iterator[Json]:
     needed: dict[str, list[str]] = {}
     for requirement in release.requires:
-        by_kind = requirement.needs in KINDS
+        by_kind = release.names_kind(requirement.needs)
         for item in release.components:
             if requirement.needs == (item.kind if by_kind else item.name):
                 needed.setdefault(requirement.component, []).append(names("component", item.name))

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
-from airlift.bundle import source as sources
-from airlift.bundle.release import Component, Parent, Release
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import coverage
 from airlift.evidence import controls
 from airlift.evidence.facts import Facts

@@ -1,6 +1,6 @@
 """What was trained inside and is not part of the release that runs next: whoever switches is told (SPEC 8.6-10)."""
 
-from airlift.bundle import source
+from airlift.bundle.component import source
 from airlift.bundle.release import Release
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.state import State

@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from airlift.bundle import patterns
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Component
 from airlift.errors import InventoryError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing.install import StagedRelease

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from airlift import files
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.difference import CHANGED, REMOVED, ComponentChange, FileChange, compare_releases
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import patterns, source
-from airlift.bundle.data_set import DataSet
+from airlift.bundle import patterns
+from airlift.bundle.component import source
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.data_set import DataSet
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry
-from airlift.bundle.waiver import Waiver
 from airlift.errors import AirliftError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.registering.join import Claim, Made

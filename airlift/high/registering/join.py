@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airlift.bundle import source
+from airlift.bundle.component import source
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
 from airlift.bundle.fields import Marking, join
-from airlift.bundle.release import Component, Parent, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.errors import ManifestError, MarkingError, NotHeldError
 from airlift.policy.document import REGISTRABLE
 

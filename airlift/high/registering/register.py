@@ -8,9 +8,11 @@ from typing import Any
 
 from airlift import authored, files
 from airlift import progress as progress_module
-from airlift.bundle import fields, source
+from airlift.bundle import fields
 from airlift.bundle import release as releases
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component import source
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.errors import ExistsError, MalformedError, ManifestError, NotHeldError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.errors import NotHeldError
 from airlift.ledger import details
 from airlift.ledger.entries.attestation import RecordedAttestation

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from airlift.bundle.component.component import Component
 from airlift.bundle.difference import RELABELLED, UNCHANGED, compare_releases
-from airlift.bundle.release import Component, Release
+from airlift.bundle.release import Release
 from airlift.bundle.remarks import of_component
 
 

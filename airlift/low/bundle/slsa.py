@@ -6,10 +6,11 @@ from importlib.metadata import version
 from typing import Any
 
 from airlift import __version__
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
 from airlift.bundle.fields import format_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import Component, Release
+from airlift.bundle.release import Release
 from airlift.codec.ulp import kernel
 from airlift.low.bundle.job import Job
 from airlift.low.depot import attestation_index

@@ -9,7 +9,7 @@ from typing import Any
 
 from airlift import files, strict
 from airlift.bundle import fields
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
 from airlift.bundle.fields import ENCLAVE_NAME, LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
 from airlift.bundle.release import Release

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
 from airlift.bundle.fields import is_hex
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import COMPONENT, FILE, KEY, RELEASE

@@ -12,7 +12,8 @@ import yaml
 
 from airlift import files
 from airlift import progress as progress_module
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.errors import ExistsError, ForbiddenFileError
 from airlift.intake.collect import Survey, collect, survey
 from airlift.intake.gate.verdict import DRIFT, KINDS, REMOTE_CODE, Objection

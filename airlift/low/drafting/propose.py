@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.low.depot.depot import Depot
 from airlift.low.drafting.recognise import Base
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from airlift import files
-from airlift.bundle.release import Component
+from airlift.bundle.component.component import Component
 from airlift.intake.examine import adapted
 from airlift.intake.gate.drift import tokens
 from airlift.intake.gate.drift.compare import compare_tokenizers

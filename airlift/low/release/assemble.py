@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airlift.bundle import fields, patterns
+from airlift.bundle.component.component import Component
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Component
 from airlift.errors import ManifestError
 from airlift.intake.collect import Collected, Survey
 from airlift.intake.waivers import find_waivers

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from airlift.bundle import patterns
-from airlift.bundle.release import Component, FileEntry
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import DigestError
 from airlift.intake.collect import (
     Collected,

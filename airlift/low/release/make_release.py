@@ -15,8 +15,9 @@ from airlift import __version__, authored, files
 from airlift import progress as progress_module
 from airlift.bundle import patterns
 from airlift.bundle import release as releases
+from airlift.bundle.component.component import Component
 from airlift.bundle.manifest import ReleaseRef
-from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.errors import AirliftError, ExistsError, MalformedError, ManifestError, PendingError
 from airlift.low.authority.pending import (
     Change,

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airlift.bundle.release import Component, Parent
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
 from airlift.errors import ManifestError
 from airlift.low.depot.depot import Depot
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from airlift.bundle import patterns
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.errors import (
     AirliftError,
     ContentDamagedError,

@@ -9,8 +9,9 @@ from typing import Any
 
 from airlift import files
 from airlift.bundle import patterns
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.vendor_signature import MAX_PEM, VendorSignature
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import MAX_PEM, FileEntry, VendorSignature
 from airlift.errors import AirliftError, ManifestError
 from airlift.trust.statements import model_signing
 

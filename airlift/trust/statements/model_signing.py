@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from airlift import strict
 from airlift.bundle import fields, release
+from airlift.bundle.component.file_entry import MAX_FILES
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, MalformedError, SignatureError
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import dsse
@@ -244,7 +245,7 @@ def _statement(envelope: dsse.Envelope) -> tuple[str, dict[str, str], tuple[str,
     ignored = _serialization(strict.member(predicate, "serialization", dict, what), what)
     listed = strict.member(predicate, "resources", list, what)
     resources = {strict.member(item, "name", str, what): _digest(item, what) for item in listed}
-    if len(resources) != len(listed) or not 1 <= len(listed) <= release.MAX_FILES:
+    if len(resources) != len(listed) or not 1 <= len(listed) <= MAX_FILES:
         raise MalformedError(f"{what} lists a file twice, none, or too many")
     subjects = strict.member(document, "subject", list, what)
     if len(subjects) != 1:

@@ -107,7 +107,9 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
         "accept data marking replaces" if newer else "",
     )
     paths.check(fields.matching(value["name"], fields.NAME))
-    demand(value["kind"] in fields.KINDS, "an unknown kind")
+    demand(
+        value["kind"] in (fields.KINDS | fields.LATER if newer else fields.KINDS), "an unknown kind [5.1-18]"
+    )
     fields.matching(value["version"], fields.VERSION)
     fields.text(value["license"])
     _files(value)
@@ -263,7 +265,8 @@ def _waivers(component: dict[str, Any]) -> None:
 def _needs_format_2(component: dict[str, Any]) -> bool:
     source = component["source"]
     return (
-        "accept" in component
+        component["kind"] in fields.LATER
+        or "accept" in component
         or "data" in component
         or "marking" in component
         or "replaces" in component

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from airlift.bundle import remarks
+from airlift.bundle.component.vendor_signature import VendorSignature
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import VendorSignature
-from airlift.bundle.waiver import Waiver
 from tests.support.bundle_values import BASE, CHOSEN, GUARD, INSIDE, RELEASE, TAKEN, TUNED, WAIVED, sha512
 
 

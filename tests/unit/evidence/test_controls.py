@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, Release, VendorSignature
+from airlift.bundle.release import Release
 from airlift.errors import QuorumError
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.patterns import Patterns
-from airlift.bundle.release import FileEntry
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.intake import collect as collect_module
 from airlift.intake.collect import Collected, collect, led_outside, survey

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, Parent, Release
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.release import Release
 from airlift.errors import InventoryError, UncheckedError
 from airlift.intake.collect import collect, survey
 from airlift.intake.examine import examine_release

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from airlift.bundle.release import Component, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.release import Release
 from airlift.errors import ManifestError, UsageError
 from airlift.policy import floors
 from airlift.policy.ruling import refusals

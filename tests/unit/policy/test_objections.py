@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking, parse_time
-from airlift.bundle.release import Component, Release, Requirement
+from airlift.bundle.release import Release, Requirement
 from airlift.bundle.revocations import Revocation
-from airlift.bundle.waiver import Waiver
 from airlift.errors import (
     ExpiredError,
     FloorError,
@@ -167,6 +168,17 @@ def test_rules_hold_for_every_component_of_the_kind() -> None:
     rule = replace(POLICY, requires=(Rule("model", "guard", ">=2.0"),))
     assert activation(released(component("a"), component("b")), rule) == [RequirementError] * 2
     assert activation(released(component("a", "1", "data")), rule) == []
+
+
+def test_a_newer_kind_is_a_name_where_nothing_is_of_it() -> None:
+    """A release that was made before there were images may have a component that is called so (SPEC 5.1-18)."""
+    wanted = Requirement("base", "image", ">=2")
+    older = released(component("base"), component("image", "2"), requires=(wanted,))
+    assert activation(older) == []
+    engine, named = component("engine", "1", "image"), component("image", "2")
+    newer = released(component("base"), engine, named, requires=(wanted,))
+    assert activation(newer) == [RequirementError]
+    assert activation(replace(newer, components=(component("base"), replace(engine, version="2")))) == []
 
 
 def test_a_requirement_of_an_absent_component_is_met() -> None:

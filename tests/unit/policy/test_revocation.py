@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from airlift.bundle.release import Parent, Release
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
 from airlift.policy.revocation import Revoked
 from tests.support.bundle_values import BASE, LOW, REGISTERED, TAKEN, TUNED, component, sha512

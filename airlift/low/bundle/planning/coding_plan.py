@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.release import FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.low.bundle.planning.find_conversions import find_conversions
 from airlift.low.bundle.planning.find_grids import find_grids
 from airlift.low.bundle.planning.find_hints import find_hints

@@ -11,7 +11,7 @@ import pytest
 
 from airlift import verify as standalone
 from airlift.bundle.chunk import BUILT, Block, Source
-from airlift.bundle.release import FileEntry
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import (
     BaselineDamagedError,
     ContentDamagedError,

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from airlift.bundle import volume
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Component, Parent
 from airlift.errors import DigestError, InventoryError, KeyUnavailableError, ManifestError, SignatureError
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.low.release import assemble, gather

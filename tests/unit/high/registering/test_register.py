@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airlift.bundle import source
+from airlift.bundle.component import source
 from airlift.bundle.fields import Marking
 from airlift.errors import (
     AirliftError,

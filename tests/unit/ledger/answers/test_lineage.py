@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import Bundle, ReleaseRef
-from airlift.bundle.release import Component, FileEntry, Parent, Release, VendorSignature
+from airlift.bundle.release import Release
 from airlift.errors import LedgerError, NotHeldError
 from airlift.ledger.answers import lineage
 from airlift.ledger.answers.lineage import Node, Record

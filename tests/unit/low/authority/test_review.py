@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release, Requirement
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.release import Release, Requirement
 from airlift.low.authority.review import describe_release
 
 

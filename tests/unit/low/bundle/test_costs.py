@@ -6,7 +6,7 @@ import pytest
 
 from airlift.bundle import chunk
 from airlift.bundle.chunk import Block, Source
-from airlift.bundle.release import FileEntry
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.codec.plain.raw_equal import EQUAL, RAW
 from airlift.low.bundle.costs import LARGEST, Account, ComponentCost
 from airlift.low.bundle.planning.coding_plan import Placed

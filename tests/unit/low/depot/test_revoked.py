@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.bundle.release import VendorSignature
+from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.revocations import Revocation
 from airlift.errors import RevokedError
 from airlift.low.authority.revoke import Asked, revoke

@@ -2,8 +2,10 @@
 
 import pytest
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.low.drafting import propose
 from airlift.low.drafting.propose import Known
 from airlift.low.drafting.recognise import Base

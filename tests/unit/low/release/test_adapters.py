@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.component.waiver import Waiver
 from airlift.errors import ForbiddenFileError
 from airlift.low.release.make_release import ReleaseResult, make_release
 from tests.support import keys

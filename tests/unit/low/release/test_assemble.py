@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from airlift.bundle import release as releases
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import KINDS, Waiver
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, Release
-from airlift.bundle.waiver import KINDS, Waiver
+from airlift.bundle.release import Release
 from airlift.errors import ExistsError, ForbiddenFileError, ManifestError
 from airlift.intake.gate import verdict
 from airlift.low.release.make_release import ReleaseResult, make_release

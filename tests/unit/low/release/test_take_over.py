@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from airlift import files
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, Release
-from airlift.bundle.waiver import Waiver
+from airlift.bundle.release import Release
 from airlift.errors import (
     AirliftError,
     BusyError,

@@ -5,8 +5,11 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release, VendorSignature
+from airlift.bundle.release import Release
 from airlift.errors import AirliftError
 from airlift.trust.keys.file import generate
 from airlift.trust.statements.vendors import vendor_keys

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airlift.bundle import source as sources
+from airlift.bundle.component import source as sources
 from airlift.errors import MalformedError
 from tests.support.bundle_values import CHOSEN, HUB, REGISTERED, TAKEN
 
