@@ -20,7 +20,7 @@ def only_help(module: Module) -> Iterator[str]:
                 yield f"{module.where(place)} a hint names only help: {text!r}"
 
 
-def _hints(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _hints(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     if isinstance(node, ast.keyword) and node.arg in HINTS:
         yield from ((text, node.value) for text in _texts(node.value))
     elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
