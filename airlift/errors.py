@@ -44,7 +44,7 @@ class UsageError(AirliftError):
 
     exit_code = 2
     code = "usage"
-    default_hint = "see `airlift --help`"
+    default_hint = "give what is expected, and run the command again"
 
 
 class ManifestError(UsageError):

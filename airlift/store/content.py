@@ -149,13 +149,14 @@ def digest(
     return Digested(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
 
 
-def digest_file(path: Path, algorithm: str = "sha512") -> str:
-    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
+def digest_file(path: Path, algorithm: str = "sha512", read: CountBytes = lambda _count: None) -> str:
+    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise; ``read`` counts its bytes."""
     running, offset = hashlib.new(algorithm), 0
     with files.opened(path) as descriptor, files.reading(path):
         while data := files.read_at(descriptor, offset, files.COPY_BYTES):
             running.update(data)
             offset += len(data)
+            read(len(data))
     return running.hexdigest()
 
 

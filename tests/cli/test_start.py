@@ -53,6 +53,7 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 16),  # rich draws it
     ("--version",): (set(), 16),
+    ("status",): (RECORD | {"packaging"}, 120),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
     ("low", "status"): (KEYS, 70),
     ("low", "list"): (KEYS, 75),

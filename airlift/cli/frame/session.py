@@ -54,7 +54,7 @@ class Run:
         if self.verbosity is Verbosity.quiet or not self.show_progress:
             return silent
         if self._bars is None:
-            self._bars = Bars(self.err) if self.err.isatty() else Lines(self.err)
+            self._bars = Bars(self.err, self.command) if self.err.isatty() else Lines(self.err)
         return self._bars
 
     def pause(self) -> None:

@@ -15,7 +15,8 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
 from airlift.high.enclave.switching import follow
 from airlift.ledger.entries.imports import SHA512
-from airlift.progress import Progress, silent
+from airlift.progress import Progress, Tally, silent
+from airlift.store.content import CountBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,14 @@ def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
 def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckResult:
     """Return what is damaged or unlisted, after reading everything that is installed."""
     places = installed_places(enclave)
-    total, done, damaged = sum(size for size, _ in places.values()), 0, []
-    for sha512, (size, paths) in places.items():
-        if not all(_intact(path, sha512, expected) for path in _by_inode(paths)):
+    total, damaged = sum(size for size, _ in places.values()), []
+    tally = Tally("checking", total, progress)
+    for sha512, (_size, paths) in places.items():
+        first, *others = _by_inode(paths)
+        if not _intact(first, sha512, expected, tally.add) or not all(
+            _intact(path, sha512, expected) for path in others
+        ):
             damaged.append(sha512)
-        done += size
-        progress("checking", done, total)
     return CheckResult(
         len(places),
         total,
@@ -136,5 +139,7 @@ def _by_inode(paths: list[Path]) -> list[Path | None]:
     return list(found.values())
 
 
-def _intact(path: Path | None, sha512: str, expected: Expected) -> bool:
-    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512)
+def _intact(
+    path: Path | None, sha512: str, expected: Expected, read: CountBytes = lambda _count: None
+) -> bool:
+    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512, read)

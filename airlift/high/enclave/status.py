@@ -27,6 +27,8 @@ from airlift.policy.objections import content_objections
 from airlift.policy.ruling import refusals
 from airlift.trust.tuf import metadata
 
+UNIMPORTED = "no bundle was imported yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -64,7 +66,13 @@ def enclave_status(enclave: Enclave, now: datetime) -> Status:
 
 
 def _status(enclave: Enclave, state: State, now: datetime) -> Status:
-    labels = {digest: enclave.load_release(digest).label for digest in _mentioned(state)}
+    known = {digest: enclave.load_release(digest) for digest in _mentioned(state)}
+    labels = {digest: release.label for digest, release in known.items()}
+    names = labels | {
+        item.digest: f"{item.name}@{item.version}"
+        for release in known.values()
+        for item in release.components
+    }
     inside = enclave.registered()
     with enclave.ledger() as log:
         ledger = {"size": log.size, "root": log.root().hex()}
@@ -80,7 +88,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         policy={"digest": state.policy},
         imports=_imports(state),
         floors=_floors(enclave, state),
-        revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
+        revocations=tuple(_revocation(item, names) for item in revoked.in_force(enclave, state).entries),
         relay=_kept(enclave),
         exports=_exports(state),
         warnings=tuple(_warnings(enclave, state, now)),
@@ -142,7 +150,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
     ]
     warnings += _revoked(enclave, state, active)
     if not state.bundles:
-        return [*warnings, "no bundle was imported yet"]
+        return [*warnings, UNIMPORTED]
     warnings += _age(enclave, state, now, rules)
     for role, facts in _trust(enclave, state).items():
         if parse_time(facts["expires"]) < now:
@@ -181,8 +189,10 @@ def _floors(enclave: Enclave, state: State) -> dict[str, str]:
         return dict(state.floors)
 
 
-def _revocation(item: Revocation) -> dict[str, Any]:
-    return {"kind": item.kind, "digest": item.digest, "type": item.type, "reason": item.reason}
+def _revocation(item: Revocation, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a revocation, with the name of what it is about if that is installed here."""
+    said = {"kind": item.kind, "digest": item.digest, "type": item.type, "reason": item.reason}
+    return {**said, "name": names.get(item.digest)}
 
 
 def _imports(state: State) -> dict[str, int]:
