@@ -38,6 +38,10 @@ class Bars:
             self._progress.start()
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
+    def tell(self, text: str) -> None:
+        """Write a sentence above the bars."""
+        self._progress.console.print(clean(text))
+
     def close(self) -> None:
         """Take the bars away, so that a question, an error or the answer has the terminal for itself."""
         self._progress.stop()
@@ -60,6 +64,11 @@ class Lines:
         self._next = time.monotonic() + INTERVAL
         share = f"{100 * done // total} %" if total else f"{done}"
         self._stream.write(f"{clean(stage)}: {share}\n")
+        self._stream.flush()
+
+    def tell(self, text: str) -> None:
+        """Write a sentence at once."""
+        self._stream.write(f"{clean(text)}\n")
         self._stream.flush()
 
     def close(self) -> None:
