@@ -15,7 +15,7 @@ import pytest
 from airlift.cli.frame.bars import Bars, Lines
 from airlift.cli.frame.output import Page, cell, envelope, size, to_data
 from airlift.cli.frame.session import Run, Verbosity
-from airlift.progress import silent
+from airlift.progress import silent, tell
 from airlift.shown import clean
 from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
 
@@ -263,6 +263,16 @@ def test_lines_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
         lines("reading\x1b", second, 30)
     lines.close()
     assert stream.getvalue().splitlines() == [f"reading\\x1b: {share} %" for share in (6, 40, 73)]
+
+
+def test_what_is_told_beside_the_progress_is_told_at_once() -> None:
+    stream = io.StringIO()
+    tell(Lines(stream), "waiting\x1b")
+    assert stream.getvalue() == "waiting\\x1b\n"
+    drawn = io.StringIO()
+    tell(Bars(drawn), "waiting\x1b [bold]")
+    assert drawn.getvalue() == "waiting\\x1b [bold]\n"
+    tell(silent, "nobody listens")
 
 
 def test_bars_are_drawn_and_taken_away() -> None:
