@@ -244,6 +244,73 @@ def writer(
             sync_folder(path.parent)
 
 
+@contextmanager
+def growing(path: Path) -> Iterator["Growing"]:
+    """Open a file that is written over several commands, one at a time; what it holds stays if the body fails.
+
+    Raises:
+        BusyError: another command has it open.
+        StorageError: it cannot be written.
+    """
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with writing(path):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                there = path.exists() and os.path.samestat(os.stat(path), os.fstat(descriptor))
+            except BlockingIOError:
+                there = False
+        if not there:  # or it was finished, and got its name, in between
+            raise BusyError(f"{path} is being written by another airlift command")
+        yield Growing(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Growing:
+    """An open file that grows at its end: ``length`` is how many bytes it holds."""
+
+    __slots__ = ("_descriptor", "_path", "length")
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what it holds, in order."""
+        offset = 0
+        with reading(self._path):
+            while data := read_at(self._descriptor, offset, COPY_BYTES):
+                yield data
+                offset += len(data)
+
+    def append(self, data: bytes) -> None:
+        """Append all of ``data``."""
+        view = memoryview(data)
+        with writing(self._path):
+            while view:
+                count = os.pwrite(self._descriptor, view, self.length)
+                view, self.length = view[count:], self.length + count
+
+    def cut(self, length: int) -> None:
+        """Keep the first ``length`` bytes."""
+        with writing(self._path):
+            os.ftruncate(self._descriptor, length)
+        self.length = length
+
+    def drop(self) -> None:
+        """Remove it."""
+        remove(self._path)
+
+    def become(self, target: Path, mode: int = FILE_MODE) -> None:
+        """Give it its name, durably; it replaces a file of that name."""
+        with writing(target):
+            os.fchmod(self._descriptor, mode)
+            os.fsync(self._descriptor)
+        rename_durable(self._path, target)
+
+
 class Writer:
     """An open temporary file: sequential :meth:`write` and :meth:`share`, and positioned :meth:`write_at`."""
 

@@ -13,6 +13,13 @@ def silent(_stage: str, _done: int, _total: int) -> None:
     """Report nothing."""
 
 
+def tell(progress: Progress, text: str) -> None:
+    """Tell a sentence beside the progress (why it waits, for instance), if whoever shows it has a method ``tell``."""
+    say = getattr(progress, "tell", None)
+    if say is not None:
+        say(text)
+
+
 class Tally:
     """Counts the bytes that threads have read, and tells a progress callable of them one at a time."""
 

@@ -26,7 +26,7 @@ from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
 from airlift.intake.headers import check_header
-from airlift.store.content import ContentFolder, CountBytes, Digested, digest
+from airlift.store.content import Check, ContentFolder, CountBytes, Digested, accept, digest
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
@@ -35,18 +35,22 @@ Take = Callable[[int, Path, CountBytes], Digested]
 """Takes an open file, its path for messages, and a function that counts bytes read; returns its size and digests."""
 
 
-def taking(content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool) -> Take:
+def taking(
+    content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool, check: Check = accept
+) -> Take:
     """Return how a file is taken into ``content``, or only digested unless ``keep``.
 
     What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
+    What ``check`` refuses is not taken.
     """
 
     def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
         if not keep:
             taken = digest(descriptor, path, read)
+            check(path, taken.sha256)
             is_new = not content.path(taken.sha512).exists()
         else:
-            taken = content.keep(descriptor, path, read, sizes=sizes)
+            taken = content.keep(descriptor, path, read, sizes=sizes, check=check)
             is_new = taken.new
         if is_new:
             new[taken.sha512] = taken.size

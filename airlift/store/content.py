@@ -16,6 +16,13 @@ KEPT_OPEN = 8
 CountBytes = Callable[[int], None]
 """Called with the number of bytes that were just read, from any thread: it counts progress."""
 
+Check = Callable[[Path, str], None]
+"""Called with the path and the SHA-256 (hex) of a file that was read, before it is kept: raises to refuse it."""
+
+
+def accept(_path: Path, _sha256: str) -> None:
+    """Refuse nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Digested:
@@ -46,11 +53,19 @@ class ContentFolder:
         path = self.path(sha512)
         return path.is_file() and path.stat().st_size == size
 
-    def keep(self, descriptor: int, path: Path, read: CountBytes, *, sizes: Container[int]) -> Digested:
+    def keep(
+        self,
+        descriptor: int,
+        path: Path,
+        read: CountBytes,
+        *,
+        sizes: Container[int],
+        check: Check = accept,
+    ) -> Digested:
         """Copy the bytes of an open file into the folder unless they are held; return their digests.
 
         ``sizes`` are the sizes of held files. A file of one of these sizes is digested before anything is written, so
-        that a component which did not change costs no writes.
+        that a component which did not change costs no writes. What ``check`` refuses is not kept.
 
         Raises:
             UncheckedError: the file cannot be read, or changes meanwhile.
@@ -60,10 +75,11 @@ class ContentFolder:
             size = os.fstat(descriptor).st_size
         if size in sizes:
             digested = digest(descriptor, path, lambda _count: None)
+            check(path, digested.sha256)
             if self.path(digested.sha512).exists():
                 read(digested.size)
                 return Digested(digested.size, digested.sha512, digested.sha256, new=False)
-        return self._copy(descriptor, path, read)
+        return self._copy(descriptor, path, read, check)
 
     def adopt(self, source: Path, sha512: str) -> None:
         """Move a file that has this digest here, durably; it lies on the same file system."""
@@ -112,12 +128,13 @@ class ContentFolder:
             for descriptor in kept.values():
                 os.close(descriptor)
 
-    def _copy(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+    def _copy(self, descriptor: int, path: Path, read: CountBytes, check: Check) -> Digested:
         """Copy under a temporary name, which is swept after a crash, then rename to the digest."""
         temporary = self.folder / f".tmp-{secrets.token_hex(8)}"
         with files.writer(temporary) as out:
             digested = digest(descriptor, path, read, out.write)
         try:
+            check(path, digested.sha256)
             new = not self.path(digested.sha512).exists()
             if new:
                 self.adopt(temporary, digested.sha512)

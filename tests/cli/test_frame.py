@@ -16,7 +16,7 @@ from airlift.cli.frame import bars as drawing
 from airlift.cli.frame.bars import Bars, Lines
 from airlift.cli.frame.output import Page, cell, envelope, size, to_data
 from airlift.cli.frame.session import Run, Verbosity
-from airlift.progress import silent
+from airlift.progress import silent, tell
 from airlift.shown import clean
 from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
 
@@ -282,6 +282,16 @@ class Drawn(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def test_what_is_told_beside_the_progress_is_told_at_once() -> None:
+    stream = io.StringIO()
+    tell(Lines(stream), "waiting\x1b")
+    assert stream.getvalue() == "waiting\x1b\n"
+    drawn = io.StringIO()
+    tell(Bars(drawn), "waiting\x1b [bold]")
+    assert drawn.getvalue() == "waiting\x1b [bold]\n"
+    tell(silent, "nobody listens")
 
 
 def _waited(stream: io.StringIO, text: str) -> bool:

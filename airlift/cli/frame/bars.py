@@ -40,6 +40,10 @@ class Bars:
                 self._begin(stage, passing=not total)
             self._progress.update(self._tasks[stage], completed=done, total=total or None)
 
+    def tell(self, text: str) -> None:
+        """Write a sentence above the bars."""
+        self._progress.console.print(clean(text))
+
     def close(self) -> None:
         """Take the bars away, so that a question, an error or the answer has the terminal for itself."""
         with self._lock:
@@ -88,6 +92,11 @@ class Lines:
             return
         self._next = now + INTERVAL
         self._stream.write(f"{clean(stage)}: {pace(done, total, now - self._begun)}\n")
+        self._stream.flush()
+
+    def tell(self, text: str) -> None:
+        """Write a sentence at once."""
+        self._stream.write(f"{clean(text)}\n")
         self._stream.flush()
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from airlift.cli.frame.session import Run
 
 if TYPE_CHECKING:
     from airlift.low.depot.depot import Depot
+    from airlift.low.release.hub.fetch import Fetched, Plan
 
 
 @command(
@@ -72,7 +73,7 @@ def outdated(run: Run, *, at: AtDepot) -> Answer:
     """Compare the hub sources of the newest published release with the newest commits of their branch."""
     from airlift.low.release.outdated import find_outdated
 
-    result = find_outdated(at.open())
+    result = find_outdated(at.open(), run.progress)
     data = to_data(result)
     for item, source in zip(data["sources"], result.sources, strict=True):
         item["outdated"] = source.outdated
@@ -114,18 +115,46 @@ def fetch(
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The cache to fetch into; the usual one by default.")
     ] = None,
+    dry_run: options.DryRun = False,
 ) -> Answer:
-    """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit."""
-    from airlift.low.release.hub import fetch as fetch_repo
+    """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit.
 
-    result = fetch_repo(repo, revision, include, cache, run.progress, exclude=exclude)
+    What broke off is taken up again by the same command. A token is taken from HF_TOKEN, and goes nowhere else.
+    """
+    from airlift.low.release.hub.fetch import Wanted, fetch_commit, plan_fetch
 
-    def render(page: Page) -> None:
-        page.facts({"repo": result.repo, "revision": result.revision, "bytes": size(result.bytes)})
-        page.line()
-        page.table(["file", "path"], [(name, str(path)) for name, path in result.paths.items()])
+    wanted = Wanted(repo, revision, include, exclude)
+    if dry_run:
+        plan = plan_fetch(wanted, cache, run.progress)
+        return answer(plan, lambda page: _show_plan(page, plan))
+    result = fetch_commit(wanted, cache, run.progress)
+    return answer(result, lambda page: _show_fetched(page, result))
 
-    return answer(result, render)
+
+def _show_fetched(page: Page, found: "Fetched") -> None:
+    page.facts(
+        {
+            "repo": found.repo,
+            "revision": found.revision,
+            "bytes": size(found.bytes),
+            "came in": size(found.came),
+        }
+    )
+    page.line()
+    page.table(["file", "path"], [(name, str(path)) for name, path in found.paths.items()])
+
+
+def _show_plan(page: Page, plan: "Plan") -> None:
+    page.facts(
+        {
+            "repo": plan.repo,
+            "revision": plan.revision,
+            "bytes": size(plan.bytes),
+            "to come": size(plan.to_come),
+        }
+    )
+    page.line()
+    page.table(["file", "bytes"], [(name, size(count)) for name, count in plan.sizes.items()])
 
 
 @command(app.low, "release", "airlift low release release.yaml --key release-carol.key")

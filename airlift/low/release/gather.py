@@ -22,14 +22,15 @@ from airlift.intake.collect import (
 )
 from airlift.intake.waivers import accepted_in
 from airlift.low.depot.depot import Depot
-from airlift.low.release import gguf_sets, hub, take_over
+from airlift.low.release import gguf_sets, take_over
 from airlift.low.release.adapters import object_to_tokenizers
 from airlift.low.release.assemble import assemble_component
+from airlift.low.release.hub.fetch import Wanted, fetch_commit
 from airlift.low.release.parents import find_parents
 from airlift.low.release.take_over import Part
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
 from airlift.progress import Progress, Tally
-from airlift.store.content import CountBytes
+from airlift.store.content import Check, CountBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,10 @@ def gather_components(
     with take_over.holding(depot, items, folder) as parts:
         found = [_find(part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
-        take, warnings = taking(depot.content, new, _sizes(depot), keep=keep), list[str]()
+        take, warnings = (
+            taking(depot.content, new, _sizes(depot), keep=keep, check=_claims(found)),
+            list[str](),
+        )
         read = []
         for one in found:
             warnings += _look(one, folder)
@@ -122,7 +126,6 @@ def _read(one: _Found, folder: Path, take: Take, read: CountBytes) -> _Read:
         collected = taken.collect(one.survey, take, read)
         return _Read(one, collected, taken.check_signature(collected.entries))
     collected = collect(item["name"], item["kind"], one.survey, take, read, accepted=accepted_in(item))
-    _check_claimed(item["name"], collected.entries, one.claimed)
     return _Read(one, collected, check_vendor_signature(item, folder, collected.entries))
 
 
@@ -161,23 +164,31 @@ def _find(part: Part, folder: Path, progress: Progress) -> _Found:
     if "path" in source:
         chosen = patterns.of_source(source)
         return _Found(part, survey(item["name"], folder / source["path"], chosen), {})
-    fetched = hub.fetch(
-        source["hub"],
-        source["revision"],
-        source.get("include", ()),
-        progress=progress,
-        exclude=source.get("exclude", ()),
-    )
+    wanted = Wanted(source["hub"], source["revision"], source.get("include", ()), source.get("exclude", ()))
+    fetched = fetch_commit(wanted, progress=progress, digested=False)
     found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)
     return _Found(part, found, fetched.sha256)
 
 
-def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
-    for entry in entries:
-        if claimed.get(entry.path, entry.sha256) != entry.sha256:
-            raise DigestError(
-                f"component {component}: {entry.path} is not what the endpoint says it is",
-                expected=f"SHA-256 {claimed[entry.path]}",
-                found=entry.sha256,
-                hint="remove it from the Hugging Face cache and fetch it again",
-            )
+def _claims(found: Iterable[_Found]) -> Check:
+    """Return what refuses a file that is not what its origin states, before it is kept."""
+    claims = {
+        one.survey.paths[path]: (one.part, path, sha256)
+        for one in found
+        for path, sha256 in one.claimed.items()
+    }
+
+    def check(path: Path, sha256: str) -> None:
+        part, relative, claimed = claims.get(path, (None, "", sha256))
+        if part is None or claimed == sha256:
+            return
+        source = part.item["source"]
+        raise DigestError(
+            f"component {part.name}: {relative} is not what the endpoint says it is",
+            expected=f"SHA-256 {claimed}",
+            found=sha256,
+            hint=f"fetch it anew: `airlift low fetch {source['hub']} --revision {source['revision']}`, "
+            "then run the same command again",
+        )
+
+    return check
