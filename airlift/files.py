@@ -287,6 +287,52 @@ class Writer:
             view, offset = view[count:], offset + count
 
 
+@contextmanager
+def growing(path: Path) -> Iterator["Growing"]:
+    """Open a file that grows over several commands, or make it; what it holds stays there if the body fails."""
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield Growing(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Growing(Writer):
+    """A file that is appended to; what it holds is no more durable than its last :meth:`finish`."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self.path = path
+        with writing(path):
+            self._begun = self._end = os.lseek(descriptor, 0, os.SEEK_END)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return self._end
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Append all of ``data``; unlike :meth:`write`, what fails is an error of airlift's."""
+        with writing(self.path):
+            self.write(data)
+
+    def empty(self) -> None:
+        """Drop all that it holds."""
+        with writing(self.path):
+            os.ftruncate(self.descriptor, 0)
+            self._begun = self._end = os.lseek(self.descriptor, 0, os.SEEK_SET)
+
+    def finish(self, target: Path, mode: int = FILE_MODE) -> None:
+        """Make what it holds durable, under the name ``target`` in the same folder."""
+        with writing(self.path):
+            os.fchmod(self.descriptor, mode)
+            os.fsync(self.descriptor)
+        rename_durable(self.path, target)
+
+
 def _share(target: int, start: int, source: int, offset: int, length: int) -> bool:
     """Let bytes of an open file be those of another (ioctl_ficlonerange(2)); say whether that worked."""
     try:
