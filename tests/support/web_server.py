@@ -58,6 +58,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         data = self.server.files[path] if fault.body is None else fault.body
         tag = self.server.tags.get(path)
         headers = {**({"ETag": tag} if tag else {}), **fault.headers}
+        if self.server.dated:
+            headers["Last-Modified"] = "Mon, 30 Nov 2026 00:00:00 GMT"
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         same = self.headers.get("If-Range") in {None, tag}
         if asked is None or not self.server.ranges or not same:
@@ -105,6 +107,8 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.ranges = True
         self.login: str | None = None
         self.scheme = "http"
+        self.dated = False
+        """Whether the time of the last change is told."""
 
     @property
     def url(self) -> str:
