@@ -271,44 +271,44 @@ def growing(path: Path) -> Iterator["Growing"]:
 class Growing:
     """An open file that grows at its end: ``length`` is how many bytes it holds."""
 
-    __slots__ = ("_descriptor", "_path", "length")
+    __slots__ = ("descriptor", "length", "path")
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        self._path, self._descriptor = path, descriptor
+        self.path, self.descriptor = path, descriptor
         self.length = os.fstat(descriptor).st_size
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what it holds, in order."""
         offset = 0
-        with reading(self._path):
-            while data := read_at(self._descriptor, offset, COPY_BYTES):
+        with reading(self.path):
+            while data := read_at(self.descriptor, offset, COPY_BYTES):
                 yield data
                 offset += len(data)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Append all of ``data``."""
-        view = memoryview(data)
-        with writing(self._path):
+        view = memoryview(data).cast("B")
+        with writing(self.path):
             while view:
-                count = os.pwrite(self._descriptor, view, self.length)
+                count = os.pwrite(self.descriptor, view, self.length)
                 view, self.length = view[count:], self.length + count
 
     def cut(self, length: int) -> None:
         """Keep the first ``length`` bytes."""
-        with writing(self._path):
-            os.ftruncate(self._descriptor, length)
+        with writing(self.path):
+            os.ftruncate(self.descriptor, length)
         self.length = length
 
     def drop(self) -> None:
         """Remove it."""
-        remove(self._path)
+        remove(self.path)
 
     def become(self, target: Path, mode: int = FILE_MODE) -> None:
         """Give it its name, durably; it replaces a file of that name."""
         with writing(target):
-            os.fchmod(self._descriptor, mode)
-            os.fsync(self._descriptor)
-        rename_durable(self._path, target)
+            os.fchmod(self.descriptor, mode)
+            os.fsync(self.descriptor)
+        rename_durable(self.path, target)
 
 
 class Writer:

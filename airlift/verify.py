@@ -741,6 +741,8 @@ def _place(source: dict[str, Any]) -> Thing:
         return "source", name, str(source["entry"]), source["release"]["digest"]
     if kind == "registered":
         return "source", f"registered:{source['enclave']}", None, None
+    if kind in {"https", "bucket", "oci"}:
+        return "source", f"oci:{source['reference']}" if kind == "oci" else source["url"], None, None
     name = f"hub:{source['repo']}" if kind == "hub" else f"path:{source['path']}"
     return "source", name, source.get("revision"), None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle.release import FileEntry
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import ContentDamagedError
 from airlift.layouts.plan import Joined, Linked, Plan, Pointer, Written
 from airlift.progress import Progress, silent

@@ -8,8 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from airlift import files, strict
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import NAME_HEX
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, LayoutError, UsageError
 from airlift.layouts import build
 from airlift.layouts.plan import MAX_READ, Form, Plan, Subject, checked

@@ -1,6 +1,6 @@
 """What stands where in a tree that is served: content, text, pointers, by relative path (SPEC 8.7-3). Pure.
 
->>> from airlift.bundle.release import FileEntry
+>>> from airlift.bundle.component.file_entry import FileEntry
 >>> weights = FileEntry("a.bin", 3, "5" * 128, "2" * 64)
 >>> sorted(checked({"blobs/x": Linked(weights), "now": Pointer("blobs/x")}))
 ['blobs/x', 'now']
@@ -10,8 +10,10 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.paths import check_no_collision, check_relative
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.errors import LayoutError
 
 MAX_READ = 64 << 20

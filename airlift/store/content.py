@@ -87,6 +87,13 @@ class ContentFolder:
         files.make_folder(kept.parent)
         files.rename_durable(source, kept)
 
+    def link(self, source: Path, sha512: str) -> None:
+        """Give a file that has this digest its name here as well, durably; it lies on the same file system."""
+        kept = self.path(sha512)
+        files.make_folder(kept.parent)
+        files.link_durable(source, kept)
+        files.sync_folder(kept.parent)
+
     def remove(self, sha512: str) -> None:
         """Remove content that no release names."""
         files.remove(self.path(sha512))
@@ -164,6 +171,11 @@ def digest(
         size += len(piece)
         write(piece)
     return Digested(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
+
+
+def digest_bytes(data: bytes) -> Digested:
+    """Digest bytes in memory with SHA-512 and SHA-256; ``new`` is True."""
+    return Digested(len(data), hashlib.sha512(data).hexdigest(), hashlib.sha256(data).hexdigest(), new=True)
 
 
 def digest_file(path: Path, algorithm: str = "sha512", read: CountBytes = lambda _count: None) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
-from airlift.bundle.release import Component, FileEntry, Release
+from airlift.bundle.release import Release
 from airlift.store.content import ContentFolder
 
 PATH_SOURCE = {"kind": "path", "path": "somewhere"}

@@ -10,7 +10,7 @@ from airlift.bundle.release import Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Attested, Facts
-from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, location, purl
 from airlift.trust.statements.statement import STATING
 
 VERSION = "1.6"
@@ -92,7 +92,9 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
     address = purl(item)
     if address is not None:
         found["purl"] = address
-        found["externalReferences"] = [{"type": "distribution", "url": address}]
+    place = location(item)
+    if place is not None:
+        found["externalReferences"] = [{"type": "distribution", "url": place}]
     ancestors = _ancestors(facts, release, item)
     if ancestors:
         found["pedigree"] = {"ancestors": ancestors}
@@ -127,6 +129,8 @@ def _properties(item: Component) -> list[Json]:
     found = [_property("kind", item.kind), _property("digest-sha512", item.digest)]
     if item.source.get("kind") == sources.PATH:
         found.append(_property("source-path", item.source["path"]))
+    if sources.is_fetched(item.source):
+        found.append(_property("source", sources.at_endpoint(item.source)))
     if sources.is_inside(item.source):
         found += [_property("source", sources.told(step)) for step in sources.chain(item.source)]
     for made in item.data:

@@ -11,7 +11,7 @@ from airlift.bundle.remarks import of_component
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Facts
-from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, location
 
 VERSION = "3.0.1"
 CONTEXT = f"https://spdx.org/rdf/{VERSION}/spdx-context.jsonld"
@@ -142,7 +142,7 @@ def _supply(facts: Facts, names: _Names, release: Release) -> Json:
 
 def _component(facts: Facts, names: _Names, release: Release, item: Component) -> Iterator[Json]:
     here = names("component", item.name)
-    address = purl(item)
+    address = location(item)
     yield _element(
         AI if item.kind in WEIGHTS else DATASET if item.kind == "data" else "software_Package",
         here,

@@ -103,9 +103,9 @@ class OpenBucket:
 
 def _library() -> ModuleType:
     try:
-        import obstore  # noqa: PLC0415 - only where it is used may sockets be opened
-        import obstore.exceptions  # noqa: PLC0415
-        import obstore.store  # noqa: PLC0415
+        import obstore
+        import obstore.exceptions
+        import obstore.store
     except ImportError as error:
         raise UsageError(
             "obstore is not installed, which buckets need", hint="install it: pip install 'airlift[buckets]'"

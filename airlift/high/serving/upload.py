@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from airlift import strict
-from airlift.bundle.release import FileEntry, Release
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 from airlift.errors import BucketError, DigestError, LayoutError, UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref

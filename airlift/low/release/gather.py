@@ -1,4 +1,4 @@
-"""Gather every component that an authored manifest names: from a path, a hub, or an enclave (SPEC L2)."""
+"""Gather every component that an authored manifest names: from a path, a hub, an address, an enclave (SPEC L2)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from typing import Any
 
 from airlift.bundle import patterns
 from airlift.bundle.component.component import Component
-from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import DigestError
 from airlift.intake.collect import (
     Collected,
@@ -29,6 +28,8 @@ from airlift.low.release.hub.fetch import Wanted, fetch_commit
 from airlift.low.release.parents import find_parents
 from airlift.low.release.take_over import Part
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
+from airlift.low.sources import fetch
+from airlift.low.sources.fetch import Fetched
 from airlift.progress import Progress, Tally
 from airlift.store.content import Check, CountBytes
 
@@ -49,11 +50,15 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A component whose files were found: where they lie, and the SHA-256 that their origin states, by path."""
+    """A component whose files were found: where they lie, and the SHA-256 that their origin states, by path.
+
+    ``fetched`` says what was digested while it was fetched from an address.
+    """
 
     part: Part
     survey: Survey
     claimed: Mapping[str, str]
+    fetched: Fetched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def gather_components(
         AirliftError: as :func:`airlift.low.release.make_release.make_release`.
     """
     with take_over.holding(depot, items, folder) as parts:
-        found = [_find(part, folder, progress) for part in parts]
+        found = [_find(depot, part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
         take, warnings = (
             taking(depot.content, new, _sizes(depot), keep=keep, check=_claims(found)),
@@ -100,7 +105,9 @@ def gather_components(
         read = []
         for one in found:
             warnings += _look(one, folder)
-            read.append(_read(one, folder, take, tally.add))
+            fetched = one.fetched
+            taken = fetch.taking(fetched, depot.content, new, keep=keep) if fetched is not None else take
+            read.append(_read(one, folder, taken, tally.add))
     warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
         tuple(_complete(depot, read)),
@@ -147,7 +154,9 @@ def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
         more = tuple(object_to_tokenizers(depot, replace(component, parents=parents), tokenizers))
         insist(part.name, more, accepted_in(part.item))
         met = replace(item.collected, met=(*item.collected.met, *more))
-        yield replace(assemble_component(part.item, item.found.survey, met, item.signature), parents=parents)
+        stated = None if item.found.fetched is None else item.found.fetched.stated
+        made = assemble_component(part.item, item.found.survey, met, item.signature, stated)
+        yield replace(made, parents=parents)
 
 
 def _sizes(depot: Depot) -> frozenset[int]:
@@ -156,7 +165,7 @@ def _sizes(depot: Depot) -> frozenset[int]:
     return frozenset(size for release in held for size in release.contents().values())
 
 
-def _find(part: Part, folder: Path, progress: Progress) -> _Found:
+def _find(depot: Depot, part: Part, folder: Path, progress: Progress) -> _Found:
     """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     item, source = part.item, part.item["source"]
     if part.taken is not None:
@@ -164,6 +173,9 @@ def _find(part: Part, folder: Path, progress: Progress) -> _Found:
     if "path" in source:
         chosen = patterns.of_source(source)
         return _Found(part, survey(item["name"], folder / source["path"], chosen), {})
+    if "hub" not in source:
+        come = fetch.fetch(depot, source, folder, progress)
+        return _Found(part, judge(item["name"], come.paths, come.skipped, come.left_out), {}, come)
     wanted = Wanted(source["hub"], source["revision"], source.get("include", ()), source.get("exclude", ()))
     fetched = fetch_commit(wanted, progress=progress, digested=False)
     found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from airlift.bundle.release import MAX_FILES
+from airlift.bundle.component.file_entry import MAX_FILES
 from airlift.errors import UncheckedError
 from airlift.low.release.hub.endpoint import Answer, Endpoint, Question
 from airlift.low.release.hub.patience import BrokenOffError, Patience
