@@ -59,11 +59,11 @@ def adapter(seed: int = 2) -> bytes:
         pair("general.architecture", STRING, string("llama")),
         pair("general.type", STRING, string("adapter")),
         pair("adapter.type", STRING, string("lora")),
-        pair("adapter.lora.alpha", FLOAT, struct.pack("<f", 8.0)),
+        pair("adapter.lora.alpha", FLOAT, struct.pack("<f", 4000.0)),
     ]
     tensors = [
-        _tensor(random, "blk.0.attn_q.weight.lora_a", (WIDTH, rank)),
-        _tensor(random, "blk.0.attn_q.weight.lora_b", (rank, WIDTH)),
+        _tensor(random, "blk.0.ffn_down.weight.lora_a", (INNER, rank)),
+        _tensor(random, "blk.0.ffn_down.weight.lora_b", (rank, WIDTH)),
     ]
     return gguf(tensors, pairs)
 
