@@ -344,6 +344,21 @@ class Writer:
             view = view[head + length :]
         self.write(view)
 
+    def share_blocks(self, source: int, length: int) -> int:
+        """Append whole blocks that the first ``length`` bytes of an open file have; return how many bytes, 0 if none.
+
+        Where the file system can (a reflink), and this file ends with a block.
+        """
+        length = length // SHARED_BYTES * SHARED_BYTES
+        if (
+            not length
+            or self._end % SHARED_BYTES
+            or not _share(self.descriptor, self._end, source, 0, length)
+        ):
+            return 0
+        self._end = os.lseek(self.descriptor, length, os.SEEK_CUR)
+        return length
+
     def allocate(self, length: int) -> None:
         """Let the file system set blocks aside for the first ``length`` bytes, where it can."""
         _allocate(self.descriptor, length)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from airlift.store.whole_folders import building
 
 @dataclass(slots=True)
 class Built:
-    """How many files and pointers a tree has, and how many bytes of it are linked, copied or written anew."""
+    """How many files and pointers a tree has, and how many bytes of it are linked, copied or written anew.
+
+    Bytes of a joined file whose blocks the file system shares count as linked.
+    """
 
     files: int = 0
     pointers: int = 0
@@ -78,12 +82,27 @@ def joined_pieces(joined: Joined, content: ContentFolder) -> Iterator[bytes]:
 
 
 def digest_joined(joined: Joined, content: ContentFolder) -> tuple[str, int]:
-    """Return the SHA-256 (hex) of a joined file, and its size in bytes."""
-    running, size = hashlib.sha256(), 0
-    for piece in joined_pieces(joined, content):
-        running.update(piece)
-        size += len(piece)
-    return running.hexdigest(), size
+    """Return the SHA-256 (hex) of a joined file, and its size in bytes; content in it has its own digest.
+
+    Both are computed at once, each in a thread of its own.
+
+    Raises:
+        ContentDamagedError: content has vanished, or does not have its digest.
+    """
+    whole, size = hashlib.sha256(), 0
+    with ThreadPoolExecutor(1) as other:
+        for part in joined.parts:
+            own = hashlib.sha256()
+            for piece in [part] if isinstance(part, bytes) else _content_pieces(part, content):
+                beside = other.submit(own.update, piece)
+                whole.update(piece)
+                beside.result()
+                size += len(piece)
+            if isinstance(part, FileEntry) and own.hexdigest() != part.sha256:
+                raise ContentDamagedError(
+                    "content at rest is damaged", expected=part.sha256[:16], found=own.hexdigest()[:16]
+                )
+    return whole.hexdigest(), size
 
 
 def _put(
@@ -100,14 +119,12 @@ def _put(
             _write(target, iter([part.data]))
             built.written_bytes += len(part.data)
         case Joined():
-            built.written_bytes += _write(target, joined_pieces(part, content))
+            _join(part, content, target, built)
     built.files += 1
 
 
 def _link_or_copy(entry: FileEntry, content: ContentFolder, target: Path, built: Built) -> None:
-    source = content.path(entry.sha512)
-    if not source.is_file():
-        raise ContentDamagedError("content has vanished", expected=str(source), found=target.name)
+    source = _held(entry, content)
     if files.link_if_possible(source, target):
         built.linked_bytes += entry.size
         return
@@ -119,6 +136,22 @@ def _link_or_copy(entry: FileEntry, content: ContentFolder, target: Path, built:
         )
 
 
+def _join(joined: Joined, content: ContentFolder, target: Path, built: Built) -> None:
+    """Write a joined file; blocks of content are shared where the file system can, and they begin where blocks do."""
+    with files.writer(target) as out:
+        for part in joined.parts:
+            if isinstance(part, bytes):
+                out.write(part)
+                built.written_bytes += len(part)
+                continue
+            with files.opened(_held(part, content)) as source:
+                shared = out.share_blocks(source, part.size)
+            built.linked_bytes += shared
+            for piece in _content_pieces(part, content, shared):
+                out.write(piece)
+                built.written_bytes += len(piece)
+
+
 def _fed(pieces: Iterator[bytes], running: "hashlib._Hash") -> Iterator[bytes]:
     """Yield pieces, each after it was digested."""
     for piece in pieces:
@@ -126,8 +159,16 @@ def _fed(pieces: Iterator[bytes], running: "hashlib._Hash") -> Iterator[bytes]:
         yield piece
 
 
-def _content_pieces(entry: FileEntry, content: ContentFolder) -> Iterator[bytes]:
-    path, offset = content.path(entry.sha512), 0
+def _held(entry: FileEntry, content: ContentFolder) -> Path:
+    path = content.path(entry.sha512)
+    if not path.is_file():
+        raise ContentDamagedError("content has vanished", expected=str(path), found=f"no {entry.path}")
+    return path
+
+
+def _content_pieces(entry: FileEntry, content: ContentFolder, offset: int = 0) -> Iterator[bytes]:
+    """Yield the bytes of content from ``offset`` on."""
+    path = _held(entry, content)
     with files.opened(path) as descriptor:
         while True:
             with files.reading(path):

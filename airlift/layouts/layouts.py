@@ -17,7 +17,7 @@ from airlift.layouts import build
 from airlift.layouts.plan import MAX_READ, Form, Plan, Subject, checked
 from airlift.store.content import ContentFolder
 
-LAYOUTS: Mapping[str, int] = MappingProxyType({"tree": 1})
+LAYOUTS: Mapping[str, int] = MappingProxyType({"tree": 1, "ollama": 1, "oci": 1, "oci-image": 1})
 """The layouts, each with the number of its rendering: it grows when the same release is laid out in another way."""
 
 _SERVED_AS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")
@@ -79,6 +79,7 @@ def plan_of(choice: Choice, release: Release, content: ContentFolder) -> Plan:
         names=dict(choice.names),
         read=lambda entry: _read(content, entry),
         digest_joined=lambda joined: build.digest_joined(joined, content),
+        head=lambda entry, length: _head(content, entry, length),
     )
     return checked(_form(choice.layout)(subject))
 
@@ -88,6 +89,12 @@ def _form(layout: str) -> Form:
     match layout:
         case "tree":
             from airlift.layouts.forms.tree import lay_out  # noqa: PLC0415 - loaded only if it is needed
+        case "ollama":
+            from airlift.layouts.forms.ollama import lay_out  # noqa: PLC0415 - as above
+        case "oci":
+            from airlift.layouts.forms.oci import lay_out  # noqa: PLC0415 - as above
+        case "oci-image":
+            from airlift.layouts.forms.oci_image import lay_out  # noqa: PLC0415 - as above
         case _:
             raise ValueError(layout)
     return lay_out
@@ -109,6 +116,13 @@ def _read(content: ContentFolder, entry: FileEntry) -> bytes:
     if hashlib.sha512(data).hexdigest() != entry.sha512:
         raise ContentDamagedError("content at rest is damaged", expected=entry.sha512[:16])
     return data
+
+
+def _head(content: ContentFolder, entry: FileEntry, length: int) -> bytes:
+    """Return the first bytes of a file of any size; what lies there is believed."""
+    path = content.path(entry.sha512)
+    with files.opened(path) as descriptor, files.reading(path):
+        return files.read_at(descriptor, 0, min(length, entry.size))
 
 
 def describe(choice: Choice) -> dict[str, Any]:

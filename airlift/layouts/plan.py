@@ -59,7 +59,7 @@ class Subject:
 
     ``names`` maps a component to the name that it is served as, where the operator gave one. ``read`` returns the
     bytes of a file of at most :data:`MAX_READ` bytes; ``digest_joined`` the SHA-256 (hex) of a :class:`Joined` file
-    and its size in bytes.
+    and its size in bytes; ``head`` the first bytes of a file, at most as many as it is told, as they stand.
     """
 
     release: Release
@@ -67,6 +67,7 @@ class Subject:
     names: Mapping[str, str]
     read: Callable[[FileEntry], bytes]
     digest_joined: Callable[[Joined], tuple[str, int]]
+    head: Callable[[FileEntry, int], bytes]
 
 
 Form = Callable[[Subject], Plan]
