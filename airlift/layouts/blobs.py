@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airlift import strict
-from airlift.bundle.release import FileEntry
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import LayoutError
 from airlift.layouts.plan import Joined, Linked, Part, Plan, Written
 

@@ -17,7 +17,9 @@ from airlift.layouts import build
 from airlift.layouts.plan import MAX_READ, Form, Plan, Subject, checked
 from airlift.store.content import ContentFolder
 
-LAYOUTS: Mapping[str, int] = MappingProxyType({"tree": 1, "ollama": 1, "oci": 1, "oci-image": 1})
+LAYOUTS: Mapping[str, int] = MappingProxyType(
+    {"tree": 1, "hf-cache": 1, "hf-mirror": 1, "ollama": 1, "oci": 1, "oci-image": 1}
+)
 """The layouts, each with the number of its rendering: it grows when the same release is laid out in another way."""
 
 _SERVED_AS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}\Z")
@@ -89,6 +91,10 @@ def _form(layout: str) -> Form:
     match layout:
         case "tree":
             from airlift.layouts.forms.tree import lay_out  # noqa: PLC0415 - loaded only if it is needed
+        case "hf-cache":
+            from airlift.layouts.forms.hf_cache import lay_out  # noqa: PLC0415 - as above
+        case "hf-mirror":
+            from airlift.layouts.forms.hf_mirror import lay_out  # noqa: PLC0415 - as above
         case "ollama":
             from airlift.layouts.forms.ollama import lay_out  # noqa: PLC0415 - as above
         case "oci":

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airlift import strict
-from airlift.bundle.release import Component
+from airlift.bundle.component.component import Component
 from airlift.errors import LayoutError
 from airlift.layouts.blobs import Blob, blob_of_document, check_distinct, stored
 from airlift.layouts.plan import Plan, Subject, Written

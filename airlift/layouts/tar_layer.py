@@ -10,7 +10,7 @@ import posixpath
 import tarfile
 from collections.abc import Iterator, Sequence
 
-from airlift.bundle.release import FileEntry
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.layouts.plan import Joined
 
 BLOCK = 4096

@@ -7,7 +7,8 @@ import posixpath
 import re
 from typing import Any
 
-from airlift.bundle.release import Component, FileEntry
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import LayoutError
 from airlift.layouts import registry
 from airlift.layouts.blobs import Blob, blob_of_document, blob_of_file

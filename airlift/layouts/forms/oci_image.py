@@ -6,7 +6,8 @@ Source: https://github.com/opencontainers/image-spec (config.md, layer.md)
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from airlift.bundle.release import Component, FileEntry
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import LayoutError
 from airlift.layouts import registry
 from airlift.layouts.blobs import Blob, blob_of_document, blob_of_joined

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airlift import strict
-from airlift.bundle.release import Component, FileEntry
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import FormatTooNewError, LayoutError, MalformedError
 from airlift.layouts.blobs import (
     Blob,

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from airlift.bundle.release import Component, Parent, Release
+from airlift.bundle.component.component import Component
+from airlift.bundle.component.parent import Parent
+from airlift.bundle.release import Release
 from airlift.errors import LayoutError
 from airlift.layouts.build import build
 from airlift.layouts.compare import differences

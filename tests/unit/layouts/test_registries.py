@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airlift import files
-from airlift.bundle.release import FileEntry, Release
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, LayoutError
 from airlift.layouts.build import build, digest_joined
 from airlift.layouts.compare import differences
