@@ -66,7 +66,9 @@ def quick() -> Iterator[None]:
 @contextmanager
 def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reserve, "SPACE_MARGIN", 4096)  # thousands of copies of what is reserved would only be slow
+        patch.setattr(
+            reserve, "SPACE_MARGIN", 4096
+        )  # thousands of copies of what is reserved would only be slow
         patch.setattr(FileSigner, "sign", sign_once)
         yield
 
