@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,11 @@ def file_by_file(volume: Path, target: Path, *, parts: bool = False) -> list[Arr
         data = path.read_bytes()
         if parts:
             temporary = place.with_name(f"{place.name}.part")
-            found += [
-                lambda temporary=temporary, data=data: write(temporary, data[: len(data) // 2]),
-                lambda temporary=temporary, data=data: write(temporary, data),
-                lambda temporary=temporary, place=place: temporary.rename(place),
-            ]
+            half = data[: len(data) // 2]
+            found += [partial(write, temporary, half), partial(write, temporary, data)]
+            found.append(partial(temporary.rename, place))
         else:
-            found.append(lambda place=place, data=data: write(place, data))
+            found.append(partial(write, place, data))
     return found
 
 

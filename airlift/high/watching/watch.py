@@ -186,6 +186,8 @@ class _Watch:
 
     def is_done(self) -> bool:
         """Say whether everything in the folder has settled and was dealt with."""
+        if self.listing.left_out and len(self.memory.known) < len(self.listing.volumes):
+            return False  # what was moved made room for others
         return decide.is_at_rest(self.memory, self._moment(), self.pace)
 
     def summarise(self) -> None:
@@ -244,9 +246,7 @@ class _Watch:
         elif outcome.kind is Kind.suspect and step.settled:
             self._blame(step, outcome)
         elif fault is not None and not (last and last.kind is outcome.kind and last.fault == fault):
-            self._tell(
-                outcome.kind.value if outcome.kind is not Kind.busy else "later", volumes[0], fault, name=None
-            )
+            self._tell_waiting(step, volumes[0], outcome.kind, fault)
 
     def _blame(self, step: Try, outcome: Outcome) -> None:
         """Put aside those of several volumes that fail alone; all of them if none does."""
@@ -311,6 +311,12 @@ class _Watch:
         if outcome.kind is Kind.imported and outcome.fault is not None:
             self.teller.tell(self.clock.now(), "held", fault=outcome.fault, **said)
 
+    def _tell_waiting(self, step: Try, about: Known, kind: Kind, fault: Fault) -> None:
+        """Tell why a bundle waits; that it is incomplete only when nothing more of it seems to come."""
+        if kind is not Kind.incomplete or step.settled:
+            event = "later" if kind is Kind.busy else kind.value
+            self._tell(event, about, fault, name=None, volume=None)
+
     def _tell(self, event: str, about: Known, fault: Fault | None = None, **more: Any) -> None:
         self.teller.tell(self.clock.now(), event, about=about, fault=fault, **more)
 
@@ -321,7 +327,8 @@ class _Watch:
     def _crowd(self) -> None:
         left = self.listing.left_out
         text = f"{left} volumes are beyond what is looked at" if left else None
-        self.teller.tell_once(self.clock.now(), "crowded", text)
+        hint = "move away what was imported (--move-done DIR) and what is not wanted"
+        self.teller.tell_once(self.clock.now(), "crowded", text, hint=hint)
 
     def _reason(self, known: Known, fault: Fault) -> Mapping[str, Any]:
         """Return what is written beside a bad volume; of its marking nothing is proven."""
