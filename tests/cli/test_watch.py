@@ -99,7 +99,9 @@ def test_once_ends_with_the_code_of_what_was_not_imported(world: World) -> None:
     said = world.run("high", "watch", "drop", "--once", *QUICK)
     assert said.code == 4, said.err
     assert "error: not everything was imported: " in said.err
-    world.quick("high", "discard", "alpha-1").expect(0)  # else what is staged makes up for the damage
+    world.quick("high", "discard", "alpha-1", "--yes").expect(
+        0
+    )  # else what is staged makes up for the damage
     chunk = next((first / "chunks").iterdir())
     chunk.chmod(0o644)
     chunk.write_bytes(b"x" * chunk.stat().st_size)

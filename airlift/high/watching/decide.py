@@ -107,7 +107,7 @@ def _import(key: str, volumes: Sequence[Known], last: Tried | None, moment: Mome
     fresh = given - last.given if last else given
     held = last is not None and last.kind is Kind.held
     if _has_all_numbers(ready) or fresh & settled:
-        return replace(step, ask=held)
+        return replace(step, ask=held or not step.settled)
     if fresh and _is_staged(ready, moment):
         return replace(step, ask=True)
     return None
@@ -117,11 +117,13 @@ def _again(step: Try, last: Tried, moment: Moment) -> Try | None:
     """Return whether the same volumes are to be tried again."""
     match last.kind:
         case Kind.held:
+            if step.settled and not last.settled:
+                return step  # to be recorded
             return replace(step, ask=True) if last.mark != moment.mark else None
         case Kind.later:
-            return step if moment.now - last.when >= AGAIN_AFTER else None
+            return replace(step, ask=not step.settled) if moment.now - last.when >= AGAIN_AFTER else None
         case Kind.busy:
-            return step if moment.now > last.when else None
+            return replace(step, ask=not step.settled) if moment.now > last.when else None
         case Kind.suspect | Kind.incomplete:
             return step if step.settled and not last.settled else None
         case _:

@@ -138,7 +138,10 @@ class Condemn:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Import these volumes. ``ask`` first what the plan says; ``settled`` says that all of them had settled."""
+    """Import these volumes; with ``ask`` only if the plan has nothing against it, so that no refusal is recorded.
+
+    ``settled`` says that all of them had settled.
+    """
 
     key: str
     names: tuple[str, ...]

@@ -72,7 +72,7 @@ def test_all_whole_volumes_of_a_cut_are_tried_at_once() -> None:
     assert decide.next_step(memory(volume("a", 1), volume("b", 2, whole=False)), at(1), PACE) is None
     assert decide.next_step(memory(volume("a", 1), volume("b", 2, 3)), at(1), PACE) is None
     step = decide.next_step(memory(volume("b", 2), volume("a", 1)), at(1), PACE)
-    assert step == Try("k", ("a", "b"), ask=False, settled=False)
+    assert step == Try("k", ("a", "b"), ask=True, settled=False)
 
 
 def test_what_has_settled_is_tried_with_what_is_whole() -> None:
@@ -80,7 +80,7 @@ def test_what_has_settled_is_tried_with_what_is_whole() -> None:
     step = decide.next_step(
         memory(volume("a", 1, 3, whole=False), late, volume("c", 3, whole=False, since=9)), at(10), PACE
     )
-    assert step == Try("k", ("a", "b"), ask=False, settled=False)
+    assert step == Try("k", ("a", "b"), ask=True, settled=False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,10 @@ def test_what_has_settled_is_tried_with_what_is_whole() -> None:
         (Kind.later, True, 59, "new", None),
         (Kind.later, True, 60, "old", "try"),
         (Kind.busy, True, 0, "new", None),
-        (Kind.busy, True, 1, "old", "try"),
+        (Kind.busy, True, 1, "old", "ask"),
+        (Kind.busy, True, 10, "old", "try"),
+        (Kind.held, False, 9, "old", None),
+        (Kind.held, False, 10, "old", "try"),
     ],
 )
 def test_when_the_same_volumes_are_tried_again(
@@ -107,12 +110,12 @@ def test_when_the_same_volumes_are_tried_again(
     assert (step and ("ask" if isinstance(step, Try) and step.ask else "try")) == again
 
 
-def test_a_volume_more_is_a_reason_unless_policy_was_against_it() -> None:
-    volumes = (volume("a", 1, since=9), volume("b", 2, since=9), volume("c", 2, since=9))
-    for kind, ask in ((Kind.later, False), (Kind.held, True)):
-        last = Tried(given("a", "b"), 0, kind, "", settled=True)
-        step = decide.next_step(memory(*volumes, k=last), at(10), PACE)
-        assert step == Try("k", ("a", "b", "c"), ask=ask, settled=False)
+@pytest.mark.parametrize(("kind", "ask"), [(Kind.later, False), (Kind.held, True)])
+def test_a_volume_more_is_a_reason_unless_policy_was_against_it(kind: Kind, ask: bool) -> None:
+    volumes = (volume("a", 1), volume("b", 2), volume("c", 2))
+    last = Tried(given("a", "b"), 0, kind, "", settled=True)
+    step = decide.next_step(memory(*volumes, k=last), at(10), PACE)
+    assert step == Try("k", ("a", "b", "c"), ask=ask, settled=True)
 
 
 def test_what_is_staged_counts_by_the_plan() -> None:
