@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from airlift.high.watching import tell
 from tests.arch.tree import ROOT
 from tests.cli.conftest import World
 from tests.cli.transcript import COMMAND, airlift
+from tests.conftest import lacking
 from tests.support.watching import file_by_file
 
 JSON = ("--format", "json")
@@ -290,3 +292,26 @@ def test_the_command_of_the_unit_is_one(world: World) -> None:
     assert "activated" in said.out
     assert len(list((world.folder / "done").iterdir())) == len(world.volumes("alpha-1"))
     assert (world.folder / "metrics/airlift.prom").exists()
+
+
+CONFINED = """
+import ctypes, os, sys
+call = ctypes.CDLL(None, use_errno=True).prctl
+NO_NEW_PRIVS, MDWE = 38, 65  # prctl(2)
+if call(NO_NEW_PRIVS, 1, 0, 0, 0) or call(MDWE, 1, 0, 0, 0):
+    sys.exit(77)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_it_works_without_network_and_without_memory_that_is_written_and_run(
+    world: World, require_tool: Callable[[str], str]
+) -> None:
+    """PrivateNetwork, NoNewPrivileges and MemoryDenyWriteExecute of the unit, by the kernel itself."""
+    drop(world, "alpha-1", "alpha-2")
+    confined = (require_tool("unshare"), "--user", "--map-root-user", "--net", sys.executable, "-c", CONFINED)
+    said = world.run("high", "watch", "drop", "--once", "--activate", *QUICK, wrapper=confined)
+    if said.code == 77:
+        lacking("this kernel cannot deny memory that is written and run (Linux 6.3)")
+    assert said.code == 0, said.err
+    assert active(world) == "demo@2"

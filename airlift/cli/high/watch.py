@@ -92,11 +92,11 @@ def watch(
     """
     from airlift.high.watching.attempt import Importer
 
-    opened, acting = on.enter(run)
     workers = options.threads(how.workers, MAX_WORKERS)
-    importer = Importer(opened, how.activate, workers, run.progress)
     if on.dry_run:
-        return _foreseen(run, importer, how.places(drop))
+        return _foreseen(run, Importer(on.open(), how.activate, workers), how.places(drop))
+    opened, acting = on.enter(run)
+    importer = Importer(opened, how.activate, workers, run.progress)
 
     from airlift.high.watching.tell import line
     from airlift.high.watching.watch import WatchRequest, WatchResult

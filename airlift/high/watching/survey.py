@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airlift.bundle import volume
-from airlift.errors import AirliftError, StalledError, UncheckedError
+from airlift.errors import AirliftError, StalledError, UncheckedError, UsageError
 from airlift.high.watching.sights import Claim, Fault, Known
 from airlift.media.volume_reader import Volume, read_volumes
 
@@ -15,13 +15,14 @@ def survey(folder: Path, known: Known, now: float) -> Known:
 
     Raises:
         StalledError: the medium does not answer.
+        UsageError: the environment's limit for that is none.
     """
     place = folder / known.sight.name
     try:
         found = read_volumes([place])[0]
         if found.folder != place:
             raise UncheckedError(f"{place} is no volume any more")
-    except StalledError:
+    except (StalledError, UsageError):
         raise
     except AirliftError as error:
         return replace(known, fault=Fault.of(error), claim=None, surveyed=now)
