@@ -27,8 +27,8 @@ def line(event: dict[str, Any]) -> str:
 
 
 def shortened(text: object) -> str:
-    """Return a text on one line of at most MAX_TEXT characters, with what is not printable escaped."""
-    shown = clean(str(text)[: 2 * MAX_TEXT])
+    """Return a text on one line of at most MAX_TEXT characters, with what is not printable ASCII escaped."""
+    shown = clean(str(text)[: 2 * MAX_TEXT]).encode("ascii", "backslashreplace").decode()
     return shown if len(shown) <= MAX_TEXT else f"{shown[: MAX_TEXT - 3]}..."
 
 
