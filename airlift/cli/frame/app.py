@@ -93,6 +93,7 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.floor")
     importlib.import_module("airlift.cli.high.returns")
     importlib.import_module("airlift.cli.high.relay")
+    importlib.import_module("airlift.cli.high.watch")
     importlib.import_module("airlift.cli.high.register")
     importlib.import_module("airlift.cli.high.export")
 

@@ -22,6 +22,8 @@ from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State, release_of
 
+NOT_SWITCHED = "the switch was interrupted before it took place"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -65,7 +67,7 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
         elif points_at(enclave.active) == _aim(enclave, intent):
             steps.append(_finish(enclave, state, intent))
         else:
-            steps.append(_abort(enclave, intent, "the switch was interrupted before it took place"))
+            steps.append(_abort(enclave, intent, NOT_SWITCHED))
     return steps
 
 
