@@ -162,8 +162,8 @@ def write_tools(folder: Path) -> None:
         digest = oci_layouts.descriptor("", data)["digest"]
         lock.append(f"{name}=={version} --hash={digest}\n")
     (folder / "tools/requirements.lock").write_text("".join(lock))
-    for path, data in made_wheels.chart_files().items():
-        place = folder / "engine-chart" / path
+    for name, data in made_wheels.chart_files().items():
+        place = folder / "engine-chart" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
     (text,) = blocks("Wheels", "yaml")

@@ -11,6 +11,7 @@ Prints one JSON value; what cannot be read ends in an exception.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,13 @@ def schema(path: str) -> Any:
     return "valid"
 
 
-READERS = {"llama": llama, "gguf": gguf, "modelpack": modelpack, "oras": oras, "schema": schema}
+READERS: dict[str, Callable[..., Any]] = {
+    "llama": llama,
+    "gguf": gguf,
+    "modelpack": modelpack,
+    "oras": oras,
+    "schema": schema,
+}
 
 if __name__ == "__main__":
     print(json.dumps(READERS[sys.argv[1]](*sys.argv[2:])))  # noqa: T201 - its answer

@@ -38,7 +38,7 @@ def seaweed(weed: Path, folder: Path) -> Iterator[str]:
         command += [f"-{name}.port={port}", f"-{name}.port.grpc={free_port()}"]
     grpc = {word.partition(".")[0]: word.partition("=")[2] for word in map(str, command) if ".grpc=" in word}
     made = "s3.bucket.create -name models\ns3.bucket.versioning -name models -enable\ns3.bucket.create -name plain\n"
-    shell = [
+    shell: list[str | Path] = [
         weed, "shell", f"-master=127.0.0.1:{ports['master']}.{grpc['-master']}",
         f"-filer=127.0.0.1:{ports['filer']}.{grpc['-filer']}",
     ]  # fmt: skip
@@ -86,7 +86,7 @@ def azurite(program: Path, folder: Path) -> Iterator[str]:
     import os
 
     port = free_port()
-    command = [program, "--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port),
+    command: list[str | Path] = [program, "--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port),
                "--location", folder]  # fmt: skip
     endpoint = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
     env = {**os.environ, "AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}

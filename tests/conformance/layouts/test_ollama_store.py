@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from airlift.bundle.release import Parent
+from airlift.bundle.component.parent import Parent
 from airlift.layouts.build import build
 from airlift.layouts.layouts import choose, plan_of
 from tests.support.llama_files import NUMBERS, adapter, llama
@@ -63,7 +63,7 @@ def read(require_tool: Callable[[str], str]) -> Callable[..., Any]:
 def opened(store: Path, layer: dict[str, Any]) -> Path:
     """Return where a layer lies; it has its digest and size."""
     assert re.fullmatch("sha256:[0-9a-f]{64}", layer["digest"])
-    path = store / "blobs" / layer["digest"].replace(":", "-")
+    path = store / "blobs" / str(layer["digest"]).replace(":", "-")
     data = path.read_bytes()
     assert (hashlib.sha256(data).hexdigest(), len(data)) == (layer["digest"][7:], layer["size"])
     return path

@@ -151,7 +151,7 @@ def test_an_image_goes_to_a_registry_and_is_unpacked(
 
 
 def unpack(tool: str, image: str, place: Path) -> None:
-    command = [tool, "unpack", "--rootless", "--image", image, place]
+    command: list[str | Path] = [tool, "unpack", "--rootless", "--image", image, place]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
 

@@ -33,7 +33,7 @@ def served(*components: Component, **names: str) -> tuple[Repository, ...]:
     def never(*_: object) -> Any:
         raise AssertionError("nothing is read")
 
-    return repositories(Subject(release, release.components, names, never, never))
+    return repositories(Subject(release, release.components, names, never, never, never))
 
 
 def test_a_component_of_a_hub_keeps_its_repository_and_commit() -> None:

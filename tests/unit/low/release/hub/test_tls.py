@@ -59,7 +59,7 @@ def trusted(certificate: Path) -> Iterator[None]:
     import huggingface_hub
     import huggingface_hub.utils
 
-    session = huggingface_hub.utils.get_session()
+    session = huggingface_hub.utils.get_session()  # type: ignore[attr-defined]
     context = ssl.create_default_context(cafile=str(certificate))
     kind = type(session)
     huggingface_hub.set_client_factory(lambda: kind(verify=context, timeout=None))
