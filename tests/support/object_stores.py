@@ -86,8 +86,10 @@ def azurite(program: Path, folder: Path) -> Iterator[str]:
     import os
 
     port = free_port()
-    command: list[str | Path] = [program, "--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port),
-               "--location", folder]  # fmt: skip
+    command: list[str | Path] = [
+        program, "--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port),
+        "--location", folder,
+    ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
     env = {**os.environ, "AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
     with running(command, folder / "azurite.log", lambda: listens(port), env):

@@ -75,6 +75,7 @@ COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completion
 def _low() -> None:
     importlib.import_module("airlift.cli.low.setup")
     importlib.import_module("airlift.cli.low.releases")
+    importlib.import_module("airlift.cli.low.fetch")
     importlib.import_module("airlift.cli.low.revoke")
     importlib.import_module("airlift.cli.low.attest")
     importlib.import_module("airlift.cli.low.policy")

@@ -47,6 +47,6 @@ def as_source(address: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"--{idle[0].replace('_', '-')} does not go with {address.partition('://')[0]}://",
             expected=", ".join(f"--{key.replace('_', '-')}" for key in sorted(_KEYS[kind])),
-            hint="see `airlift low fetch --help`",
+            hint=f"leave it out: `airlift low fetch {address[:200]}`",
         )
     return {kind: address, **given}
