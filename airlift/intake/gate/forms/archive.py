@@ -12,12 +12,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from airlift.errors import MalformedError
 from airlift.intake.gate.views import View
 from airlift.intake.gate.wrappings import zips
 
-Archive, Member = zipfile.ZipFile, zipfile.ZipInfo
+Archive: TypeAlias = zipfile.ZipFile
+Member: TypeAlias = zipfile.ZipInfo
 
 MAX_MEMBERS = 200_000
 MAX_UNPACKED = 32 << 30
@@ -72,7 +74,7 @@ def opened(view: View, what: str) -> Iterator[Archive]:
     size = view.size() or 0
     try:
         directory = _directory(view, what)
-        with zipfile.ZipFile(io.BufferedReader(_Raw(view, size), 1 << 16)) as archive:  # type: ignore[type-var]
+        with zipfile.ZipFile(io.BufferedReader(_Raw(view, size), 1 << 16)) as archive:
             _check_members(archive.infolist(), what, size)
             _check_places(archive.infolist(), view, directory, what)
             yield archive
