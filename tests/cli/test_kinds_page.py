@@ -157,8 +157,7 @@ def write_tools(folder: Path) -> None:
     lock = []
     for name, version in (("demo", "1.0"), ("other", "2.0")):
         data = made_wheels.wheel(name, version)
-        path = folder / f"tools/{name}-{version}-py3-none-any.whl"
-        path.write_bytes(data)
+        (folder / f"tools/{name}-{version}-py3-none-any.whl").write_bytes(data)
         digest = oci_layouts.descriptor("", data)["digest"]
         lock.append(f"{name}=={version} --hash={digest}\n")
     (folder / "tools/requirements.lock").write_text("".join(lock))
