@@ -165,11 +165,8 @@ def test_a_cache_that_is_wrong_is_refused_and_mended(low: Hubbed) -> None:
     ("fault", "code", "error"),
     [
         (Fault("/api/", times=99, status=404, headers={"X-Error-Code": "RepoNotFound"}), 5, "release-not-held"),
-        (Fault("/api/", times=99, status=404, headers={"X-Error-Code": "RevisionNotFound"}), 5, "release-not-held"),
         (Fault(NAME, times=99, status=404, headers={"X-Error-Code": "EntryNotFound"}), 5, "release-not-held"),
         (Fault("/api/", times=99, status=403, headers={"X-Error-Code": "GatedRepo"}), 7, "unreadable"),
-        (Fault("/api/models/", times=99, status=401), 7, "key-unavailable"),
-        (Fault("/api/models/", times=99, status=503, headers={"Retry-After": "900"}), 7, "unreadable"),
         (Fault("/delivered/", times=99, change=lambda data: data + b"?"), 3, "digest-mismatch"),
         (Fault("/resolve-cache/", times=99, change=lambda data: b"?" + data[1:]), 3, "digest-mismatch"),
     ],

@@ -91,13 +91,14 @@ class _Coming:
 
     def complete(self) -> Proof:
         """Ask until the file is as long as it was listed."""
-        patience = Patience(self._errand.tell)
+        patience, furthest = Patience(self._errand.tell), self._file.length
         while self._file.length < self._listed.size:
             self.taken_up = self.taken_up or self._file.length > 0
             try:
                 for piece in self._answered():
                     self._take(piece)
-                    patience.came(len(piece))
+                    patience.came(max(0, self._file.length - furthest))
+                    furthest = max(furthest, self._file.length)
             except BrokenOffError as error:
                 patience.wait(error)
         return self._proof

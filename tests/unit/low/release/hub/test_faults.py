@@ -132,6 +132,16 @@ def test_a_trickle_of_broken_answers_ends(server: HubServer, tmp_path: Path, com
     assert len(server.files_asked()) <= 2 * (1 + len(patience.WAITS))
 
 
+def test_an_endpoint_that_begins_anew_and_breaks_off_ends(
+    server: HubServer, tmp_path: Path, commit: str
+) -> None:
+    """It gives much each time, and never what is lacking."""
+    server.faults = [Fault("/delivered/", times=1000, cut=1_200_000, ranges=False)]
+    with pytest.raises(UncheckedError, match="broke off"):
+        fetch(tmp_path, commit)
+    assert len(server.files_asked()) <= 2 * (2 + len(patience.WAITS))
+
+
 def test_much_that_comes_in_begins_the_count_anew(server: HubServer, tmp_path: Path) -> None:
     weights = bytes(12 << 20)
     commit = server.repo(REPO).commit({NAME: weights})
