@@ -101,7 +101,11 @@ def test_from_a_hub_to_a_release(low: Hubbed) -> None:
     fetched = low.run(*words, "--format", "json").expect(0).data
     assert (fetched["bytes"], fetched["came"]) == (total, total)
     assert {name: Path(path).read_bytes() for name, path in fetched["paths"].items()} == FILES
-    assert "came in" in low.run(*words).expect(0).out
+    again = low.run(*words).expect(0)
+    assert "came in" in again.out
+    assert f"a manifest for it: airlift low draft {fetched['folder']}" in again.err
+    drafted = low.run("low", "draft", fetched["folder"], "--format", "json").expect(0)
+    assert f"hub: {REPO}\n      revision: {commit}\n" in drafted.data["manifest"].replace("'", "")
 
     before = low.server.sent()
     made = low.run("low", "release", low.manifest(commit), *KEYS, "--format", "json").expect(0).data

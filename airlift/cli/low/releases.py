@@ -128,6 +128,7 @@ def fetch(
         plan = plan_fetch(wanted, cache, run.progress)
         return answer(plan, lambda page: _show_plan(page, plan))
     result = fetch_commit(wanted, cache, run.progress)
+    run.say(f"a manifest for it: airlift low draft {result.folder}")
     return answer(result, lambda page: _show_fetched(page, result))
 
 
