@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airlift.errors import BusyError, NoSpaceError, NotHeldError, StorageError, UncheckedError
+from airlift.low.release.hub import download as downloading
 from airlift.low.release.hub import listing, patience
 from tests.support.hub_files import FILES, REPO, WEIGHTS, Told, fetch, leftovers
 from tests.support.hub_server import Fault, HubServer
@@ -216,6 +217,22 @@ def test_a_server_that_falls_silent(
     assert fetch(tmp_path, commit, told).paths[NAME].read_bytes() == WEIGHTS
     assert len(told.said) == 2
     assert all("ReadTimeout" in text for text in told.said)
+
+
+def test_a_server_that_trickles(
+    server: HubServer, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never silent for long, and would never be done."""
+    monkeypatch.setattr(downloading, "SLOW_SECONDS", 0.2)
+    server.faults = [Fault("/delivered/", piece=100, drip=0.02)]
+    told = Told()
+    assert fetch(tmp_path, commit, told).paths[NAME].read_bytes() == WEIGHTS
+    (said,) = told.said
+    assert said.startswith(f"{NAME} of {REPO} trickles (")
+    server.repo(REPO).commit({NAME: WEIGHTS + b"x"})
+    server.faults = [Fault("/delivered/", times=99, piece=100, drip=0.02)]
+    with pytest.raises(UncheckedError, match="trickles"):
+        fetch(tmp_path, server.repo(REPO).branches["main"])
 
 
 def test_a_listing_that_never_ends(
