@@ -154,6 +154,7 @@ def _fetch_commit(run: Run, repo: str, files: Files, hub: OfHub) -> Answer:
         plan = plan_fetch(wanted, hub.cache, run.progress)
         return answer(plan, lambda page: _show_plan(page, plan))
     result = fetch_commit(wanted, hub.cache, run.progress)
+    run.say(f"a manifest for it: airlift low draft {result.folder}")
     return answer(result, lambda page: _show_fetched(page, result))
 
 

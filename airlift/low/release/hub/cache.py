@@ -22,9 +22,14 @@ class Cache:
     folder: Path
     revision: str
 
+    @property
+    def files(self) -> Path:
+        """The folder in which the files of the commit have their names."""
+        return self.folder / "snapshots" / self.revision
+
     def pointer(self, listed: Listed) -> Path:
         """Return the link to a file, whether it is there or not."""
-        return self.folder / "snapshots" / self.revision / listed.path
+        return self.files / listed.path
 
     def blob(self, listed: Listed) -> Path:
         """Return where the bytes of a file lie, whether they are there or not."""

@@ -1,5 +1,6 @@
 """Bring one file of a commit into the cache: taken up where it broke off, proven before it has its name (L2.10b)."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from airlift.low.release.hub.proof import Listed, Proof
 MAX_ANSWER = 32 << 30
 """Bytes asked for at a time: networks that deliver files refuse to give more than about 50 GB in one answer."""
 MODE = 0o644
+SLOW_SECONDS, SLOW_BYTES = 60.0, 60 << 10
+"""What gives less in that time is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,14 @@ class _Coming:
 
     def complete(self) -> Proof:
         """Ask until the file is as long as it was listed."""
-        patience = Patience(self._errand.tell)
+        patience, furthest = Patience(self._errand.tell), self._file.length
         while self._file.length < self._listed.size:
             self.taken_up = self.taken_up or self._file.length > 0
             try:
                 for piece in self._answered():
                     self._take(piece)
-                    patience.came(len(piece))
+                    patience.came(max(0, self._file.length - furthest))
+                    furthest = max(furthest, self._file.length)
             except BrokenOffError as error:
                 patience.wait(error)
         return self._proof
@@ -123,9 +127,20 @@ class _Coming:
         asked = {"Range": f"bytes={start}-{end - 1}"} if (start, end) != (0, size) else {}
         with endpoint.asking(Question(self.what, address, asked, cache.revision)) as answer:
             self._check(answer, start)
-            yield from answer.iter_raw()
+            yield from self._quick_enough(answer.iter_raw())
         if self._file.length < (end if answer.status_code == 206 else size):
             raise BrokenOffError(f"{self.what} broke off", found=f"{self._file.length} of {size} bytes")
+
+    def _quick_enough(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield pieces as they come; what trickles counts as broken off, though it is never silent for long."""
+        since, came = time.monotonic(), 0
+        for piece in pieces:
+            yield piece
+            came += len(piece)
+            if time.monotonic() - since > SLOW_SECONDS:
+                if came < SLOW_BYTES:
+                    raise BrokenOffError(f"{self.what} trickles", found=f"{came} bytes in {SLOW_SECONDS:g} s")
+                since, came = time.monotonic(), 0
 
     def _check(self, answer: Answer, start: int) -> None:
         """Look at what an answer says of itself; the whole file where a part was asked for begins anew."""

@@ -35,6 +35,7 @@ REACHABLE = "check the network and HF_ENDPOINT, then run the same command again;
 
 _LATER = {408, 429}
 _GONE = {"RepoNotFound", "RevisionNotFound", "EntryNotFound"}
+_REPO = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?")
 _RESET = re.compile(r";\s*t\s*=\s*(\d{1,9})")
 
 
@@ -254,10 +255,13 @@ def check_repo(library: ModuleType, repo: str) -> None:
     """
     try:
         library.utils.validate_repo_id(repo)
-    except ValueError as error:
+        good = _REPO.fullmatch(repo) is not None  # some versions of the library let a newline through
+    except ValueError:
+        good = False
+    if not good:
         raise ManifestError(
             "this is no name of a repository", expected="ORG/NAME, or NAME", found=ascii(repo[:80])
-        ) from error
+        )
 
 
 def _check_address(address: str) -> None:

@@ -45,7 +45,8 @@ class Fetched:
     """Files of one commit in the local cache: path by relative path, sorted; SHA-256 (hex) by path; bytes.
 
     ``skipped`` are leftovers that the commit holds, ``left_out`` files that the patterns leave out; none was fetched.
-    ``came`` counts the bytes that came in now; what was in the cache before did not.
+    ``came`` counts the bytes that came in now; what was in the cache before did not. ``folder`` is where all of them
+    lie under their names.
     """
 
     repo: str
@@ -56,6 +57,7 @@ class Fetched:
     skipped: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     came: int = 0
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,17 @@ def fetch_commit(
         real, digest, count = found or download(errand, item)
         came += count
         paths[item.path], sha256[item.path] = cache.point(item, real), digest
-    return Fetched(wanted.repo, wanted.revision, paths, sha256, total, chosen.skipped, chosen.left_out, came)
+    return Fetched(
+        wanted.repo,
+        wanted.revision,
+        paths,
+        sha256,
+        total,
+        chosen.skipped,
+        chosen.left_out,
+        came,
+        cache.files,
+    )
 
 
 def plan_fetch(
@@ -144,14 +156,15 @@ def _look(
     wanted: Wanted, folder: Path | None, progress: Progress
 ) -> tuple[Endpoint, Cache, list[Listed], Chosen]:
     """Ask what the commit holds, and choose."""
+    endpoint = find_endpoint()
+    check_repo(endpoint.library, wanted.repo)
     if not _COMMIT.fullmatch(wanted.revision):
         raise ManifestError(
             "a revision must be a whole commit",
             expected="40 lower-case hex digits",
             found=ascii(wanted.revision[:80]),
+            hint=f"branches and tags move: name a commit, as {endpoint.place}/{wanted.repo}/commits/main shows it",
         )
-    endpoint = find_endpoint()
-    check_repo(endpoint.library, wanted.repo)
     kept, chosen = _list(endpoint, wanted, progress)
     usual = Path(endpoint.library.constants.HF_HUB_CACHE).expanduser()
     return endpoint, find_cache(folder or usual, wanted.repo, wanted.revision), kept, chosen

@@ -13,6 +13,8 @@ from airlift.low.release.hub.patience import BrokenOffError, Patience
 from airlift.low.release.hub.proof import Listed
 
 MAX_BYTES = 128 << 20
+MAX_OBJECTS = 1 << 20
+MAX_COMMAS = 1 << 22
 MAX_SECONDS = 300.0
 MAX_PAGES = 1000
 MAX_SIZE = 1 << 53
@@ -113,6 +115,8 @@ def _read(answer: Answer, what: str) -> bytes:
 
 
 def _parse(data: bytes, what: str) -> Any:
+    if data.count(b"{") + data.count(b"[") > MAX_OBJECTS or data.count(b",") > MAX_COMMAS:
+        raise _unusable(what, f"more than {MAX_OBJECTS} objects and lists, or {MAX_COMMAS} commas")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

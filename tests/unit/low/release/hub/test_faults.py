@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from airlift.errors import BusyError, NoSpaceError, NotHeldError, StorageError, UncheckedError
+from airlift.low.release.hub import download as downloading
 from airlift.low.release.hub import listing, patience
 from tests.support.hub_files import FILES, REPO, WEIGHTS, Told, fetch, leftovers
 from tests.support.hub_server import Fault, HubServer
@@ -132,6 +133,16 @@ def test_a_trickle_of_broken_answers_ends(server: HubServer, tmp_path: Path, com
     assert len(server.files_asked()) <= 2 * (1 + len(patience.WAITS))
 
 
+def test_an_endpoint_that_begins_anew_and_breaks_off_ends(
+    server: HubServer, tmp_path: Path, commit: str
+) -> None:
+    """It gives much each time, and never what is lacking."""
+    server.faults = [Fault("/delivered/", times=1000, cut=1_200_000, ranges=False)]
+    with pytest.raises(UncheckedError, match="broke off"):
+        fetch(tmp_path, commit)
+    assert len(server.files_asked()) <= 2 * (2 + len(patience.WAITS))
+
+
 def test_much_that_comes_in_begins_the_count_anew(server: HubServer, tmp_path: Path) -> None:
     weights = bytes(12 << 20)
     commit = server.repo(REPO).commit({NAME: weights})
@@ -206,6 +217,22 @@ def test_a_server_that_falls_silent(
     assert fetch(tmp_path, commit, told).paths[NAME].read_bytes() == WEIGHTS
     assert len(told.said) == 2
     assert all("ReadTimeout" in text for text in told.said)
+
+
+def test_a_server_that_trickles(
+    server: HubServer, tmp_path: Path, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never silent for long, and would never be done."""
+    monkeypatch.setattr(downloading, "SLOW_SECONDS", 0.2)
+    server.faults = [Fault("/delivered/", piece=100, drip=0.02)]
+    told = Told()
+    assert fetch(tmp_path, commit, told).paths[NAME].read_bytes() == WEIGHTS
+    (said,) = told.said
+    assert said.startswith(f"{NAME} of {REPO} trickles (")
+    server.repo(REPO).commit({NAME: WEIGHTS + b"x"})
+    server.faults = [Fault("/delivered/", times=99, piece=100, drip=0.02)]
+    with pytest.raises(UncheckedError, match="trickles"):
+        fetch(tmp_path, server.repo(REPO).branches["main"])
 
 
 def test_a_listing_that_never_ends(

@@ -193,8 +193,9 @@ def test_where_there_are_no_links_the_file_itself_lies_there(
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", COMMIT[:-1], COMMIT.upper(), COMMIT + "\n"])
 def test_only_whole_commits(tmp_path: Path, revision: str) -> None:
-    with pytest.raises(ManifestError, match="whole commit"):
+    with pytest.raises(ManifestError, match="whole commit") as caught:
         fetch(tmp_path, revision)
+    assert f"/{REPO}/commits/main shows it" in caught.value.hint
 
 
 @pytest.mark.parametrize("repo", ["a/b/c", "", "../x", "org/--x", "a b", "org/x\n", "org/x?y"])

@@ -190,6 +190,8 @@ def _answering(server: HubServer, commit: str, body: bytes) -> None:
         b"[]",
         b"null",
         b"[" * 100_000,
+        b"[" + b"{}," * 1_050_000 + b"1]",
+        b"[" + b"1," * 4_200_000 + b"1]",
         b'{"sha": "COMMIT"}',
         b'{"sha": "COMMIT", "siblings": {}}',
         b'{"sha": "COMMIT", "siblings": [1]}',

@@ -57,9 +57,8 @@ def secure(server: HubServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
 def trusted(certificate: Path) -> Iterator[None]:
     """The library trusts that certificate."""
     import huggingface_hub
-    import huggingface_hub.utils
 
-    session = huggingface_hub.utils.get_session()  # type: ignore[attr-defined]
+    session = huggingface_hub.get_session()
     context = ssl.create_default_context(cafile=str(certificate))
     kind = type(session)
     huggingface_hub.set_client_factory(lambda: kind(verify=context, timeout=None))
