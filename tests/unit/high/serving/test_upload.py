@@ -48,8 +48,8 @@ def permitting(folder: Path, endpoint: str, url: str = URL) -> Enclave:
     return place
 
 
-def put(place: Enclave, url: str = URL, choice: Choice = TREE, **more: bool) -> UploadResult:
-    return upload(place, UploadJob("active", choice, url), operator=operator(), **more)
+def put(place: Enclave, url: str = URL, choice: Choice = TREE, *, dry_run: bool = False) -> UploadResult:
+    return upload(place, UploadJob("active", choice, url), operator=operator(), dry_run=dry_run)
 
 
 def held(endpoint: str, prefix: str) -> dict[str, bytes]:
