@@ -15,7 +15,7 @@ from airlift.layouts.blobs import Blob, blob_of_document, blob_of_file
 from airlift.layouts.plan import Plan, Subject
 
 MODEL = "application/vnd.cncf.model."
-ARTIFACT = f"{MODEL}manifest.v1+json"
+MANIFEST_TYPE = f"{MODEL}manifest.v1+json"
 CONFIG = f"{MODEL}config.v1+json"
 FILE_PATH = "org.cncf.model.filepath"
 UNTESTED = "org.cncf.model.file.mediatype.untested"
@@ -84,7 +84,7 @@ def _whole(subject: Subject, entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _manifest(subject: Subject, component: Component, config: Blob) -> dict[str, Any]:
     return {
         "mediaType": registry.MANIFEST,
-        "artifactType": ARTIFACT,
+        "artifactType": MANIFEST_TYPE,
         "config": registry.descriptor(CONFIG, config),
         "layers": [
             registry.descriptor(
