@@ -142,7 +142,7 @@ handle @airlift_other {
 
 # A file, by the name of a revision or by a commit. The folder of digests has one name in it, COMMIT-SHA256-SIZE:
 # the address to which the client is sent on.
-@airlift_file path_regexp file ^/((?:datasets/)?[\w.-]+(?:/[\w.-]+)?)/resolve/([\w.-]+)/(.+)$
+@airlift_file path_regexp file ^/((?:datasets/)?[\w.-]+(?:/[\w.-]+)?)/resolve/([\w.-]+)/(.*[^/])$
 handle @airlift_file {
 	@there file {
 		try_files /{re.file.1}/digests/{re.file.2}/{re.file.3}/*
