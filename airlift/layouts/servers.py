@@ -1,4 +1,4 @@
-"""Configurations that make a web server answer from a tree of ``hf-mirror`` as a hub does (SPEC 8.7.3-3 to 8.7.3-5).
+"""Configurations that make a web server answer from a tree of ``hf-mirror`` as a hub does (SPEC 8.7.3).
 
 They are included in a block that says where the server listens and what its root is. What a client asks for is
 looked up once, and the client sent on to an address from which alone everything follows: nothing is looked up twice,

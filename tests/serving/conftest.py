@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,15 @@ def reader(home: Path, python: str = sys.executable, **environment: object) -> R
 
 
 def laid_out(
-    layout: str, place: Path, content: ContentFolder, release: Release = RELEASE, **names: str
+    layout: str,
+    place: Path,
+    content: ContentFolder,
+    release: Release = RELEASE,
+    *,
+    names: Mapping[str, str] | None = None,
 ) -> Path:
     """Build the tree of a release in a layout at ``place``; return it."""
-    build(plan_of(choose(layout, (), names or None), release, content), content, place)
+    build(plan_of(choose(layout, (), names), release, content), content, place)
     return place
 
 
@@ -117,7 +123,7 @@ def loadable(transformers_python: str, tmp_path_factory: pytest.TempPathFactory)
 def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     """Give a function that serves a place with a real server, by the configuration that ships."""
     program = find_tool(request.param)
-    opened = []
+    opened = list[AbstractContextManager[str]]()
 
     def start(root: Path) -> str:
         context = serving(request.param, program, root, tmp_path / f"server{len(opened)}")

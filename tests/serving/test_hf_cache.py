@@ -31,7 +31,7 @@ def digests(files: dict[str, bytes]) -> dict[str, str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, content: ContentFolder) -> Path:
-    return laid_out("hf-cache", tmp_path / "cache", content, **NAMES)
+    return laid_out("hf-cache", tmp_path / "cache", content, names=NAMES)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_public_libraries_load_and_compute(
 ) -> None:
     release = release_of(component_of("guard", "guard", "2.0", loadable))
     content = keep(tmp_path / "content", loadable)
-    cache = laid_out("hf-cache", tmp_path / "cache", content, release, guard="acme/guard")
+    cache = laid_out("hf-cache", tmp_path / "cache", content, release, names={"guard": "acme/guard"})
     offline = reader(tmp_path / "home", transformers_python, HF_HUB_CACHE=cache, HF_HUB_OFFLINE=1)
     code = "def move(self, other):\n    return self.place == other.place\n"
     prose = "The package provides the following commands."

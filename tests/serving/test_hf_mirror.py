@@ -45,7 +45,7 @@ def ask(
 @pytest.fixture
 def tree(tmp_path: Path, content: ContentFolder) -> Path:
     """Return the link that is served, as --follow leaves it."""
-    laid_out("hf-mirror", tmp_path / "trees" / "one", content, **NAMES)
+    laid_out("hf-mirror", tmp_path / "trees" / "one", content, names=NAMES)
     (tmp_path / "hub").symlink_to("trees/one")
     return tmp_path / "hub"
 
@@ -198,7 +198,7 @@ def of_one_letter(letter: str) -> tuple[Release, dict[str, bytes]]:
 
 def two_trees(tmp_path: Path, one_commit: str = "") -> dict[str, str]:
     """Lay out two releases and serve the first; return which of both each digest and each commit is of."""
-    marks = {}
+    marks = dict[str, str]()
     for letter in "AB":
         release, held = of_one_letter(letter)
         if one_commit:
@@ -266,7 +266,7 @@ def test_the_public_libraries_load_and_compute(
 
 
 def test_the_examples_name_what_the_tree_has(tmp_path: Path, content: ContentFolder) -> None:
-    tree = laid_out("hf-mirror", tmp_path / "hub", content, **NAMES)
+    tree = laid_out("hf-mirror", tmp_path / "hub", content, names=NAMES)
     assert (tree / "serving/nginx.conf").read_text().count("location ") == 7
     find_tool("nginx")
     with serving("nginx", find_tool("nginx"), tree, tmp_path / "server") as address:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def about(repo: str, kind: str, revision: str) -> Any:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    info = api.repo_info(repo, repo_type=kind, revision=revision, files_metadata=True)
+    info: Any = api.repo_info(repo, repo_type=kind, revision=revision, files_metadata=True)
     plain = api.model_info(repo) if kind == "model" else api.dataset_info(repo)
     listed = list(api.list_repo_tree(repo, repo_type=kind, revision=revision, recursive=True, expand=True))
     return {
@@ -57,7 +58,7 @@ def about(repo: str, kind: str, revision: str) -> Any:
             api.repo_exists(f"{repo}x", repo_type=kind),
             api.revision_exists(repo, revision, repo_type=kind),
             api.revision_exists(repo, "none", repo_type=kind),
-            api.file_exists(repo, info.siblings[0].rfilename, repo_type=kind),
+            api.file_exists(repo, next(iter(info.siblings or ())).rfilename, repo_type=kind),
             api.file_exists(repo, "none", repo_type=kind),
         ],
     }
@@ -80,7 +81,7 @@ def many(rounds: int, folder: str, repo: str, marks: dict[str, str], stop: str) 
     """Have one revision after another from a hub that is switched; count what came of it, and tell any mixture."""
     from huggingface_hub import hf_hub_download, snapshot_download
 
-    told = {"whole": 0, "errors": 0, "mixtures": 0, "seen": []}
+    told: dict[str, Any] = {"whole": 0, "errors": 0, "mixtures": 0, "seen": []}
     for number in range(rounds):
         cache = Path(folder) / str(number)
         try:
@@ -156,7 +157,7 @@ def onnx(repo: str, filename: str, **more: Any) -> Any:
     return {"chances": found}
 
 
-ACTIONS = {
+ACTIONS: dict[str, Callable[..., Any]] = {
     "whole": whole,
     "one": one,
     "about": about,
