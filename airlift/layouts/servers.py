@@ -1,4 +1,4 @@
-"""Configurations that make a web server answer from a tree of ``hf-mirror`` as a hub does (SPEC 8.7.3-3 to 8.7.3-5).
+"""Configurations that make a web server answer from a tree of ``hf-mirror`` as a hub does (SPEC 8.7.3).
 
 They are included in a block that says where the server listens and what its root is. What a client asks for is
 looked up once, and the client sent on to an address from which alone everything follows: nothing is looked up twice,
@@ -142,7 +142,7 @@ handle @airlift_other {
 
 # A file, by the name of a revision or by a commit. The folder of digests has one name in it, COMMIT-SHA256-SIZE:
 # the address to which the client is sent on.
-@airlift_file path_regexp file ^/((?:datasets/)?[\w.-]+(?:/[\w.-]+)?)/resolve/([\w.-]+)/(.+)$
+@airlift_file path_regexp file ^/((?:datasets/)?[\w.-]+(?:/[\w.-]+)?)/resolve/([\w.-]+)/(.*[^/])$
 handle @airlift_file {
 	@there file {
 		try_files /{re.file.1}/digests/{re.file.2}/{re.file.3}/*
