@@ -287,10 +287,10 @@ class Drawn(io.StringIO):
 def test_what_is_told_beside_the_progress_is_told_at_once() -> None:
     stream = io.StringIO()
     tell(Lines(stream), "waiting\x1b")
-    assert stream.getvalue() == "waiting\x1b\n"
+    assert stream.getvalue() == "waiting\\x1b\n"
     drawn = io.StringIO()
     tell(Bars(drawn), "waiting\x1b [bold]")
-    assert drawn.getvalue() == "waiting\x1b [bold]\n"
+    assert drawn.getvalue() == "waiting\\x1b [bold]\n"
     tell(silent, "nobody listens")
 
 

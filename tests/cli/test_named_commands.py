@@ -15,6 +15,7 @@ GROUPS = {path[0] for path in TREE if path}
 SAID = {"--insecure-", "--help", "--version", "--strict"}
 """Ways of speaking (`--insecure-...`), options of every command, and those of other programs."""
 FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"} | {
+    *("--authfile", "--merge", "--image", "--rootless", "--preserve-digests"),
     *(
         "--user",
         "--map-root-user",

@@ -216,9 +216,11 @@ def find_endpoint() -> Endpoint:
         UsageError: huggingface_hub is not installed, or HF_ENDPOINT is no address.
         KeyUnavailableError: the token cannot be sent.
     """
+    stated = os.environ.get("HF_ENDPOINT")
+    if stated:
+        _check_address(stated.rstrip("/"))  # before the library reads it, once for the whole process
     library = _library()
-    address = (os.environ.get("HF_ENDPOINT") or library.constants.ENDPOINT).rstrip("/")
-    _check_address(address)
+    address = (stated or library.constants.ENDPOINT).rstrip("/")
     token = _find_token(library)
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise KeyUnavailableError(
