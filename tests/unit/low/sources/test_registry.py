@@ -23,9 +23,9 @@ from airlift.errors import (
 )
 from airlift.low.sources.fetch import Fetched, fetch
 from tests.conftest import find_tool
-from tests.support import registries
+from tests.support import image_registry as registries
 from tests.support.depots import Site
-from tests.support.registries import FILEPATH, MANIFEST, TITLE, digest, push
+from tests.support.image_registry import FILEPATH, MANIFEST, TITLE, digest, push
 from tests.support.running import cutting
 from tests.support.web_server import Fault, WebServer, basic
 
