@@ -45,7 +45,7 @@ def running(
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(2)  # what it holds is not needed any more
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(20)
@@ -64,7 +64,7 @@ def cutting(port: int, cuts: list[int]) -> Iterator[int]:
 
     When these are used up, all of them.
     """
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener, ends = socket.create_server(("127.0.0.1", 0)), list[socket.socket]()
 
     def pump(source: socket.socket, target: socket.socket, left: int | None) -> None:
         with suppress(OSError):
@@ -73,15 +73,14 @@ def cutting(port: int, cuts: list[int]) -> Iterator[int]:
                 left = None if left is None else left - len(data)
                 if left == 0:
                     break
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        _hang_up(source, target)
 
     def accept() -> None:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
                 server = socket.create_connection(("127.0.0.1", port), 5)
+                ends.extend((client, server))
                 left = cuts.pop(0) if cuts else None
                 threading.Thread(target=pump, args=(client, server, None), daemon=True).start()
                 threading.Thread(target=pump, args=(server, client, left), daemon=True).start()
@@ -91,7 +90,15 @@ def cutting(port: int, cuts: list[int]) -> Iterator[int]:
     try:
         yield int(listener.getsockname()[1])
     finally:
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
+        _hang_up(listener)
         listener.close()
         thread.join(5)
+        _hang_up(*ends)
+        for end in ends:
+            end.close()
+
+
+def _hang_up(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

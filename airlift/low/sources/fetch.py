@@ -203,7 +203,7 @@ def _image(source: Mapping[str, Any], sleep: Sleep) -> _Order:
         blobs = images.read_titled(data, reference)
     wanted = [
         *(
-            Wanted(path, registry.blob_url(blob.pin), blob.pin, None, blob.size)
+            Wanted(plan.check_path(path), registry.blob_url(blob.pin), blob.pin, None, blob.size)
             for path, blob in blobs.items()
         ),
         *(_made(path, data) for path, data in made.items()),

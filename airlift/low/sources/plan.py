@@ -196,7 +196,7 @@ def _bare(url: str) -> str:
 def _alone(kind: str, source: Mapping[str, Any]) -> Iterator[Wanted]:
     url = source[kind]
     name = url.rpartition("/")[2]
-    path = _checked(source.get("path", unquote(name) if kind == sources.HTTPS else name))
+    path = check_path(source.get("path", unquote(name) if kind == sources.HTTPS else name))
     yield _wanted(path, url, source)
 
 
@@ -206,9 +206,9 @@ def _below(kind: str, source: Mapping[str, Any], listed: Iterable[tuple[str, Pin
             "`path` and `bytes` beside a list of files", hint="state them for each file, in `files`"
         )
     for path, pin in listed:
-        yield Wanted(_checked(path), _joined(kind, source[kind], path), pin)
+        yield Wanted(check_path(path), _joined(kind, source[kind], path), pin)
     for item in source.get("files", ()):
-        path = _checked(item["path"])
+        path = check_path(item["path"])
         yield _wanted(path, _joined(kind, source[kind], path), item)
 
 
@@ -228,7 +228,12 @@ def _joined(kind: str, url: str, path: str) -> str:
     return url + (quote(path, _SAFE) if kind == sources.HTTPS else path)
 
 
-def _checked(path: str) -> str:
+def check_path(path: str) -> str:
+    """Return ``path`` if a file of a component can have it.
+
+    Raises:
+        ManifestError: it cannot.
+    """
     try:
         return check_relative(path)
     except MalformedError as error:
