@@ -115,17 +115,18 @@ def watch(
     """
     work = _Watch(request, operator, write, clock or Clock())
     work.result = result if result is not None else work.result
-    work.start()
     try:
+        work.start()
         while not stopping():
             work.round()
             if request.once and work.is_done():
                 break
             work.clock.sleep(request.interval)
     finally:
-        work.teller.begin(work.clock.now())
-        work.teller.tell(work.clock.now(), "stopped")
-        work.summarise()
+        if work.started:
+            work.teller.begin(work.clock.now())
+            work.teller.tell(work.clock.now(), "stopped")
+            work.summarise()
     if request.once and (gravest := work.gravest()) is not None:
         raise NotAllImportedError(gravest, work.result)
     return work.result
@@ -146,6 +147,7 @@ class _Watch:
         self.facts: tuple[str, EnclaveFacts] | None = None
         self.began = clock.now()
         self.now = clock.monotonic()
+        self.started = False
 
     # -- the rounds --------------------------------------------------------------------------------------------------
 
@@ -161,6 +163,7 @@ class _Watch:
             except BusyError:
                 pass  # whoever holds the enclave has recovered it
         said = "the drop folder is read-only: nothing will be moved" if read_only else None
+        self.started = True  # before it is told: whoever reads that may end this at once
         self.teller.tell(self.clock.now(), "started", message=said)
 
     def round(self) -> None:

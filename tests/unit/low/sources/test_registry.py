@@ -1,4 +1,4 @@
-"""Images of a real registry (Debian's docker-registry), pushed there by skopeo and by hand (SPEC L2.15)."""
+"""Images of a real registry (Debian's docker-registry), pushed there by skopeo and by hand (SPEC L2.19)."""
 
 import base64
 import gzip
@@ -158,7 +158,7 @@ def image(host: str, name: str, text: bytes) -> str:
         "architecture": "amd64", "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}, "history": [],
     }  # fmt: skip
-    packed = (gzip.compress(layer, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip", {})
+    packed: dict[str, bytes] = (gzip.compress(layer, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip", {})
     kind = "application/vnd.oci.image.config.v1+json"
     return push(host, name, [packed], (json.dumps(config).encode(), kind, {}))
 
