@@ -158,7 +158,11 @@ def image(host: str, name: str, text: bytes) -> str:
         "architecture": "amd64", "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}, "history": [],
     }  # fmt: skip
-    packed: dict[str, bytes] = (gzip.compress(layer, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip", {})
+    packed: tuple[bytes, str, dict[str, str]] = (
+        gzip.compress(layer, mtime=0),
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+        {},
+    )
     kind = "application/vnd.oci.image.config.v1+json"
     return push(host, name, [packed], (json.dumps(config).encode(), kind, {}))
 
