@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from airlift.cli.frame import app, hints
+from airlift.cli.frame import app
 from airlift.cli.frame.app import declare, root
 from airlift.cli.frame.command import Answer, write
 from airlift.cli.frame.session import Format, Run
@@ -124,6 +124,8 @@ def _traced(error: AirliftError) -> AirliftError:
 
 def _usage(run: Run, error: typer.TyperException, arguments: Sequence[str]) -> AirliftError | int:
     """Say what typer found wrong with the arguments in our own style."""
+    from airlift.cli.frame import hints
+
     message = error.format_message().strip()
     if not message:  # no arguments at all: the help was printed instead
         return UsageError.exit_code
@@ -137,6 +139,8 @@ def _usage(run: Run, error: typer.TyperException, arguments: Sequence[str]) -> A
 def _pointed(error: AirliftError, arguments: Sequence[str]) -> AirliftError:
     """Return an error whose hint names the next command, also where what was misused lies too deep to know it."""
     if error.hint == UsageError.default_hint:
+        from airlift.cli.frame import hints
+
         error.hint = hints.after(arguments)
     return error
 

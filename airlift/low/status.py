@@ -9,11 +9,12 @@ from airlift.low.authority.pending import Change, pending_changes
 from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.revoked import InForce
-from airlift.points import SOON_DAYS
 from airlift.trust.tuf import bundling, change, metadata, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import encode
 from airlift.trust.tuf.roles import BUNDLER, Document
+
+WARN_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,6 @@ def _warnings(signed: dict[str, Document], now: datetime) -> list[str]:
         label = change.LABELS[role]
         if left <= timedelta():
             found.append(f"{label} metadata expired on {document['signed']['expires']}")
-        elif left < timedelta(days=SOON_DAYS):
+        elif left < timedelta(days=WARN_DAYS):
             found.append(f"{label} metadata expires in {left.days} days")
     return found

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from airlift.low.status import WARN_DAYS
+from airlift.points import SOON_DAYS
 from tests.cli.conftest import World, write_manifest
 from tests.cli.transcript import airlift, inside, tree
 
@@ -198,3 +200,8 @@ def test_a_pending_change_of_nobody_known_is_told(world: World) -> None:
     world.quick("low", "release", manifest, "--replace", "--key", "keys/release-di.key").expect(0)
     texts = [text for _, text in told(world, "low") if "signatures" in text]
     assert texts == ["release demo@6 lacks 1 of 2 signatures, of release-cy"]
+
+
+def test_both_ways_to_ask_warn_at_the_same_time() -> None:
+    """`low status` names the number itself, so that it need not load what it does not use."""
+    assert WARN_DAYS == SOON_DAYS

@@ -22,7 +22,7 @@ _FIRST = {
 }
 
 
-@command(app.root, "status", "airlift status", "airlift status --format json", "airlift")
+@command(app.root, "status", "airlift status", "airlift status --format json")
 def status(
     run: Run, *, depot: options.Depot = options.DEPOT, enclave: options.Enclave = options.ENCLAVE
 ) -> Answer:
