@@ -221,7 +221,7 @@ def test_a_command_that_was_ended_is_taken_up_again(low: Hubbed, ending: signal.
     """What came in stays, measured by what the server sent."""
     large = bytes(range(256)) * 40_000  # 10 MB
     commit = low.server.repo(REPO).commit({NAME: large})
-    low.server.faults = [Fault("/delivered/", drip=0.02)]
+    low.server.faults = [Fault("/delivered/", drip=0.1)]
     words = ("low", "fetch", REPO, "--revision", commit, "--format", "json")
     running = subprocess.Popen(
         [*COMMAND, *words],

@@ -28,7 +28,7 @@ def test_the_whole_way_in_fifteen_minutes(tmp_path: Path) -> None:
     assert sum(seconds) < MINUTES * 60
     python = find_file("AIRLIFT_TRANSFORMERS", "a Python with transformers and onnxruntime")
     served = {"HF_HUB_CACHE": str(tmp_path / "try/cache"), "HF_HUB_OFFLINE": "1", "HOME": str(tmp_path)}
-    words = [python, ROOT / "examples/quickstart/load.py", "org/tiny"]
+    words: list[str | Path] = [python, ROOT / "examples/quickstart/load.py", "org/tiny"]
     done = subprocess.run(words, env={**os.environ, **served}, capture_output=True, text=True, check=True)
     assert "configuration read by transformers" in done.stdout
     assert done.stdout.count("tokens by transformers") == 2

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,14 @@ class Low:
         assert object_stores.SECRET not in said.out + said.err
         return said
 
-    def release(self, source: dict[str, object], code: int = 0) -> Transcript:
-        component = {"name": "base", "kind": "model", "version": "1", "license": "MIT", "source": source}
+    def release(self, source: Mapping[str, object], code: int = 0) -> Transcript:
+        component = {
+            "name": "base",
+            "kind": "model",
+            "version": "1",
+            "license": "MIT",
+            "source": dict(source),
+        }
         (self.world.folder / "r.yaml").write_text(
             "airlift: 1\nrelease: r\nversion: '1'\nmarking: {level: UNCLASSIFIED}\n"
             f"components: [{json.dumps(component)}]\n"
