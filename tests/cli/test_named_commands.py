@@ -16,6 +16,7 @@ SAID = {"--insecure-", "--help", "--version", "--strict"}
 """Ways of speaking (`--insecure-...`), options of every command, and those of other programs."""
 FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"} | {
     *("--authfile", "--merge", "--image", "--rootless", "--preserve-digests"),
+    *("--environment", "--raw", "--insecure-policy", "--dest-tls-verify", "--tls-verify"),
     *(
         "--user",
         "--map-root-user",
