@@ -108,6 +108,8 @@ def unfollow(enclave: Enclave, output: Path, *, operator: Operator, dry_run: boo
     """
     place = str(output.absolute())
     with nullcontext() if dry_run else enclave.lock():
+        if not dry_run:
+            recover(enclave, operator)
         state = enclave.state()
         found = [item for item in state.follows if item.output in {place, _resolved(output)}]
         if not found:
@@ -119,7 +121,6 @@ def unfollow(enclave: Enclave, output: Path, *, operator: Operator, dry_run: boo
             )
         if not dry_run:
             enclave.record(operator, Unfollow(found[0].output))
-            recover(enclave, operator)
         return Unfollowed(found[0].output, found[0].layout)
 
 
@@ -167,7 +168,9 @@ class _Work:
         if not known:
             self.record()
         now = self.enclave.state()
-        following.point(now, now.active)
+        failed = following.point(now, now.active).get(self.wanted.output)
+        if failed is not None:
+            raise failed
         following.tidy(now)
         already = known and built is None
         return self.result(

@@ -17,6 +17,7 @@ from airlift.progress import Progress, silent
 
 if TYPE_CHECKING:
     from airlift.layouts.build import Built
+    from airlift.layouts.layouts import Choice
 
 
 def trees(output: Path) -> Path:
@@ -30,10 +31,7 @@ def tree_of(export: Export, release: str) -> Path:
     Raises:
         UsageError: there is no such layout (any more).
     """
-    from airlift.layouts.layouts import choose  # noqa: PLC0415 - loaded only where something follows
-
-    choice = choose(export.layout, export.components, export.names)
-    return trees(Path(export.output)) / choice.tree_name(release)
+    return trees(Path(export.output)) / _choice(export).tree_name(release)
 
 
 def prepare(enclave: Enclave, state: State, release: str) -> None:
@@ -51,9 +49,8 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
     """Build one tree if it is not there; return what was built. Errors as of :func:`prepare`."""
     place = tree_of(export, release)
     if place.is_dir():
-        files.sync_tree(
-            place
-        )  # a command that was killed may have left names that are there, and not durable
+        # a command that was killed may have left names that are there, and not durable
+        files.sync_tree(place)
         return None
     if not place.parent.is_dir():
         raise StorageError(
@@ -61,11 +58,10 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
             expected=str(place.parent),
             hint=f"mount it again, or end the export: airlift high unfollow {export.output}",
         )
-    from airlift.layouts.build import build  # noqa: PLC0415 - as above
-    from airlift.layouts.layouts import choose, plan_of  # noqa: PLC0415
+    from airlift.layouts.build import build  # noqa: PLC0415 - loaded only where something follows
+    from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
 
-    choice = choose(export.layout, export.components, export.names)
-    plan = plan_of(choice, enclave.load_release(release), enclave.content)
+    plan = plan_of(_choice(export), enclave.load_release(release), enclave.content)
     return build(plan, enclave.content, place, progress)
 
 
@@ -152,11 +148,11 @@ def differing(enclave: Enclave, state: State) -> list[str]:
     if not state.follows or state.active is None:
         return found
     from airlift.layouts.compare import differences  # noqa: PLC0415 - as above
-    from airlift.layouts.layouts import choose, plan_of  # noqa: PLC0415
+    from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
 
     active = enclave.load_release(state.active)
     for export in state.follows:
-        plan = plan_of(choose(export.layout, export.components, export.names), active, enclave.content)
+        plan = plan_of(_choice(export), active, enclave.content)
         wrong = differences(plan, enclave.content, tree_of(export, active.digest))
         found += [f"{export.output}/{path}" for path in wrong]
     return found
@@ -171,6 +167,12 @@ def leftovers(state: State) -> list[Path]:
             children = _children(trees(Path(export.output)))
             found += [path for path in children if path.name not in kept]
     return found
+
+
+def _choice(export: Export) -> "Choice":
+    from airlift.layouts.layouts import choose  # noqa: PLC0415 - as above
+
+    return choose(export.layout, export.components, export.names)
 
 
 def _target(export: Export, release: str | None) -> str | None:

@@ -317,6 +317,21 @@ def test_a_switch_that_must_be_is_not_held_up(tmp_path: Path, monkeypatch: pytes
     assert shows(out) == "1"
 
 
+def test_a_link_that_cannot_be_made_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The export said that it was done, and nothing was served."""
+    place, out = enclave("two", tmp_path), tmp_path / "out"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "point_link", refuse)
+        with pytest.raises(StorageError):
+            serve(place, out)
+    serve(place, out)
+    assert shows(out) == "2"
+
+
 # -- recovery ------------------------------------------------------------------------------------------------------
 
 
