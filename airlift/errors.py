@@ -44,7 +44,7 @@ class UsageError(AirliftError):
 
     exit_code = 2
     code = "usage"
-    default_hint = "see `airlift --help`"
+    default_hint = "give what is expected, and run the command again"
 
 
 class ManifestError(UsageError):
@@ -59,6 +59,15 @@ class ForbiddenFileError(UsageError):
 
     code = "file-forbidden"
     default_hint = "remove the file; convert pickled weights to safetensors"
+
+
+class LayoutError(UsageError):
+    """A release, or what was chosen of it, cannot be served in a layout."""
+
+    code = "layout-unfit"
+    default_hint = (
+        "name what can be served so with --component, or choose another layout: see docs/layouts.md"
+    )
 
 
 class ExistsError(UsageError):
@@ -229,7 +238,7 @@ class WaiverError(RefusedError):
 
 
 class VariantError(RefusedError):
-    """Policy chooses no variant of a component, or one that is not at hand (SPEC 7.13)."""
+    """Policy chooses no variant of a component, or one that is not at hand (SPEC 7.14)."""
 
     code = "variant-refused"
     default_hint = "see `variants` in the policy: `airlift high policy show`"
@@ -240,6 +249,13 @@ class RegistrationError(RefusedError):
 
     code = "registration-refused"
     default_hint = "allow its kind: `register` in the policy (`airlift high policy set FILE`)"
+
+
+class BucketError(RefusedError):
+    """A release was to be put into a bucket that policy does not name."""
+
+    code = "bucket-refused"
+    default_hint = "name it under `buckets` in the policy: `airlift high policy set FILE`"
 
 
 class RequirementError(RefusedError):

@@ -38,6 +38,8 @@ FOLDER_MODE = 0o755
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP}
+"""Another file system, too many links, or a system that lets nobody link what is not theirs."""
 
 
 # -- translating OSError -------------------------------------------------------------------------------------------
@@ -242,6 +244,73 @@ def writer(
             sync_folder(path.parent)
 
 
+@contextmanager
+def growing(path: Path) -> Iterator["Growing"]:
+    """Open a file that is written over several commands, one at a time; what it holds stays if the body fails.
+
+    Raises:
+        BusyError: another command has it open.
+        StorageError: it cannot be written.
+    """
+    with writing(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with writing(path):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                there = path.exists() and os.path.samestat(os.stat(path), os.fstat(descriptor))
+            except BlockingIOError:
+                there = False
+        if not there:  # or it was finished, and got its name, in between
+            raise BusyError(f"{path} is being written by another airlift command")
+        yield Growing(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Growing:
+    """An open file that grows at its end: ``length`` is how many bytes it holds."""
+
+    __slots__ = ("descriptor", "length", "path")
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path, self.descriptor = path, descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what it holds, in order."""
+        offset = 0
+        with reading(self.path):
+            while data := read_at(self.descriptor, offset, COPY_BYTES):
+                yield data
+                offset += len(data)
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Append all of ``data``."""
+        view = memoryview(data).cast("B")
+        with writing(self.path):
+            while view:
+                count = os.pwrite(self.descriptor, view, self.length)
+                view, self.length = view[count:], self.length + count
+
+    def cut(self, length: int) -> None:
+        """Keep the first ``length`` bytes."""
+        with writing(self.path):
+            os.ftruncate(self.descriptor, length)
+        self.length = length
+
+    def drop(self) -> None:
+        """Remove it."""
+        remove(self.path)
+
+    def become(self, target: Path, mode: int = FILE_MODE) -> None:
+        """Give it its name, durably; it replaces a file of that name."""
+        with writing(target):
+            os.fchmod(self.descriptor, mode)
+            os.fsync(self.descriptor)
+        rename_durable(self.path, target)
+
+
 class Writer:
     """An open temporary file: sequential :meth:`write` and :meth:`share`, and positioned :meth:`write_at`."""
 
@@ -274,6 +343,21 @@ class Writer:
             self._end = os.lseek(self.descriptor, length, os.SEEK_CUR)
             view = view[head + length :]
         self.write(view)
+
+    def share_blocks(self, source: int, length: int) -> int:
+        """Append whole blocks that the first ``length`` bytes of an open file have; return how many bytes, 0 if none.
+
+        Where the file system can (a reflink), and this file ends with a block.
+        """
+        length = length // SHARED_BYTES * SHARED_BYTES
+        if (
+            not length
+            or self._end % SHARED_BYTES
+            or not _share(self.descriptor, self._end, source, 0, length)
+        ):
+            return 0
+        self._end = os.lseek(self.descriptor, length, os.SEEK_CUR)
+        return length
 
     def allocate(self, length: int) -> None:
         """Let the file system set blocks aside for the first ``length`` bytes, where it can."""
@@ -348,6 +432,27 @@ def link_durable(source: Path, target: Path) -> None:
             return
 
 
+def link_if_possible(source: Path, target: Path) -> bool:
+    """Hard-link ``source`` as ``target``; say whether that can be: not across file systems, nor without end.
+
+    The caller syncs the folder.
+    """
+    with writing(target):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            return False
+    return True
+
+
+def add_link(link: Path, target: str) -> None:
+    """Make a new symbolic link; the caller syncs the folder."""
+    with writing(link):
+        link.symlink_to(target)
+
+
 def relink(source: Path, target: Path, scratch: Path) -> None:
     """Replace ``target`` by a hard link to ``source`` in one durable rename, by way of the folder ``scratch``."""
     temporary = scratch / f".tmp-{secrets.token_hex(8)}"
@@ -360,9 +465,12 @@ def relink(source: Path, target: Path, scratch: Path) -> None:
         sync_folder(target.parent)
 
 
-def point_link(link: Path, target: str) -> None:
-    """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename."""
-    temporary = link.with_name(f".tmp-{secrets.token_hex(8)}")
+def point_link(link: Path, target: str, *, scratch: Path | None = None) -> None:
+    """Make the symbolic link ``link`` point at ``target`` in one atomic, durable rename.
+
+    It is made in the folder ``scratch``, beside its place by default.
+    """
+    temporary = (scratch or link.parent) / f".tmp-{secrets.token_hex(8)}"
     with writing(link):
         os.symlink(target, temporary)
         try:
@@ -370,7 +478,8 @@ def point_link(link: Path, target: str) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(link.parent)
+        for folder in {link.parent, temporary.parent}:
+            sync_folder(folder)
 
 
 def remove(path: Path) -> None:

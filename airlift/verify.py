@@ -45,7 +45,16 @@ RECEIPT = "application/vnd.airlift.receipt+json"
 RECEIPT_FORMAT = 2
 SWITCHES = {"activate-commit", "rollback-commit"}
 ENDS = {*SWITCHES, "withdraw-commit"}
-NEW_TYPES = {"floor", "revocations", "withdraw-prepare", "withdraw-commit", "relay", "register"}
+NEW_TYPES = {
+    "floor",
+    "revocations",
+    "withdraw-prepare",
+    "withdraw-commit",
+    "relay",
+    "register",
+    "export",
+    "unfollow",
+}
 MAX_SIGNATURES = 32
 ANSWER = {"airlift": 1, "command": "airlift-verify"}
 COUNTS = range(10_000_001)
@@ -741,6 +750,8 @@ def _place(source: dict[str, Any]) -> Thing:
         return "source", name, str(source["entry"]), source["release"]["digest"]
     if kind == "registered":
         return "source", f"registered:{source['enclave']}", None, None
+    if kind in {"https", "bucket", "oci"}:
+        return "source", f"oci:{source['reference']}" if kind == "oci" else source["url"], None, None
     name = f"hub:{source['repo']}" if kind == "hub" else f"path:{source['path']}"
     return "source", name, source.get("revision"), None
 

@@ -1,4 +1,4 @@
-"""The whole story in under a minute: two releases cross the gap, a forged disc does not, and the record proves it.
+"""The whole story in about a minute: two releases cross the gap, a forged disc does not, and the record proves it.
 
 At its end a hole is found in the guard, and one command a side closes it on three enclaves.
 

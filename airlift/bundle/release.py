@@ -15,7 +15,7 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.component import component as components
-from airlift.bundle.component.component import Component
+from airlift.bundle.component.component import OLD_KINDS, Component
 from airlift.bundle.component.file_entry import MAX_FILES, FileEntry
 from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.fields import COMPONENT_NAME, VERSION, Marking
@@ -111,6 +111,13 @@ class Release:
     def vendor_signatures(self) -> tuple[VendorSignature, ...]:
         """Return the vendors' signatures over all its components, omitted variants included, in manifest order."""
         return tuple(c.vendor_signature for c in self.whole if c.vendor_signature is not None)
+
+    def names_kind(self, needs: str) -> bool:
+        """Say whether ``needs`` of a requirement is a kind, not a name.
+
+        The kinds that format 2 added are names where nothing is of them: a component may have been called so before.
+        """
+        return needs in OLD_KINDS or any(component.kind == needs for component in self.components)
 
     def contents(self) -> dict[str, int]:
         """Map each distinct SHA-512 to its size in bytes, in manifest order."""

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import typer
 
+from airlift.cli.frame import app
 from airlift.cli.frame.app import declare, root
 from airlift.cli.frame.command import Answer, write
 from airlift.cli.frame.session import Format, Run
@@ -40,12 +41,15 @@ def run() -> NoReturn:
     """Run the command of ``sys.argv`` and exit with its code."""
     gc.set_threshold(COLLECT_AFTER)
     os.environ |= dict.fromkeys(LIBRARY_THREADS, "1")
+    if "--no-color" in sys.argv:
+        os.environ["NO_COLOR"] = "1"
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command, write its answer or error, and return its exit code (SPEC 10)."""
     _prepare_streams()
+    arguments = app.completed(arguments)
     run = Run(format=_wanted_format(arguments))
     outcome = _outcome(run, arguments)
     try:
@@ -82,7 +86,7 @@ def _outcome(run: Run, arguments: Sequence[str]) -> Answer | AirliftError | int:
             list(arguments), prog_name="airlift", standalone_mode=False, obj=run
         )
     except AirliftError as error:
-        return _traced(error)
+        return _traced(_pointed(error, arguments))
     except typer.TyperException as error:
         return _usage(run, error, arguments)
     except (KeyboardInterrupt, typer.Abort):
@@ -120,26 +124,25 @@ def _traced(error: AirliftError) -> AirliftError:
 
 def _usage(run: Run, error: typer.TyperException, arguments: Sequence[str]) -> AirliftError | int:
     """Say what typer found wrong with the arguments in our own style."""
+    from airlift.cli.frame import hints
+
     message = error.format_message().strip()
     if not message:  # no arguments at all: the help was printed instead
         return UsageError.exit_code
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else _named_command(arguments)
+    path = context.command_path if context is not None else hints.named(arguments)
     run.command = path.partition(" ")[2]
     text = " ".join(message.replace("Value error, ", "").rstrip(".").split())
-    return UsageError(text[:1].lower() + text[1:], hint=f"see `{path} --help`")
+    return UsageError(text[:1].lower() + text[1:], hint=hints.after(arguments))
 
 
-def _named_command(arguments: Sequence[str]) -> str:
-    """Return the command that the first arguments name, for errors that do not say where they arose."""
-    command: object = typer.main.get_command(root)
-    path = ["airlift"]
-    for word in arguments:
-        command = getattr(command, "commands", {}).get(word)
-        if command is None:
-            break
-        path.append(word)
-    return " ".join(path)
+def _pointed(error: AirliftError, arguments: Sequence[str]) -> AirliftError:
+    """Return an error whose hint names the next command, also where what was misused lies too deep to know it."""
+    if error.hint == UsageError.default_hint:
+        from airlift.cli.frame import hints
+
+        error.hint = hints.after(arguments)
+    return error
 
 
 def _interrupted() -> AirliftError:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from airlift.commands.confine import TIME, Bounds, confine
 from airlift.policy.document import Command
+from airlift.progress import announce
 from airlift.shown import clean
 
 SHOWN_BYTES = 2048
@@ -95,6 +96,7 @@ def ask(name: str, judge: Callable[[], Iterable[str]]) -> Outcome:
         AirliftError: whatever ``judge`` raises.
     """
     started = time.monotonic()
+    announce(f"asking {name}")
     objections = tuple(clean(text) for text in judge())
     seconds = round(time.monotonic() - started, 1)
     said = "\n".join(objections[:SHOWN_OBJECTIONS])
@@ -118,6 +120,7 @@ def _run(
     enforced: tuple[str, ...],
 ) -> Outcome:
     started = time.monotonic()
+    announce(f"running {command.name}")
     try:
         process = subprocess.Popen(  # noqa: S603 - the words of a policy that the ledger recorded, no shell
             argv, cwd=folder, env=_environment(words, home), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

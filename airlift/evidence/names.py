@@ -3,10 +3,12 @@
 import hashlib
 import json
 from typing import Any
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from airlift.bundle.component import source as sources
 from airlift.bundle.component.component import Component
 from airlift.evidence.facts import Facts
 
@@ -40,11 +42,21 @@ def licence(text: str) -> str | None:
 
 
 def purl(component: Component) -> str | None:
-    """Return the address of a component's source as a package URL, if it came from a hub at a commit."""
+    """Return the address of a component's source as a package URL, if it came from a hub or a registry."""
     source = component.source
+    if source.get("kind") == sources.OCI:
+        place, _, digest = str(source["reference"]).partition("@")
+        return f"pkg:oci/{place.rpartition('/')[2]}@{quote(digest, '')}?repository_url={quote(place, '/')}"
     if source.get("kind") != "hub":
         return None
     return f"pkg:huggingface/{source['repo']}@{source['revision']}"
+
+
+def location(component: Component) -> str | None:
+    """Return where a component was fetched from: a package URL, or the URL of a server or bucket."""
+    if component.source.get("kind") in {sources.HTTPS, sources.BUCKET}:
+        return sources.address(component.source)
+    return purl(component)
 
 
 def dump(document: Any) -> bytes:

@@ -6,5 +6,5 @@ is the commit point of an import and of an activation; every pointer on disk is 
 Sub-rooms, each using only those named before it: ``enclave`` (the folder), ``verification`` (is a bundle what was
 signed?), ``governance`` (may it come in, may it run?), ``activation`` (what is served), then ``importing``,
 ``record``, ``registering`` (what was trained inside) and ``relaying`` (original volumes, handed on), which do not use
-each other.
+each other, and ``watching`` (a drop folder), which imports.
 """

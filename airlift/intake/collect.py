@@ -20,11 +20,13 @@ from airlift.bundle.patterns import EVERYTHING, Patterns, leftover
 from airlift.errors import ForbiddenFileError, MalformedError, UncheckedError
 from airlift.intake.choose import Chosen, choose
 from airlift.intake.gate.drift.compare import compare_facts
+from airlift.intake.gate.forms import form
+from airlift.intake.gate.forms.reading import Whole
 from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
 from airlift.intake.headers import check_header
-from airlift.store.content import ContentFolder, CountBytes, Digested, digest
+from airlift.store.content import Check, ContentFolder, CountBytes, Digested, accept, digest
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
@@ -33,18 +35,22 @@ Take = Callable[[int, Path, CountBytes], Digested]
 """Takes an open file, its path for messages, and a function that counts bytes read; returns its size and digests."""
 
 
-def taking(content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool) -> Take:
+def taking(
+    content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool, check: Check = accept
+) -> Take:
     """Return how a file is taken into ``content``, or only digested unless ``keep``.
 
     What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
+    What ``check`` refuses is not taken.
     """
 
     def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
         if not keep:
             taken = digest(descriptor, path, read)
+            check(path, taken.sha256)
             is_new = not content.path(taken.sha512).exists()
         else:
-            taken = content.keep(descriptor, path, read, sizes=sizes)
+            taken = content.keep(descriptor, path, read, sizes=sizes, check=check)
             is_new = taken.new
         if is_new:
             new[taken.sha512] = taken.size
@@ -156,18 +162,20 @@ def collect(
     """
     work = partial(_collect_file, kind, found, lambda open_, path: take(open_, path, read), accepted)
     try:
+        form.check_paths(kind, found.paths)
         with ThreadPoolExecutor(THREADS) as pool:
             taken = list(pool.map(work, found.paths))
         verdicts = {relative: verdict for relative, (_, verdict) in zip(found.paths, taken, strict=True)}
         stated = {path: said.stated for path, said in verdicts.items() if said.stated is not None}
         compared = compare_facts(stated)
         _insist(compared.objections, accepted)
+        entries = tuple(
+            FileEntry(relative, item.size, item.sha512, item.sha256)
+            for relative, (item, _) in zip(found.paths, taken, strict=True)
+        )
+        form.check_whole(kind, Whole({entry.path: entry for entry in entries}, partial(_head, found)))
     except ForbiddenFileError as error:
         raise _named(component, error) from error
-    entries = tuple(
-        FileEntry(relative, item.size, item.sha512, item.sha256)
-        for relative, (item, _) in zip(found.paths, taken, strict=True)
-    )
     return Collected(
         entries,
         (*(objection for said in verdicts.values() for objection in said.objections), *compared.objections),
@@ -211,6 +219,11 @@ def _collect_file(
         return take(descriptor, path), verdict
     finally:
         os.close(descriptor)
+
+
+def _head(found: Survey, relative: str, most: int) -> bytes:
+    with files.opened(found.paths[relative]) as descriptor, files.reading(relative):
+        return files.read_at(descriptor, 0, most)
 
 
 def _named(component: str, error: MalformedError | ForbiddenFileError) -> ForbiddenFileError:

@@ -17,6 +17,8 @@ from airlift.bundle.release import Release
 from airlift.errors import ForbiddenFileError
 from airlift.intake.collect import THREADS
 from airlift.intake.gate.drift.compare import compare_facts, compare_tokenizers
+from airlift.intake.gate.forms import form
+from airlift.intake.gate.forms.reading import Whole
 from airlift.intake.gate.judge import judge
 from airlift.intake.gate.stated import Stated, Tokenizer
 from airlift.intake.gate.verdict import Objection
@@ -83,6 +85,7 @@ def _judge(component: Component, folder: Path) -> _Judged:
     }
     against = [finding for findings, _ in said for finding in findings]
     against += _unmet(component, compare_facts(stated).objections)
+    against += _misfit(component, folder)
     return _Judged(tuple(against), stated)
 
 
@@ -96,6 +99,21 @@ def _judge_file(
     except ForbiddenFileError as error:
         return [Finding(component.name, error.message, error.found or "")], None
     return list(_unmet(component, verdict.objections)), verdict.stated
+
+
+def _misfit(component: Component, folder: Path) -> Iterator[Finding]:
+    """Yield why a component is not of the form of its kind, if so."""
+    entries = {entry.path: entry for entry in component.files}
+    try:
+        form.check_paths(component.kind, entries)
+        form.check_whole(component.kind, Whole(entries, partial(_head, folder)))
+    except ForbiddenFileError as error:
+        yield Finding(component.name, error.message, error.found or "")
+
+
+def _head(folder: Path, relative: str, most: int) -> bytes:
+    with files.opened(folder / relative) as descriptor, files.reading(relative):
+        return files.read_at(descriptor, 0, most)
 
 
 def _unmet(component: Component, objections: tuple[Objection, ...]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 A note signed by the ledger's key, then one line of JSON::
 
-    airlift/alpha state 2
+    airlift/alpha state 3
     <size>
     <root of the first size entries, base64>
     <SHA-384 of the line of JSON, base64>
@@ -32,6 +32,7 @@ from airlift.errors import AirliftError, LedgerError, MalformedError, StorageErr
 from airlift.ledger import note
 from airlift.ledger.entries import shape
 from airlift.ledger.entries.administration import Enroll
+from airlift.ledger.entries.exports import Export
 from airlift.ledger.entries.imports import SHA256, SHA512
 from airlift.ledger.entries.kinds import INTENTS
 from airlift.ledger.entries.shape import Trust, check_digest
@@ -41,7 +42,7 @@ from airlift.ledger.state import NOTHING, Committed, HeldVariants, State, fold_e
 from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.public import Signer
 
-FORMAT = 2
+FORMAT = 3
 STEP = 256
 """After how many further entries the file is written again; until then every command folds these: 10 ms of work."""
 MAX_BYTES = 64 << 20
@@ -140,6 +141,7 @@ def format_line(state: State) -> bytes:
             "trust": state.trust.format() if state.trust else None,
             "floors": dict(state.floors),
             "revocations": list(state.revocations),
+            "follows": [export.format() for export in state.follows],
             "keys": [list(signers) for signers in keys],
             "bundles": [
                 [
@@ -204,6 +206,7 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
         bundles=tuple([_bundle(row, keys) for row in rows]),
         floors=tuple(sorted(shape.table(document, "floors", str, _WHAT).items())),
         revocations=lists,
+        follows=shape.items(document, "follows", Export.parse, _WHAT),
         enrolment=shape.optional(document, "enrolment", Enroll.parse, _WHAT),
         trust=shape.optional(document, "trust", Trust.parse, _WHAT),
         variants=_variants(document, installed),

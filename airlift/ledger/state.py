@@ -18,6 +18,7 @@ from airlift.ledger.entries.activations import (
     WithdrawCommit,
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange
+from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.entries.governance import FloorChange, RevocationsKnown
 from airlift.ledger.entries.imports import SHA512, ImportCommit, ImportedState
 from airlift.ledger.entries.kinds import CLOSES, INTENTS
@@ -60,8 +61,9 @@ class State:
     """What the first ``size`` entries say the enclave is; releases are digests in hex.
 
     ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together;
-    ``moment`` is the latest time that the entries from the newest import on say. ``variants`` tell of the installed
-    releases that have any, ``chosen`` are the names of those that the active release is laid out with (SPEC 7.13).
+    ``moment`` is the latest time that the entries from the newest import on say; ``follows`` is what is kept in step
+    with what is active (SPEC 8.7-6), by the order in which it began. ``variants`` tell of the installed
+    releases that have any, ``chosen`` are the names of those that the active release is laid out with (SPEC 7.14).
     """
 
     size: int = 0
@@ -77,6 +79,7 @@ class State:
     floors: tuple[tuple[str, str], ...] = ()
     revocations: tuple[str, ...] = ()
     moment: str | None = None
+    follows: tuple[Export, ...] = ()
     variants: tuple[HeldVariants, ...] = ()
     chosen: tuple[str, ...] = ()
 
@@ -153,6 +156,7 @@ class _Folding:
         self.bundles = list(begun.bundles)
         self.floors = dict(begun.floors)
         self.revocations = dict.fromkeys(begun.revocations)
+        self.follows = {export.output: export for export in begun.follows}
         self.variants = {item.release: item for item in begun.variants}
 
     def state(self) -> State:
@@ -163,6 +167,7 @@ class _Folding:
             open=tuple(self.open.values()),
             floors=tuple(sorted(self.floors.items())),
             revocations=tuple(self.revocations),
+            follows=tuple(self.follows.values()),
             variants=tuple(self.variants.values()),
             **self.fields,
         )
@@ -229,7 +234,7 @@ class _Folding:
 
     def switch(self, entry: Entry) -> None:
         active, said = release_of(entry), details.read(entry, SwitchCommit)
-        if said.previous != active:  # else another choice of what was active already: SPEC 7.13-6
+        if said.previous != active:  # else another choice of what was active already: SPEC 7.14-6
             self.fields["previous"] = said.previous
         self.fields |= {"active": active, "chosen": said.variants}
         self._vary(active, said.variants)
@@ -247,6 +252,14 @@ class _Folding:
             tuple(sorted({*before.held, *held, *chosen})),
             tuple(dict.fromkeys((*before.laid_out, chosen))),
         )
+
+    def export(self, entry: Entry) -> None:
+        said = details.read(entry, Export)
+        if said.follow:
+            self.follows[said.output] = said
+
+    def unfollow(self, entry: Entry) -> None:
+        self.follows.pop(details.read(entry, Unfollow).output, None)
 
     def abort(self, entry: Entry) -> None:
         if self.open.pop(details.read(entry, Abort).undoes, None) is None:
@@ -272,6 +285,8 @@ _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {
     FloorChange.TYPE: _Folding.floor,
     RevocationsKnown.TYPE: _Folding.revoke,
     Registration.TYPE: _Folding.register,
+    Export.TYPE: _Folding.export,
+    Unfollow.TYPE: _Folding.unfollow,
     Abort.TYPE: _Folding.abort,
     Gc.TYPE: _Folding.gc,
 }

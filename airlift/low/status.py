@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from airlift import files
-from airlift.low.authority.pending import ROLES, Change, describe_change, to_change
+from airlift.low.authority.pending import Change, pending_changes
 from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.revoked import InForce
-from airlift.trust.tuf import bundling, change, metadata, publication, roles, root
+from airlift.trust.tuf import bundling, change, metadata, roles, root
 from airlift.trust.tuf.metadata import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from airlift.trust.tuf.metadata_store import encode
 from airlift.trust.tuf.roles import BUNDLER, Document
@@ -57,7 +57,7 @@ def status(depot: Depot, now: datetime) -> Status:
         depot=depot.folder,
         fingerprint=None if newest is None else root.fingerprint(encode(ROOT, newest)),
         roles=found,
-        pending=_pending(depot),
+        pending=pending_changes(depot),
         sequence=bundling.sequence_of(depot.store),
         releases=len(depot.releases()),
         outstanding=len(bundling.outstanding(depot.store)),
@@ -94,15 +94,6 @@ def _roles(depot: Depot, signed: dict[str, Document]) -> tuple[Role, ...]:
             )
         )
     return tuple(named)
-
-
-def _pending(depot: Depot) -> tuple[Change, ...]:
-    found = []
-    for role in ROLES:
-        one = publication.status(depot.store, role)
-        if one is not None:
-            found.append(to_change(one, tuple(describe_change(depot, role))))
-    return tuple(found)
 
 
 def _warnings(signed: dict[str, Document], now: datetime) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airlift.bundle.component import variant
+from airlift.bundle.component.component import NEW_KINDS
 from airlift.bundle.fields import LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE
 from airlift.errors import MalformedError, ManifestError
@@ -18,6 +19,7 @@ NEW_KEYS = frozenset(
         "acceptance",
         "activation",
         "bar",
+        "buckets",
         "expires_after_days",
         "files",
         "inventory",
@@ -92,6 +94,19 @@ class SubEnclave:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket that releases may be put into: ``s3://BUCKET/PREFIX``, and where it is asked of (SPEC 8.7-10)."""
+
+    url: str
+    endpoint: str
+    region: str = "us-east-1"
+
+    def covers(self, url: str) -> bool:
+        """Say whether ``url`` is this one, or lies below it."""
+        return url == self.url or url.startswith(f"{self.url}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What the enclave's owners decided; ``levels`` are low to high, ``keep`` counts releases.
 
@@ -99,7 +114,8 @@ class Policy:
     release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
     ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
     ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves,
-    ``register`` the kinds of components that may be trained inside, ``variants`` what chooses among variants.
+    ``register`` the kinds of components that may be trained inside, ``buckets`` where releases may be put,
+    ``variants`` what chooses among variants.
     """
 
     enclave: str
@@ -123,6 +139,7 @@ class Policy:
     bars: tuple[Bar, ...] = ()
     relay: tuple[SubEnclave, ...] = ()
     register: tuple[str, ...] = ()
+    buckets: tuple[Bucket, ...] = ()
     variants: tuple[variant.Rule, ...] = ()
 
     @property
@@ -173,6 +190,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         bars=demands.bars,
         relay=tuple(_sub_enclave(name, item, levels, document["enclave"]) for name, item in _relay(document)),
         register=tuple(sorted(document.get("register", []))),
+        buckets=_buckets(document),
         variants=tuple(_variant_rule(item) for item in document.get("variants", [])),
     )
 
@@ -188,10 +206,11 @@ def _check_format(document: Mapping[str, Any]) -> None:
     """Refuse a key of a later format than the one that the policy states: an older airlift would pass it over."""
     by_kind = [name for name in document.get("floors", {}) if name.startswith(KIND_PREFIX)]
     more = {"refuse_behind"} & set(document.get("staleness", {}))
-    new = sorted({*(NEW_KEYS & {*document, *keys_of(document)}), *by_kind, *more})
+    kinds = {rule["kind"] for rule in document.get("requires", [])} & set(NEW_KINDS)
+    new = sorted({*(NEW_KEYS & {*document, *keys_of(document)}), *by_kind, *more, *kinds})
     if document["airlift"] == 1 and new:
         raise ManifestError(
-            f"policy: unknown key {new[0]!r} in format 1",
+            f"policy: unknown {'kind' if new[0] in kinds else 'key'} {new[0]!r} in format 1",
             hint="write `airlift: 2` at the top: it is new in format 2",
         )
 
@@ -242,6 +261,13 @@ def _sub_enclave(name: str, item: Mapping[str, Any], levels: Sequence[str], own:
     if ceiling["level"] not in levels:
         raise ManifestError(f"policy: the ceiling of {name} is not one of the levels", found=ceiling["level"])
     return SubEnclave(name, item["ledger_key"], Marking.from_authored(ceiling))
+
+
+def _buckets(document: Mapping[str, Any]) -> tuple[Bucket, ...]:
+    found = tuple(Bucket(**item) for item in document.get("buckets", []))
+    if len({bucket.url for bucket in found}) != len(found):
+        raise ManifestError("policy: two buckets have the same URL")
+    return found
 
 
 def _bytes(text: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from airlift.bundle.component import source
-from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.component import Component
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
@@ -278,7 +278,7 @@ def matching(release: Release, needs: str) -> list[Component]:
 
     Data that is called guard is no guard.
     """
-    if needs in KINDS:
+    if release.names_kind(needs):
         return [component for component in release.components if component.kind == needs]
     return [component for component in release.components if component.answers_to(needs)]
 

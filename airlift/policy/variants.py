@@ -1,4 +1,4 @@
-"""Which variants of a release policy chooses, and whether they are there to be run (SPEC 7.13, 8.2-25). Pure."""
+"""Which variants of a release policy chooses, and whether they are there to be run (SPEC 7.14, 8.2-26). Pure."""
 
 from collections.abc import Collection, Iterator
 

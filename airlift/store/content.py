@@ -16,6 +16,13 @@ KEPT_OPEN = 8
 CountBytes = Callable[[int], None]
 """Called with the number of bytes that were just read, from any thread: it counts progress."""
 
+Check = Callable[[Path, str], None]
+"""Called with the path and the SHA-256 (hex) of a file that was read, before it is kept: raises to refuse it."""
+
+
+def accept(_path: Path, _sha256: str) -> None:
+    """Refuse nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Digested:
@@ -46,11 +53,19 @@ class ContentFolder:
         path = self.path(sha512)
         return path.is_file() and path.stat().st_size == size
 
-    def keep(self, descriptor: int, path: Path, read: CountBytes, *, sizes: Container[int]) -> Digested:
+    def keep(
+        self,
+        descriptor: int,
+        path: Path,
+        read: CountBytes,
+        *,
+        sizes: Container[int],
+        check: Check = accept,
+    ) -> Digested:
         """Copy the bytes of an open file into the folder unless they are held; return their digests.
 
         ``sizes`` are the sizes of held files. A file of one of these sizes is digested before anything is written, so
-        that a component which did not change costs no writes.
+        that a component which did not change costs no writes. What ``check`` refuses is not kept.
 
         Raises:
             UncheckedError: the file cannot be read, or changes meanwhile.
@@ -60,16 +75,24 @@ class ContentFolder:
             size = os.fstat(descriptor).st_size
         if size in sizes:
             digested = digest(descriptor, path, lambda _count: None)
+            check(path, digested.sha256)
             if self.path(digested.sha512).exists():
                 read(digested.size)
                 return Digested(digested.size, digested.sha512, digested.sha256, new=False)
-        return self._copy(descriptor, path, read)
+        return self._copy(descriptor, path, read, check)
 
     def adopt(self, source: Path, sha512: str) -> None:
         """Move a file that has this digest here, durably; it lies on the same file system."""
         kept = self.path(sha512)
         files.make_folder(kept.parent)
         files.rename_durable(source, kept)
+
+    def link(self, source: Path, sha512: str) -> None:
+        """Give a file that has this digest its name here as well, durably; it lies on the same file system."""
+        kept = self.path(sha512)
+        files.make_folder(kept.parent)
+        files.link_durable(source, kept)
+        files.sync_folder(kept.parent)
 
     def remove(self, sha512: str) -> None:
         """Remove content that no release names."""
@@ -112,12 +135,13 @@ class ContentFolder:
             for descriptor in kept.values():
                 os.close(descriptor)
 
-    def _copy(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+    def _copy(self, descriptor: int, path: Path, read: CountBytes, check: Check) -> Digested:
         """Copy under a temporary name, which is swept after a crash, then rename to the digest."""
         temporary = self.folder / f".tmp-{secrets.token_hex(8)}"
         with files.writer(temporary) as out:
             digested = digest(descriptor, path, read, out.write)
         try:
+            check(path, digested.sha256)
             new = not self.path(digested.sha512).exists()
             if new:
                 self.adopt(temporary, digested.sha512)
@@ -149,13 +173,19 @@ def digest(
     return Digested(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
 
 
-def digest_file(path: Path, algorithm: str = "sha512") -> str:
-    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise."""
+def digest_bytes(data: bytes) -> Digested:
+    """Digest bytes in memory with SHA-512 and SHA-256; ``new`` is True."""
+    return Digested(len(data), hashlib.sha512(data).hexdigest(), hashlib.sha256(data).hexdigest(), new=True)
+
+
+def digest_file(path: Path, algorithm: str = "sha512", read: CountBytes = lambda _count: None) -> str:
+    """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise; ``read`` counts its bytes."""
     running, offset = hashlib.new(algorithm), 0
     with files.opened(path) as descriptor, files.reading(path):
         while data := files.read_at(descriptor, offset, files.COPY_BYTES):
             running.update(data)
             offset += len(data)
+            read(len(data))
     return running.hexdigest()
 
 

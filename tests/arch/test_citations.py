@@ -8,7 +8,7 @@ import pytest
 from tests.arch.tree import FOLDER, ROOT
 
 CITED = re.compile(r"SPEC ([A-Z]?\d+(?:\.\d+)*(?:-\d+a?)?)")
-HEADING = re.compile(r"^#{2,3} (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
+HEADING = re.compile(r"^#{2,4} (\d+(?:\.\d+)*)\.? ", re.MULTILINE)
 PLACES = (FOLDER, ROOT / "tests", ROOT / "docs", ROOT / "manifests")
 
 

@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from airlift.cli.frame import bars as drawing
 from airlift.cli.frame.bars import Bars, Lines
 from airlift.cli.frame.output import Page, cell, envelope, size, to_data
 from airlift.cli.frame.session import Run, Verbosity
-from airlift.progress import silent
+from airlift.progress import silent, tell
 from airlift.shown import clean
 from tests.cli.transcript import COMMAND, airlift, inside, on_a_terminal
 
 ESCAPE = "\x1b"
+SHOW = "for example: `airlift keys show keys/root-alice.pub keys/root-bob.pub`"
+MAKE = "for example: `airlift keys generate release-alice --out /media/alice`"
 
 
 def test_version(tmp_path: Path) -> None:
@@ -27,8 +30,8 @@ def test_version(tmp_path: Path) -> None:
     assert re.fullmatch(r"airlift \d+\.\d+\.\d+\S*\n", said.out)
 
 
-def test_no_arguments_print_the_help_and_are_a_usage_error(tmp_path: Path) -> None:
-    for arguments in ((), ("keys",), ("low",), ("high",), ("provenance",)):
+def test_a_group_alone_prints_its_help_and_is_a_usage_error(tmp_path: Path) -> None:
+    for arguments in (("keys",), ("low",), ("high",), ("provenance",)):
         said = inside(*arguments, cwd=tmp_path).expect(2)
         assert "Usage: airlift" in said.out
         assert "Commands" in said.out
@@ -36,25 +39,31 @@ def test_no_arguments_print_the_help_and_are_a_usage_error(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "command", "message"),
+    ("arguments", "command", "message", "hint"),
     [
-        (("bogus",), "", "no such command 'bogus'"),
-        (("keys", "bogus"), "keys", "no such command 'bogus'"),
-        (("keys", "show"), "keys show", "missing argument 'FILE'"),
-        (("keys", "show", "x", "--bogus"), "keys show", "no such option: --bogus"),
-        (("keys", "generate", "x", "--scheme", "rsa"), "keys generate", "invalid value for '--scheme'"),
-        (("keys", "generate", "x", "y"), "keys generate", "got unexpected extra argument"),
-        (("keys", "generate", "x", "--out"), "keys generate", "option '--out' requires an argument"),
+        (
+            ("bogus",),
+            "",
+            "no such command 'bogus'",
+            "for example: `airlift high import /media/disc --activate`",
+        ),
+        (("keys", "bogus"), "keys", "no such command 'bogus'", "for example: `airlift keys generate "),
+        (("keys", "shw"), "keys", "no such command 'shw'", "perhaps you mean `airlift keys show`"),
+        (("keys", "show"), "keys show", "missing argument 'FILE'", SHOW),
+        (("keys", "show", "x", "--bogus"), "keys show", "no such option: --bogus", SHOW),
+        (("keys", "generate", "x", "--scheme", "rsa"), "keys generate", "invalid value for '--scheme'", MAKE),
+        (("keys", "generate", "x", "y"), "keys generate", "got unexpected extra argument", MAKE),
+        (("keys", "generate", "x", "--out"), "keys generate", "option '--out' requires an argument", MAKE),
     ],
 )
 def test_usage_errors_look_like_every_other_error(
-    tmp_path: Path, arguments: tuple[str, ...], command: str, message: str
+    tmp_path: Path, arguments: tuple[str, ...], command: str, message: str, hint: str
 ) -> None:
     said = inside(*arguments, cwd=tmp_path).expect(2)
     assert said.out == ""
     lines = said.err.splitlines()
     assert lines[0].startswith(f"error: {message}")
-    assert lines[-1] == f"hint: see `{f'airlift {command}'.strip()} --help`"
+    assert lines[-1].startswith(f"hint: {hint}")
 
     position = arguments.index("--out") if arguments[-1] == "--out" else len(arguments)
     for words in (("--format", "json"), ("--format=json",)):
@@ -262,23 +271,69 @@ def test_lines_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
         now[0] = 100.0 + second
         lines("reading\x1b", second, 30)
     lines.close()
-    assert stream.getvalue().splitlines() == [f"reading\\x1b: {share} %" for share in (6, 40, 73)]
+    assert stream.getvalue().splitlines() == [
+        f"reading\\x1b: {said} left"
+        for said in ("6 %, 1 bytes/s, 0:28", "40 %, 1 bytes/s, 0:18", "73 %, 1 bytes/s, 0:08")
+    ]
 
 
-def test_bars_are_drawn_and_taken_away() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
+class Drawn(io.StringIO):
+    """Looks like a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_told_beside_the_progress_is_told_at_once() -> None:
+    stream = io.StringIO()
+    tell(Lines(stream), "waiting\x1b")
+    assert stream.getvalue() == "waiting\\x1b\n"
+    drawn = io.StringIO()
+    tell(Bars(drawn), "waiting\x1b [bold]")
+    assert drawn.getvalue() == "waiting\\x1b [bold]\n"
+    tell(silent, "nobody listens")
+
+
+def _waited(stream: io.StringIO, text: str) -> bool:
+    for _ in range(200):
+        if text in stream.getvalue():
             return True
+        time.sleep(0.05)
+    return False
 
-    stream = Terminal()
-    bars = Bars(stream)
+
+def test_bars_are_drawn_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "FIRST_BAR", 0.05)
+    stream = Drawn()
+    bars = Bars(stream, "high import")
+    assert _waited(stream, "high import")
     bars("[red]reading", 1, 2)
-    bars("[red]reading", 2, 2)
+    bars("[red]reading", 1, 2)
+    assert _waited(stream, "50 %")
     bars.close()
     bars("writing", 1, 2)
+    assert _waited(stream, "writing")
     bars.close()
     assert "[red]reading" in stream.getvalue()
-    assert "writing" in stream.getvalue()
+
+
+def test_quick_work_draws_nothing() -> None:
+    stream = Drawn()
+    bars = Bars(stream, "high list")
+    bars("reading", 1, 1)
+    bars.close()
+    assert "reading" not in stream.getvalue()
+    assert "high list" not in stream.getvalue()
+
+
+def test_what_was_announced_gives_way_to_the_next_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "FIRST_BAR", 0.05)
+    stream = Drawn()
+    bars = Bars(stream, "high activate")
+    bars("running canary", 0, 0)
+    assert _waited(stream, "running canary")
+    assert "high activate" not in stream.getvalue()
+    bars.close()
 
 
 def test_quiet_and_no_progress_say_nothing() -> None:

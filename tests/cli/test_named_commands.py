@@ -15,6 +15,8 @@ GROUPS = {path[0] for path in TREE if path}
 SAID = {"--insecure-", "--help", "--version", "--strict"}
 """Ways of speaking (`--insecure-...`), options of every command, and those of other programs."""
 FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", "--ultra"} | {
+    *("--authfile", "--merge", "--image", "--rootless", "--preserve-digests"),
+    *("--environment", "--raw", "--insecure-policy", "--dest-tls-verify", "--tls-verify"),
     *(
         "--user",
         "--map-root-user",
@@ -38,8 +40,10 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     ),
     *("--bind", "--make-rprivate"),
     *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
+    *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
+    *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
 }
-"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, and of clamscan."""
+"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of clamscan, and of skopeo, umoci and helm."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

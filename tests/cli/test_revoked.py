@@ -84,6 +84,7 @@ def test_it_falls_back_to_what_is_held_and_may_run(two: World) -> None:
     said = bring(two, "guard@2")
     assert said.data["enforced"] == {
         "action": "fall-back", "release": "demo@2", "active": "demo@1", "because": [GUARD],
+        "unserved": [],
     }  # fmt: skip
     assert f"warning: the active release demo@2 is revoked and gave way to demo@1: {GUARD}" in said.err
     assert served(two) == "1"

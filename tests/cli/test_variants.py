@@ -1,4 +1,4 @@
-"""Variants: one release, two enclaves, one in fp16 and one in int4, each with its own bundles (SPEC 5.7, 7.13).
+"""Variants: one release, two enclaves, one in fp16 and one in int4, each with its own bundles (SPEC 5.7, 7.14).
 
 Through the real commands of both sides.
 """
@@ -401,6 +401,121 @@ def test_an_interrupted_change_of_choice_is_undone_or_finished(
     two.quick("provenance", "verify", *home("alpha")).expect(0)
 
 
+def follow(world: World, layout: str, *words: str) -> Path:
+    """Let a layout follow what is active in alpha; return where it stands."""
+    output = world.folder / "out" / layout
+    options = ("--layout", layout, "--output", str(output), "--follow")
+    world.quick("high", "export", "active", *options, *words, *home("alpha")).expect(0)
+    return output
+
+
+def served(output: Path) -> list[bytes]:
+    """Return what readers of a layout find, each file once."""
+    return sorted({path.read_bytes() for path in output.rglob("*") if path.is_file()})
+
+
+@pytest.fixture
+def undecided(two: World) -> World:
+    """Alpha runs 1.1 in fp16 and holds it in int4, too; its policy chooses int4."""
+    bundle(two, "varied@1.1", "--from", "none")
+    two.quick("high", "import", *home("alpha"), "next", "--activate").expect(0)
+    (two.folder / "other.yaml").write_text(policy("alpha", choose("int4")))
+    two.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+    return two
+
+
+def change(world: World, label: str, code: int = 0) -> Transcript:
+    """Let alpha's policy choose otherwise, and activate 1.1 in that choice."""
+    (world.folder / "other.yaml").write_text(policy("alpha", choose(label)))
+    world.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+    return world.quick("high", "activate", "varied@1.1", *home("alpha"), *JSON).expect(code)
+
+
+def serves(world: World, output: Path, label: str) -> bool:
+    """Say whether the base in one variant is found in a layout, and nothing of the other one."""
+    found, other = served(output), {"fp16": "int4", "int4": "fp16"}[label]
+    there = [any(source(world, "1.1", name) in data for data in found) for name in (label, other)]
+    return there == [True, False]
+
+
+def test_what_follows_goes_along_with_a_change_of_choice(undecided: World) -> None:
+    """SPEC 8.7-11: what is served is what `active` shows, and nothing of the other variant."""
+    world, forms = undecided, ("tree", "hf-cache", "hf-mirror", "oci", "oci-image")
+    outputs = [follow(world, form, "--component", "base", "--as", "base=org/name") for form in forms]
+    assert all(serves(world, output, "fp16") for output in outputs)
+    for label in ("int4", "fp16"):
+        change(world, label)
+        assert served(outputs[0]) == [source(world, "1.1", label)]
+        assert all(serves(world, output, label) for output in outputs)
+        status = world.quick("high", "status", *home("alpha"), *JSON).expect(0).data
+        assert [export["in_step"] for export in status["exports"]] == [True] * len(forms)
+        assert not any("leftover" in warning for warning in status["warnings"])
+        world.quick("high", "check", *home("alpha")).expect(0)
+    assert all(len(list(output.resolve().parent.iterdir())) == 2 for output in outputs)  # one for each choice
+    world.quick("high", "rollback", "--yes", *home("alpha")).expect(0)
+    assert served(outputs[0]) == [source(world, "1.0", "fp16")]
+    world.quick("provenance", "verify", *home("alpha")).expect(0)
+
+
+def test_what_cannot_go_along_refuses_a_change_of_choice(undecided: World) -> None:
+    """Ollama takes GGUF alone: the variant in safetensors cannot be served by it."""
+    world = undecided
+    change(world, "int4")
+    output = follow(world, "ollama", "--component", "base")
+    assert change(world, "fp16", code=2).error["code"] == "layout-unfit"
+    assert source(world, "1.1", "int4") in active(world, "alpha").values()
+    assert serves(world, output, "int4")
+    world.quick("high", "check", *home("alpha")).expect(0)
+
+
+def test_an_export_of_what_does_not_run_is_in_the_choice_of_policy(undecided: World) -> None:
+    words = ("--layout", "tree", *home("alpha"))
+    world = undecided
+    world.quick("high", "export", "varied@1.1", *words, "--output", "once").expect(0)
+    assert source(world, "1.1", "int4") in served(world.folder / "once")
+    assert source(world, "1.1", "fp16") not in served(world.folder / "once")
+    assert (world.folder / "once/base/model.gguf").is_file()
+    error = refused(world.quick("high", "export", "varied@1.0", *words, "--output", "not", *JSON))
+    assert "base-int4" in error["message"]
+    assert not (world.folder / "not").exists()
+    for name, code in (("base", 0), ("base-int4", 2), ("base-fp16", 2)):
+        one = ("--component", name, "--output", f"one-{name}")
+        world.quick("high", "export", "active", *words, *one).expect(code)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_follows_is_where_an_interrupted_change_of_choice_ends(
+    undecided: World, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = undecided
+    output = follow(world, "tree")
+    point = files.point_link
+
+    def kill(link: Path, target: str, **options: Any) -> None:
+        if moved and link.name == "active":
+            point(link, target, **options)
+            return
+        raise Killed
+
+    monkeypatch.setattr(files, "point_link", kill)
+    signer = load_signer(str(world.folder / "keys/ledger-alpha.key"))
+    with pytest.raises(Killed):
+        activate(
+            open_enclave(world.folder / "enclaves/alpha"),
+            "varied@1.1",
+            operator=Operator("ada", signer, datetime.now(UTC).replace(microsecond=0)),
+        )
+    monkeypatch.undo()
+    world.quick("high", "import", *home("alpha"), "next").expect(0)
+    label = "int4" if moved else "fp16"
+    assert source(world, "1.1", label) in active(world, "alpha").values()
+    assert serves(world, output, label)
+    status = world.quick("high", "status", *home("alpha"), *JSON).expect(0).data
+    assert status["exports"][0]["in_step"]
+    assert not any("interrupted" in warning for warning in status["warnings"])
+    world.quick("high", "check", *home("alpha")).expect(0)
+
+
 def test_what_a_bundle_says_that_it_carries_has_to_be_there(
     two: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,7 +534,7 @@ def test_what_a_bundle_says_that_it_carries_has_to_be_there(
 
 
 def test_a_test_of_the_owners_is_asked_about_each_choice(two: World) -> None:
-    """SPEC 7.13-7: that fp16 was accepted says nothing of int4."""
+    """SPEC 7.14-7: that fp16 was accepted says nothing of int4."""
     bundle(two, "varied@1.1", "--from", "none")
     test = (
         "acceptance:\n  - {name: no-gguf, command: [sh, -c, 'test ! -e $AIRLIFT_RELEASE/base/model.gguf']}\n"
@@ -436,7 +551,7 @@ def test_a_test_of_the_owners_is_asked_about_each_choice(two: World) -> None:
 
 
 def test_what_is_held_is_taken_over_and_what_was_left_out_is_not(two: World) -> None:
-    """SPEC L2.15: what is taken over is no variant any more."""
+    """SPEC L2.20: what is taken over is no variant any more."""
     for name, code in (("base-fp16", 0), ("base-int4", 5)):
         (two.folder / "taken.yaml").write_text(
             "airlift: 1\nrelease: taken\nversion: '1'\nmarking: {level: UNCLASSIFIED}\ncomponents:\n"

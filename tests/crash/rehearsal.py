@@ -49,12 +49,14 @@ HIGH = (
     "register",
     "repair",
     "recover",
+    "serve",
+    "serve-follow",
     "relay-store",
     "relay-to",
     "relay-drop",
 )
 _DECIDING = re.compile(
-    r"commit |rename \S+ (enclave/active|enclave/relay/\S+|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z"
+    r"commit |rename \S+ (enclave/active|served|enclave/relay/\S+|depot/metadata/\S+|depot|enclave|out/[^./]+)\Z"
 )
 REVOKING = frozenset({"import-revoking", "import-withdrawing"})
 """Scenes in which the active release gives way whatever becomes of the rest of the import (SPEC 7.9-2)."""
@@ -88,12 +90,23 @@ class Rehearsal:
 
     @contextmanager
     def fresh(self, start: Path | None = None) -> Iterator[Path]:
-        """Give a copy of what the scene starts from (or of ``start``), and remove it afterwards."""
-        top = Path(tempfile.mkdtemp(prefix="run-", dir=self.room)) / "top"
+        """Give a copy of what the scene starts from (or of ``start``), and remove it afterwards.
+
+        It always lies at the same place, for a ledger may name places; what lies there already, ``start`` perhaps, is
+        put aside meanwhile.
+        """
+        top, aside = self.room / "run" / "top", Path(tempfile.mkdtemp(prefix="aside-", dir=self.room)) / "top"
+        top.parent.mkdir(exist_ok=True)
+        if top.exists():
+            top.rename(aside)
+            start = aside if start == top else start
         try:
             yield copy(start or self.scene.start, top)
         finally:
-            shutil.rmtree(top.parent)
+            shutil.rmtree(top)
+            if aside.exists():
+                aside.rename(top)
+            aside.parent.rmdir()
 
     def judge(self, top: Path) -> None:
         """Judge what an interrupted run left, and run the command again; not twice for the same state."""

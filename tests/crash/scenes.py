@@ -23,6 +23,8 @@ from airlift.high.importing.repair import repair
 from airlift.high.registering.register import register
 from airlift.high.relaying.relay import RelayRequest, relay
 from airlift.high.relaying.store import drop, store
+from airlift.high.serving.export import Job, export, unfollow
+from airlift.layouts.layouts import Choice
 from airlift.ledger import kept_state
 from airlift.ledger.entries.administration import PolicyChange
 from airlift.ledger.entry import Draft
@@ -69,6 +71,8 @@ relay: {bravo: {ledger_key: bravo.pub, ceiling: {level: UNCLASSIFIED}}}
 """
 OUT = "out"
 """Where a hub hands on to, beside it."""
+SERVED = "served"
+"""Where an enclave is served, beside it."""
 
 Run = Callable[[Path], object]
 """Runs a command on the enclave in the folder ``enclave`` of the folder that it is given."""
@@ -236,6 +240,8 @@ def scenes(world: World) -> dict[str, Scene]:
         Scene("register", world.start("permitting"), lambda top: _register(world, top)),
         Scene("repair", world.start("damaged"), lambda top: _repair(world, top)),
         Scene("recover", world.start("reverted"), _recover),
+        Scene("serve", world.start("two"), _serve),
+        Scene("serve-follow", world.start("two"), _follow),
         Scene("relay-store", world.start("hub"), lambda top: _store(world, top, "2")),
         Scene("relay-to", world.start("keeping"), _hand_on),
         Scene("relay-drop", world.start("keeping"), lambda top: _drop(world, top)),
@@ -369,6 +375,24 @@ def _drop(world: World, top: Path) -> object:
         return drop(enclave_in(top), world.bundles["2"], operator=operator())
     except NotHeldError:  # done before
         return _recover(top)
+
+
+def _serve(top: Path) -> object:
+    try:
+        return export(enclave_in(top), Job("assistant@1", Choice("tree"), top / SERVED), operator=operator())
+    except ExistsError:  # done before
+        return _recover(top)
+
+
+def _follow(top: Path) -> object:
+    """Serve what is active, return to the release before, and end it; the place is part of the record."""
+    place, job = enclave_in(top), Job("active", Choice("tree"), top / SERVED, follow=True)
+    try:
+        export(place, job, operator=operator())
+    except ExistsError:  # all of it was done before
+        return _recover(top)
+    activate(place, "assistant@1", operator=operator())
+    return unfollow(place, top / SERVED, operator=operator())
 
 
 def _attest(world: World, top: Path) -> object:

@@ -10,13 +10,14 @@ from airlift.high.enclave import recover
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.status import enclave_status
+from airlift.high.enclave.switching import follow
 from airlift.high.record import questions
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger import details
 from airlift.ledger.entries.governance import Relayed
 from airlift.ledger.state import State, fold_entries
 from airlift.store.content import digest_file
-from tests.crash.scenes import OUT, Known, Scene, enclave_in, operator, unknown
+from tests.crash.scenes import OUT, SERVED, Known, Scene, enclave_in, operator, unknown
 from tests.support.depots import NOW
 
 DERIVED = {"ledger.db", "lock", "state.note"}
@@ -98,6 +99,7 @@ class Expected:
         exists = (top / "enclave").exists()
         if exists:
             self._check_served(enclave_in(top))
+            self._check_export(enclave_in(top))
             recover_enclave(top)
         if known(top):
             return
@@ -109,6 +111,8 @@ class Expected:
     def finished(self, top: Path) -> None:
         """Assert that the enclave is as after an undisturbed run."""
         self._check(enclave_in(top), frozenset({self.final}), whole=True)
+        assert (top / SERVED).is_dir() == self.scene.name.startswith("serve")
+        assert self._check_export(enclave_in(top)) in {None, *self.final.installed}
         found = contents(top)
         assert set(found) == set(self.contents)
         assert [path for path, data in found.items() if data != self.contents[path]] == []
@@ -130,6 +134,18 @@ class Expected:
         assert set(found) == set(wanted)
         assert found == wanted or self.scene.name == "repair"
 
+    def _check_export(self, enclave: Enclave) -> str | None:
+        """What is served beside the enclave, at any moment: nothing, or all files of one release."""
+        place = enclave.folder.with_name(SERVED)
+        if not place.is_dir():
+            return None
+        found = {str(p.relative_to(place)): digest_file(p) for p in _files(place)}
+        for digest in enclave.state().installed:
+            files = enclave.load_release(digest).files()
+            if found == {f"{component.name}/{entry.path}": entry.sha512 for component, entry in files}:
+                return digest
+        raise AssertionError("what is served is a mixture")
+
     def _check(self, enclave: Enclave, allowed: AbstractSet[Facts], *, whole: bool) -> None:
         state = enclave.state()
         assert facts(state) in allowed
@@ -145,6 +161,8 @@ class Expected:
         assert recover.points_at(enclave.active) == expected
         assert [str(path) for path in enclave.folder.rglob(".tmp-*")] == []
         self._check_relay(enclave)
+        assert list(follow.out_of_step(state)) == []
+        assert follow.leftovers(state) == []
         assert {path.name for path in enclave.releases.iterdir()} == {
             enclave.release_path(digest).name for digest in state.installed
         }

@@ -84,7 +84,7 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
 
 
 def _choose(enclave: Enclave, media: Media, policy: Policy) -> set[str]:
-    """Return the names of the variants that policy chooses, which must be at hand [7.13-1]."""
+    """Return the names of the variants that policy chooses, which must be at hand [7.14-1]."""
     if media.release is None:
         return set()
     chosen = variants.choose(media.release, policy.variants)
@@ -98,7 +98,7 @@ def _choose(enclave: Enclave, media: Media, policy: Policy) -> set[str]:
 
 
 def _tree_name(media: Media, chosen: set[str]) -> str:
-    """Return what the tree is called [7.13-4]."""
+    """Return what the tree is called [7.14-4]."""
     target = media.manifest["target"]
     if target is None:
         return ""

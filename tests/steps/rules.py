@@ -149,8 +149,9 @@ def requirements(memory: Memory, release: Release) -> Iterator[str]:
 
 
 def _has(release: Release, what: str, within: str) -> bool:
+    of_kind = what in KINDS or any(part["kind"] == what for part in release["components"])
     for part in release["components"]:
-        meant = part["kind"] == what if what in KINDS else what in _names(part)
+        meant = part["kind"] == what if of_kind else what in _names(part)
         version = _version(part["version"])
         if meant and version is not None and SpecifierSet(within).contains(version, prereleases=True):
             return True

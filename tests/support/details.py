@@ -15,6 +15,7 @@ from airlift.ledger.entries.activations import (
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import (
     ImportCommit,
@@ -154,6 +155,9 @@ EVERY: tuple[Detail, ...] = (
         (),
         ("base-int4",),
     ),
+    Export(NAMED, "tree", "/srv/models", follow=False),
+    Export(NAMED, "hf-cache", "/srv/hub", follow=True, components=("base",), names={"base": "org/name"}),
+    Unfollow("/srv/hub"),
     Gc(("1" * 128, "2" * 128)),
     attestation(),
     Witness(),

@@ -6,6 +6,7 @@ events of sockets that were seen.
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ class Absent:
 
     def find_spec(self, name: str, *_: object) -> None:
         """Refuse the low side, its extras, and those of the command line."""
-        extras = {"huggingface_hub", "typer", "rich", "requests", "httpx"}
+        extras = {"huggingface_hub", "typer", "rich", "requests", "httpx", "obstore"}
         if name.split(".", maxsplit=1)[0] in extras or name == "airlift.low":
             raise ModuleNotFoundError(f"{name} is not installed here", name=name)
 
 
 def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
-    """Enrol, inspect, plan, import, activate, roll back, check and ask; return what is active."""
+    """Enrol, inspect, plan, import, activate, serve, roll back, check and ask; return what is active."""
+    from airlift.errors import LayoutError
     from airlift.high.activation.activate import roll_back
     from airlift.high.enclave import gc, init, status
     from airlift.high.enclave.check_content import check_content
@@ -40,7 +42,9 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
     from airlift.high.importing.preview import plan_import
     from airlift.high.record import questions
     from airlift.high.record.verify_ledger import verify_ledger
+    from airlift.high.serving.export import Job, export, unfollow
     from airlift.high.verification import inspect
+    from airlift.layouts.layouts import LAYOUTS, choose
     from airlift.trust.keys.load import load_signer
 
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -52,7 +56,13 @@ def flow(folder: Path, root: Path, key: str, bundles: list[Path]) -> str:
         inspect.inspect_volumes([bundle])
         plan_import(place, [bundle], now)
         import_bundle(place, [bundle], operator=operator, activate=True)
+    for layout in LAYOUTS:  # those that this release fits
+        with suppress(LayoutError):
+            export(
+                place, Job("active", choose(layout), folder.parent / layout, follow=True), operator=operator
+            )
     roll_back(place, operator=operator)
+    unfollow(place, folder.parent / "tree", operator=operator)
     check_content(place)
     gc.collect_garbage(place, operator=operator)
     verify_ledger(place, public_key=None)

@@ -743,3 +743,65 @@ def test_a_reservation_follows_no_link(tmp_path: Path) -> None:
     with pytest.raises(StorageError), files.reserving(tmp_path / "reserved", lasting=True):
         pass
     assert (tmp_path / "other").read_bytes() == b"precious"
+
+
+# -- files that grow over several commands ---------------------------------------------------------------------------
+
+
+def test_a_file_grows_over_several_commands(tmp_path: Path) -> None:
+    path, target = tmp_path / "growing", tmp_path / "whole"
+    with files.growing(path) as file:
+        file.append(b"one ")
+    with files.growing(path) as file:
+        assert (file.length, b"".join(file.pieces())) == (4, b"one ")
+        file.append(b"xxx")
+        file.cut(4)
+        file.append(b"two")
+        file.become(target, 0o644)
+    assert target.read_bytes() == b"one two"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    assert not path.exists()
+    with files.growing(path) as file:
+        file.drop()
+    assert not path.exists()
+
+
+def test_a_file_that_grows_is_written_by_one_command(tmp_path: Path) -> None:
+    path = tmp_path / "growing"
+    with files.growing(path), pytest.raises(BusyError), files.growing(path):
+        pass  # pragma: no cover
+    with files.growing(path):
+        pass
+
+
+def test_a_file_that_got_its_name_in_between_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, target = tmp_path / "growing", tmp_path / "whole"
+    path.write_bytes(b"whole")
+    real = fcntl.flock
+
+    def finished(descriptor: int, kind: int) -> None:
+        """Another command finishes after this one opened the file."""
+        path.rename(target)
+        real(descriptor, kind)
+
+    monkeypatch.setattr(files.fcntl, "flock", finished)  # type: ignore[attr-defined]
+    with pytest.raises(BusyError), files.growing(path):
+        pass  # pragma: no cover
+    assert target.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_while_a_file_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def fail(*_arguments: Any) -> int:
+        raise OSError(error, os.strerror(error))
+
+    with files.growing(tmp_path / "growing") as file:
+        file.append(b"one")
+        monkeypatch.setattr(os, "pwrite", fail)
+        with pytest.raises(NoSpaceError if error == errno.ENOSPC else StorageError):
+            file.append(b"two")
+        assert file.length == 3

@@ -21,7 +21,10 @@ from airlift.bundle.fields import COMPONENT_NAME, VERSION, Marking
 from airlift.bundle.paths import check_no_collision
 from airlift.errors import MalformedError
 
-KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
+OLD_KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
+IMAGE, WHEELS, CHART, FILE = NEW_KINDS = ("image", "wheels", "chart", "file")
+"""The kinds that format 2 added (SPEC 5.1-18)."""
+KINDS = (*OLD_KINDS, *NEW_KINDS)
 MAX_PARENTS = 64
 MAX_REPLACED = 16
 
@@ -71,11 +74,11 @@ class Component:
 
     @property
     def is_new(self) -> bool:
-        """Say whether it has a member that only format 2 knows (SPEC 5.1-12)."""
+        """Say whether it is of a kind, or has a member, that only format 2 knows (SPEC 5.1-12)."""
         vendor = self.vendor_signature
         partial = vendor is not None and vendor.left_out is not None
         stated = self.accept or self.data or self.marking or self.replaces or self.variant
-        return bool(stated or partial or sources.is_new(self.source))
+        return bool(stated or partial or sources.is_new(self.source) or self.kind in NEW_KINDS)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document form."""
@@ -124,7 +127,7 @@ def from_json(document: Any, *, more: bool) -> Component:
     )
     _check_parents(component)
     _check_made(component)
-    _check_kind_and_files(component, what)
+    _check_kind_and_files(component, what, KINDS if more else OLD_KINDS)
     if fields.digest(document, "digest", what) != component.digest:
         raise MalformedError(f"{what}: its digest does not match its files")
     return component
@@ -144,10 +147,10 @@ def _replaced(document: dict[str, Any], what: str) -> tuple[str, ...]:
     return tuple(fields.name({"replaces": name}, "replaces", what, COMPONENT_NAME) for name in names)
 
 
-def _check_kind_and_files(component: Component, what: str) -> None:
-    if component.kind not in KINDS:
+def _check_kind_and_files(component: Component, what: str, kinds: tuple[str, ...]) -> None:
+    if component.kind not in kinds:
         raise MalformedError(
-            f"{what} has an unknown kind", expected=", ".join(KINDS), found=ascii(component.kind)
+            f"{what} has an unknown kind", expected=", ".join(kinds), found=ascii(component.kind)
         )
     paths = [entry.path for entry in component.files]
     if not paths or paths != sorted(set(paths)):

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -53,12 +53,29 @@ low.add_typer(depot_policy, name="policy")
 high.add_typer(policy, name="policy")
 
 
+ALONE = "status"
+"""What `airlift` does without a command."""
+
+OF_STATUS = {
+    "--format",
+    "--quiet",
+    "-q",
+    "--verbose",
+    "-v",
+    "--no-progress",
+    "--no-color",
+    "--depot",
+    "--enclave",
+}
+"""Its options, which may stand alone, too."""
+
 COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completions
 
 
 def _low() -> None:
     importlib.import_module("airlift.cli.low.setup")
     importlib.import_module("airlift.cli.low.releases")
+    importlib.import_module("airlift.cli.low.fetch")
     importlib.import_module("airlift.cli.low.revoke")
     importlib.import_module("airlift.cli.low.attest")
     importlib.import_module("airlift.cli.low.policy")
@@ -77,7 +94,9 @@ def _high() -> None:
     importlib.import_module("airlift.cli.high.floor")
     importlib.import_module("airlift.cli.high.returns")
     importlib.import_module("airlift.cli.high.relay")
+    importlib.import_module("airlift.cli.high.watch")
     importlib.import_module("airlift.cli.high.register")
+    importlib.import_module("airlift.cli.high.export")
 
 
 def _provenance() -> None:
@@ -89,11 +108,20 @@ def _provenance() -> None:
 GROUPS: dict[str, Callable[[], object]] = {
     "doctor": lambda: importlib.import_module("airlift.cli.doctor.doctor"),
     "keys": lambda: importlib.import_module("airlift.cli.keys"),
+    "status": lambda: importlib.import_module("airlift.cli.standing.status"),
     "low": _low,
     "high": _high,
     "provenance": _provenance,
 }
 """How the commands of each group are declared: by importing the modules that hold them."""
+
+
+def completed(arguments: Sequence[str]) -> list[str]:
+    """Return the words of a command line, with the command that is meant where there are only options of it."""
+    first = arguments[0] if arguments else ""
+    option = first.startswith("-") and first.partition("=")[0] in OF_STATUS
+    alone = COMPLETION not in os.environ and (not first or option)
+    return [*([ALONE] if alone else []), *arguments]
 
 
 def declare(word: str | None = None) -> None:
@@ -108,7 +136,7 @@ def declare(word: str | None = None) -> None:
 def _wanted(word: str | None) -> list[str]:
     if word is None or COMPLETION in os.environ:
         return list(GROUPS)
-    return [word] if word in GROUPS else ["doctor"]
+    return [word] if word in GROUPS else ["doctor", ALONE]
 
 
 def _version(context: typer.Context, wanted: bool) -> None:

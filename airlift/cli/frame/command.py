@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from airlift import progress
 from airlift.cli.frame import output, parameters
 from airlift.cli.frame.output import Page
 from airlift.cli.frame.session import Format, Run, Verbosity
@@ -26,11 +27,17 @@ class Habits:
         bool,
         typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=_PANEL),
     ] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", rich_help_panel=_PANEL)] = (
-        False
-    )
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more, and show digests.", rich_help_panel=_PANEL)
+    ] = False
     no_progress: Annotated[
         bool, typer.Option("--no-progress", help="Show no progress.", rich_help_panel=_PANEL)
+    ] = False
+    no_color: Annotated[
+        bool,
+        typer.Option(
+            "--no-color", help="No colours, as with NO_COLOR in the environment.", rich_help_panel=_PANEL
+        ),
     ] = False
 
 
@@ -74,7 +81,7 @@ def write(run: Run, result: Answer) -> None:
     if run.format is Format.json:
         run.out.write(output.envelope(run.command, result.data) + "\n")
         return
-    page = Page(run.out)
+    page = Page(run.out, whole=run.verbosity is Verbosity.verbose)
     if result.render is not None:
         result.render(page)
     else:
@@ -95,7 +102,8 @@ def _typed(body: Callable[..., Answer]) -> Callable[..., Answer]:
         run: Run = context.obj
         run.command = context.command_path.partition(" ")[2]
         _configure(run, **parameters.filled(habits, values))
-        return body(run, **parameters.filled(asked, values))
+        with progress.listening(run.progress):
+            return body(run, **parameters.filled(asked, values))
 
     call.__doc__ = body.__doc__
     call.__name__ = body.__name__

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 ENVELOPE = 1
 LISTED = 20
-DIGITS = 32  # of a digest in a table; JSON has all of them
+MARK = "..."
+"""Says that something was cut; whole it is in the JSON answer, and with ``--verbose``."""
+
+DIGITS = 32  # of a digest that stands for a name that is not known; JSON has all of them
+DIGESTS = {"digest", "fingerprint"}
+"""Keys of records that nobody reads: shown with ``--verbose``, and in JSON (SPEC 14-10)."""
+
 COMPONENT_KEYS = ("name", "kind", "version", "digest")
 BLOCK = 8  # digits of a fingerprint that a person reads in one go
 
@@ -73,6 +79,11 @@ def size(count: int | None) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{scaled:.1f} {unit} ({count})"
 
 
+def amount(count: int) -> str:
+    """Return a number of bytes as a table shows it: ``1.5 GB``; JSON has all digits."""
+    return size(count).partition(" (")[0]
+
+
 def grouped(fingerprint: str) -> str:
     """Return a fingerprint in blocks of BLOCK digits, to be read aloud."""
     return " ".join(fingerprint[i : i + BLOCK] for i in range(0, len(fingerprint), BLOCK))
@@ -99,10 +110,12 @@ def cell(value: Any) -> str:
 class Page:
     """The answer for people: facts, tables, trees and lines, drawn on a terminal and plain everywhere else."""
 
-    __slots__ = ("_sheet",)
+    __slots__ = ("_sheet", "whole")
 
-    def __init__(self, stream: TextIO) -> None:
-        self._sheet = _sheet(stream)
+    def __init__(self, stream: TextIO, *, whole: bool = False) -> None:
+        self.whole = whole
+        """Whether digests are asked for, beside the names of what they are of (`--verbose`)."""
+        self._sheet = _sheet(stream, whole=whole)
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line."""
@@ -135,9 +148,10 @@ class Page:
         self._sheet.tree(clean(label), _cleaned(branches))
 
     def records(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Write objects of the same shape as a table under their own keys, digests cut to DIGITS."""
+        """Write objects of the same shape as a table under their own keys; digests only if they are asked for."""
         if items:
-            self.table(list(items[0]), [[_shortened(key, item[key]) for key in item] for item in items])
+            keys = [key for key in items[0] if self.whole or key not in DIGESTS]
+            self.table(keys, [[item[key] for key in keys] for item in items])
 
     def show(self, data: Mapping[str, Any]) -> None:
         """Write any answer: plain values as facts, then each list of objects as a table under its name."""
@@ -149,16 +163,12 @@ class Page:
             self.records(value)
 
 
-def _sheet(stream: TextIO) -> "Terminal | Plain":
+def _sheet(stream: TextIO, *, whole: bool) -> "Terminal | Plain":
     if not stream.isatty():
         return Plain(stream)
     from airlift.cli.frame import terminal
 
-    return terminal.Terminal(stream)
-
-
-def _shortened(key: str, value: Any) -> Any:
-    return value[:DIGITS] if key in {"digest", "fingerprint"} and isinstance(value, str) else value
+    return terminal.Terminal(stream, whole=whole)
 
 
 def _cleaned(branches: Iterable[Any]) -> list[tuple[str, list[Any]]]:

@@ -54,7 +54,7 @@ class Run:
         if self.verbosity is Verbosity.quiet or not self.show_progress:
             return silent
         if self._bars is None:
-            self._bars = Bars(self.err) if self.err.isatty() else Lines(self.err)
+            self._bars = Bars(self.err, self.command) if self.err.isatty() else Lines(self.err)
         return self._bars
 
     def pause(self) -> None:
@@ -99,6 +99,8 @@ class Run:
         }.get(enforced["action"], f"and gave way to {enforced['active']}")
         for reason in enforced["because"]:
             self.warn(f"the active release {enforced['release']} is revoked {became}: {reason}")
+        for place in enforced["unserved"]:
+            self.warn(f"the export at {place} could not go along: see to what serves it")
 
     def warn_left_behind(self, labels: Iterable[str]) -> None:
         """Tell what was trained inside and does not run any more (SPEC 8.6-10)."""

@@ -88,7 +88,10 @@ def import_volumes(run: Run, volumes: options.Volumes, *, how: Importing, on: On
 
     opened, expired = on.open(), how.insecure_expired
     if not expired and (how.reason is not None or how.key):
-        raise UsageError("--reason and --key belong to --insecure-expired")
+        raise UsageError(
+            "--reason and --key belong to --insecure-expired",
+            hint="leave them out: `airlift high import VOLUME...`",
+        )
     if on.dry_run:
         planned = plan_import(opened, volumes, run.now, expired_allowed=expired, activate=how.activate)
         return _planned(run, planned, dry_run=True)

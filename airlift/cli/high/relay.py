@@ -71,11 +71,22 @@ def _check(how: Relaying, given: tuple[Path, ...]) -> None:
     """Check that the options say one thing: hand on, keep, or drop."""
     handing = (how.to, how.output, how.receipt) != (None, None, None)
     if sum((handing, how.store, how.drop is not None)) != 1:
-        raise UsageError("say one of: --to NAME --output DIR, --store, --drop BUNDLE")
+        raise UsageError(
+            "nothing says what is to be done with the volumes" if not given else "say one thing at a time",
+            expected="one of: --to NAME --output DIR, --store, --drop BUNDLE",
+            hint="hand on: `airlift high relay VOLUME... --to NAME --output DIR`; keep for later: "
+            "`airlift high relay VOLUME... --store`; what is kept: `airlift high status`",
+        )
     if handing and (how.to is None or how.output is None):
-        raise UsageError("--to NAME and --output DIR go together; --receipt belongs to them")
+        raise UsageError(
+            "--to NAME and --output DIR go together; --receipt belongs to them",
+            hint="hand on: `airlift high relay VOLUME... --to NAME --output DIR`",
+        )
     if how.store != bool(given) and not handing:
-        raise UsageError("--store takes volumes, --drop the name of a bundle alone")
+        raise UsageError(
+            "--store takes volumes, --drop the name of a bundle alone",
+            hint="keep: `airlift high relay VOLUME... --store`; remove: `airlift high relay --drop BUNDLE`",
+        )
 
 
 def _store(run: Run, given: tuple[Path, ...], on: OnEnclave) -> Answer:

@@ -7,7 +7,7 @@ import typer
 
 from airlift.cli.frame import app, options
 from airlift.cli.frame.command import Answer, answer, command
-from airlift.cli.frame.output import DIGITS, Page, size, to_data
+from airlift.cli.frame.output import DIGITS, MARK, Page, size, to_data
 from airlift.cli.frame.passphrase import load_signers
 from airlift.cli.frame.places import AtEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
@@ -37,7 +37,10 @@ def activate(
     from airlift.high.governance.consent import Consent
 
     if not insecure_stale and (reason is not None or key):
-        raise UsageError("--reason and --key belong to --insecure-stale")
+        raise UsageError(
+            "--reason and --key belong to --insecure-stale",
+            hint=f"leave them out: `airlift high activate {release}`",
+        )
     opened, ask = on.open(), on.passphrases.source(run)
     acting = operator(run, opened.ledger_key, ask)
     stale = Consent(reason or "", load_signers(key, ask)) if insecure_stale else None
@@ -90,26 +93,33 @@ def status(run: Run, *, at: AtEnclave) -> Answer:
         )
         _show_staged(page, data["staged"])
         for item in data["relay"]:
-            name = item["bundle"] or item["manifest"][:DIGITS]
+            name = item["bundle"] or _cut(item["manifest"])
             page.line(f"kept to be handed on: {name}, {item['volumes']} volumes, {size(item['bytes'])}")
+        for item in data["exports"]:
+            state = "in step" if item["in_step"] else "OUT OF STEP"
+            page.line(f"served as {item['layout']}: {item['output']} ({state})")
         if data["floors"] or data["revocations"]:
             page.line()
             page.facts({"floors": [f"{name} {version}" for name, version in data["floors"].items()]})
             for item in data["revocations"]:
-                page.line(
-                    f"revoked: {item['kind']} {item['digest'][:DIGITS]} ({item['type']}): {item['reason']}"
-                )
+                what = item["name"] or _cut(item["digest"])
+                page.line(f"revoked: {item['kind']} {what} ({item['type']}): {item['reason']}")
         for warning in data["warnings"]:
             page.line(f"warning: {warning}", style="yellow")
 
     return Answer(data, render)
 
 
+def _cut(digest: str) -> str:
+    """Return a digest of what has no name here."""
+    return f"{digest[:DIGITS]}{MARK}"
+
+
 def _show_staged(page: Page, staged: list[dict[str, Any]]) -> None:
     """Write what is staged: where each bundle stands, and what is to be done next."""
     for item in staged:
         page.line()
-        page.line(f"staged: {item['bundle'] or item['manifest'][:DIGITS]}", style="bold")
+        page.line(f"staged: {item['bundle'] or _cut(item['manifest'])}", style="bold")
         seen = [f"{known['volume']} of {known['volumes']}" for known in item["seen"]]
         total = "" if item["chunks_total"] is None else f" of {item['chunks_total']}"
         page.facts(
@@ -144,7 +154,7 @@ def discard(
     opened, acting = on.enter(run)
     result = discard_staged(opened, bundle, operator=acting, dry_run=True)
     if not on.dry_run:
-        name = result.bundle or result.manifest[:DIGITS]
+        name = result.bundle or _cut(result.manifest)
         run.confirm(f"discard {result.chunks} chunks of {name}, {size(result.bytes)}?", yes=yes)
         result = discard_staged(opened, result.manifest, operator=acting)
     data = {**to_data(result), "dry_run": on.dry_run}

@@ -84,7 +84,9 @@ def attest(
         result = attesting.import_attestation(opened, release, import_, now=run.now, dry_run=on.dry_run)
     elif claimed.kind is None or claimed.predicate is None or len(key) != 1:
         raise UsageError(
-            "something is missing to attest", expected="--type, --predicate and one --key; or --import FILE"
+            "something is missing to attest",
+            expected="--type, --predicate and one --key; or --import FILE",
+            hint=f"sign it: `airlift low attest {release} --type scan --predicate FILE.json --key KEY`",
         )
     else:
         (signer,) = on.passphrases.signers(run, key)
@@ -117,7 +119,12 @@ def scan(
     from airlift.low.release.scan import scan as scan_release
 
     if len(key) != 1:
-        raise UsageError("a scan is signed by one key", expected="one --key", found=str(len(key)))
+        raise UsageError(
+            "a scan is signed by one key",
+            expected="one --key",
+            found=str(len(key)),
+            hint=f"`airlift low scan {release} --key KEY`",
+        )
     (signer,) = on.passphrases.signers(run, key)
     result = scan_release(
         on.open(), release, signer=signer, now=run.now, dry_run=on.dry_run, tell=lambda said: _tell(run, said)

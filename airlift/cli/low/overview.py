@@ -4,9 +4,12 @@ from typing import Any
 
 from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
-from airlift.cli.frame.output import Page, grouped, size, to_data
+from airlift.cli.frame.output import DIGITS, MARK, Page, amount, grouped, size, to_data
 from airlift.cli.frame.places import AtDepot
 from airlift.cli.frame.session import Run
+
+LEAST_DIGITS = 64
+"""What has as many hex digits and nothing else is a digest."""
 
 
 @command(app.low, "status", "airlift low status")
@@ -35,7 +38,9 @@ def status(run: Run, *, at: AtDepot) -> Answer:
         for change in data["pending"]:
             page.line()
             page.line(
-                f"pending: {change['role']}, {change['signatures']} of {change['threshold']} signatures"
+                f"pending: {change['role']}, {change['signatures']} of {change['threshold']} signatures; "
+                f"may sign: {', '.join(change['may_sign']) or 'nobody'}",
+                style="yellow",
             )
             for line in change["differences"]:
                 page.line(f"  {line}")
@@ -55,10 +60,10 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
 
     def render(page: Page) -> None:
         releases = [
-            {**{key: item[key] for key in item if key != "remarks"}, "bytes": size(item["bytes"])}
+            {**{key: item[key] for key in item if key != "remarks"}, "bytes": amount(item["bytes"])}
             for item in data["releases"]
         ]
-        bundles = [{**item, "chunk_bytes": size(item["chunk_bytes"])} for item in data["bundles"]]
+        bundles = [{**item, "chunk_bytes": amount(item["chunk_bytes"])} for item in data["bundles"]]
         held = [_enclave(item) for item in data["enclaves"]]
         for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", held)):
             page.line(title, style="bold")
@@ -76,7 +81,10 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
 def _revocations(data: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what is revoked as people read it: what and why first."""
     keys = ("kind", "names", "type", "reason", "serial", "digest")
-    return [{key: item[key] for key in keys} for item in data["revocations"]]
+    return [
+        {**{key: item[key] for key in keys}, "names": item["names"] or f"{item['digest'][:DIGITS]}{MARK}"}
+        for item in data["revocations"]
+    ]
 
 
 def _enclave(item: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +107,23 @@ def log(run: Run, *, at: AtDepot) -> Answer:
 
     del run
     events = to_data(read_events(at.open()))
-    return Answer(
-        {"events": events},
-        lambda page: page.table(["time", "event", "detail"], [list(event.values()) for event in events]),
-    )
+
+    def render(page: Page) -> None:
+        page.table(
+            ["time", "event", "detail"],
+            [[event["time"], event["event"], _told(event["detail"], whole=page.whole)] for event in events],
+        )
+
+    return Answer({"events": events}, render)
+
+
+def _told(detail: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Return what an event says as people read it: without digests, unless they are asked for, and what is empty."""
+    if whole:
+        return detail
+    said = {key.replace("_", " "): value for key, value in detail.items() if value not in (None, "", [])}
+    return {key: value for key, value in said.items() if not _is_digest(value)}
+
+
+def _is_digest(value: Any) -> bool:
+    return len(str(value)) >= LEAST_DIGITS and set(str(value)) <= set("0123456789abcdef")

@@ -72,7 +72,7 @@ def outdated(run: Run, *, at: AtDepot) -> Answer:
     """Compare the hub sources of the newest published release with the newest commits of their branch."""
     from airlift.low.release.outdated import find_outdated
 
-    result = find_outdated(at.open())
+    result = find_outdated(at.open(), run.progress)
     data = to_data(result)
     for item, source in zip(data["sources"], result.sources, strict=True):
         item["outdated"] = source.outdated
@@ -81,51 +81,6 @@ def outdated(run: Run, *, at: AtDepot) -> Answer:
     if not result.sources:
         run.say(f"no component of {result.release} came from a hub")
     return Answer(data, lambda page: page.records(data["sources"]))
-
-
-@command(
-    app.low,
-    "fetch",
-    "airlift low fetch org/name --revision 0123456789abcdef0123456789abcdef01234567 --include *.safetensors",
-)
-def fetch(
-    run: Run,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="For example org/name.")],
-    *,
-    revision: Annotated[str, typer.Option(metavar="COMMIT", help="The whole commit, 40 hex digits.")],
-    include: Annotated[
-        list[str],
-        typer.Option(
-            metavar="GLOB",
-            default_factory=list,
-            show_default=False,
-            help="Only files that fit. May be repeated.",
-        ),
-    ],
-    exclude: Annotated[
-        list[str],
-        typer.Option(
-            metavar="GLOB",
-            default_factory=list,
-            show_default=False,
-            help="No files that fit. May be repeated.",
-        ),
-    ],
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The cache to fetch into; the usual one by default.")
-    ] = None,
-) -> Answer:
-    """Bring a model from a Hugging Face endpoint (HF_ENDPOINT) into the local cache, pinned to a commit."""
-    from airlift.low.release.hub import fetch as fetch_repo
-
-    result = fetch_repo(repo, revision, include, cache, run.progress, exclude=exclude)
-
-    def render(page: Page) -> None:
-        page.facts({"repo": result.repo, "revision": result.revision, "bytes": size(result.bytes)})
-        page.line()
-        page.table(["file", "path"], [(name, str(path)) for name, path in result.paths.items()])
-
-    return answer(result, render)
 
 
 @command(app.low, "release", "airlift low release release.yaml --key release-carol.key")

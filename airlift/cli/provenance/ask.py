@@ -10,7 +10,7 @@ import typer
 
 from airlift.cli.frame import app
 from airlift.cli.frame.command import Answer, command
-from airlift.cli.frame.output import Page, to_data
+from airlift.cli.frame.output import MARK, Page, to_data
 from airlift.cli.frame.places import AtEnclave
 from airlift.cli.frame.session import Format, Run
 from airlift.errors import UsageError
@@ -87,7 +87,8 @@ def at(
     data = {"time": time, **period}
 
     def render(page: Page) -> None:
-        page.facts({**{key: data[key] for key in ("time", "release", "digest")}, **_span(data)})
+        shown = ("time", "release", "digest") if page.whole else ("time", "release")
+        page.facts({**{key: data[key] for key in shown}, **_span(data)})
         page.line()
         page.records(data["components"])
 
@@ -154,7 +155,8 @@ def history(
     )
     data = {"entries": to_data(found.entries), "more": found.more}
     _tell_more(run, more=found.more)
-    return _answer(run, opened, Answer(data, _table(data)), found.grounds, prove=of.prove)
+    table = _table(data, questions.names_of(opened, found.entries))
+    return _answer(run, opened, Answer(data, table), found.grounds, prove=of.prove)
 
 
 @command(
@@ -185,9 +187,10 @@ def where(
     brought = questions.brought_in(found.entries)
     data = {"entries": to_data(found.entries), "more": found.more, **to_data(brought)}
     _tell_more(run, more=found.more)
+    table = _table(data, questions.names_of(opened, found.entries))
 
     def render(page: Page) -> None:
-        _table(data)(page)
+        table(page)
         if brought.bundles:
             page.line()
             page.facts({f"{key} that came in": value for key, value in to_data(brought).items()})
@@ -231,14 +234,17 @@ def _tell_more(run: Run, *, more: bool) -> None:
         run.say("there are more before these: --limit N shows the newest N, --limit 0 all")
 
 
-def _table(data: dict[str, Any]) -> Callable[[Page], None]:
-    headers = ["index", "time", "type", "actor", "bundle", "release"]
+def _table(data: dict[str, Any], names: dict[str, str]) -> Callable[[Page], None]:
+    """Return what shows entries: releases by name, and where no name is known, or they are asked for, by digest."""
+    keys = ["index", "time", "type", "actor", "bundle"]
 
     def render(page: Page) -> None:
-        page.table(
-            headers,
-            [[*(e[h] for h in headers[:-1]), (e["release"] or "-")[:SHOWN_DIGITS]] for e in data["entries"]],
-        )
+        rows = []
+        for entry in data["entries"]:
+            digest = entry["release"]
+            shown = None if digest is None else names.get(digest, f"{digest[:SHOWN_DIGITS]}{MARK}")
+            rows.append([*(entry[key] for key in keys), shown, *([digest] if page.whole else [])])
+        page.table(["#", *keys[1:], "release", *(["digest"] if page.whole else [])], rows)
 
     return render
 
@@ -281,5 +287,5 @@ def _label(node: dict[str, Any], *, above: dict[str, Any] | None) -> str:
         name += f", {node['version']} bytes"
     elif node["version"] and node["kind"] != "bundle":
         name += f" {node['version']}"
-    digest = f" ({node['digest'][:SHOWN_DIGITS]})" if node["digest"] else ""
+    digest = f" ({node['digest'][:SHOWN_DIGITS]}{MARK})" if node["digest"] else ""
     return f"{name}{digest}" if above is None else f"{node['relation']}: {name}{digest}"

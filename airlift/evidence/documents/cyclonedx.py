@@ -4,19 +4,27 @@ from typing import Any
 
 from airlift.bundle import remarks
 from airlift.bundle.component import source as sources
-from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.release import Release
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Attested, Facts
-from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, location, purl
 from airlift.trust.statements.statement import STATING
 
 VERSION = "1.6"
 SCHEMA = f"http://cyclonedx.org/schema/bom-{VERSION}.schema.json"
 DATA = {"data": "dataset", "policy": "configuration", "prompt": "configuration", "tokenizer": "configuration"}
 """What CycloneDX calls the data of a kind of component; other kinds are ``other``."""
+TYPES = {
+    **dict.fromkeys(WEIGHTS, "machine-learning-model"),
+    "image": "container",
+    "wheels": "library",
+    "chart": "application",
+    "file": "file",
+}
+"""What CycloneDX calls a kind of component; other kinds are ``data``."""
 Json = dict[str, Any]
 
 
@@ -85,13 +93,15 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
     address = purl(item)
     if address is not None:
         found["purl"] = address
-        found["externalReferences"] = [{"type": "distribution", "url": address}]
+    place = location(item)
+    if place is not None:
+        found["externalReferences"] = [{"type": "distribution", "url": place}]
     ancestors = _ancestors(facts, release, item)
     if ancestors:
         found["pedigree"] = {"ancestors": ancestors}
     if item.kind in WEIGHTS:
         found["modelCard"] = _model_card(facts, release, item)
-    else:
+    elif item.kind not in TYPES:
         kind = DATA.get(item.kind, "other")
         found["data"] = [
             {"type": kind, "name": item.name, "classification": str(item.marking or release.marking)}
@@ -100,7 +110,7 @@ def _component(facts: Facts, release: Release, item: Component) -> Json:
 
 
 def _type(kind: str) -> str:
-    return "machine-learning-model" if kind in WEIGHTS else "data"
+    return TYPES.get(kind, "data")
 
 
 def _file(item: Component, entry: FileEntry) -> Json:
@@ -120,6 +130,8 @@ def _properties(item: Component) -> list[Json]:
     found = [_property("kind", item.kind), _property("digest-sha512", item.digest)]
     if item.source.get("kind") == sources.PATH:
         found.append(_property("source-path", item.source["path"]))
+    if sources.is_fetched(item.source):
+        found.append(_property("source", sources.at_endpoint(item.source)))
     if sources.is_inside(item.source):
         found += [_property("source", sources.told(step)) for step in sources.chain(item.source)]
     for made in item.data:
@@ -208,7 +220,7 @@ def _dependencies(release: Release) -> list[Json]:
     refs = {item.name: _ref(item) for item in release.components}
     needed: dict[str, set[str]] = {ref: set() for ref in refs.values()}
     for requirement in release.requires:
-        by_kind = requirement.needs in KINDS
+        by_kind = release.names_kind(requirement.needs)
         for item in release.components:
             if requirement.needs == (item.kind if by_kind else item.folder):
                 for other in release.components:

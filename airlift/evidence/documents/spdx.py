@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from airlift.bundle.component.component import KINDS, Component
+from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.component.parent import Parent
 from airlift.bundle.release import Release
@@ -11,7 +11,7 @@ from airlift.bundle.remarks import of_component, omitted
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Facts
-from airlift.evidence.names import WEIGHTS, dump, identifier, licence, purl
+from airlift.evidence.names import WEIGHTS, dump, identifier, licence, location
 
 VERSION = "3.0.1"
 CONTEXT = f"https://spdx.org/rdf/{VERSION}/spdx-context.jsonld"
@@ -32,6 +32,10 @@ PURPOSES = {
     "blocklist": "data",
     "data": "data",
     "tokenizer": "data",
+    "image": "container",
+    "wheels": "library",
+    "chart": "application",
+    "file": "file",
 }
 Json = dict[str, Any]
 
@@ -139,7 +143,7 @@ def _supply(facts: Facts, names: _Names, release: Release) -> Json:
 
 def _component(facts: Facts, names: _Names, release: Release, item: Component) -> Iterator[Json]:
     here = names("component", item.name)
-    address = purl(item)
+    address = location(item)
     yield _element(
         AI if item.kind in WEIGHTS else DATASET if item.kind == "data" else "software_Package",
         here,
@@ -227,7 +231,7 @@ def _parents(names: _Names, release: Release) -> Iterator[Json]:
 def _requirements(names: _Names, release: Release) -> Iterator[Json]:
     needed: dict[str, list[str]] = {}
     for requirement in release.requires:
-        by_kind = requirement.needs in KINDS
+        by_kind = release.names_kind(requirement.needs)
         for item in release.components:
             if requirement.needs == (item.kind if by_kind else item.folder):
                 needed.setdefault(requirement.component, []).append(names("component", item.name))

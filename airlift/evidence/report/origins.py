@@ -16,6 +16,7 @@ from airlift.evidence.report.graph import Box, Line
 from airlift.evidence.report.markup import NOTHING, Markup, join, table, tag, text
 
 SHOWN_COMPONENTS, SHOWN_BUNDLES = 14, 6
+_FETCHED = {sources.HTTPS: "web server", sources.BUCKET: "bucket", sources.OCI: "registry"}
 HEADINGS = ("made from", "component", "release", "came in with", "delta from")
 
 
@@ -76,6 +77,8 @@ def _source(component: Component) -> tuple[str, tuple[str, ...]]:
     if sources.is_inside(component.source):
         steps = tuple(sources.told(step) for step in sources.chain(component.source))
         return f"enclave {component.source['enclave']}", (*steps[:2], *vendor)
+    if sources.is_fetched(component.source):
+        return sources.address(component.source), (_FETCHED[component.source["kind"]], *vendor)
     return PurePosixPath(str(component.source.get("path"))).name or "/", ("path on the low side", *vendor)
 
 
@@ -83,6 +86,8 @@ def _place(component: Component) -> str:
     """Return a component's source in a line: of what came through enclaves, all of them."""
     if sources.is_inside(component.source):
         return "; ".join(sources.told(step) for step in sources.chain(component.source))
+    if sources.is_fetched(component.source):
+        return sources.at_endpoint(component.source)
     return purl(component) or f"path {component.source.get('path')}"
 
 

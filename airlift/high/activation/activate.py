@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.commands.run import Outcome
 from airlift.errors import (
     AcceptanceError,
     AirliftError,
@@ -19,9 +18,9 @@ from airlift.errors import (
     StaleError,
 )
 from airlift.high.activation.left_behind import left_behind
-from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import points_at, recover, take_back
+from airlift.high.enclave.switching import follow, hooks
 from airlift.high.governance import gate
 from airlift.high.governance.acceptance import accept
 from airlift.high.governance.choose import choose
@@ -125,7 +124,7 @@ def runs(state: State, release: Release) -> bool:
 
 @contextmanager
 def laid_out(enclave: Enclave, release: Release) -> Iterator[None]:
-    """Have the tree of an installed release in its choice while it is made active (SPEC 7.13-5).
+    """Have the tree of an installed release in its choice while it is made active (SPEC 7.14-5).
 
     One that was made for it goes again if it does not become active.
 
@@ -169,8 +168,11 @@ def switch(
     *,
     because: str | None = None,
     accepted: Accepted | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Make an installed release, in a choice, the active one without asking policy: the caller did, and has the lock.
+
+    What follows goes along (SPEC 8.7-6). A switch that nobody asked for, but that must be, is not held up by what
+    cannot: its outputs, which serve nothing since, are returned.
 
     Intent in the ledger (``kind`` says of what, ``because`` why if nobody asked, ``accepted`` who accepted that what
     the enclave knows is too old), one atomic rename, commit.
@@ -178,6 +180,7 @@ def switch(
     Raises:
         ContentDamagedError: the release's tree has vanished.
         HookError: a command of the policy before or after does not accept it; what was active is active again.
+        LayoutError, StorageError: something that follows cannot go along; what was active is active (again).
     """
     digest, chosen = release.digest, release.chosen
     if not enclave.release_path(digest, chosen).is_dir():
@@ -187,33 +190,50 @@ def switch(
         )
     action = hooks.action_of(kind.TYPE)
     hooks.run_before(enclave, state, action, digest, chosen)
+    with nullcontext() if because is None else suppress(AirliftError):
+        follow.prepare(enclave, state, digest, chosen)
     intent = kind(state.active, release_ref(release), because, accepted, chosen)
     entry = enclave.record(operator, intent, release=digest)
     files.point_link(enclave.active, enclave.active_target(digest, chosen))
+    unserved = follow.point(state, digest, chosen)
+    if unserved and because is None:
+        output, cause = next(iter(unserved.items()))
+        reason = f"the export at {output} does not follow"
+        again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
+        raise type(cause)(f"{reason}: {again}", found=cause.message, data={"unserved": list(unserved)})
     failed = hooks.run_after(enclave, state, action, digest, chosen)
     if failed is not None:
-        raise _taken_back(enclave, state, release, operator, intent=entry, failed=failed)
+        reason = f"{failed.name}: {failed.verdict}"
+        again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
+        raise HookError(
+            f"the command {failed.name} after the switch to {release.label} failed: {again}",
+            expected="exit 0",
+            found=failed.verdict,
+            data={
+                "said": failed.said,
+                "active": enclave.load_release(state.active).label if state.active else None,
+            },
+        )
     enclave.record(operator, intent.commit(), release=release.digest)
+    follow.tidy(enclave.state())
+    return tuple(unserved)
 
 
 def _taken_back(
-    enclave: Enclave, state: State, release: Release, operator: Operator, *, intent: Entry, failed: Outcome
-) -> HookError:
-    """Take a switch back whose commands afterwards failed; return the refusal (SPEC 7.10-5)."""
+    enclave: Enclave, state: State, release: Release, operator: Operator, *, intent: Entry, reason: str
+) -> str:
+    """Take a switch back, and close its intent (SPEC 7.10-5, 8.7-7); return for people what is active."""
     take_back(enclave, state)
-    enclave.record(operator, Abort(intent.index, f"{failed.name}: {failed.verdict}"), release=release.digest)
-    again = enclave.load_release(state.active).label if state.active else None
-    return HookError(
-        f"the command {failed.name} after the switch to {release.label} failed: "
-        + (f"{again} is active again" if again else "nothing is active, as before"),
-        expected="exit 0",
-        found=failed.verdict,
-        data={"said": failed.said, "active": again},
-    )
+    enclave.record(operator, Abort(intent.index, reason), release=release.digest)
+    if state.active is None:
+        return "nothing is active, as before"
+    return f"{enclave.load_release(state.active).label} is active again"
 
 
-def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> None:
+def withdraw(enclave: Enclave, release: Release, operator: Operator, because: str) -> tuple[str, ...]:
     """Make the active release, ``release``, inactive, and nothing active; the caller holds the lock (SPEC 7.5-3).
+
+    What follows serves nothing since; the outputs whose links could not be removed are returned.
 
     The commands of a switch are told; what they say holds nothing up.
     """
@@ -223,5 +243,7 @@ def withdraw(enclave: Enclave, release: Release, operator: Operator, because: st
     intent = WithdrawPrepare(release.digest, release_ref(release), because)
     enclave.record(operator, intent, release=release.digest)
     files.remove(enclave.active)
+    unserved = follow.point(state, None)
     hooks.run_after(enclave, state, action, None)
     enclave.record(operator, intent.commit(), release=release.digest)
+    return tuple(unserved)

@@ -20,13 +20,15 @@ REVOKED = "revoked"
 class Enforced:
     """What was done (fall-back, withdraw or report) about the active release, and what of it is revoked.
 
-    ``active`` is the release that is active since, None for none.
+    ``active`` is the release that is active since, None for none; ``unserved`` is what follows but could not go
+    along.
     """
 
     action: str
     release: str
     active: str | None
     because: tuple[str, ...]
+    unserved: tuple[str, ...] = ()
 
 
 def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
@@ -50,10 +52,10 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
     for other in gate.fitting() if gate.policy.revoked == FALL_BACK else ():
         with suppress(HookError):
             with laid_out(enclave, other):
-                switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
-            return Enforced(FALL_BACK, active.label, other.label, because)
-    withdraw(enclave, active, operator, REVOKED)
-    return Enforced(WITHDRAW, active.label, None, because)
+                unserved = switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
+            return Enforced(FALL_BACK, active.label, other.label, because, unserved)
+    unserved = withdraw(enclave, active, operator, REVOKED)
+    return Enforced(WITHDRAW, active.label, None, because, unserved)
 
 
 def told(enforced: Enforced | None) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
+from airlift.high.enclave.switching import follow
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
-from airlift.progress import Progress, silent
+from airlift.progress import Progress, Tally, silent
+from airlift.store.content import CountBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class CheckResult:
 
     ``unlisted`` are paths in releases' trees that no manifest lists; ``digest`` is the one that policy verifies by.
     ``passed_over`` are leftovers of desktops on the media that a repair read, ``repaired_chunks`` those (SHA-512)
-    that it rebuilt from parity, and ``damaged_volumes`` those with a chunk that is damaged or lacking.
+    that it rebuilt from parity, and ``damaged_volumes`` those with a chunk that is damaged or lacking. ``exports``
+    are paths of what follows (SPEC 8.7-9) that are not as they must be.
     """
 
     files: int
@@ -36,6 +39,7 @@ class CheckResult:
     passed_over: tuple[Path, ...] = ()
     repaired_chunks: tuple[str, ...] = ()
     damaged_volumes: tuple[Path, ...] = ()
+    exports: tuple[str, ...] = ()
 
 
 def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
@@ -66,6 +70,13 @@ def insist_intact(result: CheckResult) -> CheckResult:
             data=asdict(result),
             hint="find out who put them there, and remove them",
         )
+    if result.exports:
+        raise ContentDamagedError(
+            f"{len(result.exports)} files of exports that follow are not as they must be",
+            found=result.exports[0],
+            data=asdict(result),
+            hint="export it again with the same options: airlift high export active --follow ...",
+        )
     return result
 
 
@@ -92,14 +103,21 @@ def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
 def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckResult:
     """Return what is damaged or unlisted, after reading everything that is installed."""
     places = installed_places(enclave)
-    total, done, damaged = sum(size for size, _ in places.values()), 0, []
-    for sha512, (size, paths) in places.items():
-        if not all(_intact(path, sha512, expected) for path in _by_inode(paths)):
+    total, damaged = sum(size for size, _ in places.values()), []
+    tally = Tally("checking", total, progress)
+    for sha512, (_size, paths) in places.items():
+        first, *others = _by_inode(paths)
+        if not _intact(first, sha512, expected, tally.add) or not all(
+            _intact(path, sha512, expected) for path in others
+        ):
             damaged.append(sha512)
-        done += size
-        progress("checking", done, total)
     return CheckResult(
-        len(places), total, tuple(damaged), unlisted=tuple(_unlisted(enclave)), digest=expected.algorithm
+        len(places),
+        total,
+        tuple(damaged),
+        unlisted=tuple(_unlisted(enclave)),
+        digest=expected.algorithm,
+        exports=tuple(follow.differing(enclave, enclave.state())),
     )
 
 
@@ -126,5 +144,7 @@ def _by_inode(paths: list[Path]) -> list[Path | None]:
     return list(found.values())
 
 
-def _intact(path: Path | None, sha512: str, expected: Expected) -> bool:
-    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512)
+def _intact(
+    path: Path | None, sha512: str, expected: Expected, read: CountBytes = lambda _count: None
+) -> bool:
+    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512, read)

@@ -163,7 +163,7 @@ class Enclave(EnclaveFolder):
 
 
 def tree_name(digest: str, chosen: Sequence[str]) -> str:
-    """Return what the tree of a release is called: each choice of variants has a tree of its own (SPEC 7.13-4)."""
+    """Return what the tree of a release is called: each choice of variants has a tree of its own (SPEC 7.14-4)."""
     whole = hashlib.sha512(strict.format([digest, *sorted(chosen)])).hexdigest() if chosen else digest
     return whole[:NAME_HEX]
 

@@ -14,7 +14,7 @@ from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.entries.imports import SHA256, SHA512
 from airlift.ledger.state import State
-from airlift.store.content import digest_file
+from airlift.store.content import CountBytes, digest_file
 
 NOT_CNSA = "files are verified with SHA-256, which is not a CNSA 2.0 algorithm"
 
@@ -34,10 +34,10 @@ class Expected:
         stated = self.sha256.get(sha512)
         return (SHA512, sha512) if stated is None else (SHA256, stated)
 
-    def fits(self, path: Path, sha512: str) -> bool:
-        """Say whether a file at rest is the content named ``sha512``, after reading all of it."""
+    def fits(self, path: Path, sha512: str, read: CountBytes = lambda _count: None) -> bool:
+        """Say whether a file at rest is the content named ``sha512``; ``read`` counts its bytes, all are read."""
         algorithm, digest = self.of(sha512)
-        return digest_file(path, algorithm) == digest
+        return digest_file(path, algorithm, read) == digest
 
 
 def load_expected(enclave: Enclave, state: State, target: Release | None = None) -> Expected:

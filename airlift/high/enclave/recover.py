@@ -7,24 +7,27 @@ command.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
-from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, Operator, tree_name
+from airlift.high.enclave.switching import follow, hooks
 from airlift.ledger import details, kept_state
 from airlift.ledger.entries.activations import Abort, SwitchPrepare, WithdrawPrepare
+from airlift.ledger.entries.exports import Export
 from airlift.ledger.entries.imports import ImportPrepare
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State, release_of
 
+NOT_SWITCHED = "the switch was interrupted before it took place"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that recovery would do: a text for people, and the act."""
+    """One thing that recovery would do: a text for people, and the act, which returns False if it could not be."""
 
     text: str
     act: Callable[[Operator], object]
@@ -37,9 +40,7 @@ def recover(enclave: Enclave, operator: Operator) -> tuple[str, ...]:
         StorageError: it could not be done; running any state-changing command again continues.
     """
     steps = unfinished_steps(enclave, _settled_state(enclave, operator))
-    for step in steps:
-        step.act(operator)
-    return tuple(step.text for step in steps)
+    return tuple(step.text for step in steps if step.act(operator) is not False)
 
 
 def unfinished_steps(enclave: Enclave, state: State) -> list[Step]:
@@ -47,6 +48,7 @@ def unfinished_steps(enclave: Enclave, state: State) -> list[Step]:
     return [
         *_intents(enclave, state),
         *_pointers(enclave, state),
+        *_followers(enclave, state),
         *_strays(enclave, state),
     ]
 
@@ -65,7 +67,7 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
         elif points_at(enclave.active) == _aim(enclave, intent):
             steps.append(_finish(enclave, state, intent))
         else:
-            steps.append(_abort(enclave, intent, "the switch was interrupted before it took place"))
+            steps.append(_abort(enclave, intent, NOT_SWITCHED))
     return steps
 
 
@@ -110,6 +112,7 @@ def take_back(enclave: Enclave, state: State) -> None:
         files.remove(enclave.active)
     else:
         files.point_link(enclave.active, enclave.active_target(state.active, state.chosen))
+    follow.point(state, state.active, state.chosen)
     hooks.run_after(enclave, state, hooks.RESTORE, state.active, state.chosen)
 
 
@@ -124,6 +127,38 @@ def _pointers(enclave: Enclave, state: State) -> list[Step]:
     if points_at(enclave.policy_link) != policy:
         steps.append(_repoint(enclave.policy_link, policy))
     return steps
+
+
+def _followers(enclave: Enclave, state: State) -> list[Step]:
+    """Let what follows serve what is active, and remove trees that serve nobody (SPEC 8.7-8)."""
+    for intent in state.open:
+        if intent.type != ImportPrepare.TYPE and points_at(enclave.active) == _aim(enclave, intent):
+            state = _switched(state, intent)
+    return [
+        *(_restoration(enclave, export) for export in follow.out_of_step(state)),
+        *(Step(f"remove leftover {path}", _removal(path)) for path in follow.leftovers(state)),
+    ]
+
+
+def _switched(state: State, intent: Entry) -> State:
+    """Return the state after a switch that took place will have been committed."""
+    if intent.type == WithdrawPrepare.TYPE:
+        return replace(state, active=None, previous=intent.release, chosen=())
+    again = state.active == intent.release  # in another choice: SPEC 7.14-6
+    return replace(
+        state,
+        active=intent.release,
+        previous=state.previous if again else state.active,
+        chosen=details.read(intent, SwitchPrepare).variants,
+    )
+
+
+def _restoration(enclave: Enclave, export: Export) -> Step:
+    """What cannot be restored holds nothing up: it is reported until it can, or follows no more."""
+    return Step(
+        f"let the export at {export.output} serve what is active",
+        lambda _operator: follow.restore(enclave, enclave.state(), export),
+    )
 
 
 def _repoint(link: Path, target: str | None) -> Step:

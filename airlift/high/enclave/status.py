@@ -15,6 +15,7 @@ from airlift.high.enclave import policy, recover, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
+from airlift.high.enclave.switching import follow
 from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
@@ -26,14 +27,16 @@ from airlift.policy.objections import content_objections
 from airlift.policy.ruling import refusals
 from airlift.trust.tuf import metadata
 
+UNIMPORTED = "no bundle was imported yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """The state of an enclave in plain values; ``imports`` counts them by the digest that verified their files.
 
     ``registered`` are those of the installed releases that were made here, ``floors`` the versions below which
-    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on;
-    ``variants`` are the names of those that the active release runs with.
+    nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on,
+    ``exports`` what follows; ``variants`` are the names of those that the active release runs with.
     """
 
     enclave: str
@@ -49,6 +52,7 @@ class Status:
     floors: Mapping[str, str]
     revocations: tuple[Mapping[str, Any], ...]
     relay: tuple[Mapping[str, Any], ...]
+    exports: tuple[Mapping[str, Any], ...]
     variants: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -63,7 +67,13 @@ def enclave_status(enclave: Enclave, now: datetime) -> Status:
 
 
 def _status(enclave: Enclave, state: State, now: datetime) -> Status:
-    labels = {digest: enclave.load_release(digest).label for digest in _mentioned(state)}
+    known = {digest: enclave.load_release(digest) for digest in _mentioned(state)}
+    labels = {digest: release.label for digest, release in known.items()}
+    names = labels | {
+        item.digest: f"{item.name}@{item.version}"
+        for release in known.values()
+        for item in release.components
+    }
     inside = enclave.registered()
     with enclave.ledger() as log:
         ledger = {"size": log.size, "root": log.root().hex()}
@@ -79,8 +89,9 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         policy={"digest": state.policy},
         imports=_imports(state),
         floors=_floors(enclave, state),
-        revocations=tuple(_revocation(item) for item in revoked.in_force(enclave, state).entries),
+        revocations=tuple(_revocation(item, names) for item in revoked.in_force(enclave, state).entries),
         relay=_kept(enclave),
+        exports=_exports(state),
         variants=state.chosen,
         warnings=tuple(_warnings(enclave, state, now)),
     )
@@ -102,6 +113,15 @@ def _kept(enclave: Enclave) -> tuple[Mapping[str, Any], ...]:
     from airlift.high.enclave.kept import describe_kept  # noqa: PLC0415 - as above
 
     return describe_kept(enclave)
+
+
+def _exports(state: State) -> tuple[Mapping[str, Any], ...]:
+    """Return what follows what is active (SPEC 8.7-6), and whether it does."""
+    behind = {export.output for export in follow.out_of_step(state)}
+    return tuple(
+        {"layout": item.layout, "output": item.output, "in_step": item.output not in behind}
+        for item in state.follows
+    )
 
 
 def _mentioned(state: State) -> set[str]:
@@ -133,7 +153,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
     warnings += _chosen_otherwise(state, active, rules)
     warnings += _revoked(enclave, state, active)
     if not state.bundles:
-        return [*warnings, "no bundle was imported yet"]
+        return [*warnings, UNIMPORTED]
     warnings += _age(enclave, state, now, rules)
     for role, facts in _trust(enclave, state).items():
         if parse_time(facts["expires"]) < now:
@@ -158,7 +178,7 @@ def _age(enclave: Enclave, state: State, now: datetime, rules: Policy) -> Iterat
 
 
 def _chosen_otherwise(state: State, active: Release | None, rules: Policy) -> Iterator[str]:
-    """Warn if policy chooses other variants than run (SPEC 7.13-8)."""
+    """Warn if policy chooses other variants than run (SPEC 7.14-8)."""
     for picked in choice.pick(active, rules.variants) if active is not None else ():
         runs = ", ".join(item.name for item in picked.variants if item.name in state.chosen)
         wanted = picked.chosen.name if picked.chosen is not None else "none, or several, of its variants"
@@ -181,8 +201,10 @@ def _floors(enclave: Enclave, state: State) -> dict[str, str]:
         return dict(state.floors)
 
 
-def _revocation(item: Revocation) -> dict[str, Any]:
-    return {"kind": item.kind, "digest": item.digest, "type": item.type, "reason": item.reason}
+def _revocation(item: Revocation, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a revocation, with the name of what it is about if that is installed here."""
+    said = {"kind": item.kind, "digest": item.digest, "type": item.type, "reason": item.reason}
+    return {**said, "name": names.get(item.digest)}
 
 
 def _imports(state: State) -> dict[str, int]:

@@ -11,9 +11,9 @@ from airlift.bundle.release import Release
 from airlift.commands.run import Outcome, ask, run_confined
 from airlift.errors import AcceptanceError
 from airlift.high.enclave import policy
-from airlift.high.enclave.commands.hooks import words_for
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.policy import PolicyDocument
+from airlift.high.enclave.switching.hooks import words_for
 from airlift.high.governance import attestations
 from airlift.high.governance.record_attestations import record_attestation
 from airlift.ledger.state import State
@@ -39,7 +39,7 @@ class Test:
 
 
 def tests_of(document: PolicyDocument, chosen: Sequence[str]) -> tuple[Test, ...]:
-    """Return the tests that a policy asks for, of a release with the ``chosen`` of its variants (SPEC 7.13-7)."""
+    """Return the tests that a policy asks for, of a release with the ``chosen`` of its variants (SPEC 7.14-7)."""
     return tuple(Test(command, _digest(command, document, chosen)) for command in document.policy.acceptance)
 
 

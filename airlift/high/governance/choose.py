@@ -1,4 +1,4 @@
-"""Choose: the release in the choice that policy makes of its variants, and what of it is at hand (SPEC 7.13)."""
+"""Choose: the release in the choice that policy makes of its variants, and what of it is at hand (SPEC 7.14)."""
 
 from airlift.bundle import choice
 from airlift.bundle.release import Release
@@ -46,3 +46,14 @@ def choose(enclave: Enclave, state: State, release: Release) -> Release:
     if chosen is None:
         raise refusals(variant_rulings(release, rules, choice.names(release)))[0]
     return release.only(chosen)
+
+
+def choose_held(enclave: Enclave, state: State, release: Release) -> Release:
+    """Return the release in the choice that policy makes, of which everything is held.
+
+    Raises:
+        VariantError: policy makes none, or one of what it chooses is not held.
+    """
+    for refusal in refusals(rule_variants(enclave, release, policy.load(enclave, state))):
+        raise refusal
+    return choose(enclave, state, release)

@@ -127,7 +127,7 @@ def commit_detail(
 
 
 def _variants(chosen: Release, held: Collection[str]) -> ImportedVariants:
-    """Return what an entry says of variants: which were chosen, which are held, and which are not (SPEC 7.13)."""
+    """Return what an entry says of variants: which were chosen, which are held, and which are not (SPEC 7.14)."""
     lacking = _component_details(chosen.only(held).omitted)
     return ImportedVariants(tuple(chosen.variants()), chosen.chosen, tuple(sorted(held)), lacking)
 

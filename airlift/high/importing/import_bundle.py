@@ -17,7 +17,6 @@ from airlift.errors import (
     AcceptanceError,
     AirliftError,
     BaselineError,
-    HookError,
     NotHeldError,
     ProvenBadError,
     RefusedError,
@@ -166,7 +165,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
 def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease | None:
     """Rebuild the bundle's release, unless it has none, or one that is installed already.
 
-    Of one that has variants the bundle may bring another (SPEC 7.13-3).
+    Of one that has variants the bundle may bring another (SPEC 7.14-3).
     """
     release = verified.release
     if release is None or (release.digest in state.installed and not release.variants()):
@@ -240,6 +239,7 @@ def _activate(run: _Run, release: Release) -> None:
 
     Raises:
         AcceptanceError, HookError: a command of the policy does not accept it; it stays installed.
+        LayoutError, StorageError: something that follows cannot go along; it stays installed.
     """
     state = run.enclave.state()
     chosen = choose(run.enclave, state, release)
@@ -247,7 +247,7 @@ def _activate(run: _Run, release: Release) -> None:
         with laid_out(run.enclave, chosen):
             accept(run.enclave, chosen, run.operator)
             switch(run.enclave, chosen, run.enclave.state(), run.operator)
-    except (AcceptanceError, HookError) as error:
+    except AirliftError as error:
         error.data["installed"] = True
         raise
 

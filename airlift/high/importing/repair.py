@@ -11,6 +11,7 @@ from airlift.high.enclave.check_content import CheckResult, examine, insist_inta
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.enclave.expected import load_expected
 from airlift.high.enclave.recover import recover
+from airlift.high.enclave.switching import follow
 from airlift.high.importing.install import needed_bases, staging_folder
 from airlift.high.importing.rebuild import Task, rebuild
 from airlift.high.verification.read_chunks import ChunkReader
@@ -51,6 +52,8 @@ def repair(
             rebuild(enclave, chunks, Task(able, folder), progress, expected=expected, workers=workers)
             _replace(enclave, folder, able)
             files.remove(enclave.staging_path(verified.digest))
+            follow.renew(enclave, enclave.state())
+            found = replace(found, exports=tuple(follow.differing(enclave, enclave.state())))
     left = tuple(digest for digest in found.damaged if digest not in able)
     insist_intact(replace(found, damaged=left, repaired=tuple(sorted(able))))
     return replace(

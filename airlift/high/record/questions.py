@@ -5,6 +5,7 @@ Each answer comes with its :class:`Grounds`: the entries and documents that it s
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from airlift.bundle.component.component import Component
 from airlift.bundle.fields import format_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import MAX_BYTES, Release
-from airlift.errors import NotHeldError
+from airlift.errors import AirliftError, NotHeldError
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger import details
 from airlift.ledger.answers import answer_proof, lineage, questions
@@ -311,6 +312,15 @@ def mentions(enclave: Enclave, text: str, *, types: Sequence[str] = (), limit: i
     """Return the newest entries that mention ``text``: digest, key, holder, component, release, bundle."""
     with enclave.ledger() as log:
         return _entries(questions.where(log, text, types=types, limit=limit))
+
+
+def names_of(enclave: Enclave, entries: Iterable[Entry]) -> dict[str, str]:
+    """Return what people call the releases (by digest) of entries: those whose manifests can be read."""
+    found = {}
+    for digest in dict.fromkeys(entry.release for entry in entries if entry.release):
+        with suppress(AirliftError):
+            found[digest] = enclave.load_release(digest).label
+    return found
 
 
 def brought_in(entries: Iterable[Entry]) -> BroughtIn:

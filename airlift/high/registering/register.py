@@ -17,7 +17,7 @@ from airlift.errors import ExistsError, MalformedError, ManifestError, NotHeldEr
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
-from airlift.high.governance.choose import choose, rule_variants
+from airlift.high.governance.choose import choose_held
 from airlift.high.governance.gate import insist
 from airlift.high.registering.gather import Gathered, gathering, outline
 from airlift.high.registering.join import Joining, Made, join_release
@@ -26,7 +26,6 @@ from airlift.ledger.entries.shape import NamedComponent
 from airlift.ledger.state import State
 from airlift.policy.document import Policy
 from airlift.policy.objections import release_objections
-from airlift.policy.ruling import refusals
 from airlift.progress import Progress
 from airlift.store.release_tree import lay_out
 
@@ -85,7 +84,7 @@ def register(
             for digest in reversed(state.installed)
         ]
         base, items = _base(enclave, document, state), document.get("components", ())
-        base = _chosen(enclave, state, base)
+        base = choose_held(enclave, state, base)
         rules = policy.load(enclave, state)
         _check(enclave, state, _joined(document, base, held, outline(enclave, items), rules), rules)
         sizes = frozenset(size for release in held for size in release.contents().values())
@@ -107,16 +106,6 @@ def _base(enclave: Enclave, document: Mapping[str, Any], state: State) -> Releas
             hint="name one: `from: NAME@VERSION`; see `airlift high list`",
         )
     return enclave.find_release(reference, state)
-
-
-def _chosen(enclave: Enclave, state: State, base: Release) -> Release:
-    """Return the release that is joined in the choice that policy makes of its variants (SPEC 8.6-11).
-
-    Raises:
-        VariantError: policy makes none, or one of them is not held.
-    """
-    insist(refusals(rule_variants(enclave, base, policy.load(enclave, state))))
-    return choose(enclave, state, base)
 
 
 def _joined(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from airlift.intake.gate.drift.facts import read_facts
+from airlift.intake.gate.forms.form import check_file
 from airlift.intake.gate.inspection import Finding, inspect
 from airlift.intake.gate.references import check_external, check_index, remote_code
 from airlift.intake.gate.unfinished import check_whole
@@ -27,11 +28,14 @@ def judge(kind: str, relative: str, descriptor: int, paths: frozenset[str]) -> V
 
     Raises:
         ForbiddenFileError: what no waiver can meet: a file that was not fetched whole, an index that names anything
-            but files of its own folder, a configuration that is too long to be one.
+            but files of its own folder, a configuration that is too long to be one, what is not of the kind's form.
         UncheckedError: it cannot be read.
     """
     view = view_file(descriptor, relative)
     check_whole(relative, view, paths)
+    form = check_file(kind, relative, view)
+    if form:
+        return Verdict((), form)
     check_index(relative, view, paths)
     found = inspect(view, relative)
     if found.recognised == "ONNX":

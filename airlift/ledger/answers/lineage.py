@@ -35,8 +35,9 @@ class Node:
 
     ``kind`` is ``component``, ``file``, ``source``, ``data``, ``licence``, ``vendor-signature``, ``release``,
     ``bundle``, ``volume``, ``delta``, ``attestation``, ``key`` or ``entry``. Every name, version and digest stands as
-    it is in a manifest or an entry (a number in decimal), or is ``hub:REPO``, ``path:PATH``, ``registered:ENCLAVE``,
-    ``enclave:ENCLAVE/COMPONENT`` or ``entry N (type)``: so an answer can be held against what proves it (SPEC 9.11).
+    it is in a manifest or an entry (a number in decimal), or is ``hub:REPO``, ``path:PATH``, ``oci:REFERENCE``,
+    ``registered:ENCLAVE``, ``enclave:ENCLAVE/COMPONENT`` or ``entry N (type)``: so an answer can be held against what
+    proves it (SPEC 9.11).
     """
 
     kind: str
@@ -307,7 +308,7 @@ def _file(file: FileEntry, relation: str) -> Node:
 
 
 def _source(source: dict[str, Any]) -> Node:
-    """Return where a component was gathered: a hub's repository at a commit, a path on the low side, or an enclave.
+    """Return where a component was gathered: a hub's repository at a commit, an address, a path, or an enclave.
 
     Of an enclave that it was taken over from: by the entry, and in the release, that it was found in; and its source
     there.
@@ -315,6 +316,8 @@ def _source(source: dict[str, Any]) -> Node:
     kind = source.get("kind")
     if kind == sources.HUB:
         return Node("source", f"hub:{source.get('repo')}", str(source.get("revision")), None, "gathered-from")
+    if kind in sources.FETCHED:
+        return Node("source", sources.address(source), None, None, "gathered-from")
     if kind == sources.REGISTERED:
         return Node("source", f"registered:{source['enclave']}", None, None, "gathered-from")
     if kind == sources.ENCLAVE:

@@ -14,7 +14,7 @@ class SwitchPrepare:
     """Another release is about to become active: ``previous`` (digest) is the one that is, None if none is.
 
     ``because`` says why, if no person asked for it: ``revoked``; ``insecure_stale`` who accepted that what the
-    enclave knows is too old; ``variants`` are the names of those that were chosen (SPEC 7.13).
+    enclave knows is too old; ``variants`` are the names of those that were chosen (SPEC 7.14).
     """
 
     TYPE: ClassVar[str]

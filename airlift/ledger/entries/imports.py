@@ -102,7 +102,7 @@ class VendorVerified:
 
 @dataclass(frozen=True, slots=True)
 class ImportedVariants:
-    """What an import did about variants (SPEC 7.13), by names: of what they are, which are chosen and held or not."""
+    """What an import did about variants (SPEC 7.14), by names: of what they are, which are chosen and held or not."""
 
     of: tuple[str, ...]
     chosen: tuple[str, ...]

@@ -14,6 +14,7 @@ from airlift.ledger.entries.activations import (
 )
 from airlift.ledger.entries.administration import Enroll, Gc, PolicyChange, Roots, Witness
 from airlift.ledger.entries.attestation import RecordedAttestation
+from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.entries.governance import FloorChange, Relayed, RevocationsKnown
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare, ImportReject
 from airlift.ledger.entries.registration import Registration
@@ -40,6 +41,8 @@ _ALL: tuple[type[Detail], ...] = (
     WithdrawCommit,
     Relayed,
     Registration,
+    Export,
+    Unfollow,
 )
 
 DETAILS: Mapping[str, type[Detail]] = MappingProxyType({kind.TYPE: kind for kind in _ALL})
@@ -50,7 +53,16 @@ TYPES = tuple(DETAILS)
 
 NEW_TYPES = frozenset(
     kind.TYPE
-    for kind in (FloorChange, RevocationsKnown, WithdrawPrepare, WithdrawCommit, Relayed, Registration)
+    for kind in (
+        FloorChange,
+        RevocationsKnown,
+        WithdrawPrepare,
+        WithdrawCommit,
+        Relayed,
+        Registration,
+        Export,
+        Unfollow,
+    )
 )
 """The types that format 2 of the entries added: an older reader finds them too new, and nothing bad."""
 

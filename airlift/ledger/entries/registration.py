@@ -14,7 +14,7 @@ from airlift.ledger.entries.shape import NamedComponent
 class Registration:
     """The release ``release`` was made of the held release ``base`` and of the components named ``registered``.
 
-    ``components`` are all of the release; ``variants`` are the names of those that were chosen (SPEC 7.13).
+    ``components`` are all of the release; ``variants`` are the names of those that were chosen (SPEC 7.14).
     """
 
     TYPE: ClassVar[str] = "register"

@@ -157,7 +157,7 @@ def texts(detail: Any, key: str, what: str, *, missing: bool = False) -> tuple[s
 
 
 def choice(detail: Any, what: str) -> tuple[str, ...]:
-    """Return the names of the variants that a release is laid out in (SPEC 7.13): none if the detail states none."""
+    """Return the names of the variants that a release is laid out in (SPEC 7.14): none if the detail states none."""
     return texts(detail, "variants", what, missing=True)
 
 

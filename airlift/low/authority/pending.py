@@ -18,7 +18,10 @@ ROLES = (TARGETS, ROOT)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How far a change of metadata has come; ``role`` is root or release, ``differences`` are lines for people."""
+    """How far a change of metadata has come; ``role`` is root or release, ``differences`` are lines for people.
+
+    ``may_sign`` are the holders of keys that have not signed it; none if that is not known, as of a file.
+    """
 
     role: str
     version: int
@@ -28,6 +31,7 @@ class Change:
     published: bool
     waits_for: str | None
     differences: tuple[str, ...]
+    may_sign: tuple[str, ...] = ()
 
 
 def pending_roles(depot: Depot) -> tuple[str, ...]:
@@ -35,7 +39,7 @@ def pending_roles(depot: Depot) -> tuple[str, ...]:
     return tuple(role for role in ROLES if depot.store.pending(role) is not None)
 
 
-def to_change(status: SigningStatus, lines: tuple[str, ...]) -> Change:
+def to_change(status: SigningStatus, lines: tuple[str, ...], may_sign: tuple[str, ...] = ()) -> Change:
     """Return a signing status in the form that results show, with lines for people."""
     return Change(
         role=change.LABELS[status.role],
@@ -46,7 +50,27 @@ def to_change(status: SigningStatus, lines: tuple[str, ...]) -> Change:
         published=status.published,
         waits_for=None if status.waits_for is None else change.LABELS[status.waits_for],
         differences=lines,
+        may_sign=may_sign,
     )
+
+
+def unsigned(depot: Depot, status: SigningStatus) -> tuple[str, ...]:
+    """Return the holders of the keys that may still sign a pending change, sorted; nobody once it is published."""
+    if status.published:
+        return ()
+    quorums = [roles.of(authority, status.role) for authority in publication.authorities(depot.store)]
+    members = change.union(*quorums)
+    return tuple(sorted(members[key_id].holder for key_id in members.keys() - set(status.key_ids)))
+
+
+def pending_changes(depot: Depot) -> tuple[Change, ...]:
+    """Return what waits for signatures, with lines for people, and whose may come."""
+    found = []
+    for role in ROLES:
+        one = publication.status(depot.store, role)
+        if one is not None:
+            found.append(to_change(one, tuple(describe_change(depot, role)), unsigned(depot, one)))
+    return tuple(found)
 
 
 def describe_change(depot: Depot, role: str) -> list[str]:

@@ -4,6 +4,7 @@ On the depot's machine, or on another one: the change with its documents is writ
 file without any depot, and its signatures are taken back from it (:class:`Transfer`).
 """
 
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ from airlift.low.authority.pending import (
     changed_documents,
     describe_change,
     parse_releases,
+    pending_changes,
     pending_releases,
     pending_roles,
     published_quorum,
     to_change,
+    unsigned,
 )
 from airlift.low.authority.review import describe_release
 from airlift.low.depot.depot import Depot
@@ -34,6 +37,8 @@ from airlift.trust.tuf import change, change_file, metadata, publication, roles
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.publication import SigningStatus
 
+_SEE = "see what is published: `airlift low list`"
+_RELEASE = change.LABELS[TARGETS]
 _ROLES = {"root": ROOT, "release": TARGETS, "targets": TARGETS}
 
 
@@ -89,7 +94,7 @@ def sign(
     """
     import_, export = transfer.import_, transfer.export
     if not (signers or export or import_ or dry_run):
-        raise UsageError("nothing to do", expected="--key, --export or --import")
+        raise _nothing_given(depot)
     if export is not None and export.exists():
         raise ExistsError(f"{export} exists", hint="choose another file name")
     if depot is None:
@@ -107,12 +112,34 @@ def sign(
     return _result(releases[0] if releases else None, changes, published_quorum(depot), exported)
 
 
+def _nothing_given(depot: Depot | None) -> UsageError:
+    """Return an error that says what waits for whose signature, where nothing was given to sign it with."""
+    expected = "--key, --export or --import"
+    waiting = () if depot is None else pending_changes(depot)
+    if depot is None or not waiting:
+        return UsageError("nothing is pending", expected=expected, hint=_SEE)
+    releases = ", ".join(release.label for release in pending_releases(depot))
+    lack = [
+        f"{item.role} ({releases if item.role == _RELEASE and releases else 'its members'}) lacks "
+        f"{item.missing} of {item.threshold} signatures, of {' or '.join(item.may_sign) or 'nobody'}"
+        for item in waiting
+    ]
+    signer = next((name for item in waiting for name in item.may_sign), "NAME")
+    return UsageError(
+        "nothing was given to sign with",
+        expected=expected,
+        found="; ".join(lack),
+        hint=f"{signer} signs: `airlift low sign --key {shlex.quote(f'{signer}.key')}`; elsewhere: "
+        f"`airlift low sign {waiting[0].role} --export change.json`",
+    )
+
+
 def _choose(depot: Depot, what: str | None, digest: str | None, *, merged: bool) -> tuple[str, ...]:
     """Return the TUF roles that ``what`` is about."""
     pending = pending_roles(depot)
     if what is None:
         if not pending and not merged:
-            raise UsageError("nothing is pending", hint="see `airlift low status`")
+            raise UsageError("nothing is pending", hint=_SEE)
         return pending
     role = _ROLES.get(what, TARGETS)
     waiting = [release.digest for release in pending_releases(depot)]
@@ -183,7 +210,8 @@ def sign_roles(
         elif status is not None:
             found[role] = status
     depot.refresh_root()
-    return tuple(to_change(_settled(depot, status), lines[role]) for role, status in found.items())
+    settled = {role: _settled(depot, status) for role, status in found.items()}
+    return tuple(to_change(one, lines[role], unsigned(depot, one)) for role, one in settled.items())
 
 
 def _member_ids(depot: Depot, role: str) -> frozenset[str]:

@@ -23,7 +23,7 @@ from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
 from airlift.low.depot.enclaves import OPERATOR
 from airlift.media.staging import staging
-from airlift.progress import Progress, Tally
+from airlift.progress import Progress, Tally, announce
 from airlift.trust.keys.public import Signer
 
 ASSUMPTION = "assumption"
@@ -65,6 +65,7 @@ def make_bundle(
     check_bundler(depot, job)
     revoked.check_release(target, revoked.in_force(depot))
     check_policy(depot, target, signer.public, now)
+    announce("planning")
     plan = plan_coding(depot, job.carried or target, job.held)
     if dry_run and not request.explain:
         return preview(depot, job, Coded(plan))
@@ -75,6 +76,7 @@ def make_bundle(
     with staging(request.destination.output) as folder:
         coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
         coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
+        announce("writing volumes")
         check_policy(
             depot, target, signer.public, now
         )  # coding takes hours: somebody may have withdrawn their word

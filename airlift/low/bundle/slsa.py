@@ -84,6 +84,8 @@ def _source(component: Component) -> dict[str, Any]:
         }  # fmt: skip
     elif sources.is_inside(source):
         uri = f"urn:airlift:enclave:{source['enclave']}"
+    elif sources.is_fetched(source):
+        uri = sources.address(source)
     else:
         uri = f"file:{source['path']}"
     return {
@@ -94,7 +96,7 @@ def _source(component: Component) -> dict[str, Any]:
             "sha512": "of the canonical list of path, size and SHA-512 (airlift SPEC 5.1-2)",
             **{key: source[key] for key in ("exclude", "left_out") if key in source},
             **({"include": source["include"]} if source.get("include") else {}),
-            **({"source": source} if sources.is_inside(source) else {}),
+            **({"source": source} if sources.is_inside(source) or sources.is_fetched(source) else {}),
         },
     }
 

@@ -9,6 +9,7 @@
     releases.json       names of releases and the digests of their manifests
     documents/<64 hex>.json           release manifests, bundle manifests, revocation lists, by digest
     content/<2 hex>/<128 hex>         files of components, read-only, by digest
+    fetched/            what was fetched and is in no release yet
     attestations.json   which attestations are about which release
     policy.json         what a release must carry before it is bundled, if the depot has a policy
     verified.json       when the digest of content was last computed and right
@@ -54,6 +55,8 @@ class Depot:
     """The folder of records of enclaves."""
     root = Place("root.json")
     """The newest published root."""
+    fetched = Place("fetched")
+    """The folder of what was fetched, whole and in part."""
     scans = Place("scans")
     """The folder of releases that are laid out for scanners."""
     log = Place("log.jsonl")

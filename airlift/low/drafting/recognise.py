@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 from airlift import files
+from airlift.intake.gate import code
+from airlift.intake.gate.views import WINDOW, view_file
 
 MAX_CONFIG_BYTES = 4 << 20
 MAX_CARD_BYTES = 256 << 10
@@ -28,6 +30,9 @@ _WEIGHTS = frozenset({
 _TOKENIZERS = frozenset({
     "merges.txt", "sentencepiece.bpe.model", "spiece.model", "tekken.json", "tokenizer.json", "tokenizer.model",
     "tokenizer_config.json", "vocab.json", "vocab.txt",
+})  # fmt: skip
+_INSTALLERS = frozenset({
+    ".appimage", ".deb", ".exe", ".img", ".iso", ".msi", ".qcow2", ".rpm", ".run", ".sif",
 })  # fmt: skip
 _CLASSIFIES = re.compile(r"For(Sequence|Token)Classification$")
 _PIPELINES = frozenset({"text-classification", "token-classification", "zero-shot-classification"})
@@ -95,6 +100,9 @@ def _kind(
 ) -> tuple[str, str]:
     lower = [path.lower() for path in paths]
     names = {PurePosixPath(path).name for path in lower}
+    formed = _formed(paths)
+    if formed is not None:
+        return formed
     if "adapter_config.json" in names:
         return "adapter", "adapter_config.json"
     weights = next((path for path in lower if PurePosixPath(path).suffix in _WEIGHTS), "")
@@ -108,7 +116,22 @@ def _kind(
         told = next((text for text in (name, *sorted(names)) if pattern.search(text)), "")
         if told and all(map(_is_text, paths.values())):
             return kind, told
-    return "data", "nothing tells of another kind"
+    program = next((path for path in sorted(paths) if _is_program(path, paths[path])), "")
+    return ("file", program) if program else ("data", "nothing tells of another kind")
+
+
+def _formed(paths: Mapping[str, Path]) -> tuple[str, str] | None:
+    """Return the kind that has a form of its own, and what tells it; whether the form is right is for the gate."""
+    if "oci-layout" in paths:
+        return "image", "oci-layout"
+    for kind, endings, besides in (
+        ("wheels", (".whl",), {"requirements.lock"}),
+        ("chart", (".tgz", ".tgz.prov"), set[str]()),
+    ):
+        told = [path for path in paths if path.endswith(endings) and "/" not in path]
+        if told and set(paths) - set(told) <= besides:
+            return kind, min(told)
+    return ("chart", "Chart.yaml") if "Chart.yaml" in paths else None
 
 
 def _guards(name: str, lower: list[str], config: Mapping[str, Any], card: Mapping[str, Any]) -> str:
@@ -130,6 +153,14 @@ def _guards(name: str, lower: list[str], config: Mapping[str, Any], card: Mappin
             if _GUARDS.search(text.lower()):
                 return f"{where}: {text}"
     return ""
+
+
+def _is_program(relative: str, path: Path) -> bool:
+    if PurePosixPath(relative.lower()).suffix in _INSTALLERS:
+        return True
+    with files.opened(path) as descriptor:
+        view = view_file(descriptor, relative)
+        return bool(code.program(view, view.read(0, WINDOW)))
 
 
 def _is_text(path: Path) -> bool:

@@ -19,8 +19,11 @@ def assemble_component(
     found: Survey,
     collected: Collected,
     signature: CheckedSignature | None,
+    fetched: Mapping[str, Any] | None = None,
 ) -> Component:
     """Return an authored component with what was gathered for it; its parents are found once all are there.
+
+    ``fetched`` is what is stated of an address that its files were fetched from.
 
     Raises:
         ManifestError: it waives something twice, or what nothing in it needs.
@@ -30,7 +33,7 @@ def assemble_component(
         kind=item["kind"],
         version=item["version"],
         license=item.get("license", ""),
-        source=_origin(item["source"], found),
+        source=_origin(item["source"], found, fetched),
         files=collected.entries,
         vendor_signature=signature.stated if signature else None,
         accept=find_waivers(item, collected.met),
@@ -40,15 +43,17 @@ def assemble_component(
     )
 
 
-def _origin(source: Mapping[str, Any], found: Survey) -> dict[str, Any]:
+def _origin(source: Mapping[str, Any], found: Survey, fetched: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return a source as the release manifest states it; patterns and what they left out only if there are any."""
     chosen, left = patterns.of_source(source), LeftOut.of(found.left_out)
     more = {
         **({"exclude": list(chosen.exclude)} if chosen.exclude else {}),
         **({"left_out": left.to_json()} if left else {}),
     }
+    include = {"include": list(chosen.include)} if chosen.include else {}
+    if fetched is not None:
+        return {**fetched, **include, **more}
     if "path" in source:
-        include = {"include": list(chosen.include)} if chosen.include else {}
         return {"kind": "path", "path": source["path"], **include, **more}
     return {
         "kind": "hub",

@@ -1,4 +1,4 @@
-"""Gather every component that an authored manifest names: from a path, a hub, or an enclave (SPEC L2)."""
+"""Gather every component that an authored manifest names: from a path, a hub, an address, an enclave (SPEC L2)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,6 @@ from typing import Any
 
 from airlift.bundle import patterns
 from airlift.bundle.component.component import Component
-from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import DigestError
 from airlift.intake.collect import (
     Collected,
@@ -22,14 +21,17 @@ from airlift.intake.collect import (
 )
 from airlift.intake.waivers import accepted_in
 from airlift.low.depot.depot import Depot
-from airlift.low.release import gguf_sets, hub, take_over
+from airlift.low.release import gguf_sets, take_over
 from airlift.low.release.adapters import object_to_tokenizers
 from airlift.low.release.assemble import assemble_component
+from airlift.low.release.hub.fetch import Wanted, fetch_commit
 from airlift.low.release.parents import find_parents
 from airlift.low.release.take_over import Part
 from airlift.low.release.vendor_signature import CheckedSignature, check_vendor_signature
+from airlift.low.sources import fetch
+from airlift.low.sources.fetch import Fetched
 from airlift.progress import Progress, Tally
-from airlift.store.content import CountBytes
+from airlift.store.content import Check, CountBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,15 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A component whose files were found: where they lie, and the SHA-256 that their origin states, by path."""
+    """A component whose files were found: where they lie, and the SHA-256 that their origin states, by path.
+
+    ``fetched`` says what was digested while it was fetched from an address.
+    """
 
     part: Part
     survey: Survey
     claimed: Mapping[str, str]
+    fetched: Fetched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,18 @@ def gather_components(
         AirliftError: as :func:`airlift.low.release.make_release.make_release`.
     """
     with take_over.holding(depot, items, folder) as parts:
-        found = [_find(part, folder, progress) for part in parts]
+        found = [_find(depot, part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
-        take, warnings = taking(depot.content, new, _sizes(depot), keep=keep), list[str]()
+        take, warnings = (
+            taking(depot.content, new, _sizes(depot), keep=keep, check=_claims(found)),
+            list[str](),
+        )
         read = []
         for one in found:
             warnings += _look(one, folder)
-            read.append(_read(one, folder, take, tally.add))
+            fetched = one.fetched
+            taken = fetch.taking(fetched, depot.content, new, keep=keep) if fetched is not None else take
+            read.append(_read(one, folder, taken, tally.add))
     warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
         tuple(_complete(depot, read)),
@@ -122,7 +133,6 @@ def _read(one: _Found, folder: Path, take: Take, read: CountBytes) -> _Read:
         collected = taken.collect(one.survey, take, read)
         return _Read(one, collected, taken.check_signature(collected.entries))
     collected = collect(item["name"], item["kind"], one.survey, take, read, accepted=accepted_in(item))
-    _check_claimed(item["name"], collected.entries, one.claimed)
     return _Read(one, collected, check_vendor_signature(item, folder, collected.entries))
 
 
@@ -144,7 +154,9 @@ def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
         more = tuple(object_to_tokenizers(depot, replace(component, parents=parents), tokenizers))
         insist(part.name, more, accepted_in(part.item))
         met = replace(item.collected, met=(*item.collected.met, *more))
-        yield replace(assemble_component(part.item, item.found.survey, met, item.signature), parents=parents)
+        stated = None if item.found.fetched is None else item.found.fetched.stated
+        made = assemble_component(part.item, item.found.survey, met, item.signature, stated)
+        yield replace(made, parents=parents)
 
 
 def _sizes(depot: Depot) -> frozenset[int]:
@@ -153,7 +165,7 @@ def _sizes(depot: Depot) -> frozenset[int]:
     return frozenset(size for release in held for size in release.contents().values())
 
 
-def _find(part: Part, folder: Path, progress: Progress) -> _Found:
+def _find(depot: Depot, part: Part, folder: Path, progress: Progress) -> _Found:
     """Find a component's files, and the SHA-256 that their origin states, by relative path."""
     item, source = part.item, part.item["source"]
     if part.taken is not None:
@@ -161,23 +173,34 @@ def _find(part: Part, folder: Path, progress: Progress) -> _Found:
     if "path" in source:
         chosen = patterns.of_source(source)
         return _Found(part, survey(item["name"], folder / source["path"], chosen), {})
-    fetched = hub.fetch(
-        source["hub"],
-        source["revision"],
-        source.get("include", ()),
-        progress=progress,
-        exclude=source.get("exclude", ()),
-    )
+    if "hub" not in source:
+        come = fetch.fetch(depot, source, folder, progress)
+        return _Found(part, judge(item["name"], come.paths, come.skipped, come.left_out), {}, come)
+    wanted = Wanted(source["hub"], source["revision"], source.get("include", ()), source.get("exclude", ()))
+    fetched = fetch_commit(wanted, progress=progress, digested=False)
     found = judge(item["name"], fetched.paths, fetched.skipped, fetched.left_out)
     return _Found(part, found, fetched.sha256)
 
 
-def _check_claimed(component: str, entries: tuple[FileEntry, ...], claimed: Mapping[str, str]) -> None:
-    for entry in entries:
-        if claimed.get(entry.path, entry.sha256) != entry.sha256:
-            raise DigestError(
-                f"component {component}: {entry.path} is not what the endpoint says it is",
-                expected=f"SHA-256 {claimed[entry.path]}",
-                found=entry.sha256,
-                hint="remove it from the Hugging Face cache and fetch it again",
-            )
+def _claims(found: Iterable[_Found]) -> Check:
+    """Return what refuses a file that is not what its origin states, before it is kept."""
+    claims = {
+        one.survey.paths[path]: (one.part, path, sha256)
+        for one in found
+        for path, sha256 in one.claimed.items()
+    }
+
+    def check(path: Path, sha256: str) -> None:
+        part, relative, claimed = claims.get(path, (None, "", sha256))
+        if part is None or claimed == sha256:
+            return
+        source = part.item["source"]
+        raise DigestError(
+            f"component {part.name}: {relative} is not what the endpoint says it is",
+            expected=f"SHA-256 {claimed}",
+            found=sha256,
+            hint=f"fetch it anew: `airlift low fetch {source['hub']} --revision {source['revision']}`, "
+            "then run the same command again",
+        )
+
+    return check

@@ -36,6 +36,7 @@ from airlift.low.depot.events import record
 from airlift.low.release.assemble import find_marking
 from airlift.low.release.gather import Gathered, gather_components
 from airlift.low.release.placeholder import check_filled_in
+from airlift.low.sources.fetch import forget_held
 from airlift.policy.objections import check_comparable, requirement_objections
 from airlift.progress import Progress
 from airlift.trust.keys.public import Signer
@@ -118,6 +119,7 @@ def make_release(
                 return _result(depot, draft, (), lines, known=known)
             _keep(depot, draft)
         _note(depot, draft.new, now)
+        forget_held(depot, draft.release.contents())
         return _propose(depot, draft, signers, now, known=known, replace=replace)
 
 

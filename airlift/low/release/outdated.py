@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from airlift.bundle.release import Release
 from airlift.errors import NotHeldError
 from airlift.low.depot.depot import Depot
-from airlift.low.release import hub
+from airlift.low.release.hub.fetch import newest_commit
+from airlift.progress import Progress, silent
 
 BRANCH = "main"
 
@@ -35,12 +36,12 @@ class OutdatedResult:
     sources: tuple[HubSource, ...]
 
 
-def find_outdated(depot: Depot) -> OutdatedResult:
+def find_outdated(depot: Depot, progress: Progress = silent) -> OutdatedResult:
     """Ask the hub of every component that came from one; nothing is changed.
 
     Raises:
         NotHeldError: no release is published.
-        UncheckedError: the endpoint cannot be asked.
+        UncheckedError: the endpoint cannot be asked, or wants a token.
         UsageError: huggingface_hub is not installed.
     """
     release = _newest(depot)
@@ -51,7 +52,7 @@ def find_outdated(depot: Depot) -> OutdatedResult:
             continue
         repo = component.source["repo"]
         if repo not in asked:
-            asked[repo] = _commit(repo)
+            asked[repo] = _commit(repo, progress)
         revision = component.source["revision"]
         sources.append(HubSource(component.name, component.version, repo, BRANCH, revision, asked[repo]))
     return OutdatedResult(release.label, tuple(sources))
@@ -64,8 +65,8 @@ def _newest(depot: Depot) -> Release:
     raise NotHeldError("no release is published", hint="make one: `airlift low release MANIFEST.yaml`")
 
 
-def _commit(repo: str) -> str | None:
+def _commit(repo: str, progress: Progress) -> str | None:
     try:
-        return hub.newest_commit(repo, BRANCH)
+        return newest_commit(repo, BRANCH, progress)
     except NotHeldError:
         return None

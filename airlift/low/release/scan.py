@@ -21,6 +21,7 @@ from airlift.low.depot.digest_cache import TARGET_AGE, open_digest_cache
 from airlift.low.release.attest import keep
 from airlift.low.release.lay_out import laid_out
 from airlift.policy.document import CONTENT, SCAN, Command
+from airlift.progress import announce
 from airlift.trust.keys.public import Signer
 from airlift.trust.statements import predicates, statement
 from airlift.trust.statements.statement import Attestation
@@ -119,6 +120,7 @@ def _check_ended(outcomes: Sequence[Outcome]) -> None:
 def _check_contents(depot: Depot, release: Release, now: datetime) -> None:
     """Check that what is looked at is what the release states, unless it was digested not long ago (SPEC L4.12)."""
     cache = open_digest_cache(depot, now)
+    announce("checking")
     for sha512 in release.contents():
         fresh = cache.is_fresh(sha512, TARGET_AGE)
         if not fresh and depot.content.verified_stamp(sha512, lambda _count: None) is None:

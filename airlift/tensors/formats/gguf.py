@@ -17,8 +17,8 @@ Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 import math
 import os
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airlift import files
@@ -35,6 +35,7 @@ MAX_PAIRS = 1 << 16
 MAX_STRINGS = 1 << 22
 MAX_KEY_BYTES = 65_535
 MAX_NAME_BYTES = 65_535
+MAX_TEXT_BYTES = 1 << 20
 MAX_DIMENSIONS = 4
 MAX_NUMBERS = 2**63 - 1
 MAX_NESTING = 8
@@ -50,17 +51,35 @@ _SPLIT_KEYS = (b"split.no", b"split.count")
 _UINT32, _STRING, _ARRAY = 4, 8, 9
 _VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _INTEGERS = frozenset({0, 1, 2, 3, 4, 5, 10, 11})
+_VALUES = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
+
+Scalar = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a header tells: the tensors in the order of their bytes, and of a split model the part and their number.
 
-    Parts count from 0; ``split`` is None for a model in one file.
+    Parts count from 0; ``split`` is None for a model in one file. ``numbers`` counts those of all tensors. ``values``
+    are those of the pairs that are neither arrays nor too long to be one name or text, where they were asked for.
     """
 
     spans: tuple[TensorSpan, ...]
     split: tuple[int, int] | None = None
+    numbers: int = 0
+    values: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 def fits(name: str, head: bytes) -> bool:
@@ -81,22 +100,24 @@ def read_spans(path: str | os.PathLike[str]) -> tuple[TensorSpan, ...]:
 
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Return the header of a GGUF file; errors as :func:`read_spans`."""
-    descriptor = files.open_regular(path)
-    try:
-        with files.reading(path):
-            size = os.fstat(descriptor).st_size
-            limit = min(size, MAX_HEADER_BYTES)
-            length = min(limit, _FIRST_BYTES)
-            while True:
-                start = files.read_at(descriptor, 0, length)
-                try:
-                    return parse(start, size)
-                except _TruncatedError:
-                    if length >= limit:
-                        raise
-                length = min(limit, 8 * length)
-    finally:
-        os.close(descriptor)
+    with files.opened(path) as descriptor, files.reading(path):
+        return header_of(lambda length: files.read_at(descriptor, 0, length), os.fstat(descriptor).st_size)
+
+
+def header_of(head: Callable[[int], bytes], size: int, *, values: bool = False) -> Header:
+    """Return the header of a file of ``size`` bytes, of which ``head(n)`` returns the first n; see :func:`parse`.
+
+    No more is read than it takes.
+    """
+    limit = min(size, MAX_HEADER_BYTES)
+    length = min(limit, _FIRST_BYTES)
+    while True:
+        try:
+            return parse(head(length), size, values=values)
+        except _TruncatedError:
+            if length >= limit:
+                raise
+        length = min(limit, 8 * length)
 
 
 def parse_header(start: bytes, size: int) -> tuple[TensorSpan, ...]:
@@ -104,8 +125,8 @@ def parse_header(start: bytes, size: int) -> tuple[TensorSpan, ...]:
     return parse(start, size).spans
 
 
-def parse(start: bytes, size: int) -> Header:
-    """Return the header of a file of ``size`` bytes that begins with ``start``.
+def parse(start: bytes, size: int, *, values: bool = False) -> Header:
+    """Return the header of a file of ``size`` bytes that begins with ``start``, with its values if asked for.
 
     Raises:
         MalformedError: the file is damaged, or its header does not end within ``start``.
@@ -126,7 +147,8 @@ def parse(start: bytes, size: int) -> Header:
             expected=f"at most {MAX_TENSORS} tensors and {MAX_PAIRS} pairs",
             found=f"{tensors} and {pairs}",
         )
-    alignment, split = _walk_pairs(cursor, pairs)
+    kept = dict[str, Scalar]() if values else None
+    alignment, split = _walk_pairs(cursor, pairs, kept)
     infos = [_info(cursor) for _ in range(tensors)]
     if len({info.name for info in infos}) != len(infos):
         cursor.suspect("a GGUF header names a tensor twice")
@@ -136,7 +158,7 @@ def parse(start: bytes, size: int) -> Header:
     spans = tuple(_spans(infos, body, size))
     if cursor.doubt is not None:
         raise FormatTooNewError(cursor.doubt)
-    return Header(spans, split)
+    return Header(spans, split, sum(info.numbers for info in infos), kept or {})
 
 
 class _TruncatedError(MalformedError):
@@ -216,8 +238,10 @@ class _Cursor:
 # -- metadata ------------------------------------------------------------------------------------------------------
 
 
-def _walk_pairs(cursor: _Cursor, count: int) -> tuple[int, tuple[int, int] | None]:
-    """Pass over all pairs; return the alignment, and which part of how many this is."""
+def _walk_pairs(
+    cursor: _Cursor, count: int, kept: dict[str, Scalar] | None
+) -> tuple[int, tuple[int, int] | None]:
+    """Pass over all pairs; return the alignment, and which part of how many this is. Add values to ``kept``."""
     keys, alignment, found = set(), ALIGNMENT, dict[bytes, int]()
     for _ in range(count):
         key = cursor.string(MAX_KEY_BYTES)
@@ -225,14 +249,29 @@ def _walk_pairs(cursor: _Cursor, count: int) -> tuple[int, tuple[int, int] | Non
             cursor.suspect(f"a GGUF header has a key twice: {key[:80]!a}")
         keys.add(key)
         kind = cursor.number(_U32)
+        start = cursor.position
         if key == _ALIGNMENT_KEY:
             alignment = _alignment(cursor, kind)
         elif key in _SPLIT_KEYS and kind in _INTEGERS:
-            start = cursor.skip(_VALUE_BYTES[kind])
+            cursor.skip(_VALUE_BYTES[kind])
             found[key] = int.from_bytes(cursor.data[start : cursor.position], "little")
         else:
             _skip_values(cursor, kind, 1, 0)
+        if kept is not None:
+            kept |= _scalar(key, kind, cursor.data[start : cursor.position])
     return alignment, _split(cursor, found)
+
+
+def _scalar(key: bytes, kind: int, data: bytes) -> dict[str, Scalar]:
+    """Return a pair with its value, or nothing if it is an array, too long, or no UTF-8; ``data`` are its bytes."""
+    try:
+        if kind in _VALUES:
+            return {key.decode(): struct.unpack(_VALUES[kind], data)[0]}
+        if kind == _STRING and len(data) <= MAX_TEXT_BYTES:
+            return {key.decode(): data[_U64.size :].decode()}
+    except UnicodeDecodeError:
+        pass  # a name that nobody can ask for, or a text that nobody can read
+    return {}
 
 
 def _split(cursor: _Cursor, found: Mapping[bytes, int]) -> tuple[int, int] | None:
@@ -277,7 +316,7 @@ class _Info:
     """A tensor as the header tells of it: ``shape`` has the rows first, ``offset`` is from the first tensor on.
 
     ``element`` and ``length`` (bytes) are BYTES and None for a type that is not known; ``length`` is 0 if there are
-    no numbers.
+    no ``numbers``.
     """
 
     name: str
@@ -285,6 +324,7 @@ class _Info:
     element: Element
     length: int | None
     offset: int
+    numbers: int
 
 
 def _info(cursor: _Cursor) -> _Info:
@@ -300,14 +340,14 @@ def _info(cursor: _Cursor) -> _Info:
         raise MalformedError("a GGUF tensor reaches outside its file", found=ascii(name[:80]))
     kind, offset = cursor.number(_U32), cursor.number(_U64)
     if kind not in TYPES or not numbers:
-        return _Info(name, shape, Element.BYTES, None if numbers else 0, offset)
+        return _Info(name, shape, Element.BYTES, None if numbers else 0, offset, numbers)
     known, row = TYPES[kind], shape[-1] if shape else 1
     if row % known.numbers:
         cursor.suspect(f"a row of a GGUF tensor is no whole number of blocks: {name[:80]!a}")
     length = numbers // known.numbers * known.size
     if known.element is not Element.BYTES:
         shape = (*shape[:-1], row // known.numbers)
-    return _Info(name, shape, known.element, length, offset)
+    return _Info(name, shape, known.element, length, offset, numbers)
 
 
 def _spans(infos: list[_Info], body: int, size: int) -> Iterator[TensorSpan]:

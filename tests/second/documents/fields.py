@@ -11,7 +11,8 @@ from tests.second.errors import demand, malformed
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 VERSION = r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}"
 ENCLAVE = r"[a-z0-9][a-z0-9-]{0,23}"
-KINDS = ("model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data")
+KINDS = {"model", "adapter", "guard", "policy", "blocklist", "prompt", "tokenizer", "data"}
+LATER = {"image", "wheels", "chart", "file"}
 ORDERED = ("UNCLASSIFIED", "CUI", "CONFIDENTIAL", "SECRET", "TOP SECRET")
 SEQUENCE_LIMIT = 2**31 - 1
 

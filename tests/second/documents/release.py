@@ -13,6 +13,11 @@ RELATIONS = ("adapter-of", "quantised-from", "merged-from", "tuned-from", "deriv
 REVOKED = {"release": (128,), "component": (128,), "file": (128, 64), "key": (64,)}
 REVOKED_FOR = ("vulnerability", "compromise", "malfunction", "superseded", "legal", "other")
 WAIVED = ("code", "drift", "pickle", "remote-code")
+ADDRESSES = ("https", "bucket", "oci")
+HOST = r"([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+# Printable ASCII without what 5.1-19 leaves out, after the first slash.
+REST = r"/[!$%&'()*+,\-./0-9:;=A-Z_a-z~]*"
+NAME = r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -108,7 +113,9 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
         "accept data marking replaces variant" if newer else "",
     )
     paths.check(fields.matching(value["name"], fields.NAME))
-    demand(value["kind"] in fields.KINDS, "an unknown kind")
+    demand(
+        value["kind"] in (fields.KINDS | fields.LATER if newer else fields.KINDS), "an unknown kind [5.1-18]"
+    )
     fields.matching(value["version"], fields.VERSION)
     fields.text(value["license"])
     _files(value)
@@ -168,7 +175,9 @@ def _source(value: Any, *, newer: bool, taken: int = 0) -> None:
     if newer and value.get("kind") in ("registered", "enclave"):
         _inside(value, taken)
         return
-    if value.get("kind") == "path":
+    if newer and value.get("kind") in ADDRESSES:
+        _address(value, optional + " include")
+    elif value.get("kind") == "path":
         fields.members(value, "kind path", optional + " include" * newer)
         fields.text(value["path"])
     else:
@@ -177,12 +186,45 @@ def _source(value: Any, *, newer: bool, taken: int = 0) -> None:
         fields.text(value["repo"])
         fields.text(value["revision"])
     if "include" in value:
-        _patterns(value["include"], least=int(value["kind"] == "path"))
+        _patterns(value["include"], least=int(value["kind"] != "hub"))
     if "exclude" in value:
         _patterns(value["exclude"], least=1)
     if "left_out" in value:
         demand(value.get("include") or value.get("exclude"), "left out by no pattern")
         _left_out(value["left_out"])
+
+
+def _address(value: dict[str, Any], patterns: str) -> None:
+    """Check what was fetched from an address [5.1-19]."""
+    if value["kind"] == "oci":
+        fields.members(value, "kind reference form", patterns)
+        digest = r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+        _one_address(value["reference"], rf"{HOST}(/{NAME})+@{digest}")
+        demand(value["form"] in ("files", "layout"), "an unknown form of an image")
+        chosen = {"include", "exclude", "left_out"} & value.keys()
+        demand(value["form"] == "files" or not chosen, "files chosen from a layout")
+    elif value["kind"] == "https":
+        fields.members(value, "kind url", patterns)
+        _one_address(value["url"], f"https?://{HOST}{REST}")
+    else:
+        fields.members(value, "kind url", f"endpoint versions {patterns}")
+        _one_address(value["url"], rf"(s3|gs|az)://[a-z0-9][a-z0-9._-]{{1,62}}{REST}")
+        if "endpoint" in value:
+            _one_address(value["endpoint"], f"https?://{HOST}({REST})?")
+        if "versions" in value:
+            _versions(value["versions"])
+
+
+def _one_address(value: Any, pattern: str) -> None:
+    demand(len(fields.matching(value, pattern)) <= 2048, "a long address")
+
+
+def _versions(value: Any) -> None:
+    for one in fields.items(value, FILES, 1):
+        fields.members(one, "path version")
+        paths.check(one["path"])
+        fields.matching(one["version"], "[ -~]{1,1024}")
+    fields.ascending([one["path"] for one in value])
 
 
 def _inside(value: dict[str, Any], taken: int) -> None:
@@ -266,14 +308,15 @@ def _waivers(component: dict[str, Any]) -> None:
 def _needs_format_2(component: dict[str, Any]) -> bool:
     source = component["source"]
     return (
-        "accept" in component
+        component["kind"] in fields.LATER
+        or "accept" in component
         or "data" in component
         or "marking" in component
         or "replaces" in component
         or "variant" in component
         or "exclude" in source
         or "left_out" in source
-        or source["kind"] in ("registered", "enclave")
+        or source["kind"] in ("registered", "enclave", *ADDRESSES)
         or (source["kind"] == "path" and "include" in source)
         or "listed" in (component["vendor_signature"] or {})
     )

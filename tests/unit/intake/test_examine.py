@@ -1,6 +1,7 @@
 """The gate over a release that is laid out: the same judgement as when it was made, minus its waivers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from airlift.intake.collect import collect, survey
 from airlift.intake.examine import examine_release
 from airlift.intake.gate.verdict import KINDS
 from airlift.store.content import digest
+from tests.support import made_wheels, oci_layouts
 from tests.support.drifting import TOKENS, configuration, embedded, tokenizer
 from tests.support.packed import pickled
 from tests.support.weights import component, weights
@@ -52,6 +54,32 @@ def said(tree: Path, *components: Component) -> list[str]:
 def test_a_good_release_has_no_findings(tmp_path: Path) -> None:
     base, data = laid_out(tmp_path, "base", BASE), laid_out(tmp_path, "data", {"a": b"x"}, kind="data")
     assert said(tmp_path, base, data) == []
+
+
+def test_an_image_that_is_no_longer_one_is_found(tmp_path: Path) -> None:
+    """The enclave's gate holds forms against what is laid out, as the low side's did (SPEC L2.15)."""
+    engine = laid_out(tmp_path, "engine", oci_layouts.image([oci_layouts.layer({"a": b"x"})]), kind="image")
+    assert said(tmp_path, engine) == []
+    lacking = replace(engine, files=tuple(entry for entry in engine.files if entry.path != "oci-layout"))
+    assert said(tmp_path, lacking) == ["engine: it is no OCI image layout (no oci-layout)"]
+    less = replace(engine, files=engine.files[1:])
+    (missing,) = said(tmp_path, less)
+    assert "names a blob that is not there" in missing
+    (tmp_path / "engine/index.json").write_bytes(b"{}")
+    with pytest.raises(UncheckedError, match=r"index\.json was changed"):
+        said(tmp_path, engine)
+
+
+def test_wheels_and_charts_are_judged_where_they_are_laid_out(tmp_path: Path) -> None:
+    name, archive = "demo-1.0-py3-none-any.whl", "engine-0.1.0.tgz"
+    tools = laid_out(tmp_path, "tools", {name: made_wheels.wheel()}, kind="wheels")
+    deploy = laid_out(tmp_path, "deploy", {archive: made_wheels.chart()}, kind="chart")
+    assert said(tmp_path, deploy, tools) == []
+    (tmp_path / "tools" / name).write_bytes(made_wheels.wheel(version="1.1"))
+    (tmp_path / "deploy" / archive).write_bytes(made_wheels.chart(version="0.2.0"))
+    other_chart, other_wheel = said(tmp_path, deploy, tools)
+    assert "another chart than its name says" in other_chart
+    assert "something else than its name" in other_wheel
 
 
 def test_what_the_gate_objects_to_is_found(tmp_path: Path) -> None:

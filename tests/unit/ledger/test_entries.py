@@ -41,6 +41,8 @@ REQUIRED = {
     "withdraw-commit": "previous release",
     "relay": "bundle_manifest receipt to volume_names",
     "register": "components from marking registered release",
+    "export": "components follow layout names output release",
+    "unfollow": "output",
 }
 """The table of SPEC 9.2, without what is optional: what the first version that wrote a type has in it."""
 

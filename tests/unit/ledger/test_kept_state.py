@@ -118,7 +118,7 @@ def test_what_this_airlift_does_not_understand_is_ignored(
         if change == "size":
             found = replace(found, size=10)
         if change == "format":
-            monkeypatch.setattr(kept_state, "FORMAT", 3)
+            monkeypatch.setattr(kept_state, "FORMAT", kept_state.FORMAT + 1)
         if change == "other":
             monkeypatch.setattr(kept_state, "format_line", lambda _state: b'{"size":9}')
         files.write_durable(place, kept_state.format(found, log.root(9), ORIGIN, signer))

@@ -121,6 +121,14 @@ def test_waivers_are_of_format_2() -> None:
     )
 
 
+def test_a_rule_about_a_newer_kind_is_of_format_2() -> None:
+    text = b"airlift: 2\nenclave: alpha\nrequires: [{kind: image, needs: guard, version: '>=2'}]\n"
+    (rule,) = parse_policy(authored.load("p", text, "policy.schema.json")).requires
+    assert rule == Rule("image", "guard", ">=2")
+    with pytest.raises(ManifestError, match="unknown kind 'image' in format 1"):
+        parse_policy(authored.load("p", text.replace(b"2", b"1", 1), "policy.schema.json"))
+
+
 @pytest.mark.parametrize(
     "item", ["{}", "{what: virus}", "{what: code, component: A}", "{what: code, why: x}", "code"]
 )

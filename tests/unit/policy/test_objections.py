@@ -170,6 +170,17 @@ def test_rules_hold_for_every_component_of_the_kind() -> None:
     assert activation(released(component("a", "1", "data")), rule) == []
 
 
+def test_a_newer_kind_is_a_name_where_nothing_is_of_it() -> None:
+    """A release that was made before there were images may have a component that is called so (SPEC 5.1-18)."""
+    wanted = Requirement("base", "image", ">=2")
+    older = released(component("base"), component("image", "2"), requires=(wanted,))
+    assert activation(older) == []
+    engine, named = component("engine", "1", "image"), component("image", "2")
+    newer = released(component("base"), engine, named, requires=(wanted,))
+    assert activation(newer) == [RequirementError]
+    assert activation(replace(newer, components=(component("base"), replace(engine, version="2")))) == []
+
+
 def test_a_requirement_of_an_absent_component_is_met() -> None:
     assert activation(released(component("other"), requires=(GUARDED,))) == []
 

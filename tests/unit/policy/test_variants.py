@@ -1,4 +1,4 @@
-"""What policy says of variants: a choice, and what is there (SPEC 7.13)."""
+"""What policy says of variants: a choice, and what is there (SPEC 7.14)."""
 
 from dataclasses import replace
 

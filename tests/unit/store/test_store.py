@@ -38,6 +38,21 @@ def take(content: ContentFolder, path: Path, *sizes: int) -> Digested:
         return content.keep(descriptor, path, silent, sizes=sizes)
 
 
+@pytest.mark.parametrize("sizes", [(), (len(DATA),)], ids=["while copied", "before it is copied"])
+def test_what_is_refused_is_not_kept(content: ContentFolder, tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    source, seen = tmp_path / "source", []
+    source.write_bytes(DATA)
+
+    def refuse(path: Path, sha256: str) -> None:
+        seen.append((path, sha256, content.paths()))
+        raise DigestError("refused")
+
+    with files.opened(source) as descriptor, pytest.raises(DigestError):
+        content.keep(descriptor, source, silent, sizes=sizes, check=refuse)
+    assert seen == [(source, hashlib.sha256(DATA).hexdigest(), [])]
+    assert names(content.folder) == []
+
+
 def test_a_file_is_taken_in_once(content: ContentFolder, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(DATA)

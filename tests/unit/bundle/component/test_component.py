@@ -31,6 +31,15 @@ def test_files_are_sorted(sort: list[str]) -> None:
     refused(replace(GUARD, files=tuple(entry(path) for path in sort)), "sorted by path")
 
 
+@pytest.mark.parametrize("kind", component.NEW_KINDS)
+def test_kinds_of_format_2_are_unknown_in_format_1(kind: str) -> None:
+    built = replace(GUARD, kind=kind)
+    assert built.is_new
+    assert component.from_json(built.to_json(), more=True) == built
+    with pytest.raises(MalformedError, match="unknown kind"):
+        component.from_json(built.to_json(), more=False)
+
+
 def test_what_was_taken_over_is_marked() -> None:
     refused(replace(GUARD, source=TAKEN), "component guard lacks a marking")
     own = replace(GUARD, source=REGISTERED)

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from airlift import authored
+from airlift.bundle.component.component import NEW_KINDS
 from airlift.bundle.component.parent import Parent
 from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
-from airlift.bundle.release import Release
+from airlift.bundle.release import Release, Requirement
 from airlift.errors import ExistsError, ManifestError, NotHeldError
 from airlift.evidence import controls
 from airlift.evidence.documents import cyclonedx, intoto, oscal, spdx
@@ -120,6 +121,22 @@ def waived() -> Facts:
     )
 
 
+def engines() -> Facts:
+    """Return facts whose active release has a component of each kind that another tool reads."""
+    found = sample()
+    release = found.active_release
+    assert release is not None
+    base, *_ = release.components
+    formed = [
+        replace(base, name=f"a-{kind}", kind=kind, license="", parents=()) for kind in sorted(NEW_KINDS)
+    ]
+    changed = replace(
+        release, components=(*formed, base), requires=(Requirement("base", "image", ">=1"),), marking=SECRET
+    )
+    about = tuple(replace(item, subject=changed.digest) for item in found.attestations)
+    return _running(found, release, changed, about)
+
+
 def inside() -> Facts:
     """Return facts whose active release has what was trained in an enclave, and what was taken over from one."""
     found = rich()
@@ -138,6 +155,7 @@ CASES: dict[str, Callable[[], Facts]] = {
     "rich": rich,
     "waived": waived,
     "inside": inside,
+    "engines": engines,
     "second": lambda: replace(sample(), active=sample().previous),
     "nothing active": lambda: sample(active=None, previous=None, attestations=(), releases={}, bundles={}),
 }
@@ -580,3 +598,35 @@ def test_what_came_through_enclaves_is_in_every_document() -> None:
     (result,) = json.loads(oscal.format(found))["assessment-results"]["results"]
     told = "".join(item.get("remarks", "") for item in result["local-definitions"]["components"])
     assert "trained in enclave alpha" in told
+
+
+# -- kinds that other tools read -------------------------------------------------------------------------------------
+
+
+def test_images_wheels_charts_and_files_are_named_as_such() -> None:
+    bill = json.loads(cyclonedx.format(engines()))
+    types = {item["name"]: item["type"] for item in bill["components"]}
+    assert types == {
+        "a-chart": "application",
+        "a-file": "file",
+        "a-image": "container",
+        "a-wheels": "library",
+        "base": "machine-learning-model",
+    }
+    assert all(("data" in item) == (item["type"] == "data") for item in bill["components"])
+    needed = {item["ref"]: item["dependsOn"] for item in bill["dependencies"]}
+    (image,) = [ref for ref in needed if ref.startswith("component:a-image@")]
+    assert needed[image.replace("a-image", "base")] == [image]
+    graph = json.loads(spdx.format(engines()))["@graph"]
+    purposes = {
+        item["name"]: item["software_primaryPurpose"]
+        for item in graph
+        if item.get("name", "").startswith("a-") or item["type"] == "ai_AIPackage"
+    }
+    assert purposes == {
+        "a-chart": "application",
+        "a-file": "file",
+        "a-image": "container",
+        "a-wheels": "library",
+        "base": "model",
+    }

@@ -8,9 +8,9 @@ import pytest
 from airlift.errors import AcceptanceError, HookError, ManifestError
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.activation.change_policy import change_policy
-from airlift.high.enclave.commands import hooks
 from airlift.high.enclave.enclave import Enclave, release_ref
 from airlift.high.enclave.recover import recover
+from airlift.high.enclave.switching import hooks
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.record.verify_ledger import verify_ledger
 from airlift.ledger.entries.activations import ActivatePrepare

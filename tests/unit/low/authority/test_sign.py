@@ -117,7 +117,7 @@ def test_nothing_is_pending(site: Site, what: str | None) -> None:
 
 
 def test_nothing_to_do(site: Site) -> None:
-    with pytest.raises(UsageError, match="nothing to do"):
+    with pytest.raises(UsageError, match="nothing is pending"):
         signed(site, None)
 
 

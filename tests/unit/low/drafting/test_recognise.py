@@ -58,6 +58,15 @@ def config(**members: Any) -> dict[str, bytes]:
         ("data", "prompts", {"big.txt": b"a" * (1 << 20) + b"b"}),
         ("data", "d", {"rows.jsonl": b"{}\n"}),
         ("data", "d", config(name="of a data set")),
+        ("image", "engine", {"oci-layout": b"{}", "index.json": b"{}", "blobs/sha256/a": b""}),
+        ("wheels", "guard-tools", {"a-1-py3-none-any.whl": b"x", "requirements.lock": b""}),
+        ("data", "w", {"a-1-py3-none-any.whl": b"x", "notes.csv": b""}),
+        ("chart", "c", {"Chart.yaml": b"", "templates/a.yaml": b""}),
+        ("chart", "c", {"a-1.0.0.tgz": b"x", "a-1.0.0.tgz.prov": b""}),
+        ("data", "c", {"a.tgz": b"x", "rows.csv": b""}),
+        ("file", "f", {"run": b"\x7fELF\x02", "rows.csv": b""}),
+        ("file", "f", {"driver.deb": b"!<arch>\ndebian-binary"}),
+        ("model", "m", W | {"run": b"\x7fELF\x02"}),
     ],
 )
 def test_kinds(tmp_path: Path, kind: str, name: str, files: dict[str, bytes]) -> None:

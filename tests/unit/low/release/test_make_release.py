@@ -20,8 +20,8 @@ from airlift.errors import (
 )
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.events import read_events
-from airlift.low.release import hub
-from airlift.low.release.hub import Fetched
+from airlift.low.release import gather
+from airlift.low.release.hub.fetch import Fetched, Wanted
 from airlift.low.release.make_release import ReleaseResult, make_release
 from tests.support import keys
 from tests.support.depots import NOW, RELEASERS, Site, make_site, signed_site
@@ -302,11 +302,11 @@ def from_hub(
     blob = site.folder / "blob"
     blob.write_bytes(weights(1))
 
-    def fetch(repo: str, revision: str, include: list[str], **_: object) -> Fetched:
-        assert include == ["*.safetensors"]
-        return Fetched(repo, revision, {name: blob}, {name: sha256}, len(weights(1)))
+    def fetch(wanted: Wanted, **_: object) -> Fetched:
+        assert wanted.include == ["*.safetensors"]
+        return Fetched(wanted.repo, wanted.revision, {name: blob}, {name: sha256}, len(weights(1)))
 
-    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(gather, "fetch_commit", fetch)
     path = site.folder / "hub.yaml"
     path.write_text(
         f"""airlift: 1

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from airlift.errors import NotHeldError, UncheckedError
-from airlift.low.release import hub
-from airlift.low.release.hub import Fetched
+from airlift.low.release import gather
+from airlift.low.release.hub.fetch import Fetched, Wanted
 from airlift.low.release.make_release import make_release
 from airlift.low.release.outdated import HubSource, find_outdated
 from tests.support import keys
@@ -71,10 +71,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     component(tmp_path / "cache", {"model.safetensors": weights(1)})
     component(made.folder / "local", {"model.safetensors": weights(2)})
 
-    def fetch(repo: str, revision: str, include: Any, *, progress: Any, exclude: Any = ()) -> Fetched:
-        return Fetched(repo, revision, {"model.safetensors": tmp_path / "cache" / "model.safetensors"}, {}, 1)
+    def fetch(wanted: Wanted, **_more: Any) -> Fetched:
+        path = tmp_path / "cache" / "model.safetensors"
+        return Fetched(wanted.repo, wanted.revision, {"model.safetensors": path}, {}, 1)
 
-    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(gather, "fetch_commit", fetch)
     lines = [
         f"  - {{name: {name}, kind: model, version: '1', source: {{hub: org/{name}, revision: '{OLD}'}}}}"
         for name in ("moved", "same", "gone")

@@ -1,0 +1,204 @@
+"""Build a tree from a plan: hard links into content where that can be, copies where not (SPEC 8.7-4)."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlift import files
+from airlift.bundle.component.file_entry import FileEntry
+from airlift.errors import ContentDamagedError
+from airlift.layouts.plan import Joined, Linked, Plan, Pointer, Written
+from airlift.progress import Progress, silent
+from airlift.store.content import ContentFolder
+from airlift.store.whole_folders import building
+
+
+@dataclass(slots=True)
+class Built:
+    """How many files and pointers a tree has, and how many bytes of it are linked, copied or written anew.
+
+    Bytes of a joined file whose blocks the file system shares count as linked.
+    """
+
+    files: int = 0
+    pointers: int = 0
+    linked_bytes: int = 0
+    copied_bytes: int = 0
+    written_bytes: int = 0
+
+
+def build(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
+    """Build the tree of a plan at ``place``, where nothing may stand yet; it appears whole, durably.
+
+    What must be copied is digested (SHA-512) on its way.
+
+    Raises:
+        ContentDamagedError: content of the release has vanished, or what was copied does not have its digest.
+        StorageError: it cannot be written.
+    """
+    with building(place) as temporary:
+        return fill(plan, content, temporary, progress)
+
+
+def fill(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
+    """Build the tree of a plan in the empty folder ``place``, durably; errors as of :func:`build`."""
+    built, total, folders = Built(), sum(sizes(plan)), {place}
+    for path, part in sorted(plan.items()):
+        target = place / path
+        if target.parent not in folders:
+            folders |= _make_folders(target.parent, place)
+        _put(part, content, target, built)
+        progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
+    for folder in folders:
+        files.sync_folder(folder)
+    return built
+
+
+def sizes(plan: Plan) -> Iterator[int]:
+    """Yield the bytes of every file of a plan."""
+    for part in plan.values():
+        match part:
+            case Linked():
+                yield part.entry.size
+            case Written():
+                yield len(part.data)
+            case Joined():
+                yield sum(p.size if isinstance(p, FileEntry) else len(p) for p in part.parts)
+
+
+def joined_pieces(joined: Joined, content: ContentFolder) -> Iterator[bytes]:
+    """Yield the bytes of a joined file in order, in pieces of at most 1 MiB or a part's own length.
+
+    Raises:
+        ContentDamagedError: content has vanished, or has another length.
+    """
+    for part in joined.parts:
+        if isinstance(part, FileEntry):
+            yield from _content_pieces(part, content)
+        else:
+            yield part
+
+
+def digest_joined(joined: Joined, content: ContentFolder) -> tuple[str, int]:
+    """Return the SHA-256 (hex) of a joined file, and its size in bytes; content in it has its own digest.
+
+    Both are computed at once, each in a thread of its own.
+
+    Raises:
+        ContentDamagedError: content has vanished, or does not have its digest.
+    """
+    whole, size = hashlib.sha256(), 0
+    with ThreadPoolExecutor(1) as other:
+        for part in joined.parts:
+            own = hashlib.sha256()
+            for piece in [part] if isinstance(part, bytes) else _content_pieces(part, content):
+                beside = other.submit(own.update, piece)
+                whole.update(piece)
+                beside.result()
+                size += len(piece)
+            if isinstance(part, FileEntry) and own.hexdigest() != part.sha256:
+                raise ContentDamagedError(
+                    "content at rest is damaged", expected=part.sha256[:16], found=own.hexdigest()[:16]
+                )
+    return whole.hexdigest(), size
+
+
+def _put(
+    part: Linked | Written | Joined | Pointer, content: ContentFolder, target: Path, built: Built
+) -> None:
+    match part:
+        case Pointer():
+            files.add_link(target, part.target)
+            built.pointers += 1
+            return
+        case Linked():
+            _link_or_copy(part.entry, content, target, built)
+        case Written():
+            _write(target, iter([part.data]))
+            built.written_bytes += len(part.data)
+        case Joined():
+            _join(part, content, target, built)
+    built.files += 1
+
+
+def _link_or_copy(entry: FileEntry, content: ContentFolder, target: Path, built: Built) -> None:
+    source = _held(entry, content)
+    if files.link_if_possible(source, target):
+        built.linked_bytes += entry.size
+        return
+    running = hashlib.sha512()
+    built.copied_bytes += _write(target, _fed(_content_pieces(entry, content), running))
+    if running.hexdigest() != entry.sha512:
+        raise ContentDamagedError(
+            "content at rest is damaged", expected=entry.sha512[:16], found=running.hexdigest()[:16]
+        )
+
+
+def _join(joined: Joined, content: ContentFolder, target: Path, built: Built) -> None:
+    """Write a joined file; blocks of content are shared where the file system can, and they begin where blocks do."""
+    with files.writer(target) as out:
+        for part in joined.parts:
+            if isinstance(part, bytes):
+                out.write(part)
+                built.written_bytes += len(part)
+                continue
+            with files.opened(_held(part, content)) as source:
+                shared = out.share_blocks(source, part.size)
+            built.linked_bytes += shared
+            for piece in _content_pieces(part, content, shared):
+                out.write(piece)
+                built.written_bytes += len(piece)
+
+
+def _fed(pieces: Iterator[bytes], running: "hashlib._Hash") -> Iterator[bytes]:
+    """Yield pieces, each after it was digested."""
+    for piece in pieces:
+        running.update(piece)
+        yield piece
+
+
+def _held(entry: FileEntry, content: ContentFolder) -> Path:
+    path = content.path(entry.sha512)
+    if not path.is_file():
+        raise ContentDamagedError("content has vanished", expected=str(path), found=f"no {entry.path}")
+    return path
+
+
+def _content_pieces(entry: FileEntry, content: ContentFolder, offset: int = 0) -> Iterator[bytes]:
+    """Yield the bytes of content from ``offset`` on."""
+    path = _held(entry, content)
+    with files.opened(path) as descriptor:
+        while True:
+            with files.reading(path):
+                data = files.read_at(descriptor, offset, files.COPY_BYTES)
+            if not data:
+                break
+            yield data
+            offset += len(data)
+    if offset != entry.size:
+        raise ContentDamagedError(
+            "content at rest has another length", expected=str(entry.size), found=str(offset)
+        )
+
+
+def _write(target: Path, pieces: Iterator[bytes]) -> int:
+    """Write a file of a tree that is not there yet, durably; return its size."""
+    size = 0
+    with files.writer(target) as out:  # some file systems have no hard links at all
+        for piece in pieces:
+            out.write(piece)
+            size += len(piece)
+    return size
+
+
+def _make_folders(folder: Path, top: Path) -> set[Path]:
+    """Make a folder below ``top`` with those that it lies in; return them."""
+    found = set()
+    while folder != top:
+        found.add(folder)
+        folder = folder.parent
+    for path in sorted(found):
+        files.make_folder(path)
+    return found

@@ -1,0 +1,1 @@
+"""Unit tests, in rooms like those of airlift."""
