@@ -1,7 +1,7 @@
 """Export an installed release in a layout, once or so that it follows what is active (SPEC 8.7)."""
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from airlift import files
@@ -93,7 +93,13 @@ def export(
         release = find(enclave, job.reference, state)
         plan = plan_of(choice, release, enclave.content)
         wanted = Export(
-            release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
+            release_ref(release),
+            choice.layout,
+            str(place),
+            job.follow,
+            choice.components,
+            dict(choice.names),
+            release.chosen,
         )
         work = _Work(enclave, state, release, choice, plan, wanted, operator, progress)
         work.check_place()
@@ -199,7 +205,7 @@ class _Work:
 
 def _same(one: Export, other: Export) -> bool:
     """Say whether two exports serve the same things at one place, whatever was active when they began."""
-    return one == Export(one.release, other.layout, other.output, other.follow, other.components, other.names)
+    return one == replace(other, release=one.release, variants=one.variants)
 
 
 def find(enclave: Enclave, reference: str, state: State) -> Release:
