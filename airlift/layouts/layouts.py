@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -34,14 +34,18 @@ class Choice:
     components: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
 
-    def tree_name(self, release: str) -> str:
-        """Return the name of the folder with the tree of the release with this digest, so served."""
+    def tree_name(self, release: str, chosen: Sequence[str] = ()) -> str:
+        """Return the name of the folder with the tree of the release with this digest, so served.
+
+        ``chosen`` are the names of its variants that it is served with.
+        """
         stated = {
             "layout": self.layout,
             "rendering": LAYOUTS[self.layout],
             "components": list(self.components),
             "names": dict(self.names),
             "release": release,
+            **({"variants": sorted(chosen)} if chosen else {}),
         }
         return hashlib.sha512(strict.format(stated)).hexdigest()[:NAME_HEX]
 
@@ -107,7 +111,7 @@ def _form(layout: str) -> Form:
 
 
 def _chosen(choice: Choice, release: Release) -> tuple[Component, ...]:
-    known = {component.name: component for component in release.components}
+    known = {component.folder: component for component in release.components}
     wanted = {*choice.components, *dict(choice.names)}
     for name in sorted(wanted - known.keys()):
         raise LayoutError(

@@ -54,7 +54,7 @@ def _bound(release: Release, name: str) -> list[Component]:
     kind = name.removeprefix(KIND_PREFIX)
     if kind != name:
         return [component for component in release.components if component.kind == kind]
-    return [component for component in release.components if component.answers_to(name)]
+    return [c for c in release.components if c.answers_to(name) or c.name == name]
 
 
 def _judge(component: Component, name: str, floor: str) -> Ruling:
@@ -92,11 +92,11 @@ def _renamed(release: Release, name: str, floor: str, held: Collection[Release])
     imported = [
         item for item in held if not any(source.is_registered(part.source) for part in item.components)
     ]
-    before = [item for item in imported if any(component.name == name for component in item.components)]
-    kinds = {c.kind for item in before for c in item.components if c.name == name}
-    known = {component.name for item in before for component in item.components}
+    before = [item for item in imported if any(component.folder == name for component in item.components)]
+    kinds = {c.kind for item in before for c in item.components if c.folder == name}
+    known = {component.folder for item in before for component in item.components}
     for component in release.components:
-        if component.kind in kinds and component.name not in known and not _comes_from(component, name):
+        if component.kind in kinds and component.folder not in known and not _comes_from(component, name):
             yield FloorError(
                 f"component {name} has a floor and is not in the release, where {component.name} of its kind is new",
                 expected=f"{name} >= {floor}, or `replaces: [{name}]` in {component.name}",

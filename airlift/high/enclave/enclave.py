@@ -1,12 +1,13 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from airlift import files
+from airlift import files, strict
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
@@ -60,13 +61,13 @@ class Enclave(EnclaveFolder):
     policy_link = Place(POLICY_TEXT)
     """The symbolic link to the text of the policy in force."""
 
-    def release_path(self, digest: str) -> Path:
-        """Where the tree of the release with this digest lies."""
-        return self.releases / digest[:NAME_HEX]
+    def release_path(self, digest: str, chosen: Sequence[str] = ()) -> Path:
+        """Where the tree of the release with this digest lies, laid out with the ``chosen`` of its variants."""
+        return self.releases / tree_name(digest, chosen)
 
-    def active_target(self, digest: str) -> str:
-        """What ``active`` points at for the release with this digest."""
-        return f"{self.releases.name}/{digest[:NAME_HEX]}"
+    def active_target(self, digest: str, chosen: Sequence[str] = ()) -> str:
+        """What ``active`` points at for the release with this digest, with the ``chosen`` of its variants."""
+        return f"{self.releases.name}/{tree_name(digest, chosen)}"
 
     def policy_path(self, digest: str) -> Path:
         """Where the policy with this digest lies."""
@@ -159,6 +160,12 @@ class Enclave(EnclaveFolder):
                 base = details.read(entry, Registration).base.digest
                 found[release_of(entry)] = found.get(base, base)
         return found
+
+
+def tree_name(digest: str, chosen: Sequence[str]) -> str:
+    """Return what the tree of a release is called: each choice of variants has a tree of its own (SPEC 7.14-4)."""
+    whole = hashlib.sha512(strict.format([digest, *sorted(chosen)])).hexdigest() if chosen else digest
+    return whole[:NAME_HEX]
 
 
 def release_ref(release: Release) -> ReleaseRef:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from airlift.bundle import choice
 from airlift.bundle.release import Release
 from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import acceptance, advice, revocation
+from airlift.high.governance.choose import rule_variants
 from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.state import State
@@ -68,21 +70,28 @@ class Gate:
             held=tuple(self._held()) if state.floors or self.policy.floors else (),
             fresh=freshness(enclave, state, release, self.now) if aged else None,
             tests=self._tests(release),
+            variants=rule_variants(enclave, release, self.policy, self.verified),
         )
         return activation_rulings(release, self.policy, known)
 
     def fitting(self) -> Iterator[Release]:
-        """Yield the held releases that may run and are not active, the newest import first."""
+        """Yield the held releases that may run and are not active, in policy's choice, the newest import first."""
         others = (release for release in self._held() if release.digest != self.state.active)
-        return (release for release in others if not self.judge(release))
+        return (self._chosen(release) for release in others if not self.judge(release))
 
     def _held(self) -> Iterator[Release]:
         """Yield the releases that are installed, the newest import first."""
         return (self.enclave.load_release(digest) for digest in reversed(self.state.installed))
 
     def _tests(self, release: Release) -> dict[str, bool]:
-        lacking = {test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)}
-        return {command.name: command.name not in lacking for command in self.policy.acceptance}
+        lacking = acceptance.lacking(self.enclave, self.state, self._chosen(release))
+        names = {test.command.name for test in lacking}
+        return {command.name: command.name not in names for command in self.policy.acceptance}
+
+    def _chosen(self, release: Release) -> Release:
+        """Return the release in policy's choice, or with all its variants if it makes none: then it is refused."""
+        chosen = choice.choose(release, self.policy.variants)
+        return release if chosen is None else release.only(chosen)
 
     def _quorums(self, release: Release) -> tuple[Ruling, ...]:
         standing = judge_release(
@@ -109,7 +118,10 @@ def rule_import(enclave: Enclave, verified: VerifiedBundle, state: State, now: d
     """Return what policy says of letting the bundle in."""
     keys = verified.trusted.bundler_key_ids if verified.trusted else ()
     rules, moment = policy.load(enclave, state), reference_time(state, now, keys)
-    return import_rulings(verified.bundle, rules, moment, verified.release)
+    return [
+        *import_rulings(verified.bundle, rules, moment, verified.release),
+        *rule_variants(enclave, verified.release, rules, verified),
+    ]
 
 
 def activation_refusals(
@@ -154,12 +166,20 @@ def rule_new_release(enclave: Enclave, verified: VerifiedBundle, state: State, n
     return Gate.open(enclave, state, now, verified).rule(verified.release)
 
 
+def is_active(enclave: Enclave, state: State, release: Release) -> bool:
+    """Say whether a release is active, in the choice that policy makes of its variants, if it makes one."""
+    if state.active != release.digest:
+        return False
+    chosen = choice.choose(release, policy.load(enclave, state).variants)
+    return chosen in {None, state.chosen}
+
+
 def replay_refusals(
     enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
 ) -> list[RefusedError]:
     """Return what stands against activating the release of a bundle that was committed before."""
     known, release = state.committed(verified.digest), verified.release
-    if known is None or release is None or state.active == release.digest:
+    if known is None or release is None or is_active(enclave, state, release):
         return []
     refusals: list[RefusedError] = []
     later = (b for b in state.bundles if b.index > known.index and b.release is not None)

@@ -10,6 +10,7 @@ from airlift.errors import ExistsError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.enclave.switching import follow as following
+from airlift.high.governance.choose import choose_held
 from airlift.layouts.build import Built, fill, sizes
 from airlift.layouts.compare import differences
 from airlift.layouts.layouts import Choice, plan_of
@@ -78,6 +79,7 @@ def export(
         LayoutError: the release has no such component, or cannot be served so.
         ExistsError: something else stands at ``output``.
         NotHeldError: the release is not installed, or none is active.
+        VariantError: policy chooses none of its variants, or one that is not held.
         ContentDamagedError, StorageError: content is damaged, or the tree cannot be written.
     """
     if job.follow and job.reference != ACTIVE:
@@ -159,16 +161,17 @@ class _Work:
         return self.result(built, recovered=recovered)
 
     def follow(self, recovered: tuple[str, ...]) -> ExportResult:
-        tree = following.tree_of(self.wanted, self.release.digest)
+        digest, chosen = self.release.digest, self.release.chosen
+        tree = following.tree_of(self.wanted, digest, chosen)
         known = any(_same(item, self.wanted) for item in self.state.follows)
         if tree.is_dir() and (not known or differences(self.plan, self.enclave.content, tree)):
             files.remove(tree)  # nobody vouches for it, or it was changed
         files.make_folder(tree.parent)
-        built = following.build_tree(self.enclave, self.wanted, self.release.digest, self.progress)
+        built = following.build_tree(self.enclave, self.wanted, digest, chosen, self.progress)
         if not known:
             self.record()
         now = self.enclave.state()
-        failed = following.point(now, now.active).get(self.wanted.output)
+        failed = following.point(now, now.active, now.chosen).get(self.wanted.output)
         if failed is not None:
             raise failed
         following.tidy(now)
@@ -202,14 +205,17 @@ def _same(one: Export, other: Export) -> bool:
 def find(enclave: Enclave, reference: str, state: State) -> Release:
     """Return an installed release (``name@version``, digest), or the one that is ``active``.
 
+    Of one with variants, ``active`` is as it runs, every other in the choice that policy makes.
+
     Raises:
         NotHeldError: it is not installed, or none is active.
+        VariantError: policy chooses none of its variants, or one that is not held.
     """
     if reference != ACTIVE:
-        return enclave.find_release(reference, state)
+        return choose_held(enclave, state, enclave.find_release(reference, state))
     if state.active is None:
         raise NotHeldError("no release is active", hint="activate one: airlift high activate RELEASE")
-    return enclave.load_release(state.active)
+    return enclave.load_release(state.active).only(state.chosen)
 
 
 def _resolved(output: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from airlift.bundle import patterns
 from airlift.bundle.component import source as sources
+from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
@@ -157,11 +158,17 @@ class _Enclaves:
         self._verify(place, state)
         release = _release(place, state, item["source"].get("release"))
         there = _component(place, release, item["source"]["component"])
+        if there.variant is not None and there.name not in state.held_variants(release.digest):
+            raise NotHeldError(
+                f"the variant {there.name} of {there.folder} is not held in enclave {place.name}",
+                expected="one of " + ", ".join(state.held_variants(release.digest)),
+            )
         here = replace(
             there,
             name=item.get("name", there.name),
             source=self._source(place, release, there),
             marking=_marking(place, item, there.marking or release.marking),
+            variant=variant.authored(item),
         )
         _check_item(place, item, here)
         stated = there.vendor_signature
