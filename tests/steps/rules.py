@@ -105,7 +105,7 @@ def _caveats(marking: Mapping[str, Any]) -> tuple[set[str], set[str] | None]:
     """Return the caveats that restrict, and whom the others admit, None if there are none."""
     words = marking.get("caveats", [])
     lists = [word[len("REL TO ") :] for word in words if word.startswith("REL TO ")]
-    admits = {name.strip() for text in lists for name in text.split(",")} if lists else None
+    admits = {name.strip() for text in lists for name in text.split(",") if name.strip()} if lists else None
     return {word for word in words if not word.startswith("REL TO ")}, admits
 
 
