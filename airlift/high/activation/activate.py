@@ -31,7 +31,6 @@ from airlift.ledger.entries.activations import (
     SwitchPrepare,
     WithdrawPrepare,
 )
-from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entries.shape import Accepted
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
@@ -100,21 +99,13 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        new = not _was_active(enclave, release.digest)
-        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=new)
+        refused = gate.return_refusals(enclave, release, state, now=operator.now)
         gate.insist(refused, AcceptanceError)
         already = state.active == release.digest
         if not already and not dry_run:
             accept(enclave, release, operator)
             switch(enclave, release, state, operator, RollbackPrepare)
         return _result(enclave, release, state, already=already, recovered=recovered)
-
-
-def _was_active(enclave: Enclave, release: str) -> bool:
-    """Say whether the release with this digest is active, or ever was."""
-    with enclave.ledger() as log:
-        switches = log.entries(types=SWITCHES, release=release)
-        return next(switches, None) is not None
 
 
 def _result(

@@ -12,8 +12,9 @@ from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import acceptance, advice, revocation
 from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.state import State
-from airlift.policy.document import Policy
+from airlift.policy.document import REPORT, Policy
 from airlift.policy.objections import Known, activation_rulings, import_rulings
 from airlift.policy.quorum import quorum_rulings
 from airlift.policy.revocation import Revoked
@@ -131,6 +132,24 @@ def activation_refusals(
     if wanted:
         advice.advise(enclave, state, wanted, next(gate.fitting(), None))
     return refused
+
+
+def return_refusals(enclave: Enclave, release: Release, state: State, *, now: datetime) -> list[RefusedError]:
+    """Return what stands against a return to the release: age only if it never was active (SPEC 8.2-12)."""
+    with enclave.ledger() as log:
+        known = next(log.entries(types=SWITCHES, release=release.digest), None) is not None
+    return activation_refusals(enclave, release, state, now=now, aged=not known)
+
+
+def service_refusals(
+    enclave: Enclave, release: Release, state: State, *, now: datetime
+) -> list[RefusedError]:
+    """Return what stands against serving the release: as a return, or of what is active a revocation (SPEC 8.7-5)."""
+    if release.digest != state.active:
+        return return_refusals(enclave, release, state, now=now)
+    gate = Gate.open(enclave, state, now)
+    found = revoked.findings(gate.revoked, release) if gate.policy.revoked != REPORT else ()
+    return [item.error() for item in found]
 
 
 def new_release_refusals(
