@@ -14,6 +14,7 @@ from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.state import State
+from airlift.policy import floors
 from airlift.policy.document import REPORT, Policy
 from airlift.policy.objections import Known, activation_rulings, import_rulings
 from airlift.policy.quorum import quorum_rulings
@@ -62,11 +63,12 @@ class Gate:
     def rule(self, release: Release, *, aged: bool = False) -> list[Ruling]:
         """Return what policy says of running the release; ``aged`` says that the age of what is known counts."""
         enclave, state = self.enclave, self.state
+        in_force = {*dict(state.floors), *dict(self.policy.floors)}
         known = Known(
             quorums=self._quorums(release),
             revoked=revoked.findings(self.revoked, release),
             floors=dict(state.floors),
-            held=tuple(self._held()) if state.floors or self.policy.floors else (),
+            imported=self._imported() if floors.unanswered(release, in_force) else (),
             fresh=freshness(enclave, state, release, self.now) if aged else None,
             tests=self._tests(release),
         )
@@ -80,6 +82,11 @@ class Gate:
     def _held(self) -> Iterator[Release]:
         """Yield the releases that are installed, the newest import first."""
         return (self.enclave.load_release(digest) for digest in reversed(self.state.installed))
+
+    def _imported(self) -> tuple[Release, ...]:
+        """Return every release that was ever imported, whether it is held or not."""
+        digests = dict.fromkeys(bundle.release for bundle in self.state.bundles)
+        return tuple(self.enclave.load_release(digest) for digest in digests if digest is not None)
 
     def _tests(self, release: Release) -> dict[str, bool]:
         lacking = {test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)}
