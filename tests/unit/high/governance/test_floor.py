@@ -103,13 +103,13 @@ def test_what_never_came_is_said_so(tmp_path: Path) -> None:
 
 def test_garbage_collection_lets_nothing_slip_under_a_floor(tmp_path: Path) -> None:
     """THREATS, rules: a guard that was renamed; the release that had its name is not held any more."""
-    low, guards = signed_site(tmp_path), {"kinds": {"guard": "guard", "shield": "guard"}}
+    low, kinds = signed_site(tmp_path), {"guard": "guard", "shield": "guard"}
     keys.write(low.keys, "ledger")
     base, guard, shield = V2["base"], V2["guard"], V3["guard"]
-    low.release({"base": base, "guard": guard}, "1", versions={"guard": "2.1"}, **guards)
-    low.release({"base": base}, "2", **guards)
-    low.release({"base": {**base, "more.txt": b"more"}}, "3", **guards)
-    low.release({"base": base, "shield": shield}, "4", versions={"shield": "0.1"}, **guards)
+    low.release({"base": base, "guard": guard}, "1", versions={"guard": "2.1"}, kinds=kinds)
+    low.release({"base": base}, "2", kinds=kinds)
+    low.release({"base": {**base, "more.txt": b"more"}}, "3", kinds=kinds)
+    low.release({"base": base, "shield": shield}, "4", versions={"shield": "0.1"}, kinds=kinds)
     place = fresh(tmp_path / "enclave", low)
     floor(place, "guard", "2.0")
     for version in ("1", "2", "3", "4"):
