@@ -214,6 +214,30 @@ def test_what_was_revoked_and_is_only_reported_is_served(tmp_path: Path) -> None
     assert serve(place, tmp_path / "out").release == "assistant@2"
 
 
+def test_what_still_serves_what_was_revoked_is_told(tmp_path: Path) -> None:
+    """The old guard must never run again: what does not follow is out of reach, and never silently."""
+    place = enclave("two", tmp_path)
+    low = site(tmp_path)
+    serve(place, tmp_path / "once", "assistant@2", follow=False)
+    serve(place, tmp_path / "good", "assistant@1", follow=False)
+    serve(place, tmp_path / "gone", follow=False)
+    files.remove(tmp_path / "gone")
+    for name in ("ended", "follows"):
+        serve(place, tmp_path / name)
+    unfollow(place, tmp_path / "ended", operator=operator())
+    assert told(place) == []
+    listed = Revocation("release", low.depot.load_release("assistant@2").digest, "a jailbreak", 1, "legal")
+    revoking.publish(low, [listed])
+    import_bundle(place, revoking.renewal(low, "renewal"), operator=operator())
+    assert shows(tmp_path / "follows") == "1", "it fell back"
+    assert [text.split(" has ")[0].rpartition("/")[2] for text in told(place)] == ["once", "ended"]
+    assert "release assistant@2 is revoked: a jailbreak" in told(place)[0]
+
+
+def told(place: Enclave) -> list[str]:
+    return [text for text in enclave_status(place, NOW).warnings if "still served" in text]
+
+
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     place = enclave("fresh", tmp_path)
     with pytest.raises(NotHeldError):
