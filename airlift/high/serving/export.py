@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from airlift import files
@@ -10,6 +11,7 @@ from airlift.errors import ExistsError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.enclave.switching import follow as following
+from airlift.high.governance import gate
 from airlift.high.governance.choose import choose_held
 from airlift.layouts.build import Built, fill, sizes
 from airlift.layouts.compare import differences
@@ -80,6 +82,7 @@ def export(
         ExistsError: something else stands at ``output``.
         NotHeldError: the release is not installed, or none is active.
         VariantError: policy chooses none of its variants, or one that is not held.
+        RefusedError: policy would not let it run.
         ContentDamagedError, StorageError: content is damaged, or the tree cannot be written.
     """
     if job.follow and job.reference != ACTIVE:
@@ -90,7 +93,7 @@ def export(
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
-        release = find(enclave, job.reference, state)
+        release = find(enclave, job.reference, state, operator.now)
         plan = plan_of(choice, release, enclave.content)
         wanted = Export(
             release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
@@ -202,20 +205,21 @@ def _same(one: Export, other: Export) -> bool:
     return one == Export(one.release, other.layout, other.output, other.follow, other.components, other.names)
 
 
-def find(enclave: Enclave, reference: str, state: State) -> Release:
-    """Return an installed release (``name@version``, digest), or the one that is ``active``.
+def find(enclave: Enclave, reference: str, state: State, now: datetime) -> Release:
+    """Return an installed release (``name@version``, digest), or the one that is ``active``, if policy lets it run.
 
     Of one with variants, ``active`` is as it runs, every other in the choice that policy makes.
 
     Raises:
         NotHeldError: it is not installed, or none is active.
         VariantError: policy chooses none of its variants, or one that is not held.
+        RefusedError: policy would not let it run.
     """
-    if reference != ACTIVE:
-        return choose_held(enclave, state, enclave.find_release(reference, state))
-    if state.active is None:
+    if reference == ACTIVE and state.active is None:
         raise NotHeldError("no release is active", hint="activate one: airlift high activate RELEASE")
-    return enclave.load_release(state.active).only(state.chosen)
+    release = enclave.find_release(state.active if reference == ACTIVE and state.active else reference, state)
+    gate.insist(gate.service_refusals(enclave, release, state, now=now))
+    return release.only(state.chosen) if reference == ACTIVE else choose_held(enclave, state, release)
 
 
 def _resolved(output: Path) -> str:
