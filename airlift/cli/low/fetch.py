@@ -138,7 +138,8 @@ def fetch(
         }
         wanted = {**given, "include": files.include, "exclude": files.exclude}
         source = asked.as_source(repo, wanted)
-        return _foresee_address(source, at) if hub.dry_run else _fetch_address(run, source, at)
+        with asked.by_options():
+            return _foresee_address(source, at) if hub.dry_run else _fetch_address(run, source, at)
     if hub.revision is None:
         raise UsageError(
             f"{repo} is not pinned",

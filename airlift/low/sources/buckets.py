@@ -171,6 +171,7 @@ def _check_endpoint(endpoint: str | None, *, plain: bool) -> bool:
         raise ManifestError(
             "the endpoint of a bucket is no URL, or has a user or a query in it",
             expected="https://HOST[:PORT]",
+            hint="correct `endpoint`, or the environment that states it: see docs/sources.md",
         )
     place = Place.of(endpoint)
     if place.scheme == "http" and not (plain or place.is_loopback):

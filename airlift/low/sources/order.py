@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 from airlift import files
 from airlift.bundle import patterns
 from airlift.bundle.component import source as sources
-from airlift.errors import ManifestError, NotHeldError
+from airlift.errors import MalformedError, ManifestError, NotHeldError
 from airlift.intake.choose import Chosen, choose
 from airlift.low.sources import images, plan
 from airlift.low.sources.arriving import Arriving, Measure, Origin
+from airlift.low.sources.images import Blob
 from airlift.low.sources.land import Sleep
 from airlift.low.sources.plan import BUCKETS, Pin, Wanted
 from airlift.store import content
 
 if TYPE_CHECKING:
     from airlift.low.sources.buckets import Bucket
+    from airlift.low.sources.registry import Registry
     from airlift.low.sources.web import Client
 
 KINDS = (sources.HTTPS, *BUCKETS, sources.OCI)
@@ -93,12 +95,7 @@ def _image(source: Mapping[str, Any], sleep: Sleep) -> Order:
             hint="leave them out, or take its files: `form: files`",
         )
     registry = Registry(Client(plain="plain_http" in source), place, sleep)
-    top, data = registry.manifest(pin)
-    made: Mapping[str, bytes] = {}
-    if form == "layout":
-        made, blobs = images.read_layout(top, data, registry.manifest_of, reference)
-    else:
-        blobs = images.read_titled(data, reference)
+    made, blobs = _blobs(registry, pin, reference, form)
     wanted = [
         *(
             Wanted(plan.check_path(path), registry.blob_url(blob.pin), blob.pin, None, blob.size)
@@ -111,6 +108,20 @@ def _image(source: Mapping[str, Any], sleep: Sleep) -> Order:
     return Order(kept, chosen, partial(_at_hand, made, registry.origin), _stated_size, stated)
 
 
+def _blobs(
+    registry: "Registry", pin: Pin, reference: str, form: str
+) -> tuple[Mapping[str, bytes], Mapping[str, Blob]]:
+    """Return what an image holds, by path: bytes that are at hand, and blobs that are to be fetched."""
+    try:
+        top, data = registry.manifest(pin)
+        if form == "layout":
+            return images.read_layout(top, data, registry.manifest_of, reference)
+        return {}, images.read_titled(data, reference)
+    except MalformedError as error:
+        error.hint = "do not use this image; ask its maker for one that follows OCI, and pin that"
+        raise
+
+
 def _choose(
     source: Mapping[str, Any], wanted: Sequence[Wanted], *, alone: bool
 ) -> tuple[tuple[Wanted, ...], Chosen]:
@@ -119,7 +130,10 @@ def _choose(
     kept = frozenset(chosen.kept)
     if not kept:
         raise NotHeldError(
-            "the source has no such files", expected=", ".join(source.get("include", ())) or "any file"
+            "the source has no such files",
+            expected=", ".join(source.get("include", ())) or "any file",
+            found=f"{len(chosen.left_out)} left out by patterns, {len(chosen.skipped)} leftovers",
+            hint="correct `include` and `exclude`, or leave them out",
         )
     return tuple(item for item in wanted if item.path in kept), chosen
 

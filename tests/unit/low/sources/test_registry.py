@@ -347,8 +347,10 @@ def test_a_registry_that_lies(desk: Desk, server: WebServer) -> None:
      b"[" * 100_000],
 )  # fmt: skip
 def test_manifests_that_are_none(desk: Desk, server: WebServer, data: bytes) -> None:
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError) as caught:
         desk.get(put(server, data))
+    assert "medium" not in caught.value.hint
+    assert "ask its maker" in caught.value.hint
 
 
 @pytest.mark.parametrize(
