@@ -14,6 +14,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.entries.exports import Export
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
+from airlift.store.whole_folders import building
 
 if TYPE_CHECKING:
     from airlift.layouts.build import Built
@@ -58,11 +59,10 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
             expected=str(place.parent),
             hint=f"mount it again, or end the export: airlift high unfollow {export.output}",
         )
-    from airlift.layouts.build import build  # noqa: PLC0415 - loaded only where something follows
-    from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
+    from airlift.layouts.layouts import lay_out  # noqa: PLC0415 - loaded only where something follows
 
-    plan = plan_of(_choice(export), enclave.load_release(release), enclave.content)
-    return build(plan, enclave.content, place, progress)
+    with building(place) as temporary:
+        return lay_out(_choice(export), enclave.load_release(release), enclave.content, temporary, progress)
 
 
 def point(state: State, release: str | None) -> dict[str, AirliftError]:
