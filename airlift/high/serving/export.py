@@ -1,6 +1,7 @@
 """Export an installed release in a layout, once or so that it follows what is active (SPEC 8.7)."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +14,9 @@ from airlift.high.enclave.recover import recover
 from airlift.high.enclave.switching import follow as following
 from airlift.high.governance import gate
 from airlift.high.governance.choose import choose_held
-from airlift.layouts.build import Built, fill, sizes
+from airlift.layouts.build import Built, sizes
 from airlift.layouts.compare import differences
-from airlift.layouts.layouts import Choice, plan_of
+from airlift.layouts.layouts import Choice, lay_out, plan_of
 from airlift.layouts.plan import Linked, Plan
 from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.state import State
@@ -94,14 +95,13 @@ def export(
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         release = find(enclave, job.reference, state, operator.now)
-        plan = plan_of(choice, release, enclave.content)
         wanted = Export(
             release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
         )
-        work = _Work(enclave, state, release, choice, plan, wanted, operator, progress)
+        work = _Work(enclave, state, release, choice, wanted, operator, progress)
         work.check_place()
         if dry_run:
-            return work.result(_foreseen(plan, enclave, place))
+            return work.result(_foreseen(work.plan(), enclave, place))
         return work.follow(recovered) if job.follow else work.once(recovered)
 
 
@@ -135,7 +135,6 @@ class _Work:
     state: State
     release: Release
     choice: Choice
-    plan: Plan
     wanted: Export
     operator: Operator
     progress: Progress
@@ -143,6 +142,9 @@ class _Work:
     @property
     def place(self) -> Path:
         return Path(self.wanted.output)
+
+    def plan(self) -> Plan:
+        return plan_of(self.choice, self.release, self.enclave.content)
 
     def check_place(self) -> None:
         """Check that nothing stands there, or what airlift lets follow."""
@@ -159,7 +161,7 @@ class _Work:
 
     def once(self, recovered: tuple[str, ...]) -> ExportResult:
         with building(self.place) as temporary:
-            built = fill(self.plan, self.enclave.content, temporary, self.progress)
+            built = lay_out(self.choice, self.release, self.enclave.content, temporary, self.progress)
             self.record()
         return self.result(built, recovered=recovered)
 
@@ -167,10 +169,11 @@ class _Work:
         digest, chosen = self.release.digest, self.release.chosen
         tree = following.tree_of(self.wanted, digest, chosen)
         known = any(_same(item, self.wanted) for item in self.state.follows)
-        if tree.is_dir() and (not known or differences(self.plan, self.enclave.content, tree)):
+        plan = self.plan() if tree.is_dir() else None
+        if plan is not None and (not known or differences(plan, self.enclave.content, tree)):
             files.remove(tree)  # nobody vouches for it, or it was changed
-        files.make_folder(tree.parent)
-        built = following.build_tree(self.enclave, self.wanted, digest, chosen, self.progress)
+        with _made(tree.parent):
+            built = following.build_tree(self.enclave, self.wanted, digest, chosen, self.progress)
         if not known:
             self.record()
         now = self.enclave.state()
@@ -180,7 +183,7 @@ class _Work:
         following.tidy(now)
         already = known and built is None
         return self.result(
-            built or _foreseen(self.plan, self.enclave, tree), already=already, recovered=recovered
+            built or _foreseen(plan or self.plan(), self.enclave, tree), already=already, recovered=recovered
         )
 
     def record(self) -> None:
@@ -198,6 +201,19 @@ class _Work:
             recovered=recovered,
             **asdict(built),
         )
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; if the body fails, it is there only if it was before."""
+    new = not folder.is_dir()
+    files.make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if new:
+            files.remove(folder)
+        raise
 
 
 def _same(one: Export, other: Export) -> bool:
