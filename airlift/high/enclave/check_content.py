@@ -18,6 +18,9 @@ from airlift.ledger.entries.imports import SHA512
 from airlift.progress import Progress, Tally, silent
 from airlift.store.content import CountBytes
 
+NAMED = 3
+"""So many damaged files are named in a message; all are in its data, by digest."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -50,18 +53,18 @@ def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
     """
     with enclave.reading():
         expected = enclave.look(lambda state: load_expected(enclave, state))
-        return insist_intact(examine(enclave, expected, progress))
+        return insist_intact(enclave, examine(enclave, expected, progress))
 
 
-def insist_intact(result: CheckResult) -> CheckResult:
-    """Return the result if it tells of no damage, and of no file that nobody listed.
+def insist_intact(enclave: Enclave, result: CheckResult) -> CheckResult:
+    """Return the result if it tells of no damage, and of no file that nobody listed; else name what it is.
 
     Raises:
         ContentDamagedError: it does; ``data`` lists it.
     """
     if result.damaged:
         message = f"{len(result.damaged)} of {result.files} files at rest are damaged"
-        raise ContentDamagedError(message, found=result.damaged[0], data=asdict(result))
+        raise ContentDamagedError(message, found=_named(enclave, result.damaged), data=asdict(result))
     if result.unlisted:
         raise ContentDamagedError(
             f"{len(result.unlisted)} files lie in releases that do not list them",
@@ -77,6 +80,18 @@ def insist_intact(result: CheckResult) -> CheckResult:
             hint="export it again with the same options: airlift high export active --follow ...",
         )
     return result
+
+
+def _named(enclave: Enclave, damaged: tuple[str, ...]) -> str:
+    """Say where damaged contents are served: ``guard/config.json of assistant@2``, the first few of them."""
+    names = [
+        f"{component.name}/{entry.path} of {release.label}"
+        for release in _installed(enclave)
+        for component, entry in release.files()
+        if entry.sha512 in damaged
+    ]
+    more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _installed(enclave: Enclave) -> list[Release]:
