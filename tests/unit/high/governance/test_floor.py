@@ -53,6 +53,10 @@ def test_a_floor_holds_at_once_and_names_what_is_held_and_fits(tmp_path: Path, n
             roll_back(place, reference, operator=operator())
         assert (caught.value.exit_code, caught.value.expected, caught.value.found) == (6, ">= 2.2", "2.1")
         assert caught.value.data["fits"] is None
+        assert "assistant@3 stays active" in caught.value.hint, (
+            "the policy, which was named, has no word of this"
+        )
+        assert "`airlift high receipt --output receipt.json`" in caught.value.hint
     assert holds_release(place, V3)
     assert floor(place, name, "2.2").already
     assert enclave_status(place, NOW).floors == {name: "2.2"}

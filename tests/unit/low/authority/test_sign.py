@@ -154,8 +154,8 @@ def test_there_and_back(site: Site, tmp_path: Path) -> None:
     assert (seen.release, seen.signatures, seen.exported) == ("assistant@1", 1, None)
     there = sign(None, None, signers=[keys.signer("erin")], transfer=Transfer(sent, back), now=NOW)
     assert (there.signatures, there.threshold, there.published) == (2, 2, False)
-    result = signed(site, "assistant@1", transfer=Transfer(back))
-    assert result.published
+    result = signed(site, None, transfer=Transfer(back))
+    assert (result.published, result.release) == (True, "assistant@1"), "what was published was not named"
     assert read_events(site.depot)[-1].event == "merge"
 
 
