@@ -885,20 +885,27 @@ def report(result: Result) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    found = argparse.ArgumentParser(
         prog="airlift-verify", description="Verify what an airlift ledger proves."
     )
-    parser.add_argument(
+    found.add_argument(
         "file", metavar="FILE", help="an export, a proof, an answer with its proof, or a receipt"
     )
-    parser.add_argument("--public-key", metavar="K", required=True, help="the ledger's public key (PEM)")
-    parser.add_argument("--checkpoint", metavar="OLD", action="append", default=[], help="one kept earlier")
-    parser.add_argument("--witness", metavar="K", action="append", default=[], help="a witness's key (PEM)")
-    parser.add_argument("--origin", help="the ledger that it must be (airlift/NAME)")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-    arguments = parser.parse_args(words)
+    found.add_argument("--public-key", metavar="K", required=True, help="the ledger's public key (PEM)")
+    found.add_argument("--checkpoint", metavar="OLD", action="append", default=[], help="one kept earlier")
+    found.add_argument("--witness", metavar="K", action="append", default=[], help="a witness's key (PEM)")
+    found.add_argument("--origin", help="the ledger that it must be (airlift/NAME)")
+    found.add_argument(
+        "--format", choices=("table", "json"), default="table", help="a table for people, or JSON for scripts"
+    )
+    return found
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = parser().parse_args(words)
     try:
         result = verify(arguments)
     except (Failure, OSError) as caught:

@@ -176,7 +176,8 @@ class Marking:
         lists = [
             caveat.removeprefix(ADMITS).split(",") for caveat in self.caveats if caveat.startswith(ADMITS)
         ]
-        return frozenset(name.strip() for names in lists for name in names) - {NOBODY} if lists else None
+        named = frozenset(name.strip() for names in lists for name in names)
+        return named - {NOBODY, ""} if lists else None
 
     def covers(self, other: "Marking") -> bool:
         """Say whether what is marked ``other`` may be part of what is marked so.

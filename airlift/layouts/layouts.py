@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, LayoutError, UsageError
 from airlift.layouts import build
 from airlift.layouts.plan import MAX_READ, Form, Plan, Subject, checked
+from airlift.progress import Progress, silent
 from airlift.store.content import ContentFolder
 
 LAYOUTS: Mapping[str, int] = MappingProxyType(
@@ -72,22 +74,36 @@ def choose(layout: str, components: tuple[str, ...] = (), names: Mapping[str, st
     return Choice(layout, tuple(sorted(set(components))), tuple(sorted(given.items())))
 
 
-def plan_of(choice: Choice, release: Release, content: ContentFolder) -> Plan:
+def plan_of(
+    choice: Choice, release: Release, content: ContentFolder, drafts: build.Drafts | None = None
+) -> Plan:
     """Return the plan of a release that is served as ``choice`` says.
+
+    With ``drafts``, files that are joined are written there in the pass that digests them.
 
     Raises:
         LayoutError: the release has no such component, or cannot be served so.
         ContentDamagedError, UncheckedError: a file that the form must read is damaged or cannot be read.
+        StorageError: a draft cannot be written.
     """
     subject = Subject(
         release=release,
         components=_chosen(choice, release),
         names=dict(choice.names),
         read=lambda entry: _read(content, entry),
-        digest_joined=lambda joined: build.digest_joined(joined, content),
+        digest_joined=drafts.digest if drafts else lambda joined: build.digest_joined(joined, content),
         head=lambda entry, length: _head(content, entry, length),
     )
     return checked(_form(choice.layout)(subject))
+
+
+def lay_out(
+    choice: Choice, release: Release, content: ContentFolder, place: Path, progress: Progress = silent
+) -> build.Built:
+    """Build the tree of a release in the empty folder ``place``, durably; errors of :func:`plan_of` and ``fill``."""
+    drafts = build.Drafts(content, place, progress, sum(entry.size for _, entry in release.files()))
+    plan = plan_of(choice, release, content, drafts)
+    return build.fill(plan, content, place, progress, drafts)
 
 
 def _form(layout: str) -> Form:

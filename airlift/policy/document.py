@@ -161,6 +161,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     _check_format(document)
     marking = document.get("marking", {})
     levels = tuple(marking.get("levels", DEFAULT_LEVELS))
+    _check_order(levels)
     ceiling = marking.get("ceiling", {"level": levels[0]})
     if ceiling["level"] not in levels:
         raise ManifestError("policy: the ceiling is not one of the levels", found=ceiling["level"])
@@ -200,6 +201,18 @@ def _variant_rule(item: Mapping[str, Any]) -> variant.Rule:
         return variant.rule_from_json(item, "policy: variants")
     except MalformedError as error:
         raise ManifestError(error.message, expected=error.expected, found=error.found) from error
+
+
+def _check_order(levels: Sequence[str]) -> None:
+    """Check that the levels whose order everybody knows have no other one here (SPEC 5.6-1)."""
+    known = [level for level in levels if level in LEVELS]
+    if known != sorted(known, key=LEVELS.index):
+        raise ManifestError(
+            "policy: levels have another order than everywhere else",
+            expected=" < ".join(LEVELS),
+            found=" < ".join(known),
+            hint="list `levels` from low to high; others may stand anywhere among them",
+        )
 
 
 def _check_format(document: Mapping[str, Any]) -> None:

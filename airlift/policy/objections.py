@@ -51,15 +51,16 @@ class Known:
     """What an enclave knows when it judges a release, beside its policy.
 
     ``quorums`` are the rulings of quorums and bars (:mod:`airlift.policy.quorum`); ``revoked`` is what is revoked of
-    the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
-    where age does not count: for a roll back; ``tests`` says of each test by name whether it was passed;
-    ``variants`` are the rulings about variants (:mod:`airlift.policy.variants`).
+    the release; ``floors`` are the recorded ones; ``imported`` are the releases that ever were, needed only where a
+    floor is :func:`~airlift.policy.floors.unanswered`; ``fresh`` is None where age does not count: for a roll back;
+    ``tests`` says of each test by name whether it was passed; ``variants`` are the rulings about variants
+    (:mod:`airlift.policy.variants`).
     """
 
     quorums: Sequence[Ruling] = ()
     revoked: tuple[Finding, ...] = ()
     floors: Mapping[str, str] = field(default_factory=dict)
-    held: tuple[Release, ...] = ()
+    imported: tuple[Release, ...] = ()
     fresh: Freshness | None = None
     tests: Mapping[str, bool] = field(default_factory=dict)
     variants: Sequence[Ruling] = ()
@@ -128,7 +129,7 @@ def activation_rulings(release: Release, policy: Policy, known: Known) -> list[R
         *_revocation(release, known.revoked),
         *known.variants,
         *_rules(release, policy),
-        *floors.floor_rulings(release, in_force, known.held),
+        *floors.floor_rulings(release, in_force, known.imported),
         *known.quorums,
         *(stale_rulings(known.fresh, policy) if known.fresh else ()),
         *(_test(release, name, passed=passed) for name, passed in known.tests.items()),

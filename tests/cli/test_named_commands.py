@@ -42,8 +42,9 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
     *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
+    *("--delay-updates", "--link-dest"),
 }
-"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of clamscan, and of skopeo, umoci and helm."""
+"""Options of pip, uv, zstd, unshare, prlimit, setpriv and mount, clamscan, skopeo, umoci and helm, and rsync."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

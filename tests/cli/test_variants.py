@@ -516,6 +516,11 @@ def test_an_export_of_what_does_not_run_is_in_the_choice_of_policy(undecided: Wo
     error = refused(world.quick("high", "export", "varied@1.0", *words, "--output", "not", *JSON))
     assert "base-int4" in error["message"]
     assert not (world.folder / "not").exists()
+    test = "acceptance:\n  - {name: no-gguf, command: ['false']}\n"
+    (world.folder / "other.yaml").write_text(policy("alpha", choose("int4")) + test)
+    world.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+    said = world.quick("high", "export", "varied@1.1", *words, "--output", "not", *JSON).expect(6)
+    assert said.error["code"] == "not-accepted"  # it runs, but in fp16
     for name, code in (("base", 0), ("base-int4", 2), ("base-fp16", 2)):
         one = ("--component", name, "--output", f"one-{name}")
         world.quick("high", "export", "active", *words, *one).expect(code)

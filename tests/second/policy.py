@@ -59,7 +59,7 @@ def make(value: Mapping[str, Any], folder: Path | None = None) -> Policy:
 
 
 def judge(policy: Policy, media: Media, now: datetime) -> None:
-    """Judge markings, waivers and age [8.2-3] [8.2-5] [8.2-7].
+    """Judge markings, waivers and age [5.6-3] [8.2-3] [8.2-5] [8.2-7].
 
     Raises:
         Refused: ``marking-refused``, ``waiver-refused``, or ``expired``.
@@ -81,6 +81,5 @@ def judge(policy: Policy, media: Media, now: datetime) -> None:
 def _judge_marking(policy: Policy, marking: dict[str, Any]) -> None:
     known = marking["level"] in policy.levels and policy.ceiling in policy.levels
     below = known and policy.levels.index(marking["level"]) <= policy.levels.index(policy.ceiling)
-    demand(
-        below and set(marking["caveats"]) <= policy.caveats, "a marking above the ceiling", "marking-refused"
-    )
+    held = fields.within(marking["caveats"], policy.caveats)
+    demand(below and held, "a marking above the ceiling", "marking-refused")

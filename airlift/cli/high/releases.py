@@ -120,7 +120,7 @@ def _show_staged(page: Page, staged: list[dict[str, Any]]) -> None:
     for item in staged:
         page.line()
         page.line(f"staged: {item['bundle'] or _cut(item['manifest'])}", style="bold")
-        seen = [f"{known['volume']} of {known['volumes']}" for known in item["seen"]]
+        seen = [f"volume {known['volume']} of {known['volumes']}" for known in item["seen"]]
         total = "" if item["chunks_total"] is None else f" of {item['chunks_total']}"
         page.facts(
             {

@@ -33,7 +33,6 @@ from airlift.ledger.entries.activations import (
     SwitchPrepare,
     WithdrawPrepare,
 )
-from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entries.shape import Accepted
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
@@ -105,8 +104,7 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        new = not _was_active(enclave, release.digest)
-        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=new)
+        refused = gate.return_refusals(enclave, release, state, now=operator.now)
         gate.insist(refused, AcceptanceError)
         chosen = choose(enclave, state, release)
         already = runs(state, chosen)
@@ -141,13 +139,6 @@ def laid_out(enclave: Enclave, release: Release) -> Iterator[None]:
         if new and points_at(enclave.active) != enclave.active_target(release.digest, release.chosen):
             files.remove(place)
         raise
-
-
-def _was_active(enclave: Enclave, release: str) -> bool:
-    """Say whether the release with this digest is active, or ever was."""
-    with enclave.ledger() as log:
-        switches = log.entries(types=SWITCHES, release=release)
-        return next(switches, None) is not None
 
 
 def _result(

@@ -19,6 +19,9 @@ from airlift.ledger.state import State
 from airlift.progress import Progress, Tally, silent
 from airlift.store.content import CountBytes
 
+NAMED = 3
+"""So many damaged files are named in a message; all are in its data, by digest."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -51,18 +54,18 @@ def check_content(enclave: Enclave, progress: Progress = silent) -> CheckResult:
     """
     with enclave.reading():
         expected = enclave.look(lambda state: load_expected(enclave, state))
-        return insist_intact(examine(enclave, expected, progress))
+        return insist_intact(enclave, examine(enclave, expected, progress))
 
 
-def insist_intact(result: CheckResult) -> CheckResult:
-    """Return the result if it tells of no damage, and of no file that nobody listed.
+def insist_intact(enclave: Enclave, result: CheckResult) -> CheckResult:
+    """Return the result if it tells of no damage, and of no file that nobody listed; else name what it is.
 
     Raises:
         ContentDamagedError: it does; ``data`` lists it.
     """
     if result.damaged:
         message = f"{len(result.damaged)} of {result.files} files at rest are damaged"
-        raise ContentDamagedError(message, found=result.damaged[0], data=asdict(result))
+        raise ContentDamagedError(message, found=_named(enclave, result.damaged), data=asdict(result))
     if result.unlisted:
         raise ContentDamagedError(
             f"{len(result.unlisted)} files lie in releases that do not list them",
@@ -84,6 +87,19 @@ def _trees(enclave: Enclave, state: State) -> Iterator[tuple[Path, Release]]:
     """Yield every tree that the ledger says is laid out, with the release in the choice that it is in."""
     for digest, chosen in state.trees():
         yield enclave.release_path(digest, chosen), enclave.load_release(digest).only(chosen)
+
+
+def _named(enclave: Enclave, damaged: tuple[str, ...]) -> str:
+    """Say where damaged contents are served: ``guard/config.json of assistant@2``, the first few of them."""
+    found = (
+        f"{component.folder}/{entry.path} of {release.label}"
+        for _, release in _trees(enclave, enclave.state())
+        for component, entry in release.files()
+        if entry.sha512 in damaged
+    )
+    names = list(dict.fromkeys(found))
+    more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:

@@ -13,8 +13,7 @@ from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import TrustStateError
 from airlift.ledger import details
-from airlift.ledger.enclave_folder import EnclaveFolder, read_config
-from airlift.ledger.entries.administration import Enroll
+from airlift.ledger.enclave_folder import MAX_METADATA_BYTES, EnclaveFolder, read_config
 from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
@@ -22,10 +21,9 @@ from airlift.ledger.state import State, release_of
 from airlift.store import whole_folders
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import Signer
-from airlift.trust.tuf import metadata, root
+from airlift.trust.tuf import metadata
 
 POLICY_TEXT = "policy.yaml"
-MAX_METADATA_BYTES = 8 << 20
 STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
 
 
@@ -46,8 +44,6 @@ class Enclave(EnclaveFolder):
 
     trust = Place("trust")
     """``roots/N.root.json`` and one folder per committed TUF state."""
-    roots = Place("trust", "roots")
-    """Every verified root: ``N.root.json``."""
     releases = Place("releases")
     """``<digest>/<component>/...``: hard links into content."""
     staging = Place("staging")
@@ -105,26 +101,6 @@ class Enclave(EnclaveFolder):
         draft = Draft(detail.TYPE, operator.actor, time, release, bundle, detail.format(), contents)
         with self.ledger(writable=True) as log:
             return log.append(draft, operator.signer)
-
-    def load_roots(self) -> dict[int, bytes]:
-        """Return the kept roots by version: they lead from the enrolled one on, each signed as it must be.
-
-        Who can write these files could otherwise lift what is revoked, without a signature.
-
-        Raises:
-            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3).
-        """
-        found = {}
-        for path in self.roots.glob("*.root.json"):
-            version = path.name.split(".")[0]
-            if version.isdecimal():
-                found[int(version)] = files.read_bounded(path, MAX_METADATA_BYTES)
-        if not found:
-            raise TrustStateError("the pinned root is missing", expected=str(self.roots))
-        with self.ledger() as log:
-            enrolment = details.read(log.entry(0), Enroll)
-        root.check_chain(found, enrolment.root_fingerprint)
-        return found
 
     def keep_root(self, version: int, data: bytes) -> None:
         """Keep a newly verified root at once, so that what it revokes stays revoked even if what follows fails."""

@@ -16,6 +16,7 @@ from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
 from airlift.high.enclave.switching import follow
+from airlift.high.enclave.switching.left_standing import revoked_exports
 from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
@@ -151,7 +152,7 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         for item in content_objections(active, rules)
     ]
     warnings += _chosen_otherwise(state, active, rules)
-    warnings += _revoked(enclave, state, active)
+    warnings += [*_revoked(enclave, state, active), *_left_standing(enclave, state)]
     if not state.bundles:
         return [*warnings, UNIMPORTED]
     warnings += _age(enclave, state, now, rules)
@@ -191,6 +192,12 @@ def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str
         return []
     found = revoked.findings(revoked.in_force(enclave, state), active)
     return [f"revoked, and active: {item.error().message}" for item in found]
+
+
+def _left_standing(enclave: Enclave, state: State) -> Iterator[str]:
+    """Warn of exports that do not follow, of what was revoked since: airlift does not touch them."""
+    for output, label, message in revoked_exports(enclave, state):
+        yield f"revoked, and still served: {output} has {label}, and {message}: stop what reads it, and remove it"
 
 
 def _floors(enclave: Enclave, state: State) -> dict[str, str]:

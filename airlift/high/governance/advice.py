@@ -13,16 +13,24 @@ ADVISED = (FloorError, RequirementError, RevokedError)
 
 
 def advise(enclave: Enclave, state: State, refused: Sequence[RefusedError], fits: Release | None) -> None:
-    """Complete refusals: what is lacking and where it is, and the newest held release that fits, if there is one."""
+    """Complete refusals: what is lacking and where it is, and the newest held release that fits, if any does."""
     for error in refused:
         error.data["fits"] = fits.label if fits else None
-        hints = [*_where(enclave, state, error), *_instead(fits)]
-        error.hint = "; ".join(hints) or error.hint
+        error.hint = "; ".join([*_where(enclave, state, error), *_instead(fits)]) or _nothing(enclave, state)
 
 
 def _instead(fits: Release | None) -> Iterator[str]:
     if fits is not None:
         yield f"{fits.label} is held and may run: `airlift high activate {fits.label}`"
+
+
+def _nothing(enclave: Enclave, state: State) -> str:
+    """Return what there is to know and to do where nothing else that is held would do."""
+    active = "" if state.active is None else f", and {enclave.load_release(state.active).label} stays active"
+    return (
+        f"nothing else that is held may run{active}; "
+        "ask the low side for what may: `airlift high receipt --output receipt.json` tells it what is held"
+    )
 
 
 def _where(enclave: Enclave, state: State, error: RefusedError) -> Iterator[str]:

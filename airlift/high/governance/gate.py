@@ -14,8 +14,10 @@ from airlift.high.governance import acceptance, advice, revocation
 from airlift.high.governance.choose import rule_variants
 from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.state import State
-from airlift.policy.document import Policy
+from airlift.policy import floors
+from airlift.policy.document import REPORT, Policy
 from airlift.policy.objections import Known, activation_rulings, import_rulings
 from airlift.policy.quorum import quorum_rulings
 from airlift.policy.revocation import Revoked
@@ -63,11 +65,12 @@ class Gate:
     def rule(self, release: Release, *, aged: bool = False) -> list[Ruling]:
         """Return what policy says of running the release; ``aged`` says that the age of what is known counts."""
         enclave, state = self.enclave, self.state
+        in_force = {*dict(state.floors), *dict(self.policy.floors)}
         known = Known(
             quorums=self._quorums(release),
             revoked=revoked.findings(self.revoked, release),
             floors=dict(state.floors),
-            held=tuple(self._held()) if state.floors or self.policy.floors else (),
+            imported=self._imported() if floors.unanswered(release, in_force) else (),
             fresh=freshness(enclave, state, release, self.now) if aged else None,
             tests=self._tests(release),
             variants=rule_variants(enclave, release, self.policy, self.verified),
@@ -82,6 +85,11 @@ class Gate:
     def _held(self) -> Iterator[Release]:
         """Yield the releases that are installed, the newest import first."""
         return (self.enclave.load_release(digest) for digest in reversed(self.state.installed))
+
+    def _imported(self) -> tuple[Release, ...]:
+        """Return every release that was ever imported, whether it is held or not."""
+        digests = dict.fromkeys(bundle.release for bundle in self.state.bundles)
+        return tuple(self.enclave.load_release(digest) for digest in digests if digest is not None)
 
     def _tests(self, release: Release) -> dict[str, bool]:
         lacking = acceptance.lacking(self.enclave, self.state, self._chosen(release))
@@ -143,6 +151,27 @@ def activation_refusals(
     if wanted:
         advice.advise(enclave, state, wanted, next(gate.fitting(), None))
     return refused
+
+
+def return_refusals(enclave: Enclave, release: Release, state: State, *, now: datetime) -> list[RefusedError]:
+    """Return what stands against a return to the release: age only if it never was active (SPEC 8.2-12)."""
+    with enclave.ledger() as log:
+        known = next(log.entries(types=SWITCHES, release=release.digest), None) is not None
+    return activation_refusals(enclave, release, state, now=now, aged=not known)
+
+
+def service_refusals(
+    enclave: Enclave, release: Release, state: State, *, now: datetime, chosen: Sequence[str] = ()
+) -> list[RefusedError]:
+    """Return what stands against serving the release: as a return, or of what is active a revocation (SPEC 8.7-5).
+
+    ``chosen`` are the names of the variants that it is served with: in another choice than runs, it is not active.
+    """
+    if (release.digest, tuple(chosen)) != (state.active, state.chosen):
+        return return_refusals(enclave, release, state, now=now)
+    gate = Gate.open(enclave, state, now)
+    found = revoked.findings(gate.revoked, release) if gate.policy.revoked != REPORT else ()
+    return [item.error() for item in found]
 
 
 def new_release_refusals(

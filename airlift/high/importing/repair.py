@@ -55,7 +55,7 @@ def repair(
             follow.renew(enclave, enclave.state())
             found = replace(found, exports=tuple(follow.differing(enclave, enclave.state())))
     left = tuple(digest for digest in found.damaged if digest not in able)
-    insist_intact(replace(found, damaged=left, repaired=tuple(sorted(able))))
+    insist_intact(enclave, replace(found, damaged=left, repaired=tuple(sorted(able))))
     return replace(
         found,
         repaired=tuple(sorted(able)),

@@ -21,12 +21,12 @@ def _components(new: Release, old: Release | None) -> Iterator[str]:
         if after is None:
             yield f"component removed: {item.name} {before.version if before else ''}"
         elif before is None:
-            yield f"component added: {_shown(after)}"
+            yield f"component added: {after.name} {_shown(after)}"
         elif item.change == UNCHANGED:
             yield f"component unchanged: {after.name} {after.version}"
         else:
-            kind = f"{before.kind} " if item.change == RELABELLED else ""
-            yield f"component {item.change}: {kind}{before.version} -> {_shown(after)}"
+            kind = f", {before.kind}" if item.change == RELABELLED else ""
+            yield f"component {item.change}: {after.name} {before.version}{kind} -> {_shown(after)}"
         yield from _remarks(before, after)
 
 
@@ -55,6 +55,6 @@ def _rest(new: Release, old: Release | None) -> Iterator[str]:
 def _shown(component: Component) -> str:
     size = sum(entry.size for entry in component.files)
     return (
-        f"{component.name} {component.version} ({component.kind}, {len(component.files)} files, {size:,} bytes, "
+        f"{component.version} ({component.kind}, {len(component.files)} files, {size:,} bytes, "
         f"digest {component.digest[:32]})"
     )

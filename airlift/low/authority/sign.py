@@ -103,10 +103,11 @@ def sign(
         reference = None if what is None or what in _ROLES else depot.find_release(what)
         if reference is not None and depot.is_published(reference.digest):
             return _result(depot.load_release(reference.digest), (), published_quorum(depot), None)
+        proposed = pending_releases(depot)
         if import_ is not None and not dry_run:
             _merge(depot, import_, now)
         chosen = _choose(depot, what, reference.digest if reference else None, merged=import_ is not None)
-        releases = pending_releases(depot)
+        releases = pending_releases(depot) or proposed
         changes = _sign(depot, chosen, () if dry_run else signers, now, progress)
         exported = None if export is None or dry_run else _export(depot, chosen, export)
     return _result(releases[0] if releases else None, changes, published_quorum(depot), exported)

@@ -34,7 +34,7 @@ from airlift.ledger.audit import Audit
 from airlift.ledger.enclave_folder import EnclaveFolder, read_config
 from airlift.ledger.entries.kinds import BRINGING
 from airlift.ledger.state import State
-from airlift.low.depot import enclaves
+from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.release.vendor_signature import CheckedSignature
 from airlift.store.content import CountBytes
@@ -163,6 +163,7 @@ class _Enclaves:
                 f"the variant {there.name} of {there.folder} is not held in enclave {place.name}",
                 expected="one of " + ", ".join(state.held_variants(release.digest)),
             )
+        self._check_revoked(place, replace(release, components=(there,)), state)
         here = replace(
             there,
             name=item.get("name", there.name),
@@ -174,6 +175,11 @@ class _Enclaves:
         stated = there.vendor_signature
         data = None if stated is None else place.history.load(stated.sha512, model_signing.MAX_BYTES)
         return Taken(place, there, here, data)
+
+    def _check_revoked(self, place: EnclaveFolder, alone: Release, state: State) -> None:
+        """Check that nothing of a component, ``alone`` in its release, is revoked there: it would run elsewhere."""
+        hint = f"take over another version; what is revoked is told by `airlift high status --enclave {place.folder}`"
+        revoked.check_release(alone, revoked.in_force_there(place, state), hint)
 
     def _verify(self, place: EnclaveFolder, state: State) -> None:
         """Verify the whole ledger, by the key that it was enrolled with if it was."""
@@ -219,6 +225,7 @@ def holding(depot: Depot, items: Iterable[Mapping[str, Any]], folder: Path) -> I
         NotHeldError: it does not hold the release, or the component.
         ManifestError: the manifest says otherwise what the component is there.
         MarkingError: the manifest lowers its marking.
+        RevokedError: it is revoked there.
     """
     read = _Enclaves(depot)
     with ExitStack() as held:

@@ -15,6 +15,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.entries.exports import Export
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
+from airlift.store.whole_folders import building
 
 if TYPE_CHECKING:
     from airlift.layouts.build import Built
@@ -61,11 +62,11 @@ def build_tree(
             expected=str(place.parent),
             hint=f"mount it again, or end the export: airlift high unfollow {export.output}",
         )
-    from airlift.layouts.build import build  # noqa: PLC0415 - loaded only where something follows
-    from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
+    from airlift.layouts.layouts import lay_out  # noqa: PLC0415 - loaded only where something follows
 
-    plan = plan_of(_choice(export), enclave.load_release(release).only(chosen), enclave.content)
-    return build(plan, enclave.content, place, progress)
+    served = enclave.load_release(release).only(chosen)
+    with building(place) as temporary:
+        return lay_out(_choice(export), served, enclave.content, temporary, progress)
 
 
 def point(state: State, release: str | None, chosen: Sequence[str] = ()) -> dict[str, AirliftError]:

@@ -39,6 +39,8 @@ def damaged(place: Enclave) -> list[str]:
     with pytest.raises(ContentDamagedError) as caught:
         check_content(place)
     assert caught.value.exit_code == 3
+    assert caught.value.found is not None
+    assert " of assistant@" in caught.value.found, "a digest told nobody which file was damaged"
     found: list[str] = list(caught.value.data["damaged"])
     return found
 

@@ -41,8 +41,8 @@ def test_everything_that_can_change() -> None:
     assert head == f"release stack@2, marking SECRET, digest {new.digest}, compared with stack@1"
     assert [line.split(" (")[0] for line in lines] == [
         "component added: added 1",
-        "component relabelled: data 1 -> kind 1",
-        "component changed: 1 -> new 2",
+        "component relabelled: kind 1, data -> 1",
+        "component changed: new 1 -> 2",
         "component unchanged: same 3",
         "component removed: gone 1",
         "marking: CUI -> SECRET",

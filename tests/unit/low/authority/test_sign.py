@@ -154,8 +154,8 @@ def test_there_and_back(site: Site, tmp_path: Path) -> None:
     assert (seen.release, seen.signatures, seen.exported) == ("assistant@1", 1, None)
     there = sign(None, None, signers=[keys.signer("erin")], transfer=Transfer(sent, back), now=NOW)
     assert (there.signatures, there.threshold, there.published) == (2, 2, False)
-    result = signed(site, "assistant@1", transfer=Transfer(back))
-    assert result.published
+    result = signed(site, None, transfer=Transfer(back))
+    assert (result.published, result.release) == (True, "assistant@1"), "what was published was not named"
     assert read_events(site.depot)[-1].event == "merge"
 
 
@@ -255,6 +255,15 @@ def test_rotate_the_bundler(site: Site) -> None:
     last = signed(site, None, "bob", "erin")
     assert last.published
     assert [item.published for item in last.changes] == [True, True]
+
+
+def test_a_person_does_not_get_a_second_key(site: Site) -> None:
+    keys.write(site.keys / "home", "grace")
+    (site.keys / "home" / "DAN.pub").write_bytes((site.keys / "home" / "grace.pub").read_bytes())
+    second = [site.keys / "home" / "DAN.pub"]
+    with pytest.raises(UsageError, match="has 2 keys of a role"):
+        rotate(site.depot, Rotation("release", second), now=NOW)
+    assert rotate(site.depot, Rotation("release", second, ["dan"]), now=NOW, dry_run=True).removed == ("dan",)
 
 
 def test_remove_by_digits(site: Site) -> None:
