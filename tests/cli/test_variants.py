@@ -6,6 +6,8 @@ Through the real commands of both sides.
 import hashlib
 import json
 import random
+import re
+import shlex
 import shutil
 import struct
 from datetime import UTC, datetime
@@ -23,7 +25,7 @@ from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.trust.keys.load import load_signer
 from tests.cli.conftest import World
 from tests.cli.transcript import Transcript
-from tests.support import gguf_files
+from tests.support import gguf_files, pages
 
 SIGN = ("--key", "keys/release-cy.key", "--key", "keys/release-di.key")
 JSON = ("--format", "json")
@@ -357,6 +359,40 @@ def test_what_is_trained_inside_joins_the_choice(two: World) -> None:
     two.quick("high", "rollback", *home("alpha")).expect(6)
 
 
+def test_the_page_says_what_works(two: World) -> None:
+    """The manifest, the policy and the commands of docs/variants.md, as they stand there."""
+    manifest, rules = pages.blocks("docs/variants.md", "yaml")
+    for label in ("fp16", "int4"):
+        shutil.copytree(two.folder / "variants-1.1" / label, two.folder / f"base-{label}")
+    guard = "  - {name: guard, kind: guard, version: '2.0', source: {path: variants-1.1/guard}}\n"
+    head = "airlift: 1\nrelease: assistant\nversion: '1.1'\nmarking: {level: UNCLASSIFIED}\n"
+    (two.folder / "page.yaml").write_text(head + manifest.replace("requires:", f"{guard}requires:"))
+    two.quick("low", "release", "page.yaml", *SIGN, "--replace").expect(0)
+    shutil.copy(two.folder / "keys/ledger-bravo.pub", two.folder / "bravo.pub")
+    shutil.copy(two.folder / "keys/bundler.key", two.folder / "build.key")
+    (two.folder / "policy.yaml").write_text(rules)
+    two.quick("high", "policy", "set", "policy.yaml", *home("bravo")).expect(0)
+    before, after = (block.splitlines() for block in pages.blocks("docs/variants.md"))
+    for line in (*before, "airlift high import out --activate"):
+        as_typed(two, line, "bravo")
+    assert source(two, "1.1", "int4") in active(two, "bravo").values()
+    receipt(two, "bravo")
+    (two.folder / "policy.yaml").write_text(rules.replace("int4", "fp16"))
+    for line in after:
+        as_typed(two, line, "bravo")
+    assert source(two, "1.1", "fp16") in active(two, "bravo").values()
+
+
+def as_typed(world: World, line: str, name: str) -> None:
+    """Run a line of a page, which may say after a # which exit code it has; on the high side in an enclave."""
+    command, _, remark = line.partition("#")
+    said = re.match(r"\s*exit (\d+)", remark)
+    program, *words = shlex.split(command)
+    assert program == "airlift"
+    where = home(name) if words[0] == "high" else ()
+    world.quick(*words, *where).expect(int(said[1]) if said else 0)
+
+
 class Killed(BaseException):
     """Stands for the end of a process."""
 
@@ -475,9 +511,16 @@ def test_an_export_of_what_does_not_run_is_in_the_choice_of_policy(undecided: Wo
     assert source(world, "1.1", "int4") in served(world.folder / "once")
     assert source(world, "1.1", "fp16") not in served(world.folder / "once")
     assert (world.folder / "once/base/model.gguf").is_file()
+    told = world.quick("provenance", "history", *home("alpha"), *JSON).expect(0).data["entries"]
+    assert [e["detail"]["variants"] for e in told if e["type"] == "export"] == [["base-int4"]]
     error = refused(world.quick("high", "export", "varied@1.0", *words, "--output", "not", *JSON))
     assert "base-int4" in error["message"]
     assert not (world.folder / "not").exists()
+    test = "acceptance:\n  - {name: no-gguf, command: ['false']}\n"
+    (world.folder / "other.yaml").write_text(policy("alpha", choose("int4")) + test)
+    world.quick("high", "policy", "set", "other.yaml", *home("alpha")).expect(0)
+    said = world.quick("high", "export", "varied@1.1", *words, "--output", "not", *JSON).expect(6)
+    assert said.error["code"] == "not-accepted"  # it runs, but in fp16
     for name, code in (("base", 0), ("base-int4", 2), ("base-fp16", 2)):
         one = ("--component", name, "--output", f"one-{name}")
         world.quick("high", "export", "active", *words, *one).expect(code)

@@ -156,6 +156,7 @@ EVERY: tuple[Detail, ...] = (
         ("base-int4",),
     ),
     Export(NAMED, "tree", "/srv/models", follow=False),
+    Export(NAMED, "tree", "/srv/one", follow=False, variants=("base-int4",)),
     Export(NAMED, "hf-cache", "/srv/hub", follow=True, components=("base",), names={"base": "org/name"}),
     Unfollow("/srv/hub"),
     Gc(("1" * 128, "2" * 128)),

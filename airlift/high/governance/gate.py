@@ -161,10 +161,13 @@ def return_refusals(enclave: Enclave, release: Release, state: State, *, now: da
 
 
 def service_refusals(
-    enclave: Enclave, release: Release, state: State, *, now: datetime
+    enclave: Enclave, release: Release, state: State, *, now: datetime, chosen: Sequence[str] = ()
 ) -> list[RefusedError]:
-    """Return what stands against serving the release: as a return, or of what is active a revocation (SPEC 8.7-5)."""
-    if release.digest != state.active:
+    """Return what stands against serving the release: as a return, or of what is active a revocation (SPEC 8.7-5).
+
+    ``chosen`` are the names of the variants that it is served with: in another choice than runs, it is not active.
+    """
+    if (release.digest, tuple(chosen)) != (state.active, state.chosen):
         return return_refusals(enclave, release, state, now=now)
     gate = Gate.open(enclave, state, now)
     found = revoked.findings(gate.revoked, release) if gate.policy.revoked != REPORT else ()

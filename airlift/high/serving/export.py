@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -96,7 +96,13 @@ def export(
         state = enclave.state()
         release = find(enclave, job.reference, state, operator.now)
         wanted = Export(
-            release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
+            release_ref(release),
+            choice.layout,
+            str(place),
+            job.follow,
+            choice.components,
+            dict(choice.names),
+            release.chosen,
         )
         work = _Work(enclave, state, release, choice, wanted, operator, progress)
         work.check_place()
@@ -218,7 +224,7 @@ def _made(folder: Path) -> Iterator[None]:
 
 def _same(one: Export, other: Export) -> bool:
     """Say whether two exports serve the same things at one place, whatever was active when they began."""
-    return one == Export(one.release, other.layout, other.output, other.follow, other.components, other.names)
+    return one == replace(other, release=one.release, variants=one.variants)
 
 
 def find(enclave: Enclave, reference: str, state: State, now: datetime) -> Release:
@@ -234,8 +240,9 @@ def find(enclave: Enclave, reference: str, state: State, now: datetime) -> Relea
     if reference == ACTIVE and state.active is None:
         raise NotHeldError("no release is active", hint="activate one: airlift high activate RELEASE")
     release = enclave.find_release(state.active if reference == ACTIVE and state.active else reference, state)
-    gate.insist(gate.service_refusals(enclave, release, state, now=now))
-    return release.only(state.chosen) if reference == ACTIVE else choose_held(enclave, state, release)
+    served = release.only(state.chosen) if reference == ACTIVE else choose_held(enclave, state, release)
+    gate.insist(gate.service_refusals(enclave, release, state, now=now, chosen=served.chosen))
+    return served
 
 
 def _resolved(output: Path) -> str:

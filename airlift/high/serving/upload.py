@@ -100,7 +100,13 @@ def upload(
 def _record(enclave: Enclave, operator: Operator, job: UploadJob, release: Release) -> None:
     chosen, served = job.choice, release_ref(release)
     detail = Export(
-        served, chosen.layout, job.url, follow=False, components=chosen.components, names=dict(chosen.names)
+        served,
+        chosen.layout,
+        job.url,
+        follow=False,
+        components=chosen.components,
+        names=dict(chosen.names),
+        variants=release.chosen,
     )
     enclave.record(operator, detail, release=release.digest)
 

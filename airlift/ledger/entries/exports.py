@@ -13,7 +13,8 @@ from airlift.ledger.entries import shape
 class Export:
     """A release is served in a layout at ``output``, an absolute path; if it follows, what is active from then on.
 
-    ``components`` are those that are served (none: all), ``names`` what they are served as where an operator said so.
+    ``components`` are those that are served (none: all), ``names`` what they are served as where an operator said so,
+    ``variants`` the names of those that it is served with at first (SPEC 8.7-11).
     """
 
     TYPE: ClassVar[str] = "export"
@@ -24,6 +25,7 @@ class Export:
     follow: bool
     components: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "Export":
@@ -35,6 +37,7 @@ class Export:
             follow=strict.member(detail, "follow", bool, what),
             components=shape.texts(detail, "components", what),
             names=shape.table(detail, "names", str, what),
+            variants=shape.choice(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
@@ -46,6 +49,7 @@ class Export:
             "follow": self.follow,
             "components": list(self.components),
             "names": dict(self.names),
+            **({"variants": list(self.variants)} if self.variants else {}),
         }
 
 
