@@ -53,6 +53,9 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 17),  # rich draws it
     ("--version",): (set(), 17),
+    ("completion", "fish"): (set(), 62),
+    ("completion", "--names", "depot-releases"): (set(), 17),
+    ("completion", "--names", "enclave-releases"): (set(), 17),
     ("status",): (RECORD | {"packaging"}, 120),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 20),
     ("low", "status"): (KEYS, 77),
