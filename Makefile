@@ -13,7 +13,7 @@ CODE   := airlift tests $(wildcard examples)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv demo test lint format bench fuzz crash steps wheels lock clean
+.PHONY: help venv demo test lint format bench fuzz crash steps session man wheels lock clean
 
 help:
 	@echo "make demo    the story from low to high and back, on the example stack"
@@ -24,6 +24,8 @@ help:
 	@echo "make fuzz    property tests and fuzz targets with many more examples"
 	@echo "make crash   kill, fail and cut the power at every single step (one to two hours)"
 	@echo "make steps   40,000 random steps of enclaves and a depot, each held against the rules (an hour)"
+	@echo "make session the picture in the README, from commands that are really run"
+	@echo "make man     man pages in build/man; they are installed by: cp -r build/man ~/.local/share/"
 	@echo "make venv    the environment that all of these use, from requirements.lock"
 	@echo "make wheels  a folder to install the high side from, without a network"
 	@echo "make lock    resolve the dependencies anew (needs network)"
@@ -70,6 +72,13 @@ crash: $(STAMP)
 
 steps: $(STAMP)
 	AIRLIFT_STEPS=full $(BIN)/python -m pytest -n $(JOBS) -rA --timeout=0 tests/steps tests/stateful
+
+man: $(STAMP)
+	$(BIN)/python -m airlift.cli.manual build/man/man1
+
+session: $(STAMP)
+	$(BIN)/python -m tests.recorded > session.svg.new
+	mv session.svg.new docs/session.svg
 
 # The versions of dev, low and hsm for every platform and Python that airlift supports, without any address:
 # where they are downloaded from is the business of whoever installs.

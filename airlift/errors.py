@@ -237,6 +237,13 @@ class WaiverError(RefusedError):
     default_hint = "ask the low side for a release without it, or allow it: `waivers` in the policy"
 
 
+class VariantError(RefusedError):
+    """Policy chooses no variant of a component, or one that is not at hand (SPEC 7.14)."""
+
+    code = "variant-refused"
+    default_hint = "see `variants` in the policy: `airlift high policy show`"
+
+
 class RegistrationError(RefusedError):
     """A component was trained inside, and policy does not permit one of its kind."""
 

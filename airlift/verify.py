@@ -541,6 +541,7 @@ class Ground:
         self.things: set[Thing] = set()
         self.edges: set[tuple[Any, str, Thing]] = set()
         self.kinds: set[tuple[Any, Any]] = set()
+        self.variants: set[tuple[Any, Thing]] = set()
         for leaf in leaves.values():
             self.words.update(_words(leaf))
             self._state_entry(leaf)
@@ -576,6 +577,10 @@ class Ground:
             made = ("release", stated["name"], stated["version"], stated["digest"])
             self._state(leaf["release"], "made-from", made)
             self._state(leaf["release"], "recorded-in", here)
+        if leaf["type"] == "import-commit":
+            for item in _list(dict(_dict(detail.get("variants"))).get("left_out")):
+                thing = ("component", item["name"], item["version"], item["digest"])
+                self._state(leaf["release"], "leaves-out", thing)
         for codec, count in _dict(detail.get("codecs")):
             self._state(bundle, "coded-with", ("delta", codec, str(count), None))
         for name in _list(detail.get("volume_names")):
@@ -609,6 +614,8 @@ class Ground:
         digest, source = item["digest"], item["source"]
         thing = ("component", item["name"], item["version"], digest)
         self._state(release[3], "contains", thing)
+        if "variant" in item:
+            self.variants.add((release[3], thing))
         self.kinds.add((digest, item["kind"]))
         self._state(digest, "part-of", release)
         origin = self._state_source(digest, source)
@@ -712,14 +719,16 @@ class Ground:
     def _check_period(self, period: dict[str, Any]) -> None:
         """Check a period in which a release was active: its bounds, and all of the release's components."""
         digest, since, until = period["digest"], period["since"], period["until"]
-        held = [thing for above, relation, thing in self.edges if (above, relation) == (digest, "contains")]
-        said = [("component", c["name"], c["version"], c["digest"]) for c in period["components"]]
-        if sorted(held) != sorted(said):
-            raise Failure("the answer lists other components than the release that was active has")
         for entry, types in ((since, SWITCHES), (until, ENDS)) if until is not None else ((since, SWITCHES),):
             self._check_entry(entry)
             if entry["type"] not in types:
                 raise Failure("the answer takes an entry for a switch that is none")
+        chosen = _list(since["detail"].get("variants"))
+        held = [thing for above, relation, thing in self.edges if (above, relation) == (digest, "contains")]
+        held = [thing for thing in held if (digest, thing) not in self.variants or thing[1] in chosen]
+        said = [("component", c["name"], c["version"], c["digest"]) for c in period["components"]]
+        if sorted(held) != sorted(said):
+            raise Failure("the answer lists other components than the release that was active has")
         if since["release"] != digest or (until is not None and until["index"] <= since["index"]):
             raise Failure("the answer gives a period that its entries do not bound")
         named = [
@@ -876,20 +885,27 @@ def report(result: Result) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    found = argparse.ArgumentParser(
         prog="airlift-verify", description="Verify what an airlift ledger proves."
     )
-    parser.add_argument(
+    found.add_argument(
         "file", metavar="FILE", help="an export, a proof, an answer with its proof, or a receipt"
     )
-    parser.add_argument("--public-key", metavar="K", required=True, help="the ledger's public key (PEM)")
-    parser.add_argument("--checkpoint", metavar="OLD", action="append", default=[], help="one kept earlier")
-    parser.add_argument("--witness", metavar="K", action="append", default=[], help="a witness's key (PEM)")
-    parser.add_argument("--origin", help="the ledger that it must be (airlift/NAME)")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-    arguments = parser.parse_args(words)
+    found.add_argument("--public-key", metavar="K", required=True, help="the ledger's public key (PEM)")
+    found.add_argument("--checkpoint", metavar="OLD", action="append", default=[], help="one kept earlier")
+    found.add_argument("--witness", metavar="K", action="append", default=[], help="a witness's key (PEM)")
+    found.add_argument("--origin", help="the ledger that it must be (airlift/NAME)")
+    found.add_argument(
+        "--format", choices=("table", "json"), default="table", help="a table for people, or JSON for scripts"
+    )
+    return found
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = parser().parse_args(words)
     try:
         result = verify(arguments)
     except (Failure, OSError) as caught:

@@ -3,21 +3,25 @@
 Judged when a bundle is read, and not when its manifest is parsed: what was imported earlier stays readable.
 """
 
+from airlift.bundle import choice
 from airlift.bundle.component import source as sources
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import MalformedError
 
 
-def check_target(bundle: Bundle) -> None:
+def check_target(bundle: Bundle, release: Release | None) -> None:
     """Check that a bundle from a release to itself names it once and brings nothing.
+
+    If its ``release`` has variants it may bring another of these (SPEC 6.2-4).
 
     Raises:
         MalformedError: it names it twice, or brings something.
     """
     if bundle.baseline is None or bundle.target is None or bundle.baseline.digest != bundle.target.digest:
         return
-    if bundle.baseline != bundle.target or bundle.files or bundle.bases or bundle.chunks:
+    varied = release is not None and bool(release.variants())
+    if bundle.baseline != bundle.target or (not varied and (bundle.files or bundle.bases or bundle.chunks)):
         raise MalformedError(
             "bundle manifest: the baseline is the target, under another name or with files to rebuild"
         )
@@ -27,7 +31,8 @@ def check_baseline(bundle: Bundle, baseline: Release) -> None:
     """Check a bundle against the release that its baseline's digest is of.
 
     Raises:
-        MalformedError: the baseline is named otherwise, holds a file that the bundle rebuilds, or lacks a base.
+        MalformedError: the baseline is named otherwise, holds a file that the bundle rebuilds (in a component that is
+            no variant: one of these may be lacking), or lacks a base.
     """
     named = bundle.baseline
     if named is None or (named.name, named.version) != (baseline.name, baseline.version):
@@ -36,8 +41,8 @@ def check_baseline(bundle: Bundle, baseline: Release) -> None:
             expected=baseline.label,
             found=named.label if named else "none",
         )
-    held = baseline.contents()
-    if any(item.sha512 in held for item in bundle.files):
+    held, sure = baseline.contents(), baseline.only(()).contents()
+    if any(item.sha512 in sure for item in bundle.files):
         raise MalformedError("bundle manifest: it rebuilds a file that its baseline holds")
     if any(held.get(item.sha512) != item.size for item in bundle.bases):
         raise MalformedError("bundle manifest: a base is not content of the baseline")
@@ -48,7 +53,8 @@ def check_release(bundle: Bundle, release: Release) -> None:
 
     Raises:
         MalformedError: the release is named or marked otherwise, lacks a file that the bundle rebuilds, or has a
-            component that was registered in an enclave: what is there comes in on no medium (SPEC 5.1-17).
+            component that was registered in an enclave: what is there comes in on no medium (SPEC 5.1-17). Or the
+            bundle carries other variants than it can (SPEC 6.2-7).
     """
     named = bundle.target
     if named is None or (release.name, release.version, release.marking) != (
@@ -57,12 +63,30 @@ def check_release(bundle: Bundle, release: Release) -> None:
         bundle.marking,
     ):
         raise MalformedError("bundle manifest: its target or marking is not the release's")
-    contents = release.contents()
+    _check_variants(bundle, release)
+    contents = choice.carried_part(bundle, release).contents()
     if any(contents.get(item.sha512) != item.size for item in bundle.files):
-        raise MalformedError("bundle manifest: it rebuilds a file that is not part of the release")
+        raise MalformedError(
+            "bundle manifest: it rebuilds a file that is not part of what it carries of the release"
+        )
     for component in release.components:
         if sources.is_registered(component.source):
             raise MalformedError(
                 "bundle manifest: the release was registered in an enclave, and comes in on no medium",
                 found=f"component {component.name}, registered in {component.source['enclave']}",
             )
+
+
+def _check_variants(bundle: Bundle, release: Release) -> None:
+    named, known = set(bundle.variants), choice.names(release)
+    if not named:
+        return
+    if not named < known:
+        raise MalformedError(
+            "bundle manifest: its variants are not some of the release's",
+            expected=f"fewer than {len(known)}, all of them variants of the release",
+            found=", ".join(sorted(named - known)) or "all",
+        )
+    bare = [of for of, items in release.variants().items() if named.isdisjoint(c.name for c in items)]
+    if bare:
+        raise MalformedError("bundle manifest: it carries no variant of a component", found=bare[0])

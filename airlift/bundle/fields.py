@@ -43,6 +43,14 @@ def name(document: Any, key: str, what: str, pattern: re.Pattern[str]) -> str:
     return value
 
 
+def names(document: Any, key: str, what: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
+    """Return the list of names under ``key``, sorted and distinct, after matching each with ``pattern``."""
+    found = tuple(name({key: item}, key, what, pattern) for item in strict.member(document, key, list, what))
+    if list(found) != sorted(set(found)):
+        raise MalformedError(f"{what}: {key!r} must be sorted and distinct")
+    return found
+
+
 def text(document: Any, key: str, what: str) -> str:
     """Return the free text under ``key``: at most MAX_TEXT characters, no control characters but newline."""
     value: str = strict.member(document, key, str, what)
@@ -168,7 +176,8 @@ class Marking:
         lists = [
             caveat.removeprefix(ADMITS).split(",") for caveat in self.caveats if caveat.startswith(ADMITS)
         ]
-        return frozenset(name.strip() for names in lists for name in names) - {NOBODY} if lists else None
+        named = frozenset(name.strip() for names in lists for name in names)
+        return named - {NOBODY, ""} if lists else None
 
     def covers(self, other: "Marking") -> bool:
         """Say whether what is marked ``other`` may be part of what is marked so.

@@ -35,7 +35,7 @@ _KEYS = frozenset(
         "revocations",
     }
 )
-_NEW_KEYS = frozenset({"parity"})
+_NEW_KEYS = frozenset({"parity", "variants"})
 """What a bundle of the newest format may have, where there is something to say."""
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{0,23})-([1-9][0-9]{0,9})\Z")
 
@@ -76,7 +76,8 @@ class Bundle:
     are the contents that blocks refer to; ``chunks`` are in decoding order. ``enclave`` is None for a bundle that any
     enclave of this root imports. ``revocations`` is the SHA-512 of the list that goes with it. ``packed`` says that
     chunks may have packed tables: such a bundle is of format 2, and so is one with stripes of ``parity``, which is
-    always ``packed``.
+    always ``packed``. ``variants`` are the names of those that it carries, where it leaves some out: then it is
+    ``packed`` as well.
     """
 
     sequence: int
@@ -91,6 +92,7 @@ class Bundle:
     revocations: str
     packed: bool = False
     parity: tuple[Stripe, ...] = ()
+    variants: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -125,10 +127,12 @@ def target_name(bundle_digest: str) -> str:
 
 def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the canonical bytes of a bundle manifest."""
-    more = {"parity": stripe.to_json(bundle.parity)} if bundle.parity else {}
+    more: dict[str, Any] = {"parity": stripe.to_json(bundle.parity)} if bundle.parity else {}
+    if bundle.variants:
+        more["variants"] = list(bundle.variants)
     return strict.format(
         {
-            "airlift": NEWEST_FORMAT if bundle.packed or bundle.parity else fields.FORMAT,
+            "airlift": NEWEST_FORMAT if bundle.packed or more else fields.FORMAT,
             "type": "bundle",
             "sequence": bundle.sequence,
             "issued": bundle.issued,
@@ -154,8 +158,8 @@ def parse(data: bytes) -> Bundle:
     """
     what = "bundle manifest"
     parsed = strict.parse(data, limit=MAX_BYTES, what=what)
-    newest = isinstance(parsed, dict) and "parity" in parsed and parsed.get("airlift") == NEWEST_FORMAT
-    keys = _KEYS | _NEW_KEYS if newest else _KEYS
+    newest = isinstance(parsed, dict) and parsed.get("airlift") == NEWEST_FORMAT
+    keys = _KEYS | (_NEW_KEYS & parsed.keys()) if newest else _KEYS
     document = fields.check_header(parsed, "bundle", keys, what, newest=NEWEST_FORMAT)
     chunks = _digests(document, "chunks", what)
     bundle = Bundle(
@@ -174,7 +178,8 @@ def parse(data: bytes) -> Bundle:
         chunks=chunks,
         revocations=fields.digest(document, "revocations", what),
         packed=document["airlift"] == NEWEST_FORMAT,
-        parity=stripe.parse(document["parity"], chunks, f"{what}: parity") if newest else (),
+        parity=stripe.parse(document["parity"], chunks, f"{what}: parity") if "parity" in document else (),
+        variants=_variants(document, what) if "variants" in document else (),
     )
     _check(bundle)
     return bundle
@@ -183,7 +188,9 @@ def parse(data: bytes) -> Bundle:
 def _check(bundle: Bundle) -> None:
     if bundle.enclave == ANY_ENCLAVE:
         raise MalformedError(f"bundle manifest: no enclave may be named {ANY_ENCLAVE!r}")
-    if bundle.target is None and (bundle.baseline or bundle.bases or bundle.files or bundle.chunks):
+    if bundle.target is None and any(
+        (bundle.baseline, bundle.bases, bundle.files, bundle.chunks, bundle.variants)
+    ):
         raise MalformedError("bundle manifest: without a target there is nothing to rebuild")
     if bundle.bases and bundle.baseline is None:
         raise MalformedError("bundle manifest: bases without a baseline")
@@ -193,6 +200,13 @@ def _check(bundle: Bundle) -> None:
         raise MalformedError(
             "bundle manifest: a chunk is empty or too long", expected=f"1 to {MAX_CHUNK_BYTES}"
         )
+
+
+def _variants(document: dict[str, Any], what: str) -> tuple[str, ...]:
+    found = fields.names(document, "variants", what, COMPONENT_NAME)
+    if not found:
+        raise MalformedError(f"{what}: 'variants' names none")
+    return found
 
 
 def _optional(document: dict[str, Any], key: str, what: str) -> bool:

@@ -7,8 +7,9 @@ True
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 from airlift import strict
@@ -40,7 +41,11 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """An immutable set of components; named ``name@version``."""
+    """An immutable set of components; named ``name@version``.
+
+    In a choice it is without some variants: these are ``omitted``. It is the same release all the same: its digest
+    and its manifest are those of all (SPEC 5.7-4).
+    """
 
     name: str
     version: str
@@ -48,6 +53,7 @@ class Release:
     notes: str
     components: tuple[Component, ...]
     requires: tuple[Requirement, ...]
+    omitted: tuple[Component, ...] = ()
 
     @property
     def label(self) -> str:
@@ -59,17 +65,52 @@ class Release:
         """SHA-512 (hex) of the canonical manifest."""
         return hashlib.sha512(format(self)).hexdigest()
 
+    @property
+    def whole(self) -> tuple[Component, ...]:
+        """All its components, those that are omitted included, sorted by name."""
+        if not self.omitted:
+            return self.components
+        return tuple(sorted((*self.components, *self.omitted), key=lambda component: component.name))
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of its variants that are not omitted, sorted; none if it has no variants."""
+        return tuple(component.name for component in self.components if component.variant is not None)
+
+    def variants(self) -> dict[str, tuple[Component, ...]]:
+        """Map the name of each component that comes in variants to these, omitted ones included; sorted."""
+        found: dict[str, tuple[Component, ...]] = {}
+        for component in self.whole:
+            if component.variant is not None:
+                found[component.folder] = (*found.get(component.folder, ()), component)
+        return dict(sorted(found.items()))
+
+    def only(self, names: Collection[str]) -> "Release":
+        """Return the same release with those of its variants alone that have one of these names."""
+        parts: tuple[list[Component], list[Component]] = ([], [])
+        for component in self.whole:
+            parts[component.variant is not None and component.name not in names].append(component)
+        return replace(self, components=tuple(parts[0]), omitted=tuple(parts[1]))
+
     def files(self) -> Iterator[tuple[Component, FileEntry]]:
         """Every file with its component, in manifest order."""
         return ((component, entry) for component in self.components for entry in component.files)
 
     def digests(self) -> frozenset[str]:
-        """Return the digests (SHA-512 and SHA-256, hex) of its files: what its import is found by in a ledger."""
-        return frozenset(digest for _, entry in self.files() for digest in (entry.sha512, entry.sha256))
+        """Return the digests (SHA-512 and SHA-256, hex) of all its files: what its import is found by in a ledger.
+
+        Those of omitted variants are among them.
+        """
+        return frozenset(
+            digest
+            for component in self.whole
+            for entry in component.files
+            for digest in (entry.sha512, entry.sha256)
+        )
 
     def vendor_signatures(self) -> tuple[VendorSignature, ...]:
-        """Return the vendors' signatures over its components, in manifest order."""
-        return tuple(c.vendor_signature for c in self.components if c.vendor_signature is not None)
+        """Return the vendors' signatures over all its components, omitted variants included, in manifest order."""
+        return tuple(c.vendor_signature for c in self.whole if c.vendor_signature is not None)
 
     def names_kind(self, needs: str) -> bool:
         """Say whether ``needs`` of a requirement is a kind, not a name.
@@ -98,7 +139,7 @@ def format(release: Release) -> bytes:  # noqa: A001 - the pair of parse, as eve
             "version": release.version,
             "marking": release.marking.to_json(),
             "notes": release.notes,
-            "components": [component.to_json() for component in release.components],
+            "components": [component.to_json() for component in release.whole],
             "requires": [
                 {"component": r.component, "needs": r.needs, "version": r.version} for r in release.requires
             ],
@@ -140,7 +181,7 @@ def parse(data: bytes) -> Release:
 
 def _number(release: Release) -> int:
     """Return the format that a manifest states: that in which all its members are known."""
-    new = any(component.is_new for component in release.components)
+    new = any(component.is_new for component in release.whole)
     return NEWEST_FORMAT if new else fields.FORMAT
 
 
@@ -159,8 +200,9 @@ def _check_set(release: Release) -> None:
     if names != sorted(set(names)):
         raise MalformedError("release manifest: components must be sorted by name and distinct")
     check_no_collision([check_relative(name) for name in names])
+    _check_variants(release, names)
     for component in release.components:
-        _check_replaced(component, names)
+        _check_replaced(component, sorted({*names, *release.variants()}))
     sizes: dict[str, tuple[int, str]] = {}
     total = 0
     for _, entry in release.files():
@@ -169,6 +211,30 @@ def _check_set(release: Release) -> None:
             raise MalformedError("release manifest: one SHA-512 stands with two sizes or SHA-256 digests")
     if total > MAX_FILES:
         raise MalformedError("release manifest has too many files", expected=f"at most {MAX_FILES}")
+
+
+def _check_variants(release: Release, names: list[str]) -> None:
+    """Check that variants of one component can stand for each other, and nothing else for it (SPEC 5.7-1, 5.7-3)."""
+    varied = release.variants()
+    for of, items in varied.items():
+        if of in names:
+            raise MalformedError("release manifest: variants of what is a component itself", found=of)
+        if len({(item.kind, item.version) for item in items}) > 1:
+            raise MalformedError(f"release manifest: variants of {of} have several kinds or versions")
+        labels = [set(item.variant.labels) for item in items if item.variant is not None]
+        if any(one <= other for one, other in permutations(labels, 2)):
+            raise MalformedError(
+                f"release manifest: the labels of one variant of {of} are all among those of another"
+            )
+    check_no_collision(sorted(check_relative(name) for name in {c.folder for c in release.components}))
+    own = set(release.chosen)
+    for requirement in release.requires if varied else ():
+        named = {requirement.component, requirement.needs} & own
+        if named:
+            raise MalformedError(
+                f"release manifest: a requirement names one variant, {min(named)}",
+                expected="the name of what it is a variant of",
+            )
 
 
 def _check_replaced(component: Component, names: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from airlift.bundle import patterns
 from airlift.bundle.component import source as sources
 from airlift.bundle.component.component import Component
+from airlift.bundle.component.variant import told
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Release
@@ -20,16 +21,25 @@ SHOWN = 8
 
 
 def of_release(release: Release | None) -> tuple[str, ...]:
-    """Return the remarks on every component of a release, each led by its name; nothing if there is no release."""
-    return tuple(
-        f"{component.name}: {remark}"
-        for component in (release.components if release else ())
-        for remark in of_component(component)
-    )
+    """Return the remarks on every component of a release, each led by its name; nothing if there is no release.
+
+    Variants that it is without are among them (SPEC 5.7-7).
+    """
+    if release is None:
+        return ()
+    said = [(component, remark) for component in release.components for remark in of_component(component)]
+    return (*(f"{component.name}: {remark}" for component, remark in said), *omitted(release))
+
+
+def omitted(release: Release | None) -> tuple[str, ...]:
+    """Return the variants that a release is without, each led by its name (SPEC 5.7-7)."""
+    return tuple(f"{item.name}: left out, {item.variant}" for item in (release.omitted if release else ()))
 
 
 def of_component(component: Component) -> Iterator[str]:
-    """Yield what is to be told of a component: its own marking, its waivers, and what of its source it lacks."""
+    """Yield what is to be told of a component: its labels, marking and waivers, and what of its source it lacks."""
+    if component.variant is not None:
+        yield str(component.variant)
     if component.marking is not None:
         yield f"marking {component.marking}"
     for waived in component.accept:
@@ -84,6 +94,8 @@ def summary(component: Component) -> dict[str, Any]:
         "version": component.version,
         "digest": component.digest,
     }
+    if component.variant is not None:
+        found["variant"] = component.variant.to_json()
     if component.marking is not None:
         found["marking"] = component.marking.to_json()
     if component.accept:
@@ -107,8 +119,9 @@ def summaries(release: Release | None) -> tuple[dict[str, Any], ...]:
 
 
 def tag(component: Component) -> str:
-    """Return in a few words a component's own marking and what is waived in it; empty if there is neither."""
-    said = [] if component.marking is None else [str(component.marking)]
+    """Return in a few words a component's labels, its own marking and what is waived in it; empty if it has none."""
+    said = [] if component.variant is None else [told(component.variant.labels)]
+    said += [] if component.marking is None else [str(component.marking)]
     said += [f"accepts {waived.what}" for waived in component.accept]
     return f" ({', '.join(said)})" if said else ""
 

@@ -4,10 +4,11 @@ The same judgement as when a release is made (SPEC L2.4 to L2.8, L2.13), over a 
 lets through one kind of objection in the files that it names: what a later gate finds in others is told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from airlift import files
@@ -47,14 +48,18 @@ class _Judged:
     stated: Mapping[str, Stated]
 
 
-def examine_release(release: Release, tree: Path) -> tuple[Finding, ...]:
+def examine_release(
+    release: Release, tree: Path, folder: Callable[[Component], str] = attrgetter("name")
+) -> tuple[Finding, ...]:
     """Return what the gate says against the files of ``release`` that lie in ``tree``, in the order of the manifest.
+
+    ``folder`` says in which folder of it a component lies: one that is called as it is, unless told otherwise.
 
     Raises:
         UncheckedError: a file cannot be read.
         InventoryError: a file is a link, or something else than a file.
     """
-    judged = {component.name: _judge(component, tree / component.name) for component in release.components}
+    judged = {item.name: _judge(item, tree / folder(item)) for item in release.components}
     return tuple(
         finding
         for component in release.components

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlift import files
@@ -29,6 +29,47 @@ class Built:
     written_bytes: int = 0
 
 
+@dataclass(slots=True)
+class Drafts:
+    """Joined files that are written in ``folder`` while they are digested; a tree that is filled there takes them.
+
+    So their content is read once: the plan that names them by their digest needs that anyway. ``total`` is how many
+    bytes that may be at most, for ``progress``.
+    """
+
+    content: ContentFolder
+    folder: Path
+    progress: Progress = silent
+    total: int = 0
+    _made: dict[Joined, tuple[Path, Built]] = field(default_factory=dict)
+    _done: int = 0
+
+    def digest(self, joined: Joined) -> tuple[str, int]:
+        """Write a joined file; as :func:`digest_joined`."""
+        path, built = self.folder / f".draft-{len(self._made)}", Built()
+        with files.writer(path) as out:
+            found = digest_joined(joined, self.content, out, built)
+        self._made[joined] = path, built
+        self._done += found[1]
+        self.progress("joining files", self._done, max(self._done, self.total))
+        return found
+
+    def take(self, joined: Joined, target: Path, built: Built) -> bool:
+        """Give a joined file that was written its place, and count it; say whether there was one."""
+        if joined not in self._made:
+            return False
+        path, counted = self._made.pop(joined)
+        files.rename_durable(path, target)
+        built.linked_bytes += counted.linked_bytes
+        built.written_bytes += counted.written_bytes
+        return True
+
+    def drop(self) -> None:
+        """Remove what nobody took."""
+        for path, _ in self._made.values():
+            files.remove(path)
+
+
 def build(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
     """Build the tree of a plan at ``place``, where nothing may stand yet; it appears whole, durably.
 
@@ -42,15 +83,23 @@ def build(plan: Plan, content: ContentFolder, place: Path, progress: Progress = 
         return fill(plan, content, temporary, progress)
 
 
-def fill(plan: Plan, content: ContentFolder, place: Path, progress: Progress = silent) -> Built:
-    """Build the tree of a plan in the empty folder ``place``, durably; errors as of :func:`build`."""
+def fill(
+    plan: Plan,
+    content: ContentFolder,
+    place: Path,
+    progress: Progress = silent,
+    drafts: Drafts | None = None,
+) -> Built:
+    """Build the tree of a plan in ``place``, empty but for ``drafts``, durably; errors as of :func:`build`."""
+    drafts = drafts or Drafts(content, place)
     built, total, folders = Built(), sum(sizes(plan)), {place}
     for path, part in sorted(plan.items()):
         target = place / path
         if target.parent not in folders:
             folders |= _make_folders(target.parent, place)
-        _put(part, content, target, built)
+        _put(part, drafts, target, built)
         progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
+    drafts.drop()
     for folder in folders:
         files.sync_folder(folder)
     return built
@@ -81,45 +130,53 @@ def joined_pieces(joined: Joined, content: ContentFolder) -> Iterator[bytes]:
             yield part
 
 
-def digest_joined(joined: Joined, content: ContentFolder) -> tuple[str, int]:
+def digest_joined(
+    joined: Joined, content: ContentFolder, out: files.Writer | None = None, built: Built | None = None
+) -> tuple[str, int]:
     """Return the SHA-256 (hex) of a joined file, and its size in bytes; content in it has its own digest.
 
-    Both are computed at once, each in a thread of its own.
+    Both are computed at once, each in a thread of its own. With ``out`` the same pass writes the file, and counts in
+    ``built`` what was written, and what the file system shares.
 
     Raises:
         ContentDamagedError: content has vanished, or does not have its digest.
+        StorageError: it cannot be written.
     """
-    whole, size = hashlib.sha256(), 0
+    whole, counts = hashlib.sha256(), built or Built()
+    before = counts.linked_bytes + counts.written_bytes
     with ThreadPoolExecutor(1) as other:
         for part in joined.parts:
-            own = hashlib.sha256()
+            offset, shared, own = 0, _share(part, content, out), hashlib.sha256()
+            counts.linked_bytes += shared
             for piece in [part] if isinstance(part, bytes) else _content_pieces(part, content):
                 beside = other.submit(own.update, piece)
                 whole.update(piece)
+                if out is not None and offset + len(piece) > shared:
+                    out.write(memoryview(piece)[max(0, shared - offset) :])
                 beside.result()
-                size += len(piece)
+                offset += len(piece)
+            counts.written_bytes += offset - shared
             if isinstance(part, FileEntry) and own.hexdigest() != part.sha256:
                 raise ContentDamagedError(
                     "content at rest is damaged", expected=part.sha256[:16], found=own.hexdigest()[:16]
                 )
-    return whole.hexdigest(), size
+    return whole.hexdigest(), counts.linked_bytes + counts.written_bytes - before
 
 
-def _put(
-    part: Linked | Written | Joined | Pointer, content: ContentFolder, target: Path, built: Built
-) -> None:
+def _put(part: Linked | Written | Joined | Pointer, drafts: Drafts, target: Path, built: Built) -> None:
     match part:
         case Pointer():
             files.add_link(target, part.target)
             built.pointers += 1
             return
         case Linked():
-            _link_or_copy(part.entry, content, target, built)
+            _link_or_copy(part.entry, drafts.content, target, built)
         case Written():
             _write(target, iter([part.data]))
             built.written_bytes += len(part.data)
         case Joined():
-            _join(part, content, target, built)
+            if not drafts.take(part, target, built):
+                _join(part, drafts.content, target, built)
     built.files += 1
 
 
@@ -144,12 +201,19 @@ def _join(joined: Joined, content: ContentFolder, target: Path, built: Built) ->
                 out.write(part)
                 built.written_bytes += len(part)
                 continue
-            with files.opened(_held(part, content)) as source:
-                shared = out.share_blocks(source, part.size)
+            shared = _share(part, content, out)
             built.linked_bytes += shared
             for piece in _content_pieces(part, content, shared):
                 out.write(piece)
                 built.written_bytes += len(piece)
+
+
+def _share(part: bytes | FileEntry, content: ContentFolder, out: files.Writer | None) -> int:
+    """Let a file that is written share the blocks of content; return how many bytes, 0 if none."""
+    if out is None or isinstance(part, bytes):
+        return 0
+    with files.opened(_held(part, content)) as source:
+        return out.share_blocks(source, part.size)
 
 
 def _fed(pieces: Iterator[bytes], running: "hashlib._Hash") -> Iterator[bytes]:

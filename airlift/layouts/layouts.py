@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError, LayoutError, UsageError
 from airlift.layouts import build
 from airlift.layouts.plan import MAX_READ, Form, Plan, Subject, checked
+from airlift.progress import Progress, silent
 from airlift.store.content import ContentFolder
 
 LAYOUTS: Mapping[str, int] = MappingProxyType(
@@ -34,14 +36,18 @@ class Choice:
     components: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
 
-    def tree_name(self, release: str) -> str:
-        """Return the name of the folder with the tree of the release with this digest, so served."""
+    def tree_name(self, release: str, chosen: Sequence[str] = ()) -> str:
+        """Return the name of the folder with the tree of the release with this digest, so served.
+
+        ``chosen`` are the names of its variants that it is served with.
+        """
         stated = {
             "layout": self.layout,
             "rendering": LAYOUTS[self.layout],
             "components": list(self.components),
             "names": dict(self.names),
             "release": release,
+            **({"variants": sorted(chosen)} if chosen else {}),
         }
         return hashlib.sha512(strict.format(stated)).hexdigest()[:NAME_HEX]
 
@@ -68,22 +74,36 @@ def choose(layout: str, components: tuple[str, ...] = (), names: Mapping[str, st
     return Choice(layout, tuple(sorted(set(components))), tuple(sorted(given.items())))
 
 
-def plan_of(choice: Choice, release: Release, content: ContentFolder) -> Plan:
+def plan_of(
+    choice: Choice, release: Release, content: ContentFolder, drafts: build.Drafts | None = None
+) -> Plan:
     """Return the plan of a release that is served as ``choice`` says.
+
+    With ``drafts``, files that are joined are written there in the pass that digests them.
 
     Raises:
         LayoutError: the release has no such component, or cannot be served so.
         ContentDamagedError, UncheckedError: a file that the form must read is damaged or cannot be read.
+        StorageError: a draft cannot be written.
     """
     subject = Subject(
         release=release,
         components=_chosen(choice, release),
         names=dict(choice.names),
         read=lambda entry: _read(content, entry),
-        digest_joined=lambda joined: build.digest_joined(joined, content),
+        digest_joined=drafts.digest if drafts else lambda joined: build.digest_joined(joined, content),
         head=lambda entry, length: _head(content, entry, length),
     )
     return checked(_form(choice.layout)(subject))
+
+
+def lay_out(
+    choice: Choice, release: Release, content: ContentFolder, place: Path, progress: Progress = silent
+) -> build.Built:
+    """Build the tree of a release in the empty folder ``place``, durably; errors of :func:`plan_of` and ``fill``."""
+    drafts = build.Drafts(content, place, progress, sum(entry.size for _, entry in release.files()))
+    plan = plan_of(choice, release, content, drafts)
+    return build.fill(plan, content, place, progress, drafts)
 
 
 def _form(layout: str) -> Form:
@@ -107,7 +127,7 @@ def _form(layout: str) -> Form:
 
 
 def _chosen(choice: Choice, release: Release) -> tuple[Component, ...]:
-    known = {component.name: component for component in release.components}
+    known = {component.folder: component for component in release.components}
     wanted = {*choice.components, *dict(choice.names)}
     for name in sorted(wanted - known.keys()):
         raise LayoutError(

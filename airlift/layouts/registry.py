@@ -59,7 +59,7 @@ def manifest_blob(owner: str, document: dict[str, Any]) -> Blob:
 def annotations_of(subject: Subject, component: Component) -> dict[str, str]:
     """Return what is said of a component wherever it is named: nothing that another release would say otherwise."""
     return {
-        TITLE: component.name,
+        TITLE: component.folder,
         VERSION: component.version,
         LICENSES: component.license,
         COMPONENT: f"sha512:{component.digest}",
@@ -78,7 +78,9 @@ def references(subject: Subject) -> dict[str, str]:
     Raises:
         LayoutError: a name is none that tools read, or two components have the same.
     """
-    found = {c.name: subject.names.get(c.name, tag(f"{c.name}-{c.version}")) for c in subject.components}
+    found = {
+        c.folder: subject.names.get(c.folder, tag(f"{c.folder}-{c.version}")) for c in subject.components
+    }
     for component, name in found.items():
         if not _REFERENCE.match(name) or len(name.rpartition(":")[2]) > MAX_TAG:
             raise LayoutError(

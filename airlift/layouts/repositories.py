@@ -84,7 +84,7 @@ def _add(repository: Repository, component: Component, revision: str) -> None:
     if repository.revisions.setdefault(revision, commit) != commit:
         raise LayoutError(
             f"two components would be revision {revision} of {repository.name}",
-            found=f"{component.name}, and one before it",
+            found=f"{component.folder}, and one before it",
             hint=_OTHER_NAME,
         )
     held = repository.commits.setdefault(commit, {})
@@ -92,7 +92,7 @@ def _add(repository: Repository, component: Component, revision: str) -> None:
         if held.setdefault(entry.path, entry) != entry:
             raise LayoutError(
                 f"two files would stand at {entry.path} of {repository.name}",
-                found=f"one of {component.name}, and one of a component before it",
+                found=f"one of {component.folder}, and one of a component before it",
                 hint=_OTHER_NAME,
             )
 
@@ -100,18 +100,18 @@ def _add(repository: Repository, component: Component, revision: str) -> None:
 def _served_as(component: Component, subject: Subject) -> tuple[str, str]:
     """Return the name of the repository that a component is served as, and that of the revision."""
     hub = _hub(component)
-    default = hub["repo"] if hub else f"{subject.release.name}/{component.name}"
-    name, colon, revision = subject.names.get(component.name, default).partition(":")
+    default = hub["repo"] if hub else f"{subject.release.name}/{component.folder}"
+    name, colon, revision = subject.names.get(component.folder, default).partition(":")
     if not _NAME.match(name) or "--" in name or ".." in name or name.endswith(".git"):
         raise LayoutError(
-            f"{component.name} cannot be served as this repository",
+            f"{component.folder} cannot be served as this repository",
             expected="ORG/NAME of letters, digits and ._-, without -- and .., no . or - at either end, no .git",
             found=ascii(name[:100]),
             hint=_OTHER_NAME,
         )
     if colon and (not _REVISION.match(revision) or _COMMIT.match(revision)):
         raise LayoutError(
-            f"{component.name} cannot be served as this revision",
+            f"{component.folder} cannot be served as this revision",
             expected="letters, digits and ._-, and not 40 hex digits",
             found=ascii(revision[:100]),
             hint=_OTHER_NAME,

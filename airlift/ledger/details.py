@@ -5,7 +5,13 @@ from typing import Any, TypeVar
 
 from airlift.errors import LedgerError, MalformedError
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ImportCommit, ImportedState, ImportPrepare, parse_file_digest
+from airlift.ledger.entries.imports import (
+    ImportCommit,
+    ImportedState,
+    ImportedVariants,
+    ImportPrepare,
+    parse_file_digest,
+)
 from airlift.ledger.entries.kinds import BRINGING, DETAILS
 from airlift.ledger.entries.shape import Detail, NamedComponent
 from airlift.ledger.entry import Entry
@@ -36,6 +42,12 @@ def attestations(entry: Entry) -> tuple[RecordedAttestation, ...]:
 def components(entry: Entry) -> tuple[NamedComponent, ...]:
     """Return the components of the release that an entry brought, if it brought one; errors as of :func:`read`."""
     return _parsed(entry, ImportCommit.parse_components) if entry.type in BRINGING else ()
+
+
+def variants(entry: Entry) -> ImportedVariants | None:
+    """Return what an import did about variants, None if there are none; errors as of :func:`read`."""
+    about = entry.type == ImportCommit.TYPE and "variants" in entry.detail
+    return read(entry, ImportCommit).variants if about else None
 
 
 def imported_state(entry: Entry) -> ImportedState:

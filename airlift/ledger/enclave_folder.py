@@ -12,8 +12,16 @@ from typing import Any, TypeVar
 from airlift import authored, files
 from airlift.bundle import release as releases
 from airlift.bundle.release import Release
-from airlift.errors import AirliftError, BusyError, LedgerError, NotHeldError, UncheckedError
-from airlift.ledger import checkpoint, kept_state
+from airlift.errors import (
+    AirliftError,
+    BusyError,
+    LedgerError,
+    NotHeldError,
+    TrustStateError,
+    UncheckedError,
+)
+from airlift.ledger import checkpoint, details, kept_state
+from airlift.ledger.entries.administration import Enroll
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State
 from airlift.store import release_lookup
@@ -21,9 +29,11 @@ from airlift.store.content import ContentFolder
 from airlift.store.documents import DocumentFolder
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import PublicKey
+from airlift.trust.tuf import root
 
 CONFIG = "config.yaml"
 MAX_CONFIG_BYTES = 64 << 10
+MAX_METADATA_BYTES = 8 << 20
 MAX_LOOKS = 20
 
 Found = TypeVar("Found")
@@ -40,6 +50,8 @@ class EnclaveFolder:
     """The SQLite ledger."""
     state_path = Place("state.note")
     """The state as of some entry, kept to save time; derived from the ledger."""
+    roots = Place("trust", "roots")
+    """Every verified root: ``N.root.json``."""
 
     @property
     def content(self) -> ContentFolder:
@@ -119,6 +131,26 @@ class EnclaveFolder:
                 expected="one of " + (", ".join(release.label for release in installed) or "none"),
             )
         return matches[0]
+
+    def load_roots(self) -> dict[int, bytes]:
+        """Return the kept roots by version: they lead from the enrolled one on, each signed as it must be.
+
+        Who can write these files could otherwise lift what is revoked, without a signature.
+
+        Raises:
+            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3).
+        """
+        found = {}
+        for path in self.roots.glob("*.root.json"):
+            version = path.name.split(".")[0]
+            if version.isdecimal():
+                found[int(version)] = files.read_bounded(path, MAX_METADATA_BYTES)
+        if not found:
+            raise TrustStateError("the pinned root is missing", expected=str(self.roots))
+        with self.ledger() as log:
+            enrolment = details.read(log.entry(0), Enroll)
+        root.check_chain(found, enrolment.root_fingerprint)
+        return found
 
 
 def read_config(folder: Path, hint: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from airlift.ledger.entries.kinds import INTENTS
 from airlift.ledger.entries.shape import Trust, check_digest
 from airlift.ledger.entry import Entry, check_time
 from airlift.ledger.log import Log
-from airlift.ledger.state import NOTHING, Committed, State, fold_entries
+from airlift.ledger.state import NOTHING, Committed, HeldVariants, State, fold_entries
 from airlift.ledger.tree import MAX_SIZE
 from airlift.trust.keys.public import Signer
 
@@ -125,6 +125,13 @@ def format_line(state: State) -> bytes:
         signers: place for place, signers in enumerate(dict.fromkeys(b.bundler_keys for b in state.bundles))
     }
     document: dict[str, Any] = {name: getattr(state, name) for name in _PLAIN}
+    if state.variants:
+        document["variants"] = {
+            item.release: {"held": list(item.held), "laid_out": [list(one) for one in item.laid_out]}
+            for item in state.variants
+        }
+    if state.chosen:
+        document["chosen"] = list(state.chosen)
     return strict.format(
         document
         | {
@@ -202,8 +209,26 @@ def _parsed_line(line: bytes) -> tuple[State, tuple[int, ...]]:
         follows=shape.items(document, "follows", Export.parse, _WHAT),
         enrolment=shape.optional(document, "enrolment", Enroll.parse, _WHAT),
         trust=shape.optional(document, "trust", Trust.parse, _WHAT),
+        variants=_variants(document, installed),
+        chosen=shape.texts(document, "chosen", _WHAT, missing=True),
     )
     return found, shape.items(document, "open", lambda index, _: _number(index), _WHAT)
+
+
+def _variants(document: Any, installed: tuple[str, ...]) -> tuple[HeldVariants, ...]:
+    """Return what is held and laid out of the ``installed`` releases that have variants, in their order."""
+    said = shape.table(document, "variants", dict, _WHAT, missing=True)
+    if not said.keys() <= set(installed):
+        raise MalformedError(f"{_WHAT}: 'variants' names what is not installed")
+    return tuple(
+        HeldVariants(
+            release,
+            shape.texts(said[release], "held", _WHAT),
+            shape.items(said[release], "laid_out", _signers, _WHAT),
+        )
+        for release in installed
+        if release in said
+    )
 
 
 def _rows(document: Any) -> list[list[Any]]:

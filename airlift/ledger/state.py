@@ -4,7 +4,7 @@ A *prepare* entry opens an intent. It is closed by the commit that names the sam
 ``abort`` whose detail says ``undoes`` and the index of the prepare entry; nothing else closes it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Trust
 from airlift.ledger.entry import Entry
 
-__all__ = ["Committed", "State", "Trust", "fold_entries", "release_of"]
+__all__ = ["Committed", "HeldVariants", "State", "Trust", "fold_entries", "release_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,22 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldVariants:
+    """Of an installed release (digest): the names of the variants that are held, and each choice that is laid out."""
+
+    release: str
+    held: tuple[str, ...]
+    laid_out: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What the first ``size`` entries say the enclave is; releases are digests in hex.
 
     ``floors`` are versions by name, sorted; ``revocations`` the lists (SHA-512) that are in force together;
     ``moment`` is the latest time that the entries from the newest import on say; ``follows`` is what is kept in step
-    with what is active (SPEC 8.7-6), by the order in which it began.
+    with what is active (SPEC 8.7-6), by the order in which it began. ``variants`` tell of the installed
+    releases that have any, ``chosen`` are the names of those that the active release is laid out with (SPEC 7.14).
     """
 
     size: int = 0
@@ -70,6 +80,8 @@ class State:
     revocations: tuple[str, ...] = ()
     moment: str | None = None
     follows: tuple[Export, ...] = ()
+    variants: tuple[HeldVariants, ...] = ()
+    chosen: tuple[str, ...] = ()
 
     def enrolled(self) -> Enroll:
         """Return what the enclave was enrolled with.
@@ -88,6 +100,17 @@ class State:
     def at_sequence(self, sequence: int) -> tuple[Committed, ...]:
         """Return the committed bundles with this sequence number."""
         return tuple(bundle for bundle in self.bundles if bundle.sequence == sequence)
+
+    def held_variants(self, release: str) -> tuple[str, ...]:
+        """Return the names of the variants of an installed release (digest) that are held, none if it has none."""
+        return next((item.held for item in self.variants if item.release == release), ())
+
+    def trees(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield every tree that is to be there: a release (digest), and the names of the variants in it."""
+        varied = {item.release: item.laid_out for item in self.variants}
+        for release in self.installed:
+            for chosen in varied.get(release, ((),)):
+                yield release, chosen
 
 
 NOTHING = State()
@@ -119,7 +142,7 @@ def release_of(entry: Entry) -> str:
 
 # -- inside --------------------------------------------------------------------------------------------------------
 
-_KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment", "moment")
+_KEPT = ("enclave", "active", "previous", "trust", "policy", "enrolment", "moment", "chosen")
 
 
 class _Folding:
@@ -134,6 +157,7 @@ class _Folding:
         self.floors = dict(begun.floors)
         self.revocations = dict.fromkeys(begun.revocations)
         self.follows = {export.output: export for export in begun.follows}
+        self.variants = {item.release: item for item in begun.variants}
 
     def state(self) -> State:
         return State(
@@ -144,6 +168,7 @@ class _Folding:
             floors=tuple(sorted(self.floors.items())),
             revocations=tuple(self.revocations),
             follows=tuple(self.follows.values()),
+            variants=tuple(self.variants.values()),
             **self.fields,
         )
 
@@ -200,17 +225,33 @@ class _Folding:
         self.revocations.setdefault(said.revocations)
         if entry.release is not None:
             self.installed.setdefault(entry.release)
+            if said.variants is not None:
+                self._vary(entry.release, said.variants.chosen, said.variants.held)
 
     def register(self, entry: Entry) -> None:
         self.installed.setdefault(release_of(entry))
+        self._vary(release_of(entry), details.read(entry, Registration).variants)
 
     def switch(self, entry: Entry) -> None:
-        active = release_of(entry)
-        self.fields["previous"] = details.read(entry, SwitchCommit).previous
-        self.fields["active"] = active
+        active, said = release_of(entry), details.read(entry, SwitchCommit)
+        if said.previous != active:  # else another choice of what was active already: SPEC 7.14-6
+            self.fields["previous"] = said.previous
+        self.fields |= {"active": active, "chosen": said.variants}
+        self._vary(active, said.variants)
 
     def withdraw(self, entry: Entry) -> None:
-        self.fields |= {"active": None, "previous": release_of(entry)}
+        self.fields |= {"active": None, "previous": release_of(entry), "chosen": ()}
+
+    def _vary(self, release: str, chosen: tuple[str, ...], held: tuple[str, ...] = ()) -> None:
+        """Note that a release is laid out in a choice, and which variants of it are held beside the chosen ones."""
+        if not chosen:
+            return
+        before = self.variants.get(release, HeldVariants(release, (), ()))
+        self.variants[release] = HeldVariants(
+            release,
+            tuple(sorted({*before.held, *held, *chosen})),
+            tuple(dict.fromkeys((*before.laid_out, chosen))),
+        )
 
     def export(self, entry: Entry) -> None:
         said = details.read(entry, Export)
@@ -231,6 +272,7 @@ class _Folding:
             if release == self.fields.get("previous"):
                 self.fields["previous"] = None
             self.installed.pop(release, None)
+            self.variants.pop(release, None)
 
 
 _STEPS: dict[str, Callable[[_Folding, Entry], None]] = {

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, manifest, volume
+from airlift.bundle import agreement, choice, manifest, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -29,6 +29,11 @@ class Claims:
     bundle: Bundle
     release: Release | None
 
+    @property
+    def carried(self) -> Release | None:
+        """The release without the variants that the bundle leaves out."""
+        return choice.carried_part(self.bundle, self.release) if self.release is not None else None
+
 
 def read_claims(volumes: Sequence[Volume]) -> Claims:
     """Return what volumes of one bundle claim, held against what they carry.
@@ -39,12 +44,12 @@ def read_claims(volumes: Sequence[Volume]) -> Claims:
     """
     first = volumes[0]
     bundle = manifest.parse(bundle_document(first))
-    agreement.check_target(bundle)
     check_claims(volumes, bundle)
     _document(first, bundle.revocations, "the list of revocations")
     release = None
     if bundle.target is not None:
         release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
+        agreement.check_target(bundle, release)
         agreement.check_release(bundle, release)
     _check_documents(first, bundle, release)
     return Claims(bundle, release)

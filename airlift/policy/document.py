@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airlift.bundle.component import variant
 from airlift.bundle.component.component import NEW_KINDS
 from airlift.bundle.fields import LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE
-from airlift.errors import ManifestError
+from airlift.errors import MalformedError, ManifestError
 from airlift.policy.demands import Bar, Demands, Quorum, keys_of, parse_demands
 from airlift.policy.versions import check_specifier, check_version
 
@@ -25,6 +26,7 @@ NEW_KEYS = frozenset(
         "register",
         "relay",
         "revoked",
+        "variants",
         "waivers",
     }
 )
@@ -112,7 +114,8 @@ class Policy:
     release that was revoked: fall-back, withdraw or report. ``acceptance`` are commands that a release must pass,
     ``before`` and ``after`` those of a switch, ``files`` what they need beside the policy.
     ``strict_inventory``: a volume on which a desktop left something is refused. ``relay`` are sub-enclaves,
-    ``register`` the kinds of components that may be trained inside, ``buckets`` where releases may be put.
+    ``register`` the kinds of components that may be trained inside, ``buckets`` where releases may be put,
+    ``variants`` what chooses among variants.
     """
 
     enclave: str
@@ -137,6 +140,7 @@ class Policy:
     relay: tuple[SubEnclave, ...] = ()
     register: tuple[str, ...] = ()
     buckets: tuple[Bucket, ...] = ()
+    variants: tuple[variant.Rule, ...] = ()
 
     @property
     def demands(self) -> Demands:
@@ -157,6 +161,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     _check_format(document)
     marking = document.get("marking", {})
     levels = tuple(marking.get("levels", DEFAULT_LEVELS))
+    _check_order(levels)
     ceiling = marking.get("ceiling", {"level": levels[0]})
     if ceiling["level"] not in levels:
         raise ManifestError("policy: the ceiling is not one of the levels", found=ceiling["level"])
@@ -187,7 +192,27 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         relay=tuple(_sub_enclave(name, item, levels, document["enclave"]) for name, item in _relay(document)),
         register=tuple(sorted(document.get("register", []))),
         buckets=_buckets(document),
+        variants=tuple(_variant_rule(item) for item in document.get("variants", [])),
     )
+
+
+def _variant_rule(item: Mapping[str, Any]) -> variant.Rule:
+    try:
+        return variant.rule_from_json(item, "policy: variants")
+    except MalformedError as error:
+        raise ManifestError(error.message, expected=error.expected, found=error.found) from error
+
+
+def _check_order(levels: Sequence[str]) -> None:
+    """Check that the levels whose order everybody knows have no other one here (SPEC 5.6-1)."""
+    known = [level for level in levels if level in LEVELS]
+    if known != sorted(known, key=LEVELS.index):
+        raise ManifestError(
+            "policy: levels have another order than everywhere else",
+            expected=" < ".join(LEVELS),
+            found=" < ".join(known),
+            hint="list `levels` from low to high; others may stand anywhere among them",
+        )
 
 
 def _check_format(document: Mapping[str, Any]) -> None:

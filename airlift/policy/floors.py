@@ -1,6 +1,6 @@
 """Floors: no activation below a version, by the name of a component or by kind (SPEC 8.2-8 to 8.2-10). Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from airlift.bundle.component import source
 from airlift.bundle.component.component import KINDS, Component
@@ -36,8 +36,15 @@ def higher(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def floor_rulings(release: Release, floors: Mapping[str, str], held: Collection[Release]) -> Iterator[Ruling]:
-    """Yield what floors say of a release; ``held`` are the releases that tell what kind a name was of."""
+def unanswered(release: Release, floors: Iterable[str]) -> bool:
+    """Say whether nothing in a release is meant by one of these floors, so that the releases before it matter."""
+    return any(not name.startswith(KIND_PREFIX) and not _bound(release, name) for name in floors)
+
+
+def floor_rulings(
+    release: Release, floors: Mapping[str, str], known: Collection[Release]
+) -> Iterator[Ruling]:
+    """Yield what floors say of a release; ``known`` are the imported ones, which tell what kind a name was of."""
     for name, floor in floors.items():
         bound = _bound(release, name)
         yield from (_judge(component, name, floor) for component in bound)
@@ -45,7 +52,7 @@ def floor_rulings(release: Release, floors: Mapping[str, str], held: Collection[
         if not bound and not name.startswith(KIND_PREFIX):
             yield from (
                 Ruling.against(FLOOR, f"component {name}", error)
-                for error in _renamed(release, name, floor, held)
+                for error in _renamed(release, name, floor, known)
             )
 
 
@@ -54,7 +61,7 @@ def _bound(release: Release, name: str) -> list[Component]:
     kind = name.removeprefix(KIND_PREFIX)
     if kind != name:
         return [component for component in release.components if component.kind == kind]
-    return [component for component in release.components if component.answers_to(name)]
+    return [c for c in release.components if c.answers_to(name) or c.name == name]
 
 
 def _judge(component: Component, name: str, floor: str) -> Ruling:
@@ -87,18 +94,17 @@ def _is_below(version: str, floor: str) -> tuple[bool, str]:
         return True, f": {error.message}"
 
 
-def _renamed(release: Release, name: str, floor: str, held: Collection[Release]) -> Iterator[FloorError]:
+def _renamed(release: Release, name: str, floor: str, known: Collection[Release]) -> Iterator[FloorError]:
     """Yield each component that seems to have taken the place of ``name`` without saying so (SPEC 8.2-9)."""
-    imported = [
-        item for item in held if not any(source.is_registered(part.source) for part in item.components)
-    ]
-    before = [item for item in imported if any(component.name == name for component in item.components)]
-    kinds = {c.kind for item in before for c in item.components if c.name == name}
-    known = {component.name for item in before for component in item.components}
+    before = [item.components for item in known if any(part.answers_to(name) for part in item.components)]
+    meant = [part for parts in before for part in parts if part.answers_to(name)]
+    kinds, answered = {part.kind for part in meant}, {part.folder for part in meant}
+    beside = {part.folder for parts in before for part in parts} - answered
     for component in release.components:
-        if component.kind in kinds and component.name not in known and not _comes_from(component, name):
+        if component.kind in kinds and component.folder not in beside and not _comes_from(component, name):
+            how = "replaces it no more" if component.folder in answered else "is new"
             yield FloorError(
-                f"component {name} has a floor and is not in the release, where {component.name} of its kind is new",
+                f"component {name} has a floor and is not in the release, where {component.name} of its kind {how}",
                 expected=f"{name} >= {floor}, or `replaces: [{name}]` in {component.name}",
                 found=f"{component.name} {component.version}",
             )

@@ -1,5 +1,6 @@
 """Holders: which keys are in one hand, as far as names tell (SPEC 4.5-12). Pure."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ class Holder:
 def group_keys(names: Iterable[tuple[str, str]]) -> Mapping[str, Holder]:
     """Return the holder of each key of ``names``: pairs of a key's id and a name that it has.
 
-    Keys that have a name in common (upper and lower case are one) are one holder's, and so on from key to key.
+    Keys that have a name in common are one holder's, and so on from key to key. Case, blanks, and how letters are
+    composed tell nobody apart.
     """
     pairs = sorted(set(names))
     leader: dict[str, str] = {}
@@ -26,7 +28,7 @@ def group_keys(names: Iterable[tuple[str, str]]) -> Mapping[str, Holder]:
         return item
 
     for key, name in pairs:
-        leader[first(f"key {key}")] = first(f"name {name.casefold()}")
+        leader[first(f"key {key}")] = first(f"name {_spoken(name)}")
     groups: dict[str, list[tuple[str, str]]] = {}
     for key, name in pairs:
         groups.setdefault(first(f"key {key}"), []).append((key, name))
@@ -37,6 +39,12 @@ def group_keys(names: Iterable[tuple[str, str]]) -> Mapping[str, Holder]:
         for group in groups.values()
         for key, _ in group
     }
+
+
+def _spoken(name: str) -> str:
+    """Return what a name has in common with its other spellings."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def holder_of(key: str, known: Mapping[str, Holder]) -> Holder:

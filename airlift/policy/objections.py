@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from airlift.bundle.component import source
 from airlift.bundle.component.component import Component
+from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking, parse_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
@@ -50,16 +51,19 @@ class Known:
     """What an enclave knows when it judges a release, beside its policy.
 
     ``quorums`` are the rulings of quorums and bars (:mod:`airlift.policy.quorum`); ``revoked`` is what is revoked of
-    the release; ``floors`` are the recorded ones; ``held`` are the releases that are installed; ``fresh`` is None
-    where age does not count: for a roll back; ``tests`` says of each test by name whether it was passed.
+    the release; ``floors`` are the recorded ones; ``imported`` are the releases that ever were, needed only where a
+    floor is :func:`~airlift.policy.floors.unanswered`; ``fresh`` is None where age does not count: for a roll back;
+    ``tests`` says of each test by name whether it was passed; ``variants`` are the rulings about variants
+    (:mod:`airlift.policy.variants`).
     """
 
     quorums: Sequence[Ruling] = ()
     revoked: tuple[Finding, ...] = ()
     floors: Mapping[str, str] = field(default_factory=dict)
-    held: tuple[Release, ...] = ()
+    imported: tuple[Release, ...] = ()
     fresh: Freshness | None = None
     tests: Mapping[str, bool] = field(default_factory=dict)
+    variants: Sequence[Ruling] = ()
 
 
 def import_rulings(
@@ -123,8 +127,9 @@ def activation_rulings(release: Release, policy: Policy, known: Known) -> list[R
     return [
         *_release_rulings(release, policy),
         *_revocation(release, known.revoked),
+        *known.variants,
         *_rules(release, policy),
-        *floors.floor_rulings(release, in_force, known.held),
+        *floors.floor_rulings(release, in_force, known.imported),
         *known.quorums,
         *(stale_rulings(known.fresh, policy) if known.fresh else ()),
         *(_test(release, name, passed=passed) for name, passed in known.tests.items()),
@@ -149,7 +154,7 @@ def activation_objections(release: Release, policy: Policy, known: Known) -> lis
 
 def requirement_rulings(release: Release) -> Iterator[Ruling]:
     """Yield what the release's own requirements say."""
-    names = {component.name for component in release.components}
+    names = {component.folder for component in release.components}
     for requirement in release.requires:
         if requirement.component in names:
             yield _needs(release, requirement.component, requirement.needs, requirement.version)
@@ -166,7 +171,7 @@ def check_comparable(release: Release) -> None:
     Raises:
         ManifestError: an unknown component, a version that cannot be compared, or a bad range.
     """
-    names = {component.name for component in release.components}
+    names = {component.folder for component in release.components}
     for requirement in release.requires:
         check_specifier(requirement.version)
         if requirement.component not in names:
@@ -187,10 +192,15 @@ def content_rulings(release: Release | None, policy: Policy) -> Iterator[Ruling]
             yield _registration(component, policy)
         for waived in component.accept:
             expected = f"waivers: [{{what: {waived.what}, component: {component.name}}}] in the policy"
-            permitted, files = policy.permits(waived.what, component.name), names_of(waived.files)
+            permitted, files = _permits(policy, waived, component), names_of(waived.files)
             message = f"component {component.name} comes with a waiver for {waived.what}"
             refusal = None if permitted else WaiverError(message, expected=expected, found=files)
             yield Ruling(WAIVER, f"component {component.name}", expected, files, refusal)
+
+
+def _permits(policy: Policy, waived: Waiver, component: Component) -> bool:
+    """Say whether policy permits a waiver: for this variant, or for what it is a variant of."""
+    return any(policy.permits(waived.what, name) for name in {component.name, component.folder})
 
 
 def _registration(component: Component, policy: Policy) -> Ruling:
@@ -250,9 +260,8 @@ def _revocation(release: Release, found: Sequence[Finding]) -> Iterator[Ruling]:
 
 def _rules(release: Release, policy: Policy) -> Iterator[Ruling]:
     for rule in policy.requires:
-        for component in release.components:
-            if component.kind == rule.kind:
-                yield _needs(release, component.name, rule.needs, rule.version)
+        for name in dict.fromkeys(c.folder for c in release.components if c.kind == rule.kind):
+            yield _needs(release, name, rule.needs, rule.version)
 
 
 def _needs(release: Release, component: str, needs: str, version: str) -> Ruling:

@@ -55,7 +55,7 @@ class Revoked:
             return ()
         listed = {(item.kind, item.digest): item for item in self.entries}
         found = [(release.label, (RELEASE, release.digest), "release")]
-        for component in release.components:
+        for component in release.whole:
             found += _parts(component, vendor_keys.get(component.name, ()))
         hits = ((listed.get(place), f"{what} {name}") for name, place, what in found)
         return tuple(Finding(item, text) for item, text in hits if item is not None)

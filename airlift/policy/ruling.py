@@ -8,7 +8,7 @@ from airlift.errors import RefusedError
 
 MARKING, WAIVER, REVOCATION, REQUIREMENT = "marking", "waiver", "revocation", "requirement"
 FLOOR, QUORUM, AGE, TEST = "floor", "quorum", "age", "test"
-ADDRESS, REGISTRATION = "address", "registration"
+ADDRESS, REGISTRATION, VARIANT = "address", "registration", "variant"
 NOTHING = "nothing"
 
 

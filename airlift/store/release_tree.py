@@ -1,4 +1,4 @@
-"""Release trees: a release as the folders that are read, ``<component>/<path>``, of hard links into content."""
+"""Release trees: a release as the folders that are read, ``<folder>/<path>``, of hard links into content."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from airlift.store.whole_folders import building
 
 
 def lay_out(content: ContentFolder, place: Path, release: Release) -> Path:
-    """Build the tree of a release at ``place``, where nothing may stand yet; it appears whole, durably.
+    """Build the tree of a release, in a choice, at ``place``, where nothing may stand yet; it appears whole, durably.
 
     Raises:
         ContentDamagedError: content of the release has vanished.
@@ -20,7 +20,7 @@ def lay_out(content: ContentFolder, place: Path, release: Release) -> Path:
     with building(place) as temporary:
         folders = {temporary}
         for component, entry in release.files():
-            target = temporary / component.name / entry.path
+            target = temporary / component.folder / entry.path
             if target.parent not in folders:
                 folders.add(files.make_folder(target.parent))
             _link(content.path(entry.sha512), target)

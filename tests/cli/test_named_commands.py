@@ -44,7 +44,7 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
     *("--delay-updates", "--link-dest"),
 }
-"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of clamscan, of skopeo, umoci and helm, of rsync."""
+"""Options of pip, uv, zstd, unshare, prlimit, setpriv and mount, clamscan, skopeo, umoci and helm, and rsync."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

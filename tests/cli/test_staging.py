@@ -55,7 +55,9 @@ def test_status_shows_what_is_staged(world: World) -> None:
     shown = world.quick("high", "status").expect(0).out
     for text in ("staged: alpha-1", rest[0].name, "open: nothing is known against it"):
         assert text in shown
-    assert "volume 1 of 3" in shown, "`volumes seen  3 of 3` was taken for all three, when only the third had come"
+    assert "volume 1 of 3" in shown, (
+        "`volumes seen  3 of 3` was taken for all three, when only the third had come"
+    )
 
 
 def test_discard_asks_and_frees(world: World) -> None:

@@ -23,9 +23,10 @@ def small() -> Iterator[None]:
     with ExitStack() as stack:
         for module, name, value in (
             (moved_bytes, "BLOCK_BYTES", LIMIT),
-            (moved_bytes, "LONG_RUN", 2048),
-            (moved_bytes, "SHORTEST_RUN", 512),
+            (moved_bytes, "LONG_RUN", 16),
+            (moved_bytes, "SHORTEST_RUN", 4),
             (moved_bytes, "SLACK", 128),
+            (moved_bytes, "SEEN_BYTES", 1024),
             (anchor, "MIN_BITS", 7),
             (anchor, "TILE_BYTES", 9001),
         ):

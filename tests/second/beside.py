@@ -147,9 +147,7 @@ def _compare_results(tally: Tally, run: Any, result: Any, second: Verdict, folde
         tally.differing.append(f"{result}, the second one: {second}")
     if second.already or not result.target:
         return
-    committed = enclave.read(run.enclave.folder).committed
-    (digest,) = (one.release["digest"] for one in committed if one.manifest == second.bundle and one.release)
-    one, other = _files(run.enclave.folder / "releases" / digest[:64]), _files(folder / "release")
+    one, other = _files(run.enclave.folder / "releases" / second.tree), _files(folder / "release")
     if one != other:
         tally.differing.append(f"{result.bundle} installed {sorted(one)}, the second one {sorted(other)}")
 

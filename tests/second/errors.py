@@ -15,7 +15,15 @@ EXITS = {
     4: ("volumes-missing",),
     5: ("baseline-not-held", "baseline-damaged", "release-not-held"),
     6: (
-        *("refused", "wrong-enclave", "marking-refused", "waiver-refused", "inventory-refused", "expired"),
+        *(
+            "refused",
+            "wrong-enclave",
+            "marking-refused",
+            "waiver-refused",
+            "variant-refused",
+            "inventory-refused",
+            "expired",
+        ),
         *("revoked", "unpublished", "overtaken"),
     ),
     7: ("unreadable", "key-unavailable", "permission-denied", "format-too-new", "busy", "recovery-needed"),

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.second import collect, reader, rebuild
+from tests.second import collect, reader, rebuild, strict
 from tests.second import policy as policies
-from tests.second.documents import release
+from tests.second.documents import release, variants
 from tests.second.enclave import Enclave
-from tests.second.errors import demand
+from tests.second.errors import Refused, demand
 from tests.second.policy import Policy
 from tests.second.reader import Media
 from tests.second.rebuild import Content, Place
@@ -31,6 +31,7 @@ class Installed:
         overtaken: Whether the enclave's own metadata was newer.
         paths: SHA-512 of every file of the release by ``component/path``.
         rebuilt: How many files were rebuilt from chunks.
+        tree: What the tree of the release is called.
     """
 
     bundle: str
@@ -38,6 +39,7 @@ class Installed:
     overtaken: bool
     paths: dict[str, str]
     rebuilt: int
+    tree: str = ""
 
 
 def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, clock: datetime) -> Installed:
@@ -67,12 +69,41 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
     _hold_baseline(enclave, media)
     lacking = _lacking(enclave, media)
     policies.judge(policy, media, now)
+    chosen = _choose(enclave, media, policy)
     contents = _contents(enclave, media, policy)
     files = _rebuild(enclave, media, contents, lacking, output) if lacking else {}
-    paths = _tree(enclave, media, files, output)
+    paths = _tree(enclave, media, files, output, chosen)
     return Installed(
-        media.digest, already=False, overtaken=trusted.overtaken, paths=paths, rebuilt=len(files)
+        media.digest,
+        already=False,
+        overtaken=trusted.overtaken,
+        paths=paths,
+        rebuilt=len(files),
+        tree=_tree_name(media, chosen),
     )
+
+
+def _choose(enclave: Enclave, media: Media, policy: Policy) -> set[str]:
+    """Return the names of the variants that policy chooses, which must be at hand [7.14-1]."""
+    if media.release is None:
+        return set()
+    chosen = variants.choose(media.release, policy.variants)
+    if chosen is None:
+        raise Refused("variant-refused", "policy makes no choice")
+    for component in media.release["components"]:
+        if component["name"] in chosen - variants.carried(media.manifest, media.release):
+            held = all(enclave.content(file["sha512"]).is_file() for file in component["files"])
+            demand(held, f"{component['name']} is neither held nor carried", "variant-refused")
+    return chosen
+
+
+def _tree_name(media: Media, chosen: set[str]) -> str:
+    """Return what the tree is called [7.14-4]."""
+    target = media.manifest["target"]
+    if target is None:
+        return ""
+    listed = strict.dumps([target["digest"], *sorted(chosen)])
+    return (hashlib.sha512(listed).hexdigest() if chosen else str(target["digest"]))[:64]
 
 
 def _reference_time(enclave: Enclave, root: metadata.Metadata, clock: datetime) -> datetime:
@@ -127,6 +158,7 @@ def _hold_baseline(enclave: Enclave, media: Media) -> None:
     """Hold the bundle against the baseline's own manifest [6.2-5] [6.2-6]."""
     manifest, named = media.manifest, media.manifest["baseline"]
     held: dict[str, tuple[int, str]] = {}
+    sure: dict[str, tuple[int, str]] = {}
     if named is not None:
         imported = {before.release["digest"] for before in enclave.committed if before.release}
         demand(named["digest"] in imported, "a baseline that was never imported", "baseline-not-held")
@@ -135,11 +167,12 @@ def _hold_baseline(enclave: Enclave, media: Media) -> None:
             (own["name"], own["version"]) == (named["name"], named["version"]), "a baseline of another name"
         )
         held = release.contents(own)
+        sure = release.contents(variants.only(own, ()))
     for base in manifest["bases"]:
         same = base["sha512"] in held and held[base["sha512"]][0] == base["size"]
         demand(same, "a base that is not the baseline's")
     rebuilt = {file["sha512"] for file in manifest["files"]}
-    demand(not rebuilt & set(held), "a file that the baseline holds")
+    demand(not rebuilt & set(sure), "a file that the baseline holds")
 
 
 def _lacking(enclave: Enclave, media: Media) -> set[str]:
@@ -148,7 +181,10 @@ def _lacking(enclave: Enclave, media: Media) -> set[str]:
     Raises:
         Refused: ``baseline-not-held``.
     """
-    wanted = release.contents(media.release) if media.release else {}
+    wanted: dict[str, tuple[int, str]] = {}
+    if media.release:
+        names = variants.carried(media.manifest, media.release)
+        wanted = release.contents(variants.only(media.release, names))
     lacking = {digest for digest in wanted if not enclave.content(digest).is_file()}
     rebuilt = {file["sha512"] for file in media.manifest["files"]}
     demand(lacking <= rebuilt, "content that neither the bundle nor the enclave has", "baseline-not-held")
@@ -202,21 +238,28 @@ def _rebuild(
     return files
 
 
-def _tree(enclave: Enclave, media: Media, files: dict[str, Path], output: Path) -> dict[str, str]:
-    """Put the tree of the release together, and verify the vendors' signatures over it [5.5-5].
+def _tree(
+    enclave: Enclave, media: Media, files: dict[str, Path], output: Path, chosen: set[str]
+) -> dict[str, str]:
+    """Put the tree of the release together, and verify the vendors' signatures over all that came [5.5-5].
 
     Returns:
         SHA-512 by path.
     """
     paths: dict[str, str] = {}
-    for component in (media.release or {"components": []})["components"]:
-        folder = output / "release" / component["name"]
+    whole = media.release or {"components": [], "requires": []}
+    there = variants.only(whole, chosen | variants.carried(media.manifest, whole))
+    for component in there["components"]:
+        runs = "variant" not in component or component["name"] in chosen
+        name = component.get("variant", {}).get("of", component["name"])
+        folder = output / ("release" if runs else "aside") / (name if runs else component["name"])
         digests = {}
         for file in component["files"]:
             path = folder / file["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(files.get(file["sha512"], enclave.content(file["sha512"])), path)
-            paths[f"{component['name']}/{file['path']}"] = file["sha512"]
+            if runs:
+                paths[f"{name}/{file['path']}"] = file["sha512"]
             digests[file["path"]] = hashlib.sha256(path.read_bytes()).hexdigest()
         _vendor(media, component, digests)
     return paths

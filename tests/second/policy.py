@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.second.documents import fields
 from tests.second.documents.fields import ORDERED
+from tests.second.documents.variants import Rules
 from tests.second.errors import demand
 from tests.second.reader import Media
 from tests.second.trust import keys
@@ -26,6 +27,7 @@ class Policy:
     digest: str = "sha512"
     keys: tuple[Key, ...] = ()
     refuse_after: int | None = None
+    variants: Rules = ()
 
 
 def make(value: Mapping[str, Any], folder: Path | None = None) -> Policy:
@@ -52,11 +54,12 @@ def make(value: Mapping[str, Any], folder: Path | None = None) -> Policy:
             if folder is not None
         ),
         value.get("staleness", {}).get("refuse_new_after_days"),
+        tuple((rule.get("component"), rule["labels"]) for rule in value.get("variants", [])),
     )
 
 
 def judge(policy: Policy, media: Media, now: datetime) -> None:
-    """Judge markings, waivers and age [8.2-3] [8.2-5] [8.2-7].
+    """Judge markings, waivers and age [5.6-3] [8.2-3] [8.2-5] [8.2-7].
 
     Raises:
         Refused: ``marking-refused``, ``waiver-refused``, or ``expired``.
@@ -67,7 +70,8 @@ def judge(policy: Policy, media: Media, now: datetime) -> None:
             _judge_marking(policy, component["marking"])
     for component in (media.release or {"components": []})["components"]:
         for waiver in component.get("accept", []):
-            permitted = {(waiver["what"], None), (waiver["what"], component["name"])} & set(policy.waivers)
+            names = (None, component["name"], component.get("variant", {}).get("of"))
+            permitted = {(waiver["what"], name) for name in names} & set(policy.waivers)
             demand(permitted, f"a waiver for {waiver['what']} in {component['name']}", "waiver-refused")
     age = now - fields.time(media.manifest["issued"])
     old = policy.refuse_after is not None and age > timedelta(days=policy.refuse_after)
@@ -77,6 +81,5 @@ def judge(policy: Policy, media: Media, now: datetime) -> None:
 def _judge_marking(policy: Policy, marking: dict[str, Any]) -> None:
     known = marking["level"] in policy.levels and policy.ceiling in policy.levels
     below = known and policy.levels.index(marking["level"]) <= policy.levels.index(policy.ceiling)
-    demand(
-        below and set(marking["caveats"]) <= policy.caveats, "a marking above the ceiling", "marking-refused"
-    )
+    held = fields.within(marking["caveats"], policy.caveats)
+    demand(below and held, "a marking above the ceiling", "marking-refused")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.second import inventory
-from tests.second.documents import bundle, release, volume
+from tests.second.documents import bundle, release, variants, volume
 from tests.second.errors import Refused, demand
 from tests.second.trust import metadata
 
@@ -262,7 +262,12 @@ def _release(manifest: dict[str, Any], documents: dict[str, bytes]) -> dict[str,
         same == (target["name"], target["version"], manifest["marking"]),
         "a release of another name or marking",
     )
-    contents = release.contents(carried)
+    ends = (target, manifest["baseline"] or target)
+    brings = manifest["bases"] or manifest["files"] or manifest["chunks"]
+    again = manifest["baseline"] is not None and ends[0]["digest"] == ends[1]["digest"]
+    demand(not (again and brings) or variants.groups(carried), "a baseline that is the target [6.2-4]")
+    variants.check_bundle(manifest, carried)
+    contents = release.contents(variants.only(carried, variants.carried(manifest, carried)))
     demand(all(_same(file, contents) for file in manifest["files"]), "a file that is not the release's")
     registered = [c for c in carried["components"] if c["source"]["kind"] == "registered"]
     demand(not registered, "what was registered in an enclave comes in on no medium [5.1-17]")

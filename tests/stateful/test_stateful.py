@@ -60,7 +60,9 @@ VERBS = {
     "high receipt --code 0",
     "high relay 0", "high relay 6", "high relay --drop 0", "high relay --store 0", "high relay kept 0",
     "high request 0", "high request --code 0", "high rollback 0", "high rollback --to 0", "high verify 0",
-    "high verify 3", "high verify 4",
+    "high verify 3", "high verify 4", "high watch 0", "high watch 3", "high watch 5", "high watch 6",
+    "high watch --activate 0", "high watch --activate 6", "high watch cut 4", "high watch damaged 3",
+    "high watch labelled 3",
     "low attest 0", "low bundle 0", "low bundle 6", "low bundle --for 0", "low bundle --from 0", "low check 0",
     "low check 3", "low check 4", "low emergency 0", "low enrol 0", "low enrol 2", "low log 0", "low policy set 0",
     "low policy show 0", "low recut 0", "low recut 5", "low recut --request 0", "low release 0", "low release 2",
@@ -307,6 +309,17 @@ class Walk(RuleBasedStateMachine):
         self.settle(place)
 
     @rule(data=st.data())
+    def watch(self, data: Any) -> None:
+        """Drop a bundle into a watched folder."""
+        place, bundle = self.a_place(data), self.a_bundle(data)
+        if self.one(data, (True, True, False)):
+            bundle = self.a_new_bundle(data, place)
+        new = bundle.crossing not in place.memory.committed
+        what, copy = self.a_way(data, bundle), self.one(data, range(3))
+        self.ground.watch(place, bundle, copy, what, activate=new and self.one(data, (False, True)))
+        self.settle(place)
+
+    @rule(data=st.data())
     def bring_next(self, data: Any) -> None:
         """Import what may come in and did not."""
         place = self.a_place(data)
@@ -503,7 +516,7 @@ def test_every_command_is_walked() -> None:
     ground = Walk.start.copy(Walk.room / "errands")
     ground.counts.update(Walk.start.counts)
     try:
-        for errand in (_bring_and_refuse, _run, _hub, _authority, _ways, _answers, _emergency):
+        for errand in (_watch, _bring_and_refuse, _run, _hub, _authority, _ways, _answers, _emergency):
             errand(ground)
             ground.agree()
         ground.prove()
@@ -511,6 +524,29 @@ def test_every_command_is_walked() -> None:
         SEEN.update(ground.counts)
         ground.leave()
     assert sorted(VERBS - set(ground.counts)) == []
+
+
+def _watch(ground: HubSide) -> None:
+    """The same by a watched folder: complete, damaged, without a chunk, written on, for another, too early, again."""
+    aside = Walk.start.copy(Walk.room / "watched")
+    bravo, charlie = (aside.place(name) for name in ENCLAVES[1:])
+    early, mine, full = (aside.bundle(number) for number in (2, 4, 1))
+    for harm in (LABELLED, DAMAGED, CUT):
+        aside.watch(bravo, mine, 0, harm, activate=False)
+    aside.watch(charlie, early, 0, None, activate=False)
+    aside.watch(charlie, mine, 0, None, activate=False)
+    aside.set_policy(charlie, "approved")
+    aside.watch(charlie, full, 0, None, activate=True)
+    aside.watch(charlie, full, 0, None, activate=False)
+    aside.watch(bravo, mine, 0, None, activate=True)
+    aside.withdraw(early)
+    aside.renew(None)
+    aside.watch(bravo, aside.bundle(max(aside.model.bundles)), 0, None, activate=False)
+    aside.watch(bravo, early, 0, None, activate=False)
+    aside.agree()
+    aside.prove()
+    ground.counts.update(aside.counts)
+    aside.leave()
 
 
 def _bring_and_refuse(ground: HubSide) -> None:

@@ -105,7 +105,7 @@ def _caveats(marking: Mapping[str, Any]) -> tuple[set[str], set[str] | None]:
     """Return the caveats that restrict, and whom the others admit, None if there are none."""
     words = marking.get("caveats", [])
     lists = [word[len("REL TO ") :] for word in words if word.startswith("REL TO ")]
-    admits = {name.strip() for text in lists for name in text.split(",")} if lists else None
+    admits = {name.strip() for text in lists for name in text.split(",") if name.strip()} if lists else None
     return {word for word in words if not word.startswith("REL TO ")}, admits
 
 
@@ -209,10 +209,11 @@ def _made_of(release: Release, name: str) -> list[Mapping[str, Any]]:
 
 def _slips(memory: Memory, release: Release, name: str) -> bool:
     """8.2-9: say whether a new component of its kind is there, and nothing that answers to ``name``."""
-    held = [memory.documents[digest]["components"] for digest in memory.held if digest not in memory.made]
-    with_it = [parts for parts in held if any(part["name"] == name for part in parts)]
-    kinds = {part["kind"] for parts in with_it for part in parts if part["name"] == name}
-    known = {part["name"] for parts in with_it for part in parts}
+    came = [item.release["components"] for item in memory.committed if item.release]
+    with_it = [parts for parts in came if any(name in _names(part) for part in parts)]
+    kinds = {part["kind"] for parts in with_it for part in parts if name in _names(part)}
+    known = {part["name"] for parts in with_it for part in parts if name not in _names(part)}
+    known -= {part["name"] for parts in with_it for part in parts if name in _names(part)}
     new = [part for part in release["components"] if part["kind"] in kinds and part["name"] not in known]
     return any(not _made_of({"components": [part]}, name) for part in new)
 

@@ -35,10 +35,17 @@ class Fault:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers GET of whole files and of ranges to their end."""
+    """Answers HEAD, and GET of whole files and of ranges to their end."""
 
     server: "WebServer"
     protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:
+        self.server.heads.append(self.path)
+        if self.server.without_heads:
+            self._send(self.server.without_heads, b"", {}, Fault())
+        else:
+            self.do_GET()
 
     def do_GET(self) -> None:
         server, path = self.server, self.path.partition("?")[0]
@@ -86,7 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(body if fault.cut is None else body[: fault.cut])
+        if self.command != "HEAD":
+            self.wfile.write(body if fault.cut is None else body[: fault.cut])
         self.close_connection = True
 
     def log_message(self, *_arguments: Any) -> None:
@@ -104,6 +112,9 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.tags: dict[str, str] = {}
         self.faults: dict[str, list[Fault]] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.heads: list[str] = []
+        self.without_heads = 0
+        """With which status HEAD is refused, if it is."""
         self.ranges = True
         self.login: str | None = None
         self.scheme = "http"

@@ -9,10 +9,12 @@ from airlift.bundle import fields
 from airlift.bundle.component import data_set, file_entry, waiver
 from airlift.bundle.component import parent as parents
 from airlift.bundle.component import source as sources
+from airlift.bundle.component import variant as variants
 from airlift.bundle.component import vendor_signature as vendor_signatures
 from airlift.bundle.component.data_set import DataSet
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.component.parent import Parent
+from airlift.bundle.component.variant import Variant
 from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import COMPONENT_NAME, VERSION, Marking
@@ -30,7 +32,7 @@ _KEYS = frozenset(
     {"name", "kind", "version", "license", "source", "parents", "vendor_signature", "digest", "files"}
 )
 # What format 2 added: each stands only where it says something (SPEC 5.1-12).
-_NEW_KEYS = frozenset({"accept", "data", "marking", "replaces"})
+_NEW_KEYS = frozenset({"accept", "data", "marking", "replaces", "variant"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Component:
     """One versioned, named thing of a release; ``source`` says where its files came from.
 
     ``accept`` is what is waived in it, ``marking`` its own marking, None if it has none beside its release's;
-    ``replaces`` are names of components that it took the place of, ``data`` what it was made with.
+    ``replaces`` are names of components that it took the place of, ``data`` what it was made with. ``variant`` says
+    what it is one of several forms of, None if it is none (SPEC 5.7).
     """
 
     name: str
@@ -53,10 +56,16 @@ class Component:
     marking: Marking | None = None
     replaces: tuple[str, ...] = ()
     data: tuple[DataSet, ...] = ()
+    variant: Variant | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder that its files lie in where it runs, which is the name that it is asked for by (SPEC 5.7-3)."""
+        return self.name if self.variant is None else self.variant.of
 
     def answers_to(self, name: str) -> bool:
-        """Say whether whoever asks for ``name`` means this component (SPEC 5.1-15)."""
-        return name == self.name or name in self.replaces
+        """Say whether whoever asks for ``name`` means this component (SPEC 5.1-15, 5.7-3)."""
+        return name == self.folder or name in self.replaces
 
     @property
     def digest(self) -> str:
@@ -68,7 +77,7 @@ class Component:
         """Say whether it is of a kind, or has a member, that only format 2 knows (SPEC 5.1-12)."""
         vendor = self.vendor_signature
         partial = vendor is not None and vendor.left_out is not None
-        stated = self.accept or self.data or self.marking or self.replaces
+        stated = self.accept or self.data or self.marking or self.replaces or self.variant
         return bool(stated or partial or sources.is_new(self.source) or self.kind in NEW_KINDS)
 
     def to_json(self) -> dict[str, Any]:
@@ -88,6 +97,7 @@ class Component:
             **({"data": [item.to_json() for item in self.data]} if self.data else {}),
             **({"marking": self.marking.to_json()} if self.marking else {}),
             **({"replaces": list(self.replaces)} if self.replaces else {}),
+            **({"variant": self.variant.to_json()} if self.variant else {}),
         }
 
 
@@ -113,6 +123,7 @@ def from_json(document: Any, *, more: bool) -> Component:
         marking=Marking.from_json(document["marking"], what) if "marking" in document else None,
         replaces=_replaced(document, what) if "replaces" in document else (),
         data=data_set.from_json(document["data"]) if "data" in document else (),
+        variant=variants.from_json(document["variant"]) if "variant" in document else None,
     )
     _check_parents(component)
     _check_made(component)

@@ -4,12 +4,13 @@ It is the payload of a DSSE envelope of type :data:`PAYLOAD_TYPE`. The checkpoin
 ledger that was restored from an older copy, or rewritten, contradicts it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airlift import strict
 from airlift.bundle import fields
-from airlift.bundle.fields import ENCLAVE_NAME, Marking
+from airlift.bundle.fields import COMPONENT_NAME, ENCLAVE_NAME, Marking
 from airlift.bundle.manifest import MAX_SEQUENCE, ReleaseRef
 from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.errors import MalformedError
@@ -22,8 +23,9 @@ ROOT_BITS = 384
 MAX_VERSION = 2**31 - 1
 """Of metadata (SPEC 4.2-2)."""
 
-WITH_METADATA = 2
-"""The format of a receipt that states the version of metadata."""
+WITH_MORE = 2
+"""The format of a receipt that states the version of metadata, or which variants are held."""
+_NEW_KEYS = frozenset({"metadata", "variants"})
 
 _KEYS = frozenset(
     {"enclave", "issued", "active", "previous", "installed", "bundle", "marking", "checkpoint", "ledger"}
@@ -35,7 +37,8 @@ class Receipt:
     """What an enclave holds at ``issued``: releases, the newest bundle, and the ledger's newest checkpoint note.
 
     ``sequence`` is that of the newest bundle and ``manifest`` its digest, 0 and "" before the first; ``root`` is hex.
-    ``metadata`` is the version of the trusted timestamp where it is higher than ``sequence``, else None.
+    ``metadata`` is the version of the trusted timestamp where it is higher than ``sequence``, else None. ``variants``
+    are the names of the held ones, by digest of each installed release that has any.
     """
 
     enclave: str
@@ -50,6 +53,7 @@ class Receipt:
     size: int
     root: str
     metadata: int | None = None
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def ledger(self) -> StatedLedger:
@@ -59,9 +63,12 @@ class Receipt:
 
 def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the pair of words used for every format here
     """Return the canonical bytes of a receipt."""
+    more: dict[str, Any] = {} if receipt.metadata is None else {"metadata": receipt.metadata}
+    if receipt.variants:
+        more["variants"] = {release: list(names) for release, names in receipt.variants.items()}
     return strict.format(
         {
-            "airlift": fields.FORMAT if receipt.metadata is None else WITH_METADATA,
+            "airlift": WITH_MORE if more else fields.FORMAT,
             "type": "receipt",
             "enclave": receipt.enclave,
             "issued": receipt.issued,
@@ -72,7 +79,7 @@ def format(receipt: Receipt) -> bytes:  # noqa: A001 - parse and format are the 
             "marking": receipt.marking.to_json(),
             "checkpoint": receipt.checkpoint,
             "ledger": {"size": receipt.size, "root": receipt.root},
-            **({} if receipt.metadata is None else {"metadata": receipt.metadata}),
+            **more,
         }
     )
 
@@ -86,9 +93,12 @@ def parse(data: bytes) -> Receipt:
     """
     what = "receipt"
     document = strict.parse(data, limit=MAX_BYTES, what=what)
-    more = strict.member(document, "airlift", int, what) == WITH_METADATA
-    keys = _KEYS | {"metadata"} if more else _KEYS
-    fields.check_header(document, "receipt", keys, what, newest=WITH_METADATA)
+    more = (
+        _NEW_KEYS & document.keys() if strict.member(document, "airlift", int, what) == WITH_MORE else set()
+    )
+    fields.check_header(document, "receipt", _KEYS | more, what, newest=WITH_MORE)
+    if document["airlift"] == WITH_MORE and not more:
+        raise MalformedError(f"{what} states a format that nothing in it needs")
     installed = strict.member(document, "installed", list, what)
     note = strict.member(document, "checkpoint", str, what)
     if len(installed) > MAX_RELEASES or not note or len(note) > MAX_NOTE:
@@ -112,9 +122,22 @@ def parse(data: bytes) -> Receipt:
         size=fields.count(ledger, "size", what),
         root=fields.digest(ledger, "root", what, bits=ROOT_BITS),
         metadata=fields.count(document, "metadata", what, least=sequence + 1, most=MAX_VERSION)
-        if more
+        if "metadata" in more
         else None,
+        variants=_variants(document) if "variants" in more else {},
     )
+
+
+def _variants(document: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    what = "receipt: variants"
+    stated: dict[str, Any] = strict.member(document, "variants", dict, "receipt")
+    known = {item.get("digest") for item in document["installed"] if type(item) is dict}
+    if not stated or not stated.keys() <= known:
+        raise MalformedError(f"{what} of no installed release, or of none at all")
+    found = {release: fields.names(stated, release, what, COMPONENT_NAME) for release in stated}
+    if not all(found.values()):
+        raise MalformedError(f"{what} of a release of which none is held")
+    return found
 
 
 def _reference(document: dict[str, Any], key: str) -> ReleaseRef | None:

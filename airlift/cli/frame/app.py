@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from airlift import __version__
+from airlift.cli.frame.words import PlainGroup
 
 _HELP = (
     "Air-gapped distribution of AI models: signed, diff-based bundles and provable provenance.\n\n"
@@ -19,11 +20,12 @@ _HELP = (
 
 
 def _group(help_text: str, example: str) -> typer.Typer:
-    return typer.Typer(help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
+    return typer.Typer(cls=PlainGroup, help=help_text, epilog=f"example:\n$ {example}", no_args_is_help=True)
 
 
 root = typer.Typer(
     name="airlift",
+    cls=PlainGroup,
     help=_HELP,
     epilog="example:\n$ airlift high import /media/disc --activate",
     no_args_is_help=True,

@@ -11,6 +11,7 @@ from airlift import progress
 from airlift.cli.frame import output, parameters
 from airlift.cli.frame.output import Page
 from airlift.cli.frame.session import Format, Run, Verbosity
+from airlift.cli.frame.words import PlainCommand
 
 _PANEL = "Output"
 
@@ -70,7 +71,7 @@ def command(group: typer.Typer, name: str, *examples: str) -> Callable[[Body], B
     def register(body: Body) -> Body:
         title = "example:" if len(examples) == 1 else "examples:"
         epilog = "\n".join([title, *(f"$ {example}" for example in examples)])
-        group.command(name, epilog=epilog, no_args_is_help=False)(_typed(body))
+        group.command(name, cls=PlainCommand, epilog=epilog, no_args_is_help=False)(_typed(body))
         return body
 
     return register

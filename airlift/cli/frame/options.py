@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from airlift.bundle.component.variant import Rule
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
@@ -44,6 +47,29 @@ Workers = Annotated[
         metavar="N", min=1, help="Threads that code or decode; one per processor by default, up to a limit."
     ),
 ]
+
+Variants = Annotated[
+    list[str],
+    typer.Option(
+        "--variant",
+        metavar="[COMPONENT=]KEY:VALUE,...",
+        default_factory=list,
+        show_default=False,
+        help="Choose the variant with these labels, of a component or of all; the first choice that fits counts. "
+        "May be repeated.",
+    ),
+]
+
+
+def rules(given: list[str]) -> "tuple[Rule, ...]":
+    """Return the rules that ``--variant`` gives, in order.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    from airlift.bundle.component.variant import parse_rule
+
+    return tuple(map(parse_rule, given))
 
 
 def threads(given: int | None, most: int) -> int:

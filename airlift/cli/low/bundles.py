@@ -69,6 +69,7 @@ class Receiver:
         typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds."),
     ] = None
     for_: For = None
+    variant: options.Variants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,8 @@ def bundle(
     """Pack what an enclave lacks of a published release into volumes, one folder each.
 
     Say with --from which release it holds. With --for alone it is the newest one that this enclave has acknowledged,
-    as its receipt or a typed code said; without one, the bundle is complete.
+    as its receipt or a typed code said; without one, the bundle is complete. Of a component in variants the one goes
+    along that --variant chooses, or what the enclave is enrolled with; without a choice all of them.
     """
     from airlift.bundle.parity import layout
     from airlift.codec import Effort as CodingEffort
@@ -164,6 +166,7 @@ def bundle(
                 CodingEffort[coding.effort.name.upper()],
             ),
             coding.explain,
+            options.rules(receiver.variant),
         ),
         signer=on.passphrases.signer(run, to.bundler_key),
         now=run.now,
@@ -280,6 +283,9 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         facts[key] = size(data[key])
     if data["parity"] is None:
         facts = {key: value for key, value in facts.items() if not key.startswith("parity")}
+    for key in ("variants", "left_out"):
+        if not facts[key]:
+            del facts[key]
     facts["marking"] = marking(data["marking"])
     page.facts(facts)
     for key in ("components", "volumes"):

@@ -1,7 +1,7 @@
 """``airlift low fetch``: bring a model to the low side, pinned."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,8 @@ from airlift.errors import UsageError
 
 if TYPE_CHECKING:
     from airlift.low.release.hub.fetch import Fetched, Plan
+    from airlift.low.sources.foresee import Coming
+    from airlift.low.sources.plan import Wanted
 
 
 class Form(StrEnum):
@@ -125,15 +127,19 @@ def fetch(
     from airlift.low.sources import asked
 
     if asked.is_address(repo):
-        if hub != OfHub():
+        if hub.revision is not None or hub.cache is not None:
             raise UsageError(
-                "--revision, --cache and --dry-run are for a repository of a hub", found=repo[:80]
+                "--revision and --cache are for a repository of a hub",
+                found=repo[:80],
+                hint=f"leave them out; an address is pinned by itself, or --digest: airlift low fetch {repo[:200]}",
             )
         given = {
             key: str(value) if isinstance(value, Path | Form) else value for key, value in _given(pinned)
         }
         wanted = {**given, "include": files.include, "exclude": files.exclude}
-        return _fetch_address(run, asked.as_source(repo, wanted), at)
+        source = asked.as_source(repo, wanted)
+        with asked.by_options():
+            return _foresee_address(source, at) if hub.dry_run else _fetch_address(run, source, at)
     if hub.revision is None:
         raise UsageError(
             f"{repo} is not pinned",
@@ -141,7 +147,11 @@ def fetch(
             hint="name the whole commit: --revision, 40 hex digits",
         )
     if pinned != Pinned():
-        raise UsageError("a repository of a hub is pinned by --revision alone", found=repo[:80])
+        raise UsageError(
+            "a repository of a hub is pinned by --revision alone",
+            found=", ".join(f"--{name.replace('_', '-')}" for name, value in _given(pinned) if value),
+            hint=f"leave that out: airlift low fetch {repo[:80]} --revision {hub.revision}",
+        )
     return _fetch_commit(run, repo, files, hub)
 
 
@@ -216,3 +226,67 @@ def _fetch_address(run: Run, source: dict[str, Any], at: AtDepot) -> Answer:
         )
 
     return Answer(data, render)
+
+
+def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
+    """Say what would be fetched: each file with its address, what pins it, its length and where it would lie."""
+    from airlift.bundle.component.source import at_endpoint
+    from airlift.low.sources.foresee import foresee
+
+    found = foresee(at.open(), source, Path())
+    data = {
+        "source": dict(found.stated),
+        "files": [_shown(item) for item in found.coming],
+        "bytes": sum(item.bytes or 0 for item in found.coming),
+        "to_come": sum(item.to_come or 0 for item in found.coming),
+        "skipped": list(found.skipped),
+        "left_out": list(found.left_out),
+    }
+
+    def render(page: Page) -> None:
+        page.facts(
+            {
+                "source": at_endpoint(dict(found.stated)),
+                "bytes": _at_least(data["bytes"], found.coming),
+                "to come": _at_least(data["to_come"], found.coming),
+                "into": str(at.depot / "fetched"),
+            }
+        )
+        page.line()
+        page.table(
+            ["file", "bytes", "here", "pinned by"],
+            [
+                (
+                    item.wanted.path,
+                    "?" if item.bytes is None else size(item.bytes),
+                    size(item.kept),
+                    _pinned_by(item.wanted),
+                )
+                for item in found.coming
+            ],
+        )
+
+    return Answer(data, render)
+
+
+def _at_least(count: int, coming: "Sequence[Coming]") -> str:
+    """Return a sum of bytes; it is more if the length of a file is not told."""
+    return size(count) + (" and more" if any(item.bytes is None for item in coming) else "")
+
+
+def _shown(item: "Coming") -> dict[str, Any]:
+    wanted = item.wanted
+    return {
+        "path": wanted.path,
+        "address": wanted.url,
+        "digest": None if wanted.pin is None else str(wanted.pin),
+        "version": wanted.version,
+        "bytes": item.bytes,
+        "kept": item.kept,
+        "file": str(item.file),
+    }
+
+
+def _pinned_by(wanted: "Wanted") -> str:
+    """Return what pins a file: its digest, or the version of an object."""
+    return str(wanted.pin) if wanted.pin is not None else f"version {wanted.version}"

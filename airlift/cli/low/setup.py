@@ -152,6 +152,7 @@ def rotate(
     "enrol",
     "airlift low enrol alpha --ledger-key alpha-ledger.pub",
     "airlift low enrol alpha --ledger-key alpha-ledger.pub --ceiling 'SECRET//NOFORN'",
+    "airlift low enrol alpha --ledger-key alpha-ledger.pub --variant base=precision:int4",
 )
 def enrol(
     run: Run,
@@ -162,6 +163,7 @@ def enrol(
         str | None,
         typer.Option(metavar="MARKING", help="What it may hold: no bundle beyond it is made for it."),
     ] = None,
+    variant: options.Variants,
     at: AtDepot,
     dry_run: options.DryRun = False,
 ) -> Answer:
@@ -172,7 +174,15 @@ def enrol(
     from airlift.low.returns.register import register
 
     most = _marking(ceiling) if ceiling is not None else None
-    result = register(at.open(), enclave, ledger_key=ledger_key, now=run.now, ceiling=most, dry_run=dry_run)
+    result = register(
+        at.open(),
+        enclave,
+        ledger_key=ledger_key,
+        now=run.now,
+        ceiling=most,
+        variants=options.rules(variant),
+        dry_run=dry_run,
+    )
     data = {**to_data(result), "dry_run": dry_run}
     return Answer(data, lambda page: page.facts({**data, "ceiling": most and str(most)}))
 

@@ -66,6 +66,7 @@ def _metadata(facts: Facts, release: Release | None) -> Json:
             "hashes": [{"alg": "SHA-512", "content": release.digest}],
         }
         properties.append(_property("marking", str(release.marking)))
+        properties += [_property("left-out", told) for told in remarks.omitted(release)]
         for key, holder in controls.signers(facts, release.digest, "targets"):
             properties.append(_property("signed-by", f"{holder} ({key})"))
         properties += [_property("attestation", _told(item)) for item in facts.about(release.digest)]
@@ -138,6 +139,9 @@ def _properties(item: Component) -> list[Json]:
         found += [_property(f"data:{made.name}:sha512", made.sha512)] if made.sha512 else []
     if item.vendor_signature is not None:
         found.append(_property("vendor-signature-sha512", item.vendor_signature.sha512))
+    if item.variant is not None:
+        found.append(_property("variant-of", item.variant.of))
+        found += [_property(f"label:{key}", value) for key, value in item.variant.labels]
     if item.marking is not None:
         found.append(_property("marking", str(item.marking)))
     for waived in item.accept:
@@ -218,8 +222,10 @@ def _dependencies(release: Release) -> list[Json]:
     for requirement in release.requires:
         by_kind = release.names_kind(requirement.needs)
         for item in release.components:
-            if requirement.component in refs and requirement.needs == (item.kind if by_kind else item.name):
-                needed[refs[requirement.component]].add(refs[item.name])
+            if requirement.needs == (item.kind if by_kind else item.folder):
+                for other in release.components:
+                    if other.folder == requirement.component:
+                        needed[refs[other.name]].add(refs[item.name])
     whole = {"ref": _release_ref(release), "dependsOn": sorted(refs.values())}
     return [whole, *({"ref": ref, "dependsOn": sorted(found)} for ref, found in needed.items())]
 

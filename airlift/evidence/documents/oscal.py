@@ -7,11 +7,11 @@ assessor, who decides.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airlift.bundle.component.component import Component
-from airlift.bundle.remarks import of_component
+from airlift.bundle.remarks import of_component, omitted
 from airlift.evidence import controls
 from airlift.evidence.controls import Evidence, Judged
 from airlift.evidence.facts import Facts
@@ -100,7 +100,7 @@ def _components(facts: Facts, names: _Names) -> Iterator[dict[str, Any]]:
     digest = [_prop("digest-sha512", release.digest)]
     yield _component(
         names(controls.RELEASE), "software", f"Release {release.label}", "The active release.", digest
-    )
+    ) | _told(omitted(release))
     for item in release.components:
         yield _component(
             names("component", item.name),
@@ -118,7 +118,11 @@ def _stated(item: Component) -> list[dict[str, str]]:
 
 
 def _remarks(item: Component) -> dict[str, str]:
-    told = "\n\n".join(map(_text, of_component(item)))
+    return _told(of_component(item))
+
+
+def _told(remarks: Iterable[str]) -> dict[str, str]:
+    told = "\n\n".join(map(_text, remarks))
     return {"remarks": told} if told else {}
 
 

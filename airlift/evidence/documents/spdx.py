@@ -7,7 +7,7 @@ from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.component.parent import Parent
 from airlift.bundle.release import Release
-from airlift.bundle.remarks import of_component
+from airlift.bundle.remarks import of_component, omitted
 from airlift.evidence import controls
 from airlift.evidence.documents.metrics import metrics
 from airlift.evidence.facts import Facts
@@ -121,6 +121,7 @@ def _elements(facts: Facts, names: _Names, release: Release) -> Iterator[Json]:
         software_primaryPurpose="application",
         description=release.notes or release.label,
         verifiedUsing=[_digest("sha512", release.digest)],
+        **({"comment": "; ".join(omitted(release))} if release.omitted else {}),
         **_supply(facts, names, release),
     )
     yield _relation(names, "contains", whole, [names("component", c.name) for c in release.components])
@@ -232,7 +233,9 @@ def _requirements(names: _Names, release: Release) -> Iterator[Json]:
     for requirement in release.requires:
         by_kind = release.names_kind(requirement.needs)
         for item in release.components:
-            if requirement.needs == (item.kind if by_kind else item.name):
+            if requirement.needs == (item.kind if by_kind else item.folder):
                 needed.setdefault(requirement.component, []).append(names("component", item.name))
+    folders = {item.name: item.folder for item in release.components}
     for component, ends in needed.items():
-        yield _relation(names, "dependsOn", names("component", component), sorted(set(ends)))
+        for name in [name for name, folder in folders.items() if folder == component] or [component]:
+            yield _relation(names, "dependsOn", names("component", name), sorted(set(ends)))

@@ -145,6 +145,7 @@ def _active(found: Facts) -> Markup:
 def _remarks(release: Release) -> Markup:
     """Return what else is to be told of components: their own markings, waivers, what was left out."""
     told = [[text(c.name), text(remark)] for c in release.components for remark in of_component(c)]
+    told += [[text(c.name), text(f"left out, {c.variant}")] for c in release.omitted]
     return table("What else is to be known of them", ["component", "remark"], told) if told else NOTHING
 
 

@@ -3,7 +3,8 @@
 The set moves at once: models, guards and policies are one folder behind one link.
 """
 
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from airlift import files
@@ -18,10 +19,11 @@ from airlift.errors import (
 )
 from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
-from airlift.high.enclave.recover import recover, take_back
+from airlift.high.enclave.recover import points_at, recover, take_back
 from airlift.high.enclave.switching import follow, hooks
 from airlift.high.governance import gate
 from airlift.high.governance.acceptance import accept
+from airlift.high.governance.choose import choose
 from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_stale
 from airlift.ledger.entries.activations import (
@@ -31,10 +33,10 @@ from airlift.ledger.entries.activations import (
     SwitchPrepare,
     WithdrawPrepare,
 )
-from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.entries.shape import Accepted
 from airlift.ledger.entry import Entry
 from airlift.ledger.state import State
+from airlift.store.release_tree import lay_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,12 @@ def activate(
         gate.insist(refused, AcceptanceError, *([StaleError] if stale is not None else []))
         old = any(isinstance(error, StaleError) for error in refused)
         accepted = accept_stale(enclave, state, release, stale) if stale is not None and old else None
-        already = state.active == release.digest
+        chosen = choose(enclave, state, release)
+        already = runs(state, chosen)
         if not already and not dry_run:
-            accept(enclave, release, operator)
-            switch(enclave, release, state, operator, accepted=accepted)
+            with laid_out(enclave, chosen):
+                accept(enclave, chosen, operator)
+                switch(enclave, chosen, state, operator, accepted=accepted)
         return _result(enclave, release, state, already=already, recovered=recovered)
 
 
@@ -100,21 +104,41 @@ def roll_back(
         if reference is None:
             raise NotHeldError("no release was active before this one", expected="a release to roll back to")
         release = enclave.find_release(reference, state)
-        new = not _was_active(enclave, release.digest)
-        refused = gate.activation_refusals(enclave, release, state, now=operator.now, aged=new)
+        refused = gate.return_refusals(enclave, release, state, now=operator.now)
         gate.insist(refused, AcceptanceError)
-        already = state.active == release.digest
+        chosen = choose(enclave, state, release)
+        already = runs(state, chosen)
         if not already and not dry_run:
-            accept(enclave, release, operator)
-            switch(enclave, release, state, operator, RollbackPrepare)
+            with laid_out(enclave, chosen):
+                accept(enclave, chosen, operator)
+                switch(enclave, chosen, state, operator, RollbackPrepare)
         return _result(enclave, release, state, already=already, recovered=recovered)
 
 
-def _was_active(enclave: Enclave, release: str) -> bool:
-    """Say whether the release with this digest is active, or ever was."""
-    with enclave.ledger() as log:
-        switches = log.entries(types=SWITCHES, release=release)
-        return next(switches, None) is not None
+def runs(state: State, release: Release) -> bool:
+    """Say whether a release is the active one, in the choice that it is in."""
+    return (state.active, state.chosen) == (release.digest, release.chosen)
+
+
+@contextmanager
+def laid_out(enclave: Enclave, release: Release) -> Iterator[None]:
+    """Have the tree of an installed release in its choice while it is made active (SPEC 7.14-5).
+
+    One that was made for it goes again if it does not become active.
+
+    Raises:
+        ContentDamagedError: content of it has vanished.
+    """
+    place = enclave.release_path(release.digest, release.chosen)
+    new = bool(release.chosen) and not place.is_dir()
+    if new:
+        lay_out(enclave.content, place, release)
+    try:
+        yield
+    except AirliftError:
+        if new and points_at(enclave.active) != enclave.active_target(release.digest, release.chosen):
+            files.remove(place)
+        raise
 
 
 def _result(
@@ -136,7 +160,7 @@ def switch(
     because: str | None = None,
     accepted: Accepted | None = None,
 ) -> tuple[str, ...]:
-    """Make an installed release the active one without asking policy; the caller asked it, and holds the lock.
+    """Make an installed release, in a choice, the active one without asking policy: the caller did, and has the lock.
 
     What follows goes along (SPEC 8.7-6). A switch that nobody asked for, but that must be, is not held up by what
     cannot: its outputs, which serve nothing since, are returned.
@@ -149,25 +173,26 @@ def switch(
         HookError: a command of the policy before or after does not accept it; what was active is active again.
         LayoutError, StorageError: something that follows cannot go along; what was active is active (again).
     """
-    if not enclave.release_path(release.digest).is_dir():
+    digest, chosen = release.digest, release.chosen
+    if not enclave.release_path(digest, chosen).is_dir():
         raise ContentDamagedError(
             f"the tree of release {release.label} has vanished",
-            expected=str(enclave.release_path(release.digest)),
+            expected=str(enclave.release_path(digest, chosen)),
         )
     action = hooks.action_of(kind.TYPE)
-    hooks.run_before(enclave, state, action, release.digest)
+    hooks.run_before(enclave, state, action, digest, chosen)
     with nullcontext() if because is None else suppress(AirliftError):
-        follow.prepare(enclave, state, release.digest)
-    intent = kind(state.active, release_ref(release), because, accepted)
-    entry = enclave.record(operator, intent, release=release.digest)
-    files.point_link(enclave.active, enclave.active_target(release.digest))
-    unserved = follow.point(state, release.digest)
+        follow.prepare(enclave, state, digest, chosen)
+    intent = kind(state.active, release_ref(release), because, accepted, chosen)
+    entry = enclave.record(operator, intent, release=digest)
+    files.point_link(enclave.active, enclave.active_target(digest, chosen))
+    unserved = follow.point(state, digest, chosen)
     if unserved and because is None:
         output, cause = next(iter(unserved.items()))
         reason = f"the export at {output} does not follow"
         again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)
         raise type(cause)(f"{reason}: {again}", found=cause.message, data={"unserved": list(unserved)})
-    failed = hooks.run_after(enclave, state, action, release.digest)
+    failed = hooks.run_after(enclave, state, action, digest, chosen)
     if failed is not None:
         reason = f"{failed.name}: {failed.verdict}"
         again = _taken_back(enclave, state, release, operator, intent=entry, reason=reason)

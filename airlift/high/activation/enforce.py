@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airlift.errors import HookError
-from airlift.high.activation.activate import switch, withdraw
+from airlift.high.activation.activate import laid_out, switch, withdraw
 from airlift.high.enclave import revoked
 from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.high.governance.gate import Gate
@@ -51,7 +51,8 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
         return Enforced(REPORT, active.label, active.label, because)
     for other in gate.fitting() if gate.policy.revoked == FALL_BACK else ():
         with suppress(HookError):
-            unserved = switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
+            with laid_out(enclave, other):
+                unserved = switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
             return Enforced(FALL_BACK, active.label, other.label, because, unserved)
     unserved = withdraw(enclave, active, operator, REVOKED)
     return Enforced(WITHDRAW, active.label, None, because, unserved)

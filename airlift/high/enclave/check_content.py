@@ -15,6 +15,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, load_expected
 from airlift.high.enclave.switching import follow
 from airlift.ledger.entries.imports import SHA512
+from airlift.ledger.state import State
 from airlift.progress import Progress, Tally, silent
 from airlift.store.content import CountBytes
 
@@ -82,30 +83,36 @@ def insist_intact(enclave: Enclave, result: CheckResult) -> CheckResult:
     return result
 
 
+def _trees(enclave: Enclave, state: State) -> Iterator[tuple[Path, Release]]:
+    """Yield every tree that the ledger says is laid out, with the release in the choice that it is in."""
+    for digest, chosen in state.trees():
+        yield enclave.release_path(digest, chosen), enclave.load_release(digest).only(chosen)
+
+
 def _named(enclave: Enclave, damaged: tuple[str, ...]) -> str:
     """Say where damaged contents are served: ``guard/config.json of assistant@2``, the first few of them."""
-    names = [
-        f"{component.name}/{entry.path} of {release.label}"
-        for release in _installed(enclave)
+    found = (
+        f"{component.folder}/{entry.path} of {release.label}"
+        for _, release in _trees(enclave, enclave.state())
         for component, entry in release.files()
         if entry.sha512 in damaged
-    ]
+    )
+    names = list(dict.fromkeys(found))
     more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
-
-
-def _installed(enclave: Enclave) -> list[Release]:
-    return [enclave.load_release(digest) for digest in enclave.state().installed]
 
 
 def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
     """Return for each content its size and every path it is installed at, content folder included."""
     places: dict[str, tuple[int, list[Path]]] = {}
-    for release in _installed(enclave):
-        top = enclave.release_path(release.digest)
+    state = enclave.state()
+    for top, release in _trees(enclave, state):
         for component, entry in release.files():
             known = places.setdefault(entry.sha512, (entry.size, [enclave.content.path(entry.sha512)]))
-            known[1].append(top / component.name / entry.path)
+            known[1].append(top / component.folder / entry.path)
+    for item in state.variants:  # those that are held and laid out nowhere
+        for _, entry in enclave.load_release(item.release).only(item.held).files():
+            places.setdefault(entry.sha512, (entry.size, [enclave.content.path(entry.sha512)]))
     return places
 
 
@@ -132,9 +139,8 @@ def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckRe
 
 def _unlisted(enclave: Enclave) -> Iterator[str]:
     """Yield the files and links in the trees of releases that their manifests do not list."""
-    for release in _installed(enclave):
-        top = enclave.release_path(release.digest)
-        listed = {top / component.name / entry.path for component, entry in release.files()}
+    for top, release in _trees(enclave, enclave.state()):
+        listed = {top / component.folder / entry.path for component, entry in release.files()}
         with files.reading(top):
             for path in sorted(top.rglob("*")):
                 if path not in listed and (path.is_symlink() or not path.is_dir()):

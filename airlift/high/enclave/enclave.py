@@ -1,19 +1,19 @@
 """The enclave's folder: where everything lies, its lock, its ledger, its policy (SPEC 8.1)."""
 
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from airlift import files
+from airlift import files, strict
 from airlift.bundle.fields import NAME_HEX, format_time, parse_time
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release
 from airlift.errors import TrustStateError
 from airlift.ledger import details
-from airlift.ledger.enclave_folder import EnclaveFolder, read_config
-from airlift.ledger.entries.administration import Enroll
+from airlift.ledger.enclave_folder import MAX_METADATA_BYTES, EnclaveFolder, read_config
 from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import Detail
 from airlift.ledger.entry import Draft, Entry
@@ -21,10 +21,9 @@ from airlift.ledger.state import State, release_of
 from airlift.store import whole_folders
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import Signer
-from airlift.trust.tuf import metadata, root
+from airlift.trust.tuf import metadata
 
 POLICY_TEXT = "policy.yaml"
-MAX_METADATA_BYTES = 8 << 20
 STATE_FILES = ("timestamp.json", "snapshot.json", "targets.json", "bundler.json")
 
 
@@ -45,8 +44,6 @@ class Enclave(EnclaveFolder):
 
     trust = Place("trust")
     """``roots/N.root.json`` and one folder per committed TUF state."""
-    roots = Place("trust", "roots")
-    """Every verified root: ``N.root.json``."""
     releases = Place("releases")
     """``<digest>/<component>/...``: hard links into content."""
     staging = Place("staging")
@@ -60,13 +57,13 @@ class Enclave(EnclaveFolder):
     policy_link = Place(POLICY_TEXT)
     """The symbolic link to the text of the policy in force."""
 
-    def release_path(self, digest: str) -> Path:
-        """Where the tree of the release with this digest lies."""
-        return self.releases / digest[:NAME_HEX]
+    def release_path(self, digest: str, chosen: Sequence[str] = ()) -> Path:
+        """Where the tree of the release with this digest lies, laid out with the ``chosen`` of its variants."""
+        return self.releases / tree_name(digest, chosen)
 
-    def active_target(self, digest: str) -> str:
-        """What ``active`` points at for the release with this digest."""
-        return f"{self.releases.name}/{digest[:NAME_HEX]}"
+    def active_target(self, digest: str, chosen: Sequence[str] = ()) -> str:
+        """What ``active`` points at for the release with this digest, with the ``chosen`` of its variants."""
+        return f"{self.releases.name}/{tree_name(digest, chosen)}"
 
     def policy_path(self, digest: str) -> Path:
         """Where the policy with this digest lies."""
@@ -105,26 +102,6 @@ class Enclave(EnclaveFolder):
         with self.ledger(writable=True) as log:
             return log.append(draft, operator.signer)
 
-    def load_roots(self) -> dict[int, bytes]:
-        """Return the kept roots by version: they lead from the enrolled one on, each signed as it must be.
-
-        Who can write these files could otherwise lift what is revoked, without a signature.
-
-        Raises:
-            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3).
-        """
-        found = {}
-        for path in self.roots.glob("*.root.json"):
-            version = path.name.split(".")[0]
-            if version.isdecimal():
-                found[int(version)] = files.read_bounded(path, MAX_METADATA_BYTES)
-        if not found:
-            raise TrustStateError("the pinned root is missing", expected=str(self.roots))
-        with self.ledger() as log:
-            enrolment = details.read(log.entry(0), Enroll)
-        root.check_chain(found, enrolment.root_fingerprint)
-        return found
-
     def keep_root(self, version: int, data: bytes) -> None:
         """Keep a newly verified root at once, so that what it revokes stays revoked even if what follows fails."""
         path = self.roots / f"{version}.root.json"
@@ -159,6 +136,12 @@ class Enclave(EnclaveFolder):
                 base = details.read(entry, Registration).base.digest
                 found[release_of(entry)] = found.get(base, base)
         return found
+
+
+def tree_name(digest: str, chosen: Sequence[str]) -> str:
+    """Return what the tree of a release is called: each choice of variants has a tree of its own (SPEC 7.14-4)."""
+    whole = hashlib.sha512(strict.format([digest, *sorted(chosen)])).hexdigest() if chosen else digest
+    return whole[:NAME_HEX]
 
 
 def release_ref(release: Release) -> ReleaseRef:

@@ -1,5 +1,6 @@
 """Garbage collection: the only thing that deletes releases and content (SPEC 8.5)."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def collect_garbage(
             recovered=recovered,
         )
         if not dry_run:
-            _collect(enclave, operator, doomed, garbage, [item.folder for item in lost])
+            _collect(enclave, operator, _trees(state, doomed), garbage, [item.folder for item in lost])
         return result
 
 
@@ -99,12 +100,26 @@ def _unreferenced(enclave: Enclave, kept: list[str]) -> list[Path]:
     return [path for path in enclave.content.paths() if path.name not in wanted]
 
 
+def _trees(state: State, doomed: list[str]) -> dict[str, list[Sequence[str]]]:
+    found: dict[str, list[Sequence[str]]] = {digest: [] for digest in doomed}
+    for digest, chosen in state.trees():
+        if digest in found:
+            found[digest].append(chosen)
+    return found
+
+
 def _collect(
-    enclave: Enclave, operator: Operator, doomed: list[str], garbage: list[Path], staged: list[Path]
+    enclave: Enclave,
+    operator: Operator,
+    trees: Mapping[str, Sequence[Sequence[str]]],
+    garbage: list[Path],
+    staged: list[Path],
 ) -> None:
-    if doomed:
-        enclave.record(operator, Gc(tuple(doomed)))
-    for digest in doomed:
-        files.remove(enclave.release_path(digest))
+    """Remove releases, each with the choices of variants that it is laid out in, content, and what is staged."""
+    if trees:
+        enclave.record(operator, Gc(tuple(trees)))
+    for digest in trees:
+        for chosen in trees[digest]:
+            files.remove(enclave.release_path(digest, chosen))
     for path in (*garbage, *staged):
         files.remove(path)

@@ -10,9 +10,9 @@ from airlift.bundle.fields import ENCLAVE_NAME
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
 from airlift.errors import SignatureError, UsageError
 from airlift.high.enclave import policy as policies
-from airlift.high.enclave.enclave import MAX_METADATA_BYTES, Enclave, Operator
+from airlift.high.enclave.enclave import Enclave, Operator
 from airlift.ledger import log
-from airlift.ledger.enclave_folder import CONFIG, MAX_CONFIG_BYTES
+from airlift.ledger.enclave_folder import CONFIG, MAX_CONFIG_BYTES, MAX_METADATA_BYTES
 from airlift.ledger.entries.administration import Enroll
 from airlift.store import whole_folders
 from airlift.trust.tuf import root as root_metadata

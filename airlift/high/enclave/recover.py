@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle.fields import NAME_HEX
-from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.enclave.enclave import Enclave, Operator, tree_name
 from airlift.high.enclave.switching import follow, hooks
 from airlift.ledger import details, kept_state
 from airlift.ledger.entries.activations import Abort, SwitchPrepare, WithdrawPrepare
@@ -73,7 +73,9 @@ def _intents(enclave: Enclave, state: State) -> list[Step]:
 
 def _aim(enclave: Enclave, intent: Entry) -> str | None:
     """Return what `active` points at once the switch of an intent has taken place: nothing after a withdrawal."""
-    return None if intent.type == WithdrawPrepare.TYPE else enclave.active_target(release_of(intent))
+    if intent.type == WithdrawPrepare.TYPE:
+        return None
+    return enclave.active_target(release_of(intent), details.read(intent, SwitchPrepare).variants)
 
 
 def _abort(enclave: Enclave, intent: Entry, reason: str) -> Step:
@@ -92,12 +94,13 @@ def _finish(enclave: Enclave, state: State, intent: Entry) -> Step:
 
     def act(operator: Operator) -> None:
         to = None if intent.type == WithdrawPrepare.TYPE else intent.release
-        failed = hooks.run_after(enclave, state, hooks.action_of(intent.type), to)
+        said = details.read(intent, SwitchPrepare)
+        failed = hooks.run_after(enclave, state, hooks.action_of(intent.type), to, said.variants)
         if failed is not None and to is not None:
             take_back(enclave, state)
             detail: Detail = Abort(intent.index, f"{failed.name}: {failed.verdict}")
         else:
-            detail = details.read(intent, SwitchPrepare).commit(recovered=intent.index)
+            detail = said.commit(recovered=intent.index)
         enclave.record(operator, detail, release=intent.release)
 
     return Step(f"commit {intent.type} of entry {intent.index}: the switch had taken place", act)
@@ -108,16 +111,16 @@ def take_back(enclave: Enclave, state: State) -> None:
     if state.active is None:
         files.remove(enclave.active)
     else:
-        files.point_link(enclave.active, enclave.active_target(state.active))
-    follow.point(state, state.active)
-    hooks.run_after(enclave, state, hooks.RESTORE, state.active)
+        files.point_link(enclave.active, enclave.active_target(state.active, state.chosen))
+    follow.point(state, state.active, state.chosen)
+    hooks.run_after(enclave, state, hooks.RESTORE, state.active, state.chosen)
 
 
 def _pointers(enclave: Enclave, state: State) -> list[Step]:
     """Point the links at what the ledger says, unless an open intent explains what they point at."""
     explained = {_aim(enclave, intent) for intent in state.open if intent.type != ImportPrepare.TYPE}
     steps = []
-    active = enclave.active_target(state.active) if state.active else None
+    active = enclave.active_target(state.active, state.chosen) if state.active else None
     if points_at(enclave.active) not in {active, *explained}:
         steps.append(_repoint(enclave.active, active))
     policy = enclave.policy_target(state.policy) if state.policy else None
@@ -140,8 +143,14 @@ def _followers(enclave: Enclave, state: State) -> list[Step]:
 def _switched(state: State, intent: Entry) -> State:
     """Return the state after a switch that took place will have been committed."""
     if intent.type == WithdrawPrepare.TYPE:
-        return replace(state, active=None, previous=intent.release)
-    return replace(state, active=intent.release, previous=state.active)
+        return replace(state, active=None, previous=intent.release, chosen=())
+    again = state.active == intent.release  # in another choice: SPEC 7.14-6
+    return replace(
+        state,
+        active=intent.release,
+        previous=state.previous if again else state.active,
+        chosen=details.read(intent, SwitchPrepare).variants,
+    )
 
 
 def _restoration(enclave: Enclave, export: Export) -> Step:
@@ -162,7 +171,7 @@ def _repoint(link: Path, target: str | None) -> Step:
 
 def _strays(enclave: Enclave, state: State) -> list[Step]:
     """List what interrupted writes and imports left behind: temporary files, uncommitted trees, old trust states."""
-    known = {digest[:NAME_HEX] for digest in state.installed}
+    known = {tree_name(digest, chosen) for digest, chosen in state.trees()} | _switched_to(enclave, state)
     committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
     current = {"roots", *([state.trust.folder] if state.trust else [])}
     strays = [
@@ -175,6 +184,13 @@ def _strays(enclave: Enclave, state: State) -> list[Step]:
         Step(f"remove leftover {path.relative_to(enclave.folder)}", _removal(path))
         for path in dict.fromkeys(strays)
     ]
+
+
+def _switched_to(enclave: Enclave, state: State) -> set[str]:
+    """Return what the tree is called that an interrupted switch has made active: the commit that names it follows."""
+    active = points_at(enclave.active)
+    aims = (_aim(enclave, intent) for intent in state.open if intent.type != ImportPrepare.TYPE)
+    return {Path(aim).name for aim in aims if aim is not None and aim == active}
 
 
 def _removal(path: Path) -> Callable[[Operator], object]:

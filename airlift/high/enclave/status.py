@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from airlift.bundle import remarks
+from airlift.bundle import choice, remarks
 from airlift.bundle.fields import parse_time
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
@@ -16,6 +16,7 @@ from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import NOT_CNSA
 from airlift.high.enclave.switching import follow
+from airlift.high.enclave.switching.left_standing import revoked_exports
 from airlift.ledger import details
 from airlift.ledger.entries.activations import Abort
 from airlift.ledger.entries.imports import SHA512
@@ -36,7 +37,7 @@ class Status:
 
     ``registered`` are those of the installed releases that were made here, ``floors`` the versions below which
     nothing is activated, ``revocations`` what is revoked and not lifted; ``relay`` are bundles to be handed on,
-    ``exports`` what follows.
+    ``exports`` what follows; ``variants`` are the names of those that the active release runs with.
     """
 
     enclave: str
@@ -53,6 +54,7 @@ class Status:
     revocations: tuple[Mapping[str, Any], ...]
     relay: tuple[Mapping[str, Any], ...]
     exports: tuple[Mapping[str, Any], ...]
+    variants: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -91,6 +93,7 @@ def _status(enclave: Enclave, state: State, now: datetime) -> Status:
         revocations=tuple(_revocation(item, names) for item in revoked.in_force(enclave, state).entries),
         relay=_kept(enclave),
         exports=_exports(state),
+        variants=state.chosen,
         warnings=tuple(_warnings(enclave, state, now)),
     )
 
@@ -148,7 +151,8 @@ def _warnings(enclave: Enclave, state: State, now: datetime) -> list[str]:
         f"policy would not let the active release run: {item.message}"
         for item in content_objections(active, rules)
     ]
-    warnings += _revoked(enclave, state, active)
+    warnings += _chosen_otherwise(state, active, rules)
+    warnings += [*_revoked(enclave, state, active), *_left_standing(enclave, state)]
     if not state.bundles:
         return [*warnings, UNIMPORTED]
     warnings += _age(enclave, state, now, rules)
@@ -174,11 +178,26 @@ def _age(enclave: Enclave, state: State, now: datetime, rules: Policy) -> Iterat
     )
 
 
+def _chosen_otherwise(state: State, active: Release | None, rules: Policy) -> Iterator[str]:
+    """Warn if policy chooses other variants than run (SPEC 7.14-8)."""
+    for picked in choice.pick(active, rules.variants) if active is not None else ():
+        runs = ", ".join(item.name for item in picked.variants if item.name in state.chosen)
+        wanted = picked.chosen.name if picked.chosen is not None else "none, or several, of its variants"
+        if runs != wanted:
+            yield f"policy chooses {wanted} of component {picked.of}, and {runs} runs"
+
+
 def _revoked(enclave: Enclave, state: State, active: Release | None) -> list[str]:
     if active is None:
         return []
     found = revoked.findings(revoked.in_force(enclave, state), active)
     return [f"revoked, and active: {item.error().message}" for item in found]
+
+
+def _left_standing(enclave: Enclave, state: State) -> Iterator[str]:
+    """Warn of exports that do not follow, of what was revoked since: airlift does not touch them."""
+    for output, label, message in revoked_exports(enclave, state):
+        yield f"revoked, and still served: {output} has {label}, and {message}: stop what reads it, and remove it"
 
 
 def _floors(enclave: Enclave, state: State) -> dict[str, str]:
@@ -214,6 +233,7 @@ def _outside(enclave: Enclave, state: State) -> list[str]:
 def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
     """Return the installed releases with their components, oldest import first."""
     state = enclave.state()
+    held = (enclave.load_release(digest).only(state.held_variants(digest)) for digest in state.installed)
     return tuple(
         {
             "release": release.label,
@@ -224,5 +244,5 @@ def list_releases(enclave: Enclave) -> tuple[dict[str, Any], ...]:
             "components": list(remarks.summaries(release)),
             "remarks": list(remarks.of_release(release)),
         }
-        for release in map(enclave.load_release, state.installed)
+        for release in held
     )

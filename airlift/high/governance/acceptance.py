@@ -1,8 +1,9 @@
 """Acceptance: the owners' tests of a release, run in bounds before it is activated (SPEC 7.10-3, 7.10-6)."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from airlift import __version__, strict
 from airlift.bundle.fields import format_time
@@ -37,29 +38,31 @@ class Test:
     digest: str
 
 
-def tests_of(document: PolicyDocument) -> tuple[Test, ...]:
-    """Return the tests that a policy asks for."""
-    return tuple(Test(command, _digest(command, document)) for command in document.policy.acceptance)
+def tests_of(document: PolicyDocument, chosen: Sequence[str]) -> tuple[Test, ...]:
+    """Return the tests that a policy asks for, of a release with the ``chosen`` of its variants (SPEC 7.14-7)."""
+    return tuple(Test(command, _digest(command, document, chosen)) for command in document.policy.acceptance)
 
 
-def lacking(enclave: Enclave, state: State, release: str) -> tuple[Test, ...]:
-    """Return the tests that a release (digest) has not passed as policy and its files are now."""
-    wanted = tests_of(policy.load_document(enclave, state))
+def lacking(enclave: Enclave, state: State, release: Release) -> tuple[Test, ...]:
+    """Return the tests that a release, in a choice, has not passed as policy and its files are now."""
+    wanted = tests_of(policy.load_document(enclave, state), release.chosen)
     if not wanted:
         return ()
-    passed = _passed(enclave, release)
+    passed = _passed(enclave, release.digest)
     return tuple(test for test in wanted if not passed.get(test.digest, False))
 
 
 def accept(enclave: Enclave, release: Release, operator: Operator) -> tuple[Outcome, ...]:
-    """Run the tests that an installed release has not passed, and record what they say. The caller holds the lock.
+    """Run the tests that an installed release, in a choice, has not passed, and record what they say.
+
+    The caller holds the lock; the tree is there.
 
     Raises:
         AcceptanceError: one does not accept it; all that ran are recorded.
     """
     state = enclave.state()
     found = []
-    for test in lacking(enclave, state, release.digest):
+    for test in lacking(enclave, state, release):
         outcome = (
             _ask_gate(enclave, release, test) if test.command.gate else _run(enclave, state, release, test)
         )
@@ -79,7 +82,7 @@ def accept(enclave: Enclave, release: Release, operator: Operator) -> tuple[Outc
 
 
 def _run(enclave: Enclave, state: State, release: Release, test: Test) -> Outcome:
-    words = words_for(enclave, state, ACTION, release.digest)
+    words = words_for(enclave, state, ACTION, release.digest, release.chosen)
     return run_confined(test.command, enclave.policy_path(state.policy or ""), words)
 
 
@@ -87,8 +90,8 @@ def _ask_gate(enclave: Enclave, release: Release, test: Test) -> Outcome:
     """Return what airlift's own gate says of the installed files, save what the release's waivers let through."""
     from airlift.intake.examine import examine_release
 
-    tree = enclave.release_path(release.digest)
-    return ask(test.command.name, lambda: map(str, examine_release(release, tree)))
+    tree = enclave.release_path(release.digest, release.chosen)
+    return ask(test.command.name, lambda: map(str, examine_release(release, tree, attrgetter("folder"))))
 
 
 def _attest(
@@ -134,10 +137,11 @@ def _tests_in(item: Attestation) -> Iterator[str]:
             yield digests["sha512"]
 
 
-def _digest(command: Command, document: PolicyDocument) -> str:
+def _digest(command: Command, document: PolicyDocument, chosen: Sequence[str]) -> str:
+    variants = {"variants": list(chosen)} if chosen else {}
     if command.gate:  # a newer gate may know more: it judges again
         named = {"name": command.name, "kind": command.kind, "gate": command.gate, "airlift": __version__}
-        return hashlib.sha512(strict.format(named)).hexdigest()
+        return hashlib.sha512(strict.format(named | variants)).hexdigest()
     return hashlib.sha512(
         strict.format(
             {
@@ -148,6 +152,7 @@ def _digest(command: Command, document: PolicyDocument) -> str:
                 "memory": command.memory,
                 "processes": command.processes,
                 "files": document.file_digests,
+                **variants,
             }
         )
     ).hexdigest()

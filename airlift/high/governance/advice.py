@@ -13,7 +13,7 @@ ADVISED = (FloorError, RequirementError, RevokedError)
 
 
 def advise(enclave: Enclave, state: State, refused: Sequence[RefusedError], fits: Release | None) -> None:
-    """Complete refusals: what is lacking and where it is, and the newest held release that fits, or that none does."""
+    """Complete refusals: what is lacking and where it is, and the newest held release that fits, if any does."""
     for error in refused:
         error.data["fits"] = fits.label if fits else None
         error.hint = "; ".join([*_where(enclave, state, error), *_instead(fits)]) or _nothing(enclave, state)

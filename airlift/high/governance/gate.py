@@ -4,16 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from airlift.bundle import choice
 from airlift.bundle.release import Release
 from airlift.errors import OvertakenError, RefusedError
 from airlift.high.enclave import policy, revoked
 from airlift.high.enclave.age import freshness
 from airlift.high.enclave.enclave import Enclave, reference_time
 from airlift.high.governance import acceptance, advice, revocation
+from airlift.high.governance.choose import rule_variants
 from airlift.high.governance.standing import judge_release
 from airlift.high.verification.verified import VerifiedBundle
+from airlift.ledger.entries.kinds import SWITCHES
 from airlift.ledger.state import State
-from airlift.policy.document import Policy
+from airlift.policy import floors
+from airlift.policy.document import REPORT, Policy
 from airlift.policy.objections import Known, activation_rulings, import_rulings
 from airlift.policy.quorum import quorum_rulings
 from airlift.policy.revocation import Revoked
@@ -61,28 +65,41 @@ class Gate:
     def rule(self, release: Release, *, aged: bool = False) -> list[Ruling]:
         """Return what policy says of running the release; ``aged`` says that the age of what is known counts."""
         enclave, state = self.enclave, self.state
+        in_force = {*dict(state.floors), *dict(self.policy.floors)}
         known = Known(
             quorums=self._quorums(release),
             revoked=revoked.findings(self.revoked, release),
             floors=dict(state.floors),
-            held=tuple(self._held()) if state.floors or self.policy.floors else (),
+            imported=self._imported() if floors.unanswered(release, in_force) else (),
             fresh=freshness(enclave, state, release, self.now) if aged else None,
             tests=self._tests(release),
+            variants=rule_variants(enclave, release, self.policy, self.verified),
         )
         return activation_rulings(release, self.policy, known)
 
     def fitting(self) -> Iterator[Release]:
-        """Yield the held releases that may run and are not active, the newest import first."""
+        """Yield the held releases that may run and are not active, in policy's choice, the newest import first."""
         others = (release for release in self._held() if release.digest != self.state.active)
-        return (release for release in others if not self.judge(release))
+        return (self._chosen(release) for release in others if not self.judge(release))
 
     def _held(self) -> Iterator[Release]:
         """Yield the releases that are installed, the newest import first."""
         return (self.enclave.load_release(digest) for digest in reversed(self.state.installed))
 
+    def _imported(self) -> tuple[Release, ...]:
+        """Return every release that was ever imported, whether it is held or not."""
+        digests = dict.fromkeys(bundle.release for bundle in self.state.bundles)
+        return tuple(self.enclave.load_release(digest) for digest in digests if digest is not None)
+
     def _tests(self, release: Release) -> dict[str, bool]:
-        lacking = {test.command.name for test in acceptance.lacking(self.enclave, self.state, release.digest)}
-        return {command.name: command.name not in lacking for command in self.policy.acceptance}
+        lacking = acceptance.lacking(self.enclave, self.state, self._chosen(release))
+        names = {test.command.name for test in lacking}
+        return {command.name: command.name not in names for command in self.policy.acceptance}
+
+    def _chosen(self, release: Release) -> Release:
+        """Return the release in policy's choice, or with all its variants if it makes none: then it is refused."""
+        chosen = choice.choose(release, self.policy.variants)
+        return release if chosen is None else release.only(chosen)
 
     def _quorums(self, release: Release) -> tuple[Ruling, ...]:
         standing = judge_release(
@@ -109,7 +126,10 @@ def rule_import(enclave: Enclave, verified: VerifiedBundle, state: State, now: d
     """Return what policy says of letting the bundle in."""
     keys = verified.trusted.bundler_key_ids if verified.trusted else ()
     rules, moment = policy.load(enclave, state), reference_time(state, now, keys)
-    return import_rulings(verified.bundle, rules, moment, verified.release)
+    return [
+        *import_rulings(verified.bundle, rules, moment, verified.release),
+        *rule_variants(enclave, verified.release, rules, verified),
+    ]
 
 
 def activation_refusals(
@@ -133,6 +153,24 @@ def activation_refusals(
     return refused
 
 
+def return_refusals(enclave: Enclave, release: Release, state: State, *, now: datetime) -> list[RefusedError]:
+    """Return what stands against a return to the release: age only if it never was active (SPEC 8.2-12)."""
+    with enclave.ledger() as log:
+        known = next(log.entries(types=SWITCHES, release=release.digest), None) is not None
+    return activation_refusals(enclave, release, state, now=now, aged=not known)
+
+
+def service_refusals(
+    enclave: Enclave, release: Release, state: State, *, now: datetime
+) -> list[RefusedError]:
+    """Return what stands against serving the release: as a return, or of what is active a revocation (SPEC 8.7-5)."""
+    if release.digest != state.active:
+        return return_refusals(enclave, release, state, now=now)
+    gate = Gate.open(enclave, state, now)
+    found = revoked.findings(gate.revoked, release) if gate.policy.revoked != REPORT else ()
+    return [item.error() for item in found]
+
+
 def new_release_refusals(
     enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
 ) -> list[RefusedError]:
@@ -154,12 +192,20 @@ def rule_new_release(enclave: Enclave, verified: VerifiedBundle, state: State, n
     return Gate.open(enclave, state, now, verified).rule(verified.release)
 
 
+def is_active(enclave: Enclave, state: State, release: Release) -> bool:
+    """Say whether a release is active, in the choice that policy makes of its variants, if it makes one."""
+    if state.active != release.digest:
+        return False
+    chosen = choice.choose(release, policy.load(enclave, state).variants)
+    return chosen in {None, state.chosen}
+
+
 def replay_refusals(
     enclave: Enclave, verified: VerifiedBundle, state: State, now: datetime
 ) -> list[RefusedError]:
     """Return what stands against activating the release of a bundle that was committed before."""
     known, release = state.committed(verified.digest), verified.release
-    if known is None or release is None or state.active == release.digest:
+    if known is None or release is None or is_active(enclave, state, release):
         return []
     refusals: list[RefusedError] = []
     later = (b for b in state.bundles if b.index > known.index and b.release is not None)

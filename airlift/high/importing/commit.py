@@ -1,16 +1,19 @@
 """Commit: declare the intent, install, and append the commit entry, which is the commit point (SPEC 7.6, 9.4)."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from airlift import files
+from airlift.bundle.component.component import Component
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import TARGET
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
+from airlift.high.governance.choose import held_variants
 from airlift.high.importing.install import StagedRelease, install
 from airlift.high.importing.vendor_signatures import verify_vendor_signatures
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.attestation import RecordedAttestation
-from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
+from airlift.ledger.entries.imports import ImportCommit, ImportedVariants, ImportPrepare
 from airlift.ledger.entries.shape import Accepted, NamedComponent, Trust
 from airlift.ledger.state import State
 from airlift.store.whole_folders import building
@@ -51,10 +54,11 @@ def commit(
     enclave.record(operator, _prepare_detail(verified, staged), release=about, bundle=bundle)
     if staged is not None:
         install(enclave, staged)
+    held = held_variants(enclave, release) if release else frozenset[str]()
     for document in verified.documents.values():
         enclave.history.keep(document)
     detail = replace(
-        commit_detail(verified, save_trust(enclave, verified, state), staged),
+        commit_detail(verified, save_trust(enclave, verified, state), staged, held),
         vendor_signatures=vendors,
         attestations=admission.attestations,
         insecure_expired=admission.expired,
@@ -84,8 +88,12 @@ def _prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> I
     return ImportPrepare(verified.digest, bundle.sequence, bundle.baseline, bundle.target, used)
 
 
-def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRelease | None) -> ImportCommit:
+def commit_detail(
+    verified: VerifiedBundle, trust_folder: str, staged: StagedRelease | None, held: Collection[str] = ()
+) -> ImportCommit:
     """Return what an entry says of a committed import: what came in, who signed it, which trust state it leaves.
+
+    ``held`` are the names of the variants of its release that are held.
 
     Plain values only, none of them text from a medium that was not verified.
     """
@@ -106,7 +114,7 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         signers={role: tuple(keys) for role, keys in trusted.signers.items()},
         holders=dict(trusted.holders),
         release=release_ref(verified.release) if verified.release else None,
-        components=_component_details(verified.release),
+        components=_component_details(verified.release.only(held).components if verified.release else ()),
         volumes=verified.volumes_total,
         volume_names=tuple(verified.volume_names),
         chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
@@ -114,11 +122,16 @@ def commit_detail(verified: VerifiedBundle, trust_folder: str, staged: StagedRel
         file_digest=staged.file_digest if staged else None,
         codecs=dict(sorted(staged.codecs.items())) if staged else {},
         revocations=listed.sha512 if listed else bundle.revocations,
+        variants=_variants(staged.chosen, held) if staged and staged.chosen.chosen else None,
     )
 
 
-def _component_details(release: Release | None) -> tuple[NamedComponent, ...]:
-    """Return how entries list the components of a release."""
-    return tuple(
-        NamedComponent(c.name, c.kind, c.version, c.digest) for c in (release.components if release else ())
-    )
+def _variants(chosen: Release, held: Collection[str]) -> ImportedVariants:
+    """Return what an entry says of variants: which were chosen, which are held, and which are not (SPEC 7.14)."""
+    lacking = _component_details(chosen.only(held).omitted)
+    return ImportedVariants(tuple(chosen.variants()), chosen.chosen, tuple(sorted(held)), lacking)
+
+
+def _component_details(components: Iterable[Component]) -> tuple[NamedComponent, ...]:
+    """Return how entries list components."""
+    return tuple(NamedComponent(c.name, c.kind, c.version, c.digest) for c in components)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from airlift import files
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.governance import revocation
+from airlift.high.governance import gate, revocation
 from airlift.high.importing.install import needed_files
 from airlift.high.importing.reserve import SPACE_MARGIN
 from airlift.high.verification.verified import VerifiedBundle
@@ -41,7 +41,7 @@ def expect(enclave: Enclave, state: State, verified: VerifiedBundle, *, activate
     """Return what importing a verified bundle, and activating its release, would change and take."""
     release, needed = verified.release, needed_files(enclave, verified)
     new = release is not None and release.digest not in state.installed
-    switches = activate and release is not None and release.digest != state.active
+    switches = activate and release is not None and not gate.is_active(enclave, state, release)
     active = enclave.load_release(state.active).label if state.active and switches else None
     return Expectation(
         installs=release.label if release is not None and new else None,

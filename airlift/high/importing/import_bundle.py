@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airlift import files
-from airlift.bundle import remarks, volume
+from airlift.bundle import choice, remarks, volume
 from airlift.bundle.release import Release
 from airlift.errors import (
     AcceptanceError,
@@ -21,7 +21,7 @@ from airlift.errors import (
     ProvenBadError,
     RefusedError,
 )
-from airlift.high.activation.activate import switch
+from airlift.high.activation.activate import laid_out, runs, switch
 from airlift.high.activation.enforce import Enforced, enforce, told
 from airlift.high.activation.left_behind import left_behind
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -30,6 +30,7 @@ from airlift.high.enclave.recover import recover
 from airlift.high.governance import gate, revocation
 from airlift.high.governance.acceptance import accept
 from airlift.high.governance.attestations import carried_details
+from airlift.high.governance.choose import choose
 from airlift.high.governance.consent import Consent
 from airlift.high.governance.emergency import accept_expired
 from airlift.high.importing.commit import Admission, commit
@@ -143,7 +144,7 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     if news is not None:
         enclave.record(operator, news, bundle=verified.bundle.id)
         state = enclave.state()
-    check_baseline(enclave, verified.bundle, state)
+    check_baseline(enclave, verified, state)
     needed_files(enclave, verified)
     carried = carried_details(enclave, state, verified)
     accepted = accept_expired(enclave, state, verified, run.emergency) if run.emergency else None
@@ -156,19 +157,30 @@ def _import(run: _Run, paths: Sequence[Path]) -> ImportResult:
     done = _installed(verified, staged)
     if not run.activate or verified.release is None:
         return done
-    if state.active != verified.release.digest:
+    if not runs(state, choose(enclave, state, verified.release)):
         _activate(run, verified.release)
     return replace(done, activated=True, left_behind=left_behind(enclave, state, verified.release))
 
 
 def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease | None:
-    """Rebuild the bundle's release, unless it has none, or one that is installed already."""
+    """Rebuild the bundle's release, unless it has none, or one that is installed already.
+
+    Of one that has variants the bundle may bring another (SPEC 7.14-3).
+    """
     release = verified.release
-    if release is None or release.digest in state.installed:
+    if release is None or (release.digest in state.installed and not release.variants()):
         return None
-    expected = load_expected(run.enclave, state, release)
+    expected, chosen = load_expected(run.enclave, state, release), choose(run.enclave, state, release)
     now = run.operator.now
-    return stage(run.enclave, verified, run.progress, expected=expected, now=now, workers=run.workers)
+    return stage(
+        run.enclave,
+        verified,
+        run.progress,
+        expected=expected,
+        chosen=chosen,
+        now=now,
+        workers=run.workers,
+    )
 
 
 def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> ImportResult:
@@ -188,6 +200,7 @@ def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> Import
 
 def summarise(verified: VerifiedBundle) -> ImportResult:
     """Return what a verified bundle is, before anything was done with it."""
+    carried = choice.carried_part(verified.bundle, verified.release) if verified.release else None
     return ImportResult(
         **volume.summary(verified.bundle),
         volumes_present=verified.volumes_present,
@@ -195,8 +208,8 @@ def summarise(verified: VerifiedBundle) -> ImportResult:
         missing=verified.missing,
         already=verified.trusted is None,
         overtaken=verified.trusted is not None and verified.trusted.overtaken,
-        components=remarks.summaries(verified.release),
-        remarks=remarks.of_release(verified.release),
+        components=remarks.summaries(carried),
+        remarks=remarks.of_release(carried),
         passed_over=verified.passed_over,
     )
 
@@ -211,7 +224,7 @@ def _again(run: _Run, verified: VerifiedBundle, state: State) -> ImportResult:
     enclave, release, result = run.enclave, verified.release, summarise(verified)
     if release is None or not run.activate:
         return result
-    if state.active != release.digest:
+    if not gate.is_active(enclave, state, release):
         if release.digest not in state.installed:
             raise NotHeldError(
                 f"release {release.label} was removed since", hint="ask the low side for a new bundle"
@@ -228,9 +241,12 @@ def _activate(run: _Run, release: Release) -> None:
         AcceptanceError, HookError: a command of the policy does not accept it; it stays installed.
         LayoutError, StorageError: something that follows cannot go along; it stays installed.
     """
+    state = run.enclave.state()
+    chosen = choose(run.enclave, state, release)
     try:
-        accept(run.enclave, release, run.operator)
-        switch(run.enclave, release, run.enclave.state(), run.operator)
+        with laid_out(run.enclave, chosen):
+            accept(run.enclave, chosen, run.operator)
+            switch(run.enclave, chosen, run.enclave.state(), run.operator)
     except AirliftError as error:
         error.data["installed"] = True
         raise

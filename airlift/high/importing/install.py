@@ -10,9 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import agreement, volume
+from airlift.bundle import agreement, choice, volume
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
@@ -32,12 +31,14 @@ from airlift.store.release_tree import lay_out
 def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest, ...]:
     """Return the files of the bundle that the enclave does not hold, after checking that it holds all the rest.
 
+    Of variants those that the bundle carries are to be there afterwards, chosen or not (SPEC 6.2-6, 6.2-7).
+
     Raises:
         BaselineError: the release has files that neither the enclave nor the bundle has, or a base is not held.
     """
     if verified.release is None:
         return ()
-    contents = verified.release.contents()
+    contents = choice.carried_part(verified.bundle, verified.release).contents()
     missing = {digest for digest, size in contents.items() if not enclave.content.holds(digest, size)}
     needed = tuple(item for item in verified.bundle.files if item.sha512 in missing)
     if len(needed) < len(missing):
@@ -47,7 +48,7 @@ def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest
     return needed
 
 
-def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
+def check_baseline(enclave: Enclave, verified: VerifiedBundle, state: State) -> None:
     """Check what a bundle says of its baseline, which must have been imported here (SPEC 6.2-4 to 6.2-6).
 
     It may have been collected since: whether the content that the bundle needs is held is asked by
@@ -57,7 +58,8 @@ def check_baseline(enclave: Enclave, bundle: Bundle, state: State) -> None:
         BaselineError: it was never imported.
         MalformedError: it is the target, or not what the bundle says it is.
     """
-    agreement.check_target(bundle)
+    bundle = verified.bundle
+    agreement.check_target(bundle, verified.release)
     if bundle.baseline is None:
         return
     if bundle.baseline.digest not in {known.release for known in state.bundles}:
@@ -95,6 +97,7 @@ def _no_baseline(verified: VerifiedBundle, absent: int) -> BaselineError:
 class StagedRelease:
     """A release whose every file is held already or stands verified in ``folder``; ``built`` are the latter.
 
+    Of variants it has those that the bundle carries, and those that are chosen; ``chosen`` has the latter alone.
     ``algorithm`` names the digest that they were verified with. ``codecs`` counts the bytes that were rebuilt in this
     run, by the name of their codec; ``repaired`` are the chunks (SHA-512) that it rebuilt from parity, ``damaged``
     the volumes with a chunk that is damaged or lacking.
@@ -102,6 +105,7 @@ class StagedRelease:
 
     verified: VerifiedBundle
     release: Release
+    chosen: Release
     folder: Path
     built: tuple[FileDigest, ...]
     algorithm: str
@@ -121,10 +125,13 @@ def stage(
     progress: Progress,
     *,
     expected: Expected,
+    chosen: Release | None = None,
     now: datetime,
     workers: int = 2,
 ) -> StagedRelease:
     """Rebuild every needed file of a verified bundle in staging, unless a run before did with the same digest.
+
+    ``chosen`` is its release in the choice that policy makes, None if it has no variants.
 
     Raises:
         BaselineError, BaselineDamagedError: the baseline is not held, or not intact: exit 5.
@@ -134,6 +141,10 @@ def stage(
     """
     if verified.release is None or verified.foreign:
         raise ValueError("a bundle without a target, or one to be handed on, has nothing to stage")
+    if chosen is None:
+        if verified.release.variants():
+            raise ValueError("of a release with variants it has to be said which are chosen")
+        chosen = verified.release
     folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
     todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
@@ -156,8 +167,17 @@ def stage(
             _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
             raise
     repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
+    brought = choice.carried(verified.bundle, verified.release) | set(chosen.chosen)
     return StagedRelease(
-        verified, verified.release, folder, needed, expected.algorithm, codecs, repaired, damaged
+        verified=verified,
+        release=verified.release.only(brought),
+        chosen=chosen,
+        folder=folder,
+        built=needed,
+        algorithm=expected.algorithm,
+        codecs=codecs,
+        repaired=repaired,
+        damaged=damaged,
     )
 
 
@@ -200,5 +220,8 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
     """
     for item in staged.built:
         enclave.content.adopt(staged.folder / item.sha512, item.sha512)
-    place = enclave.release_path(staged.release.digest)
-    return InstalledRelease(staged.release, lay_out(enclave.content, place, staged.release))
+    chosen = staged.chosen
+    place = enclave.release_path(chosen.digest, chosen.chosen)
+    if not (chosen.chosen and place.is_dir()):  # an earlier bundle of the same release may have brought it
+        lay_out(enclave.content, place, chosen)
+    return InstalledRelease(chosen, place)

@@ -109,12 +109,11 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
     result = summarise(verified)
     if verified.trusted is None:
         return result
-    check_baseline(enclave, verified.bundle, state)
+    check_baseline(enclave, verified, state)
     carried_details(enclave, state, verified)
-    release, used = verified.release, None
-    if release is not None and release.digest not in state.installed:
+    release, used, needed = verified.release, None, needed_files(enclave, verified)
+    if release is not None and (needed or release.digest not in state.installed):
         used = load_expected(enclave, state, release).algorithm
-    needed = needed_files(enclave, verified)
     return replace(
         result,
         files_built=len(needed),

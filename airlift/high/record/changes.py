@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.entries.kinds import BRINGING
 from airlift.ledger.entries.registration import Registration
 from airlift.ledger.state import State
-from airlift.progress import Progress, silent
+from airlift.progress import Progress, Tally, silent
 from airlift.store import release_lookup
 from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.formats import tiling
@@ -184,20 +185,25 @@ def _held(enclave: Enclave, entry: FileEntry | None) -> bool:
 def _tensors(
     enclave: Enclave, state: State, pairs: list[tuple[ComponentChange, FileChange]], progress: Progress
 ) -> tuple[tuple[TensorChange, ...], int]:
-    """Return what changed in these files, largest difference first, and how many tensors were compared."""
+    """Return what changed in these files, largest difference first, and how many tensors were compared.
+
+    Progress is told by bytes: those of contents that are digested, and those of files that are compared.
+    """
     found, expected, checked = list[TensorChange](), load_expected(enclave, state), set[str]()
-    total, done, compared = sum(f.after.size for _, f in pairs if f.after), 0, 0
-    for item, file in pairs:
-        if file.before is None or file.after is None:
-            continue
-        sides = _side(enclave, item.before, file.before), _side(enclave, item.after, file.after)
-        _check(enclave, expected, checked, sides)
-        for change in _file(item.name, *sides):
+    files_of = [
+        (item.name, _side(enclave, item.before, file.before), _side(enclave, item.after, file.after))
+        for item, file in pairs
+        if file.before is not None and file.after is not None
+    ]
+    sizes = {key: size for _, old, new in files_of for key, size in (*old.sizes.items(), *new.sizes.items())}
+    total = sum(sizes.values()) + sum(new.entry.size for _, _, new in files_of)
+    tally, compared = Tally("comparing", total, progress), 0
+    for name, old, new in files_of:
+        _check(enclave, expected, checked, (old, new), tally)
+        for change in _file(name, old, new, tally):
             compared += 1
             if change.change != CHANGED or change.changed:
                 found.append(change)
-        done += file.after.size
-        progress("comparing", done, total)
     return tuple(sorted(found, key=_rank)), compared
 
 
@@ -207,11 +213,14 @@ def _rank(item: TensorChange) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A file as it was or is, and the files of its component that may say what is in it, by path."""
+    """A file as it was or is, and the files of its component that may say what is in it, by path.
+
+    ``sizes`` are the bytes of all of their contents, by digest.
+    """
 
     entry: FileEntry
     paths: Mapping[str, Path]
-    digests: tuple[str, ...]
+    sizes: Mapping[str, int]
 
     @property
     def path(self) -> Path:
@@ -228,24 +237,28 @@ def _side(enclave: Enclave, component: Component | None, entry: FileEntry) -> _S
     others = component.files if component is not None and not alone else ()
     told = [entry, *(other for other in others if tiling.tells(other.path) and _held(enclave, other))]
     paths = {item.path: enclave.content.path(item.sha512) for item in told}
-    return _Side(entry, paths, tuple(item.sha512 for item in told))
+    return _Side(entry, paths, {item.sha512: item.size for item in told})
 
 
-def _check(enclave: Enclave, expected: Expected, checked: set[str], sides: Iterable[_Side]) -> None:
+def _check(
+    enclave: Enclave, expected: Expected, checked: set[str], sides: Iterable[_Side], tally: Tally
+) -> None:
     """Digest all content that is read before anything is said of it, each once."""
-    names = sorted({name for side in sides for name in side.digests} - checked)
+    names = sorted({name for side in sides for name in side.sizes} - checked)
     if not names:
         return
     with ThreadPoolExecutor(min(2, len(names))) as pool:
         paths = [enclave.content.path(name) for name in names]
-        for name, path, fits in zip(names, paths, pool.map(expected.fits, paths, names), strict=True):
+        counts = repeat(tally.add, len(names))
+        for name, path, fits in zip(names, paths, pool.map(expected.fits, paths, names, counts), strict=True):
             if not fits:
                 raise ContentDamagedError(f"{path} is damaged", expected=name[:16], found="another digest")
     checked.update(names)
 
 
-def _file(component: str, old: _Side, new: _Side) -> Iterator[TensorChange]:
-    bases, path = {span.name: span for span in old.spans() if span.name}, new.entry.path
+def _file(component: str, old: _Side, new: _Side, tally: Tally) -> Iterator[TensorChange]:
+    """Yield what became of each tensor; ``tally`` has counted all bytes of the new file at the end."""
+    left, bases, path = new.entry.size, {span.name: span for span in old.spans() if span.name}, new.entry.path
     with files.opened(old.path) as source, files.opened(new.path) as target:
         for span in new.spans():
             if not span.name:
@@ -256,18 +269,21 @@ def _file(component: str, old: _Side, new: _Side) -> Iterator[TensorChange]:
             elif (base.element, base.shape) != (span.element, span.shape):
                 yield _whole(component, path, span, "reshaped")
             else:
-                yield _compared(component, path, span, _counts(source, base, target, span))
+                left -= span.length
+                yield _compared(component, path, span, _counts(source, base, target, span, tally))
+    tally.add(left)
     for gone in bases.values():
         yield _whole(component, path, gone, REMOVED)
 
 
-def _counts(source: int, base: TensorSpan, target: int, span: TensorSpan) -> Counts:
+def _counts(source: int, base: TensorSpan, target: int, span: TensorSpan, tally: Tally) -> Counts:
     size, found = span.element.size, Counts()
     step = PIECE // size * size
     for offset in range(0, span.length, step):
         length = min(step, span.length - offset)
         old = files.read_at(source, base.start + offset, length)
         found += compare_runs(old, files.read_at(target, span.start + offset, length), span.element)
+        tally.add(length)
     return found
 
 

@@ -1,12 +1,13 @@
 """Gather what exports and the report may say about an enclave, all of it verified (SPEC 15.1)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from airlift import __version__, authored, files
 from airlift.bundle.fields import format_time
+from airlift.bundle.release import Release
 from airlift.evidence import controls
 from airlift.evidence.facts import Attested, Facts, LedgerFacts, Signatory
 from airlift.high.enclave import policy, revoked
@@ -65,7 +66,9 @@ def _gather(
     commits = [entry for entry in entries if entry.type == ImportCommit.TYPE]
     recorded = attestations.recorded_in(entry for entry in entries if entry.type in RECORDING)
     releases = {
-        e.release: enclave.load_release(e.release) for e in entries if e.type in BRINGING and e.release
+        e.release: _in_part(enclave, state, entries, e.release)
+        for e in entries
+        if e.type in BRINGING and e.release
     }
     return Facts(
         enclave=enclave.name,
@@ -89,6 +92,18 @@ def _gather(
         reference=format_time(latest_moment(state, now, keys)),
         controls=controls,
     )
+
+
+def _in_part(enclave: Enclave, state: State, entries: Sequence[Entry], digest: str) -> Release:
+    """Return a release with those of its variants that run, or that are or were held if it does not run."""
+    release = enclave.load_release(digest)
+    if not release.variants():
+        return release
+    if digest == state.active:
+        return release.only(state.chosen)
+    said = [details.variants(entry) for entry in entries if entry.release == digest]
+    brought = {name for item in said if item is not None for name in item.held}
+    return release.only(brought | set(state.held_variants(digest)))
 
 
 def load_controls(path: Path | None) -> Mapping[str, Any]:

@@ -11,15 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from airlift.bundle import manifest
+from airlift.bundle.component.component import Component
 from airlift.bundle.fields import format_time
 from airlift.bundle.manifest import Bundle
-from airlift.bundle.release import MAX_BYTES
+from airlift.bundle.release import MAX_BYTES, Release
 from airlift.errors import AirliftError, NotHeldError
 from airlift.high.enclave.enclave import Enclave
 from airlift.ledger import details
 from airlift.ledger.answers import answer_proof, lineage, questions
 from airlift.ledger.answers.lineage import Node, Record
 from airlift.ledger.answers.questions import Activation, Found
+from airlift.ledger.entries.activations import SwitchCommit
 from airlift.ledger.entries.attestation import RecordedAttestation
 from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entries.kinds import BRINGING
@@ -27,6 +29,7 @@ from airlift.ledger.entries.registration import Registration
 from airlift.ledger.entries.shape import NamedComponent
 from airlift.ledger.entry import Entry
 from airlift.ledger.log import Log
+from airlift.ledger.state import release_of
 
 OLDEST, NEWEST = 4, 12
 """How many imports of what a subject names are told of: the first ones, and the last ones."""
@@ -188,7 +191,11 @@ def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
     with enclave.ledger() as log:
         candidates = questions.releases(log, component)
         found = questions.activations_of(
-            log, candidates, lambda release: _has(log, release, component), limit
+            log,
+            candidates,
+            lambda release: _has(log, release, component),
+            limit,
+            ran=lambda since: _has_run(enclave, since, component),
         )
         if not found.periods and not any(_has(log, release, component) for release in candidates):
             raise NotHeldError(
@@ -199,12 +206,31 @@ def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
     return _periods(enclave, found.periods, more=found.more)
 
 
+def _ran(enclave: Enclave, since: Entry) -> Release:
+    """Return the release that a switch made active, in the choice that it states."""
+    return enclave.load_release(release_of(since)).only(details.read(since, SwitchCommit).variants)
+
+
+def _has_run(enclave: Enclave, since: Entry, component: str) -> bool:
+    """Say whether a component ran after a switch: a variant did only if it was chosen."""
+    if not details.read(since, SwitchCommit).variants:
+        return True
+    return any(
+        component in {item.folder, f"{item.folder}@{item.version}"} or _is(component, _named(item))
+        for item in _ran(enclave, since).components
+    )
+
+
+def _named(item: Component) -> NamedComponent:
+    return NamedComponent(item.name, item.kind, item.version, item.digest)
+
+
 def _has(log: Log, release: str, component: str) -> bool:
     """Say whether a release that was brought in has a component of this name, label or digest."""
     return any(
-        _is(component, item)
+        questions.is_of_variants(entry, component)
+        or any(_is(component, i) for i in details.components(entry))
         for entry in log.entries(types=BRINGING, release=release)
-        for item in details.components(entry)
     )
 
 
@@ -222,7 +248,7 @@ def _periods(enclave: Enclave, periods: Sequence[Activation], *, more: bool) -> 
 
 
 def _active(enclave: Enclave, period: Activation) -> Active:
-    release = enclave.load_release(period.release)
+    release = _ran(enclave, period.since)
     return Active(
         release=release.label,
         digest=release.digest,

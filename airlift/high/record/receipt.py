@@ -142,6 +142,7 @@ def _state(enclave: Enclave, state: State, now: datetime, key: PublicKey | None)
         size=ledger.size,
         root=ledger.root,
         metadata=trusted if trusted > sequence else None,
+        variants={item.release: item.held for item in state.variants if item.release in held},
     )
 
 

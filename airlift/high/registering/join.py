@@ -76,13 +76,14 @@ def join_release(base: Release, held: Sequence[Release], joining: Joining, level
     stays = [c for c in base.components if c.name not in {*names, *joining.without}]
     components = [*(_marked(item, base, marking) for item in stays), *(item.component for item in new)]
     components.sort(key=lambda component: component.name)
-    there = {component.name for component in components}
+    there = {component.folder for component in components}
     kept = [item for item in base.requires if item.component in there and item.component not in names]
     come = [item for joined in new for item in (*joined.requires, *_inherited(base, joined.component))]
     return replace(
         base,
         marking=marking,
         components=tuple(components),
+        omitted=(),
         requires=tuple(dict.fromkeys([*kept, *come])),
     )
 
@@ -172,7 +173,7 @@ class _Joiner:
         for release in (self.base, *(self.held if claim.version is not None else ())):
             for component in release.components:
                 if component.name == claim.name and claim.version in {None, component.version}:
-                    requires = tuple(r for r in release.requires if r.component == component.name)
+                    requires = tuple(r for r in release.requires if r.component == component.folder)
                     return component, component.marking or release.marking, requires
         wanted = claim.name if claim.version is None else f"{claim.name}@{claim.version}"
         raise NotHeldError(
@@ -185,7 +186,7 @@ class _Joiner:
 def _lineage(parents: Iterable[tuple[str, Component]]) -> Iterator[Parent]:
     """Yield parents, and what those that were trained inside come from, each once."""
     pairs = list(parents)
-    listed = [Parent(relation, c.name, c.version, c.digest) for relation, c in pairs]
+    listed = [Parent(relation, c.folder, c.version, c.digest) for relation, c in pairs]  # SPEC 8.6-11
     known = {(item.name, item.version, item.digest) for item in listed}
     yield from dict.fromkeys(listed)
     for _, parent in pairs:

@@ -17,6 +17,7 @@ from airlift.errors import ExistsError, MalformedError, ManifestError, NotHeldEr
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
+from airlift.high.governance.choose import choose_held
 from airlift.high.governance.gate import insist
 from airlift.high.registering.gather import Gathered, gathering, outline
 from airlift.high.registering.join import Joining, Made, join_release
@@ -78,8 +79,12 @@ def register(
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
-        held = [enclave.load_release(digest) for digest in reversed(state.installed)]
+        held = [
+            enclave.load_release(digest).only(state.held_variants(digest))
+            for digest in reversed(state.installed)
+        ]
         base, items = _base(enclave, document, state), document.get("components", ())
+        base = choose_held(enclave, state, base)
         rules = policy.load(enclave, state)
         _check(enclave, state, _joined(document, base, held, outline(enclave, items), rules), rules)
         sizes = frozenset(size for release in held for size in release.contents().values())
@@ -180,7 +185,7 @@ def _known(enclave: Enclave, imported: Iterable[str], but: str) -> Iterator[Rele
 
 
 def _check_component(item: Component, new: Mapping[str, Component], *, imported: bool) -> None:
-    given = {item.name, *item.replaces} & new.keys() if imported else set()
+    given = {item.name, item.folder, *item.replaces} & new.keys() if imported else set()
     if given:
         raise _taken(f"component {min(given)} is one of the release authority's", "give it a name of its own")
     mine = new.get(item.name)
@@ -197,7 +202,7 @@ def _taken(message: str, hint: str) -> ExistsError:
 
 def _record(enclave: Enclave, release: Release, base: Release, operator: Operator) -> int:
     """Lay the release out, keep its manifest, and append the entry, which is the commit point; return its index."""
-    lay_out(enclave.content, enclave.release_path(release.digest), release)
+    lay_out(enclave.content, enclave.release_path(release.digest, release.chosen), release)
     enclave.history.keep(releases.format(release))
     entry = enclave.record(
         operator,
@@ -207,6 +212,7 @@ def _record(enclave: Enclave, release: Release, base: Release, operator: Operato
             marking=release.marking,
             components=tuple(NamedComponent(c.name, c.kind, c.version, c.digest) for c in release.components),
             registered=tuple(item.name for item in registered(release)),
+            variants=release.chosen,
         ),
         release=release.digest,
         contents=release.digests(),

@@ -1,7 +1,9 @@
 """Export an installed release in a layout, once or so that it follows what is active (SPEC 8.7)."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from airlift import files
@@ -10,9 +12,11 @@ from airlift.errors import ExistsError, NotHeldError, UsageError
 from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.enclave.switching import follow as following
-from airlift.layouts.build import Built, fill, sizes
+from airlift.high.governance import gate
+from airlift.high.governance.choose import choose_held
+from airlift.layouts.build import Built, sizes
 from airlift.layouts.compare import differences
-from airlift.layouts.layouts import Choice, plan_of
+from airlift.layouts.layouts import Choice, lay_out, plan_of
 from airlift.layouts.plan import Linked, Plan
 from airlift.ledger.entries.exports import Export, Unfollow
 from airlift.ledger.state import State
@@ -78,6 +82,8 @@ def export(
         LayoutError: the release has no such component, or cannot be served so.
         ExistsError: something else stands at ``output``.
         NotHeldError: the release is not installed, or none is active.
+        VariantError: policy chooses none of its variants, or one that is not held.
+        RefusedError: policy would not let it run.
         ContentDamagedError, StorageError: content is damaged, or the tree cannot be written.
     """
     if job.follow and job.reference != ACTIVE:
@@ -88,15 +94,14 @@ def export(
     with nullcontext() if dry_run else enclave.lock():
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
-        release = find(enclave, job.reference, state)
-        plan = plan_of(choice, release, enclave.content)
+        release = find(enclave, job.reference, state, operator.now)
         wanted = Export(
             release_ref(release), choice.layout, str(place), job.follow, choice.components, dict(choice.names)
         )
-        work = _Work(enclave, state, release, choice, plan, wanted, operator, progress)
+        work = _Work(enclave, state, release, choice, wanted, operator, progress)
         work.check_place()
         if dry_run:
-            return work.result(_foreseen(plan, enclave, place))
+            return work.result(_foreseen(work.plan(), enclave, place))
         return work.follow(recovered) if job.follow else work.once(recovered)
 
 
@@ -130,7 +135,6 @@ class _Work:
     state: State
     release: Release
     choice: Choice
-    plan: Plan
     wanted: Export
     operator: Operator
     progress: Progress
@@ -138,6 +142,9 @@ class _Work:
     @property
     def place(self) -> Path:
         return Path(self.wanted.output)
+
+    def plan(self) -> Plan:
+        return plan_of(self.choice, self.release, self.enclave.content)
 
     def check_place(self) -> None:
         """Check that nothing stands there, or what airlift lets follow."""
@@ -154,27 +161,29 @@ class _Work:
 
     def once(self, recovered: tuple[str, ...]) -> ExportResult:
         with building(self.place) as temporary:
-            built = fill(self.plan, self.enclave.content, temporary, self.progress)
+            built = lay_out(self.choice, self.release, self.enclave.content, temporary, self.progress)
             self.record()
         return self.result(built, recovered=recovered)
 
     def follow(self, recovered: tuple[str, ...]) -> ExportResult:
-        tree = following.tree_of(self.wanted, self.release.digest)
+        digest, chosen = self.release.digest, self.release.chosen
+        tree = following.tree_of(self.wanted, digest, chosen)
         known = any(_same(item, self.wanted) for item in self.state.follows)
-        if tree.is_dir() and (not known or differences(self.plan, self.enclave.content, tree)):
+        plan = self.plan() if tree.is_dir() else None
+        if plan is not None and (not known or differences(plan, self.enclave.content, tree)):
             files.remove(tree)  # nobody vouches for it, or it was changed
-        files.make_folder(tree.parent)
-        built = following.build_tree(self.enclave, self.wanted, self.release.digest, self.progress)
+        with _made(tree.parent):
+            built = following.build_tree(self.enclave, self.wanted, digest, chosen, self.progress)
         if not known:
             self.record()
         now = self.enclave.state()
-        failed = following.point(now, now.active).get(self.wanted.output)
+        failed = following.point(now, now.active, now.chosen).get(self.wanted.output)
         if failed is not None:
             raise failed
         following.tidy(now)
         already = known and built is None
         return self.result(
-            built or _foreseen(self.plan, self.enclave, tree), already=already, recovered=recovered
+            built or _foreseen(plan or self.plan(), self.enclave, tree), already=already, recovered=recovered
         )
 
     def record(self) -> None:
@@ -194,22 +203,39 @@ class _Work:
         )
 
 
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder; if the body fails, it is there only if it was before."""
+    new = not folder.is_dir()
+    files.make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if new:
+            files.remove(folder)
+        raise
+
+
 def _same(one: Export, other: Export) -> bool:
     """Say whether two exports serve the same things at one place, whatever was active when they began."""
     return one == Export(one.release, other.layout, other.output, other.follow, other.components, other.names)
 
 
-def find(enclave: Enclave, reference: str, state: State) -> Release:
-    """Return an installed release (``name@version``, digest), or the one that is ``active``.
+def find(enclave: Enclave, reference: str, state: State, now: datetime) -> Release:
+    """Return an installed release (``name@version``, digest), or the one that is ``active``, if policy lets it run.
+
+    Of one with variants, ``active`` is as it runs, every other in the choice that policy makes.
 
     Raises:
         NotHeldError: it is not installed, or none is active.
+        VariantError: policy chooses none of its variants, or one that is not held.
+        RefusedError: policy would not let it run.
     """
-    if reference != ACTIVE:
-        return enclave.find_release(reference, state)
-    if state.active is None:
+    if reference == ACTIVE and state.active is None:
         raise NotHeldError("no release is active", hint="activate one: airlift high activate RELEASE")
-    return enclave.load_release(state.active)
+    release = enclave.find_release(state.active if reference == ACTIVE and state.active else reference, state)
+    gate.insist(gate.service_refusals(enclave, release, state, now=now))
+    return release.only(state.chosen) if reference == ACTIVE else choose_held(enclave, state, release)
 
 
 def _resolved(output: Path) -> str:

@@ -62,7 +62,8 @@ def upload(
     Raises:
         UsageError: this is no URL of a bucket, or obstore is not installed.
         BucketError: policy does not name it; nothing was opened.
-        NotHeldError: the release is not installed, or none is active.
+        NotHeldError: the release is not installed, or none is active. RefusedError: policy would not let it run.
+        VariantError: policy chooses none of its variants, or one that is not held.
         LayoutError: the release cannot be served so.
         UncheckedError: the server cannot be reached, or does not let us.
         DigestError: the server gives back something else than was sent.
@@ -71,9 +72,9 @@ def upload(
         recovered = () if dry_run else recover(enclave, operator)
         state = enclave.state()
         permitted = _permitted(policy.load(enclave, state).buckets, job.url)
-        release = find(enclave, job.reference, state)
+        release = find(enclave, job.reference, state, operator.now)
         plan = plan_of(job.choice, release, enclave.content)
-        prefix = _key_of(job.url, job.choice.tree_name(release.digest))
+        prefix = _key_of(job.url, job.choice.tree_name(release.digest, release.chosen))
         parcels = [_parcel(plan, path, enclave) for path in sorted(plan)]
         result = UploadResult(
             release=release.label,

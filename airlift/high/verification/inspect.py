@@ -51,7 +51,7 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
     """
     volumes = read_volumes(paths)
     claimed = read_claims(volumes)
-    bundle, release = claimed.bundle, claimed.release
+    bundle, release = claimed.bundle, claimed.carried
     present, total = count_volumes(volumes, bundle.parity_chunks)
     absent = set(missing_chunks(volumes, bundle.all_chunks))
     there = {item.sha512 for item in bundle.all_chunks} - absent

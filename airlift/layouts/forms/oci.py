@@ -43,7 +43,7 @@ def lay_out(subject: Subject) -> Plan:
     entries, blobs = [], list[Blob]()
     for component in subject.components:
         config = blob_of_document(_config(component))
-        manifest = registry.manifest_blob(component.name, _manifest(subject, component, config))
+        manifest = registry.manifest_blob(component.folder, _manifest(subject, component, config))
         said = registry.annotations_of(subject, component)
         entries.append(registry.descriptor(registry.MANIFEST, manifest, said))
         blobs += [config, manifest, *map(blob_of_file, component.files)]
@@ -56,7 +56,7 @@ def lay_out(subject: Subject) -> Plan:
             hint="serve it under another name: --as COMPONENT=NAME",
         )
     named = [
-        _named(entry, names[component.name])
+        _named(entry, names[component.folder])
         for entry, component in zip(entries, subject.components, strict=True)
     ]
     release = _named(registry.descriptor(registry.INDEX, whole), own)
@@ -103,7 +103,7 @@ def _config(component: Component) -> dict[str, Any]:
     revision = component.source.get("revision")
     return {
         "descriptor": {
-            "name": component.name,
+            "name": component.folder,
             "version": component.version,
             "licenses": [component.license],
             **({"revision": revision} if isinstance(revision, str) else {}),

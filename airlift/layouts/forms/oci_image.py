@@ -50,11 +50,11 @@ def lay_out(subject: Subject) -> Plan:
             ],
             "annotations": {**said, **registry.release_annotation(subject)},
         }
-        whole = registry.manifest_blob(component.name, index)
-        named = {**said, registry.REFERENCE: names[component.name]}
+        whole = registry.manifest_blob(component.folder, index)
+        named = {**said, registry.REFERENCE: names[component.folder]}
         entries.append(registry.descriptor(registry.INDEX, whole, named))
         for platform, (_, manifest) in zip(PLATFORMS, images, strict=True):
-            one = {registry.REFERENCE: f"{names[component.name]}-{platform}"}
+            one = {registry.REFERENCE: f"{names[component.folder]}-{platform}"}
             entries.append(registry.descriptor(registry.MANIFEST, manifest, one))
         blobs += [*layers, *(blob for image in images for blob in image), whole]
     return registry.laid_out(entries, blobs)
@@ -64,7 +64,7 @@ def _check(component: Component) -> None:
     for entry in component.files:
         if any(name.startswith(_WHITEOUT) for name in entry.path.split("/")):
             raise LayoutError(
-                f"{component.name}/{entry.path} would delete a file of an image, not be one",
+                f"{component.folder}/{entry.path} would delete a file of an image, not be one",
                 expected=f"no name that starts with {_WHITEOUT}",
                 hint="leave the component out: name the others with --component",
             )

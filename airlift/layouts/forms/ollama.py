@@ -79,11 +79,13 @@ def lay_out(subject: Subject) -> Plan:
         LayoutError: something is no GGUF file, in several parts, an adapter without its base, or said twice.
         ContentDamagedError, UncheckedError: a file is damaged or cannot be read.
     """
-    held = {component.name: _weights(subject, component) for component in subject.components}
+    held = {component.folder: _weights(subject, component) for component in subject.components}
     words = _words(subject)
     _check_fit(subject, held, {component for component, _ in words})
     models = [model for component in subject.components for model in _models(subject, component, held)]
-    check_distinct((model.name, f"{model.asked[0].name}/{model.weights[-1].entry.path}") for model in models)
+    check_distinct(
+        (model.name, f"{model.asked[0].folder}/{model.weights[-1].entry.path}") for model in models
+    )
     plan, blobs = dict[str, Written](), list[Blob]()
     for model in models:
         layers = list(_layers(subject, model, words))
@@ -109,7 +111,7 @@ def _weights(subject: Subject, component: Component) -> tuple[_Weights, ...]:
 
 
 def _weigh(subject: Subject, component: Component, entry: FileEntry) -> _Weights:
-    where = f"{component.name}/{entry.path}"
+    where = f"{component.folder}/{entry.path}"
     try:
         header = gguf.header_of(lambda length: subject.head(entry, length), entry.size, values=True)
     except (FormatTooNewError, MalformedError) as error:
@@ -150,7 +152,7 @@ def _models(
     subject: Subject, component: Component, held: Mapping[str, Sequence[_Weights]]
 ) -> Iterator[_Model]:
     """Yield the models that a component is served as: one for each that it holds, or its base with the adapter."""
-    own = held[component.name]
+    own = held[component.folder]
     models = [weights for weights in own if weights.role == MODEL]
     beside = tuple(weights for weights in own if weights.role != MODEL)
     for weights in models:
@@ -167,12 +169,12 @@ def _base(
     """Return the component that an adapter or projector belongs to, with its model and projectors."""
     wanted = [parent.name for parent in component.parents if parent.relation == "adapter-of"]
     for base in subject.components:
-        found = held[base.name]
+        found = held[base.folder]
         if any(map(base.answers_to, wanted)) and sum(weights.role == MODEL for weights in found) == 1:
             ordered = sorted(found, key=lambda weights: weights.role != MODEL)
             return base, tuple(weights for weights in ordered if weights.role != ADAPTER)
     raise LayoutError(
-        f"{component.name} is made for a model that is not served with it",
+        f"{component.folder} is made for a model that is not served with it",
         expected=f"one GGUF model in {wanted[0]}" if wanted else "a parent with the relation adapter-of",
         found=", ".join(held),
         hint=f"serve its base too: --component {wanted[0]}"
@@ -183,7 +185,7 @@ def _base(
 
 def _name(subject: Subject, component: Component, suffix: str) -> str:
     """Return HOST/NAMESPACE/MODEL/TAG of a component, in lower case."""
-    given = subject.names.get(component.name, f"{component.name}:{component.version.replace('+', '_')}")
+    given = subject.names.get(component.folder, f"{component.folder}:{component.version.replace('+', '_')}")
     match = _NAME.match(given)
     name = "/".join(
         (
@@ -197,10 +199,10 @@ def _name(subject: Subject, component: Component, suffix: str) -> str:
     ).lower()
     if not match or len(name.rpartition("/")[2]) > 80:
         raise LayoutError(
-            f"{component.name} cannot be served under this name",
+            f"{component.folder} cannot be served under this name",
             expected="NAME, NAME:TAG or NAMESPACE/NAME:TAG, each part of at most 80 letters, digits and ._-",
             found=ascii((given + suffix)[:160]),
-            hint=f"serve it under another name: --as {component.name}=NAME:TAG",
+            hint=f"serve it under another name: --as {component.folder}=NAME:TAG",
         )
     return name
 
@@ -219,7 +221,7 @@ def _layers(
     """Yield kind and blob of every layer: weights, then words, then licences."""
     for weights in model.weights:
         yield weights.role, blob_of_file(weights.entry)
-    places = [component.name for component in model.asked]
+    places = [component.folder for component in model.asked]
     for kind in ("template", "system", "params"):
         entry = _said(kind, words, [*places, ""]) or _said(
             kind, {(n, n): _own(subject, n) for n in places}, places
@@ -236,13 +238,13 @@ def _layers(
 
 def _words(subject: Subject) -> dict[tuple[str, str], dict[str, FileEntry]]:
     """Return what prompts say, by the prompt's name and the component that it is said of ("": of all), by kind."""
-    known = {component.name for component in subject.components}
+    known = {component.folder for component in subject.components}
     found: dict[tuple[str, str], dict[str, FileEntry]] = {}
     for component in subject.components:
         for entry in component.files if component.kind == "prompt" else ():
             folder, _, name = entry.path.rpartition("/")
             if name in TEXTS and (not folder or folder in known):
-                _add(found.setdefault((component.name, folder), {}), TEXTS[name], entry)
+                _add(found.setdefault((component.folder, folder), {}), TEXTS[name], entry)
     return found
 
 
@@ -250,7 +252,7 @@ def _own(subject: Subject, name: str) -> dict[str, FileEntry]:
     """Return what a component says of itself, by kind."""
     found: dict[str, FileEntry] = {}
     for component in subject.components:
-        for entry in component.files if component.name == name else ():
+        for entry in component.files if component.folder == name else ():
             if entry.path in TEXTS:
                 _add(found, TEXTS[entry.path], entry)
     return found

@@ -131,7 +131,8 @@ def _subjects(record: Record, subject: str) -> Iterator[Node]:
         if subject == bundle.id or _is(subject, digest):
             yield of_bundle(record, digest)
     for (name, version, digest), component in _distinct(record).items():
-        if subject in {name, f"{name}@{version}"} or _is(subject, digest):
+        names = {name, component.folder}
+        if subject in names | {f"{one}@{version}" for one in names} or _is(subject, digest):
             yield of_component(record, component)
     yield from _files(record, subject)
 
@@ -195,13 +196,24 @@ def _release(record: Record, digest: str, relation: str, seen: set[str], *, comp
     seen.add(digest)
     parents: list[Node] = []
     if components and release is not None:
-        parents += (_component(component, "contains") for component in release.components)
+        left = _left_out(record, digest)
+        parents += (
+            _component(component, "leaves-out" if _key(component) in left else "contains")
+            for component in release.components
+        )
     for bundle_digest, bundle in record.bundles.items():
         if bundle.target is not None and bundle.target.digest == digest:
             parents.append(_bundle(record, bundle_digest, "carried-by", seen))
     parents += _registrations(record, digest, seen)
     parents += _attestations(record, digest)
     return Node("release", name, version, digest, relation, tuple(parents))
+
+
+def _left_out(record: Record, digest: str) -> set[_Key]:
+    """Return the variants of a release that no import of it brought (SPEC 9.9-4)."""
+    said = [details.variants(entry) for entry in record.entries if entry.release == digest]
+    lists = [{(c.name, c.version, c.digest) for c in item.left_out} for item in said if item is not None]
+    return set.intersection(*lists) if lists else set()
 
 
 def _registrations(record: Record, digest: str, seen: set[str]) -> Iterator[Node]:

@@ -101,18 +101,25 @@ def releases(log: Log, subject: str) -> tuple[str, ...]:
 
 
 def activations_of(
-    log: Log, candidates: Sequence[str], fits: Callable[[str], bool], limit: int = 0
+    log: Log,
+    candidates: Sequence[str],
+    fits: Callable[[str], bool],
+    limit: int = 0,
+    *,
+    ran: Callable[[Entry], bool] = lambda _since: True,
 ) -> Periods:
-    """Return the newest periods in which one of the ``candidates`` that fit was active, in order."""
+    """Return the newest periods in which one of the ``candidates`` that fit was active, in order.
+
+    ``ran`` says of the entry that began a period whether what is asked for ran then.
+    """
     judged: dict[str, bool] = {}
     found: list[Activation] = []
     for index, release in _switches(log, candidates):
         if release not in judged:
             judged[release] = fits(release)
-        if judged[release]:
+        if judged[release] and ran(entry := log.entry(index)):
             if limit and len(found) == limit:
                 return Periods(tuple(reversed(found)), more=True)
-            entry = log.entry(index)
             found.append(Activation(release, entry, _next_switch(log, index)))
     return Periods(tuple(reversed(found)), more=False)
 
@@ -154,8 +161,16 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
 
 
 def lists_component(entry: Entry, component: str) -> bool:
-    """Say whether an entry brought a component of that name, ``name@version`` or digest."""
-    return any(component in (item.name, item.label, item.digest) for item in details.components(entry))
+    """Say whether an entry brought a component of that name, ``name@version`` or digest, or variants of it."""
+    return is_of_variants(entry, component) or any(
+        component in (item.name, item.label, item.digest) for item in details.components(entry)
+    )
+
+
+def is_of_variants(entry: Entry, component: str) -> bool:
+    """Say whether an entry brought variants of a component of that name."""
+    said = details.variants(entry)
+    return said is not None and component in said.of
 
 
 # -- inside --------------------------------------------------------------------------------------------------------

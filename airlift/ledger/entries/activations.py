@@ -14,7 +14,7 @@ class SwitchPrepare:
     """Another release is about to become active: ``previous`` (digest) is the one that is, None if none is.
 
     ``because`` says why, if no person asked for it: ``revoked``; ``insecure_stale`` who accepted that what the
-    enclave knows is too old.
+    enclave knows is too old; ``variants`` are the names of those that were chosen (SPEC 7.14).
     """
 
     TYPE: ClassVar[str]
@@ -24,21 +24,28 @@ class SwitchPrepare:
     release: ReleaseRef
     because: str | None = None
     insecure_stale: Accepted | None = None
+    variants: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
         """Parse a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
         return cls(
-            _previous(detail, what), _release(detail, what), _because(detail, what), _accepted(detail, what)
+            _previous(detail, what),
+            _release(detail, what),
+            _because(detail, what),
+            _accepted(detail, what),
+            shape.choice(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        return _format(self.previous, self.release, self.because, self.insecure_stale)
+        return _format(self.previous, self.release, self.because, self.insecure_stale, self.variants)
 
     def commit(self, recovered: int | None = None) -> "SwitchCommit":
         """Return what the commit says that closes this intent; see :class:`SwitchCommit`."""
-        return self.COMMITTED(self.previous, self.release, recovered, self.because, self.insecure_stale)
+        return self.COMMITTED(
+            self.previous, self.release, recovered, self.because, self.insecure_stale, self.variants
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class SwitchCommit:
     recovered: int | None = None
     because: str | None = None
     insecure_stale: Accepted | None = None
+    variants: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> Self:
@@ -63,11 +71,12 @@ class SwitchCommit:
             recovered,
             _because(detail, what),
             _accepted(detail, what),
+            shape.choice(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
         """Return the detail."""
-        detail = _format(self.previous, self.release, self.because, self.insecure_stale)
+        detail = _format(self.previous, self.release, self.because, self.insecure_stale, self.variants)
         return detail if self.recovered is None else {**detail, "recovered": self.recovered}
 
 
@@ -150,13 +159,18 @@ def _accepted(detail: Any, what: str) -> Accepted | None:
 
 
 def _format(
-    previous: str | None, release: ReleaseRef, because: str | None, accepted: Accepted | None
+    previous: str | None,
+    release: ReleaseRef,
+    because: str | None,
+    accepted: Accepted | None,
+    variants: tuple[str, ...],
 ) -> dict[str, Any]:
     return {
         "previous": previous,
         "release": release.to_json(),
         **({"because": because} if because is not None else {}),
         **({"insecure_stale": accepted.format()} if accepted is not None else {}),
+        **({"variants": list(variants)} if variants else {}),
     }
 
 

@@ -101,6 +101,35 @@ class VendorVerified:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedVariants:
+    """What an import did about variants (SPEC 7.14), by names: of what they are, which are chosen and held or not."""
+
+    of: tuple[str, ...]
+    chosen: tuple[str, ...]
+    held: tuple[str, ...]
+    left_out: tuple[NamedComponent, ...]
+
+    @classmethod
+    def parse(cls, detail: Any, what: str) -> "ImportedVariants":
+        """Parse the member of a detail; errors as of :meth:`airlift.ledger.entries.shape.Detail.parse`."""
+        return cls(
+            shape.texts(detail, "of", what),
+            shape.texts(detail, "chosen", what),
+            shape.texts(detail, "held", what),
+            shape.items(detail, "left_out", NamedComponent.parse, what),
+        )
+
+    def format(self) -> dict[str, Any]:
+        """Return the member of a detail."""
+        return {
+            "of": list(self.of),
+            "chosen": list(self.chosen),
+            "held": list(self.held),
+            "left_out": [item.format() for item in self.left_out],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedState:
     """What an import changes in an enclave's state (SPEC 9.8); members as of :class:`ImportCommit`."""
 
@@ -112,6 +141,7 @@ class ImportedState:
     trust: Trust
     revocations: str
     file_digest: str | None = SHA512
+    variants: ImportedVariants | None = None
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "ImportedState":
@@ -130,6 +160,9 @@ def _of_state(detail: Any, what: str) -> dict[str, Any]:
         "trust": Trust.parse(trust, f"{what}: trust"),
         "revocations": shape.digest(detail, "revocations", what),
         "file_digest": parse_file_digest(detail, what),
+        "variants": (
+            ImportedVariants.parse(detail["variants"], f"{what}: variants") if "variants" in detail else None
+        ),
     }
 
 
@@ -140,8 +173,9 @@ class ImportCommit:
     Digests are in hex; ``signers`` are key ids by role, ``holders`` who holds them; ``metadata`` is the version of
     each role's metadata. ``chunk_bytes`` is how many bytes its chunks have, ``files_built`` how many files were
     rebuilt, ``repaired`` how many chunks parity gave back, ``file_digest`` what files were verified with (None:
-    nothing was rebuilt), ``codecs`` how many bytes each codec rebuilt. What has a default was not said by every
-    version, or does not always apply (SPEC 9.2-5).
+    nothing was rebuilt), ``codecs`` how many bytes each codec rebuilt. ``components`` are all of the release but what
+    ``variants`` says was left out. What has a default was not said by every version, or does not always apply (SPEC
+    9.2-5).
     """
 
     TYPE: ClassVar[str] = "import-commit"
@@ -170,6 +204,7 @@ class ImportCommit:
     vendor_signatures: tuple[VendorVerified, ...] = ()
     insecure_expired: Accepted | None = None
     repaired: int = 0
+    variants: ImportedVariants | None = None
 
     def holder(self, key: str) -> str:
         """Return the holder of the key with this id, as root named it; an empty name counts as none."""
@@ -248,6 +283,8 @@ class ImportCommit:
             detail["insecure_expired"] = self.insecure_expired.format()
         if self.repaired:
             detail["repaired"] = self.repaired
+        if self.variants is not None:
+            detail["variants"] = self.variants.format()
         return detail
 
 

@@ -14,7 +14,7 @@ from airlift.ledger.entries.shape import NamedComponent
 class Registration:
     """The release ``release`` was made of the held release ``base`` and of the components named ``registered``.
 
-    ``components`` are all of the release.
+    ``components`` are all of the release; ``variants`` are the names of those that were chosen (SPEC 7.14).
     """
 
     TYPE: ClassVar[str] = "register"
@@ -24,6 +24,7 @@ class Registration:
     marking: Marking
     components: tuple[NamedComponent, ...]
     registered: tuple[str, ...]
+    variants: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, detail: Any, what: str) -> "Registration":
@@ -34,6 +35,7 @@ class Registration:
             marking=Marking.from_json(strict.member(detail, "marking", dict, what), what),
             components=shape.items(detail, "components", NamedComponent.parse, what),
             registered=shape.texts(detail, "registered", what),
+            variants=shape.choice(detail, what),
         )
 
     def format(self) -> dict[str, Any]:
@@ -44,4 +46,5 @@ class Registration:
             "marking": self.marking.to_json(),
             "components": [item.format() for item in self.components],
             "registered": list(self.registered),
+            **({"variants": list(self.variants)} if self.variants else {}),
         }

@@ -156,6 +156,11 @@ def texts(detail: Any, key: str, what: str, *, missing: bool = False) -> tuple[s
     return tuple(_all(strict.member(detail, key, list, what), str, key, what))
 
 
+def choice(detail: Any, what: str) -> tuple[str, ...]:
+    """Return the names of the variants that a release is laid out in (SPEC 7.14): none if the detail states none."""
+    return texts(detail, "variants", what, missing=True)
+
+
 def table(detail: Any, key: str, kind: type[_T], what: str, *, missing: bool = False) -> Mapping[str, _T]:
     """Return the object under ``key``, all values of which are of ``kind``; empty if it may be ``missing`` and is."""
     if missing and key not in detail:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from airlift.errors import UsageError
+from airlift.policy.holders import group_keys
 from airlift.trust.keys.load import load_signer
 from airlift.trust.keys.public import Passphrase, Signer, load_public
 from airlift.trust.tuf.roles import Member, RoleKeys
@@ -43,9 +45,29 @@ def to_role(named: NamedRole, holders: Mapping[str, Holder]) -> RoleKeys:
     """Return the members and the threshold of a role.
 
     Raises:
-        UsageError: a key stands twice, or the threshold cannot be met.
+        UsageError: a key stands twice, the threshold cannot be met, or one person could meet it alone.
     """
-    return RoleKeys(tuple(holders[str(source)].member for source in named.keys), named.threshold)
+    return check_people(
+        RoleKeys(tuple(holders[str(source)].member for source in named.keys), named.threshold)
+    )
+
+
+def check_people(role: RoleKeys) -> RoleKeys:
+    """Return the role if nobody has two of its keys, or one signature is enough (SPEC 4.3-1).
+
+    Raises:
+        UsageError: somebody could sign for two people.
+    """
+    people = group_keys((member.key.key_id, member.holder) for member in role.members)
+    for person in people.values():
+        if role.threshold > 1 and len(person.keys) > 1:
+            raise UsageError(
+                f"{person.name} has {len(person.keys)} keys of a role for which {role.threshold} people must sign",
+                expected="one key a person",
+                found=", ".join(sorted(key[:16] for key in person.keys)),
+                hint="people are named after their key files: give each their own name, and each person one key",
+            )
+    return role
 
 
 def signers(sources: Sequence[str | Path], holders: Mapping[str, Holder]) -> tuple[Signer, ...]:

@@ -73,7 +73,7 @@ def rotate(
         current = roles.of(depot.store.published(ROOT), _TUF[role])
         new = [item.member for item in members.load(rotation.add, passphrase).values()]
         gone = [_find(text, current) for text in rotation.remove]
-        changed = current.change(new, gone, threshold)
+        changed = members.check_people(current.change(new, gone, threshold))
         if dry_run:
             return _result(role, current, changed, ())
         proposed = proposal.propose_rotation(

@@ -93,7 +93,7 @@ def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -
         volumes_total=total,
         missing=missing_chunks(volumes, bundle.chunks),
         published=published,
-        remarks=remarks.of_release(claims.release),
+        remarks=remarks.of_release(claims.carried),
         passed_over=passed_over(volumes),
         missing_parity=missing_chunks(volumes, bundle.parity_chunks),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from airlift.bundle.component.variant import Rule
 from airlift.bundle.fields import Marking
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity.layout import Redundancy
@@ -39,7 +40,8 @@ class BundleRequest:
     """A release to bundle, by name or digest, for whoever holds ``from_``.
 
     ``from_`` is a release, ``none``, or None for what the enclave of the destination acknowledged. ``explain`` asks
-    what took the bytes.
+    what took the bytes. ``variants`` are rules that choose which variants go along; without any it is those that the
+    enclave of the destination is known to choose by.
     """
 
     release: str
@@ -47,11 +49,15 @@ class BundleRequest:
     from_: str | None = None
     coding: Coding = field(default_factory=Coding)
     explain: bool = False
+    variants: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """A bundle to make: from which release to which, where to, signed by whom, and when.
+
+    ``part`` is the target with the variants that go along, None for all of them; ``held`` the baseline with those
+    that count as held.
 
     ``known_by`` says who said that the baseline is held; ``effort`` is empty if nothing is coded.
     """
@@ -64,3 +70,10 @@ class Job:
     signer: Signer
     now: datetime
     effort: str = ""
+    part: Release | None = None
+    held: Release | None = None
+
+    @property
+    def carried(self) -> Release | None:
+        """The target as it goes along: ``part``, or all of it."""
+        return self.part or self.target

@@ -14,6 +14,7 @@ from airlift.low.bundle.chunks import Numbering
 from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import BundleRequest, Job
+from airlift.low.bundle.planning import parts
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
@@ -50,6 +51,7 @@ def make_bundle(
         MarkingError: the enclave that it is for may not hold it; or it has to be for one of a known ceiling.
         QuorumError: the release lacks attestations that the depot's policy asks for.
         NotHeldError: the depot does not know a release.
+        UsageError: the rules make no choice of its variants.
         KeyUnavailableError: the key is no bundler's.
         ExistsError: a volume of that name stands in the output folder.
         VolumeTooSmallError: it does not fit.
@@ -64,7 +66,7 @@ def make_bundle(
     revoked.check_release(target, revoked.in_force(depot))
     check_policy(depot, target, signer.public, now)
     announce("planning")
-    plan = plan_coding(depot, target, job.baseline)
+    plan = plan_coding(depot, job.carried or target, job.held)
     if dry_run and not request.explain:
         return preview(depot, job, Coded(plan))
     cache = open_digest_cache(depot, now)
@@ -88,6 +90,7 @@ def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, 
     if enclave is not None:
         enclaves.check_name(enclave)
     enclaves.check_ceiling(depot, enclave, target)
+    rules = parts.find_rules(depot, enclave, request.variants)
     return Job(
         target=target,
         baseline=baseline,
@@ -97,6 +100,8 @@ def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, 
         signer=signer,
         now=now,
         effort=request.coding.effort.name.lower(),
+        part=parts.carried_part(target, rules, request.variants),
+        held=parts.held_part(depot, baseline, enclave, rules) if baseline is not None else None,
     )
 
 

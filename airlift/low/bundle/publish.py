@@ -57,7 +57,8 @@ class BundleResult:
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     ``remarks`` are what people must know of components beside their names. ``parity`` is how much was asked for;
-    ``chunks`` and ``chunk_bytes`` are without it. ``revocations`` says how many the bundle carries.
+    ``chunks`` and ``chunk_bytes`` are without it. ``revocations`` says how many the bundle carries. ``variants`` are
+    the names of those that go along, ``left_out`` of the others.
     """
 
     bundle: str
@@ -81,6 +82,8 @@ class BundleResult:
     parity_chunks: int = 0
     parity_bytes: int = 0
     revocations: int = 0
+    variants: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def publish(depot: Depot, job: Job, coded: Coded, folder: Path) -> BundleResult:
         if job.target is not None:
             revoked.check_release(job.target, revoked.in_force(depot))
         made = describe(depot, job, coded)
-        _check_baseline(made, job.baseline)
+        _check_baseline(made, job)
         attested = provenance(depot, made, job, coded.codecs)
         documents = documents_of(depot, made, job.target) | {
             volume.manifest_name(item.digest): item.data for item in attested
@@ -180,16 +183,19 @@ def next_sequence(depot: Depot) -> int:
     return max(bundling.sequence_of(depot.store), enclaves.counter(depot)) + 1
 
 
-def _check_baseline(made: Bundle, release: Release | None) -> None:
-    """Check what the manifest says of the baseline, as importers will."""
-    agreement.check_target(made)
-    if release is not None:
-        agreement.check_baseline(made, release)
+def _check_baseline(made: Bundle, job: Job) -> None:
+    """Check what the manifest says of the baseline, and of what it carries, as importers will."""
+    agreement.check_target(made, job.target)
+    if job.target is not None:
+        agreement.check_release(made, job.target)
+    if job.baseline is not None:
+        agreement.check_baseline(made, job.baseline)
 
 
 def describe(depot: Depot, job: Job, coded: Coded) -> Bundle:
     """Return the manifest of the bundle under the next sequence number."""
     stripes = coded.protection.stripes if coded.protection else ()
+    variants = job.part.chosen if job.part is not None and job.part.omitted else ()
     listed = targets.listed(depot.store.published(TARGETS), TARGETS)
     return Bundle(
         sequence=next_sequence(depot),
@@ -202,8 +208,9 @@ def describe(depot: Depot, job: Job, coded: Coded) -> Bundle:
         files=tuple(item.content for item in coded.plan.files),
         chunks=tuple(item.digest for item in coded.chunks),
         revocations=listed[revocations.TARGET].sha512,
-        packed=bool(stripes) or any(item.packed for item in coded.chunks),
+        packed=bool(stripes) or bool(variants) or any(item.packed for item in coded.chunks),
         parity=stripes,
+        variants=variants,
     )
 
 
@@ -273,6 +280,8 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int, *, timestamp: str,
         chunk_limit=limit,
         timestamp=timestamp,
         **({"parity_bytes": sum(item.size for item in made.parity_chunks)} if made.parity else {}),
+        **({"variants": list(made.variants)} if made.variants else {}),
+        **({"baseline_variants": list(job.held.chosen)} if job.held and job.held.variants() else {}),
     )
 
 
@@ -296,18 +305,20 @@ def _result(
         codecs=dict(sorted(coded.codecs.items())),
         components=tuple(_changes(job, coded.plan)),
         explain=coded.explain,
-        remarks=remarks.of_release(job.target),
+        remarks=remarks.of_release(job.carried),
         parity=str(job.destination.redundancy) if job.destination.redundancy else None,
         parity_chunks=len(made.parity_chunks),
         parity_bytes=sum(item.size for item in made.parity_chunks),
         revocations=len(revoked.listed(depot, depot.store.published(TARGETS))),
+        variants=job.carried.chosen if job.carried else (),
+        left_out=tuple(item.name for item in job.carried.omitted) if job.carried else (),
     )
 
 
 def _changes(job: Job, found: CodingPlan) -> Iterator[ComponentChange]:
-    before = {item.name: item.digest for item in job.baseline.components} if job.baseline else {}
+    before = {item.name: item.digest for item in job.held.components} if job.held else {}
     lacking = {item.entry.sha512 for item in found.files}
-    for item in job.target.components if job.target else ():
+    for item in job.carried.components if job.carried else ():
         change = (
             "new"
             if item.name not in before

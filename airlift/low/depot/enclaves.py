@@ -10,7 +10,8 @@ from typing import Any
 from airlift import files, strict
 from airlift.bundle import fields
 from airlift.bundle.component import source as sources
-from airlift.bundle.fields import ENCLAVE_NAME, LEVELS, Marking
+from airlift.bundle.component.variant import MAX_RULES, Rule, rule_from_json
+from airlift.bundle.fields import COMPONENT_NAME, ENCLAVE_NAME, LEVELS, Marking
 from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
 from airlift.bundle.release import Release
 from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
@@ -23,7 +24,7 @@ WITH_RETURNS = 2
 """The format of a record of an enclave from which something came back, or whose ceiling is known."""
 
 _KEYS = frozenset({"enclave", "enrolled", "ledger_key", "fingerprint", "acknowledged"})
-_NEW_KEYS = frozenset({"newest", "word", "ceiling"})
+_NEW_KEYS = frozenset({"newest", "word", "ceiling", "variants"})
 _NEWEST = frozenset({"checkpoint", "receipt", "sequence", "counter"})
 _ACKNOWLEDGED = frozenset({"release", "sequence", "time", "known_by"})
 RECEIPT, OPERATOR = "receipt", "operator"
@@ -32,12 +33,16 @@ KNOWN_BY = (RECEIPT, OPERATOR)
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A release (digest, hex) that an enclave says it holds; ``known_by`` is receipt (signed) or operator."""
+    """A release (digest, hex) that an enclave says it holds; ``known_by`` is receipt (signed) or operator.
+
+    ``variants`` are the names of those of its variants that the enclave says it holds, None if it does not say.
+    """
 
     release: str
     sequence: int
     time: str
     known_by: str
+    variants: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class EnclaveRecord:
     """A registered enclave: its ledger's public key (PEM) and fingerprint, and what it acknowledged, oldest first.
 
     ``newest`` is what was signed last, ``word`` what was typed since, if anything. ``ceiling`` is up to what marking
-    the enclave may hold, None if nobody said.
+    the enclave may hold, None if nobody said. ``variants`` are the rules that its policy is known to choose by.
     """
 
     enclave: str
@@ -78,6 +83,7 @@ class EnclaveRecord:
     newest: Newest | None = None
     word: Word | None = None
     ceiling: Marking | None = None
+    variants: tuple[Rule, ...] = ()
 
 
 def check_name(enclave: str) -> str:
@@ -172,17 +178,20 @@ def parse(data: bytes, what: str) -> EnclaveRecord:
     more = strict.member(document, "airlift", int, what) == WITH_RETURNS
     keys = _KEYS | _NEW_KEYS if more else _KEYS
     document = fields.check_header(document, "depot-enclave", keys, what, newest=WITH_RETURNS)
-    if more and not _NEW_KEYS & set(document):
+    acknowledged = strict.member(document, "acknowledged", list, what)
+    varied = [item for item in acknowledged if isinstance(item, dict) and "variants" in item]
+    if more and not (_NEW_KEYS & set(document) or varied):
         raise MalformedError(f"{what} states a format that nothing in it needs")
     return EnclaveRecord(
         fields.name(document, "enclave", what, ENCLAVE_NAME),
         fields.time(document, "enrolled", what),
         strict.member(document, "ledger_key", str, what),
         fields.digest(document, "fingerprint", what, bits=384),
-        tuple(_acknowledged(item, what) for item in strict.member(document, "acknowledged", list, what)),
+        tuple(_acknowledged(item, what, more=more) for item in acknowledged),
         _newest(document, what) if "newest" in document else None,
         _word(document, what) if "word" in document else None,
         Marking.from_json(document["ceiling"], what) if "ceiling" in document else None,
+        _rules(document, what) if "variants" in document else (),
     )
 
 
@@ -194,15 +203,22 @@ def save(depot: Depot, record: EnclaveRecord) -> None:
 def format(record: EnclaveRecord) -> bytes:  # noqa: A001 - the pair of parse, as everywhere
     """Return the canonical bytes of the record of an enclave."""
     more = _returned(record)
+    newest = bool(more) or any(item.variants is not None for item in record.acknowledged)
     document = {
-        "airlift": WITH_RETURNS if more else fields.FORMAT,
+        "airlift": WITH_RETURNS if newest else fields.FORMAT,
         "type": "depot-enclave",
         "enclave": record.enclave,
         "enrolled": record.enrolled,
         "ledger_key": record.ledger_key,
         "fingerprint": record.fingerprint,
         "acknowledged": [
-            {"release": item.release, "sequence": item.sequence, "time": item.time, "known_by": item.known_by}
+            {
+                "release": item.release,
+                "sequence": item.sequence,
+                "time": item.time,
+                "known_by": item.known_by,
+                **({} if item.variants is None else {"variants": list(item.variants)}),
+            }
             for item in record.acknowledged
         ],
         **more,
@@ -242,7 +258,16 @@ def _returned(record: EnclaveRecord) -> dict[str, Any]:
         found["word"] = {"size": word.size, "root": word.root}
     if record.ceiling is not None:
         found["ceiling"] = record.ceiling.to_json()
+    if record.variants:
+        found["variants"] = [rule.to_json() for rule in record.variants]
     return found
+
+
+def _rules(document: Mapping[str, Any], what: str) -> tuple[Rule, ...]:
+    listed = strict.member(document, "variants", list, what)
+    if not 1 <= len(listed) <= MAX_RULES:
+        raise MalformedError(f"{what}: too few rules of variants, or too many", expected=f"1 to {MAX_RULES}")
+    return tuple(rule_from_json(item, f"{what}: variants") for item in listed)
 
 
 def _newest(document: Mapping[str, Any], what: str) -> Newest:
@@ -263,8 +288,9 @@ def _word(document: Mapping[str, Any], what: str) -> Word:
     return Word(fields.count(word, "size", what), fields.digest(word, "root", what, bits=4 * START_DIGITS))
 
 
-def _acknowledged(document: object, what: str) -> Acknowledged:
-    entry = strict.only(document, _ACKNOWLEDGED, what)
+def _acknowledged(document: object, what: str, *, more: bool) -> Acknowledged:
+    varied = more and isinstance(document, dict) and "variants" in document
+    entry = strict.only(document, _ACKNOWLEDGED | ({"variants"} if varied else set()), what)
     known_by = strict.member(entry, "known_by", str, what)
     if known_by not in KNOWN_BY:
         raise MalformedError(
@@ -275,4 +301,5 @@ def _acknowledged(document: object, what: str) -> Acknowledged:
         fields.count(entry, "sequence", what),
         fields.time(entry, "time", what),
         known_by,
+        fields.names(entry, "variants", what, COMPONENT_NAME) if varied else None,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airlift.bundle import fields, patterns
+from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
 from airlift.bundle.fields import Marking
 from airlift.bundle.patterns import LeftOut
@@ -38,6 +39,7 @@ def assemble_component(
         accept=find_waivers(item, collected.met),
         marking=Marking.from_authored(item["marking"]) if "marking" in item else None,
         replaces=tuple(sorted(item.get("replaces", ()))),
+        variant=variant.authored(item),
     )
 
 

@@ -15,6 +15,7 @@ from airlift import __version__, authored, files
 from airlift import progress as progress_module
 from airlift.bundle import patterns
 from airlift.bundle import release as releases
+from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
 from airlift.bundle.manifest import ReleaseRef
 from airlift.bundle.release import Release, Requirement
@@ -261,7 +262,8 @@ def _gathered(
     new: dict[str, int] = {}
     before = depot.releases()
     try:
-        gathered = gather_components(depot, document["components"], folder, progress, new, keep=keep)
+        items = list(variant.expand(document["components"]))
+        gathered = gather_components(depot, items, folder, progress, new, keep=keep)
         yield _Draft(_checked(document, gathered.components), new, gathered)
     except BaseException:
         if keep and _lists_only(depot, before):

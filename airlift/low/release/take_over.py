@@ -13,6 +13,7 @@ from typing import Any
 
 from airlift.bundle import patterns
 from airlift.bundle.component import source as sources
+from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
@@ -33,7 +34,7 @@ from airlift.ledger.audit import Audit
 from airlift.ledger.enclave_folder import EnclaveFolder, read_config
 from airlift.ledger.entries.kinds import BRINGING
 from airlift.ledger.state import State
-from airlift.low.depot import enclaves
+from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.release.vendor_signature import CheckedSignature
 from airlift.store.content import CountBytes
@@ -157,16 +158,28 @@ class _Enclaves:
         self._verify(place, state)
         release = _release(place, state, item["source"].get("release"))
         there = _component(place, release, item["source"]["component"])
+        if there.variant is not None and there.name not in state.held_variants(release.digest):
+            raise NotHeldError(
+                f"the variant {there.name} of {there.folder} is not held in enclave {place.name}",
+                expected="one of " + ", ".join(state.held_variants(release.digest)),
+            )
+        self._check_revoked(place, replace(release, components=(there,)), state)
         here = replace(
             there,
             name=item.get("name", there.name),
             source=self._source(place, release, there),
             marking=_marking(place, item, there.marking or release.marking),
+            variant=variant.authored(item),
         )
         _check_item(place, item, here)
         stated = there.vendor_signature
         data = None if stated is None else place.history.load(stated.sha512, model_signing.MAX_BYTES)
         return Taken(place, there, here, data)
+
+    def _check_revoked(self, place: EnclaveFolder, alone: Release, state: State) -> None:
+        """Check that nothing of a component, ``alone`` in its release, is revoked there: it would run elsewhere."""
+        hint = f"take over another version; what is revoked is told by `airlift high status --enclave {place.folder}`"
+        revoked.check_release(alone, revoked.in_force_there(place, state), hint)
 
     def _verify(self, place: EnclaveFolder, state: State) -> None:
         """Verify the whole ledger, by the key that it was enrolled with if it was."""
@@ -212,6 +225,7 @@ def holding(depot: Depot, items: Iterable[Mapping[str, Any]], folder: Path) -> I
         NotHeldError: it does not hold the release, or the component.
         ManifestError: the manifest says otherwise what the component is there.
         MarkingError: the manifest lowers its marking.
+        RevokedError: it is revoked there.
     """
     read = _Enclaves(depot)
     with ExitStack() as held:

@@ -115,11 +115,11 @@ def _take_signed(depot: Depot, found: SignedReturn) -> _Taken:
 
 
 def _acknowledged(before: EnclaveRecord, stated: Receipt) -> Iterator[Acknowledged]:
-    """Yield what a receipt lists, oldest first; what was known by receipt stays as it was recorded."""
+    """Yield what a receipt lists, oldest first; what was known by receipt stays as recorded, but for its variants."""
     known = {item.release: item for item in before.acknowledged if item.known_by == RECEIPT}
     for release in stated.installed:
         new = Acknowledged(release.digest, stated.sequence, stated.issued, RECEIPT)
-        yield known.get(release.digest, new)
+        yield replace(known.get(release.digest, new), variants=stated.variants.get(release.digest))
 
 
 def _take_typed(depot: Depot, found: TypedReturn, now: datetime) -> _Taken:

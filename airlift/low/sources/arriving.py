@@ -28,6 +28,9 @@ class Arriving:
 Origin = Callable[[Wanted, int, str | None], AbstractContextManager[Arriving]]
 """Opens a wanted file from an offset on; the text is the ``mark`` of an answer before, if that state is to go on."""
 
+Measure = Callable[[Wanted], int | None]
+"""Asks how long a wanted file is, in bytes; nothing of it is sent. None if the server does not tell."""
+
 
 class BrokenError(UncheckedError):
     """A server did not answer, or broke off: worth another attempt, after ``wait`` seconds if it said so.

@@ -6,11 +6,13 @@
 (False, True)
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from airlift.bundle.component import source as sources
-from airlift.errors import UsageError
+from airlift.errors import AirliftError, UsageError
 from airlift.low.sources.plan import BUCKETS
 
 SCHEMES = {
@@ -27,6 +29,8 @@ _KEYS = {
     sources.OCI: _CHOOSING | {"form"},
     **{kind: _URL | {"version", "endpoint"} for kind in BUCKETS},
 }
+
+_KEY = re.compile(r"`(digests?|version|path|bytes|form|include|exclude|endpoint|plain_http)(?:: (\w+))?`")
 
 
 def is_address(text: str) -> bool:
@@ -50,3 +54,29 @@ def as_source(address: str, options: Mapping[str, Any]) -> dict[str, Any]:
             hint=f"leave it out: `airlift low fetch {address[:200]}`",
         )
     return {kind: address, **given}
+
+
+@contextmanager
+def by_options() -> Iterator[None]:
+    """Let an error of a source that was given by options name these, and no keys of a manifest."""
+    try:
+        yield
+    except AirliftError as error:
+        error.message, error.hint = _in_options(error.message), _in_options(error.hint)
+        error.expected = None if error.expected is None else _in_options(error.expected)
+        raise
+
+
+def _in_options(text: str) -> str:
+    """Return a text with options in the place of a manifest's keys.
+
+    >>> _in_options("name the files: `files` or `digests`, or `form: layout`")
+    'name the files: --digests, or --form layout'
+    """
+    text = re.sub(r"`files`(?:,| or| and) ", "", text)
+    text = text.replace("`plain_http: true` in the source (--plain-http)", "--plain-http")
+    return _KEY.sub(lambda found: _option(found[1], found[2] or ""), text)
+
+
+def _option(key: str, value: str) -> str:
+    return f"--{key.replace('_', '-')} {value}".rstrip()

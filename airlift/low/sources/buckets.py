@@ -67,26 +67,34 @@ class Bucket:
     @contextmanager
     def origin(self, wanted: Wanted, offset: int, mark: str | None) -> Iterator[Arriving]:
         """Open an object: an ``Origin``."""
+        result = self._ask(wanted, offset, {"if_match": mark} if mark and offset else {})
+        tag = result.meta.get("e_tag")
+        yield Arriving(result.range[0], int(result.meta["size"]), self._pieces(wanted.url, result), tag)
+
+    def measure(self, wanted: Wanted) -> int | None:
+        """Return how long an object is, in bytes: a ``Measure``."""
+        return int(self._ask(wanted, 0, {"head": True}).meta["size"])
+
+    def _ask(self, wanted: Wanted, offset: int, more: Mapping[str, Any]) -> Any:
+        """Return what the library has of an object from ``offset`` on, in the version that is wanted."""
         key = wanted.url.partition("://")[2].partition("/")[2]
         options: dict[str, Any] = {
             **({"range": {"offset": offset}} if offset else {}),
-            **({"if_match": mark} if mark and offset else {}),
             **({"version": wanted.version} if wanted.version is not None else {}),
+            **more,
         }
         try:
             result = self._library.get(self._store, key, options=options)
         except _failures(self._library) as error:
             raise self._translated(wanted.url, error, offset) from error
-        meta: Mapping[str, Any] = result.meta
-        if wanted.version is not None and meta.get("version") != wanted.version:
+        if wanted.version is not None and result.meta.get("version") != wanted.version:
             raise UncheckedError(
                 f"{wanted.url} is answered with another version, or with one that is not told",
                 expected=wanted.version[:80],
-                found=ascii(meta.get("version"))[:80],
+                found=ascii(result.meta.get("version"))[:80],
                 hint="pin it by `digest`, if the bucket does not keep versions",
             )
-        tag = meta.get("e_tag")
-        yield Arriving(result.range[0], int(meta["size"]), self._pieces(wanted.url, result), tag)
+        return result
 
     def _pieces(self, url: str, result: Any) -> Iterator[memoryview]:
         stream = iter(result.stream(min_chunk_size=PIECE_BYTES))
@@ -163,6 +171,7 @@ def _check_endpoint(endpoint: str | None, *, plain: bool) -> bool:
         raise ManifestError(
             "the endpoint of a bucket is no URL, or has a user or a query in it",
             expected="https://HOST[:PORT]",
+            hint="correct `endpoint`, or the environment that states it: see docs/sources.md",
         )
     place = Place.of(endpoint)
     if place.scheme == "http" and not (plain or place.is_loopback):

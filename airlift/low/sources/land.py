@@ -75,9 +75,19 @@ class Meter:
         self._progress(self._stage, self._done, max(self._done, self._total))
 
 
+def landed_paths(folder: Path, wanted: Wanted) -> list[Path]:
+    """Return where what was fetched whole under the same pin lies, sorted; it is not read."""
+    return sorted(folder.glob(f"{wanted.identity}.*.*"))
+
+
+def part_path(folder: Path, wanted: Wanted) -> Path:
+    """Return where a file grows."""
+    return folder / f"{wanted.identity}.part"
+
+
 def find_landed(folder: Path, wanted: Wanted, meter: Meter) -> Landed | None:
     """Return what was fetched before under the same pin, digested anew; what is not what it was is removed."""
-    for path in sorted(folder.glob(f"{wanted.identity}.*.*")):
+    for path in landed_paths(folder, wanted):
         meter.expect(wanted, path.stat().st_size)
         with files.opened(path) as descriptor:
             found = content.digest(descriptor, path, meter.add)
@@ -96,20 +106,30 @@ def land(folder: Path, wanted: Wanted, origin: Origin, meter: Meter, sleep: Slee
         UncheckedError: the server cannot be asked, denies it, or breaks off for good; what came stays.
         NoSpaceError: it does not fit the disk.
     """
-    part = folder / f"{wanted.identity}.part"
-    again = False
+    part = part_path(folder, wanted)
     with files.growing(part) as file:
-        while True:
-            landing = _Landing(wanted, origin, file, meter, sleep)
-            try:
-                return _finish(folder, landing)
-            except DigestError:
-                if again or not landing.continued:
+        try:
+            return _land(folder, lambda: _Landing(wanted, origin, file, meter, sleep), meter)
+        finally:
+            if not file.length:
+                with suppress(FileNotFoundError):  # it is whole, and has its name
                     files.remove(part)
-                    raise
-            again = True
-            meter.add(-file.length)
-            file.cut(0)
+
+
+def _land(folder: Path, begin: Callable[[], "_Landing"], meter: Meter) -> Landed:
+    """Let a file come in; one that was continued and is not right, once more from the start."""
+    again = False
+    while True:
+        landing = begin()
+        try:
+            return _finish(folder, landing)
+        except DigestError:
+            meter.add(-landing.file.length)
+            continued = landing.continued
+            landing.file.cut(0)
+            if again or not continued:
+                raise
+        again = True
 
 
 def _finish(folder: Path, landing: "_Landing") -> Landed:
@@ -120,6 +140,21 @@ def _finish(folder: Path, landing: "_Landing") -> Landed:
     path = _whole(folder, wanted, found)
     landing.file.become(path)
     return Landed(path, found)
+
+
+def check_length(wanted: Wanted, stated: int | None) -> None:
+    """Check that the length that a server states, if it does, is the one that is wanted, if there is one.
+
+    Raises:
+        DigestError: it is another one.
+    """
+    if wanted.size is not None and stated is not None and stated != wanted.size:
+        raise DigestError(
+            f"{wanted.path} does not have the length that is stated for it",
+            expected=f"{wanted.size} bytes",
+            found=f"{stated} bytes",
+            hint="ask its owner which bytes are right",
+        )
 
 
 def _whole(folder: Path, wanted: Wanted, found: Digested) -> Path:
@@ -183,13 +218,7 @@ class _Landing:
 
     def _bound(self, stated: int | None) -> int:
         """Return how many bytes are taken at most, and check that they fit the disk."""
-        if self.wanted.size is not None and stated is not None and stated != self.wanted.size:
-            raise DigestError(
-                f"{self.wanted.path} does not have the length that is stated for it",
-                expected=f"{self.wanted.size} bytes",
-                found=f"{stated} bytes",
-                hint="ask its owner which bytes are right",
-            )
+        check_length(self.wanted, stated)
         self._total = stated if self.wanted.size is None else self.wanted.size
         if self._total is not None:
             self._meter.expect(self.wanted, self._total)

@@ -24,6 +24,7 @@ BUCKETS = ("s3", "gs", "az")
 MAX_LIST_BYTES = 64 << 20
 HEX = {"sha256": 64, "sha512": 128}
 _LINE = re.compile(r"\\?([0-9a-f]{64}|[0-9a-f]{128}) [ *](.+)")
+_WRITE_ANEW = "correct that line, or write the list anew where the files are: sha256sum FILE... > {name}"
 _SAFE = "/!$&'()*+,;=:~-._"
 
 
@@ -50,6 +51,7 @@ class Pin:
                 "not a digest that can pin something",
                 expected="sha256: and 64, or sha512: and 128 lower-case hex digits",
                 found=ascii(text[:80]),
+                hint="correct `digest`: copy all of it, as the vendor states it",
             )
         return cls(algorithm, digest)
 
@@ -106,7 +108,7 @@ def read_files(kind: str, source: Mapping[str, Any], listed: Iterable[tuple[str,
         raise ManifestError(
             f"nothing pins what {url} has, or two things do",
             expected="one of `digest`, `files` and `digests`" + (", or `version`" if kind in BUCKETS else ""),
-            hint="state the digest that the vendor states: `sha256:` and hex digits",
+            hint="pin it by one `digest`, as the vendor states it: sha256: and hex digits",
         )
     if below != url.endswith("/"):
         raise ManifestError(
@@ -146,7 +148,9 @@ def parse_digest_list(name: str, data: bytes) -> Iterator[tuple[str, Pin]]:
     try:
         lines = data.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{name}: not UTF-8", found=f"byte {error.start}") from error
+        raise ManifestError(
+            f"{name}: not UTF-8", found=f"byte {error.start}", hint=_WRITE_ANEW.format(name=name)
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
@@ -156,6 +160,7 @@ def parse_digest_list(name: str, data: bytes) -> Iterator[tuple[str, Pin]]:
                 f"{name}:{number}: not a digest and a path",
                 expected="a line of sha256sum or sha512sum",
                 found=ascii(line[:80]),
+                hint=_WRITE_ANEW.format(name=name),
             )
         digest, path = found[1], found[2].removeprefix("./")
         yield path, Pin("sha256" if len(digest) == HEX["sha256"] else "sha512", digest)
@@ -220,6 +225,7 @@ def _wanted(path: str, url: str, item: Mapping[str, Any]) -> Wanted:
             f"nothing pins {path}",
             expected="`digest`, or the `version` of an object in a bucket that keeps versions",
             found="version null" if version == "null" else None,
+            hint="pin it by `digest`, as the vendor states it: sha256: and hex digits",
         )
     return Wanted(path, url, pin, version, item.get("bytes"))
 
@@ -257,5 +263,6 @@ def sort_files(found: Collection[Wanted]) -> tuple[Wanted, ...]:
             "files of a source are named twice, or too many, or none is",
             expected=f"1 to {MAX_FILES} files, each once",
             found=f"{len(found)} files, {len(paths)} paths",
+            hint="correct the list of files: `files` or `digests`",
         )
     return tuple(sorted(found, key=lambda item: item.path))

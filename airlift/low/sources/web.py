@@ -96,6 +96,13 @@ class Client:
         """Open a wanted file: an ``Origin``."""
         return self.arrive(wanted.url, offset, mark)
 
+    def measure(self, wanted: Wanted) -> int | None:
+        """Return how long a file is, in bytes, if the server tells that without sending it: a ``Measure``."""
+        with self.request(wanted.url, {}, {405, 501}.__contains__, method="HEAD") as response:
+            stated = response.headers.get("Content-Length", "")
+            told = response.status == 200 and re.fullmatch(r"\d{1,19}", stated) is not None
+            return int(stated) if told else None
+
     @contextmanager
     def arrive(
         self, url: str, offset: int = 0, mark: str | None = None, headers: Mapping[str, str] | None = None
@@ -114,9 +121,13 @@ class Client:
 
     @contextmanager
     def request(
-        self, url: str, headers: Mapping[str, str], accepted: Callable[[int], bool] | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        accepted: Callable[[int], bool] | None = None,
+        method: str = "GET",
     ) -> "Iterator[urllib3.BaseHTTPResponse]":
-        """Give the answer to GET at the end of redirects; its status is 200, 206, 416, or one that is accepted."""
+        """Give the answer at the end of redirects; its status is 200, 206, 416, or one that is accepted."""
         own, current = Place.of(url), url
         for _ in range(MAX_REDIRECTS + 1):
             place = self._allowed(current)
@@ -126,7 +137,7 @@ class Client:
                 sent["Authorization"] = login
             with _translated(place):
                 response = self._pool(place).urlopen(
-                    "GET", current, headers=sent, redirect=False, retries=False, preload_content=False,
+                    method, current, headers=sent, redirect=False, retries=False, preload_content=False,
                     decode_content=False,
                 )  # fmt: skip
             try:

@@ -24,7 +24,7 @@ def parse(data: bytes) -> dict[str, Any]:
     fields.members(
         value,
         f"airlift type sequence issued enclave marking target baseline {lists} revocations",
-        "parity" if value["airlift"] == 2 else "",
+        "parity variants" if value["airlift"] == 2 else "",
     )
     fields.integer(value["sequence"], 1, fields.SEQUENCE_LIMIT)
     fields.time(value["issued"])
@@ -41,6 +41,11 @@ def parse(data: bytes) -> dict[str, Any]:
     _consistent(value)
     if "parity" in value:
         _parity(value)
+    if "variants" in value:
+        for name in fields.items(value["variants"], 1024, 1):
+            fields.matching(name, fields.NAME)
+        fields.ascending(value["variants"])
+        demand(value["target"], "variants without a target")
     return value
 
 
@@ -97,4 +102,4 @@ def _consistent(value: dict[str, Any]) -> None:
     demand(value["baseline"] or not value["bases"], "bases without a baseline [6.2-3]")
     demand(value["target"] or not brings, "lists without a target [6.2-3]")
     if value["target"] and value["baseline"] and value["target"]["digest"] == value["baseline"]["digest"]:
-        demand(value["target"] == value["baseline"] and not brings, "a baseline that is the target [6.2-4]")
+        demand(value["target"] == value["baseline"], "a baseline that is the target by another name [6.2-4]")

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -104,18 +105,25 @@ def marking(value: Any) -> dict[str, Any]:
 def covers(above: dict[str, Any], below: dict[str, Any]) -> bool:
     """Tell whether a marking covers another [5.6-1]."""
     restricted = all(_releasable(word) or word in above["caveats"] for word in below["caveats"])
-    wanted, given = _named(below), _named(above)
+    wanted, given = _admitted(below["caveats"]), _admitted(above["caveats"])
     admitted = wanted is None or (given is not None and given <= wanted)
     return restricted and admitted and _rank(below["level"], above["level"])
+
+
+def within(caveats: Iterable[str], ceiling: Iterable[str]) -> bool:
+    """Tell whether a ceiling with some caveats lets others in [5.6-3]."""
+    restricting = {word for word in caveats if not _releasable(word)}
+    wanted, named = _admitted(caveats), _admitted(ceiling)
+    return restricting <= set(ceiling) and (wanted is None or bool(wanted & (named or set())))
 
 
 def _releasable(word: str) -> bool:
     return word[:7] == "REL TO "
 
 
-def _named(value: dict[str, Any]) -> set[str] | None:
-    words = [word[7:] for word in value["caveats"] if _releasable(word)]
-    return {name.strip() for word in words for name in word.split(",")} - {"NONE"} if words else None
+def _admitted(caveats: Iterable[str]) -> set[str] | None:
+    words = [word[7:] for word in caveats if _releasable(word)]
+    return {name.strip() for word in words for name in word.split(",")} - {"NONE", ""} if words else None
 
 
 def _rank(low: str, high: str) -> bool:

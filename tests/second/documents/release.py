@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from tests.second import strict
-from tests.second.documents import fields, paths
+from tests.second.documents import fields, paths, variants
 from tests.second.errors import demand
 
 LIMIT = 64 << 20
@@ -42,6 +42,7 @@ def parse(data: bytes) -> dict[str, Any]:
     demand(newer == any(map(_needs_format_2, value["components"])), "a format that says nothing [5.1-12]")
     for requirement in fields.items(value["requires"], 4096):
         _requirement(requirement)
+    variants.check_release(value)
     _one_digest_each(value)
     return value
 
@@ -109,7 +110,7 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
     fields.members(
         value,
         "name kind version license source parents vendor_signature digest files",
-        "accept data marking replaces" if newer else "",
+        "accept data marking replaces variant" if newer else "",
     )
     paths.check(fields.matching(value["name"], fields.NAME))
     demand(
@@ -129,6 +130,8 @@ def _component(value: Any, above: dict[str, Any], *, newer: bool) -> None:
         _replaced(value)
     if "data" in value:
         _data(value)
+    if "variant" in value:
+        variants.check(value)
     taken = value["source"]["kind"] == "enclave"
     demand("marking" in value or not taken, "what was taken over from an enclave has no marking [5.1-17]")
 
@@ -310,6 +313,7 @@ def _needs_format_2(component: dict[str, Any]) -> bool:
         or "data" in component
         or "marking" in component
         or "replaces" in component
+        or "variant" in component
         or "exclude" in source
         or "left_out" in source
         or source["kind"] in ("registered", "enclave", *ADDRESSES)

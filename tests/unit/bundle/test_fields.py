@@ -190,6 +190,8 @@ def test_caveats_that_admit_join_to_whom_all_admit(
         ("CUI//ORCON", "has caveats beyond the ceiling's"),
         ("CUI//REL TO GBR", "admits nobody whom the ceiling names"),
         ("CUI//REL TO NONE", "admits nobody whom the ceiling names"),
+        ("CUI//REL TO GBR,", "admits nobody whom the ceiling names"),
+        ("CUI//REL TO , USA", None),
     ],
 )
 def test_what_a_ceiling_lets_in(marking: str, reason: str | None) -> None:
@@ -200,6 +202,15 @@ def test_what_a_ceiling_lets_in(marking: str, reason: str | None) -> None:
         assert (
             Marking.from_text(marking).beyond(plain, fields.LEVELS) == "admits nobody whom the ceiling names"
         )
+
+
+def test_a_slip_of_the_comma_admits_nobody() -> None:
+    """Two lists that end in a comma had a name in common: the empty one."""
+    french, british = Marking("CUI", ("REL TO FRA,",)), Marking("CUI", ("REL TO GBR,",))
+    assert french.beyond(british, fields.LEVELS) == "admits nobody whom the ceiling names"
+    assert fields.join([french, british]) == Marking("CUI", ("REL TO NONE",))
+    assert not french.covers(british)
+    assert Marking("CUI", ("REL TO ",)).admitted == frozenset()
 
 
 def test_a_marking_is_read_as_people_write_it() -> None:

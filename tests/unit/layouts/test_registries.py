@@ -18,11 +18,12 @@ from airlift.errors import ContentDamagedError, LayoutError
 from airlift.layouts.build import build, digest_joined
 from airlift.layouts.compare import differences
 from airlift.layouts.forms import oci_image
-from airlift.layouts.layouts import choose, plan_of
+from airlift.layouts.layouts import choose, lay_out, plan_of
 from airlift.layouts.plan import Joined, Linked, Plan, Written, checked
 from airlift.layouts.registry import MAX_MANIFEST
 from airlift.layouts.tar_layer import BLOCK, layer
 from airlift.store.content import ContentFolder
+from airlift.store.whole_folders import building
 from tests.support.served import component_of, entry_of, keep, release_of
 
 LARGE = bytes(range(256)) * (oci_image.ALONE_BYTES // 256)
@@ -216,6 +217,39 @@ def test_many_large_files_are_few_layers() -> None:
     assert [path for run in held for path in run] == [entry.path for entry in large]
     assert len(held) == oci_image.MAX_ALONE
     assert {len(run) for run in held} == {3, 4}
+
+
+def test_images_are_digested_while_they_are_written(
+    content: ContentFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content is read once for both, the tree is the same, and no draft is left in it."""
+    read = list[int]()
+
+    def counted(descriptor: int, offset: int, length: int) -> bytes:
+        data = read_at(descriptor, offset, length)
+        read.append(len(data))
+        return data
+
+    read_at = files.read_at
+    monkeypatch.setattr(files, "read_at", counted)
+    seen = list[tuple[str, int, int]]()
+    (tmp_path / "one").mkdir()
+    built = lay_out(choose("oci-image"), RELEASE, content, tmp_path / "one", lambda *now: seen.append(now))
+    assert sum(read) == sum(entry.size for _, entry in RELEASE.files())
+    assert all(done <= total for _, done, total in seen)
+    assert {stage for stage, _, _ in seen} == {"joining files", "exporting"}
+    plan = plan_of(choose("oci-image"), RELEASE, content)
+    assert built == build(plan, content, tmp_path / "two")
+    assert differences(plan, content, tmp_path / "one") == []
+
+
+def test_damaged_content_leaves_no_drafts(content: ContentFolder, tmp_path: Path) -> None:
+    path = content.path(entry_of("", LARGE).sha512)
+    path.chmod(0o644)
+    path.write_bytes(b"X" + LARGE[1:])
+    with pytest.raises(ContentDamagedError), building(tmp_path / "images") as temporary:
+        lay_out(choose("oci-image"), RELEASE, content, temporary)
+    assert [found.name for found in tmp_path.iterdir() if "images" in found.name or "tmp" in found.name] == []
 
 
 def test_damaged_content_never_gets_a_digest(content: ContentFolder) -> None:

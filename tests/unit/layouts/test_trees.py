@@ -178,8 +178,9 @@ def test_the_tree_of_each_choice_has_a_name_of_its_own() -> None:
         Choice("tree").tree_name("1" * 128),
         Choice("tree", ("base",)).tree_name("0" * 128),
         Choice("tree", (), (("base", "x"),)).tree_name("0" * 128),
+        Choice("tree").tree_name("0" * 128, ("base-int4",)),
     }
-    assert len(names) == 4
+    assert len(names) == 5
     assert all(len(name) == 64 for name in names)
 
 

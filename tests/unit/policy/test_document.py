@@ -35,6 +35,14 @@ def test_the_ceiling_defaults_to_the_lowest_of_its_own_levels() -> None:
     assert parse_policy(LEAST | {"marking": {}}).levels == DEFAULT_LEVELS
 
 
+@pytest.mark.parametrize("levels", [["SECRET", "UNCLASSIFIED"], ["LOW", "TOP SECRET", "HIGH", "CUI"]])
+def test_no_policy_turns_the_known_levels_around(levels: list[str]) -> None:
+    """Else the join of SECRET and UNCLASSIFIED would be UNCLASSIFIED, and a ceiling would let in what is above it."""
+    with pytest.raises(ManifestError, match="another order"):
+        parse_policy(LEAST | {"marking": {"levels": levels}})
+    assert parse_policy(LEAST | {"marking": {"levels": levels[::-1]}}).levels == tuple(levels[::-1])
+
+
 @pytest.mark.parametrize(("inventory", "strict"), [("strict", True), ("lenient", False)])
 def test_the_inventory_of_volumes(inventory: str, strict: bool) -> None:
     """A key of the second version of policies (SPEC 8.2-4)."""

@@ -15,9 +15,9 @@ GUARD = component("guard", "2.1", "guard")
 HELD = Release("assistant", "1", LOW, "", (component("base"), GUARD), ())
 
 
-def said(*components: Component, floor: dict[str, str], held: tuple[Release, ...] = ()) -> list[str]:
+def said(*components: Component, floor: dict[str, str], known: tuple[Release, ...] = ()) -> list[str]:
     release = replace(HELD, components=components)
-    return [error.message for error in refusals(floors.floor_rulings(release, floor, held))]
+    return [error.message for error in refusals(floors.floor_rulings(release, floor, known))]
 
 
 @pytest.mark.parametrize(("version", "met"), [("2.0", False), ("2.1", True), ("2.1.1", True), ("3rc1", True)])
@@ -48,19 +48,33 @@ def test_a_name_that_was_given_up_keeps_its_floor() -> None:
 def test_renaming_without_saying_so_is_refused() -> None:
     """THREATS, rules: a guard that was renamed to slip through a floor."""
     shield = component("shield", "9", "guard")
-    (found,) = said(component("base"), shield, floor={"guard": "2.1"}, held=(HELD,))
+    (found,) = said(component("base"), shield, floor={"guard": "2.1"}, known=(HELD,))
     assert "guard has a floor and is not in the release, where shield of its kind is new" in found
     declared = replace(shield, replaces=("guard",))
-    assert said(declared, floor={"guard": "2.1"}, held=(HELD,)) == []
+    assert said(declared, floor={"guard": "2.1"}, known=(HELD,)) == []
+
+
+def test_a_floor_is_not_slipped_in_two_steps() -> None:
+    """The name was given up once; what took its place may neither be renamed again nor say so no more."""
+    shield = replace(component("shield", "2.1", "guard"), replaces=("guard",))
+    later = replace(HELD, components=(component("base"), shield))
+    floor = {"guard": "2.1"}
+    (found,) = said(component("buckler", "0.1", "guard"), floor=floor, known=(later,))
+    assert "where buckler of its kind is new" in found
+    (found,) = said(component("shield", "0.1", "guard"), floor=floor, known=(HELD, later))
+    assert "where shield of its kind replaces it no more" in found
+    pii = component("pii", "0.1", "guard")
+    beside = replace(HELD, components=(shield, pii))
+    assert said(pii, floor=floor, known=(beside,)) == []
 
 
 def test_what_is_no_renaming_is_let_through() -> None:
     pii = component("pii", "0.1", "guard")
     beside = replace(HELD, components=(component("base"), GUARD, pii))
-    assert said(component("base"), pii, floor={"guard": "2.1"}, held=(beside,)) == []  # dropped, not renamed
-    assert said(component("other", "1", "model"), floor={"guard": "2.1"}, held=(HELD,)) == []
+    assert said(component("base"), pii, floor={"guard": "2.1"}, known=(beside,)) == []  # dropped, not renamed
+    assert said(component("other", "1", "model"), floor={"guard": "2.1"}, known=(HELD,)) == []
     assert said(pii, floor={"guard": "2.1"}) == []  # nothing here ever was called guard
-    assert said(GUARD, pii, floor={"guard": "2.1"}, held=(HELD,)) == []
+    assert said(GUARD, pii, floor={"guard": "2.1"}, known=(HELD,)) == []
 
 
 def test_of_two_floors_the_higher_holds() -> None:

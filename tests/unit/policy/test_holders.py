@@ -13,6 +13,10 @@ from airlift.policy.holders import Holder, group_keys, holder_of
         ([("1", "erin"), ("2", "frank")], ["1", "2"]),
         ([("1", "erin"), ("2", "erin")], ["12"]),  # two keys of one person
         ([("1", "Erin"), ("2", "eRIN")], ["12"]),
+        ([("1", "Ren\u00e9"), ("2", "Rene\u0301")], ["12"]),  # letters that are composed otherwise
+        ([("1", "erin "), ("2", "erin")], ["12"]),
+        ([("1", "erin  bo"), ("2", "erin bo")], ["12"]),
+        ([("1", "\uff45rin"), ("2", "erin")], ["12"]),  # of full width
         ([("1", "erin"), ("1", "issm"), ("2", "issm")], ["12"]),  # named by a role elsewhere
         ([("1", "a"), ("2", "b"), ("2", "a"), ("3", "b"), ("4", "c")], ["123", "4"]),
         ([("1", "2"), ("2", "1")], ["1", "2"]),  # a name is no key

@@ -1,9 +1,10 @@
 """Layouts that follow: their trees are built before a switch, and their links moved right after it (SPEC 8.7-6).
 
-OUTPUT is a symbolic link to ``.NAME.airlift/<64>`` beside it, a tree whose name says release and choice.
+OUTPUT is a symbolic link to ``.NAME.airlift/<64>`` beside it, a tree whose name says release and choice. Of a release
+with variants, ``chosen`` are the names of those that it is served with (SPEC 8.7-11).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.ledger.entries.exports import Export
 from airlift.ledger.state import State
 from airlift.progress import Progress, silent
+from airlift.store.whole_folders import building
 
 if TYPE_CHECKING:
     from airlift.layouts.build import Built
@@ -25,16 +27,16 @@ def trees(output: Path) -> Path:
     return output.with_name(f".{output.name}.airlift")
 
 
-def tree_of(export: Export, release: str) -> Path:
+def tree_of(export: Export, release: str, chosen: Sequence[str] = ()) -> Path:
     """Return where the tree of the release with this digest lies, served as ``export`` says.
 
     Raises:
         UsageError: there is no such layout (any more).
     """
-    return trees(Path(export.output)) / _choice(export).tree_name(release)
+    return trees(Path(export.output)) / _choice(export).tree_name(release, chosen)
 
 
-def prepare(enclave: Enclave, state: State, release: str) -> None:
+def prepare(enclave: Enclave, state: State, release: str, chosen: Sequence[str] = ()) -> None:
     """Build the trees of the release with this digest for all that follows, where they are not there yet.
 
     Raises:
@@ -42,12 +44,14 @@ def prepare(enclave: Enclave, state: State, release: str) -> None:
         StorageError: a tree cannot be built, or the place of one has vanished.
     """
     for export in state.follows:
-        build_tree(enclave, export, release)
+        build_tree(enclave, export, release, chosen)
 
 
-def build_tree(enclave: Enclave, export: Export, release: str, progress: Progress = silent) -> "Built | None":
+def build_tree(
+    enclave: Enclave, export: Export, release: str, chosen: Sequence[str] = (), progress: Progress = silent
+) -> "Built | None":
     """Build one tree if it is not there; return what was built. Errors as of :func:`prepare`."""
-    place = tree_of(export, release)
+    place = tree_of(export, release, chosen)
     if place.is_dir():
         # a command that was killed may have left names that are there, and not durable
         files.sync_tree(place)
@@ -58,14 +62,14 @@ def build_tree(enclave: Enclave, export: Export, release: str, progress: Progres
             expected=str(place.parent),
             hint=f"mount it again, or end the export: airlift high unfollow {export.output}",
         )
-    from airlift.layouts.build import build  # noqa: PLC0415 - loaded only where something follows
-    from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
+    from airlift.layouts.layouts import lay_out  # noqa: PLC0415 - loaded only where something follows
 
-    plan = plan_of(_choice(export), enclave.load_release(release), enclave.content)
-    return build(plan, enclave.content, place, progress)
+    served = enclave.load_release(release).only(chosen)
+    with building(place) as temporary:
+        return lay_out(_choice(export), served, enclave.content, temporary, progress)
 
 
-def point(state: State, release: str | None) -> dict[str, AirliftError]:
+def point(state: State, release: str | None, chosen: Sequence[str] = ()) -> dict[str, AirliftError]:
     """Point the links of all that follows at their trees of a release (digest), or remove them, with None.
 
     A link whose tree is not there is removed too, so that it never serves what does not run. Return what went wrong,
@@ -74,14 +78,14 @@ def point(state: State, release: str | None) -> dict[str, AirliftError]:
     failed: dict[str, AirliftError] = {}
     for export in state.follows:
         try:
-            _point(export, release)
+            _point(export, release, chosen)
         except AirliftError as error:
             failed[export.output] = error
     return failed
 
 
-def _point(export: Export, release: str | None) -> None:
-    link, target = Path(export.output), _target(export, release)
+def _point(export: Export, release: str | None, chosen: Sequence[str]) -> None:
+    link, target = Path(export.output), _target(export, release, chosen)
     if target is not None:
         files.point_link(link, target, scratch=trees(link))
         return
@@ -94,7 +98,7 @@ def out_of_step(state: State) -> Iterator[Export]:
     """Yield what does not serve the active release, or serves one while none is active."""
     for export in state.follows:
         with suppress(AirliftError):
-            expected = _name(tree_of(export, state.active)) if state.active else None
+            expected = _name(tree_of(export, state.active, state.chosen)) if state.active else None
             if _points_at(Path(export.output)) == expected:
                 continue
         yield export
@@ -110,8 +114,9 @@ def restore(enclave: Enclave, state: State, export: Export) -> bool:
         if state.active is None:
             files.remove(link)
         else:
-            build_tree(enclave, export, state.active)
-            files.point_link(link, _name(tree_of(export, state.active)), scratch=trees(link))
+            build_tree(enclave, export, state.active, state.chosen)
+            served = tree_of(export, state.active, state.chosen)
+            files.point_link(link, _name(served), scratch=trees(link))
         return True
     with suppress(AirliftError):
         files.remove(link)
@@ -119,7 +124,7 @@ def restore(enclave: Enclave, state: State, export: Export) -> bool:
 
 
 def tidy(state: State) -> None:
-    """Remove the trees of all that follows but those of the active release and the one before.
+    """Remove the trees of all that follows but those of the active release and the one before, in any choice.
 
     What cannot be removed is left: it is served to nobody.
     """
@@ -150,20 +155,22 @@ def differing(enclave: Enclave, state: State) -> list[str]:
     from airlift.layouts.compare import differences  # noqa: PLC0415 - as above
     from airlift.layouts.layouts import plan_of  # noqa: PLC0415 - as above
 
-    active = enclave.load_release(state.active)
+    active = enclave.load_release(state.active).only(state.chosen)
     for export in state.follows:
         plan = plan_of(_choice(export), active, enclave.content)
-        wrong = differences(plan, enclave.content, tree_of(export, active.digest))
+        wrong = differences(plan, enclave.content, tree_of(export, active.digest, active.chosen))
         found += [f"{export.output}/{path}" for path in wrong]
     return found
 
 
 def leftovers(state: State) -> list[Path]:
     """Return what lies beside the trees of the active release and the one before; nothing that cannot be read."""
+    laid_out = (tree for tree in state.trees() if tree[0] in (state.active, state.previous))
+    served = [*laid_out, *([(state.active, state.chosen)] if state.active else [])]
     found = []
     for export in state.follows:
         with suppress(AirliftError):
-            kept = {tree_of(export, release).name for release in (state.active, state.previous) if release}
+            kept = {tree_of(export, release, chosen).name for release, chosen in served}
             children = _children(trees(Path(export.output)))
             found += [path for path in children if path.name not in kept]
     return found
@@ -175,10 +182,10 @@ def _choice(export: Export) -> "Choice":
     return choose(export.layout, export.components, export.names)
 
 
-def _target(export: Export, release: str | None) -> str | None:
+def _target(export: Export, release: str | None, chosen: Sequence[str]) -> str | None:
     """Return what the link is to point at: nothing where there is no tree of the release."""
     with suppress(AirliftError):
-        place = tree_of(export, release) if release else None
+        place = tree_of(export, release, chosen) if release else None
         return _name(place) if place is not None and place.is_dir() else None
     return None
 

@@ -9,7 +9,7 @@ import zstandard
 
 import airlift
 from airlift import erasure, files
-from airlift.bundle import volume
+from airlift.bundle import choice, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.parity.stripe import Stripe
@@ -47,7 +47,7 @@ def code_again(
     """
     if not wanted:
         return ()
-    plan = _plan(bundle, cache)
+    plan = _plan(bundle, cut, cache)
     made: tuple[StagedChunk, ...] = ()
     if tuple(item.content for item in plan.files) == bundle.files:
         check_bases(plan, cache, workers, progress)
@@ -93,12 +93,15 @@ def _parity(
     return tuple(found)
 
 
-def _plan(bundle: Bundle, cache: DigestCache) -> CodingPlan:
+def _plan(bundle: Bundle, cut: FirstCut, cache: DigestCache) -> CodingPlan:
     target, baseline = (
         None if reference is None else cache.depot.load_release(reference.digest)
         for reference in (bundle.target, bundle.baseline)
     )
-    return CodingPlan((), (), (), ()) if target is None else plan_coding(cache.depot, target, baseline)
+    if target is None:
+        return CodingPlan((), (), (), ())
+    held = None if baseline is None else baseline.only(cut.baseline_variants)
+    return plan_coding(cache.depot, choice.carried_part(bundle, target), held)
 
 
 def _code(

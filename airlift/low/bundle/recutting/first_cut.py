@@ -33,13 +33,15 @@ BUNDLED, RECUT = "bundle", "recut"
 class FirstCut:
     """What the log tells of a bundle: the folders of its volumes, how it was coded, the SHA-512 of its timestamp.
 
-    ``folders`` are those of every cut, the newest first; ``chunk_limit`` is the most bytes of a chunk.
+    ``folders`` are those of every cut, the newest first; ``chunk_limit`` is the most bytes of a chunk;
+    ``baseline_variants`` are the names of the baseline's variants that counted as held.
     """
 
     folders: tuple[Path, ...] = ()
     effort: Effort = Effort.NORMAL
     chunk_limit: int = MAX_CHUNK_BYTES
     timestamp: str | None = None
+    baseline_variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,15 @@ def recall(depot: Depot, bundle: Bundle) -> FirstCut:
     made = next((item.detail for item in said if item.event == BUNDLED), {})
     effort = str(made.get("effort")).upper()
     limit, timestamp = made.get("chunk_limit"), made.get("timestamp")
+    held = made.get("baseline_variants")
     return FirstCut(
         folders=tuple(folder for detail in places for folder in _folders(bundle, detail)),
         effort=Effort[effort] if effort in Effort.__members__ else Effort.NORMAL,
         chunk_limit=_count(limit, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES) or MAX_CHUNK_BYTES,
         timestamp=timestamp if isinstance(timestamp, str) and fields.is_hex(timestamp, 128) else None,
+        baseline_variants=tuple(name for name in held if isinstance(name, str))
+        if isinstance(held, list)
+        else (),
     )
 
 

@@ -262,7 +262,10 @@ def check_repo(library: ModuleType, repo: str) -> None:
         good = False
     if not good:
         raise ManifestError(
-            "this is no name of a repository", expected="ORG/NAME, or NAME", found=ascii(repo[:80])
+            "this is no name of a repository",
+            expected="ORG/NAME, or NAME",
+            found=ascii(repo[:80]),
+            hint="name it as its page does: ORG/NAME; an address begins with https://, s3://, gs://, az:// or oci://",
         )
 
 

@@ -11,9 +11,10 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.status import enclave_status
 from airlift.high.governance.floor import FloorRequest, FloorResult, set_floor
+from airlift.high.importing.import_bundle import import_bundle
 from tests.support import keys
-from tests.support.depots import NOW
-from tests.support.enclaves import V2, V3, enclave, holds_release, operator, picture, take
+from tests.support.depots import NOW, signed_site
+from tests.support.enclaves import V2, V3, enclave, fresh, holds_release, operator, picture, take
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
 PEOPLE = ("ann", "ben")
@@ -52,7 +53,9 @@ def test_a_floor_holds_at_once_and_names_what_is_held_and_fits(tmp_path: Path, n
             roll_back(place, reference, operator=operator())
         assert (caught.value.exit_code, caught.value.expected, caught.value.found) == (6, ">= 2.2", "2.1")
         assert caught.value.data["fits"] is None
-        assert "assistant@3 stays active" in caught.value.hint, "the policy, which was named, has no word of this"
+        assert "assistant@3 stays active" in caught.value.hint, (
+            "the policy, which was named, has no word of this"
+        )
         assert "`airlift high receipt --output receipt.json`" in caught.value.hint
     assert holds_release(place, V3)
     assert floor(place, name, "2.2").already
@@ -100,6 +103,27 @@ def test_what_never_came_is_said_so(tmp_path: Path) -> None:
         roll_back(place, operator=operator())
     assert "no release that was imported here has guard >=3" in caught.value.hint
     assert "held_by" not in caught.value.data
+
+
+def test_garbage_collection_lets_nothing_slip_under_a_floor(tmp_path: Path) -> None:
+    """THREATS, rules: a guard that was renamed; the release that had its name is not held any more."""
+    low, kinds = signed_site(tmp_path), {"guard": "guard", "shield": "guard"}
+    keys.write(low.keys, "ledger")
+    base, guard, shield = V2["base"], V2["guard"], V3["guard"]
+    low.release({"base": base, "guard": guard}, "1", versions={"guard": "2.1"}, kinds=kinds)
+    low.release({"base": base}, "2", kinds=kinds)
+    low.release({"base": {**base, "more.txt": b"more"}}, "3", kinds=kinds)
+    low.release({"base": base, "shield": shield}, "4", versions={"shield": "0.1"}, kinds=kinds)
+    place = fresh(tmp_path / "enclave", low)
+    floor(place, "guard", "2.0")
+    for version in ("1", "2", "3", "4"):
+        made = low.bundle(f"assistant@{version}", f"out-{version}", from_="none")
+        paths = [item.path for item in made.volumes]
+        import_bundle(place, paths, operator=operator(), activate=version != "4")
+    collect_garbage(place, 1, operator=operator())
+    assert "assistant@1" not in {place.load_release(digest).label for digest in place.state().installed}
+    with pytest.raises(FloorError, match="shield of its kind is new"):
+        activate(place, "assistant@4", operator=operator())
 
 
 def test_lowering_takes_two_people_of_the_policy(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airlift.bundle.difference import compare_releases
 from airlift.errors import ContentDamagedError, NotHeldError, UsageError
 from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.record import changes
 from airlift.high.record.changes import find_changes
 from airlift.tensors.comparison import Counts, compare_runs
 from airlift.tensors.element import Element
@@ -149,6 +150,21 @@ def test_a_delta_against_its_baseline(tmp_path: Path) -> None:
     assert find_changes(place, "assistant@1").why.startswith("the first release")
     assert find_changes(place, "assistant@1", from_="assistant@2").why == "as asked"
     assert [c["name"] for c in find_changes(place, "assistant@2", component="guard").components] == ["guard"]
+
+
+def test_progress_is_told_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a file, too: a file may be most of a release; all bytes are counted at the end."""
+    place = enclave("two", tmp_path)
+    monkeypatch.setattr(changes, "PIECE", 64)
+    seen = list[tuple[str, int, int]]()
+    found = find_changes(place, "assistant@2", tensors=True, progress=lambda *now: seen.append(now))
+    done = [count for _, count, _ in seen]
+    ((stage, total),) = {(stage, total) for stage, _, total in seen}
+    assert (stage, done[-1]) == ("comparing", total)
+    assert done == sorted(done)
+    files = [f for c in found.components for f in c["files"] if f["change"] == "changed"]
+    assert total >= sum(f["size_before"] + 2 * f["size_after"] for f in files)
+    assert len(done) > 10 * len(files)
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:

@@ -7,22 +7,30 @@ from pathlib import Path
 import pytest
 
 from airlift import files
+from airlift.bundle.revocations import Revocation
 from airlift.errors import (
+    AcceptanceError,
     ContentDamagedError,
     ExistsError,
+    FloorError,
     LayoutError,
     NoSpaceError,
     NotHeldError,
+    RefusedError,
+    RequirementError,
+    RevokedError,
     StorageError,
     UsageError,
 )
 from airlift.high.activation.activate import activate, roll_back, withdraw
+from airlift.high.activation.change_policy import change_policy
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.gc import collect_garbage
 from airlift.high.enclave.recover import recover, unfinished_steps
 from airlift.high.enclave.status import enclave_status
 from airlift.high.enclave.switching import follow as following
+from airlift.high.governance import gate
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.record.verify_ledger import verify_ledger
@@ -30,6 +38,7 @@ from airlift.high.serving.export import ExportResult, Job, export, unfollow
 from airlift.layouts.layouts import Choice, choose
 from airlift.ledger import kept_state
 from airlift.ledger.entries.exports import Export
+from tests.support import revoking
 from tests.support.depots import NOW
 from tests.support.enclaves import (
     V1,
@@ -38,6 +47,7 @@ from tests.support.enclaves import (
     operator,
     overwrite,
     picture,
+    site,
     switch_to,
     take,
     volumes,
@@ -145,6 +155,87 @@ def test_no_place_in_or_around_the_enclave(tmp_path: Path) -> None:
         serve(place, tmp_path / "a\nb")
     with pytest.raises(UsageError):
         serve(place, tmp_path / ("x" * 1100))
+
+
+def ruled(place: Enclave, folder: Path, text: str) -> None:
+    """Put a policy in force."""
+    (folder / "policy.yaml").write_text(f"airlift: 2\nenclave: alpha\n{text}")
+    change_policy(place, folder / "policy.yaml", operator=operator())
+
+
+def revoke(place: Enclave, folder: Path, label: str) -> None:
+    """Revoke a release, and let the enclave know."""
+    low = site(folder)
+    release = low.depot.load_release(label)
+    revoking.publish(low, [Revocation("release", release.digest, "a jailbreak", 1, "vulnerability")])
+    import_bundle(place, revoking.renewal(low, "renewal"), operator=operator())
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("floors: {base: '2'}\n", FloorError),
+        ("requires: [{kind: model, needs: guard, version: '>=9'}]\n", RequirementError),
+        ("acceptance: [{name: never, command: ['false']}]\n", AcceptanceError),
+    ],
+)
+def test_what_policy_would_not_let_run_is_not_served(
+    tmp_path: Path, text: str, error: type[RefusedError]
+) -> None:
+    """Nothing keeps a server from what is exported: weights below a floor, or without their guard, must not be."""
+    place = enclave("two", tmp_path)
+    ruled(place, tmp_path, text)
+    before = still(tmp_path)
+    for dry_run in (True, False):
+        with pytest.raises(error):
+            serve(place, tmp_path / "out", "assistant@1", follow=False, dry_run=dry_run)
+    assert still(tmp_path) == before
+    serve(place, tmp_path / "running", follow=False)  # what runs goes on running (SPEC 8.2-21)
+
+
+@pytest.mark.parametrize("reference", ["assistant@1", "assistant@2", "active"])
+def test_what_was_revoked_is_not_served(tmp_path: Path, reference: str) -> None:
+    place = enclave("two", tmp_path)
+    revoke(place, tmp_path, "assistant@1" if reference == "assistant@1" else "assistant@2")
+    if reference == "active":  # as if the import had been interrupted before it dealt with what runs
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gate, "return_refusals", lambda *_args, **_more: [])
+            roll_back(place, "assistant@2", operator=operator())
+    with pytest.raises(RevokedError):
+        serve(place, tmp_path / "out", reference, follow=reference == "active")
+    assert not (tmp_path / "out").is_symlink()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_revoked_and_is_only_reported_is_served(tmp_path: Path) -> None:
+    place = enclave("two", tmp_path)
+    ruled(place, tmp_path, "revoked: report\n")
+    revoke(place, tmp_path, "assistant@2")
+    assert serve(place, tmp_path / "out").release == "assistant@2"
+
+
+def test_what_still_serves_what_was_revoked_is_told(tmp_path: Path) -> None:
+    """The old guard must never run again: what does not follow is out of reach, and never silently."""
+    place = enclave("two", tmp_path)
+    low = site(tmp_path)
+    serve(place, tmp_path / "once", "assistant@2", follow=False)
+    serve(place, tmp_path / "good", "assistant@1", follow=False)
+    serve(place, tmp_path / "gone", follow=False)
+    files.remove(tmp_path / "gone")
+    for name in ("ended", "follows"):
+        serve(place, tmp_path / name)
+    unfollow(place, tmp_path / "ended", operator=operator())
+    assert told(place) == []
+    listed = Revocation("release", low.depot.load_release("assistant@2").digest, "a jailbreak", 1, "legal")
+    revoking.publish(low, [listed])
+    import_bundle(place, revoking.renewal(low, "renewal"), operator=operator())
+    assert shows(tmp_path / "follows") == "1", "it fell back"
+    assert [text.split(" has ")[0].rpartition("/")[2] for text in told(place)] == ["once", "ended"]
+    assert "release assistant@2 is revoked: a jailbreak" in told(place)[0]
+
+
+def told(place: Enclave) -> list[str]:
+    return [text for text in enclave_status(place, NOW).warnings if "still served" in text]
 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:

@@ -69,6 +69,19 @@ def test_refused_settings_leave_nothing(tmp_path: Path, change: Callable[[Author
     assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
+def test_one_person_twice(tmp_path: Path) -> None:
+    """THREATS, rules: one holder in two places of one decision; 2 of 3 are no two people if two keys are one's."""
+    given = people(tmp_path / "keys")
+    keys.write(tmp_path / "home", "bob")
+    (tmp_path / "home" / "Alice.key").write_bytes((tmp_path / "home" / "bob.key").read_bytes())
+    mine = [tmp_path / "keys" / "alice.key", tmp_path / "home" / "Alice.key", tmp_path / "keys" / "carol.key"]
+    with pytest.raises(UsageError, match="has 2 keys of a role for which 2 people must sign") as caught:
+        init(tmp_path / "depot", replace(given, root=NamedRole(mine, 2)), now=NOW)
+    assert caught.value.expected == "one key a person"
+    assert not (tmp_path / "depot").exists()
+    assert init(tmp_path / "depot", replace(given, root=NamedRole(mine, 1)), now=NOW).pending == ()
+
+
 def test_one_key_twice(tmp_path: Path) -> None:
     """THREATS, update system: one public key under two key ids."""
     given = people(tmp_path / "keys")

@@ -257,6 +257,15 @@ def test_rotate_the_bundler(site: Site) -> None:
     assert [item.published for item in last.changes] == [True, True]
 
 
+def test_a_person_does_not_get_a_second_key(site: Site) -> None:
+    keys.write(site.keys / "home", "grace")
+    (site.keys / "home" / "DAN.pub").write_bytes((site.keys / "home" / "grace.pub").read_bytes())
+    second = [site.keys / "home" / "DAN.pub"]
+    with pytest.raises(UsageError, match="has 2 keys of a role"):
+        rotate(site.depot, Rotation("release", second), now=NOW)
+    assert rotate(site.depot, Rotation("release", second, ["dan"]), now=NOW, dry_run=True).removed == ("dan",)
+
+
 def test_remove_by_digits(site: Site) -> None:
     frank = keys.signer("frank").public
     for text in (frank.key_id[:8], frank.fingerprint[:10]):

@@ -13,6 +13,7 @@ from airlift.bundle.component.component import Component
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import Marking
 from airlift.bundle.release import Release
+from airlift.bundle.revocations import Revocation
 from airlift.errors import (
     AirliftError,
     BusyError,
@@ -42,7 +43,7 @@ from airlift.low.release import take_over
 from airlift.low.release.make_release import ReleaseResult, make_release
 from airlift.low.returns.register import register
 from airlift.trust.statements import model_signing
-from tests.support import keys, vendor
+from tests.support import keys, revoking, vendor
 from tests.support.depots import NOW, RELEASERS, Site, signed_site
 from tests.support.enclaves import V1, V2, enclave, flip, fresh, operator, overwrite, picture
 from tests.support.enclaves import site as low_side
@@ -234,6 +235,25 @@ def test_its_marking_is_not_lowered(level: Level) -> None:
 
 def test_the_release_is_not_marked_below_it(level: Level) -> None:
     level.refuse(ManifestError, 2, marking={"level": "TOP SECRET"})
+
+
+@pytest.mark.parametrize("what", ["component", "file"])
+def test_what_is_revoked_there_does_not_run_elsewhere(level: Level, tmp_path: Path, what: str) -> None:
+    """THREATS, rules: a revoked guard that comes back by another way; another authority lists nothing of it."""
+    low = low_side(tmp_path / "other")
+    (there,) = [item for item in active(level.place).components if item.name == "base"]
+    digest = there.digest if what == "component" else next(f.sha512 for f in there.files if f.path == WEIGHTS)
+    revoking.publish(low, [Revocation(what, digest, "a back door", 1, "compromise")])
+    import_bundle(level.place, revoking.renewal(low, "renewal"), operator=operator())
+    assert level.place.state().active != active_before(level), "it gave way"
+    error = level.refuse(RevokedError, 6, {"release": "assistant@2"})
+    assert "is revoked: a back door" in error.message
+    assert level.take({"component": "guard", "release": "assistant@2"}).name == "guard", "the rest of it may"
+
+
+def active_before(level: Level) -> str:
+    """Return the digest of what the enclave ran before something of it was revoked."""
+    return level.place.find_release("assistant@2", level.place.state()).digest
 
 
 # -- what is not there ---------------------------------------------------------------------------------------------

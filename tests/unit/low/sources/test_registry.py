@@ -22,6 +22,7 @@ from airlift.errors import (
     UncheckedError,
 )
 from airlift.low.sources.fetch import Fetched, fetch
+from airlift.low.sources.foresee import foresee
 from tests.conftest import find_tool
 from tests.support import image_registry as registries
 from tests.support.depots import Site
@@ -86,6 +87,20 @@ def test_a_model_pack(desk: Desk, model: str) -> None:
         "weights/model.safetensors": WEIGHTS,
     }
     assert found.stated == {"kind": "oci", "reference": model, "form": "files"}
+
+
+def test_what_would_come(desk: Desk, model: str) -> None:
+    """The image's manifest tells all lengths; blobs are not asked for."""
+    found = foresee(desk.site.depot, {"oci": model, "include": ["*.json", "weights/*"]}, Path())
+    told = {item.wanted.path: (item.bytes, item.kept, item.wanted.url) for item in found.coming}
+    host, _, name = model.partition("@")[0].partition("/")
+    below = f"http://{host}/v2/{name}/blobs"
+    assert told == {
+        "config.json": (2, 0, f"{below}/{digest(b'{}')}"),
+        "weights/model.safetensors": (len(WEIGHTS), 0, f"{below}/{digest(WEIGHTS)}"),
+    }
+    assert found.left_out == ("README.md",)
+    assert not desk.site.depot.fetched.exists()
 
 
 def test_patterns_and_a_tag(desk: Desk, model: str) -> None:
@@ -332,8 +347,10 @@ def test_a_registry_that_lies(desk: Desk, server: WebServer) -> None:
      b"[" * 100_000],
 )  # fmt: skip
 def test_manifests_that_are_none(desk: Desk, server: WebServer, data: bytes) -> None:
-    with pytest.raises(MalformedError):
+    with pytest.raises(MalformedError) as caught:
         desk.get(put(server, data))
+    assert "medium" not in caught.value.hint
+    assert "ask its maker" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,28 @@ def test_another_command_goes_on(desk: Desk, server: WebServer, one: dict[str, A
     assert not desk.kept[0].endswith(".part")
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(status=404), Fault(status=403), Fault(bare=True), Fault(body=b""), Fault(cut=0)],
+    ids=["not there", "denied", "no length", "empty", "broken off"],
+)
+def test_what_fails_before_its_first_byte_leaves_nothing(
+    desk: Desk, server: WebServer, one: dict[str, Any], fault: Fault
+) -> None:
+    server.faults["/m/base.bin"] = [fault] * 6
+    with pytest.raises(AirliftError):
+        desk.get(one)
+    assert desk.kept == []
+    server.faults.clear()
+    assert desk.get(one).paths["base.bin"].read_bytes() == DATA
+
+
+def test_an_empty_file_is_kept_as_any_other(desk: Desk, server: WebServer) -> None:
+    server.files["/m/empty"] = b""
+    desk.get({"https": f"{server.url}/m/empty", "digest": pin(b"")})
+    assert [name.endswith(".part") for name in desk.kept] == [False]
+
+
 def test_a_whole_part_needs_no_more_bytes(desk: Desk, server: WebServer, one: dict[str, Any]) -> None:
     whole = desk.get(one).paths["base.bin"]
     whole.rename(whole.with_name(f"{whole.name.partition('.')[0]}.part"))

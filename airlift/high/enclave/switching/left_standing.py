@@ -1,0 +1,47 @@
+"""What was served once and is kept in step by nobody: whoever looks is told if it was revoked since (SPEC 8.7-12)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from airlift.high.enclave import revoked
+from airlift.high.enclave.enclave import Enclave
+from airlift.ledger import details
+from airlift.ledger.entries.exports import Export, Unfollow
+from airlift.ledger.entries.kinds import ENDS, SWITCHES
+from airlift.ledger.state import State
+
+BUCKET = "s3://"
+
+
+def revoked_exports(enclave: Enclave, state: State) -> Iterator[tuple[str, str, str]]:
+    """Yield what may still be served although it is revoked: where, which release, and what of it is revoked."""
+    known = revoked.in_force(enclave, state) if state.revocations else None
+    if known is None or not known.entries:
+        return
+    for output, digest in _standing(enclave).items():
+        release = enclave.load_release(digest)
+        for finding in revoked.findings(known, release)[:1]:
+            yield output, release.label, finding.error().message
+
+
+def _standing(enclave: Enclave) -> dict[str, str]:
+    """Return the release (digest) of all that was served, does not follow, and is still there, by where it is."""
+    found: dict[str, str] = {}
+    active: str | None = None
+    with enclave.ledger() as log:
+        for entry in log.entries(types=(Export.TYPE, Unfollow.TYPE, *ENDS)):
+            if entry.type in ENDS:
+                active = entry.release if entry.type in SWITCHES else None
+                continue
+            follows = entry.type == Export.TYPE and details.read(entry, Export).follow
+            output, served = entry.detail["output"], entry.release if entry.type == Export.TYPE else active
+            if follows or served is None:
+                found.pop(output, None)
+            else:
+                found[output] = served
+    return {output: digest for output, digest in found.items() if _is_there(output)}
+
+
+def _is_there(output: str) -> bool:
+    """Say whether something stands there; of a bucket nobody is asked."""
+    return output.startswith(BUCKET) or Path(output).exists()
