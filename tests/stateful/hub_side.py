@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from tests.stateful.ground import CUT, DAMAGED, LABELLED
-from tests.stateful.high_side import HighSide, Judged
+from tests.stateful.high_side import Judged
 from tests.stateful.known import Bundle, Place
+from tests.stateful.serving_side import ServingSide
 from tests.steps.media import Subject
 
 GOOD = Judged(0)
 
 
-class HubSide(HighSide):
+class HubSide(ServingSide):
     """What is done to enclaves that others are behind, and all the rest."""
 
     def hand_on(self, place: Place, to: str, bundle: Bundle, what: str | None) -> bool:
