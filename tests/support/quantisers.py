@@ -166,7 +166,17 @@ def integers(
     return steps.astype(np.int8), found
 
 
-def dequantised(steps: NDArray[np.int8], scales: Floats, group: Group, element: Element) -> bytes:
+def shifted(values: Floats, group: Group, limit: int) -> tuple[NDArray[np.float32], Floats]:
+    """Return numbers as integers from 0 to ``limit``, less the zero points of their groups, and the scales."""
+    signs = (largest(np.maximum(way * values, 0), group) for way in (1, -1))
+    top, bottom = signs
+    scales = (top + bottom) / np.float32(limit)
+    by = spread(scales, group, values.shape)
+    zeros = np.rint(spread(bottom, group, values.shape) / by)
+    return np.clip(np.rint(values / by) + zeros, 0, limit) - zeros, scales
+
+
+def dequantised(steps: NDArray[np.int8] | Floats, scales: Floats, group: Group, element: Element) -> bytes:
     """Return integers times the scales of their groups, as numbers of an element."""
     wide = steps.astype(np.float32)
     return as_element(wide * spread(scales, group, (steps.shape[0], steps.shape[1])), element)

@@ -20,7 +20,7 @@ import numpy as np
 
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.grid import steps
-from airlift.codec.grid.fit import Groups, fit, narrowest
+from airlift.codec.grid.fit import Groups, fit, narrowest, ranged
 from airlift.codec.grid.steps import INTEGERS, RECORDS, STEPS, Scales, gathered
 from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import same
@@ -208,10 +208,12 @@ class _Block:
             return None
         elif hint.scales_from is ScalesFrom.LARGEST:
             likely = scales(b"", self.context, hint, self.size).values.reshape(-1)
-        magnitudes = self._bits & self._bits.dtype.type((1 << (8 * self.context.element.size - 1)) - 1)
-        element = self.context.element
+        element, bits = self.context.element, gathered(self._bits, hint.group)
         groups = Groups(
-            gathered(magnitudes, hint.group), element, None if known is None else gathered(known, hint.group)
+            bits & bits.dtype.type((1 << (8 * element.size - 1)) - 1),
+            element,
+            None if known is None else gathered(known, hint.group),
+            ranged(bits, element),
         )
         found = fit(groups, likely)
         if found is None:
@@ -231,8 +233,14 @@ class _Block:
         element, signed = self.context.element, self._signed
         by = scales(stored, self.context, hint, self.size)
         for kind, made in self._tried(hint, by, signed=signed):
-            if same(_flat(steps.multiplied(made, kind, by, element, signed=signed)), self.target):
+            found = steps.multiplied(made, kind, by, element, signed=signed)
+            if same(_flat(found), self.target):
                 return kind, by, made
+            better = steps.corrected(made, kind, by, found=found, wanted=self._bits, element=element)
+            if better is not None:
+                found = steps.multiplied(better, kind, by, element, signed=signed)
+                if same(_flat(found), self.target):
+                    return kind, by, better
         return None
 
     def _tried(self, hint: Grid, by: Scales, *, signed: bool) -> Iterator[tuple[Element, Bits]]:

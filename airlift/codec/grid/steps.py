@@ -19,6 +19,8 @@ from airlift.tensors.element import Element
 INTEGERS = frozenset({Element.I8, Element.I16})
 STEPS = INTEGERS | rounding.EIGHTS
 RECORDS = frozenset({Element.Q8_0, Element.Q4_0})
+FEW = 64
+"""Of so many numbers at most one may be made by the step beside the nearest one."""
 NEGATIVE_ZERO = np.uint32(0x80000000)
 
 
@@ -76,6 +78,28 @@ def _rounded(numbers: Singles, kind: Element, *, signed: bool) -> Bits:
     if signed:
         found[numbers.view(np.uint32) == NEGATIVE_ZERO] = most + 1
     return found
+
+
+def corrected(
+    steps: Bits, kind: Element, scales: Scales, *, found: Bits, wanted: Bits, element: Element
+) -> Bits | None:
+    """Return integers of which some are one more or less, so that they make the numbers (bits of ``element``) wanted.
+
+    ``found`` is what they make as they are; None if more than a few are wrong. For the encoder only.
+    """
+    rows, columns = np.nonzero(found != wanted)
+    if kind not in INTEGERS or len(rows) > steps.size // FEW:
+        return None
+    better, most = steps.view(f"<i{kind.size}").copy(), (1 << (8 * kind.size - 1)) - 1
+    down, across = scales.group[0] or scales.shape[0], scales.group[1] or scales.shape[1]
+    by, codes = scales.values[rows // down, columns // across], better[rows, columns].astype(np.int64)
+    for way in (1, -1):
+        tried = np.clip(codes + way, -most, most)
+        with np.errstate(all="ignore"):
+            made = quantised.flushed(tried.astype(np.float32) * by).view(np.uint32)
+        right = rounding.rounded(made, element) == wanted[rows, columns]
+        better[rows[right], columns[right]] = tried[right]
+    return better.view(f"<u{kind.size}")
 
 
 def unpacked(records: NDArray[np.uint8], element: Element) -> tuple[Bits, Bits]:

@@ -43,6 +43,10 @@ class Segment:
     factors: tuple[Source, ...] = ()
     aside: Source | None = None
 
+    def spans(self, other: "Segment | Hinted") -> bool:
+        """Return whether both are the same bytes of the target."""
+        return (self.start, self.end) == (other.start, other.end)
+
     @property
     def rows(self) -> tuple[Rows, ...]:
         """What the rows are: (elements a row, elements) from the start to the end."""
@@ -117,14 +121,17 @@ def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]
     """Cut hinted matrices (ascending, none overlapping) out of the segments that hold them.
 
     These are parallel to their source; what brings a source of its own, or needs none, may also be cut out of one
-    that has none.
+    that has none, or take the place of a whole segment that has a hint.
     """
     marked, waiting = [], list(hinted)[::-1]
-    for segment in segments:
-        rest = segment
+    for whole in segments:
+        segment = rest = whole
         while waiting and waiting[-1].end <= segment.end:
             found = waiting.pop()
             lone = segment.source is None and (found.source is not None or isinstance(found.hint, Grid))
+            if segment.hint is not None and isinstance(found.hint, Grid) and rest.spans(found):
+                segment = rest = replace(segment, source=None, hint=None, factors=(), aside=None)
+                lone = True
             if found.start < rest.start or segment.hint is not None or not (segment.parallel or lone):
                 continue
             if rest.start < found.start:

@@ -5,6 +5,7 @@ quantised form, or what was quantised. Small rectangles of a tensor, coded for a
 scale, and which source is worth most. A hint decides how small a bundle becomes, never whether it is right.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +17,20 @@ import numpy as np
 from airlift.codec.block import Context, Effort
 from airlift.codec.grid import fit
 from airlift.codec.grid.grid import GRID, STORED, reproduces
+from airlift.codec.predict import convert_search
 from airlift.codec.predict.convert import SINGLE
 from airlift.codec.predict.rounding import EIGHTS
 from airlift.low.bundle.planning.candidates import Candidates, candidates, is_open
-from airlift.low.bundle.planning.rectangles import Rectangle, Tensor, rectangles
+from airlift.low.bundle.planning.rectangles import MANY, MOST, Rectangle, Tensor, rectangles
 from airlift.tensors.element import Element
 from airlift.tensors.matching.conversions import BLOCK, Place
-from airlift.tensors.matching.hint import Grid, ScalesFrom, numbers
+from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, numbers
 from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
+from airlift.tensors.matching.windows import Pair
 
 LEAST_NUMBERS = 4096
+CASTS = frozenset({Rule.CAST, Rule.TRUNCATE})
 LOOK = 32
 """So many numbers of a row or a column show quickly that they are no steps of one scale."""
 GROUPS = ((1, 0), (0, 1), (BLOCK, BLOCK), (1, 256), (1, 128), (1, 64), (1, 32))
@@ -58,18 +62,39 @@ def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: Cand
         if span.opaque or span.element not in SINGLE or prod(span.shape) < LEAST_NUMBERS:
             continue
         holder, target = segments[bisect_right(ends, span.start)], Place(number, span)
-        if is_open(target, holder, index.read):
-            hint, source = _best(target, holder, index) or (None, None)
+        most = _most(target, holder, index.read)
+        if most:
+            hint, source = _best(target, holder, index, most) or (None, None)
             if hint is not None:
                 yield Hinted(span.start, span.end, hint.columns, hint, (), source)
 
 
-def _best(target: Place, holder: Segment, index: Candidates) -> tuple[Grid, Source | None] | None:
-    """Return how a tensor was dequantised, and what its steps are best predicted from."""
+def _most(target: Place, holder: Segment, read: Read) -> float:
+    """Return what a number may cost, in bytes: anything, if nothing is known of a tensor yet; 0 if all is known.
+
+    Numbers that were quantised in between are about what a cast makes of those before.
+    """
+    span, hint = target.span, holder.hint
+    if is_open(target, holder, read):
+        return math.inf
+    if not isinstance(hint, Conversion) or hint.rule not in CASTS or hint.head or holder.source is None:
+        return 0.0
+    if (holder.start, holder.end) != (span.start, span.end):
+        return 0.0
+    made = replace(span, element=hint.source, start=holder.source.start, end=holder.source.end)
+    windows = Pair(target, Place(holder.source.file, made), None, read).windows(hint)
+    return convert_search.cost(hint, windows, span.element) / 8
+
+
+def _best(
+    target: Place, holder: Segment, index: Candidates, most: float
+) -> tuple[Grid, Source | None] | None:
+    """Return how a tensor was dequantised, and what its steps are best predicted from; at less than ``most``."""
     tried = [
         item for width in _widths(target) for item in _tried(Tensor(target, width, index.read), holder, index)
     ]
-    return min(tried, key=lambda item: item.cost).chosen if tried else None
+    best = min(tried, key=lambda item: item.cost, default=None)
+    return best.chosen if best is not None and best.cost < most else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +138,7 @@ def _tried(tensor: Tensor, holder: Segment, index: Candidates) -> Iterator[_Trie
 
 def _sources(target: Place, holder: Segment, index: Candidates) -> Iterator[Place]:
     """Yield the counterpart of a tensor, or else what its numbers may have come from."""
-    if holder.source is None:
+    if holder.source is None or holder.hint is not None:
         yield from islice(index.likely(target, named=False), 8)
         return
     shift = holder.source.start - holder.start
@@ -188,15 +213,28 @@ def _group(tensor: Tensor) -> tuple[int, int] | None:
         corner = areas[0].first(LOOK)
         if corner not in plausible:
             plausible[corner] = fit.plausible(tensor.magnitudes(corner), tensor.element)
-        if plausible[corner] and all(_fits(tensor, area) for area in areas):
+        if plausible[corner] and _fit(tensor, areas[:1]) and _fit(tensor, areas[1:]) and _many(tensor, group):
             return group
     return None
 
 
-def _fits(tensor: Tensor, area: Rectangle) -> bool:
-    """Return whether the numbers of a rectangle are steps of one scale."""
-    bits = tensor.magnitudes(area).reshape(1, -1)
-    return fit.fit(fit.Groups(bits, tensor.element)) is not None
+def _many(tensor: Tensor, group: tuple[int, int]) -> bool:
+    """Return whether not only a few groups have a scale, if they are parts of rows: two that lie side by side may."""
+    if group[0] != 1:
+        return True
+    width = min(group[1] or tensor.columns, MOST)
+    return _fit(tensor, [area for area in rectangles(tensor, group, MANY) if area.width == width])
+
+
+def _fit(tensor: Tensor, areas: Sequence[Rectangle]) -> bool:
+    """Return whether the numbers of each rectangle are steps of one scale."""
+    for count in sorted({area.count for area in areas}):
+        bits = np.stack([tensor.bits(area) for area in areas if area.count == count])
+        magnitudes = bits & bits.dtype.type((1 << (8 * tensor.element.size - 1)) - 1)
+        groups = fit.Groups(magnitudes, tensor.element, ranges=fit.ranged(bits, tensor.element))
+        if fit.fit(groups) is None:
+            return False
+    return True
 
 
 def _few(tensor: Tensor) -> bool:

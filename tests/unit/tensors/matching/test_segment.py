@@ -296,6 +296,15 @@ def test_what_needs_no_source_is_cut_out_of_a_segment_without_one() -> None:
     ]
 
 
+def test_what_needs_no_cast_takes_its_place() -> None:
+    """Of the whole segment alone."""
+    cast = Conversion(rule=Rule.CAST, source=Element.F32, columns=10)
+    segment = Segment(100, 500, Element.BF16, 10, Source(0, 0, 800), hint=cast)
+    (found,) = mark([segment], [Hinted(100, 500, 10, BY_ROW)])
+    assert (found.hint, found.source, found.length) == (BY_ROW, None, 400)
+    assert mark([segment], [Hinted(100, 480, 10, BY_ROW)]) == [segment]
+
+
 def test_blocks_of_dequantised_rows_are_whole_groups() -> None:
     assert cuts(dequantised(BY_ROW, 10), 170) == [(160, None), (40, None)]
     assert cuts(dequantised(BY_ROW, 10, Source(3, 500, 700)), 90) == [

@@ -115,6 +115,29 @@ def test_integers_without_a_source(group: tuple[int, int], element: Element) -> 
     assert 8 * found.cost / VALUES.size < (11.5 if group == (1, 32) else 8.6)
 
 
+@pytest.mark.parametrize("element", [BF16, F16, F32])
+@pytest.mark.parametrize(("limit", "most"), [(255, 9.1), (15, 5.6)])
+def test_integers_with_a_zero_point(element: Element, limit: int, most: float) -> None:
+    """In bfloat16 two steps of 128 and more may make one number: some scales between the bounds are tried."""
+    values = np.tile(VALUES, (4, 1)) * np.random.default_rng(7).uniform(0.9, 1.1, (1024, 384)).astype("<f4")
+    data = quantisers.dequantised(*quantisers.shifted(values, (1, 128), limit), (1, 128), element)
+    found = planned(file(data, element.name, shape=(1024, 384)))
+    assert (found.hint.group, found.codecs) == ((1, 128), {"grid"})
+    assert 8 * found.cost / values.size < most
+
+
+def test_two_groups_that_seem_to_share_a_scale() -> None:
+    """Of four bits they do so once in a few groups, and rows of 384 have one group of 256 at most."""
+    tensors: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
+    for seed in range(24):
+        codes, scales = quantisers.integers(floats(model(32, 384, seed=seed)), (1, 128), 7.0)
+        tensors[f"t{seed}.weight"] = (
+            "BF16", (32, 384), quantisers.dequantised(codes, scales, (1, 128), BF16)
+        )  # fmt: skip
+    found = planned(files.safetensors(tensors))
+    assert [hint.group for hint, _ in found.grids] == [(1, 128)] * 24
+
+
 def test_one_scale_for_all() -> None:
     found = planned(file(fake(VALUES, (0, 0))))
     assert found.codecs == {"grid"}
@@ -202,6 +225,21 @@ def test_what_was_quantised_in_another_type() -> None:
     found = planned(file(fake(VALUES, element=F32), "F32"), file(MODEL.tobytes()))
     assert (found.hint.source, found.hint.scales_from) == (BF16, ScalesFrom.LARGEST)
     assert found.cost < 500
+
+
+@pytest.mark.parametrize("element", [F16, F32])
+def test_what_a_cast_makes_almost(element: Element) -> None:
+    """Half of the bits of float16 numbers follow from a cast of what was quantised, and all from the scales."""
+    found = planned(file(fake(VALUES, element=element), element.name), file(MODEL.tobytes()))
+    assert (found.hint.source, found.hint.scales_from, found.hint.limit) == (BF16, ScalesFrom.LARGEST, 127.0)
+    assert (found.cost < 500, found.codecs) == (True, {"grid"})
+
+
+@pytest.mark.parametrize("data", [MODEL.tobytes(), fake(VALUES)])
+def test_what_a_cast_makes_exactly(data: bytes) -> None:
+    single = floats(np.frombuffer(data, "<u2").reshape(SHAPE))
+    found = planned(file(as_element(single, F32), "F32"), file(data))
+    assert (found.grids, found.cost < 500) == ([], True)
 
 
 def test_kernels_of_a_few_numbers_are_no_groups() -> None:
