@@ -259,7 +259,8 @@ def _grid(choose: random.Random) -> Made:
     code, step = choose.choice((F32, F16, BF16)), choose.choice((I8, I8, I16, F8_E4M3, F8_E5M2))
     records = (Q8_0, Q4_0) if step == I8 else ()
     origin = choose.choice((0, F32, F16, BF16, step, *records))
-    options = [1] + [2] * (origin in records) + [3] * (origin in (F32, F16, BF16))
+    floating = origin in (F32, F16, BF16)
+    options = [1] + [2] * (origin in records) + [3] * floating + [4] * (floating and step in (I8, I16))
     scales_from = choose.choice(options)
     scale = F16 if scales_from == 2 else choose.choice((F32, F16, BF16))
     rows, columns = _matrix(choose)
@@ -267,7 +268,10 @@ def _grid(choose: random.Random) -> Made:
     high, wide = (1, 32) if scales_from == 2 else (choose.choice((0, 1, 2, 3)), choose.choice((0, 2, 32)))
     groups = -(-rows // (high or rows)) * -(-columns // (wide or columns))
     body = raw_planes(numbers(groups, scale, choose), scale) if scales_from == 1 else b""
-    limit = choose.choice((127.0, 7.5, 1e-30)) if scales_from == 3 else 0.0
+    limit = {3: choose.choice((127.0, 7.5, 1e-30)), 4: choose.choice((255.0, 15.0, 1.0))}.get(
+        scales_from, 0.0
+    )
+    narrow = 8 * (floating and scale != F32 and choose.randrange(2))
     count = rows * columns
     source = _grid_source(count, origin, choose)
     inner, rest = _inner(count * element(step).size, step, choose)
@@ -279,9 +283,9 @@ def _grid(choose: random.Random) -> Made:
             inner,
             step,
             origin,
-            scales_from,
+            scales_from + narrow,
             scale,
-            choose.randrange(2),
+            choose.randrange(2) * (scales_from != 4),
             0,
             columns,
             high,

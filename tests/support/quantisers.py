@@ -166,14 +166,32 @@ def integers(
     return steps.astype(np.int8), found
 
 
-def shifted(values: Floats, group: Group, limit: int) -> tuple[NDArray[np.float32], Floats]:
-    """Return numbers as integers from 0 to ``limit``, less the zero points of their groups, and the scales."""
-    signs = (largest(np.maximum(way * values, 0), group) for way in (1, -1))
-    top, bottom = signs
-    scales = (top + bottom) / np.float32(limit)
-    by = spread(scales, group, values.shape)
-    zeros = np.rint(spread(bottom, group, values.shape) / by)
-    return np.clip(np.rint(values / by) + zeros, 0, limit) - zeros, scales
+def kept(values: Floats, element: Element) -> Floats:
+    """Return numbers as they are after they were stored as F32, F16 or BF16."""
+    if element is Element.BF16:
+        return floats(brains(values))
+    return values.astype(f"<f{element.size}").astype(np.float32)
+
+
+def shifted(
+    values: Floats, group: Group, limit: int, work: Element = Element.F32
+) -> tuple[NDArray[np.float32], Floats]:
+    """Return numbers as integers from 0 to ``limit``, less the zero points of their groups, and the scales.
+
+    Every operation is rounded to ``work``, as frameworks do that compute in the type of a model.
+    """
+    top, bottom = (largest(np.maximum(way * values, 0), group) for way in (1, -1))
+    scales = kept(kept(top + bottom, work) / np.float32(limit), work)
+    by = spread(scales, group, (values.shape[0], values.shape[1]))
+    zeros = np.rint(kept(spread(bottom, group, (values.shape[0], values.shape[1])) / by, work))
+    return np.clip(np.rint(kept(values / by, work)) + zeros, 0, limit) - zeros, scales
+
+
+def narrowed(values: Floats, group: Group, limit: int, work: Element) -> tuple[NDArray[np.float32], Floats]:
+    """Return numbers as integers of so many steps up and down, and the scales; with -0. Rounded as above."""
+    scales = kept(largest(values, group) / np.float32(limit), work)
+    quotients = kept(values / spread(scales, group, (values.shape[0], values.shape[1])), work)
+    return np.clip(np.rint(quotients), -limit, limit), scales
 
 
 def dequantised(steps: NDArray[np.int8] | Floats, scales: Floats, group: Group, element: Element) -> bytes:

@@ -277,6 +277,9 @@ def _grid() -> Iterator[dict[str, Any]]:
                 limit = 127.0 if kind in {Element.I8, Element.I16} else 448.0
                 payload = grid(kind, source, origin=ScalesFrom.LARGEST, limit=limit, flags=1, scale=source)
                 yield _steps(payload, sources[source], element, f"{title}, by the largest")
+                if element is not Element.F32:
+                    narrow = grid(kind, source, origin=ScalesFrom.LARGEST + THIN, limit=limit, scale=element)
+                    yield _steps(narrow, sources[source], element, f"{title}, by the largest, narrow")
         for kind in (Element.Q8_0, Element.Q4_0):
             records = b"".join(
                 struct.pack("<H", bits) + bytes((n * n + bits) % 256 for n in range(kind.size - 2))
@@ -287,6 +290,7 @@ def _grid() -> Iterator[dict[str, Any]]:
             )
             yield _steps(payload, records, element, f"{kind.name}")
             yield _steps(grid(Element.I8, kind, columns=32), records, element, f"{kind.name}, other scales")
+        yield from _ranges(element, sources)
         for group in ((1, 0), (0, 0), (0, 1), (128, 128), (5, 7)):
             payload = grid(Element.I8, Element.I8, group=group)
             yield _steps(payload, integers, element, f"groups of {group[0]} x {group[1]}")
@@ -297,6 +301,20 @@ def _grid() -> Iterator[dict[str, Any]]:
         yield _steps(payload, integers, element, "planes inside")
 
 
+def _ranges(element: Element, sources: dict[Element, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield integers with a zero point."""
+    for kind in (Element.I8, Element.I16):
+        for source in (Element.F32, Element.F16, Element.BF16):
+            for limit, scale, narrow in (
+                (255.0, Element.F32, 0),
+                (15.0, Element.F16, NARROW),
+                (3.0, Element.BF16, NARROW),
+            ):
+                payload = grid(kind, source, origin=ScalesFrom.RANGE + narrow, limit=limit, scale=scale)
+                name = f"{kind.name} of {source.name}, by a range of {limit:.0f}"
+                yield _steps(payload, sources[source], element, name)
+
+
 def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[str, Any]:
     """Return a case of 256 numbers."""
     sources, length = [source] if source else [], 256 * element.size
@@ -304,6 +322,8 @@ def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[s
     return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
 
 
+THIN = 8
+"""Added to where scales are from: quotients are rounded to their element (narrow)."""
 SCALES = (1.0, 0.0123, -2.0, 2.0**-126, 3e38, float("inf"), 0.0, float("nan"))
 """Those of groups, in turn."""
 
@@ -315,7 +335,7 @@ def grid(
 ) -> bytes:  # fmt: skip
     """Return the header of a grid block of 256 numbers, and scales where they are in the payload."""
     body = b""
-    if origin == ScalesFrom.PAYLOAD and columns:
+    if origin in {ScalesFrom.PAYLOAD, ScalesFrom.PAYLOAD + THIN} and columns:
         rows = rows or 256 // columns
         count = -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
         some = b"".join(_scale(SCALES[n % len(SCALES)], scale) for n in range(count))
@@ -445,7 +465,18 @@ def bad() -> Iterator[dict[str, Any]]:
         yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
     for name, payload in {
         "scales from nowhere": grid(Element.I8, Element.BF16, origin=0),
-        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=4),
+        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=5),
+        "narrow scales from nowhere": grid(Element.I8, Element.BF16, origin=8),
+        "narrow scales of no floats": grid(
+            Element.I8, Element.I8, origin=1 + THIN, scale=Element.F16, limit=0.0
+        ),
+        "narrow scales of 32 bits": grid(
+            Element.I8, Element.BF16, origin=ScalesFrom.LARGEST + THIN, limit=127.0
+        ),
+        "scales of a range of steps": grid(Element.I8, Element.I8, origin=ScalesFrom.RANGE, limit=255.0),
+        "a range of eight-bit floats": grid(
+            Element.F8_E4M3, Element.BF16, origin=ScalesFrom.RANGE, limit=255.0
+        ),
         "steps of 32 bits": grid(Element.I32, Element.BF16),
         "steps of no known element": grid(31, Element.BF16),
         "a source of integers of another size": grid(Element.I8, Element.I16),
@@ -701,6 +732,7 @@ def _bad_grid() -> Iterator[Bad]:
     """Yield what is no block of 256 numbers of BF16 that was predicted from as many."""
     base, of = bytes(512), partial(grid, Element.I8, Element.BF16)
     largest = partial(of, origin=ScalesFrom.LARGEST, limit=127.0)
+    ranged = partial(of, origin=ScalesFrom.RANGE, limit=15.0)
     records = partial(
         grid, Element.I8, Element.Q8_0, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=32, group=(1, 32)
     )
@@ -725,6 +757,12 @@ def _bad_grid() -> Iterator[Bad]:
             ("a limit that is not finite", largest(limit=float("inf")), [base]),
             ("a limit too small", largest(limit=2.0**-127), [base]),
             ("a limit without a use", of(limit=1.0), [base]),
+            ("a range of no whole number", ranged(limit=15.5), [base]),
+            ("a range of nothing", ranged(limit=0.0), [base]),
+            ("a range too large", ranged(limit=65536.0), [base]),
+            ("a range that is not finite", ranged(limit=float("nan")), [base]),
+            ("a range with signed zeros", ranged(flags=1), [base]),
+            ("a range with scales of its own", ranged(size=1) + b"\0", [base]),
             ("a limit of -0", of(limit=-0.0), [base]),
             ("scales without a use", largest(size=1) + b"\0", [base]),
             ("fewer scales than groups", of(rows=15), [base]),

@@ -39,7 +39,7 @@ LIMITS_TRIED = np.array(LIMITS, np.float32)
 SMALLEST_TRIED = np.arange(1, SMALLEST + 1, dtype=np.float32)
 TOLERANCE = {Element.BF16: 2.0**-7, Element.F16: 2.0**-10, Element.F32: 2.0**-21}
 """By how much a number and a guess may be off together, of the number."""
-NARROW = (Element.F16, Element.BF16)
+NARROWER = (Element.F16, Element.BF16)
 NEIGHBOURS = 64
 """Where steps lie closer than numbers do, one in so many numbers may be made by the step beside the nearest one."""
 RARE = 16
@@ -108,9 +108,11 @@ def ranged(matrix: Bits, element: Element) -> Singles:
     return found
 
 
-def narrowest(scales: Singles, groups: Groups) -> tuple[Element, Bits]:
-    """Return scales as numbers of the narrowest type that makes the same."""
-    for element in NARROW:
+def narrowest(
+    scales: Singles, groups: Groups, elements: Sequence[Element] = NARROWER
+) -> tuple[Element, Bits]:
+    """Return scales as numbers of the first of some types that makes the same, or of float32."""
+    for element in elements:
         bits = rounding.rounded(scales.view(np.uint32), element)
         again = rounding.singles(bits, element).view(np.float32)
         if made(groups.part(slice(0, 8)), again[:8]).all() and made(groups, again).all():

@@ -15,6 +15,7 @@ from airlift.codec.predict import quantised, rounding
 from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.quantised import Matrix, Singles
 from airlift.tensors.element import Element
+from airlift.tensors.matching.hint import Grid
 
 INTEGERS = frozenset({Element.I8, Element.I16})
 STEPS = INTEGERS | rounding.EIGHTS
@@ -31,11 +32,33 @@ class Scales:
     values: Singles
     group: tuple[int, int]
     shape: tuple[int, int]
+    least: Singles | None = None
+    """The least step of each group, if they have no more than ``most`` above it."""
+    most: float = 0.0
 
 
 def usable(scales: Singles) -> Singles:
     """Return scales, 0 instead of what is infinite, NaN or not normal."""
     return quantised.flushed(quantised.usable(scales))
+
+
+def ranged(matrix: Matrix, hint: Grid, shape: tuple[int, int]) -> Scales:
+    """Return the scales of integers with a zero point, as how far the numbers of a group are apart tells."""
+    top, bottom = quantised.extremes(matrix, hint.group)
+    narrow = hint.scale if hint.narrow else None
+    with np.errstate(all="ignore"):
+        apart = quantised.flushed(_as(top + bottom, narrow))
+        by = usable(_as(quantised.flushed(apart / np.float32(hint.limit)), hint.scale))
+        least = np.divide(bottom, by, out=np.zeros_like(by), where=by != 0)
+    return Scales(by, hint.group, shape, -np.rint(_as(least, narrow)), hint.limit)
+
+
+def _as(numbers: Singles, element: Element | None) -> Singles:
+    """Return numbers rounded to a narrower type, if there is one."""
+    if element is None or element is Element.F32:
+        return numbers
+    bits = rounding.rounded(np.ascontiguousarray(numbers).view(np.uint32), element)
+    return rounding.singles(bits, element).view(np.float32)
 
 
 def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, signed: bool) -> Bits:
@@ -51,10 +74,12 @@ def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, 
     return out
 
 
-def nearest(matrix: Matrix, kind: Element, scales: Scales, *, signed: bool) -> Bits:
+def nearest(
+    matrix: Matrix, kind: Element, scales: Scales, *, signed: bool, narrow: Element | None = None
+) -> Bits:
     """Return the bits of the steps that the numbers of a matrix of floats are nearest to.
 
-    If ``signed``, what is below zero and rounds to it becomes -0.
+    If ``signed``, what is below zero and rounds to it becomes -0. Quotients are rounded to ``narrow`` first.
     """
     out = np.empty(matrix.shape, f"<u{kind.size}")
     for tile in matrix.tiles():
@@ -64,6 +89,10 @@ def nearest(matrix: Matrix, kind: Element, scales: Scales, *, signed: bool) -> B
             made = numbers / some
             if not some.all():
                 made[np.broadcast_to(some == 0, made.shape)] = 0
+            made = _as(made, narrow)
+            if scales.least is not None:
+                least = quantised.grouped(found, scales.least, scales.group, scales.shape, tile)[1]
+                made = np.fmin(np.fmax(np.rint(made), least), least + np.float32(scales.most))
             out[tile] = _rounded(made.reshape(found.shape), kind, signed=signed)
     return out
 

@@ -45,12 +45,16 @@ class Rule(IntEnum):
 
 
 class ScalesFrom(IntEnum):
-    """Where the scales of :attr:`Rule.SCALE` are: in the payload, in the second source, or computed."""
+    """Where the scales of :attr:`Rule.SCALE` and of :class:`Grid` are: in the payload, in a source, or computed.
+
+    ``RANGE`` is for a grid alone.
+    """
 
     NOWHERE = 0
     PAYLOAD = 1
     SOURCE = 2
     LARGEST = 3
+    RANGE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ class Grid:
     ``group`` are the (rows, columns) that share a scale, 0: all of them. ``source`` is the element of what the
     steps are predicted from, BYTES if there is nothing. Where it does not hold the steps themselves, integers may
     become I8 or I16. Computed scales are the largest magnitude of a group of the source divided by ``limit``, as
-    ``scale``.
+    ``scale``; with ``RANGE`` how far its numbers are apart. With ``narrow`` quotients are rounded to ``scale`` too.
     """
 
     columns: int
@@ -126,12 +130,18 @@ class Grid:
     scales_from: ScalesFrom = ScalesFrom.PAYLOAD
     scale: Element = Element.F32
     limit: float = 0.0
+    narrow: bool = False
+
+    @property
+    def computed(self) -> bool:
+        """Whether scales are computed from the numbers of the source."""
+        return self.scales_from in {ScalesFrom.LARGEST, ScalesFrom.RANGE}
 
     @property
     def unit_rows(self) -> int:
         """The least number of rows that can be coded alone; 0: only all of them."""
         if not self.group[0]:
-            return 0 if self.scales_from is ScalesFrom.LARGEST else 1
+            return 0 if self.computed else 1
         return self.group[0]
 
     @property

@@ -24,7 +24,8 @@ from tests.second.codecs.groups import Groups
 from tests.second.codecs.inner import EQUAL, INNER, decode_inner
 from tests.second.errors import Refused, demand
 
-PAYLOAD, SOURCE, LARGEST = 1, 2, 3
+PAYLOAD, SOURCE, LARGEST, RANGE = 1, 2, 3, 4
+NARROW = 8
 RECORD = 32
 
 _FLOATS = (F32, F16, BF16)
@@ -49,6 +50,12 @@ class Header:
     group_columns: int
     limit: float
     scales: int
+    narrow: bool
+
+    @property
+    def work(self) -> int:
+        """What quotients are rounded to."""
+        return self.scale if self.narrow else F32
 
 
 def decode(payload: bytes, kind: Element, length: int, source: bytes | None) -> bytes:
@@ -77,19 +84,26 @@ def _header(payload: bytes, kind: Element) -> Header:
     demand(kind.code in _FLOATS, "an element that is not on a grid")
     demand(len(payload) >= _HEADER.size, "shorter than its header")
     fields = _HEADER.unpack_from(payload)
-    inner, step, source, scales_from, scale, flags, zero, columns, high, wide, limit, scales = fields
-    _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST))
+    inner, step, source, said, scale, flags, zero, columns, high, wide, limit, scales = fields
+    scales_from, narrow = said & ~NARROW, bool(said & NARROW)
+    _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST, RANGE))
     _known(source in (0, step, *_FLOATS) or (step == I8 and source in _RECORDS))
     _known(scales_from != SOURCE or source in _RECORDS)
-    _known(scales_from != LARGEST or source in _FLOATS)
-    _known(scale in _FLOATS)
+    _known((scales_from not in (LARGEST, RANGE) and not narrow) or source in _FLOATS)
+    _known(scales_from != RANGE or step in _LEAST)
+    _known(scale in _FLOATS and not (narrow and scale == F32))
     demand(zero == 0 and flags <= 1 and columns >= 1, "a header")
     of_records = (scale, high, wide) == (F16, 1, RECORD)
     demand(scales_from != SOURCE or of_records, "other scales, or other groups, than records have")
+    demand(flags == 0 or scales_from != RANGE, "signed zeros of what has none")
     demand(scales == 0 or scales_from == PAYLOAD, "scales that say nothing")
     demand(_HEADER.size + scales <= len(payload), "scales that are not there")
-    value = groups.limit_of(limit, computed=scales_from == LARGEST)
-    return Header(inner, step, source, scales_from, scale, bool(flags), columns, high, wide, value, scales)
+    value = groups.limit_of(limit, computed=scales_from in (LARGEST, RANGE))
+    whole_limit = value in range(1, 65_536)
+    demand(scales_from != RANGE or whole_limit, "a limit that is no whole number")
+    return Header(
+        inner, step, source, scales_from, scale, bool(flags), columns, high, wide, value, scales, narrow
+    )
 
 
 def _known(condition: object) -> None:
@@ -114,7 +128,9 @@ def _scales(
     header: Header, payload: bytes, source: bytes, numbers: Sequence[float], shape: Groups
 ) -> list[float]:
     """Return the scale of each group (G3-1)."""
-    if header.scales_from == LARGEST:
+    if header.scales_from == RANGE:
+        scales = [_ranged(header, most) for most in _extremes(numbers, shape)]
+    elif header.scales_from == LARGEST:
         quotients = (floats.divided(most, header.limit) for most in groups.largest(numbers, shape))
         scales = [floats.rounded(floats.normalised(quotient), header.scale) for quotient in quotients]
     elif header.scales_from == PAYLOAD:
@@ -127,6 +143,38 @@ def _scales(
     return [floats.normalised(scale) if math.isfinite(scale) else 0.0 for scale in scales]
 
 
+def _extremes(numbers: Sequence[float], shape: Groups) -> list[tuple[float, float]]:
+    """Return the largest magnitude of each group, of numbers without a sign and of those with one, normalised."""
+    members: list[tuple[list[float], list[float]]] = [([], []) for _ in range(shape.count)]
+    for number, group in zip(numbers, shape.of_numbers(), strict=True):
+        members[group][math.copysign(1.0, number) < 0].append(number)
+    return [
+        (floats.normalised(floats.largest(top)), floats.normalised(floats.largest(bottom)))
+        for top, bottom in members
+    ]
+
+
+def _ranged(header: Header, most: tuple[float, float]) -> float:
+    """Return the scale of integers with a zero point (G3-1, from 4)."""
+    apart = floats.normalised(floats.rounded(floats.single(most[0] + most[1]), header.work))
+    quotient = floats.normalised(floats.divided(apart, header.limit))
+    return floats.rounded(quotient, header.scale)
+
+
+def _least(header: Header, bottom: float, scale: float) -> float:
+    """Return the least step of a group of integers with a zero point (G3-2)."""
+    quotient = floats.rounded(floats.divided(bottom, scale), header.work) if scale else 0.0
+    return -(float(round(quotient)) if math.isfinite(quotient) else quotient)
+
+
+def _clipped(value: float, least: float, limit: float) -> float:
+    """Return a quotient as one of the steps that a group has; a NaN is the least."""
+    if math.isnan(value):
+        return least
+    number = float(round(value)) if math.isfinite(value) else value
+    return min(max(number, least), floats.single(least + limit))
+
+
 def _prediction(
     header: Header, source: bytes, numbers: Sequence[float], scales: list[float], shape: Groups
 ) -> bytes | None:
@@ -137,9 +185,17 @@ def _prediction(
         return source
     if header.source in _RECORDS:
         return _steps_of_records(source, header.source)
-    steps = (
-        _divided(number, scales[group]) for number, group in zip(numbers, shape.of_numbers(), strict=True)
-    )
+    steps = [
+        floats.rounded(_divided(number, scales[group]), header.work)
+        for number, group in zip(numbers, shape.of_numbers(), strict=True)
+    ]
+    if header.scales_from == RANGE:
+        bottoms = [bottom for _, bottom in _extremes(numbers, shape)]
+        leasts = [_least(header, *of) for of in zip(bottoms, scales, strict=True)]
+        steps = [
+            _clipped(value, leasts[group], header.limit)
+            for value, group in zip(steps, shape.of_numbers(), strict=True)
+        ]
     if header.step not in _LEAST:
         return floats.pack(steps, header.step)
     least = _LEAST[header.step]

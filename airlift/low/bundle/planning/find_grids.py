@@ -127,8 +127,12 @@ def _tried(tensor: Tensor, holder: Segment, index: Candidates) -> Iterator[_Trie
         yield from _costs(tensor, areas, Grid(columns=tensor.columns, group=group, steps=Element.I8), None)
         for source in sources:
             plain, *computed = _integers(tensor, group, source)
-            yield from _costs(tensor, areas, plain, source)
-            yield from islice(_costs_of(tensor, areas, computed, source), 1)
+            yield from _costs_of(tensor, areas, (plain, *_narrowed(plain, source)), source)
+            many = rectangles(tensor, group, MANY) if group[0] == 1 else areas
+            for found in islice(_costs_of(tensor, many, computed, source), 1):
+                yield found
+                yield from _costs_of(tensor, many, _narrowed(found.hint, source), source)
+            yield from _costs_of(tensor, many, _ranges(plain, source), source)
     if few:
         for group in ((1, 0), (BLOCK, BLOCK)):
             areas = rectangles(tensor, group)
@@ -161,6 +165,24 @@ def _integers(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator
         yield replace(base, scales_from=ScalesFrom.SOURCE, scale=Element.F16)
 
 
+def _narrowed(hint: Grid, source: Place) -> Iterator[Grid]:
+    """Yield the same, computed in the type of the source or of the scales."""
+    scale = hint.scale if hint.computed else source.span.element
+    if hint.source in SINGLE and scale is not Element.F32:
+        yield replace(hint, scale=scale, narrow=True)
+
+
+def _ranges(plain: Grid, source: Place) -> Iterator[Grid]:
+    """Yield how integers with a zero point may follow from a source."""
+    if plain.source not in SINGLE or not plain.group[0]:
+        return
+    for scale in dict.fromkeys((Element.F32, source.span.element, Element.F16, Element.BF16)):
+        for limit in fit.RANGES:
+            hint = replace(plain, scales_from=ScalesFrom.RANGE, scale=scale, limit=limit)
+            yield hint
+            yield from _narrowed(hint, source)
+
+
 def _eights(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator[Grid]:
     """Yield how eight-bit floats may follow from a source."""
     kind = source.span.element
@@ -186,7 +208,7 @@ def _costs_of(
 def _costs(tensor: Tensor, areas: Sequence[Rectangle], hint: Grid, place: Place | None) -> Iterator[_Tried]:
     """Yield what rectangles cost with a hint, if they can all be coded so."""
     cost, source = 0, None if place is None else Tensor(place, tensor.columns, tensor.read)
-    recorded, computed = (hint.scales_from is kind for kind in (ScalesFrom.SOURCE, ScalesFrom.LARGEST))
+    recorded, computed = hint.scales_from is ScalesFrom.SOURCE, hint.computed
     for area in areas:
         if computed and not area.whole:
             return

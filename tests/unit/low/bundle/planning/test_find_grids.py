@@ -26,6 +26,7 @@ from tests.support.weights import Tensors
 
 BF16, F16, F32, I8 = Element.BF16, Element.F16, Element.F32, Element.I8
 SHAPE = (256, 384)
+RANGE = ScalesFrom.RANGE
 NAME = "model.layers.0.self_attn.o_proj.weight"
 MODEL = model(*SHAPE)
 VALUES = floats(MODEL)
@@ -200,6 +201,24 @@ def test_a_counterpart_that_was_not_quantised() -> None:
     found = planned(file(fake(VALUES)), file(MODEL.tobytes()))
     assert (found.hint.source, found.hint.scales_from, found.hint.limit) == (BF16, ScalesFrom.LARGEST, 127.0)
     assert found.cost < 500
+
+
+@pytest.mark.parametrize("work", [F32, BF16])
+@pytest.mark.parametrize("limit", [255, 15])
+@pytest.mark.parametrize("group", [(1, 0), (1, 128), (1, 32), (128, 128)])
+def test_integers_with_a_zero_point_follow_too(group: tuple[int, int], limit: int, work: Element) -> None:
+    data = quantisers.dequantised(*quantisers.shifted(VALUES, group, limit, work), group, BF16)
+    found = planned(file(data), file(MODEL.tobytes()))
+    assert (found.hint.scales_from, found.hint.limit, found.hint.narrow) == (RANGE, limit, work is BF16)
+    assert found.cost < 500
+
+
+@pytest.mark.parametrize("group", [(0, 0), (1, 0), (1, 32)])
+def test_what_was_computed_in_a_narrow_type(group: tuple[int, int]) -> None:
+    data = quantisers.dequantised(*quantisers.narrowed(VALUES, group, 127, BF16), group, BF16)
+    found = planned(file(data), file(MODEL.tobytes()))
+    assert found.hint.narrow
+    assert found.cost < 600
 
 
 def test_a_counterpart_that_was_quantised_too() -> None:
