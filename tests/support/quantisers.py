@@ -166,6 +166,13 @@ def integers(
     return steps.astype(np.int8), found
 
 
+def packed(steps: NDArray[np.int8]) -> bytes:
+    """Return integers of four bits as compressed-tensors packs them: eight in a word, the first lowest, 8 added."""
+    numbers = (steps.astype(np.int64) + 8).reshape(steps.shape[0], -1, 8) << (4 * np.arange(8))
+    words: bytes = numbers.sum(axis=2).astype("<u4").tobytes()
+    return words
+
+
 def kept(values: Floats, element: Element) -> Floats:
     """Return numbers as they are after they were stored as F32, F16 or BF16."""
     if element is Element.BF16:

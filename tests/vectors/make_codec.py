@@ -291,6 +291,7 @@ def _grid() -> Iterator[dict[str, Any]]:
             yield _steps(payload, records, element, f"{kind.name}")
             yield _steps(grid(Element.I8, kind, columns=32), records, element, f"{kind.name}, other scales")
         yield from _ranges(element, sources)
+        yield from _scaled_apart(element, sources)
         for group in ((1, 0), (0, 0), (0, 1), (128, 128), (5, 7)):
             payload = grid(Element.I8, Element.I8, group=group)
             yield _steps(payload, integers, element, f"groups of {group[0]} x {group[1]}")
@@ -315,9 +316,26 @@ def _ranges(element: Element, sources: dict[Element, bytes]) -> Iterator[dict[st
                 yield _steps(payload, sources[source], element, name)
 
 
-def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[str, Any]:
+def _scaled_apart(element: Element, sources: dict[Element, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield steps whose scales are a source of their own, and packed ones."""
+    origin = ScalesFrom.SOURCE
+    for scale in (Element.F32, Element.F16, Element.BF16):
+        for kind, group in ((Element.I8, (1, 0)), (Element.I16, (0, 0)), (Element.F8_E4M3, (5, 7))):
+            payload = grid(kind, kind, origin=origin, scale=scale, group=group)
+            given = _scales_of(scale, _count(group))
+            yield _steps(payload, sources[kind], element, f"{kind.name} and {scale.name} scales", given)
+        payload = grid(Element.I8, Element.I32, origin=origin, scale=scale, flags=1, group=(1, 8))
+        name = f"packed numbers and {scale.name} scales"
+        yield _steps(payload, sources[Element.I8][:128], element, name, _scales_of(scale, _count((1, 8))))
+        payload = grid(Element.I8, Element.I32, scale=scale)
+        yield _steps(
+            payload, sources[Element.I8][128:], element, f"packed numbers, {scale.name} in the payload"
+        )
+
+
+def _steps(payload: bytes, source: bytes, element: Element, name: str, *more: bytes) -> dict[str, Any]:
     """Return a case of 256 numbers."""
-    sources, length = [source] if source else [], 256 * element.size
+    sources, length = [source, *more] if source else [], 256 * element.size
     target = bytes(codec.decode(GRID, payload, sources, length, element))
     return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
 
@@ -336,9 +354,7 @@ def grid(
     """Return the header of a grid block of 256 numbers, and scales where they are in the payload."""
     body = b""
     if origin in {ScalesFrom.PAYLOAD, ScalesFrom.PAYLOAD + THIN} and columns:
-        rows = rows or 256 // columns
-        count = -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
-        some = b"".join(_scale(SCALES[n % len(SCALES)], scale) for n in range(count))
+        some = _scales_of(scale, _count(group, rows or 256 // columns, columns))
         width = Element(scale).size
         body = _planes(0, *((1, some[place::width]) for place in range(width)))
     length = len(body) if size is None else size
@@ -346,6 +362,16 @@ def grid(
         GRID_HEADER.pack(inner, steps, source, origin, scale, flags, zero, columns, *group, limit, length)
         + body
     )
+
+
+def _count(group: tuple[int, int], rows: int = 16, columns: int = 16) -> int:
+    """Return how many groups there are."""
+    return -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
+
+
+def _scales_of(element: int, count: int) -> bytes:
+    """Return so many scales."""
+    return b"".join(_scale(SCALES[n % len(SCALES)], element) for n in range(count))
 
 
 def _scale(value: float, element: int) -> bytes:
@@ -484,6 +510,12 @@ def bad() -> Iterator[dict[str, Any]]:
         "records of larger steps": grid(Element.I16, Element.Q8_0, columns=32),
         "scales of a source of floats": grid(
             Element.I8, Element.BF16, origin=ScalesFrom.SOURCE, scale=Element.F16
+        ),
+        "scales of no source": grid(Element.I8, Element.BYTES, origin=ScalesFrom.SOURCE),
+        "packed numbers of larger steps": grid(Element.I16, Element.I32),
+        "packed eight-bit floats": grid(Element.F8_E4M3, Element.I32),
+        "scales computed from packed numbers": grid(
+            Element.I8, Element.I32, origin=ScalesFrom.LARGEST, limit=7.0
         ),
         "scales computed from steps": grid(Element.I8, Element.I8, origin=ScalesFrom.LARGEST, limit=127.0),
         "scales computed from nothing": grid(
@@ -736,6 +768,8 @@ def _bad_grid() -> Iterator[Bad]:
     records = partial(
         grid, Element.I8, Element.Q8_0, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=32, group=(1, 32)
     )
+    given = partial(grid, Element.I8, Element.I8, origin=ScalesFrom.SOURCE)
+    words = partial(grid, Element.I8, Element.I32)
     packed, alone = bytes(8 * 34), grid(Element.I8, Element.BYTES)
     yield from (
         (f"grid: {name}", GRID, payload, sources, 512)
@@ -769,6 +803,14 @@ def _bad_grid() -> Iterator[Bad]:
             ("more scales than groups", of(rows=17), [base]),
             ("scales over everything", of(size=0xFFFFFFFF), [base]),
             ("scales that differ from nothing", of()[:28] + b"\1" + of()[29:], [base]),
+            ("steps without their scales", given(), [bytes(256)]),
+            ("steps with too few scales", given(), [bytes(256), bytes(60)]),
+            ("steps with too many scales", given(), [bytes(256), bytes(68)]),
+            ("steps with parts of scales", given(), [bytes(256), bytes(66)]),
+            ("steps with scales twice", given(size=4) + bytes(4), [bytes(256), bytes(64)]),
+            ("packed numbers that are cut", words(), [bytes(124)]),
+            ("packed numbers too many", words(), [bytes(132)]),
+            ("packed numbers that are not whole in a row", words(columns=4), [bytes(128)]),
             ("records with wide scales", records(scale=Element.F32), [packed]),
             ("records in other groups", records(group=(1, 16)), [packed]),
             ("records that are not whole in a row", records(columns=16), [packed]),

@@ -8,7 +8,8 @@ an eight-bit float. The payload names the scales and codes the steps, against wh
     u32 columns   u32, u32 rows and columns of a group   f32 limit   u32 length of the scales
     scales, as planes   payload of the inner codec
 
-The source is the numbers that were quantised, an earlier version of the same, or the quantised form itself.
+The source is the numbers that were quantised, an earlier version of the same, or the quantised form itself, whose
+scales may be a second one.
 """
 
 import struct
@@ -21,7 +22,7 @@ import numpy as np
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.grid import steps
 from airlift.codec.grid.fit import NARROWER, Groups, fit, narrowest, ranged
-from airlift.codec.grid.steps import INTEGERS, RECORDS, STEPS, Scales, gathered
+from airlift.codec.grid.steps import INTEGERS, PACKED, RECORDS, STEPS, Scales, gathered
 from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import same
 from airlift.codec.predict import inner, quantised, rounding
@@ -30,14 +31,14 @@ from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.quantised import Matrix
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element, from_code
-from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, numbers
+from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, held
 
 HEADER = struct.Struct("<6BH3IfI")
 SIGNED = 1
 NARROW = 8
 MOST_STEPS = 65535
 KINDS = (Element.I8, Element.I16)
-STORED = STEPS | RECORDS
+STORED = STEPS | RECORDS | PACKED
 """Sources that hold the steps themselves."""
 ORIGINS = frozenset({ScalesFrom.PAYLOAD, ScalesFrom.SOURCE, ScalesFrom.LARGEST, ScalesFrom.RANGE})
 
@@ -54,9 +55,8 @@ def possible(hint: Grid) -> bool:
         return False
     if hint.source is Element.BYTES:
         return hint.scales_from is ScalesFrom.PAYLOAD
-    if hint.source in RECORDS:
-        return hint.steps is Element.I8 and not hint.computed
-    return hint.source is hint.steps and hint.scales_from is ScalesFrom.PAYLOAD
+    fits = hint.steps is Element.I8 if hint.source in RECORDS | PACKED else hint.source is hint.steps
+    return fits and not hint.computed
 
 
 def shape(hint: Grid, element: Element, length: int) -> tuple[int, int]:
@@ -66,7 +66,7 @@ def shape(hint: Grid, element: Element, length: int) -> tuple[int, int]:
         MalformedError: they are not whole, or there are too many groups.
     """
     rows, rest = divmod(length, max(hint.columns, 1) * element.size)
-    if not rows or rest or not hint.columns or hint.columns % numbers(hint.source):
+    if not rows or rest or not hint.columns or hint.columns % held(hint.source):
         raise MalformedError("a grid block is not whole rows", found=f"{hint.columns} columns")
     if hint.scale_count(rows) > MAX_GROUPS:
         raise MalformedError("a grid block has too many groups", expected=f"at most {MAX_GROUPS}")
@@ -89,10 +89,13 @@ def scales(stored: bytes | memoryview, context: Context, hint: Grid, size: tuple
         )  # fmt: skip
         found = quantised.scales(_matrix(context.sources[0], hint), rule)
         return Scales(steps.usable(found), hint.group, size)
-    if hint.scales_from is ScalesFrom.SOURCE:
+    if hint.scales_from is ScalesFrom.SOURCE and hint.source in RECORDS:
         bits = steps.unpacked(_records(context.sources[0], hint.source), hint.source)[1]
     else:
-        bits = np.frombuffer(stored, f"<u{hint.scale.size}")
+        if hint.scales_from is ScalesFrom.SOURCE:
+            stored = context.sources[1] if len(context.sources) > 1 else b""
+        whole = len(stored) // hint.scale.size if not len(stored) % hint.scale.size else 0
+        bits = np.frombuffer(stored, f"<u{hint.scale.size}", whole)
     if bits.size != down * across:
         raise MalformedError(
             "a grid block has the wrong number of scales", expected=str(down * across), found=str(bits.size)
@@ -115,7 +118,7 @@ def predicted(context: Context, hint: Grid, by: Scales, *, signed: bool) -> memo
 def _source_steps(source: memoryview, hint: Grid) -> memoryview:
     if hint.source in RECORDS:
         return _flat(steps.unpacked(_records(source, hint.source), hint.source)[0])
-    return source
+    return _flat(steps.unpacked_words(source)) if hint.source in PACKED else source
 
 
 def _matrix(source: memoryview, hint: Grid) -> Matrix:
@@ -142,7 +145,7 @@ def _check(hint: Grid, context: Context, length: int) -> tuple[int, int]:
         raise FormatTooNewError(
             "a grid block has unknown steps", found=f"{hint.source.name} to {hint.steps.name}"
         )
-    recorded = hint.scales_from is ScalesFrom.SOURCE
+    recorded = hint.scales_from is ScalesFrom.SOURCE and hint.source in RECORDS
     if not _limited(hint) or (recorded and (hint.scale is not Element.F16 or hint.group != (1, 32))):
         raise MalformedError("a grid block has no valid header")
     rows, columns = shape(hint, context.element, length)
@@ -171,7 +174,7 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
     hint = context.hint
     if not isinstance(hint, Grid) or context.element not in SINGLE or not target:
         return None
-    sources = [] if hint.source is Element.BYTES else context.sources[:1]
+    sources = [] if hint.source is Element.BYTES else context.sources[:2]
     try:
         block = _Block(target, replace(context, sources=sources), shape(hint, context.element, len(target)))
         return block.coded(hint, effort)
@@ -351,4 +354,4 @@ def _parse(payload: memoryview) -> tuple[int, Grid, int, int]:
     return codec, hint, flags, stored
 
 
-GRID = Codec(9, "grid", _encode, _decode, sources=1, elements=SINGLE)
+GRID = Codec(9, "grid", _encode, _decode, sources=2, elements=SINGLE)

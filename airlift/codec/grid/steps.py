@@ -20,6 +20,7 @@ from airlift.tensors.matching.hint import Grid
 INTEGERS = frozenset({Element.I8, Element.I16})
 STEPS = INTEGERS | rounding.EIGHTS
 RECORDS = frozenset({Element.Q8_0, Element.Q4_0})
+PACKED = frozenset({Element.I32})
 FEW = 64
 """Of so many numbers at most one may be made by the step beside the nearest one."""
 NEGATIVE_ZERO = np.uint32(0x80000000)
@@ -140,6 +141,16 @@ def unpacked(records: NDArray[np.uint8], element: Element) -> tuple[Bits, Bits]:
     if element is Element.Q8_0:
         return packed, scales
     return np.concatenate([packed & 15, packed >> 4], axis=1) - np.uint8(8), scales
+
+
+def unpacked_words(data: memoryview) -> Bits:
+    """Return the bits of the steps (integers of eight bits) that words of eight numbers hold, the lowest first."""
+    packed = np.frombuffer(data, np.uint8)
+    out = np.empty((len(packed), 2), np.uint8)
+    np.bitwise_and(packed, 15, out=out[:, 0])
+    np.right_shift(packed, 4, out=out[:, 1])
+    out -= np.uint8(8)
+    return out.reshape(-1)
 
 
 def gathered(matrix: NDArray[Any], group: tuple[int, int]) -> NDArray[Any]:

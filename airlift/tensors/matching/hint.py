@@ -157,7 +157,12 @@ class Grid:
         """Return how many bytes of the source are ``rows`` rows, 0 without one."""
         if self.source is Element.BYTES:
             return 0
-        return rows * (self.columns // numbers(self.source)) * self.source.size
+        return rows * (self.columns // held(self.source)) * self.source.size
+
+    def scale_bytes(self, rows: int) -> int:
+        """Return how many bytes of the second source, if that is scales, are those of ``rows`` rows; 0: all of it."""
+        apart = self.scales_from is ScalesFrom.SOURCE and self.source not in NUMBERS
+        return self.scale_count(rows) * self.scale.size if apart and self.group[0] else 0
 
 
 NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
@@ -166,6 +171,15 @@ NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
 def numbers(element: Element) -> int:
     """Return how many numbers an element that is converted to holds."""
     return NUMBERS.get(element, 1)
+
+
+PACKED = 8
+"""Numbers of four bits that an I32 holds, where steps are packed."""
+
+
+def held(element: Element) -> int:
+    """Return how many steps of a grid an element of its source holds."""
+    return PACKED if element is Element.I32 else numbers(element)
 
 
 Hint = LowRank | Adapter | Conversion | Grid | None

@@ -231,10 +231,12 @@ def _dequantised(segment: Segment, hint: Grid, limit: int) -> Iterator[Segment]:
     """Cut dequantised rows into blocks of whole groups; if that cannot be, they have no source."""
     row, whole = hint.columns * segment.element.size, segment.source
     unit = hint.unit_rows or max(segment.length // row, 1)
-    source = hint.source_bytes(unit)
-    count = min(limit // (unit * row), MAX_READ // source if source else limit)
+    source, scales = hint.source_bytes(unit), hint.scale_bytes(unit)
+    shared = 0 if scales else sum(item.end - item.start for item in segment.factors)
+    count = min(limit // (unit * row), (MAX_READ - shared) // (source + scales) if source else limit)
     if count < 1 or segment.length % row:
-        yield from blocks(replace(segment, source=whole if segment.parallel else None, hint=None), limit)
+        alone = replace(segment, source=whole if segment.parallel else None, hint=None, factors=())
+        yield from blocks(alone, limit)
         return
     for number, start in enumerate(range(segment.start, segment.end, count * unit * row)):
         end = min(start + count * unit * row, segment.end)
@@ -242,7 +244,9 @@ def _dequantised(segment: Segment, hint: Grid, limit: int) -> Iterator[Segment]:
             within = _window(segment, start - segment.start, end - segment.start, 0)
         else:
             within = _share(whole, number * count * source, count * source)
-        yield replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
+        factors = tuple(_share(item, number * count * scales, count * scales) for item in segment.factors)
+        part = replace(segment, start=start, end=end, parts=_cut(segment, start, end))
+        yield replace(part, source=within, factors=factors)
 
 
 def _scale_bytes(hint: Conversion, rows: int) -> int:

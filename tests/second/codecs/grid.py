@@ -15,6 +15,7 @@ from tests.second.codecs.elements import (
     F32,
     I8,
     I16,
+    I32,
     Q4_0,
     Q8_0,
     Element,
@@ -31,6 +32,7 @@ RECORD = 32
 _FLOATS = (F32, F16, BF16)
 _STEPS = (I8, I16, F8_E4M3, F8_E5M2)
 _RECORDS = (Q8_0, Q4_0)
+_WORDS = 8
 _LEAST = {I8: -128, I16: -32_768}
 _HEADER = struct.Struct("<BBBBBBHIII4sI")
 
@@ -58,7 +60,7 @@ class Header:
         return self.scale if self.narrow else F32
 
 
-def decode(payload: bytes, kind: Element, length: int, source: bytes | None) -> bytes:
+def decode(payload: bytes, kind: Element, length: int, sources: Sequence[bytes]) -> bytes:
     """Decode a payload of codec 9.
 
     Raises:
@@ -68,9 +70,13 @@ def decode(payload: bytes, kind: Element, length: int, source: bytes | None) -> 
     row = header.columns * kind.size
     demand(length > 0 and length % row == 0, "no whole rows")
     shape = groups.make(length // row, header.columns, header.group_rows, header.group_columns)
-    given = _source(header, source, shape)
+    given = _source(header, sources[0] if sources else None, shape)
     numbers = floats.values(given, header.source) if header.source in _FLOATS else ()
-    scales = _scales(header, payload, given, numbers, shape)
+    if header.scales_from == SOURCE and header.source not in _RECORDS:
+        scales = groups.read_scales(sources[1] if len(sources) > 1 else b"", header.scale, shape)
+        scales = [_usable(scale) for scale in scales]
+    else:
+        scales = _scales(header, payload, given, numbers, shape)
     prediction = _prediction(header, given, numbers, scales, shape)
     demand(prediction is not None or header.inner != EQUAL, "equal to nothing")
     count = shape.rows * shape.columns
@@ -87,14 +93,17 @@ def _header(payload: bytes, kind: Element) -> Header:
     inner, step, source, said, scale, flags, zero, columns, high, wide, limit, scales = fields
     scales_from, narrow = said & ~NARROW, bool(said & NARROW)
     _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST, RANGE))
-    _known(source in (0, step, *_FLOATS) or (step == I8 and source in _RECORDS))
-    _known(scales_from != SOURCE or source in _RECORDS)
+    _known(source in (0, step, *_FLOATS) or (step == I8 and source in (*_RECORDS, I32)))
+    _known(scales_from != SOURCE or source not in (0, *_FLOATS))
     _known((scales_from not in (LARGEST, RANGE) and not narrow) or source in _FLOATS)
     _known(scales_from != RANGE or step in _LEAST)
     _known(scale in _FLOATS and not (narrow and scale == F32))
     demand(zero == 0 and flags <= 1 and columns >= 1, "a header")
     of_records = (scale, high, wide) == (F16, 1, RECORD)
-    demand(scales_from != SOURCE or of_records, "other scales, or other groups, than records have")
+    demand(
+        scales_from != SOURCE or source not in _RECORDS or of_records,
+        "other scales, or other groups, than records have",
+    )
     demand(flags == 0 or scales_from != RANGE, "signed zeros of what has none")
     demand(scales == 0 or scales_from == PAYLOAD, "scales that say nothing")
     demand(_HEADER.size + scales <= len(payload), "scales that are not there")
@@ -118,8 +127,9 @@ def _source(header: Header, source: bytes | None, shape: Groups) -> bytes:
     demand(source is not None, "too few sources")
     assert source is not None
     records = header.source in _RECORDS
-    demand(not records or header.columns % RECORD == 0, "no whole records")
-    count = shape.rows * shape.columns // (RECORD if records else 1)
+    held = RECORD if records else _WORDS if header.source == I32 else 1
+    demand(header.columns % held == 0, "no whole records")
+    count = shape.rows * shape.columns // held
     demand(len(source) == count * element(header.source).size, "a source of another number of elements")
     return source
 
@@ -140,7 +150,11 @@ def _scales(
         size = element(header.source).size
         joined = b"".join(source[at : at + 2] for at in range(0, len(source), size))
         scales = groups.read_scales(joined, F16, shape)
-    return [floats.normalised(scale) if math.isfinite(scale) else 0.0 for scale in scales]
+    return [_usable(scale) for scale in scales]
+
+
+def _usable(scale: float) -> float:
+    return floats.normalised(scale) if math.isfinite(scale) else 0.0
 
 
 def _extremes(numbers: Sequence[float], shape: Groups) -> list[tuple[float, float]]:
@@ -185,6 +199,9 @@ def _prediction(
         return source
     if header.source in _RECORDS:
         return _steps_of_records(source, header.source)
+    if header.source == I32:
+        words = struct.unpack(f"<{len(source) // 4}I", source)
+        return bytes(((word >> 4 * n & 15) - 8) & 255 for word in words for n in range(_WORDS))
     steps = [
         floats.rounded(_divided(number, scales[group]), header.work)
         for number, group in zip(numbers, shape.of_numbers(), strict=True)

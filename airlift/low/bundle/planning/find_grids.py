@@ -17,14 +17,16 @@ import numpy as np
 from airlift.codec.block import Context, Effort
 from airlift.codec.grid import fit
 from airlift.codec.grid.grid import GRID, STORED, reproduces
+from airlift.codec.grid.steps import RECORDS
 from airlift.codec.predict import convert_search
 from airlift.codec.predict.convert import SINGLE
 from airlift.codec.predict.rounding import EIGHTS
 from airlift.low.bundle.planning.candidates import Candidates, candidates, is_open
 from airlift.low.bundle.planning.rectangles import MANY, MOST, Rectangle, Tensor, rectangles
 from airlift.tensors.element import Element
+from airlift.tensors.matching import conversions
 from airlift.tensors.matching.conversions import BLOCK, Place
-from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, numbers
+from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom
 from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
 from airlift.tensors.matching.windows import Pair
@@ -63,10 +65,14 @@ def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: Cand
             continue
         holder, target = segments[bisect_right(ends, span.start)], Place(number, span)
         most = _most(target, holder, index.read)
-        if most:
-            hint, source = _best(target, holder, index, most) or (None, None)
-            if hint is not None:
-                yield Hinted(span.start, span.end, hint.columns, hint, (), source)
+        best = _best(target, holder, index, most) if most else None
+        if best is not None:
+            hint, factors = best.hint, () if best.scales is None else (_whole(best.scales),)
+            yield Hinted(span.start, span.end, hint.columns, hint, factors, best.source)
+
+
+def _whole(place: Place) -> Source:
+    return Source(place.file, place.span.start, place.span.end)
 
 
 def _most(target: Place, holder: Segment, read: Read) -> float:
@@ -86,28 +92,23 @@ def _most(target: Place, holder: Segment, read: Read) -> float:
     return convert_search.cost(hint, windows, span.element) / 8
 
 
-def _best(
-    target: Place, holder: Segment, index: Candidates, most: float
-) -> tuple[Grid, Source | None] | None:
+def _best(target: Place, holder: Segment, index: Candidates, most: float) -> "_Tried | None":
     """Return how a tensor was dequantised, and what its steps are best predicted from; at less than ``most``."""
     tried = [
         item for width in _widths(target) for item in _tried(Tensor(target, width, index.read), holder, index)
     ]
     best = min(tried, key=lambda item: item.cost, default=None)
-    return best.chosen if best is not None and best.cost < most else None
+    return best if best is not None and best.cost < most else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What a hint and a source cost, in bytes a number."""
+    """What a hint, a source and scales of their own cost, in bytes a number."""
 
     cost: float
     hint: Grid
     source: Source | None
-
-    @property
-    def chosen(self) -> tuple[Grid, Source | None]:
-        return self.hint, self.source
+    scales: Place | None
 
 
 def _widths(target: Place) -> Iterable[int]:
@@ -128,6 +129,7 @@ def _tried(tensor: Tensor, holder: Segment, index: Candidates) -> Iterator[_Trie
         for source in sources:
             plain, *computed = _integers(tensor, group, source)
             yield from _costs_of(tensor, areas, (plain, *_narrowed(plain, source)), source)
+            yield from _given(tensor, source, index)
             many = rectangles(tensor, group, MANY) if group[0] == 1 else areas
             for found in islice(_costs_of(tensor, many, computed, source), 1):
                 yield found
@@ -137,6 +139,7 @@ def _tried(tensor: Tensor, holder: Segment, index: Candidates) -> Iterator[_Trie
         for group in ((1, 0), (BLOCK, BLOCK)):
             areas = rectangles(tensor, group)
             for source in sources if areas else ():
+                yield from _given(tensor, source, index)
                 yield from islice(_costs_of(tensor, areas, _eights(tensor, group, source), source), 1)
 
 
@@ -154,7 +157,7 @@ def _integers(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator
     """Yield how integers may follow from a source."""
     kind = source.span.element
     base = Grid(columns=tensor.columns, group=group, steps=Element.I8, source=kind)
-    if tensor.columns % numbers(kind) or kind in EIGHTS:
+    if tensor.columns % source.held or kind in EIGHTS:
         base = replace(base, source=Element.BYTES)
     yield base
     if base.source in SINGLE and group[0]:
@@ -183,6 +186,20 @@ def _ranges(plain: Grid, source: Place) -> Iterator[Grid]:
             yield from _narrowed(hint, source)
 
 
+def _given(tensor: Tensor, source: Place, index: Candidates) -> Iterator[_Tried]:
+    """Yield what follows from a quantised form and the scales beside it."""
+    kind, scales = source.span.element, index.scales_beside(source)
+    if scales is None or kind not in STORED or kind in RECORDS or tensor.columns % source.held:
+        return
+    group = conversions.grouped((tensor.rows, tensor.columns), scales.span.shape)
+    if group is not None:
+        hint = Grid(
+            columns=tensor.columns, group=group, steps=Element.I8 if source.packed else kind, source=kind,
+            scales_from=ScalesFrom.SOURCE, scale=scales.span.element,
+        )  # fmt: skip
+        yield from _costs(tensor, rectangles(tensor, group), hint, source, scales)
+
+
 def _eights(tensor: Tensor, group: tuple[int, int], source: Place) -> Iterator[Grid]:
     """Yield how eight-bit floats may follow from a source."""
     kind = source.span.element
@@ -205,24 +222,37 @@ def _costs_of(
         yield from _costs(tensor, areas, hint, place)
 
 
-def _costs(tensor: Tensor, areas: Sequence[Rectangle], hint: Grid, place: Place | None) -> Iterator[_Tried]:
+def _costs(
+    tensor: Tensor, areas: Sequence[Rectangle], hint: Grid, place: Place | None, scales: Place | None = None
+) -> Iterator[_Tried]:
     """Yield what rectangles cost with a hint, if they can all be coded so."""
     cost, source = 0, None if place is None else Tensor(place, tensor.columns, tensor.read)
-    recorded, computed = hint.scales_from is ScalesFrom.SOURCE, hint.computed
+    given, computed = hint.scales_from is ScalesFrom.SOURCE, hint.computed
+    recorded = given and scales is None
     for area in areas:
         if computed and not area.whole:
             return
         small = replace(hint, columns=area.width, group=(1, 32) if recorded else (0, 0))
         sources = [] if source is None else [memoryview(source.part(area))]
+        if scales is not None:
+            sources.append(memoryview(_scale(tensor, area, hint, scales)))
         target, context = memoryview(tensor.part(area)), Context(sources, tensor.element, (), small)
-        if (recorded or computed) and not reproduces(target, context):
+        if (given or computed) and not reproduces(target, context):
             return
         payload = GRID.encode(target, context, Effort.LOW)
         if payload is None:
             return
         cost += len(payload)
-    within = None if place is None else Source(place.file, place.span.start, place.span.end)
-    yield _Tried(cost / sum(area.count for area in areas), hint, within)
+    within = None if place is None else _whole(place)
+    yield _Tried(cost / sum(area.count for area in areas), hint, within, scales)
+
+
+def _scale(tensor: Tensor, area: Rectangle, hint: Grid, scales: Place) -> bytes:
+    """Return the scale of the group that a rectangle lies in."""
+    down, across = hint.group[0] or tensor.rows, hint.group[1] or tensor.columns
+    number = area.rows.start // down * hint.groups_across + area.left // across
+    start, size = scales.span.start + number * hint.scale.size, hint.scale.size
+    return tensor.read(scales.file, start, start + size).ljust(size, b"\0")
 
 
 def _group(tensor: Tensor) -> tuple[int, int] | None:

@@ -8,7 +8,6 @@ import numpy as np
 from airlift.codec.predict.exact import Bits
 from airlift.tensors.element import Element
 from airlift.tensors.matching.conversions import Place
-from airlift.tensors.matching.hint import numbers
 from airlift.tensors.matching.match import Read
 
 ROWS, BLOCKS = 4, 2
@@ -77,7 +76,7 @@ class Tensor:
     def _line(self, row: int, area: Rectangle) -> bytes:
         span, first = self.place.span, row * self.columns + area.left
         start, end = (
-            span.start + number // numbers(span.element) * span.element.size
+            span.start + number // self.place.held * span.element.size
             for number in (first, first + area.width)
         )
         return self.read(self.place.file, start, end).ljust(end - start, b"\0")

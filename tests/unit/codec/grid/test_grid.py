@@ -347,6 +347,44 @@ def test_the_integers_themselves(element: Element, group: tuple[int, int]) -> No
     assert quantisers.dequantised(codes, found.reshape(scales.shape), group, element) == target
 
 
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("element", FLOATS)
+@pytest.mark.parametrize("scale", FLOATS)
+def test_the_integers_themselves_and_their_scales(
+    element: Element, scale: Element, group: tuple[int, int]
+) -> None:
+    """As they are, and eight packed in a word: nothing is left."""
+    codes, scales = quantisers.integers(VALUES, group, 7.0, scale)
+    target, given = quantisers.dequantised(codes, scales, group, element), as_element(scales, scale)
+    hint = hinted(group=group, source=I8, scales_from=SOURCE, scale=scale)
+    followed(payload_of(hint, target, element, codes.tobytes(), given))
+    words = replace(hint, source=Element.I32)
+    followed(payload_of(words, target, element, quantisers.packed(codes), given))
+    assert grid.reproduces(memoryview(target), context(words, element, quantisers.packed(codes), given))
+    wrong = as_element(scales * np.float32(1.5), scale)
+    assert not grid.reproduces(memoryview(target), context(hint, element, codes.tobytes(), wrong))
+
+
+def context(hint: Grid, element: Element, *sources: bytes) -> Context:
+    return Context([memoryview(source) for source in sources], element, hint=hint)
+
+
+@pytest.mark.parametrize("scale", [math.nan, math.inf, 0.0])
+def test_scales_that_are_none_make_zeros(scale: float) -> None:
+    """Where they belong to other numbers, the payload has scales of its own."""
+    codes, scales = quantisers.integers(VALUES, (1, 0))
+    target = quantisers.dequantised(codes, scales, (1, 0), BF16)
+    wrong = scales.copy()
+    wrong[7] = scale
+    hint = hinted(source=I8, scales_from=SOURCE)
+    told = said(payload_of(hint, target, BF16, codes.tobytes(), wrong.tobytes()))
+    assert told["origin"] == PAYLOAD
+    zeros = np.array(np.frombuffer(target, "<u2").reshape(150, 216))
+    zeros[7] = 0
+    made = payload_of(hint, zeros.tobytes(), BF16, np.maximum(codes, 0).tobytes(), wrong.tobytes())
+    assert made is None or said(made)["origin"] in {SOURCE, PAYLOAD}
+
+
 def test_integers_of_sixteen_bits() -> None:
     codes = np.random.default_rng(6).integers(-3000, 3001, (20, 216)).astype("<i2")
     codes[0, 0] = -32768
@@ -643,13 +681,14 @@ def test_scales_of_records_have_one_form(more: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"origin": 0}, {"origin": 4}, {"origin": 255}, {"kind": 0}, {"kind": F32}, {"kind": Element.U8},
+        {"origin": 0}, {"origin": 5}, {"origin": 255}, {"kind": 0}, {"kind": F32}, {"kind": Element.U8},
         {"kind": Q8_0}, {"kind": 31}, {"kind": 255}, {"kind": Element.F8_E4M3FNUZ}, {"source": 31},
         {"source": Element.F64}, {"source": Element.U8}, {"source": I16}, {"source": E4M3}, {"source": Element.Q4_K},
         {"scale": 0}, {"scale": Element.F64}, {"scale": 99}, {"scale": I8}, {"inner": 0}, {"inner": 2}, {"inner": 5},
         {"inner": 8}, {"inner": 9}, {"origin": SOURCE}, {"source": 0}, {"source": Q8_0}, {"source": I8},
         {"source": Q8_0, "kind": I16, "origin": PAYLOAD}, {"source": I8, "kind": I16, "origin": PAYLOAD},
-        {"source": I8, "origin": SOURCE, "scale": F16}, {"source": E4M3, "kind": E5M2, "origin": PAYLOAD},
+        {"origin": 8}, {"origin": 9, "scale": F32}, {"origin": 12, "kind": E4M3},
+        {"source": E4M3, "kind": E5M2, "origin": PAYLOAD},
         {"source": 0, "origin": SOURCE, "scale": F16}, {"source": Q4_0, "kind": E4M3, "origin": SOURCE, "scale": F16},
     ],
 )  # fmt: skip

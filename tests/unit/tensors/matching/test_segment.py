@@ -329,6 +329,21 @@ def test_blocks_of_dequantised_rows_have_their_part_of_what_was_quantised() -> N
     assert cuts(dequantised(computed, 10, Source(3, 500, 900)), 200) == [(200, Source(3, 500, 900))]
 
 
+def test_scales_of_steps_follow_their_rows() -> None:
+    """One for all is read by every block."""
+    hint = replace(BY_ROW, source=Element.I8, scales_from=ScalesFrom.SOURCE)
+    whole = replace(dequantised(hint, 20, Source(0, 500, 700)), factors=(Source(0, 100, 120),))
+    limit = 8 * 10 * Element.BF16.size
+    parts = [(block.sources, block.length) for block in blocks(whole, limit)]
+    assert parts == [
+        ((Source(0, 500, 580), Source(0, 100, 108)), limit),
+        ((Source(0, 580, 660), Source(0, 108, 116)), limit),
+        ((Source(0, 660, 700), Source(0, 116, 120)), limit // 2),
+    ]
+    one = replace(whole, hint=replace(hint, group=(0, 0)), factors=(Source(0, 100, 104),))
+    assert {block.sources[1] for block in blocks(one, limit)} == {Source(0, 100, 104)}
+
+
 def test_groups_that_fit_no_block_are_coded_otherwise() -> None:
     parallel = Source(3, 500, 700)
     found = list(blocks(dequantised(BY_ROW, 10, parallel), 70))

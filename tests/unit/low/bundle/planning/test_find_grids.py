@@ -285,6 +285,34 @@ def test_the_integers_are_in_the_baseline(group: tuple[int, int], renamed: bool)
     assert found.cost < 3 * scales.nbytes + 600
 
 
+@pytest.mark.parametrize(("scale", "group"), [(F32, (1, 0)), (BF16, (1, 32)), (F16, (1, 128)), (F32, (0, 0))])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("element", [BF16, F32])
+def test_the_integers_and_their_scales_are_in_the_baseline(
+    element: Element, packed: bool, group: tuple[int, int], scale: Element
+) -> None:
+    """As compressed-tensors names them."""
+    codes, scales = quantisers.integers(VALUES, group, 7.0, scale)
+    shape = (1,) if group == (0, 0) else scales.shape
+    given = {f"{NAME}_scale": (scale.name, shape, as_element(scales, scale))}
+    if packed:
+        words = quantisers.packed(codes)
+        base = files.safetensors(given | {f"{NAME}_packed": ("I32", (256, 48), words)})
+    else:
+        base = files.safetensors(given | {NAME: ("I8", SHAPE, codes.tobytes())})
+    found = planned(file(quantisers.dequantised(codes, scales, group, element), element.name), base)
+    assert (found.hint.source, found.hint.scales_from) == (Element.I32 if packed else I8, ScalesFrom.SOURCE)
+    assert (found.hint.group, found.cost < 500) == (group, True)
+
+
+def test_scales_of_other_integers_are_not_taken() -> None:
+    codes, scales = quantisers.integers(VALUES, (1, 0))
+    more = {f"{NAME}_scale": ("F32", (256, 1), (scales * np.float32(1.1)).tobytes())}
+    base = file(codes.tobytes(), "I8", more=more)
+    found = planned(file(quantisers.dequantised(codes, scales, (1, 0), BF16)), base)
+    assert (found.hint.source, found.hint.scales_from) == (I8, ScalesFrom.PAYLOAD)
+
+
 @pytest.mark.parametrize(
     ("kind", "limit"), [(gguf_files.Q8_0, Element.Q8_0), (gguf_files.Q4_0, Element.Q4_0)]
 )
