@@ -234,7 +234,7 @@ def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
     from airlift.low.sources.foresee import foresee
 
     found = foresee(at.open(), source, Path())
-    data = {
+    data: dict[str, Any] = {
         "source": dict(found.stated),
         "files": [_shown(item) for item in found.coming],
         "bytes": sum(item.bytes or 0 for item in found.coming),

@@ -69,8 +69,8 @@ def _foresee(
     if file is not None:
         return Coming(wanted, file.size, file.size, depot.content.path(file.sha512))
     for path in land.landed_paths(depot.fetched, wanted):
-        size = path.stat().st_size
-        return Coming(wanted, size, size, path)
+        landed = path.stat().st_size
+        return Coming(wanted, landed, landed, path)
     size = land.persist(lambda: ordered.measure(wanted), sleep)
     land.check_length(wanted, size)
     part = land.part_path(depot.fetched, wanted)
