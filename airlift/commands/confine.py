@@ -1,8 +1,9 @@
 """What keeps a command in bounds: namespaces and limits, by the tools of util-linux (SPEC 7.10-2).
 
 ``unshare`` gives it a network of its own with nothing in it, its own processes, which all end with it, and its own
-view of the file system, in which everything but one scratch folder is read-only; ``prlimit`` bounds its memory,
-files and processes. Where the kernel or the machine lacks namespaces, the limits remain; what was enforced is told.
+view of the file system, in which everything but one scratch folder is read-only, and /run, where services have their
+sockets, is empty; ``prlimit`` bounds its memory, files and processes. Where the kernel or the machine lacks
+namespaces, the limits remain; what was enforced is told.
 """
 
 import os
@@ -23,6 +24,10 @@ set -e
 scratch=$1
 shift
 mount --bind "$scratch" "$scratch"
+case $scratch/:$PWD/ in
+  /run/*|*:/run/*) ;;
+  *) [ ! -d /run ] || mount -t tmpfs -o ro,nosuid,nodev,noexec,size=4k none /run ;;
+esac
 while read -r _ _ _ _ point _; do
   point=$(printf '%b' "$point")
   [ "$point" = "$scratch" ] || mount -o remount,bind,ro "$point" 2>/dev/null || :

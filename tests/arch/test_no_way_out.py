@@ -24,7 +24,10 @@ WRITER = "airlift.media.volume_writer"
 FRAME = "airlift.cli.frame"
 LOADED = (
     "airlift.low",
-    *(f"airlift.cli.{group}" for group in ("doctor", "high", "keys", "low", "provenance", "standing")),
+    *(
+        f"airlift.cli.{group}"
+        for group in ("doctor", "high", "keys", "low", "manual", "provenance", "standing")
+    ),
 )
 """What the frame of all commands loads for the group that was asked for: no import of whoever uses the frame."""
 HIGH = ("airlift.high", "airlift.cli.high")

@@ -13,6 +13,7 @@ WORDS = 1800
 """Ten minutes of somebody who reads 180 words a minute."""
 
 
+@pytest.mark.timeout(pages.SECONDS + 60)
 @pytest.mark.parametrize("page", GUIDES)
 def test_a_guide_shows_what_comes(page: str, tmp_path: Path) -> None:
     said, seconds = pages.run(page, tmp_path, {"LOGNAME": "eve"})

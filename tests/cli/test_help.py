@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from airlift.cli.frame.app import ALONE, declare, root
-from tests.cli.transcript import airlift, inside
+from tests.cli.transcript import inside
 
 COMMON = ("--format", "--quiet", "--verbose", "--no-progress")
 
@@ -53,10 +53,3 @@ def test_examples_parse(path: tuple[str, ...]) -> None:
             continue
         assert words[: len(path) + 1] == ["airlift", *path]
         LEAVES[path].make_context("airlift", words[len(path) + 1 :], obj=None)
-
-
-def test_completion_is_offered(tmp_path: Path) -> None:
-    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it must run below a shell
-    said = airlift("--show-completion", "bash", cwd=tmp_path, environment=named)
-    assert said.code == 0
-    assert "_airlift_completion" in said.out

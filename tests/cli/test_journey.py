@@ -207,6 +207,9 @@ def ask_the_record(world: World, size: int) -> None:
     assert [e["index"] for e in entries] == list(range(size))
     future = world.quick("provenance", "at", "2999-01-01", "--format", "json").expect(0)
     assert future.data["release"] == "demo@1"
+    assert future.err.startswith("warning: 2999-01-01 is later than the clock here"), (
+        "a mistyped year was answered"
+    )
     assert (
         world.quick("provenance", "at", "1999-01-01", "--format", "json").expect(5).error["code"]
         == "release-not-held"

@@ -54,6 +54,9 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 18),  # rich draws it
     ("--version",): (set(), 18),
+    ("completion", "fish"): (set(), 64),
+    ("completion", "--names", "depot-releases"): (set(), 18),
+    ("completion", "--names", "enclave-releases"): (set(), 18),
     ("status",): (RECORD | {"packaging"}, 121),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 21),
     ("low", "status"): (KEYS, 78),

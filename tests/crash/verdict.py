@@ -135,14 +135,15 @@ class Expected:
         assert found == wanted or self.scene.name == "repair"
 
     def _check_export(self, enclave: Enclave) -> str | None:
-        """What is served beside the enclave, at any moment: nothing, or all files of one release."""
+        """What is served beside the enclave, at any moment: nothing, or all files of one release.
+
+        The ledger is not asked: before anything was recovered it may hold half a transaction, and says so.
+        """
         place = enclave.folder.with_name(SERVED)
         if not place.is_dir():
             return None
         found = {str(p.relative_to(place)): digest_file(p) for p in _files(place)}
-        for digest in {
-            digest for item in self.allowed for digest in item.installed
-        }:  # the ledger may be unreadable
+        for digest in sorted({digest for item in self.allowed for digest in item.installed}):
             files = enclave.load_release(digest).files()
             if found == {f"{component.name}/{entry.path}": entry.sha512 for component, entry in files}:
                 return digest

@@ -162,12 +162,22 @@ def dequantised() -> Iterator[Case]:
     parts = np.frombuffer(records, np.uint8).reshape(-1, 34)
     of_records = parts[:, :2].copy().view("<f2").astype("<f4") * parts[:, 2:].view("i1")
     largest: dict[str, Any] = {"source": Element.F32, "scales_from": ScalesFrom.LARGEST, "limit": 7.0}
+    given: dict[str, Any] = {"source": Element.I8, "scales_from": ScalesFrom.SOURCE}
+    words = quantisers.packed(steps.astype("i1"))
+    narrow: dict[str, Any] = {"scale": Element.BF16, "narrow": True}
+    ranged = largest | {"scales_from": ScalesFrom.RANGE, "limit": 15.0}
+    whole, scales = quantisers.shifted(values, (1, 0), 15)
+    shifted = whole * scales
     for element, target, sources, hint in (
         (Element.F32, single, [], small),
         (Element.BF16, quantisers.brains(single), [], replace(small, group=(16, 16))),
         (Element.F16, (steps * np.float32(0.5)).astype("<f2"), [], replace(small, group=(0, 0))),
         (Element.F32, single, [steps.astype("i1").tobytes()], replace(small, source=Element.I8)),
+        (Element.F32, single, [steps.astype("i1").tobytes(), by.tobytes()], replace(small, **given)),
+        (Element.F32, single, [words, by.tobytes()], replace(small, **given | {"source": Element.I32})),
         (Element.F32, single, [single.tobytes()], replace(small, **largest)),
+        (Element.BF16, quantisers.brains(single), [single.tobytes()], replace(small, **largest | narrow)),
+        (Element.F32, shifted, [values.tobytes()], replace(small, **ranged)),
         (
             Element.F32,
             of_records,

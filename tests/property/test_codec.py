@@ -157,6 +157,12 @@ DEQUANTISED: tuple[tuple[Element, bytes, list[bytes], Grid], ...] = (
         Element.F32, SMALL.tobytes(), [NUMBERS.tobytes()],
         replace(BY_ROW, source=Element.F32, scales_from=ScalesFrom.LARGEST, limit=126.0),
     ),
+    (
+        Element.BF16, brains(SMALL).tobytes(), [NUMBERS.tobytes()],
+        replace(
+            BY_ROW, source=Element.F32, scales_from=ScalesFrom.RANGE, limit=255.0, scale=Element.BF16, narrow=True
+        ),
+    ),
 )  # fmt: skip
 
 

@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.second.codecs.elements import BF16, F8_E4M3, F8_E5M2, F16, F32, F64, I8, I16, Q4_0, Q8_0, element
+from tests.second.codecs.elements import (
+    BF16,
+    F8_E4M3,
+    F8_E5M2,
+    F16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    Q4_0,
+    Q8_0,
+    element,
+)
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "codec"
 CODES = (*range(20), 20, 31, 32, 33, 36, 40, 45, 54, 56, 57)
@@ -257,17 +270,24 @@ def _convert(choose: random.Random) -> Made:
 
 def _grid(choose: random.Random) -> Made:
     code, step = choose.choice((F32, F16, BF16)), choose.choice((I8, I8, I16, F8_E4M3, F8_E5M2))
-    records = (Q8_0, Q4_0) if step == I8 else ()
+    records = (Q8_0, Q4_0, I32) if step == I8 else ()
     origin = choose.choice((0, F32, F16, BF16, step, *records))
-    options = [1] + [2] * (origin in records) + [3] * (origin in (F32, F16, BF16))
+    floating = origin in (F32, F16, BF16)
+    stored = origin in (*records, step)
+    options = [1] + [2] * stored + [3] * floating + [4] * (floating and step in (I8, I16))
     scales_from = choose.choice(options)
-    scale = F16 if scales_from == 2 else choose.choice((F32, F16, BF16))
+    inside = scales_from == 2 and origin in (Q8_0, Q4_0)
+    scale = F16 if inside else choose.choice((F32, F16, BF16))
     rows, columns = _matrix(choose)
     columns = choose.choice((32, 64)) if origin in records else columns
-    high, wide = (1, 32) if scales_from == 2 else (choose.choice((0, 1, 2, 3)), choose.choice((0, 2, 32)))
+    high, wide = (1, 32) if inside else (choose.choice((0, 1, 2, 3)), choose.choice((0, 2, 32)))
     groups = -(-rows // (high or rows)) * -(-columns // (wide or columns))
-    body = raw_planes(numbers(groups, scale, choose), scale) if scales_from == 1 else b""
-    limit = choose.choice((127.0, 7.5, 1e-30)) if scales_from == 3 else 0.0
+    given = numbers(groups, scale, choose)
+    body = raw_planes(given, scale) if scales_from == 1 else b""
+    limit = {3: choose.choice((127.0, 7.5, 1e-30)), 4: choose.choice((255.0, 15.0, 1.0))}.get(
+        scales_from, 0.0
+    )
+    narrow = 8 * (floating and scale != F32 and choose.randrange(2))
     count = rows * columns
     source = _grid_source(count, origin, choose)
     inner, rest = _inner(count * element(step).size, step, choose)
@@ -279,9 +299,9 @@ def _grid(choose: random.Random) -> Made:
             inner,
             step,
             origin,
-            scales_from,
+            scales_from + narrow,
             scale,
-            choose.randrange(2),
+            choose.randrange(2) * (scales_from != 4),
             0,
             columns,
             high,
@@ -290,7 +310,8 @@ def _grid(choose: random.Random) -> Made:
             len(body),
         ),
     )
-    return Made(9, code, count * element(code).size, (source,) if origin else (), header + body + rest)
+    sources = ((source,) if origin else ()) + ((given,) if scales_from == 2 and not inside else ())
+    return Made(9, code, count * element(code).size, sources, header + body + rest)
 
 
 def _grid_source(count: int, origin: int, choose: random.Random) -> bytes:
@@ -299,4 +320,4 @@ def _grid_source(count: int, origin: int, choose: random.Random) -> bytes:
     if origin in (Q8_0, Q4_0):
         body = element(origin).size - 2
         return b"".join(numbers(1, F16, choose) + choose.randbytes(body) for _ in range(count // 32))
-    return choose.randbytes(count * element(origin).size)
+    return choose.randbytes(count * element(origin).size // (8 if origin == I32 else 1))

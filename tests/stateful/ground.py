@@ -311,6 +311,7 @@ class Ground:
             (kind, digest) for kind, digest, _ in memory.revoked()
         }
         self._agree_on_work(place, said)
+        self._agree_on_service(place, said)
         link = place.folder / "active"
         served = link.readlink().name if link.is_symlink() else ""
         assert served == (memory.active or "")[:64]
@@ -326,6 +327,9 @@ class Ground:
         assert {item["bundle"] for item in said["relay"]} == {
             self.bundle(number).id for number in place.relayed
         }
+
+    def _agree_on_service(self, place: Place, said: dict[str, Any]) -> None:
+        """Check what is served; :class:`tests.stateful.serving_side.ServingSide` knows."""
 
     def _label(self, digest: str) -> str:
         return next(item.label for item in self.depot.releases.values() if item.digest == digest)

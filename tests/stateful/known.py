@@ -186,6 +186,8 @@ class Place:
 
     ``size`` is that of its ledger; ``content`` what it holds (SHA-512); ``staged`` are sequences of bundles that were
     begun, each with the version of the metadata that it was verified with, None if nothing says what it is.
+
+    ``follows`` are the numbers of places where what is active is served; ``stands`` says what does not follow where.
     """
 
     name: str
@@ -195,6 +197,8 @@ class Place:
     content: frozenset[str] = frozenset()
     staged: dict[int, int | None] = field(default_factory=dict)
     relayed: set[int] = field(default_factory=set)
+    follows: set[int] = field(default_factory=set)
+    stands: dict[int, str] = field(default_factory=dict)
     returns: list[tuple[str, Path, dict[str, Any]]] = field(default_factory=list)
 
     def __repr__(self) -> str:

@@ -33,6 +33,7 @@ from tests.stateful.high_side import LOST
 from tests.stateful.hub_side import HubSide
 from tests.stateful.known import RELEASERS, ROOTS, Bundle, Place, Release
 from tests.stateful.low_side import JOIN, REFUSE, REPLACE
+from tests.stateful.serving_side import NUMBERS
 from tests.steps.quick import quick
 
 FULL = os.environ.get("AIRLIFT_STEPS") == "full"
@@ -53,8 +54,11 @@ TWO = ((), ("ann", "ben"), ("ann", STRANGER))
 VERBS = {
     "high activate 0", "high activate 5", "high activate 6", "high approve 0", "high approve 5", "high approve 6",
     "high attest 0", "high attest 7", "high check --repair-from 0", "high check 0", "high check 3", "high discard 0",
-    "high discard 5", "high floor 0", "high floor lower 2", "high floor lower 6", "high gc 0", "high import 0",
-    "high import 3", "high import 5", "high import 6", "high import --activate 0", "high import --activate 6",
+    "high discard 5", "high export 0", "high export 2", "high export 5", "high export 6", "high export --follow 0",
+    "high export --follow 2", "high export --follow 5", "high export --follow again 0",
+    "high unfollow 0", "high unfollow 5", "high floor 0", "high floor lower 2", "high floor lower 6", "high gc 0",
+    "high import 0", "high import 3", "high import 5", "high import 6", "high import --activate 0",
+    "high import --activate 6",
     "high import cut 4", "high import damaged 3", "high import labelled 3", "high inspect 0", "high list 0",
     "high plan 0", "high plan 5", "high policy set 0", "high policy show 0", "high receipt 0",
     "high receipt --code 0",
@@ -68,7 +72,7 @@ VERBS = {
     "low policy show 0", "low recut 0", "low recut 5", "low recut --request 0", "low release 0", "low release 2",
     "low release again 0", "low renew 0", "low returns import receipt 0", "low returns import receipt code 0",
     "low returns import request 0", "low revoke 0", "low revoke 2", "low revoke --lift 0", "low rotate 0",
-    "low sign 0", "low sign 2", "low sign 7", "low withdraw 0", "low withdraw 5",
+    "low scan 0", "low scan 5", "low sign 0", "low sign 2", "low sign 7", "low withdraw 0", "low withdraw 5",
     "enforce fall-back 0", "provenance history 0", "provenance verify 0",
 }  # fmt: skip
 """What some walk has to do, by verb and exit code; otherwise the walks judge less than they seem to."""
@@ -237,6 +241,12 @@ class Walk(RuleBasedStateMachine):
         self.settle(low=True)
 
     @rule(data=st.data())
+    def scan(self, data: Any) -> None:
+        labels = [self.a_release(data).label, self.a_release(data).label, "assistant@99"]
+        self.ground.scan(self.one(data, labels), self.one(data, ("ann", "ben")))
+        self.settle(low=True)
+
+    @rule(data=st.data())
     def depot_policy(self, data: Any) -> None:
         self.ground.set_depot_policy(scanned=self.one(data, (False, False, True)))
         self.settle(low=True)
@@ -372,6 +382,19 @@ class Walk(RuleBasedStateMachine):
     def policy(self, data: Any) -> None:
         place = self.a_place(data)
         self.ground.set_policy(place, self.one(data, POLICIES))
+        self.settle(place)
+
+    @rule(data=st.data())
+    def serve(self, data: Any) -> None:
+        place, follow = self.a_place(data), self.one(data, (True, True, False))
+        release = self.one(data, (None, None, None if follow else self.a_held(data, place)))
+        self.ground.serve(place, self.one(data, NUMBERS), release, follow=follow)
+        self.settle(place)
+
+    @rule(data=st.data())
+    def end(self, data: Any) -> None:
+        place = self.a_place(data)
+        self.ground.end(place, self.one(data, [*sorted(place.follows), *NUMBERS]))
         self.settle(place)
 
     @rule(data=st.data())
@@ -516,7 +539,17 @@ def test_every_command_is_walked() -> None:
     ground = Walk.start.copy(Walk.room / "errands")
     ground.counts.update(Walk.start.counts)
     try:
-        for errand in (_watch, _bring_and_refuse, _run, _hub, _authority, _ways, _answers, _emergency):
+        for errand in (
+            _watch,
+            _serve,
+            _bring_and_refuse,
+            _run,
+            _hub,
+            _authority,
+            _ways,
+            _answers,
+            _emergency,
+        ):
             errand(ground)
             ground.agree()
         ground.prove()
@@ -547,6 +580,29 @@ def _watch(ground: HubSide) -> None:
     aside.prove()
     ground.counts.update(aside.counts)
     aside.leave()
+
+
+def _serve(ground: HubSide) -> None:
+    """What is active is served, goes along, and is ended; what may not run is not served."""
+    alpha, charlie = ground.place("alpha"), ground.place("charlie")
+    first, second, third = ground.depot.releases.values()
+    ground.serve(charlie, 1, None, follow=True)
+    ground.serve(charlie, 1, third, follow=False)
+    for number in (1, 1, 2):
+        ground.serve(alpha, number, None, follow=True)
+    ground.roll_back(alpha, None)
+    ground.serve(alpha, 1, first, follow=False)
+    ground.serve(alpha, 1, second, follow=True)
+    for _ in range(2):
+        ground.end(alpha, 2)
+    ground.roll_back(alpha, second)
+    ground.serve(charlie, 1, first, follow=False)
+    bravo = ground.place("bravo")
+    ground.serve(bravo, 1, first, follow=False)
+    ground.bring(bravo, ground.bundle(2), 0, None, activate=False)
+    ground.set_policy(bravo, "approved")
+    ground.serve(bravo, 2, second, follow=False)
+    ground.set_policy(bravo, "open")
 
 
 def _bring_and_refuse(ground: HubSide) -> None:
@@ -615,6 +671,8 @@ def _authority(ground: HubSide) -> None:
     ground.rotate(("alice", "bob"))
     ground.set_depot_policy(scanned=True)
     ground.pack("assistant@1", "none", None)
+    for label in ("assistant@99", "assistant@2"):
+        ground.scan(label, "ann")
     ground.attest("assistant@1", "scan", "ann", passes=True)
     ground.pack("assistant@1", "none", None, parity=True)
     ground.set_depot_policy(scanned=False)

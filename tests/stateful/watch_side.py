@@ -5,15 +5,16 @@ from pathlib import Path
 
 from tests.stateful.desk import Said
 from tests.stateful.ground import LABELLED
-from tests.stateful.high_side import HighSide, Judged
+from tests.stateful.high_side import Judged
 from tests.stateful.known import Bundle, Place
+from tests.stateful.serving_side import ServingSide
 from tests.steps import rules
 
 PACE = ("--once", "--settle", "0", "--interval", "0.05")
 """Two looks: what did not change between them has settled."""
 
 
-class WatchSide(HighSide):
+class WatchSide(ServingSide):
     """What is done to enclaves by hand, and by a watched folder."""
 
     def watch(self, place: Place, bundle: Bundle, copy: int, what: str | None, *, activate: bool) -> bool:

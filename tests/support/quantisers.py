@@ -166,7 +166,42 @@ def integers(
     return steps.astype(np.int8), found
 
 
-def dequantised(steps: NDArray[np.int8], scales: Floats, group: Group, element: Element) -> bytes:
+def packed(steps: NDArray[np.int8]) -> bytes:
+    """Return integers of four bits as compressed-tensors packs them: eight in a word, the first lowest, 8 added."""
+    numbers = (steps.astype(np.int64) + 8).reshape(steps.shape[0], -1, 8) << (4 * np.arange(8))
+    words: bytes = numbers.sum(axis=2).astype("<u4").tobytes()
+    return words
+
+
+def kept(values: Floats, element: Element) -> Floats:
+    """Return numbers as they are after they were stored as F32, F16 or BF16."""
+    if element is Element.BF16:
+        return floats(brains(values))
+    return values.astype(f"<f{element.size}").astype(np.float32)
+
+
+def shifted(
+    values: Floats, group: Group, limit: int, work: Element = Element.F32
+) -> tuple[NDArray[np.float32], Floats]:
+    """Return numbers as integers from 0 to ``limit``, less the zero points of their groups, and the scales.
+
+    Every operation is rounded to ``work``, as frameworks do that compute in the type of a model.
+    """
+    top, bottom = (largest(np.maximum(way * values, 0), group) for way in (1, -1))
+    scales = kept(kept(top + bottom, work) / np.float32(limit), work)
+    by = spread(scales, group, (values.shape[0], values.shape[1]))
+    zeros = np.rint(kept(spread(bottom, group, (values.shape[0], values.shape[1])) / by, work))
+    return np.clip(np.rint(kept(values / by, work)) + zeros, 0, limit) - zeros, scales
+
+
+def narrowed(values: Floats, group: Group, limit: int, work: Element) -> tuple[NDArray[np.float32], Floats]:
+    """Return numbers as integers of so many steps up and down, and the scales; with -0. Rounded as above."""
+    scales = kept(largest(values, group) / np.float32(limit), work)
+    quotients = kept(values / spread(scales, group, (values.shape[0], values.shape[1])), work)
+    return np.clip(np.rint(quotients), -limit, limit), scales
+
+
+def dequantised(steps: NDArray[np.int8] | Floats, scales: Floats, group: Group, element: Element) -> bytes:
     """Return integers times the scales of their groups, as numbers of an element."""
     wide = steps.astype(np.float32)
     return as_element(wide * spread(scales, group, (steps.shape[0], steps.shape[1])), element)

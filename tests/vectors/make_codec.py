@@ -277,6 +277,9 @@ def _grid() -> Iterator[dict[str, Any]]:
                 limit = 127.0 if kind in {Element.I8, Element.I16} else 448.0
                 payload = grid(kind, source, origin=ScalesFrom.LARGEST, limit=limit, flags=1, scale=source)
                 yield _steps(payload, sources[source], element, f"{title}, by the largest")
+                if element is not Element.F32:
+                    narrow = grid(kind, source, origin=ScalesFrom.LARGEST + THIN, limit=limit, scale=element)
+                    yield _steps(narrow, sources[source], element, f"{title}, by the largest, narrow")
         for kind in (Element.Q8_0, Element.Q4_0):
             records = b"".join(
                 struct.pack("<H", bits) + bytes((n * n + bits) % 256 for n in range(kind.size - 2))
@@ -287,6 +290,8 @@ def _grid() -> Iterator[dict[str, Any]]:
             )
             yield _steps(payload, records, element, f"{kind.name}")
             yield _steps(grid(Element.I8, kind, columns=32), records, element, f"{kind.name}, other scales")
+        yield from _ranges(element, sources)
+        yield from _scaled_apart(element, sources)
         for group in ((1, 0), (0, 0), (0, 1), (128, 128), (5, 7)):
             payload = grid(Element.I8, Element.I8, group=group)
             yield _steps(payload, integers, element, f"groups of {group[0]} x {group[1]}")
@@ -297,13 +302,46 @@ def _grid() -> Iterator[dict[str, Any]]:
         yield _steps(payload, integers, element, "planes inside")
 
 
-def _steps(payload: bytes, source: bytes, element: Element, name: str) -> dict[str, Any]:
+def _ranges(element: Element, sources: dict[Element, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield integers with a zero point."""
+    for kind in (Element.I8, Element.I16):
+        for source in (Element.F32, Element.F16, Element.BF16):
+            for limit, scale, narrow in (
+                (255.0, Element.F32, 0),
+                (15.0, Element.F16, NARROW),
+                (3.0, Element.BF16, NARROW),
+            ):
+                payload = grid(kind, source, origin=ScalesFrom.RANGE + narrow, limit=limit, scale=scale)
+                name = f"{kind.name} of {source.name}, by a range of {limit:.0f}"
+                yield _steps(payload, sources[source], element, name)
+
+
+def _scaled_apart(element: Element, sources: dict[Element, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield steps whose scales are a source of their own, and packed ones."""
+    origin = ScalesFrom.SOURCE
+    for scale in (Element.F32, Element.F16, Element.BF16):
+        for kind, group in ((Element.I8, (1, 0)), (Element.I16, (0, 0)), (Element.F8_E4M3, (5, 7))):
+            payload = grid(kind, kind, origin=origin, scale=scale, group=group)
+            given = _scales_of(scale, _count(group))
+            yield _steps(payload, sources[kind], element, f"{kind.name} and {scale.name} scales", given)
+        payload = grid(Element.I8, Element.I32, origin=origin, scale=scale, flags=1, group=(1, 8))
+        name = f"packed numbers and {scale.name} scales"
+        yield _steps(payload, sources[Element.I8][:128], element, name, _scales_of(scale, _count((1, 8))))
+        payload = grid(Element.I8, Element.I32, scale=scale)
+        yield _steps(
+            payload, sources[Element.I8][128:], element, f"packed numbers, {scale.name} in the payload"
+        )
+
+
+def _steps(payload: bytes, source: bytes, element: Element, name: str, *more: bytes) -> dict[str, Any]:
     """Return a case of 256 numbers."""
-    sources, length = [source] if source else [], 256 * element.size
+    sources, length = [source, *more] if source else [], 256 * element.size
     target = bytes(codec.decode(GRID, payload, sources, length, element))
     return _ok(f"grid: {element.name}, {name}", Coded(GRID, payload), sources, target, element)
 
 
+THIN = 8
+"""Added to where scales are from: quotients are rounded to their element (narrow)."""
 SCALES = (1.0, 0.0123, -2.0, 2.0**-126, 3e38, float("inf"), 0.0, float("nan"))
 """Those of groups, in turn."""
 
@@ -315,10 +353,8 @@ def grid(
 ) -> bytes:  # fmt: skip
     """Return the header of a grid block of 256 numbers, and scales where they are in the payload."""
     body = b""
-    if origin == ScalesFrom.PAYLOAD and columns:
-        rows = rows or 256 // columns
-        count = -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
-        some = b"".join(_scale(SCALES[n % len(SCALES)], scale) for n in range(count))
+    if origin in {ScalesFrom.PAYLOAD, ScalesFrom.PAYLOAD + THIN} and columns:
+        some = _scales_of(scale, _count(group, rows or 256 // columns, columns))
         width = Element(scale).size
         body = _planes(0, *((1, some[place::width]) for place in range(width)))
     length = len(body) if size is None else size
@@ -326,6 +362,16 @@ def grid(
         GRID_HEADER.pack(inner, steps, source, origin, scale, flags, zero, columns, *group, limit, length)
         + body
     )
+
+
+def _count(group: tuple[int, int], rows: int = 16, columns: int = 16) -> int:
+    """Return how many groups there are."""
+    return -(-rows // (group[0] or rows)) * -(-columns // (group[1] or columns))
+
+
+def _scales_of(element: int, count: int) -> bytes:
+    """Return so many scales."""
+    return b"".join(_scale(SCALES[n % len(SCALES)], element) for n in range(count))
 
 
 def _scale(value: float, element: int) -> bytes:
@@ -445,7 +491,18 @@ def bad() -> Iterator[dict[str, Any]]:
         yield case(f"convert: {name}", coded, [bytes(192)], 192, Element.BF16, outcome=TOO_NEW)
     for name, payload in {
         "scales from nowhere": grid(Element.I8, Element.BF16, origin=0),
-        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=4),
+        "scales from elsewhere": grid(Element.I8, Element.BF16, origin=5),
+        "narrow scales from nowhere": grid(Element.I8, Element.BF16, origin=8),
+        "narrow scales of no floats": grid(
+            Element.I8, Element.I8, origin=1 + THIN, scale=Element.F16, limit=0.0
+        ),
+        "narrow scales of 32 bits": grid(
+            Element.I8, Element.BF16, origin=ScalesFrom.LARGEST + THIN, limit=127.0
+        ),
+        "scales of a range of steps": grid(Element.I8, Element.I8, origin=ScalesFrom.RANGE, limit=255.0),
+        "a range of eight-bit floats": grid(
+            Element.F8_E4M3, Element.BF16, origin=ScalesFrom.RANGE, limit=255.0
+        ),
         "steps of 32 bits": grid(Element.I32, Element.BF16),
         "steps of no known element": grid(31, Element.BF16),
         "a source of integers of another size": grid(Element.I8, Element.I16),
@@ -453,6 +510,12 @@ def bad() -> Iterator[dict[str, Any]]:
         "records of larger steps": grid(Element.I16, Element.Q8_0, columns=32),
         "scales of a source of floats": grid(
             Element.I8, Element.BF16, origin=ScalesFrom.SOURCE, scale=Element.F16
+        ),
+        "scales of no source": grid(Element.I8, Element.BYTES, origin=ScalesFrom.SOURCE),
+        "packed numbers of larger steps": grid(Element.I16, Element.I32),
+        "packed eight-bit floats": grid(Element.F8_E4M3, Element.I32),
+        "scales computed from packed numbers": grid(
+            Element.I8, Element.I32, origin=ScalesFrom.LARGEST, limit=7.0
         ),
         "scales computed from steps": grid(Element.I8, Element.I8, origin=ScalesFrom.LARGEST, limit=127.0),
         "scales computed from nothing": grid(
@@ -701,9 +764,12 @@ def _bad_grid() -> Iterator[Bad]:
     """Yield what is no block of 256 numbers of BF16 that was predicted from as many."""
     base, of = bytes(512), partial(grid, Element.I8, Element.BF16)
     largest = partial(of, origin=ScalesFrom.LARGEST, limit=127.0)
+    ranged = partial(of, origin=ScalesFrom.RANGE, limit=15.0)
     records = partial(
         grid, Element.I8, Element.Q8_0, origin=ScalesFrom.SOURCE, scale=Element.F16, columns=32, group=(1, 32)
     )
+    given = partial(grid, Element.I8, Element.I8, origin=ScalesFrom.SOURCE)
+    words = partial(grid, Element.I8, Element.I32)
     packed, alone = bytes(8 * 34), grid(Element.I8, Element.BYTES)
     yield from (
         (f"grid: {name}", GRID, payload, sources, 512)
@@ -725,12 +791,26 @@ def _bad_grid() -> Iterator[Bad]:
             ("a limit that is not finite", largest(limit=float("inf")), [base]),
             ("a limit too small", largest(limit=2.0**-127), [base]),
             ("a limit without a use", of(limit=1.0), [base]),
+            ("a range of no whole number", ranged(limit=15.5), [base]),
+            ("a range of nothing", ranged(limit=0.0), [base]),
+            ("a range too large", ranged(limit=65536.0), [base]),
+            ("a range that is not finite", ranged(limit=float("nan")), [base]),
+            ("a range with signed zeros", ranged(flags=1), [base]),
+            ("a range with scales of its own", ranged(size=1) + b"\0", [base]),
             ("a limit of -0", of(limit=-0.0), [base]),
             ("scales without a use", largest(size=1) + b"\0", [base]),
             ("fewer scales than groups", of(rows=15), [base]),
             ("more scales than groups", of(rows=17), [base]),
             ("scales over everything", of(size=0xFFFFFFFF), [base]),
             ("scales that differ from nothing", of()[:28] + b"\1" + of()[29:], [base]),
+            ("steps without their scales", given(), [bytes(256)]),
+            ("steps with too few scales", given(), [bytes(256), bytes(60)]),
+            ("steps with too many scales", given(), [bytes(256), bytes(68)]),
+            ("steps with parts of scales", given(), [bytes(256), bytes(66)]),
+            ("steps with scales twice", given(size=4) + bytes(4), [bytes(256), bytes(64)]),
+            ("packed numbers that are cut", words(), [bytes(124)]),
+            ("packed numbers too many", words(), [bytes(132)]),
+            ("packed numbers that are not whole in a row", words(columns=4), [bytes(128)]),
             ("records with wide scales", records(scale=Element.F32), [packed]),
             ("records in other groups", records(group=(1, 16)), [packed]),
             ("records that are not whole in a row", records(columns=16), [packed]),

@@ -1,7 +1,6 @@
 """The tree of commands: the root, and one group per room."""
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -30,6 +29,7 @@ root = typer.Typer(
     epilog="example:\n$ airlift high import /media/disc --activate",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,  # `airlift completion` writes scripts that need no Python for most words
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 keys = _group("Make and look at keys.", "airlift keys generate release-alice --out keys")
@@ -71,8 +71,6 @@ OF_STATUS = {
 }
 """Its options, which may stand alone, too."""
 
-COMPLETION = "_AIRLIFT_COMPLETE"  # set by the shell when it asks for completions
-
 
 def _low() -> None:
     importlib.import_module("airlift.cli.low.setup")
@@ -109,6 +107,7 @@ def _provenance() -> None:
 
 GROUPS: dict[str, Callable[[], object]] = {
     "doctor": lambda: importlib.import_module("airlift.cli.doctor.doctor"),
+    "completion": lambda: importlib.import_module("airlift.cli.manual.completion"),
     "keys": lambda: importlib.import_module("airlift.cli.keys"),
     "status": lambda: importlib.import_module("airlift.cli.standing.status"),
     "low": _low,
@@ -122,8 +121,7 @@ def completed(arguments: Sequence[str]) -> list[str]:
     """Return the words of a command line, with the command that is meant where there are only options of it."""
     first = arguments[0] if arguments else ""
     option = first.startswith("-") and first.partition("=")[0] in OF_STATUS
-    alone = COMPLETION not in os.environ and (not first or option)
-    return [*([ALONE] if alone else []), *arguments]
+    return [*([ALONE] if not first or option else []), *arguments]
 
 
 def declare(word: str | None = None) -> None:
@@ -136,9 +134,9 @@ def declare(word: str | None = None) -> None:
 
 
 def _wanted(word: str | None) -> list[str]:
-    if word is None or COMPLETION in os.environ:
+    if word is None:
         return list(GROUPS)
-    return [word] if word in GROUPS else ["doctor", ALONE]
+    return [word] if word in GROUPS else ["doctor", "completion", ALONE]
 
 
 def _version(context: typer.Context, wanted: bool) -> None:

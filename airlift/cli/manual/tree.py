@@ -7,7 +7,6 @@ from typing import Any
 
 import typer
 
-from airlift import verify
 from airlift.cli.frame.app import declare, root
 from airlift.cli.frame.hints import PROMPT
 
@@ -81,6 +80,8 @@ def read() -> Command:
 
 def read_verifier() -> Command:
     """Return the standalone verifier, which is a program of its own."""
+    from airlift import verify
+
     declared = verify.parser()
     taken = declared._actions  # noqa: SLF001 - argparse has no other way to ask
     return Command(
@@ -117,7 +118,7 @@ def _sentence(text: str | None) -> str:
 
 
 def _command(declared: Any, path: tuple[str, ...]) -> Command:
-    with typer.Context(declared, info_name=path[-1], resilient_parsing=True) as context:
+    with typer.Context(declared, resilient_parsing=True, **declared.context_settings) as context:
         parameters = declared.get_params(context)
         return Command(
             path=path,

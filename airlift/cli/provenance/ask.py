@@ -82,7 +82,10 @@ def at(
     from airlift.high.record import questions
 
     opened = of.open()
-    found = questions.active_at(opened, moment(time))
+    then = moment(time)
+    if then > run.now:
+        run.warn(f"{time} is later than the clock here: what will be active then is not known")
+    found = questions.active_at(opened, then)
     (period,) = to_data(found.periods)
     data = {"time": time, **period}
 

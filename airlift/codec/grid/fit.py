@@ -5,7 +5,7 @@ each number is so many steps, and says between which bounds the scale lies; the 
 That it makes every number exactly is checked here, and by the codec once more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ Places = NDArray[np.intp]
 
 LIMITS = (7.0, 7.5, 8.0, 15.0, 31.0, 63.0, 127.0, 127.5, 128.0, 255.0)
 """What the largest number of a group may be, in steps."""
+RANGES = (255.0, 15.0)
+"""How many steps the smallest and the largest number of a group, or zero, are apart if there is a zero point."""
 SMALLEST = 12
 """The smallest number of a group is at most so many steps, if the largest is no limit."""
 DOUBTS = (1.0, 1.0, 0.25, 0.0)
@@ -30,12 +32,18 @@ Of integers of up to 127 in groups of 32 bfloat16 numbers, none of 600,000 is mi
 """
 MOST = {Element.BF16: 255, Element.F16: 255, Element.F32: 32767}
 """More steps than that, numbers of so few bits do not tell apart; known ones may be more."""
+BETWEEN = 16
+"""So many scales between the bounds are tried where the middle of them is none: two steps may make one number."""
 SAMPLE = 512
 LIMITS_TRIED = np.array(LIMITS, np.float32)
 SMALLEST_TRIED = np.arange(1, SMALLEST + 1, dtype=np.float32)
 TOLERANCE = {Element.BF16: 2.0**-7, Element.F16: 2.0**-10, Element.F32: 2.0**-21}
 """By how much a number and a guess may be off together, of the number."""
-NARROW = (Element.F16, Element.BF16)
+NARROWER = (Element.F16, Element.BF16)
+NEIGHBOURS = 64
+"""Where steps lie closer than numbers do, one in so many numbers may be made by the step beside the nearest one."""
+RARE = 16
+"""If no more than one group in so many fits none of the guesses, all scales are guessed that are possible."""
 INFINITE = {Element.BF16: 0x7F80, Element.F16: 0x7C00, Element.F32: 0x7F800000}
 
 
@@ -43,16 +51,19 @@ INFINITE = {Element.BF16: 0x7F80, Element.F16: 0x7C00, Element.F32: 0x7F800000}
 class Groups:
     """Numbers that share a scale, a row of bits without signs for each scale, filled up with zeros.
 
-    ``known`` are the magnitudes of the steps, where the source has them.
+    ``known`` are the magnitudes of the steps, where the source has them; ``ranges`` how far the smallest and the
+    largest number are apart, where that is known.
     """
 
     bits: Bits
     element: Element
     known: Singles | None = None
+    ranges: Singles | None = None
 
     def part(self, chosen: Places | slice) -> "Groups":
         """Return some of the groups."""
-        return Groups(self.bits[chosen], self.element, None if self.known is None else self.known[chosen])
+        known, ranges = (None if some is None else some[chosen] for some in (self.known, self.ranges))
+        return Groups(self.bits[chosen], self.element, known, ranges)
 
     def sampled(self) -> "Groups":
         """Return the groups with at most SAMPLE numbers each, evenly spread."""
@@ -89,9 +100,19 @@ def fit(groups: Groups, likely: Singles | None = None) -> Singles | None:
     return found
 
 
-def narrowest(scales: Singles, groups: Groups) -> tuple[Element, Bits]:
-    """Return scales as numbers of the narrowest type that makes the same."""
-    for element in NARROW:
+def ranged(matrix: Bits, element: Element) -> Singles:
+    """Return how far the smallest and the largest number of each row are apart, or the largest and zero."""
+    numbers = rounding.singles(matrix, element).view(np.float32)
+    with np.errstate(all="ignore"):
+        found: Singles = numbers.max(axis=1, initial=0) - numbers.min(axis=1, initial=0)
+    return found
+
+
+def narrowest(
+    scales: Singles, groups: Groups, elements: Sequence[Element] = NARROWER
+) -> tuple[Element, Bits]:
+    """Return scales as numbers of the first of some types that makes the same, or of float32."""
+    for element in elements:
         bits = rounding.rounded(scales.view(np.uint32), element)
         again = rounding.singles(bits, element).view(np.float32)
         if made(groups.part(slice(0, 8)), again[:8]).all() and made(groups, again).all():
@@ -106,11 +127,27 @@ def made(groups: Groups, scales: Singles) -> NDArray[np.bool_]:
     with np.errstate(all="ignore"):
         count = np.rint(wanted / by) if groups.known is None else groups.known
         count = np.nan_to_num(count, nan=0, posinf=0)
-        found = rounding.rounded(flushed(count * by).view(np.uint32), groups.element)
-    good: NDArray[np.bool_] = (found == groups.bits).all(axis=1)
+        good = _product(count, by, groups.element) == groups.bits
+        if groups.known is None:
+            rows, columns = np.nonzero(~good)
+            if len(rows) <= good.size // NEIGHBOURS:
+                good[rows, columns] = _beside(count[rows, columns], by[rows, 0], groups, rows, columns)
+    found: NDArray[np.bool_] = good.all(axis=1)
     if groups.known is None:
-        good &= count.max(axis=1, initial=0) <= MOST[groups.element]
-    return good
+        found &= count.max(axis=1, initial=0) <= MOST[groups.element]
+    return found
+
+
+def _product(count: Singles, by: Singles, element: Element) -> Bits:
+    return rounding.rounded(flushed(np.ascontiguousarray(count * by)).view(np.uint32), element)
+
+
+def _beside(count: Singles, by: Singles, groups: Groups, rows: Places, columns: Places) -> NDArray[np.bool_]:
+    """Return which numbers the step above or the one below makes."""
+    wanted = groups.bits[rows, columns]
+    above, below = (_product(count + np.float32(way), by, groups.element) == wanted for way in (1, -1))
+    found: NDArray[np.bool_] = above | below
+    return found
 
 
 def _fitted(groups: Groups, likely: Singles | None) -> Singles | None:
@@ -119,20 +156,24 @@ def _fitted(groups: Groups, likely: Singles | None) -> Singles | None:
     if likely is not None:
         good = made(groups.part(left), likely[left])
         found[left[good]], left = likely[left[good]], left[~good]
-    alone = Groups(groups.bits, groups.element)
+    alone = Groups(groups.bits, groups.element, ranges=groups.ranges)
     if groups.known is not None:
         left = _settled(groups, left, _largest, found)
     left = _settled(alone, left, _guesses, found)
+    if 0 < RARE * len(left) <= len(found):
+        left = _settled(alone, left, _every, found, thorough=True)
     return None if len(left) else found
 
 
-def _settled(groups: Groups, left: Places, guesses: Guesses, found: Singles) -> Places:
+def _settled(
+    groups: Groups, left: Places, guesses: Guesses, found: Singles, *, thorough: bool = False
+) -> Places:
     """Put the scales that guesses lead to into ``found``; return which of the groups ``left`` fit none."""
     part, rest = groups.part(left), np.arange(len(left))
     for guess in guesses(part):
         if not len(rest):
             break
-        scales, good = _solved(part.part(rest), guess[rest])
+        scales, good = _solved(part.part(rest), guess[rest], thorough=thorough)
         found[left[rest[good]]], rest = scales[good], rest[~good]
     return left[rest]
 
@@ -149,29 +190,74 @@ def _guesses(groups: Groups) -> Iterator[Doubles]:
     yield smallest
     for limit in LIMITS:
         yield largest / limit
+    if groups.ranges is not None:
+        for steps in RANGES:
+            yield groups.ranges / np.float64(steps)
     for count in range(2, SMALLEST + 1):
         yield smallest / count
 
 
-def _solved(groups: Groups, guess: Doubles) -> tuple[Singles, NDArray[np.bool_]]:
-    """Return the scales that the bounds of a sample lead to, or those of all numbers, and whether they fit."""
+def _every(groups: Groups) -> Iterator[Doubles]:
+    """Yield the likely scales, then every one of which the largest number may be so many steps."""
+    yield from _guesses(groups)
+    largest = groups.values().max(axis=1)
+    for count in range(1, MOST[Element.BF16] + 1):
+        yield largest / count
+
+
+def _solved(groups: Groups, guess: Doubles, *, thorough: bool) -> tuple[Singles, NDArray[np.bool_]]:
+    """Return the scales that the bounds of a sample lead to, or those of all numbers, and whether they fit.
+
+    If ``thorough``, several scales between the bounds are tried.
+    """
     sample = groups.sampled()
-    scales = _bounded(sample, guess)
-    good = made(sample, scales)
+    scales, good = _making(sample, _bounded(sample, guess), thorough=thorough)
     near = np.flatnonzero(good)
     good[near] = made(groups.part(near), scales[near])
     near = near[~good[near]]
     if len(near):
-        scales[near] = _bounded(groups.part(near), scales[near].astype(np.float64))
-        good[near] = made(groups.part(near), scales[near])
+        part = groups.part(near)
+        bounds = _bounded(part, scales[near].astype(np.float64))
+        scales[near], good[near] = _making(part, bounds, thorough=thorough)
     return scales, good
 
 
-def _bounded(groups: Groups, guess: Doubles) -> Singles:
-    """Return the middle of what numbers whose steps are sure allow the scales to be; in turns, as more become so."""
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What scales may be, of each group: the middle after each turn, and between which bounds for sure."""
+
+    turns: Sequence[Singles]
+    low: Doubles
+    high: Doubles
+
+    def tried(self, *, thorough: bool) -> Iterator[Singles]:
+        """Yield scales, the likeliest first; one alone if not ``thorough``."""
+        yield self.turns[-1]
+        if thorough and len(self.turns) > 1:
+            yield from self.turns[-2::-1]
+            for part in range(1, 2 * BETWEEN, 2):
+                yield (self.low + (self.high - self.low) * (part / (2 * BETWEEN))).astype(np.float32)
+
+
+def _making(groups: Groups, bounds: _Bounds, *, thorough: bool) -> tuple[Singles, NDArray[np.bool_]]:
+    """Return of each group the first scale that makes its numbers, and whether one does."""
+    found, good = bounds.turns[-1].copy(), np.zeros(len(groups.bits), np.bool_)
+    left = np.arange(len(found))
+    for scales in bounds.tried(thorough=thorough):
+        right = made(groups.part(left), scales[left])
+        found[left[right]], good[left[right]] = scales[left[right]], True
+        left = left[~right]
+        if not len(left):
+            break
+    return found, good
+
+
+def _bounded(groups: Groups, guess: Doubles) -> _Bounds:
+    """Return what numbers whose steps are sure allow the scales to be; in turns, as more become so."""
     values, known = groups.values(), groups.known
     least, most = (values + groups.values(-1)) / 2, (values + groups.values(1)) / 2
-    off, scales = np.full(len(values), TOLERANCE[groups.element]), guess
+    off, scales, turns = np.full(len(values), TOLERANCE[groups.element]), guess, list[Singles]()
+    lowest, highest = guess, guess
     with np.errstate(all="ignore"):
         for doubt in DOUBTS if known is None else DOUBTS[:1]:
             count = np.rint(values / scales[:, None]) if known is None else known
@@ -183,7 +269,10 @@ def _bounded(groups: Groups, guess: Doubles) -> Singles:
             better = (low <= high) & np.isfinite(high)
             scales = np.where(better, (low + high) / 2, scales)
             off = np.where(better, (high - low) / (2 * scales), off)
-        return scales.astype(np.float32)
+            turns.append(scales.astype(np.float32))
+            if doubt == DOUBTS[0]:
+                lowest, highest = np.where(better, low, lowest), np.where(better, high, highest)
+    return _Bounds(turns, lowest, highest)
 
 
 def plausible(bits: Bits, element: Element) -> bool:

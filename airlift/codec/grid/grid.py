@@ -4,11 +4,12 @@ A model that was quantised and saved as floats again has few different numbers a
 an eight-bit float. The payload names the scales and codes the steps, against what the source makes of them::
 
     u8 inner codec   u8 element of the steps   u8 element of the source, 0 without one   u8 where the scales are
-    u8 element of the scales   u8 flags: 1 signed zeros   u16 zero
+    (8 more: narrow)   u8 element of the scales   u8 flags: 1 signed zeros   u16 zero
     u32 columns   u32, u32 rows and columns of a group   f32 limit   u32 length of the scales
     scales, as planes   payload of the inner codec
 
-The source is the numbers that were quantised, an earlier version of the same, or the quantised form itself.
+The source is the numbers that were quantised, an earlier version of the same, or the quantised form itself, whose
+scales may be a second one.
 """
 
 import struct
@@ -20,8 +21,8 @@ import numpy as np
 
 from airlift.codec.block import Codec, Context, Effort
 from airlift.codec.grid import steps
-from airlift.codec.grid.fit import Groups, fit, narrowest
-from airlift.codec.grid.steps import INTEGERS, RECORDS, STEPS, Scales, gathered
+from airlift.codec.grid.fit import NARROWER, Groups, fit, narrowest, ranged
+from airlift.codec.grid.steps import INTEGERS, PACKED, RECORDS, STEPS, Scales, gathered
 from airlift.codec.plain.planes import PLANES
 from airlift.codec.plain.raw_equal import same
 from airlift.codec.predict import inner, quantised, rounding
@@ -30,27 +31,32 @@ from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.quantised import Matrix
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError
 from airlift.tensors.element import Element, from_code
-from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, numbers
+from airlift.tensors.matching.hint import Conversion, Grid, Rule, ScalesFrom, held
 
 HEADER = struct.Struct("<6BH3IfI")
 SIGNED = 1
+NARROW = 8
+MOST_STEPS = 65535
 KINDS = (Element.I8, Element.I16)
-STORED = STEPS | RECORDS
+STORED = STEPS | RECORDS | PACKED
 """Sources that hold the steps themselves."""
-ORIGINS = frozenset({ScalesFrom.PAYLOAD, ScalesFrom.SOURCE, ScalesFrom.LARGEST})
+ORIGINS = frozenset({ScalesFrom.PAYLOAD, ScalesFrom.SOURCE, ScalesFrom.LARGEST, ScalesFrom.RANGE})
 
 
 def possible(hint: Grid) -> bool:
     """Return whether steps of such a kind follow from such a source, by the types alone."""
     if hint.steps not in STEPS or hint.scale not in SINGLE or hint.scales_from not in ORIGINS:
         return False
+    if hint.source in SINGLE:
+        ranged = hint.scales_from is ScalesFrom.RANGE and hint.steps not in INTEGERS
+        wide = hint.narrow and hint.scale is Element.F32
+        return hint.scales_from is not ScalesFrom.SOURCE and not ranged and not wide
+    if hint.narrow:
+        return False
     if hint.source is Element.BYTES:
         return hint.scales_from is ScalesFrom.PAYLOAD
-    if hint.source in RECORDS:
-        return hint.steps is Element.I8 and hint.scales_from is not ScalesFrom.LARGEST
-    if hint.source in SINGLE:
-        return hint.scales_from is not ScalesFrom.SOURCE
-    return hint.source is hint.steps and hint.scales_from is ScalesFrom.PAYLOAD
+    fits = hint.steps is Element.I8 if hint.source in RECORDS | PACKED else hint.source is hint.steps
+    return fits and not hint.computed
 
 
 def shape(hint: Grid, element: Element, length: int) -> tuple[int, int]:
@@ -60,7 +66,7 @@ def shape(hint: Grid, element: Element, length: int) -> tuple[int, int]:
         MalformedError: they are not whole, or there are too many groups.
     """
     rows, rest = divmod(length, max(hint.columns, 1) * element.size)
-    if not rows or rest or not hint.columns or hint.columns % numbers(hint.source):
+    if not rows or rest or not hint.columns or hint.columns % held(hint.source):
         raise MalformedError("a grid block is not whole rows", found=f"{hint.columns} columns")
     if hint.scale_count(rows) > MAX_GROUPS:
         raise MalformedError("a grid block has too many groups", expected=f"at most {MAX_GROUPS}")
@@ -74,6 +80,8 @@ def scales(stored: bytes | memoryview, context: Context, hint: Grid, size: tuple
         MalformedError: there are not as many as groups.
     """
     down, across = -(-size[0] // (hint.group[0] or size[0])), hint.groups_across
+    if hint.scales_from is ScalesFrom.RANGE:
+        return steps.ranged(_matrix(context.sources[0], hint), hint, size)
     if hint.scales_from is ScalesFrom.LARGEST:
         rule = Conversion(
             rule=Rule.SCALES, source=hint.source, columns=hint.columns, work=hint.scale, group=hint.group,
@@ -81,10 +89,13 @@ def scales(stored: bytes | memoryview, context: Context, hint: Grid, size: tuple
         )  # fmt: skip
         found = quantised.scales(_matrix(context.sources[0], hint), rule)
         return Scales(steps.usable(found), hint.group, size)
-    if hint.scales_from is ScalesFrom.SOURCE:
+    if hint.scales_from is ScalesFrom.SOURCE and hint.source in RECORDS:
         bits = steps.unpacked(_records(context.sources[0], hint.source), hint.source)[1]
     else:
-        bits = np.frombuffer(stored, f"<u{hint.scale.size}")
+        if hint.scales_from is ScalesFrom.SOURCE:
+            stored = context.sources[1] if len(context.sources) > 1 else b""
+        whole = len(stored) // hint.scale.size if not len(stored) % hint.scale.size else 0
+        bits = np.frombuffer(stored, f"<u{hint.scale.size}", whole)
     if bits.size != down * across:
         raise MalformedError(
             "a grid block has the wrong number of scales", expected=str(down * across), found=str(bits.size)
@@ -100,13 +111,14 @@ def predicted(context: Context, hint: Grid, by: Scales, *, signed: bool) -> memo
     source = context.sources[0]
     if hint.source in STORED:
         return _source_steps(source, hint)
-    return _flat(steps.nearest(_matrix(source, hint), hint.steps, by, signed=signed))
+    narrow = hint.scale if hint.narrow else None
+    return _flat(steps.nearest(_matrix(source, hint), hint.steps, by, signed=signed, narrow=narrow))
 
 
 def _source_steps(source: memoryview, hint: Grid) -> memoryview:
     if hint.source in RECORDS:
         return _flat(steps.unpacked(_records(source, hint.source), hint.source)[0])
-    return source
+    return _flat(steps.unpacked_words(source)) if hint.source in PACKED else source
 
 
 def _matrix(source: memoryview, hint: Grid) -> Matrix:
@@ -133,11 +145,8 @@ def _check(hint: Grid, context: Context, length: int) -> tuple[int, int]:
         raise FormatTooNewError(
             "a grid block has unknown steps", found=f"{hint.source.name} to {hint.steps.name}"
         )
-    computed, recorded = (hint.scales_from is kind for kind in (ScalesFrom.LARGEST, ScalesFrom.SOURCE))
-    valid = (
-        2.0**-126 <= hint.limit < 2.0**128 if computed else not hint.limit and copysign(1, hint.limit) > 0
-    ) and (not recorded or (hint.scale is Element.F16 and hint.group == (1, 32)))
-    if not valid:
+    recorded = hint.scales_from is ScalesFrom.SOURCE and hint.source in RECORDS
+    if not _limited(hint) or (recorded and (hint.scale is not Element.F16 or hint.group != (1, 32))):
         raise MalformedError("a grid block has no valid header")
     rows, columns = shape(hint, context.element, length)
     expected = hint.source_bytes(rows)
@@ -149,6 +158,15 @@ def _check(hint: Grid, context: Context, length: int) -> tuple[int, int]:
     return rows, columns
 
 
+def _limited(hint: Grid) -> bool:
+    """Return whether the limit is one that the scales may have."""
+    if hint.scales_from is ScalesFrom.RANGE:
+        return 1 <= hint.limit <= MOST_STEPS and hint.limit.is_integer()
+    if hint.scales_from is ScalesFrom.LARGEST:
+        return 2.0**-126 <= hint.limit < 2.0**128
+    return not hint.limit and copysign(1, hint.limit) > 0
+
+
 # -- as a codec ----------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +174,7 @@ def _encode(target: memoryview, context: Context, effort: Effort) -> bytes | Non
     hint = context.hint
     if not isinstance(hint, Grid) or context.element not in SINGLE or not target:
         return None
-    sources = [] if hint.source is Element.BYTES else context.sources[:1]
+    sources = [] if hint.source is Element.BYTES else context.sources[:2]
     try:
         block = _Block(target, replace(context, sources=sources), shape(hint, context.element, len(target)))
         return block.coded(hint, effort)
@@ -196,7 +214,8 @@ class _Block:
         if found is None:
             return None
         scale, bits = found
-        own = replace(hint, scales_from=ScalesFrom.PAYLOAD, scale=scale, limit=0.0)
+        narrow = hint.narrow and scale is hint.scale
+        own = replace(hint, scales_from=ScalesFrom.PAYLOAD, scale=scale, limit=0.0, narrow=narrow)
         return self._written(own, bits.tobytes(), effort)
 
     def _fitted(self, hint: Grid) -> tuple[Element, Bits] | None:
@@ -206,17 +225,20 @@ class _Block:
             known = np.abs(steps.values(hint.steps, signed=self._signed)[self._source_codes(hint)])
         elif hint.steps not in INTEGERS:
             return None
-        elif hint.scales_from is ScalesFrom.LARGEST:
+        elif hint.computed:
             likely = scales(b"", self.context, hint, self.size).values.reshape(-1)
-        magnitudes = self._bits & self._bits.dtype.type((1 << (8 * self.context.element.size - 1)) - 1)
-        element = self.context.element
+        element, bits = self.context.element, gathered(self._bits, hint.group)
         groups = Groups(
-            gathered(magnitudes, hint.group), element, None if known is None else gathered(known, hint.group)
+            bits & bits.dtype.type((1 << (8 * element.size - 1)) - 1),
+            element,
+            None if known is None else gathered(known, hint.group),
+            ranged(bits, element),
         )
         found = fit(groups, likely)
         if found is None:
             return None
-        return narrowest(found, Groups(groups.bits, element) if hint.steps in INTEGERS else groups)
+        some = Groups(groups.bits, element) if hint.steps in INTEGERS else groups
+        return narrowest(found, some, (hint.scale,) if hint.narrow else NARROWER)
 
     def _written(self, hint: Grid, stored: bytes, effort: Effort) -> bytes | None:
         """Return the payload, None if the numbers are not quite what the scales and the steps make."""
@@ -229,10 +251,18 @@ class _Block:
     def steps(self, hint: Grid, stored: bytes) -> tuple[Element, Scales, Bits] | None:
         """Return the kind of the steps, the scales and the steps; None if they are not quite the numbers."""
         element, signed = self.context.element, self._signed
+        if signed and hint.scales_from is ScalesFrom.RANGE:
+            return None
         by = scales(stored, self.context, hint, self.size)
         for kind, made in self._tried(hint, by, signed=signed):
-            if same(_flat(steps.multiplied(made, kind, by, element, signed=signed)), self.target):
+            found = steps.multiplied(made, kind, by, element, signed=signed)
+            if same(_flat(found), self.target):
                 return kind, by, made
+            better = steps.corrected(made, kind, by, found=found, wanted=self._bits, element=element)
+            if better is not None:
+                found = steps.multiplied(better, kind, by, element, signed=signed)
+                if same(_flat(found), self.target):
+                    return kind, by, better
         return None
 
     def _tried(self, hint: Grid, by: Scales, *, signed: bool) -> Iterator[tuple[Element, Bits]]:
@@ -249,15 +279,26 @@ class _Block:
     def _payload(self, hint: Grid, by: Scales, made: Bits, stored: bytes, effort: Effort) -> bytes:
         inside = Context([], hint.steps, ((hint.columns, made.size),))
         prediction = predicted(self.context, hint, by, signed=self._signed)
+        if prediction is not None and hint.source in SINGLE:
+            made = self._likelier(made, prediction, hint, by)
         codec, rest = inner.encode(_flat(made), prediction, inside, effort)
         body = b""
         if stored:
             body = PLANES.encode(memoryview(stored), Context([], hint.scale), effort) or b""
         header = HEADER.pack(
-            codec, hint.steps, hint.source, hint.scales_from, hint.scale, SIGNED * self._signed, 0,
+            codec, hint.steps, hint.source, hint.scales_from + NARROW * hint.narrow, hint.scale,
+            SIGNED * self._signed, 0,
             hint.columns, *hint.group, hint.limit, len(body),
         )  # fmt: skip
         return header + body + rest
+
+    def _likelier(self, made: Bits, prediction: memoryview, hint: Grid, by: Scales) -> Bits:
+        """Return the steps that are predicted, where they make the same numbers: two steps may make one."""
+        likely = np.frombuffer(prediction, made.dtype).reshape(self.size)
+        if np.array_equal(likely, made):
+            return made
+        found = steps.multiplied(likely, hint.steps, by, self.context.element, signed=self._signed)
+        return np.where(found == self._bits, likely, made)
 
     @property
     def _bits(self) -> Bits:
@@ -301,15 +342,16 @@ def _parse(payload: memoryview) -> tuple[int, Grid, int, int]:
     codec, kind, source, origin, scale, flags, zero, columns, down, across, limit, stored = (
         HEADER.unpack_from(payload)
     )
-    if origin not in iter(ScalesFrom):
+    if origin & ~NARROW not in iter(ScalesFrom):
         raise FormatTooNewError("a grid block has scales from elsewhere", found=str(origin))
-    if flags > SIGNED or zero:
-        raise MalformedError("a grid block has a reserved field set", found=str(flags))
+    if flags > SIGNED or zero or (flags and origin & ~NARROW == ScalesFrom.RANGE):
+        raise MalformedError("a grid block has a flag or a reserved field set", found=str(flags))
     hint = Grid(
         columns=columns, group=(down, across), steps=from_code(kind), source=from_code(source),
-        scales_from=ScalesFrom(origin), scale=from_code(scale), limit=limit,
+        scales_from=ScalesFrom(origin & ~NARROW), scale=from_code(scale), limit=limit,
+        narrow=bool(origin & NARROW),
     )  # fmt: skip
     return codec, hint, flags, stored
 
 
-GRID = Codec(9, "grid", _encode, _decode, sources=1, elements=SINGLE)
+GRID = Codec(9, "grid", _encode, _decode, sources=2, elements=SINGLE)

@@ -15,10 +15,14 @@ from airlift.codec.predict import quantised, rounding
 from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.quantised import Matrix, Singles
 from airlift.tensors.element import Element
+from airlift.tensors.matching.hint import Grid
 
 INTEGERS = frozenset({Element.I8, Element.I16})
 STEPS = INTEGERS | rounding.EIGHTS
 RECORDS = frozenset({Element.Q8_0, Element.Q4_0})
+PACKED = frozenset({Element.I32})
+FEW = 64
+"""Of so many numbers at most one may be made by the step beside the nearest one."""
 NEGATIVE_ZERO = np.uint32(0x80000000)
 
 
@@ -29,11 +33,33 @@ class Scales:
     values: Singles
     group: tuple[int, int]
     shape: tuple[int, int]
+    least: Singles | None = None
+    """The least step of each group, if they have no more than ``most`` above it."""
+    most: float = 0.0
 
 
 def usable(scales: Singles) -> Singles:
     """Return scales, 0 instead of what is infinite, NaN or not normal."""
     return quantised.flushed(quantised.usable(scales))
+
+
+def ranged(matrix: Matrix, hint: Grid, shape: tuple[int, int]) -> Scales:
+    """Return the scales of integers with a zero point, as how far the numbers of a group are apart tells."""
+    top, bottom = quantised.extremes(matrix, hint.group)
+    narrow = hint.scale if hint.narrow else None
+    with np.errstate(all="ignore"):
+        apart = quantised.flushed(_as(top + bottom, narrow))
+        by = usable(_as(quantised.flushed(apart / np.float32(hint.limit)), hint.scale))
+        least = np.divide(bottom, by, out=np.zeros_like(by), where=by != 0)
+    return Scales(by, hint.group, shape, -np.rint(_as(least, narrow)), hint.limit)
+
+
+def _as(numbers: Singles, element: Element | None) -> Singles:
+    """Return numbers rounded to a narrower type, if there is one."""
+    if element is None or element is Element.F32:
+        return numbers
+    bits = rounding.rounded(np.ascontiguousarray(numbers).view(np.uint32), element)
+    return rounding.singles(bits, element).view(np.float32)
 
 
 def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, signed: bool) -> Bits:
@@ -49,10 +75,12 @@ def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, 
     return out
 
 
-def nearest(matrix: Matrix, kind: Element, scales: Scales, *, signed: bool) -> Bits:
+def nearest(
+    matrix: Matrix, kind: Element, scales: Scales, *, signed: bool, narrow: Element | None = None
+) -> Bits:
     """Return the bits of the steps that the numbers of a matrix of floats are nearest to.
 
-    If ``signed``, what is below zero and rounds to it becomes -0.
+    If ``signed``, what is below zero and rounds to it becomes -0. Quotients are rounded to ``narrow`` first.
     """
     out = np.empty(matrix.shape, f"<u{kind.size}")
     for tile in matrix.tiles():
@@ -62,6 +90,10 @@ def nearest(matrix: Matrix, kind: Element, scales: Scales, *, signed: bool) -> B
             made = numbers / some
             if not some.all():
                 made[np.broadcast_to(some == 0, made.shape)] = 0
+            made = _as(made, narrow)
+            if scales.least is not None:
+                least = quantised.grouped(found, scales.least, scales.group, scales.shape, tile)[1]
+                made = np.fmin(np.fmax(np.rint(made), least), least + np.float32(scales.most))
             out[tile] = _rounded(made.reshape(found.shape), kind, signed=signed)
     return out
 
@@ -78,6 +110,28 @@ def _rounded(numbers: Singles, kind: Element, *, signed: bool) -> Bits:
     return found
 
 
+def corrected(
+    steps: Bits, kind: Element, scales: Scales, *, found: Bits, wanted: Bits, element: Element
+) -> Bits | None:
+    """Return integers of which some are one more or less, so that they make the numbers (bits of ``element``) wanted.
+
+    ``found`` is what they make as they are; None if more than a few are wrong. For the encoder only.
+    """
+    rows, columns = np.nonzero(found != wanted)
+    if kind not in INTEGERS or len(rows) > steps.size // FEW:
+        return None
+    better, most = steps.view(f"<i{kind.size}").copy(), (1 << (8 * kind.size - 1)) - 1
+    down, across = scales.group[0] or scales.shape[0], scales.group[1] or scales.shape[1]
+    by, codes = scales.values[rows // down, columns // across], better[rows, columns].astype(np.int64)
+    for way in (1, -1):
+        tried = np.clip(codes + way, -most, most)
+        with np.errstate(all="ignore"):
+            made = quantised.flushed(tried.astype(np.float32) * by).view(np.uint32)
+        right = rounding.rounded(made, element) == wanted[rows, columns]
+        better[rows[right], columns[right]] = tried[right]
+    return better.view(f"<u{kind.size}")
+
+
 def unpacked(records: NDArray[np.uint8], element: Element) -> tuple[Bits, Bits]:
     """Return the bits of the steps (integers of eight bits) of records, and of their scales (float16).
 
@@ -87,6 +141,16 @@ def unpacked(records: NDArray[np.uint8], element: Element) -> tuple[Bits, Bits]:
     if element is Element.Q8_0:
         return packed, scales
     return np.concatenate([packed & 15, packed >> 4], axis=1) - np.uint8(8), scales
+
+
+def unpacked_words(data: memoryview) -> Bits:
+    """Return the bits of the steps (integers of eight bits) that words of eight numbers hold, the lowest first."""
+    packed = np.frombuffer(data, np.uint8)
+    out = np.empty((len(packed), 2), np.uint8)
+    np.bitwise_and(packed, 15, out=out[:, 0])
+    np.right_shift(packed, 4, out=out[:, 1])
+    out -= np.uint8(8)
+    return out.reshape(-1)
 
 
 def gathered(matrix: NDArray[Any], group: tuple[int, int]) -> NDArray[Any]:

@@ -210,7 +210,7 @@ def _parse(payload: memoryview) -> tuple[int, Conversion, int]:
     codec, rule, source, origin, scale, work, flags, zero, columns, head, down, across, limit, size = (
         HEADER.unpack_from(payload)
     )
-    if rule not in iter(Rule) or origin not in iter(ScalesFrom):
+    if rule not in iter(Rule) or origin not in iter(ScalesFrom) or origin == ScalesFrom.RANGE:
         raise FormatTooNewError("a convert block has an unknown rule", found=f"{rule}, {origin}")
     if flags > MULTIPLY + FUSED or zero:
         raise MalformedError("a convert block has a reserved field set", found=str(flags))

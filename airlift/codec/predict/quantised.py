@@ -11,7 +11,7 @@ transformers 5, ``integrations/finegrained_fp8.py`` (Fp8Quantize); ggml, ``ggml-
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,13 @@ def _factor(largest: Singles, hint: Conversion) -> Singles:
     with np.errstate(all="ignore"):
         found = _divided(limit, largest) if hint.multiply else flushed(largest / limit)
     return _worked(found, hint.work)
+
+
+def extremes(matrix: Matrix, group: tuple[int, int]) -> tuple[Singles, Singles]:
+    """Return the largest magnitude of each group among numbers without a sign, and among those with one."""
+    signed, none = matrix.bits > _MAGNITUDE[matrix.bits.dtype.itemsize], matrix.bits.dtype.type(0)
+    top, bottom = np.where(signed, none, matrix.bits), np.where(signed, matrix.bits, none)
+    return _largest(replace(matrix, bits=top), group), _largest(replace(matrix, bits=bottom), group)
 
 
 def _largest(matrix: Matrix, group: tuple[int, int]) -> Singles:

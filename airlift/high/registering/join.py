@@ -215,8 +215,7 @@ def _raised(name: str, least: Marking, stated: Marking | None, levels: Sequence[
     """
     if stated is None:
         return least
-    both = join([stated, least], levels)
-    if both is None or _meaning(both) != _meaning(stated):
+    if not covers(stated, least, levels):
         raise MarkingError(
             f"the marking of component {name} is below what it comes from",
             expected=f"at least {least}",
@@ -224,6 +223,12 @@ def _raised(name: str, least: Marking, stated: Marking | None, levels: Sequence[
             hint="leave `marking` out, or raise it",
         )
     return stated
+
+
+def covers(marking: Marking, other: Marking, levels: Sequence[str]) -> bool:
+    """Say whether what is marked ``other`` may be part of what is marked ``marking``, by the order of ``levels``."""
+    both = join([marking, other], levels)
+    return both is not None and _meaning(both) == _meaning(marking)
 
 
 def _meaning(marking: Marking) -> tuple[str, frozenset[str], frozenset[str] | None]:

@@ -19,6 +19,7 @@ from airlift.high.enclave.enclave import Enclave, Operator, release_ref
 from airlift.high.enclave.recover import recover
 from airlift.high.governance.choose import choose_held
 from airlift.high.governance.gate import insist
+from airlift.high.registering.copies import check_copies
 from airlift.high.registering.gather import Gathered, gathering, outline
 from airlift.high.registering.join import Joining, Made, join_release
 from airlift.ledger.entries.registration import Registration
@@ -161,14 +162,16 @@ def _check(enclave: Enclave, state: State, release: Release, rules: Policy) -> N
     It is asked twice: before any file is read, when what was trained inside has none, and when all were.
 
     Raises:
-        RefusedError: policy has.
+        RefusedError: policy has, or a file is known at a higher marking.
         ExistsError: a name does.
     """
     insist(release_objections(release, rules))
     imported = dict.fromkeys(bundle.release for bundle in state.bundles if bundle.release)
     new = {item.name: item for item in registered(release)}
     whole = all(item.files for item in new.values())
-    for other in _known(enclave, imported, release.digest):
+    known = tuple(_known(enclave, imported, release.digest))
+    check_copies(new.values(), known, rules.levels)
+    for other in known:
         if other.label == release.label and (whole or other.digest in imported):
             raise _taken(f"release {release.label} exists with other content", "give another `version`")
         for item in other.components:

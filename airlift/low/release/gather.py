@@ -171,8 +171,9 @@ def _find(depot: Depot, part: Part, folder: Path, progress: Progress) -> _Found:
     if part.taken is not None:
         return _Found(part, part.taken.survey(), {})
     if "path" in source:
-        chosen = patterns.of_source(source)
-        return _Found(part, survey(item["name"], folder / source["path"], chosen), {})
+        found = survey(item["name"], folder / source["path"], patterns.of_source(source))
+        take_over.check_outside(item["name"], found.paths.values())
+        return _Found(part, found, {})
     if "hub" not in source:
         come = fetch.fetch(depot, source, folder, progress)
         return _Found(part, judge(item["name"], come.paths, come.skipped, come.left_out), {}, come)

@@ -31,7 +31,7 @@ from airlift.errors import (
 from airlift.intake.collect import Collected, Survey, Take, collect, judge
 from airlift.ledger import audit
 from airlift.ledger.audit import Audit
-from airlift.ledger.enclave_folder import EnclaveFolder, read_config
+from airlift.ledger.enclave_folder import CONFIG, EnclaveFolder, read_config
 from airlift.ledger.entries.kinds import BRINGING
 from airlift.ledger.state import State
 from airlift.low.depot import enclaves, revoked
@@ -240,6 +240,23 @@ def holding(depot: Depot, items: Iterable[Mapping[str, Any]], folder: Path) -> I
             here = taken.component
             parts.append(Part({**item, "name": here.name, "kind": here.kind, "version": here.version}, taken))
         yield tuple(sorted(parts, key=lambda part: part.name))
+
+
+def check_outside(component: str, paths: Iterable[Path]) -> None:
+    """Check that files that a manifest names by a path lie in no enclave: so they would lose marking and provenance.
+
+    Raises:
+        ManifestError: one does.
+    """
+    for folder in dict.fromkeys(path.parent for path in paths):
+        for place in (folder, *folder.parents):
+            if (place / CONFIG).is_file() and EnclaveFolder(place, "").ledger_path.is_file():
+                raise ManifestError(
+                    f"component {component}: its source lies in an enclave",
+                    expected="a source that is the enclave, and a component of it",
+                    found=str(folder),
+                    hint=f"take it over: `source: {{enclave: {place}, component: NAME}}`",
+                )
 
 
 def _open(folder: Path) -> EnclaveFolder:

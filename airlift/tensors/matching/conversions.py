@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airlift.tensors.element import Element
-from airlift.tensors.matching.hint import numbers
+from airlift.tensors.matching.hint import PACKED, numbers
 from airlift.tensors.span import TensorSpan
 
 PATTERN_NUMBERS = 256
 LEAST_KNOWN = 32
 LEAST_AGREED = 0.95
 BLOCK = 128
+PACKED_NAME = "_packed"
 MODEL = re.compile(r"(?:base_model\.)?(?:model\.)*(?:(?:bert|roberta|transformer|language_model)\.)?")
 LAYER = re.compile(r"blk\.(\d+)\.(.+)\.(weight|bias)")
 
@@ -64,14 +65,29 @@ class Place:
     span: TensorSpan
 
     @property
+    def packed(self) -> bool:
+        """Whether it is one of packed numbers."""
+        return is_packed(self.span)
+
+    @property
+    def held(self) -> int:
+        """How many numbers an element has."""
+        return PACKED if self.packed else numbers(self.span.element)
+
+    @property
     def count(self) -> int:
         """How many numbers it has."""
-        return prod(self.span.shape) * numbers(self.span.element)
+        return prod(self.span.shape) * self.held
 
 
 def is_float(span: TensorSpan) -> bool:
     """Return whether others may be made from a tensor: it is one of floats."""
     return span.element in _WIDTHS and not span.opaque
+
+
+def is_packed(span: TensorSpan) -> bool:
+    """Return whether a tensor is one of words of several small numbers each, as compressed-tensors names them."""
+    return span.element is Element.I32 and span.name.endswith(PACKED_NAME)
 
 
 def width(spans: Iterable[TensorSpan]) -> float:
@@ -88,7 +104,7 @@ def width(spans: Iterable[TensorSpan]) -> float:
 
 def keys(name: str) -> Iterator[str]:
     """Yield what a tensor's name may be compared by: without prefixes, and as the model that became GGUF has it."""
-    name = MODEL.sub("", name, count=1)
+    name = MODEL.sub("", name, count=1).removesuffix(PACKED_NAME)
     yield name
     layer = LAYER.fullmatch(name)
     if layer is not None:
@@ -106,6 +122,7 @@ def keys(name: str) -> Iterator[str]:
 
 def scale_names(name: str) -> Iterator[str]:
     """Yield the names that the scales of a quantised tensor may have, in the same model."""
+    name = name.removesuffix(PACKED_NAME)
     module = name.removesuffix(".weight")
     yield from dict.fromkeys(form.format(name, module) for form in _SCALES)
 

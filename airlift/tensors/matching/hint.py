@@ -45,12 +45,16 @@ class Rule(IntEnum):
 
 
 class ScalesFrom(IntEnum):
-    """Where the scales of :attr:`Rule.SCALE` are: in the payload, in the second source, or computed."""
+    """Where the scales of :attr:`Rule.SCALE` and of :class:`Grid` are: in the payload, in a source, or computed.
+
+    ``RANGE`` is for a grid alone.
+    """
 
     NOWHERE = 0
     PAYLOAD = 1
     SOURCE = 2
     LARGEST = 3
+    RANGE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,7 @@ class Grid:
     ``group`` are the (rows, columns) that share a scale, 0: all of them. ``source`` is the element of what the
     steps are predicted from, BYTES if there is nothing. Where it does not hold the steps themselves, integers may
     become I8 or I16. Computed scales are the largest magnitude of a group of the source divided by ``limit``, as
-    ``scale``.
+    ``scale``; with ``RANGE`` how far its numbers are apart. With ``narrow`` quotients are rounded to ``scale`` too.
     """
 
     columns: int
@@ -126,12 +130,18 @@ class Grid:
     scales_from: ScalesFrom = ScalesFrom.PAYLOAD
     scale: Element = Element.F32
     limit: float = 0.0
+    narrow: bool = False
+
+    @property
+    def computed(self) -> bool:
+        """Whether scales are computed from the numbers of the source."""
+        return self.scales_from in {ScalesFrom.LARGEST, ScalesFrom.RANGE}
 
     @property
     def unit_rows(self) -> int:
         """The least number of rows that can be coded alone; 0: only all of them."""
         if not self.group[0]:
-            return 0 if self.scales_from is ScalesFrom.LARGEST else 1
+            return 0 if self.computed else 1
         return self.group[0]
 
     @property
@@ -147,7 +157,12 @@ class Grid:
         """Return how many bytes of the source are ``rows`` rows, 0 without one."""
         if self.source is Element.BYTES:
             return 0
-        return rows * (self.columns // numbers(self.source)) * self.source.size
+        return rows * (self.columns // held(self.source)) * self.source.size
+
+    def scale_bytes(self, rows: int) -> int:
+        """Return how many bytes of the second source, if that is scales, are those of ``rows`` rows; 0: all of it."""
+        apart = self.scales_from is ScalesFrom.SOURCE and self.source not in NUMBERS
+        return self.scale_count(rows) * self.scale.size if apart and self.group[0] else 0
 
 
 NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
@@ -156,6 +171,15 @@ NUMBERS = {Element.Q8_0: 32, Element.Q4_0: 32}
 def numbers(element: Element) -> int:
     """Return how many numbers an element that is converted to holds."""
     return NUMBERS.get(element, 1)
+
+
+PACKED = 8
+"""Numbers of four bits that an I32 holds, where steps are packed."""
+
+
+def held(element: Element) -> int:
+    """Return how many steps of a grid an element of its source holds."""
+    return PACKED if element is Element.I32 else numbers(element)
 
 
 Hint = LowRank | Adapter | Conversion | Grid | None

@@ -1,7 +1,8 @@
 """The order of the targets of a bundle: a file is coded against files before it, so what explains others goes first.
 
-Adapters explain merged models; numbers explain what was rounded from them, never the other way round. What is opaque
-explains nothing and goes last. Pure.
+Adapters explain merged models; numbers explain what was rounded from them, never the other way round. Packed numbers
+are explained by nothing, but explain floats that were made from them. What is opaque explains nothing and goes last.
+Pure.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from airlift.tensors.matching.adapters import pairs
-from airlift.tensors.matching.conversions import width
+from airlift.tensors.matching.conversions import is_packed, width
 from airlift.tensors.matching.match import FileSpans
 
 BESIDE = 16
@@ -19,11 +20,14 @@ DIGITS = re.compile(r"\d+")
 
 
 def order(files: Sequence[FileSpans]) -> list[int]:
-    """Return the numbers of the files: adapters first, then by bits a number, most first."""
+    """Return the numbers of the files: adapters first, then packed numbers, then by bits a number, most first."""
     holders = adapter_holders(files)
-    return sorted(
-        range(len(files)), key=lambda number: (number not in holders, -width(files[number].spans), number)
-    )
+
+    def key(number: int) -> tuple[bool, bool, float, int]:
+        spans = files[number].spans
+        return number not in holders, not any(map(is_packed, spans)), -width(spans), number
+
+    return sorted(range(len(files)), key=key)
 
 
 def adapter_holders(files: Sequence[FileSpans]) -> frozenset[int]:

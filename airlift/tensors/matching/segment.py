@@ -43,6 +43,10 @@ class Segment:
     factors: tuple[Source, ...] = ()
     aside: Source | None = None
 
+    def spans(self, other: "Segment | Hinted") -> bool:
+        """Return whether both are the same bytes of the target."""
+        return (self.start, self.end) == (other.start, other.end)
+
     @property
     def rows(self) -> tuple[Rows, ...]:
         """What the rows are: (elements a row, elements) from the start to the end."""
@@ -117,14 +121,17 @@ def mark(segments: Iterable[Segment], hinted: Iterable[Hinted]) -> list[Segment]
     """Cut hinted matrices (ascending, none overlapping) out of the segments that hold them.
 
     These are parallel to their source; what brings a source of its own, or needs none, may also be cut out of one
-    that has none.
+    that has none, or take the place of a whole segment that has a hint.
     """
     marked, waiting = [], list(hinted)[::-1]
-    for segment in segments:
-        rest = segment
+    for whole in segments:
+        segment = rest = whole
         while waiting and waiting[-1].end <= segment.end:
             found = waiting.pop()
             lone = segment.source is None and (found.source is not None or isinstance(found.hint, Grid))
+            if segment.hint is not None and isinstance(found.hint, Grid) and rest.spans(found):
+                segment = rest = replace(segment, source=None, hint=None, factors=(), aside=None)
+                lone = True
             if found.start < rest.start or segment.hint is not None or not (segment.parallel or lone):
                 continue
             if rest.start < found.start:
@@ -224,10 +231,12 @@ def _dequantised(segment: Segment, hint: Grid, limit: int) -> Iterator[Segment]:
     """Cut dequantised rows into blocks of whole groups; if that cannot be, they have no source."""
     row, whole = hint.columns * segment.element.size, segment.source
     unit = hint.unit_rows or max(segment.length // row, 1)
-    source = hint.source_bytes(unit)
-    count = min(limit // (unit * row), MAX_READ // source if source else limit)
+    source, scales = hint.source_bytes(unit), hint.scale_bytes(unit)
+    shared = 0 if scales else sum(item.end - item.start for item in segment.factors)
+    count = min(limit // (unit * row), (MAX_READ - shared) // (source + scales) if source else limit)
     if count < 1 or segment.length % row:
-        yield from blocks(replace(segment, source=whole if segment.parallel else None, hint=None), limit)
+        alone = replace(segment, source=whole if segment.parallel else None, hint=None, factors=())
+        yield from blocks(alone, limit)
         return
     for number, start in enumerate(range(segment.start, segment.end, count * unit * row)):
         end = min(start + count * unit * row, segment.end)
@@ -235,7 +244,9 @@ def _dequantised(segment: Segment, hint: Grid, limit: int) -> Iterator[Segment]:
             within = _window(segment, start - segment.start, end - segment.start, 0)
         else:
             within = _share(whole, number * count * source, count * source)
-        yield replace(segment, start=start, end=end, source=within, parts=_cut(segment, start, end))
+        factors = tuple(_share(item, number * count * scales, count * scales) for item in segment.factors)
+        part = replace(segment, start=start, end=end, parts=_cut(segment, start, end))
+        yield replace(part, source=within, factors=factors)
 
 
 def _scale_bytes(hint: Conversion, rows: int) -> int:

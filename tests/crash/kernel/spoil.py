@@ -13,7 +13,7 @@ from tests.crash.kernel import tracer
 from tests.crash.kernel.calls import Point, points
 from tests.crash.kernel.child import DONE, FAILED
 from tests.crash.kernel.strace import run_traced
-from tests.crash.rehearsal import Rehearsal, told
+from tests.crash.rehearsal import FULL, Rehearsal, told
 from tests.crash.scenes import Run
 
 BEFORE, AFTER, LESS = "killed before", "killed after", "writes less"
@@ -23,6 +23,8 @@ _INJECTED = {BEFORE: "signal=KILL"} | {name: f"error={name}" for name in ("EIO",
 _OWN = {BEFORE: tracer.kill_before, AFTER: tracer.kill_after, LESS: tracer.write_less} | {
     name: tracer.fail(code) for code, name in errno.errorcode.items() if name in {"EIO", "ENOSPC", "EINTR"}
 }
+STRACE_EACH = 4 if FULL else 1
+"""Of how many faults that strace can inject it injects one: attached to a process, it stops that at every call."""
 REPORTED = ("EIO", "ENOSPC")
 """What a command may not pass over in silence, but for:"""
 TOLERATED = re.compile(
@@ -73,11 +75,12 @@ def suits(point: Point, fault: str) -> bool:
 
 @dataclass
 class Patient:
-    """A scene to be spoilt with strace; ``by_strace`` counts how often that was possible."""
+    """A scene to be spoilt; ``by_strace`` counts how often strace did it, of the ``asked`` times that it could."""
 
     rehearsal: Rehearsal
     strace: str
     by_strace: int = 0
+    asked: int = 0
 
     @cached_property
     def points(self) -> list[Point]:
@@ -102,11 +105,12 @@ class Patient:
     ) -> Iterator[tuple[Path, int]]:
         """Give the folder in which a command was spoilt, and the signal that ended it.
 
-        strace does it where the number of the call in its thread says which it is, and where strace can. The order of
-        some calls differs between runs; if strace meets another one than intended, the tests' own tracer does it.
+        strace does one of :data:`STRACE_EACH` where the number of the call in its thread says which it is, and where
+        strace can; the tests' own tracer the others, in less time. The order of some calls differs between runs; if
+        strace meets another one than intended, the tests' own tracer does it as well.
         """
         run = run or self.rehearsal.scene.run
-        if point.ordinal is not None and fault in _INJECTED:
+        if point.ordinal is not None and fault in _INJECTED and self._is_strace_s_turn():
             with self.rehearsal.fresh(start) as top:
                 ended = _spoil_by_strace(self.strace, run, top, point, fault)
                 if ended is not None:
@@ -115,6 +119,10 @@ class Patient:
                     return
         with self.rehearsal.fresh(start) as top:
             yield top, _spoil_by_tracer(run, top, point, fault)
+
+    def _is_strace_s_turn(self) -> bool:
+        self.asked += 1
+        return self.asked % STRACE_EACH == 1 % STRACE_EACH
 
     def judge(self, top: Path, ended: int, fault: str) -> None:
         """Assert that a spoilt run left what it may, and that the next command ends right."""

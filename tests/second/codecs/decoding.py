@@ -21,7 +21,7 @@ TAKES = {
     ADAPTER: (3, 3),
     NARROW: (1, 1),
     CONVERT: (1, 2),
-    GRID: (0, 1),
+    GRID: (0, 2),
 }
 """The fewest and the most sources of each codec (section 12)."""
 
@@ -65,7 +65,7 @@ def _decode(codec: int, kind: Element, length: int, sources: Sequence[bytes], pa
     if codec == ULP:
         return ulp.decode(payload, kind, length, first)
     if codec == GRID:
-        return grid.decode(payload, kind, length, first)
+        return grid.decode(payload, kind, length, sources)
     return _decode_from(codec, kind, length, sources, payload)
 
 

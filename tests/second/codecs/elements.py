@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tests.second.errors import Refused
 
 BYTES, I8, F8_E4M3, F8_E5M2 = 0, 3, 4, 5
-I16, F16, BF16, F32, F64 = 8, 9, 10, 13, 16
+I16, F16, BF16, I32, F32, F64 = 8, 9, 10, 12, 13, 16
 Q4_0, Q8_0 = 32, 36
 
 _SIZES = {

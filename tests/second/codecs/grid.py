@@ -15,6 +15,7 @@ from tests.second.codecs.elements import (
     F32,
     I8,
     I16,
+    I32,
     Q4_0,
     Q8_0,
     Element,
@@ -24,12 +25,14 @@ from tests.second.codecs.groups import Groups
 from tests.second.codecs.inner import EQUAL, INNER, decode_inner
 from tests.second.errors import Refused, demand
 
-PAYLOAD, SOURCE, LARGEST = 1, 2, 3
+PAYLOAD, SOURCE, LARGEST, RANGE = 1, 2, 3, 4
+NARROW = 8
 RECORD = 32
 
 _FLOATS = (F32, F16, BF16)
 _STEPS = (I8, I16, F8_E4M3, F8_E5M2)
 _RECORDS = (Q8_0, Q4_0)
+_WORDS = 8
 _LEAST = {I8: -128, I16: -32_768}
 _HEADER = struct.Struct("<BBBBBBHIII4sI")
 
@@ -49,9 +52,15 @@ class Header:
     group_columns: int
     limit: float
     scales: int
+    narrow: bool
+
+    @property
+    def work(self) -> int:
+        """What quotients are rounded to."""
+        return self.scale if self.narrow else F32
 
 
-def decode(payload: bytes, kind: Element, length: int, source: bytes | None) -> bytes:
+def decode(payload: bytes, kind: Element, length: int, sources: Sequence[bytes]) -> bytes:
     """Decode a payload of codec 9.
 
     Raises:
@@ -61,9 +70,13 @@ def decode(payload: bytes, kind: Element, length: int, source: bytes | None) -> 
     row = header.columns * kind.size
     demand(length > 0 and length % row == 0, "no whole rows")
     shape = groups.make(length // row, header.columns, header.group_rows, header.group_columns)
-    given = _source(header, source, shape)
+    given = _source(header, sources[0] if sources else None, shape)
     numbers = floats.values(given, header.source) if header.source in _FLOATS else ()
-    scales = _scales(header, payload, given, numbers, shape)
+    if header.scales_from == SOURCE and header.source not in _RECORDS:
+        scales = groups.read_scales(sources[1] if len(sources) > 1 else b"", header.scale, shape)
+        scales = [_usable(scale) for scale in scales]
+    else:
+        scales = _scales(header, payload, given, numbers, shape)
     prediction = _prediction(header, given, numbers, scales, shape)
     demand(prediction is not None or header.inner != EQUAL, "equal to nothing")
     count = shape.rows * shape.columns
@@ -77,19 +90,29 @@ def _header(payload: bytes, kind: Element) -> Header:
     demand(kind.code in _FLOATS, "an element that is not on a grid")
     demand(len(payload) >= _HEADER.size, "shorter than its header")
     fields = _HEADER.unpack_from(payload)
-    inner, step, source, scales_from, scale, flags, zero, columns, high, wide, limit, scales = fields
-    _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST))
-    _known(source in (0, step, *_FLOATS) or (step == I8 and source in _RECORDS))
-    _known(scales_from != SOURCE or source in _RECORDS)
-    _known(scales_from != LARGEST or source in _FLOATS)
-    _known(scale in _FLOATS)
+    inner, step, source, said, scale, flags, zero, columns, high, wide, limit, scales = fields
+    scales_from, narrow = said & ~NARROW, bool(said & NARROW)
+    _known(inner in INNER and step in _STEPS and scales_from in (PAYLOAD, SOURCE, LARGEST, RANGE))
+    _known(source in (0, step, *_FLOATS) or (step == I8 and source in (*_RECORDS, I32)))
+    _known(scales_from != SOURCE or source not in (0, *_FLOATS))
+    _known((scales_from not in (LARGEST, RANGE) and not narrow) or source in _FLOATS)
+    _known(scales_from != RANGE or step in _LEAST)
+    _known(scale in _FLOATS and not (narrow and scale == F32))
     demand(zero == 0 and flags <= 1 and columns >= 1, "a header")
     of_records = (scale, high, wide) == (F16, 1, RECORD)
-    demand(scales_from != SOURCE or of_records, "other scales, or other groups, than records have")
+    demand(
+        scales_from != SOURCE or source not in _RECORDS or of_records,
+        "other scales, or other groups, than records have",
+    )
+    demand(flags == 0 or scales_from != RANGE, "signed zeros of what has none")
     demand(scales == 0 or scales_from == PAYLOAD, "scales that say nothing")
     demand(_HEADER.size + scales <= len(payload), "scales that are not there")
-    value = groups.limit_of(limit, computed=scales_from == LARGEST)
-    return Header(inner, step, source, scales_from, scale, bool(flags), columns, high, wide, value, scales)
+    value = groups.limit_of(limit, computed=scales_from in (LARGEST, RANGE))
+    whole_limit = value in range(1, 65_536)
+    demand(scales_from != RANGE or whole_limit, "a limit that is no whole number")
+    return Header(
+        inner, step, source, scales_from, scale, bool(flags), columns, high, wide, value, scales, narrow
+    )
 
 
 def _known(condition: object) -> None:
@@ -104,8 +127,9 @@ def _source(header: Header, source: bytes | None, shape: Groups) -> bytes:
     demand(source is not None, "too few sources")
     assert source is not None
     records = header.source in _RECORDS
-    demand(not records or header.columns % RECORD == 0, "no whole records")
-    count = shape.rows * shape.columns // (RECORD if records else 1)
+    held = RECORD if records else _WORDS if header.source == I32 else 1
+    demand(header.columns % held == 0, "no whole records")
+    count = shape.rows * shape.columns // held
     demand(len(source) == count * element(header.source).size, "a source of another number of elements")
     return source
 
@@ -114,7 +138,9 @@ def _scales(
     header: Header, payload: bytes, source: bytes, numbers: Sequence[float], shape: Groups
 ) -> list[float]:
     """Return the scale of each group (G3-1)."""
-    if header.scales_from == LARGEST:
+    if header.scales_from == RANGE:
+        scales = [_ranged(header, most) for most in _extremes(numbers, shape)]
+    elif header.scales_from == LARGEST:
         quotients = (floats.divided(most, header.limit) for most in groups.largest(numbers, shape))
         scales = [floats.rounded(floats.normalised(quotient), header.scale) for quotient in quotients]
     elif header.scales_from == PAYLOAD:
@@ -124,7 +150,43 @@ def _scales(
         size = element(header.source).size
         joined = b"".join(source[at : at + 2] for at in range(0, len(source), size))
         scales = groups.read_scales(joined, F16, shape)
-    return [floats.normalised(scale) if math.isfinite(scale) else 0.0 for scale in scales]
+    return [_usable(scale) for scale in scales]
+
+
+def _usable(scale: float) -> float:
+    return floats.normalised(scale) if math.isfinite(scale) else 0.0
+
+
+def _extremes(numbers: Sequence[float], shape: Groups) -> list[tuple[float, float]]:
+    """Return the largest magnitude of each group, of numbers without a sign and of those with one, normalised."""
+    members: list[tuple[list[float], list[float]]] = [([], []) for _ in range(shape.count)]
+    for number, group in zip(numbers, shape.of_numbers(), strict=True):
+        members[group][math.copysign(1.0, number) < 0].append(number)
+    return [
+        (floats.normalised(floats.largest(top)), floats.normalised(floats.largest(bottom)))
+        for top, bottom in members
+    ]
+
+
+def _ranged(header: Header, most: tuple[float, float]) -> float:
+    """Return the scale of integers with a zero point (G3-1, from 4)."""
+    apart = floats.normalised(floats.rounded(floats.single(most[0] + most[1]), header.work))
+    quotient = floats.normalised(floats.divided(apart, header.limit))
+    return floats.rounded(quotient, header.scale)
+
+
+def _least(header: Header, bottom: float, scale: float) -> float:
+    """Return the least step of a group of integers with a zero point (G3-2)."""
+    quotient = floats.rounded(floats.divided(bottom, scale), header.work) if scale else 0.0
+    return -(float(round(quotient)) if math.isfinite(quotient) else quotient)
+
+
+def _clipped(value: float, least: float, limit: float) -> float:
+    """Return a quotient as one of the steps that a group has; a NaN is the least."""
+    if math.isnan(value):
+        return least
+    number = float(round(value)) if math.isfinite(value) else value
+    return min(max(number, least), floats.single(least + limit))
 
 
 def _prediction(
@@ -137,9 +199,20 @@ def _prediction(
         return source
     if header.source in _RECORDS:
         return _steps_of_records(source, header.source)
-    steps = (
-        _divided(number, scales[group]) for number, group in zip(numbers, shape.of_numbers(), strict=True)
-    )
+    if header.source == I32:
+        words = struct.unpack(f"<{len(source) // 4}I", source)
+        return bytes(((word >> 4 * n & 15) - 8) & 255 for word in words for n in range(_WORDS))
+    steps = [
+        floats.rounded(_divided(number, scales[group]), header.work)
+        for number, group in zip(numbers, shape.of_numbers(), strict=True)
+    ]
+    if header.scales_from == RANGE:
+        bottoms = [bottom for _, bottom in _extremes(numbers, shape)]
+        leasts = [_least(header, *of) for of in zip(bottoms, scales, strict=True)]
+        steps = [
+            _clipped(value, leasts[group], header.limit)
+            for value, group in zip(steps, shape.of_numbers(), strict=True)
+        ]
     if header.step not in _LEAST:
         return floats.pack(steps, header.step)
     least = _LEAST[header.step]

@@ -1,5 +1,6 @@
 """Commands in bounds: what they may not reach, how long they may take, and what is told of them."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from airlift.commands.run import SHOWN_BYTES, SHOWN_OBJECTIONS, Outcome, ask, ru
 from airlift.policy.document import Command
 from tests.conftest import lacking
 
+SERVICES = Path("/run")
 NAMESPACES = pytest.mark.usefixtures("namespaces")
 
 
@@ -61,6 +63,23 @@ def test_a_command_reaches_no_network(tmp_path: Path) -> None:
         outcome = run(python(text), tmp_path)
     assert not outcome.passes
     assert OFFLINE in outcome.enforced
+
+
+@NAMESPACES
+def test_a_command_reaches_no_service_of_the_machine(tmp_path: Path) -> None:
+    """Sockets that have a path are in no network: a read-only folder does not keep a command from them."""
+    if not os.access(SERVICES, os.W_OK):
+        pytest.skip(f"this user may put no socket into {SERVICES}")
+    place = SERVICES / f"airlift-{os.getpid()}"
+    text = f"import socket; socket.socket(socket.AF_UNIX).connect({str(place)!r})"
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(place))
+            server.listen()
+            assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0
+            assert not run(python(text), tmp_path).passes
+    finally:
+        place.unlink()
 
 
 @NAMESPACES

@@ -30,6 +30,7 @@ class Candidates:
     keys: dict[str, list[Place]]
     counts: dict[int, dict[Element, list[Place]]]
     scales: dict[tuple[str, str], Place]
+    beside: dict[tuple[int, str], Place]
     patterns: dict[tuple[int, Element], Pattern] = field(default_factory=dict)
 
     def likely(self, target: Place, *, named: bool) -> Iterator[Place]:
@@ -56,6 +57,11 @@ class Candidates:
         """Return the scales of a tensor of a component's model."""
         places = (self.scales.get((component, other)) for other in conversions.scale_names(name))
         return next((place for place in places if place is not None), None)
+
+    def scales_beside(self, place: Place) -> Place | None:
+        """Return the scales of a quantised tensor, in its own file."""
+        places = (self.beside.get((place.file, other)) for other in conversions.scale_names(place.span.name))
+        return next((found for found in places if found is not None and found != place), None)
 
     def _named(self, target: Place) -> Iterator[Place]:
         """Yield the earlier tensors of a name, those of the release before those of the bases."""
@@ -92,7 +98,8 @@ def candidates(
         for place in tensors
         if place.file >= bases and place.span.element in SCALES
     }
-    return Candidates(read, bases, conversions.by_key(some), conversions.by_count(some), scales)
+    beside = {(place.file, place.span.name): place for place in tensors if place.span.element in SCALES}
+    return Candidates(read, bases, conversions.by_key(some), conversions.by_count(some), scales, beside)
 
 
 def is_open(target: Place, holder: Segment, read: Read) -> bool:

@@ -8,10 +8,11 @@ import numpy as np
 from airlift.codec.predict.exact import Bits
 from airlift.tensors.element import Element
 from airlift.tensors.matching.conversions import Place
-from airlift.tensors.matching.hint import numbers
 from airlift.tensors.matching.match import Read
 
 ROWS, BLOCKS = 4, 2
+MANY = 32
+"""So many groups tell that all have a scale each; of few, each may have one by chance."""
 MOST = 1 << 16
 """Numbers of a rectangle."""
 
@@ -62,34 +63,41 @@ class Tensor:
         """
         return b"".join(self._line(row, area) for row in area.rows)
 
+    def bits(self, area: Rectangle) -> Bits:
+        """Return the bits of the numbers, in a row."""
+        return np.frombuffer(self.part(area), f"<u{self.element.size}")
+
     def magnitudes(self, area: Rectangle) -> Bits:
         """Return the bits of the numbers without their signs."""
-        bits = np.frombuffer(self.part(area), f"<u{self.element.size}")
+        bits = self.bits(area)
         found: Bits = bits & bits.dtype.type((1 << (8 * self.element.size - 1)) - 1)
         return found
 
     def _line(self, row: int, area: Rectangle) -> bytes:
         span, first = self.place.span, row * self.columns + area.left
         start, end = (
-            span.start + number // numbers(span.element) * span.element.size
+            span.start + number // self.place.held * span.element.size
             for number in (first, first + area.width)
         )
         return self.read(self.place.file, start, end).ljust(end - start, b"\0")
 
 
-def rectangles(tensor: Tensor, group: tuple[int, int]) -> list[Rectangle]:
-    """Return a few whole groups, evenly spread; parts of them, if they are long; none if there are no such groups."""
-    return [area for area in _spread(tensor, group) if area.width]
+def rectangles(tensor: Tensor, group: tuple[int, int], wanted: int = 0) -> list[Rectangle]:
+    """Return a few groups (about ``wanted``), evenly spread; parts of them, if they are long; none if there are none.
+
+    Those at an edge may have less rows or columns.
+    """
+    return [area for area in _spread(tensor, group, wanted) if area.width]
 
 
-def _spread(tensor: Tensor, group: tuple[int, int]) -> Iterator[Rectangle]:
+def _spread(tensor: Tensor, group: tuple[int, int], wanted: int) -> Iterator[Rectangle]:
     down, across = group[0] or tensor.rows, group[1] or tensor.columns
     if down > tensor.rows or across > tensor.columns:
         return
     tall, wide = min(down, MOST // min(across, MOST)), min(across, MOST)
     beside, below = -(-tensor.columns // across), -(-tensor.rows // down)
     count = below * beside
-    wanted = min(BLOCKS if down > 1 else ROWS, count)
+    wanted = min(wanted or (BLOCKS if down > 1 else ROWS), count)
     for turn in range(wanted):
         number = turn * (count - 1) // max(wanted - 1, 1)
         top, left = number // beside * down, number % beside * across

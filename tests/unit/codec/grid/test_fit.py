@@ -1,5 +1,6 @@
 """Scales are found again from the numbers that they made, and none where numbers are no steps."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,16 @@ def test_what_quantisers_make_has_scales(
     found = check(fit.fit(some), some)
     if (element, columns) == (F32, 700):
         assert np.abs(found / scales[:, 0] - 1).max() < 2.0**-21
+
+
+@pytest.mark.parametrize(("limit", "columns"), [(255, 32), (255, 128), (15, 32)])
+def test_groups_with_a_zero_point_have_a_scale(limit: int, columns: int) -> None:
+    """Steps up to 255 lie closer than bfloat16 numbers do."""
+    values = np.random.default_rng(13).standard_normal((6000, columns)).astype(np.float32)
+    codes, scales = quantisers.shifted(values * np.float32(0.03), (1, 0), limit)
+    some = replace(groups(codes * scales, BF16), ranges=np.float32(limit) * scales[:, 0])
+    assert some.part(slice(5)).ranges is not None
+    check(fit.fit(some), some)
 
 
 def test_many_small_groups_all_have_a_scale() -> None:

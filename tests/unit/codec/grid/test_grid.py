@@ -28,6 +28,7 @@ GROUPS = [(1, 0), (0, 0), (0, 1), (128, 128), (1, 32)]
 MODEL = model(150, 216)
 VALUES = floats(MODEL)
 LARGEST, PAYLOAD, SOURCE = ScalesFrom.LARGEST, ScalesFrom.PAYLOAD, ScalesFrom.SOURCE
+RANGE = ScalesFrom.RANGE
 
 
 def hinted(columns: int = 216, **more: Any) -> Grid:
@@ -241,6 +242,51 @@ def test_what_was_quantised_leaves_nothing(
     assert grid.reproduces(memoryview(target), context)
 
 
+@pytest.mark.parametrize("group", [group for group in GROUPS if group[0]])
+@pytest.mark.parametrize("element", FLOATS)
+@pytest.mark.parametrize(("work", "limit"), [(F32, 255), (F32, 15), (F16, 255), (BF16, 255), (BF16, 15)])
+def test_what_was_quantised_with_a_zero_point_leaves_nothing(
+    element: Element, work: Element, limit: int, group: tuple[int, int]
+) -> None:
+    """In float32, or in the type of the model."""
+    kind = BF16 if work is F32 else work
+    given = as_element(VALUES, kind)
+    codes, scales = quantisers.shifted(quantisers.kept(VALUES, kind), group, limit, work)
+    target = quantisers.dequantised(codes, scales, group, element)
+    hint = hinted(
+        group=group, source=kind, scales_from=RANGE, scale=work, limit=float(limit), narrow=work is not F32
+    )
+    payload = payload_of(hint, target, element, given)
+    followed(payload)
+    assert said(payload)["origin"] == RANGE + 8 * (work is not F32)
+    assert grid.reproduces(memoryview(target), Context([memoryview(given)], element, hint=hint))
+
+
+@pytest.mark.parametrize("work", [F16, BF16])
+@pytest.mark.parametrize("limit", [127, 7])
+def test_what_was_quantised_in_a_narrow_type_leaves_nothing(work: Element, limit: int) -> None:
+    given = as_element(VALUES, work)
+    codes, scales = quantisers.narrowed(quantisers.kept(VALUES, work), (1, 0), limit, work)
+    target = quantisers.dequantised(codes, scales, (1, 0), work)
+    hint = hinted(source=work, scales_from=LARGEST, scale=work, limit=float(limit), narrow=True)
+    followed(payload_of(hint, target, work, given))
+    wide = payload_of(replace(hint, narrow=False), target, work, given)
+    assert wide is not None
+    assert len(wide) > HEADER.size + 50
+
+
+def test_a_range_has_no_signed_zeros() -> None:
+    """Numbers with a -0 have scales of their own, and so has what follows from no range."""
+    given, (codes, scales) = MODEL.tobytes(), quantisers.shifted(VALUES, (1, 0), 255)
+    hint = hinted(source=BF16, scales_from=RANGE, limit=255.0)
+    codes[:, 7] = -0.0
+    told = said(payload_of(hint, quantisers.dequantised(codes, scales, (1, 0), F32), F32, given))
+    assert (told["origin"], told["flags"]) == (PAYLOAD, 1)
+    codes[:, 7] = 9
+    told = said(payload_of(hint, quantisers.dequantised(codes, scales * 3, (1, 0), F32), F32, given))
+    assert (told["origin"], told["flags"]) == (PAYLOAD, 0)
+
+
 def with_signs(target: bytes, element: Element, given: bytes, source: Element) -> bytes:
     """Return numbers whose zeros have the signs of what they were before, as those have that never were integers."""
     bits = np.frombuffer(target, f"<u{element.size}").copy()
@@ -299,6 +345,44 @@ def test_the_integers_themselves(element: Element, group: tuple[int, int]) -> No
     values = np.frombuffer(body, {F32: "<f4", F16: "<f2", BF16: "<u2"}[Element(told["scale"])])
     found = floats(values) if told["scale"] == BF16 else values.astype(np.float32)
     assert quantisers.dequantised(codes, found.reshape(scales.shape), group, element) == target
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("element", FLOATS)
+@pytest.mark.parametrize("scale", FLOATS)
+def test_the_integers_themselves_and_their_scales(
+    element: Element, scale: Element, group: tuple[int, int]
+) -> None:
+    """As they are, and eight packed in a word: nothing is left."""
+    codes, scales = quantisers.integers(VALUES, group, 7.0, scale)
+    target, given = quantisers.dequantised(codes, scales, group, element), as_element(scales, scale)
+    hint = hinted(group=group, source=I8, scales_from=SOURCE, scale=scale)
+    followed(payload_of(hint, target, element, codes.tobytes(), given))
+    words = replace(hint, source=Element.I32)
+    followed(payload_of(words, target, element, quantisers.packed(codes), given))
+    assert grid.reproduces(memoryview(target), context(words, element, quantisers.packed(codes), given))
+    wrong = as_element(scales * np.float32(1.5), scale)
+    assert not grid.reproduces(memoryview(target), context(hint, element, codes.tobytes(), wrong))
+
+
+def context(hint: Grid, element: Element, *sources: bytes) -> Context:
+    return Context([memoryview(source) for source in sources], element, hint=hint)
+
+
+@pytest.mark.parametrize("scale", [math.nan, math.inf, 0.0])
+def test_scales_that_are_none_make_zeros(scale: float) -> None:
+    """Where they belong to other numbers, the payload has scales of its own."""
+    codes, scales = quantisers.integers(VALUES, (1, 0))
+    target = quantisers.dequantised(codes, scales, (1, 0), BF16)
+    wrong = scales.copy()
+    wrong[7] = scale
+    hint = hinted(source=I8, scales_from=SOURCE)
+    told = said(payload_of(hint, target, BF16, codes.tobytes(), wrong.tobytes()))
+    assert told["origin"] == PAYLOAD
+    zeros = np.array(np.frombuffer(target, "<u2").reshape(150, 216))
+    zeros[7] = 0
+    made = payload_of(hint, zeros.tobytes(), BF16, np.maximum(codes, 0).tobytes(), wrong.tobytes())
+    assert made is None or said(made)["origin"] in {SOURCE, PAYLOAD}
 
 
 def test_integers_of_sixteen_bits() -> None:
@@ -597,13 +681,14 @@ def test_scales_of_records_have_one_form(more: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"origin": 0}, {"origin": 4}, {"origin": 255}, {"kind": 0}, {"kind": F32}, {"kind": Element.U8},
+        {"origin": 0}, {"origin": 5}, {"origin": 255}, {"kind": 0}, {"kind": F32}, {"kind": Element.U8},
         {"kind": Q8_0}, {"kind": 31}, {"kind": 255}, {"kind": Element.F8_E4M3FNUZ}, {"source": 31},
         {"source": Element.F64}, {"source": Element.U8}, {"source": I16}, {"source": E4M3}, {"source": Element.Q4_K},
         {"scale": 0}, {"scale": Element.F64}, {"scale": 99}, {"scale": I8}, {"inner": 0}, {"inner": 2}, {"inner": 5},
         {"inner": 8}, {"inner": 9}, {"origin": SOURCE}, {"source": 0}, {"source": Q8_0}, {"source": I8},
         {"source": Q8_0, "kind": I16, "origin": PAYLOAD}, {"source": I8, "kind": I16, "origin": PAYLOAD},
-        {"source": I8, "origin": SOURCE, "scale": F16}, {"source": E4M3, "kind": E5M2, "origin": PAYLOAD},
+        {"origin": 8}, {"origin": 9, "scale": F32}, {"origin": 12, "kind": E4M3},
+        {"source": E4M3, "kind": E5M2, "origin": PAYLOAD},
         {"source": 0, "origin": SOURCE, "scale": F16}, {"source": Q4_0, "kind": E4M3, "origin": SOURCE, "scale": F16},
     ],
 )  # fmt: skip

@@ -187,6 +187,26 @@ def test_a_marking_is_raised_and_never_lowered(place: Enclave, tmp_path: Path) -
     assert (error.expected, error.found) == ("SECRET//NOFORN", "TOP SECRET")
 
 
+def test_a_copy_is_not_marked_below_what_it_is_a_copy_of(place: Enclave, tmp_path: Path) -> None:
+    """THREATS, rules: a registered component with a marking below its parents', which it does not name."""
+    first = {**ADAPTER, "data": [{**CASES, "marking": SECRET}]}
+    made = registered(place, write(tmp_path, first))
+    activate(place, made.release, operator=operator())
+    low = [{**CASES, "marking": {"level": "UNCLASSIFIED"}}]
+    copy = {key: value for key, value in ADAPTER.items() if key != "parents"} | {
+        "name": "copied",
+        "data": low,
+    }
+    error = refused(place, write(tmp_path, copy), MarkingError)
+    assert "adapter.safetensors of component copied is a file of component cases" in error.message
+    assert (error.expected, error.found) == ("at least SECRET", "UNCLASSIFIED")
+    raised = registered(place, write(tmp_path, {**copy, "marking": SECRET}))
+    assert {c["name"]: c["marking"] for c in raised.components}["copied"] == "SECRET"
+    own = {**copy, "name": "own", "source": {"path": "own", "exclude": ["notes.txt"]}}
+    found = registered(place, write(tmp_path, own, seed=99))
+    assert {c["name"]: c["marking"] for c in found.components}["own"] == "UNCLASSIFIED"
+
+
 def test_the_marking_of_a_parent_that_was_trained_inside_counts(place: Enclave, tmp_path: Path) -> None:
     tuned = {
         "name": "tuned", "kind": "model", "version": "1", "source": {"path": "tuned"},

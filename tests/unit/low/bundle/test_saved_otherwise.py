@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from airlift.tensors.element import Element
+from tests.support import quantisers
 from tests.support.container_files import onnx, onnx_tensor
 from tests.support.depots import Site, signed_site
 from tests.support.rebuild import rebuild
@@ -139,3 +141,87 @@ def test_another_container_of_the_same_numbers(site: Site) -> None:
     }
     coded, raw = cost(site, {"a": {"m.safetensors": before}}, {"a": after})
     assert coded < 0.02 * raw
+
+
+# -- quantised, and saved as floats again --------------------------------------------------------------------------
+
+BF16, F16, F32 = Element.BF16, Element.F16, Element.F32
+Group = tuple[int, int]
+FORMS: list[tuple[Group, int, bool, Element, Element]] = [
+    ((0, 0), 255, False, F32, BF16), ((0, 0), 15, True, BF16, BF16),
+    ((1, 0), 255, False, F32, F16), ((1, 0), 255, True, BF16, BF16), ((1, 0), 15, False, F16, F16),
+    ((1, 128), 255, True, F32, F32), ((1, 128), 15, False, BF16, BF16), ((1, 128), 15, True, F16, F16),
+    ((1, 32), 255, False, F32, BF16), ((1, 32), 15, True, F32, BF16),
+]  # fmt: skip
+"""Groups, steps from the least to the greatest, whether there is a zero point, the type of the computation, and that
+of the numbers."""
+
+
+def quantised(values: Weights, form: tuple[Group, int, bool, Element, Element]) -> tuple[Weights, Weights]:
+    """Return steps and scales."""
+    group, steps, zero, work, _ = form
+    known = floats_of(values)
+    if zero:
+        return quantisers.shifted(known, group, steps, work)
+    return quantisers.narrowed(known, group, steps // 2, work)
+
+
+def floats_of(values: Weights) -> Weights:
+    """Return numbers as bfloat16 has them."""
+    return (values.view("<u4") & np.uint32(0xFFFF0000)).view("<f4")
+
+
+def dequantised(form: tuple[Group, int, bool, Element, Element]) -> bytes:
+    group, element = form[0], form[-1]
+    made = {}
+    for name, values in OLD.items():
+        codes, scales = quantised(values, form)
+        made[name] = (element.name, values.shape, quantisers.dequantised(codes, scales, group, element))
+    return safetensors(made)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_quantised_and_saved_as_floats_costs_next_to_nothing(
+    site: Site, form: tuple[Group, int, bool, Element, Element]
+) -> None:
+    """In the baseline are the numbers before, which are the same in float16."""
+    before = bf16(OLD)
+    coded, raw = cost(site, {"a": {"m.safetensors": before}}, {"a": {"m.safetensors": dequantised(form)}})
+    assert coded < 0.01 * raw
+
+
+Stored = dict[str, tuple[str, tuple[int, ...], bytes]]
+
+
+def both_forms(form: tuple[Group, int, bool, Element, Element], *, packed: bool) -> tuple[bytes, bytes]:
+    """Return integers with their scales, as compressed-tensors saves them, and the floats that they make."""
+    held, made = Stored(), Stored()
+    for name, values in OLD.items():
+        codes, scales = quantised(values, form)
+        steps = codes.astype(np.int8)
+        made[name] = ("BF16", values.shape, quantisers.dequantised(steps, scales, form[0], BF16))
+        held[f"{name}_scale"] = ("F32", scales.shape, scales.tobytes())
+        if packed:
+            held[f"{name}_packed"] = ("I32", (len(values), COLUMNS // 8), quantisers.packed(steps))
+        else:
+            held[name] = ("I8", values.shape, steps.tobytes())
+    return safetensors(held), safetensors(made)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_integers_and_their_scales_in_the_baseline(site: Site, packed: bool) -> None:
+    held, made = both_forms(((1, 32), 15, False, F32, BF16), packed=packed)
+    coded, raw = cost(site, {"a": {"q.safetensors": held}}, {"a": {"m.safetensors": made}})
+    assert coded < 0.01 * raw
+
+
+def test_packed_integers_and_their_scales_in_the_same_release(site: Site) -> None:
+    """They come first, for nothing explains them."""
+    held, made = both_forms(((1, 128), 15, False, F32, BF16), packed=True)
+    site.release({"a": {"q.safetensors": held}}, "1")
+    site.release({"a": {"q.safetensors": held}, "b": {"m.safetensors": made}}, "2")
+    alone = site.bundle("assistant@1", from_="none").chunk_bytes
+    result = site.bundle("assistant@2", from_="none")
+    rebuilt = rebuild([item.path for item in result.volumes], lambda _: b"")
+    assert set(rebuilt.values()) == {held, made}
+    assert result.chunk_bytes - alone < 0.01 * len(made)

@@ -251,6 +251,26 @@ def test_what_is_revoked_there_does_not_run_elsewhere(level: Level, tmp_path: Pa
     assert level.take({"component": "guard", "release": "assistant@2"}).name == "guard", "the rest of it may"
 
 
+@pytest.mark.parametrize("way", ["active/base", "releases", "link"])
+def test_an_enclave_is_no_folder_like_any_other(level: Level, tmp_path: Path, way: str) -> None:
+    """THREATS, rules: a source taken from an enclave with its marking lowered, by naming its files."""
+    there = {
+        "active/base": level.place.active / "base",
+        "releases": next(level.place.releases.iterdir()) / "base",
+    }
+    if way == "link":
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / WEIGHTS).symlink_to(level.place.active / "base" / WEIGHTS)
+    path = there.get(way, tmp_path / "mine")
+    item = {"name": "mine", "kind": "model", "version": "1", "source": {"path": str(path)}}
+    manifest = level.manifest(top={"components": [item], "marking": {"level": "UNCLASSIFIED"}})
+    before = kept(level.site)
+    with pytest.raises(ManifestError, match="its source lies in an enclave") as caught:
+        make_release(level.site.depot, manifest, signers=[keys.signer(RELEASERS[0])], now=NOW)
+    assert f"enclave: {level.place.folder}" in caught.value.hint
+    assert kept(level.site) == before
+
+
 def active_before(level: Level) -> str:
     """Return the digest of what the enclave ran before something of it was revoked."""
     return level.place.find_release("assistant@2", level.place.state()).digest

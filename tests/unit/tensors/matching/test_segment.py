@@ -296,6 +296,15 @@ def test_what_needs_no_source_is_cut_out_of_a_segment_without_one() -> None:
     ]
 
 
+def test_what_needs_no_cast_takes_its_place() -> None:
+    """Of the whole segment alone."""
+    cast = Conversion(rule=Rule.CAST, source=Element.F32, columns=10)
+    segment = Segment(100, 500, Element.BF16, 10, Source(0, 0, 800), hint=cast)
+    (found,) = mark([segment], [Hinted(100, 500, 10, BY_ROW)])
+    assert (found.hint, found.source, found.length) == (BY_ROW, None, 400)
+    assert mark([segment], [Hinted(100, 480, 10, BY_ROW)]) == [segment]
+
+
 def test_blocks_of_dequantised_rows_are_whole_groups() -> None:
     assert cuts(dequantised(BY_ROW, 10), 170) == [(160, None), (40, None)]
     assert cuts(dequantised(BY_ROW, 10, Source(3, 500, 700)), 90) == [
@@ -318,6 +327,21 @@ def test_blocks_of_dequantised_rows_have_their_part_of_what_was_quantised() -> N
     assert cuts(segment, 320) == [(320, Source(3, 500, 590)), (320, Source(3, 590, 680))]
     computed = replace(single, group=(0, 1), scales_from=ScalesFrom.LARGEST, limit=7.0)
     assert cuts(dequantised(computed, 10, Source(3, 500, 900)), 200) == [(200, Source(3, 500, 900))]
+
+
+def test_scales_of_steps_follow_their_rows() -> None:
+    """One for all is read by every block."""
+    hint = replace(BY_ROW, source=Element.I8, scales_from=ScalesFrom.SOURCE)
+    whole = replace(dequantised(hint, 20, Source(0, 500, 700)), factors=(Source(0, 100, 120),))
+    limit = 8 * 10 * Element.BF16.size
+    parts = [(block.sources, block.length) for block in blocks(whole, limit)]
+    assert parts == [
+        ((Source(0, 500, 580), Source(0, 100, 108)), limit),
+        ((Source(0, 580, 660), Source(0, 108, 116)), limit),
+        ((Source(0, 660, 700), Source(0, 116, 120)), limit // 2),
+    ]
+    one = replace(whole, hint=replace(hint, group=(0, 0)), factors=(Source(0, 100, 104),))
+    assert {block.sources[1] for block in blocks(one, limit)} == {Source(0, 100, 104)}
 
 
 def test_groups_that_fit_no_block_are_coded_otherwise() -> None:

@@ -26,6 +26,7 @@ from tests.support.weights import Tensors
 
 BF16, F16, F32, I8 = Element.BF16, Element.F16, Element.F32, Element.I8
 SHAPE = (256, 384)
+RANGE = ScalesFrom.RANGE
 NAME = "model.layers.0.self_attn.o_proj.weight"
 MODEL = model(*SHAPE)
 VALUES = floats(MODEL)
@@ -115,6 +116,29 @@ def test_integers_without_a_source(group: tuple[int, int], element: Element) -> 
     assert 8 * found.cost / VALUES.size < (11.5 if group == (1, 32) else 8.6)
 
 
+@pytest.mark.parametrize("element", [BF16, F16, F32])
+@pytest.mark.parametrize(("limit", "most"), [(255, 9.1), (15, 5.6)])
+def test_integers_with_a_zero_point(element: Element, limit: int, most: float) -> None:
+    """In bfloat16 two steps of 128 and more may make one number: some scales between the bounds are tried."""
+    values = np.tile(VALUES, (4, 1)) * np.random.default_rng(7).uniform(0.9, 1.1, (1024, 384)).astype("<f4")
+    data = quantisers.dequantised(*quantisers.shifted(values, (1, 128), limit), (1, 128), element)
+    found = planned(file(data, element.name, shape=(1024, 384)))
+    assert (found.hint.group, found.codecs) == ((1, 128), {"grid"})
+    assert 8 * found.cost / values.size < most
+
+
+def test_two_groups_that_seem_to_share_a_scale() -> None:
+    """Of four bits they do so once in a few groups, and rows of 384 have one group of 256 at most."""
+    tensors: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
+    for seed in range(24):
+        codes, scales = quantisers.integers(floats(model(32, 384, seed=seed)), (1, 128), 7.0)
+        tensors[f"t{seed}.weight"] = (
+            "BF16", (32, 384), quantisers.dequantised(codes, scales, (1, 128), BF16)
+        )  # fmt: skip
+    found = planned(files.safetensors(tensors))
+    assert [hint.group for hint, _ in found.grids] == [(1, 128)] * 24
+
+
 def test_one_scale_for_all() -> None:
     found = planned(file(fake(VALUES, (0, 0))))
     assert found.codecs == {"grid"}
@@ -179,6 +203,24 @@ def test_a_counterpart_that_was_not_quantised() -> None:
     assert found.cost < 500
 
 
+@pytest.mark.parametrize("work", [F32, BF16])
+@pytest.mark.parametrize("limit", [255, 15])
+@pytest.mark.parametrize("group", [(1, 0), (1, 128), (1, 32), (128, 128)])
+def test_integers_with_a_zero_point_follow_too(group: tuple[int, int], limit: int, work: Element) -> None:
+    data = quantisers.dequantised(*quantisers.shifted(VALUES, group, limit, work), group, BF16)
+    found = planned(file(data), file(MODEL.tobytes()))
+    assert (found.hint.scales_from, found.hint.limit, found.hint.narrow) == (RANGE, limit, work is BF16)
+    assert found.cost < 500
+
+
+@pytest.mark.parametrize("group", [(0, 0), (1, 0), (1, 32)])
+def test_what_was_computed_in_a_narrow_type(group: tuple[int, int]) -> None:
+    data = quantisers.dequantised(*quantisers.narrowed(VALUES, group, 127, BF16), group, BF16)
+    found = planned(file(data), file(MODEL.tobytes()))
+    assert found.hint.narrow
+    assert found.cost < 600
+
+
 def test_a_counterpart_that_was_quantised_too() -> None:
     old, new = fake(VALUES), fake(tuned())
     found, alone = planned(file(new), file(old)), planned(file(new))
@@ -204,6 +246,21 @@ def test_what_was_quantised_in_another_type() -> None:
     assert found.cost < 500
 
 
+@pytest.mark.parametrize("element", [F16, F32])
+def test_what_a_cast_makes_almost(element: Element) -> None:
+    """Half of the bits of float16 numbers follow from a cast of what was quantised, and all from the scales."""
+    found = planned(file(fake(VALUES, element=element), element.name), file(MODEL.tobytes()))
+    assert (found.hint.source, found.hint.scales_from, found.hint.limit) == (BF16, ScalesFrom.LARGEST, 127.0)
+    assert (found.cost < 500, found.codecs) == (True, {"grid"})
+
+
+@pytest.mark.parametrize("data", [MODEL.tobytes(), fake(VALUES)])
+def test_what_a_cast_makes_exactly(data: bytes) -> None:
+    single = floats(np.frombuffer(data, "<u2").reshape(SHAPE))
+    found = planned(file(as_element(single, F32), "F32"), file(data))
+    assert (found.grids, found.cost < 500) == ([], True)
+
+
 def test_kernels_of_a_few_numbers_are_no_groups() -> None:
     """Three numbers are steps of some scale more often than not; what they cost was compared with whole rows."""
     ordinary = as_element(VALUES * np.float32(1.003), BF16)
@@ -226,6 +283,34 @@ def test_the_integers_are_in_the_baseline(group: tuple[int, int], renamed: bool)
     ((hint, source),) = found.grids
     assert (hint.source, hint.group, source is not None) == (I8, group, True)
     assert found.cost < 3 * scales.nbytes + 600
+
+
+@pytest.mark.parametrize(("scale", "group"), [(F32, (1, 0)), (BF16, (1, 32)), (F16, (1, 128)), (F32, (0, 0))])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("element", [BF16, F32])
+def test_the_integers_and_their_scales_are_in_the_baseline(
+    element: Element, packed: bool, group: tuple[int, int], scale: Element
+) -> None:
+    """As compressed-tensors names them."""
+    codes, scales = quantisers.integers(VALUES, group, 7.0, scale)
+    shape = (1,) if group == (0, 0) else scales.shape
+    given = {f"{NAME}_scale": (scale.name, shape, as_element(scales, scale))}
+    if packed:
+        words = quantisers.packed(codes)
+        base = files.safetensors(given | {f"{NAME}_packed": ("I32", (256, 48), words)})
+    else:
+        base = files.safetensors(given | {NAME: ("I8", SHAPE, codes.tobytes())})
+    found = planned(file(quantisers.dequantised(codes, scales, group, element), element.name), base)
+    assert (found.hint.source, found.hint.scales_from) == (Element.I32 if packed else I8, ScalesFrom.SOURCE)
+    assert (found.hint.group, found.cost < 500) == (group, True)
+
+
+def test_scales_of_other_integers_are_not_taken() -> None:
+    codes, scales = quantisers.integers(VALUES, (1, 0))
+    more = {f"{NAME}_scale": ("F32", (256, 1), (scales * np.float32(1.1)).tobytes())}
+    base = file(codes.tobytes(), "I8", more=more)
+    found = planned(file(quantisers.dequantised(codes, scales, (1, 0), BF16)), base)
+    assert (found.hint.source, found.hint.scales_from) == (I8, ScalesFrom.PAYLOAD)
 
 
 @pytest.mark.parametrize(
