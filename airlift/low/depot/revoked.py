@@ -1,12 +1,11 @@
 """What is revoked: the published list, less what the newest published root lifts (SPEC 5.4-4, 5.4-5)."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airlift.bundle import revocations
 from airlift.bundle.release import Release
 from airlift.bundle.revocations import Revocation
-from airlift.ledger.enclave_folder import EnclaveFolder
-from airlift.ledger.state import State
 from airlift.low.depot import known
 from airlift.low.depot.depot import Depot
 from airlift.policy.revocation import Finding, Revoked
@@ -14,6 +13,10 @@ from airlift.trust.statements.vendors import vendor_keys
 from airlift.trust.tuf import root
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.roles import Document
+
+if TYPE_CHECKING:
+    from airlift.ledger.enclave_folder import EnclaveFolder
+    from airlift.ledger.state import State
 
 HINT = (
     "release a version without it; see what is revoked with `airlift low list`, and let root lift what should not be "
@@ -59,7 +62,7 @@ def in_force(depot: Depot) -> Revoked:
     return Revoked.in_force(listed(depot, depot.store.newest(TARGETS)), lifted)
 
 
-def in_force_there(place: EnclaveFolder, state: State) -> Revoked:
+def in_force_there(place: "EnclaveFolder", state: "State") -> Revoked:
     """Return what is revoked in an enclave: every list that it recorded, less what root lifts (SPEC 7.9-1).
 
     Raises:

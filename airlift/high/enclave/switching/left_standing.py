@@ -33,9 +33,12 @@ def _standing(enclave: Enclave) -> dict[str, str]:
             if entry.type in ENDS:
                 active = entry.release if entry.type in SWITCHES else None
                 continue
-            follows = entry.type == Export.TYPE and details.read(entry, Export).follow
-            output, served = entry.detail["output"], entry.release if entry.type == Export.TYPE else active
-            if follows or served is None:
+            if entry.type == Export.TYPE:
+                said = details.read(entry, Export)
+                output, served = said.output, None if said.follow else entry.release
+            else:
+                output, served = details.read(entry, Unfollow).output, active
+            if served is None:
                 found.pop(output, None)
             else:
                 found[output] = served
