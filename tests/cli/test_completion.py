@@ -16,6 +16,7 @@ import pytest
 from airlift import strict
 from airlift.cli.manual import completion, words
 from airlift.cli.manual.tree import Command, read
+from airlift.layouts import layouts
 from tests.cli.conftest import World
 from tests.cli.test_help import TREE
 from tests.cli.transcript import inside
@@ -40,9 +41,12 @@ BY_ITSELF = {
     "airlift low bundle --effort h": "airlift low bundle --effort high ",
     "airlift high status --format=j": "airlift high status --format=json ",
     "airlift low policy sh": "airlift low policy show ",
+    "airlift high export --layout hf-m": "airlift high export --layout hf-mirror ",
+    "airlift low rotate b": "airlift low rotate bundler ",
     "airlift high init --root depot/ro": "airlift high init --root depot/root.json ",
     "airlift low list --depot dep": "airlift low list --depot depot/",
     "airlift completion f": "airlift completion fish ",
+    "airlift completion --names depot": "airlift completion --names depot-releases ",
 }
 """What needs no Python."""
 
@@ -300,6 +304,10 @@ def test_every_option_with_a_value_waits_for_it(require_tool: Callable[[str], st
     assert [value for _, _, value, _ in known] == [kind for _, _, kind in every]
     kinds = {kind.split()[0] for _, _, kind in every if kind}
     assert kinds == {"words", "files", "folders", "depot-releases", "enclave-releases", "enclaves"}
+
+
+def test_the_layouts_are_those_that_there_are() -> None:
+    assert set(words.LITERAL["LAYOUT"]) == set(layouts.LAYOUTS)
 
 
 def test_the_scripts_are_read_without_a_word(require_tool: Callable[[str], str], here: World) -> None:

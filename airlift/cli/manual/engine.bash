@@ -49,7 +49,7 @@ _airlift() {
   case $kind in
   files*) compopt -o default ;;
   folders*) compopt -o dirnames ;;
-  *releases*|enclaves*) list=$("$1" completion --names "${kind%% *}" "${held[@]}" 2>/dev/null) ;;
+  depot-releases*|enclave-releases*|enclaves*) list=$("$1" completion --names "${kind%% *}" "${held[@]}" 2>/dev/null) ;;
   esac
   if [[ $kind == *' '* ]]; then list="$list ${kind#* }"; fi
   COMPREPLY=($(compgen -W "$list" -- "$cur"))

@@ -30,7 +30,7 @@ _airlift_offer() {
   case $1 in
   files*) _files ;;
   folders*) _files -/ ;;
-  *releases*|enclaves*) found=(${(f)"$(_call_program names airlift completion --names ${1%% *} ${(q)held} 2>/dev/null)"}) ;;
+  depot-releases*|enclave-releases*|enclaves*) found=(${(f)"$(_call_program names airlift completion --names ${1%% *} ${(q)held} 2>/dev/null)"}) ;;
   esac
   if [[ $1 == *' '* ]]; then found+=(${=1#* }); fi
   if (( $#found )); then compadd -a found; fi

@@ -11,6 +11,10 @@ from airlift.cli.manual import words
 from airlift.cli.manual.tree import Command
 
 TABLE = "# what is known of the commands"
+"""The line of an engine below which the table goes."""
+
+TAB, TAB_IN_FISH = "\t", "'\\t'"
+"""What fish has between a word and its meaning."""
 
 
 def script(shell: str, commands: Command) -> str:
@@ -69,10 +73,6 @@ def _fish(commands: list[Command]) -> Iterator[str]:
                 yield from (f"        echo {quote_fish(line).replace(TAB, TAB_IN_FISH)}" for line in found)
         yield from ("    end", "end")
     yield from _fish_kinds(commands)
-
-
-TAB = "\t"
-TAB_IN_FISH = "'\\t'"
 
 
 def _fish_kinds(commands: list[Command]) -> Iterator[str]:

@@ -136,7 +136,7 @@ def _option(one: Any, context: Any) -> Option:
     choices = _choices(one)
     value = "" if one.is_flag else one.metavar or "|".join(choices) or one.bare_type().upper()
     return Option(
-        names=(*one.opts, *one.secondary_opts),
+        names=tuple(sorted((*one.opts, *one.secondary_opts), key=_is_short)),  # those of help come from a set
         value=value,
         choices=choices,
         help=" ".join((one.help or "").split()),
@@ -146,6 +146,10 @@ def _option(one: Any, context: Any) -> Option:
         repeated=one.type_descriptor.is_list,
         panel=one.rich_help_panel or "",
     )
+
+
+def _is_short(name: str) -> bool:
+    return not name.startswith("--")
 
 
 def _argument(one: Any) -> Argument:

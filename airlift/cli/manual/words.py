@@ -8,7 +8,8 @@ from airlift.cli.manual.tree import Argument, Command, Option
 FOLDERS = {"DIR", "FOLDER", "VOLUME", "VOLUME...", "DROP"}
 FILES = {"FILE", "KEY", "K", "PUB", "OLD", "MANIFEST", "PATH"}
 RELEASES = {"RELEASE", "SUBJECT"}
-HELP = {"-h", "--help"}
+LITERAL = {"LAYOUT": ("tree", "hf-cache", "hf-mirror", "ollama", "oci", "oci-image")}
+"""What a verb judges by itself when it runs, named here so that nothing is loaded for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def options(command: Command) -> Iterator[tuple[str, str]]:
 
 
 def _kind(command: Command, value: str, choices: tuple[str, ...]) -> Kind:
-    if choices:
-        return Kind(words=choices)
+    if choices or value in LITERAL:
+        return Kind(words=choices or LITERAL[value])
     parts = value.split("|")
     literal = tuple(part for part in parts if part.islower())
     return Kind(next((found for part in parts if (found := _source(command, part))), ""), literal)
