@@ -234,11 +234,13 @@ def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
     from airlift.low.sources.foresee import foresee
 
     found = foresee(at.open(), source, Path())
+    known = sum(item.bytes or 0 for item in found.coming)
+    to_come = sum(item.to_come or 0 for item in found.coming)
     data = {
         "source": dict(found.stated),
         "files": [_shown(item) for item in found.coming],
-        "bytes": sum(item.bytes or 0 for item in found.coming),
-        "to_come": sum(item.to_come or 0 for item in found.coming),
+        "bytes": known,
+        "to_come": to_come,
         "skipped": list(found.skipped),
         "left_out": list(found.left_out),
     }
@@ -247,8 +249,8 @@ def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
         page.facts(
             {
                 "source": at_endpoint(dict(found.stated)),
-                "bytes": _at_least(data["bytes"], found.coming),
-                "to come": _at_least(data["to_come"], found.coming),
+                "bytes": _at_least(known, found.coming),
+                "to come": _at_least(to_come, found.coming),
                 "into": str(at.depot / "fetched"),
             }
         )
