@@ -140,6 +140,12 @@ def fetch(
         source = asked.as_source(repo, wanted)
         with asked.by_options():
             return _foresee_address(source, at) if hub.dry_run else _fetch_address(run, source, at)
+    _check_commit(repo, hub, pinned)
+    return _fetch_commit(run, repo, files, hub)
+
+
+def _check_commit(repo: str, hub: OfHub, pinned: Pinned) -> None:
+    """Check that a repository of a hub is pinned by a commit, and by nothing else."""
     if hub.revision is None:
         raise UsageError(
             f"{repo} is not pinned",
@@ -152,7 +158,6 @@ def fetch(
             found=", ".join(f"--{name.replace('_', '-')}" for name, value in _given(pinned) if value),
             hint=f"leave that out: airlift low fetch {repo[:80]} --revision {hub.revision}",
         )
-    return _fetch_commit(run, repo, files, hub)
 
 
 def _fetch_commit(run: Run, repo: str, files: Files, hub: OfHub) -> Answer:
