@@ -1,7 +1,7 @@
 """Build a tree from a plan: hard links into content where that can be, copies where not (SPEC 8.7-4)."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +48,13 @@ class Drafts:
         """Write a joined file; as :func:`digest_joined`."""
         path, built = self.folder / f".draft-{len(self._made)}", Built()
         with files.writer(path) as out:
-            found = digest_joined(joined, self.content, out, built)
+            found = digest_joined(joined, self.content, out, built, self._count)
         self._made[joined] = path, built
-        self._done += found[1]
-        self.progress("joining files", self._done, max(self._done, self.total))
         return found
+
+    def _count(self, size: int) -> None:
+        self._done += size
+        self.progress("joining files", self._done, max(self._done, self.total))
 
     def take(self, joined: Joined, target: Path, built: Built) -> bool:
         """Give a joined file that was written its place, and count it; say whether there was one."""
@@ -131,12 +133,16 @@ def joined_pieces(joined: Joined, content: ContentFolder) -> Iterator[bytes]:
 
 
 def digest_joined(
-    joined: Joined, content: ContentFolder, out: files.Writer | None = None, built: Built | None = None
+    joined: Joined,
+    content: ContentFolder,
+    out: files.Writer | None = None,
+    built: Built | None = None,
+    beat: Callable[[int], object] = int,
 ) -> tuple[str, int]:
     """Return the SHA-256 (hex) of a joined file, and its size in bytes; content in it has its own digest.
 
     Both are computed at once, each in a thread of its own. With ``out`` the same pass writes the file, and counts in
-    ``built`` what was written, and what the file system shares.
+    ``built`` what was written, and what the file system shares. ``beat`` is told how many bytes came, piece by piece.
 
     Raises:
         ContentDamagedError: content has vanished, or does not have its digest.
@@ -155,6 +161,7 @@ def digest_joined(
                     out.write(memoryview(piece)[max(0, shared - offset) :])
                 beside.result()
                 offset += len(piece)
+                beat(len(piece))
             counts.written_bytes += offset - shared
             if isinstance(part, FileEntry) and own.hexdigest() != part.sha256:
                 raise ContentDamagedError(

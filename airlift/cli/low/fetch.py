@@ -140,6 +140,12 @@ def fetch(
         source = asked.as_source(repo, wanted)
         with asked.by_options():
             return _foresee_address(source, at) if hub.dry_run else _fetch_address(run, source, at)
+    _check_commit(repo, hub, pinned)
+    return _fetch_commit(run, repo, files, hub)
+
+
+def _check_commit(repo: str, hub: OfHub, pinned: Pinned) -> None:
+    """Check that a repository of a hub is pinned by a commit, and by nothing else."""
     if hub.revision is None:
         raise UsageError(
             f"{repo} is not pinned",
@@ -152,7 +158,6 @@ def fetch(
             found=", ".join(f"--{name.replace('_', '-')}" for name, value in _given(pinned) if value),
             hint=f"leave that out: airlift low fetch {repo[:80]} --revision {hub.revision}",
         )
-    return _fetch_commit(run, repo, files, hub)
 
 
 def _fetch_commit(run: Run, repo: str, files: Files, hub: OfHub) -> Answer:
@@ -234,12 +239,12 @@ def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
     from airlift.low.sources.foresee import foresee
 
     found = foresee(at.open(), source, Path())
-    size_of_all = sum(item.bytes or 0 for item in found.coming)
+    known = sum(item.bytes or 0 for item in found.coming)
     to_come = sum(item.to_come or 0 for item in found.coming)
     data = {
         "source": dict(found.stated),
         "files": [_shown(item) for item in found.coming],
-        "bytes": size_of_all,
+        "bytes": known,
         "to_come": to_come,
         "skipped": list(found.skipped),
         "left_out": list(found.left_out),
@@ -249,7 +254,7 @@ def _foresee_address(source: dict[str, Any], at: AtDepot) -> Answer:
         page.facts(
             {
                 "source": at_endpoint(dict(found.stated)),
-                "bytes": _at_least(size_of_all, found.coming),
+                "bytes": _at_least(known, found.coming),
                 "to come": _at_least(to_come, found.coming),
                 "into": str(at.depot / "fetched"),
             }

@@ -68,9 +68,10 @@ def _foresee(
     file = find_held(depot, wanted, held)
     if file is not None:
         return Coming(wanted, file.size, file.size, depot.content.path(file.sha512))
-    for path in land.landed_paths(depot.fetched, wanted):
-        landed = path.stat().st_size
-        return Coming(wanted, landed, landed, path)
+    landed = land.landed_paths(depot.fetched, wanted)
+    if landed:
+        kept = landed[0].stat().st_size
+        return Coming(wanted, kept, kept, landed[0])
     size = land.persist(lambda: ordered.measure(wanted), sleep)
     land.check_length(wanted, size)
     part = land.part_path(depot.fetched, wanted)

@@ -237,6 +237,9 @@ def test_images_are_digested_while_they_are_written(
     built = lay_out(choose("oci-image"), RELEASE, content, tmp_path / "one", lambda *now: seen.append(now))
     assert sum(read) == sum(entry.size for _, entry in RELEASE.files())
     assert all(done <= total for _, done, total in seen)
+    joining = [done for stage, done, _ in seen if stage == "joining files"]
+    assert len(joining) > len(LARGE) >> 20  # within a layer, too
+    assert joining == sorted(joining)
     assert {stage for stage, _, _ in seen} == {"joining files", "exporting"}
     plan = plan_of(choose("oci-image"), RELEASE, content)
     assert built == build(plan, content, tmp_path / "two")
