@@ -22,6 +22,7 @@ from airlift.errors import (
 )
 from airlift.ledger import checkpoint, details, kept_state
 from airlift.ledger.entries.administration import Enroll
+from airlift.ledger.entries.imports import ImportCommit
 from airlift.ledger.log import Log, open_log
 from airlift.ledger.state import State
 from airlift.store import release_lookup
@@ -30,6 +31,7 @@ from airlift.store.documents import DocumentFolder
 from airlift.store.whole_folders import Place
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.tuf import root
+from airlift.trust.tuf.metadata import ROOT
 
 CONFIG = "config.yaml"
 MAX_CONFIG_BYTES = 64 << 10
@@ -138,7 +140,8 @@ class EnclaveFolder:
         Who can write these files could otherwise lift what is revoked, without a signature.
 
         Raises:
-            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3).
+            TrustStateError: the pinned root is missing or another, or a kept one does not verify (SPEC 4.4-3), or the
+                newest by which an import was verified is not there.
         """
         found = {}
         for path in self.roots.glob("*.root.json"):
@@ -149,7 +152,10 @@ class EnclaveFolder:
             raise TrustStateError("the pinned root is missing", expected=str(self.roots))
         with self.ledger() as log:
             enrolment = details.read(log.entry(0), Enroll)
+            newest = log.last(ImportCommit.TYPE)
         root.check_chain(found, enrolment.root_fingerprint)
+        if newest is not None:
+            _check_newest(max(found), details.read(newest, ImportCommit).metadata.get(ROOT, 0))
         return found
 
 
@@ -164,6 +170,17 @@ def read_config(folder: Path, hint: str) -> dict[str, Any]:
     if not path.is_file():
         raise UncheckedError(f"there is no enclave in {folder}", hint=hint)
     return authored.load(str(path), files.read_bounded(path, MAX_CONFIG_BYTES), "enclave.schema.json")
+
+
+def _check_newest(found: int, committed: int) -> None:
+    """Check that no root is missing by which an import was verified: the one before lifts, and trusts, others."""
+    if found < committed:
+        raise TrustStateError(
+            "a kept root is missing, by which an import was verified",
+            expected=f"version {committed} or newer",
+            found=f"version {found}",
+            hint=f"put trust/roots/{committed}.root.json back: it is in every backup, and on every newer medium",
+        )
 
 
 def _missing(path: Path) -> LedgerError:

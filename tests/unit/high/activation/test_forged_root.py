@@ -11,9 +11,10 @@ from airlift.errors import RevokedError, TrustStateError
 from airlift.high.activation.activate import activate
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.importing.import_bundle import import_bundle
+from airlift.low.authority.rotate import Rotation, rotate
 from airlift.trust.tuf import roles, root
 from tests.support import keys, revoking
-from tests.support.depots import ROOTS
+from tests.support.depots import NOW, ROOTS, Site
 from tests.support.enclaves import enclave, operator, site
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -79,6 +80,26 @@ def test_another_first_root_is_none(revoked: tuple[Enclave, dict[str, Any]], tmp
     path.write_bytes(strict.format(document))
     with pytest.raises(TrustStateError):
         activate(place, "assistant@2", operator=operator())
+
+
+def test_the_newest_root_that_an_import_was_verified_by_stays(
+    revoked: tuple[Enclave, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Without it the one before would be the newest: what that lifted, and whom it trusted, would count."""
+    place, _ = revoked
+    low = Site(tmp_path / "site")
+    keys.write(low.keys, "grace")
+    change = Rotation("release", [low.keys / "grace.pub"], ["frank"])
+    assert rotate(low.depot, change, signers=[keys.signer(name) for name in ROOTS[:2]], now=NOW).published
+    import_bundle(place, revoking.renewal(low, "rotated"), operator=operator())
+    newest = place.roots / "2.root.json"
+    kept = newest.read_bytes()
+    newest.unlink()
+    with pytest.raises(TrustStateError, match="a kept root is missing") as caught:
+        activate(place, "assistant@2", operator=operator())
+    assert (caught.value.expected, caught.value.found) == ("version 2 or newer", "version 1")
+    newest.write_bytes(kept)
+    activate(place, "assistant@2", operator=operator())
 
 
 def test_a_gap_is_told(revoked: tuple[Enclave, dict[str, Any]]) -> None:
