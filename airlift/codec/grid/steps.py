@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from airlift.codec.predict import quantised, rounding
+from airlift.codec.predict import exact, quantised, rounding
 from airlift.codec.predict.exact import Bits
 from airlift.codec.predict.quantised import Matrix, Singles
 from airlift.tensors.element import Element
@@ -23,6 +23,7 @@ RECORDS = frozenset({Element.Q8_0, Element.Q4_0})
 PACKED = frozenset({Element.I32})
 FEW = 64
 """Of so many numbers at most one may be made by the step beside the nearest one."""
+LEAST_SAFE = 2.0**-125
 NEGATIVE_ZERO = np.uint32(0x80000000)
 
 
@@ -65,14 +66,32 @@ def _as(numbers: Singles, element: Element | None) -> Singles:
 def multiplied(steps: Bits, kind: Element, scales: Scales, element: Element, *, signed: bool) -> Bits:
     """Return the bits of the numbers of ``element`` that steps (of the matrix's shape) stand for."""
     out = np.empty(scales.shape, f"<u{element.size}")
-    known = values(kind, signed=signed)
+    normal = kind in INTEGERS and _normal(scales.values)
     for tile in Matrix(steps, kind).tiles():
-        found = np.take(known, steps[tile])
+        found = _taken(steps[tile], kind, signed=signed)
         numbers, some = quantised.grouped(found, scales.values, scales.group, scales.shape, tile)
         with np.errstate(all="ignore"):
-            made = quantised.flushed(np.ascontiguousarray(numbers * some)).reshape(found.shape)
-        out[tile] = rounding.rounded(made.view(np.uint32), element)
+            made = np.ascontiguousarray(numbers * some)
+        made = (made if normal else quantised.flushed(made)).reshape(found.shape)
+        wide = made.view(np.uint32)
+        out[tile] = exact.brain(wide) if element is Element.BF16 else rounding.rounded(wide, element)
     return out
+
+
+def _normal(scales: Singles) -> bool:
+    """Return whether every integer times a scale (finite, and 0 or normal) is 0 or normal."""
+    return bool((np.abs(scales[scales != 0]) >= LEAST_SAFE).all())
+
+
+def _taken(steps: Bits, kind: Element, *, signed: bool) -> Singles:
+    """Return what steps stand for."""
+    if kind not in INTEGERS:
+        return np.take(values(kind, signed=signed), steps)
+    least = 1 << (8 * kind.size - 1)
+    found: Singles = steps.view(f"<i{kind.size}").astype(np.float32)
+    if signed:
+        found[steps == least] = -0.0
+    return found
 
 
 def nearest(
@@ -103,7 +122,9 @@ def _rounded(numbers: Singles, kind: Element, *, signed: bool) -> Bits:
         return rounding.eights(numbers.view(np.uint32), kind)
     most = (1 << (8 * kind.size - 1)) - 1
     least = -most if signed else -most - 1
-    np.fmin(np.fmax(np.rint(numbers, out=numbers), least, out=numbers), most, out=numbers)
+    np.clip(np.rint(numbers, out=numbers), least, most, out=numbers)
+    if np.isnan(numbers.min(initial=0)):
+        numbers[np.isnan(numbers)] = least
     found: Bits = numbers.astype(f"<i{kind.size}").view(f"<u{kind.size}")
     if signed:
         found[numbers.view(np.uint32) == NEGATIVE_ZERO] = most + 1

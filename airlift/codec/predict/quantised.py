@@ -131,9 +131,12 @@ def _largest(matrix: Matrix, group: tuple[int, int]) -> Singles:
         part = matrix.magnitudes(slice(top, top + step))
         if down > 1:
             part = _down(part, down)
-        rows.append(
-            part.max(axis=1, keepdims=True) if across >= width else np.maximum.reduceat(part, lefts, axis=1)
-        )
+        if across >= width:
+            rows.append(part.max(axis=1, keepdims=True))
+        elif width % across:
+            rows.append(np.maximum.reduceat(part, lefts, axis=1))
+        else:
+            rows.append(part.reshape(len(part), -1, across).max(axis=2))
     return flushed(rounding.singles(np.concatenate(rows), matrix.element).view(np.float32))
 
 
