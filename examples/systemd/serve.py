@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 REQUEST, TAKEN, ANSWER = "request", "taken", "answer"
@@ -85,7 +86,7 @@ def take(folder: str) -> None:
     """Take the request, if there still is one: from now on another one is a new one."""
     place = Path(folder)
     (place / TAKEN).unlink(missing_ok=True)
-    if (place / REQUEST).exists():
+    with suppress(FileNotFoundError):
         (place / REQUEST).replace(place / TAKEN)
 
 

@@ -1,6 +1,8 @@
 """examples/kubernetes: real schemas, and what its containers and probes do on real mounts when a release switches."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -146,6 +148,13 @@ def served(packed: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield served
 
 
+def descendant(process: int, generations: int) -> int:
+    """Return the process that was started by the one that was started by ... ``process``, as seen from here."""
+    for _ in range(generations):
+        process = int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+    return process
+
+
 class Pod:
     """A process in mounts and processes of its own, as a container of the manifest is."""
 
@@ -169,15 +178,9 @@ class Pod:
             )
         )
 
-    def first(self) -> int | None:
+    def first(self) -> int:
         """Return the container's first process: the last of those that started each other."""
-        found = self.process.pid
-        for _ in range(2):
-            children = Path(f"/proc/{found}/task/{found}/children").read_text().split()
-            if not children:
-                return None
-            found = int(children[0])
-        return found
+        return descendant(self.process.pid, 2)
 
     def probe(self) -> int:
         """Run the liveness probe in it; return its exit code."""
@@ -188,7 +191,7 @@ class Pod:
 
     def end(self) -> None:
         """End it, as a kubelet does when a probe fails."""
-        self.process.kill()
+        os.kill(self.first(), signal.SIGKILL)
         self.process.wait(PATIENCE)
 
 
@@ -249,12 +252,12 @@ def test_a_link_that_is_mounted_itself_does_not_follow(served: Served) -> None:
         assert held.stdout is not None
         held.stdout.readline()
         served.activate(BETTER)
-        enter = ["nsenter", "--target", str(held.pid), "--mount", "--"]
+        enter = ["nsenter", "--target", str(descendant(held.pid, 1)), "--mount", "--"]
         read = ["cat", "/mnt/base/config.json"]
         seen = subprocess.run([*enter, *read], capture_output=True, text=True, check=True).stdout
         assert seen == before
         assert there.do("cat", "/srv/serving/models/base/config.json") != before
     finally:
-        held.kill()
-        held.communicate()
+        os.kill(descendant(held.pid, 1), signal.SIGKILL)
+        held.communicate(timeout=PATIENCE)
         served.activate(GOOD)
