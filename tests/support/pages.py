@@ -47,7 +47,9 @@ def run(page: str, folder: Path, environment: Mapping[str, str]) -> tuple[str, l
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("AIRLIFT_D", "AIRLIFT_E", "HF_"))
+        if not key.startswith(
+            ("AIRLIFT_D", "AIRLIFT_E", "HF_", "COV")
+        )  # what is covered is measured elsewhere
     }
     done = subprocess.run(
         ["bash", "-c", "\n".join(lines)],
