@@ -15,8 +15,7 @@ from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.roles import Document
 
 if TYPE_CHECKING:
-    from airlift.ledger.enclave_folder import EnclaveFolder
-    from airlift.ledger.state import State
+    pass
 
 HINT = (
     "release a version without it; see what is revoked with `airlift low list`, and let root lift what should not be "
@@ -60,20 +59,6 @@ def in_force(depot: Depot) -> Revoked:
     newest = depot.store.newest(ROOT)
     lifted = frozenset() if newest is None else root.lifted(newest)
     return Revoked.in_force(listed(depot, depot.store.newest(TARGETS)), lifted)
-
-
-def in_force_there(place: "EnclaveFolder", state: "State") -> Revoked:
-    """Return what is revoked in an enclave: every list that it recorded, less what root lifts (SPEC 7.9-1).
-
-    Raises:
-        LedgerError: a list is missing or changed. TrustStateError: a root is.
-    """
-    found = (place.history.load(digest, revocations.MAX_BYTES) for digest in state.revocations)
-    entries = [item for data in found for item in revocations.parse(data)]
-    if not entries:
-        return Revoked()
-    roots = place.load_roots()
-    return Revoked.in_force(entries, root.lifted(roots[max(roots)]))
 
 
 def named(depot: Depot) -> tuple[InForce, ...]:

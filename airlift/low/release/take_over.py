@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import patterns
+from airlift.bundle import patterns, revocations
 from airlift.bundle.component import source as sources
 from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
@@ -37,9 +37,11 @@ from airlift.ledger.state import State
 from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.release.vendor_signature import CheckedSignature
+from airlift.policy.revocation import Revoked
 from airlift.store.content import CountBytes
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import model_signing
+from airlift.trust.tuf import root
 
 KEPT = ("license", "parents", "accept", "replaces", "vendor_signature")
 """What a component keeps as it is there: a manifest does not say it again."""
@@ -179,7 +181,7 @@ class _Enclaves:
     def _check_revoked(self, place: EnclaveFolder, alone: Release, state: State) -> None:
         """Check that nothing of a component, ``alone`` in its release, is revoked there: it would run elsewhere."""
         hint = f"take over another version; what is revoked is told by `airlift high status --enclave {place.folder}`"
-        revoked.check_release(alone, revoked.in_force_there(place, state), hint)
+        revoked.check_release(alone, _revoked_there(place, state), hint)
 
     def _verify(self, place: EnclaveFolder, state: State) -> None:
         """Verify the whole ledger, by the key that it was enrolled with if it was."""
@@ -240,6 +242,20 @@ def holding(depot: Depot, items: Iterable[Mapping[str, Any]], folder: Path) -> I
             here = taken.component
             parts.append(Part({**item, "name": here.name, "kind": here.kind, "version": here.version}, taken))
         yield tuple(sorted(parts, key=lambda part: part.name))
+
+
+def _revoked_there(place: EnclaveFolder, state: State) -> Revoked:
+    """Return what is revoked in an enclave: every list that it recorded, less what root lifts (SPEC 7.9-1).
+
+    Raises:
+        LedgerError: a list is missing or changed. TrustStateError: a root is.
+    """
+    found = (place.history.load(digest, revocations.MAX_BYTES) for digest in state.revocations)
+    entries = [item for data in found for item in revocations.parse(data)]
+    if not entries:
+        return Revoked()
+    roots = place.load_roots()
+    return Revoked.in_force(entries, root.lifted(roots[max(roots)]))
 
 
 def check_outside(component: str, paths: Iterable[Path]) -> None:
