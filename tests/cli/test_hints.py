@@ -98,6 +98,8 @@ PIN = "sha256:" + "0" * 64
         (("a/b", "--revision", "0" * 40, "--digest", PIN), f"airlift low fetch a/b --revision {'0' * 40}"),
         (("https://m.example/x", "--digest", PIN, "--version", "1"), "leave it out"),
         (("https://m.example/x/", "--digests", "LIST"), "sha256sum"),
+        (("https://anna:hunter2@m.example/x", "--revision", "x"), "airlift low fetch https://m.example/x"),
+        (("https://anna:hunter2@m.example/x", "--digest", PIN, "--version", "1"), "leave it out"),
     ],
 )
 def test_a_hint_for_an_option_names_the_option(world: World, words: tuple[str, ...], hint: str) -> None:

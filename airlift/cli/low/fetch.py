@@ -125,13 +125,15 @@ def fetch(
     taken up again by the same command. A token is taken from HF_TOKEN, and goes nowhere else.
     """
     from airlift.low.sources import asked
+    from airlift.low.sources.plan import bare_url
 
     if asked.is_address(repo):
         if hub.revision is not None or hub.cache is not None:
+            address = bare_url(repo)
             raise UsageError(
                 "--revision and --cache are for a repository of a hub",
-                found=repo[:80],
-                hint=f"leave them out; an address is pinned by itself, or --digest: airlift low fetch {repo[:200]}",
+                found=address,
+                hint=f"leave them out; an address is pinned by itself, or --digest: airlift low fetch {address}",
             )
         given = {
             key: str(value) if isinstance(value, Path | Form) else value for key, value in _given(pinned)

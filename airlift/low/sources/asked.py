@@ -13,7 +13,7 @@ from typing import Any
 
 from airlift.bundle.component import source as sources
 from airlift.errors import AirliftError, UsageError
-from airlift.low.sources.plan import BUCKETS
+from airlift.low.sources.plan import BUCKETS, bare_url
 
 SCHEMES = {
     "https": sources.HTTPS,
@@ -51,7 +51,7 @@ def as_source(address: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"--{idle[0].replace('_', '-')} does not go with {address.partition('://')[0]}://",
             expected=", ".join(f"--{key.replace('_', '-')}" for key in sorted(_KEYS[kind])),
-            hint=f"leave it out: `airlift low fetch {address[:200]}`",
+            hint=f"leave it out: `airlift low fetch {bare_url(address)}`",
         )
     return {kind: address, **given}
 

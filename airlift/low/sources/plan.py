@@ -185,13 +185,13 @@ def _check_url(kind: str, url: str) -> None:
     known = sources.HTTPS if kind == sources.HTTPS else sources.BUCKET
     if not sources.is_url(known, url):
         raise ManifestError(
-            f"not a URL that can be fetched: {_bare(url)}",
+            f"not a URL that can be fetched: {bare_url(url)}",
             expected=f"{kind}://... of printable ASCII, without a user, a query or a fragment",
             hint="write special characters as %XX, and keep secrets out of it: see docs/sources.md",
         )
 
 
-def _bare(url: str) -> str:
+def bare_url(url: str) -> str:
     """Return a URL for a message, without what may be secret in it."""
     scheme, _, rest = re.split(r"[?#]", url, maxsplit=1)[0].partition("://")
     host, _, path = rest.partition("/")
