@@ -39,11 +39,13 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
         "--core",
     ),
     *("--bind", "--make-rprivate"),
+    *("--system", "--home-dir", "--shell", "--now"),
     *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
     *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
 }
-"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of clamscan, and of skopeo, umoci and helm."""
+"""Options of pip, uv, zstd, of unshare, prlimit, setpriv and mount, of useradd and systemctl, of clamscan, and of
+skopeo, umoci and helm."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"
