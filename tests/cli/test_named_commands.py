@@ -39,12 +39,14 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
         "--core",
     ),
     *("--bind", "--make-rprivate"),
+    *("--system", "--home-dir", "--shell", "--now"),
     *("--recursive", "--infected", "--max-filesize", "--max-scansize", "--alert-exceeds-max", "--database"),
     *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
     *("--delay-updates", "--link-dest"),
 }
-"""Options of pip, uv, zstd, unshare, prlimit, setpriv and mount, clamscan, skopeo, umoci and helm, and rsync."""
+"""Options of pip, uv, zstd, unshare, prlimit, setpriv and mount, useradd and systemctl, clamscan, skopeo, umoci, helm,
+and rsync."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

@@ -1,7 +1,6 @@
 """What is revoked: the published list, less what the newest published root lifts (SPEC 5.4-4, 5.4-5)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airlift.bundle import revocations
 from airlift.bundle.release import Release
@@ -13,9 +12,6 @@ from airlift.trust.statements.vendors import vendor_keys
 from airlift.trust.tuf import root
 from airlift.trust.tuf.metadata import ROOT, TARGETS
 from airlift.trust.tuf.roles import Document
-
-if TYPE_CHECKING:
-    pass
 
 HINT = (
     "release a version without it; see what is revoked with `airlift low list`, and let root lift what should not be "
