@@ -45,8 +45,7 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
     *("--delay-updates", "--link-dest"),
 }
-"""Options of pip, uv, zstd, unshare, prlimit, setpriv and mount, useradd and systemctl, clamscan, of skopeo, umoci and
-helm, and of rsync."""
+"""Options of other programs: pip, uv, zstd, unshare, systemctl, clamscan, skopeo, umoci, helm, rsync and more."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"
