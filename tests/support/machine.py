@@ -1,7 +1,8 @@
 """A real systemd as the first process of a machine within this one: own processes, mounts, groups and network.
 
 Nothing that it does is seen outside: what it writes to /etc, /usr/local, /run, /srv and /var lies in memory, and is
-gone with it. Where the kernel or a container forbids such a machine, tests skip: there is nothing to install. It starts what a test tells it to, and no unit of this machine but the journal and, if asked, the bus.
+gone with it. It starts what a test tells it to, and no unit of this machine but the journal and, if asked, the bus.
+Where the kernel or a container forbids such a machine, tests skip: there is nothing to install.
 """
 
 import os
