@@ -224,7 +224,7 @@ def test_a_command_that_was_ended_is_taken_up_again(low: Hubbed, ending: signal.
     low.server.faults = [Fault("/delivered/", drip=0.1)]
     words = ("low", "fetch", REPO, "--revision", commit, "--format", "json")
     running = subprocess.Popen(
-        [*COMMAND, *words],
+        ["env", "--default-signal=INT", *COMMAND, *words],  # what was begun in the background ignores it
         cwd=low.world.folder,
         env={**os.environ, **low.environment},
         stdout=subprocess.DEVNULL,
