@@ -262,9 +262,15 @@ class Ground:
         for place in self.model.places.values():
             self.agree_on(place)
 
+    def look_at(self, verb: str) -> dict[str, Any]:
+        """Return what a command says of the depot."""
+        said = self.low(verb)
+        self.judge(f"low {verb}", said, 0)
+        return said.data
+
     def agree_on_depot(self) -> None:
         """Check what `low status` and `low list` say."""
-        depot, status, listed = self.depot, self.low("status").data, self.low("list").data
+        depot, status, listed = self.depot, self.look_at("status"), self.look_at("list")
         found = {key: status[key] for key in ("sequence", "releases", "outstanding", "enclaves")}
         assert found == {
             "sequence": depot.sequence,
@@ -293,7 +299,9 @@ class Ground:
 
     def agree_on(self, place: Place) -> None:
         """Check what `high status` says of an enclave, and that what is served is what is active."""
-        memory, said = place.memory, self.high(place, "status").data
+        memory, told = place.memory, self.high(place, "status")
+        self.judge("high status", told, 0)
+        said = told.data
         names = {digest: self._label(digest) for digest in memory.documents}
         newest = max((self.bundle(item.sequence).version for item in memory.committed), default=None)
         found = {key: said[key] for key in ("enclave", "active", "previous", "installed", "floors")}
