@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from tests.stateful import desk
 from tests.stateful.ground import CUT, DAMAGED, ENCLAVES, LABELLED, POLICIES, STRANGER
 from tests.stateful.high_side import LOST
-from tests.stateful.known import RELEASERS, ROOTS, Bundle, Place, Release
+from tests.stateful.known import RELEASERS, ROOTS, Bundle, Change, Place, Release, RootChange
 from tests.stateful.low_side import JOIN, REFUSE, REPLACE
 from tests.stateful.record_side import DOCUMENTS, RecordSide
 from tests.stateful.serving_side import NUMBERS
@@ -72,7 +72,10 @@ VERBS = {
     "low policy show 0", "low recut 0", "low recut 5", "low recut --request 0", "low release 0", "low release 2",
     "low release again 0", "low renew 0", "low returns import receipt 0", "low returns import receipt code 0",
     "low returns import request 0", "low revoke 0", "low revoke 2", "low revoke --lift 0", "low rotate 0",
-    "low scan 0", "low scan 5", "low sign 0", "low sign 2", "low sign 7", "low withdraw 0", "low withdraw 5",
+    "low scan 0", "low scan 5", "low sign 0", "low sign 2", "low sign 7", "low sign --export 0",
+    "low sign --export 2",
+    "low sign elsewhere 0", "low sign elsewhere 7", "low sign --import 0", "low sign --import 2",
+    "low sign --import again 0", "low withdraw 0", "low withdraw 5",
     "enforce fall-back 0", "provenance history 0", "provenance verify 0", "provenance verify --checkpoint 0",
     "provenance verify --checkpoint 3", "provenance verify --ledger 0", "provenance verify --ledger 3",
     "provenance checkpoint 0", "provenance checkpoint 2", "provenance witness 0", "provenance witness 2",
@@ -223,6 +226,26 @@ class Walk(RuleBasedStateMachine):
         ]
         names = [(name,) for name in waiting] * 3
         self.ground.sign(self.one(data, [*names, *SIGNING]))
+        self.settle(low=True)
+
+    @rule(data=st.data())
+    def carry(self, data: Any) -> None:
+        """Sign elsewhere, and perhaps take the signatures in at once."""
+        depot, carried = self.ground.depot, self.ground.depot.carried
+        role = self.one(data, [*(["root"] * 2 if depot.root_change else []), "release"])
+        members = sorted(ROOTS if role == "root" else RELEASERS)
+        names = self.one(data, (*((name,) for name in members), tuple(members[:2]), (STRANGER,)))
+        if self.ground.carry(role, names) and self.one(data, (True, False)):
+            self.ground.take_back(carried[-1])
+        self.settle(low=True)
+
+    @rule(data=st.data())
+    def take_back(self, data: Any) -> None:
+        """Take in signatures that were made before, if any were: of what is pending, or was."""
+        for carried in [self.one(data, known)] if (known := self.ground.depot.carried) else []:
+            pending = self.ground.depot.pending(carried.role)
+            if pending is carried.change or not _is_alike(pending, carried.change):
+                self.ground.take_back(carried)
         self.settle(low=True)
 
     @rule(data=st.data())
@@ -551,6 +574,15 @@ class Walk(RuleBasedStateMachine):
         TAKEN["steps"] += 1
 
 
+def _is_alike(one: Change | RootChange | None, other: Change | RootChange) -> bool:
+    """Say whether two changes may be the same to the byte: one was dropped, and proposed again."""
+    if isinstance(one, Change) and isinstance(other, Change):
+        return (one.releases, one.listed) == (other.releases, other.listed)
+    if isinstance(one, RootChange) and isinstance(other, RootChange):
+        return (one.lifted, one.grace) == (other.lifted, other.grace)
+    return False
+
+
 def prepare(folder: Path) -> RecordSide:
     """Return a ground on which something has happened: releases, bundles, imports, a receipt, something staged."""
     ground = RecordSide.begin(folder)
@@ -735,7 +767,13 @@ def _authority(ground: RecordSide) -> None:
     for name in (STRANGER, "erin", "dan"):
         ground.sign((name,))
     ground.release_again(ground.depot.releases["assistant@1"], ())
+    ground.rotate(("alice",))
+    for role, name in (("root", STRANGER), ("root", "bob"), ("release", "dan")):
+        ground.carry(role, (name,))
+    for _ in range(2):
+        ground.take_back(ground.depot.carried[0])
     ground.rotate(("alice", "bob"))
+    ground.take_back(ground.depot.carried[0])
     ground.set_depot_policy(scanned=True)
     ground.pack("assistant@1", "none", None)
     for label in ("assistant@99", "assistant@2"):
