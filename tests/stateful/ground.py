@@ -39,6 +39,10 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
         "hub": {"relay": {other: RELAY[other] for other in ENCLAVES if other != name}},
         "approved": {"attestations": {"approval": {"threshold": 1, **approval}}},
         "approved twice": {"attestations": {"approval": {"threshold": 2, **approval}}, "revoked": "withdraw"},
+        "fresh": {
+            "staleness": {"refuse_new_after_days": 12, "refuse_behind": 3},
+            "attestations": {"approval": {"threshold": 1, **approval}},
+        },
         "floored": {"floors": {"guard": "2.2"}},
         "withdrawing": {"revoked": "withdraw"},
         "reporting": {"revoked": "report", "attestations": {"approval": {"threshold": 1, **approval}}},
@@ -46,7 +50,7 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
     return {"airlift": 2, "enclave": name, **more[kind]}
 
 
-POLICIES = ("open", "hub", "approved", "approved twice", "floored", "withdrawing", "reporting")
+POLICIES = ("open", "hub", "approved", "approved twice", "fresh", "floored", "withdrawing", "reporting")
 
 
 @dataclass(slots=True)

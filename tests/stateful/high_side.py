@@ -11,11 +11,14 @@ from tests.stateful.ground import CUT, DAMAGED, LABELLED, policy_of
 from tests.stateful.known import Bundle, Place, Release
 from tests.stateful.low_side import LowSide
 from tests.steps import rules
-from tests.steps.memory import Said
+from tests.steps.memory import Memory, Said
 from tests.support import keys
 
 LOST = "lost"
 """One volume of several did not arrive."""
+
+PEOPLE = 2
+"""How many have to sign for what one may not do alone (7.7, 8.2-12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,18 +223,32 @@ class HighSide(LowSide):
 
     # -- what runs ---------------------------------------------------------------------------------------------------
 
-    def activate(self, place: Place, release: Release) -> bool:
-        """Activate a release."""
-        said, memory = self.high(place, "activate", release.label), place.memory
+    def activate(self, place: Place, release: Release, stale: tuple[str, ...] | None = None) -> bool:
+        """Activate a release; ``stale`` are people who sign that old knowledge will do (8.2-12)."""
+        more = [] if stale is None else ["--insecure-stale", "--reason", "no courier", *self.key_words(stale)]
+        said, memory = self.high(place, "activate", release.label, *more), place.memory
+        verb = "high activate" + (" --insecure-stale" if stale is not None else "")
         memory.now = self.desk.now
+        if stale is not None and len(set(stale)) < PEOPLE:
+            return self.judge(verb, said, 2, {"usage"})
         if release.digest not in memory.held:
-            return self.judge("high activate", said, 5, {"release-not-held"})
-        against = rules.objections(memory, release.digest, aged=True)
+            return self.judge(verb, said, 5, {"release-not-held"})
+        against = self._against_stale(memory, release.digest, stale)
         if against:
-            return self.judge("high activate", said, 6, {rules.CODES[number] for number in against})
+            return self.judge(verb, said, 6, {rules.CODES[number] for number in against})
         if memory.active != release.digest:
             self._switch(place, release.digest)
-        return self.judge("high activate", said, 0)
+        return self.judge(verb, said, 0)
+
+    def _against_stale(self, memory: Memory, digest: str, stale: tuple[str, ...] | None) -> set[str]:
+        """Return what stands against activating a release, unless two people accept its age, and only that."""
+        against = rules.objections(memory, digest, aged=True)
+        if stale is None or rules.AGE not in against:
+            return against
+        against -= {rules.AGE}
+        if not against and not rules.are_two_approvers(memory, stale):
+            return {rules.QUORUM}
+        return against
 
     def roll_back(self, place: Place, to: Release | None) -> bool:
         """Roll back, to what was active before or to a release that is named."""

@@ -52,7 +52,9 @@ FLOORS = (None, "2.0", "2.1", "2.2", "2.3", "9.0")
 TWO = ((), ("ann", "ben"), ("ann", STRANGER))
 
 VERBS = {
-    "high activate 0", "high activate 5", "high activate 6", "high approve 0", "high approve 5", "high approve 6",
+    "high activate 0", "high activate 5", "high activate 6", "high activate --insecure-stale 0",
+    "high activate --insecure-stale 2", "high activate --insecure-stale 6",
+    "high approve 0", "high approve 5", "high approve 6",
     "high attest 0", "high attest 7", "high check --repair-from 0", "high check 0", "high check 3", "high discard 0",
     "high discard 5", "high export 0", "high export 2", "high export 5", "high export 6", "high export --follow 0",
     "high export --follow 2", "high export --follow 5", "high export --follow again 0",
@@ -392,7 +394,8 @@ class Walk(RuleBasedStateMachine):
     @rule(data=st.data())
     def activate(self, data: Any) -> None:
         place = self.a_place(data)
-        self.ground.activate(place, self.a_held(data, place))
+        stale = self.one(data, (None, None, *TWO))
+        self.ground.activate(place, self.a_held(data, place), stale)
         self.settle(place)
 
     @rule(data=st.data())
@@ -641,6 +644,7 @@ def test_every_command_is_walked() -> None:
             _answers,
             _emergency,
             _record,
+            _late,
         ):
             errand(ground)
             ground.agree()
@@ -821,6 +825,19 @@ def _emergency(ground: RecordSide) -> None:
     ground.emergency("guard@2.2", ("alpha", "bravo"), ("dan", "erin"))
     ground.bring(alpha, ground.bundle(max(ground.model.bundles)), 0, None, activate=True)
     ground.collect(alpha, 1)
+
+
+def _late(ground: RecordSide) -> None:
+    """Nothing new is activated when the last bundle is old, unless two people say so."""
+    alpha = ground.place("alpha")
+    ground.set_policy(alpha, "fresh")
+    held = [item for item in ground.depot.releases.values() if item.digest in alpha.memory.held]
+    for release in held:
+        ground.approve(alpha, release, "ann", reject=False)
+    ground.desk.now += timedelta(days=13)
+    for stale in (None, (), ("ann", STRANGER), ("ann", "ben")):
+        for release in held:
+            ground.activate(alpha, release, stale)
 
 
 def _record(ground: RecordSide) -> None:
