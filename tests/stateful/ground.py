@@ -84,7 +84,7 @@ class Ground:
     def copy(self, folder: Path) -> Self:
         """Return the same ground in another folder, where a walk may change it."""
         copy(self.folder, folder)
-        shutil.rmtree(folder / "work")  # volumes and receipts stay where they are
+        shutil.rmtree(folder / "work", ignore_errors=True)  # volumes and receipts stay where they are
         made = type(self)(folder, deepcopy(self.model), Site(folder / "site"), Desk(self.desk.now))
         for place in made.model.places.values():
             place.folder = folder / place.name

@@ -34,6 +34,18 @@ class Judged:
     learned: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How volumes come in: what happened to them, whether what they bring is to run at once.
+
+    ``unsigned`` says that it takes two people to let them in, who did not sign for it.
+    """
+
+    what: str | None
+    activate: bool
+    unsigned: bool = False
+
+
 class HighSide(LowSide):
     """What is done to enclaves."""
 
@@ -97,10 +109,15 @@ class HighSide(LowSide):
         paths = self.arriving(bundle, copy, what)
         said = self.high(place, "import", *paths, "--workers", "1", *(["--activate"] if activate else []))
         verb = "high import" + (" --activate" if activate else "") + (f" {what}" if what else "")
-        memory, crossing = place.memory, bundle.crossing
-        memory.now = self.desk.now
-        again = crossing in memory.committed
+        place.memory.now = self.desk.now
         judged = self.judge_place(place, bundle, what)
+        judged = self.take_in(place, bundle, Way(what, activate), judged, said)
+        return self.judge(verb, said, judged.exit, set(judged.codes) if judged.codes else None)
+
+    def take_in(self, place: Place, bundle: Bundle, way: Way, judged: Judged, said: Any) -> Judged:
+        """Do in memory what an import does that was judged so far; return how it ends."""
+        memory, crossing = place.memory, bundle.crossing
+        again = crossing in memory.committed
         if judged.verified:
             memory.verified.append(crossing)
         if judged.learned:
@@ -108,31 +125,33 @@ class HighSide(LowSide):
             memory.listed |= crossing.listed
         with self.claims_of(place, bundle) as kept:
             if not judged.exit:
-                judged = self._judge_import(place, bundle, what, activate=activate)
+                judged = self._judge_import(place, bundle, way)
             if not judged.exit and not again:
                 kept.extend(memory.said)
-        self._count(place, bundle, judged, what)
+        self._count(place, bundle, judged, way.what)
         if not judged.exit:
             if not again:
                 self._commit(place, bundle)
-            if activate and crossing.digest and memory.active != crossing.digest:
+            if way.activate and crossing.digest and memory.active != crossing.digest:
                 self._switch(place, crossing.digest)
             assert said.data["already"] == again
         self.enforce(place, said)
-        return self.judge(verb, said, judged.exit, set(judged.codes) if judged.codes else None)
+        return judged
 
-    def _judge_import(self, place: Place, bundle: Bundle, what: str | None, *, activate: bool) -> Judged:
+    def _judge_import(self, place: Place, bundle: Bundle, way: Way) -> Judged:
         """Return how an import ends once its bundle was verified (7.1-1)."""
         memory, again = place.memory, bundle.crossing in place.memory.committed
         if not again and not self.judge_baseline(place, bundle):
             return Judged(5)
-        against = rules.against_import(memory, bundle.crossing, activate=activate)
+        if way.unsigned and not again:
+            return Judged(6, frozenset({rules.CODES[rules.QUORUM]}))
+        against = rules.against_import(memory, bundle.crossing, activate=way.activate)
         if against:
             return Judged(5 if rules.NOT_HELD in against else 6, frozenset(rules.CODES[n] for n in against))
         read = not again and bundle.crossing.digest not in memory.held and self.lacking(place, bundle)
-        if read and what == CUT:
+        if read and way.what == CUT:
             return Judged(4, frozenset({"volumes-missing"}))
-        if read and what == DAMAGED:
+        if read and way.what == DAMAGED:
             return Judged(3, frozenset({"digest-mismatch"}))
         return Judged(0)
 

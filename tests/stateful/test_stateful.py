@@ -31,8 +31,9 @@ from tests.stateful import desk
 from tests.stateful.ground import CUT, DAMAGED, ENCLAVES, LABELLED, POLICIES, STRANGER
 from tests.stateful.high_side import LOST
 from tests.stateful.known import RELEASERS, ROOTS, Bundle, Change, Place, Release, RootChange
+from tests.stateful.late_side import LateSide
 from tests.stateful.low_side import JOIN, REFUSE, REPLACE
-from tests.stateful.record_side import DOCUMENTS, RecordSide
+from tests.stateful.record_side import DOCUMENTS
 from tests.stateful.serving_side import NUMBERS
 from tests.steps.quick import quick
 
@@ -59,6 +60,8 @@ VERBS = {
     "high discard 5", "high export 0", "high export 2", "high export 5", "high export 6", "high export --follow 0",
     "high export --follow 2", "high export --follow 5", "high export --follow again 0",
     "high unfollow 0", "high unfollow 5", "high floor 0", "high floor lower 2", "high floor lower 6", "high gc 0",
+    "high import late 6", "high import --insecure-expired 0", "high import --insecure-expired 2",
+    "high import --insecure-expired 6",
     "high import 0", "high import 3", "high import 5", "high import 6", "high import --activate 0",
     "high import --activate 6",
     "high import cut 4", "high import damaged 3", "high import labelled 3", "high inspect 0", "high list 0",
@@ -109,7 +112,7 @@ TAKEN: Counter[str] = Counter()
 class Walk(RuleBasedStateMachine):
     """A walk over a copy of the prepared ground."""
 
-    start: RecordSide
+    start: LateSide
     room: Path
     number = 0
 
@@ -383,6 +386,19 @@ class Walk(RuleBasedStateMachine):
         self.settle(place)
 
     @rule(data=st.data())
+    def bring_late(self, data: Any) -> None:
+        """Import on a copy what comes in too late; on one that serves nothing, for that is served where it is."""
+        place = self.a_place(data)
+        if place.follows or place.stands:
+            return
+        bundle = (
+            self.a_new_bundle(data, place) if self.one(data, (True, True, False)) else self.a_bundle(data)
+        )
+        people, activate = self.one(data, (None, *TWO, TWO[1])), self.one(data, (False, True))
+        self.ground.late(place, bundle, people, activate=activate)
+        self.settle(place)
+
+    @rule(data=st.data())
     def look_at(self, data: Any) -> None:
         place, bundle = self.a_place(data), self.a_bundle(data)
         what = self.a_way(data, bundle)
@@ -586,9 +602,9 @@ def _is_alike(one: Change | RootChange | None, other: Change | RootChange) -> bo
     return False
 
 
-def prepare(folder: Path) -> RecordSide:
+def prepare(folder: Path) -> LateSide:
     """Return a ground on which something has happened: releases, bundles, imports, a receipt, something staged."""
-    ground = RecordSide.begin(folder)
+    ground = LateSide.begin(folder)
     for name in ENCLAVES[:2]:
         ground.enrol(name, name)
     ground.release(1, 1, ("dan", "erin"))
@@ -635,6 +651,7 @@ def test_every_command_is_walked() -> None:
     try:
         for errand in (
             _watch,
+            _too_late,
             _serve,
             _bring_and_refuse,
             _run,
@@ -657,12 +674,12 @@ def test_every_command_is_walked() -> None:
     assert missing == sorted(ELSEWHERE), "walk new commands, or say in ELSEWHERE why not"
 
 
-def _is_done(verb: str, ground: RecordSide) -> bool:
+def _is_done(verb: str, ground: LateSide) -> bool:
     """Say whether a command was judged and ended well, with whatever options."""
     return any(key.startswith(f"{verb} ") and key.endswith(" 0") for key in ground.counts)
 
 
-def _watch(ground: RecordSide) -> None:
+def _watch(ground: LateSide) -> None:
     """The same by a watched folder: complete, damaged, without a chunk, written on, for another, too early, again."""
     aside = Walk.start.copy(Walk.room / "watched")
     bravo, charlie = (aside.place(name) for name in ENCLAVES[1:])
@@ -685,7 +702,7 @@ def _watch(ground: RecordSide) -> None:
     aside.leave()
 
 
-def _serve(ground: RecordSide) -> None:
+def _serve(ground: LateSide) -> None:
     """What is active is served, goes along, and is ended; what may not run is not served."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -708,7 +725,7 @@ def _serve(ground: RecordSide) -> None:
     ground.set_policy(bravo, "open")
 
 
-def _bring_and_refuse(ground: RecordSide) -> None:
+def _bring_and_refuse(ground: LateSide) -> None:
     """Volumes come in complete, damaged, without a chunk, written on, to the wrong place, too early."""
     bravo, charlie = (ground.place(name) for name in ENCLAVES[1:])
     early, mine, full = (ground.bundle(number) for number in (2, 4, 1))
@@ -730,7 +747,7 @@ def _bring_and_refuse(ground: RecordSide) -> None:
     ground.bring(charlie, mine, 0, None, activate=False)
 
 
-def _run(ground: RecordSide) -> None:
+def _run(ground: LateSide) -> None:
     """Approvals, activations, roll backs, floors."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -752,7 +769,7 @@ def _run(ground: RecordSide) -> None:
         ground.floor(charlie, "guard", None, signers)
 
 
-def _hub(ground: RecordSide) -> None:
+def _hub(ground: LateSide) -> None:
     """A hub keeps, hands on and drops; content rots and is repaired."""
     alpha, mine = ground.place("alpha"), ground.bundle(4)
     ground.store(alpha, mine, None)
@@ -763,7 +780,7 @@ def _hub(ground: RecordSide) -> None:
     ground.rot(alpha, ground.bundle(1))
 
 
-def _authority(ground: RecordSide) -> None:
+def _authority(ground: LateSide) -> None:
     """Changes that wait for signatures, and are in each other's way."""
     ground.release(3, 1, ("dan",))
     ground.release(3, 2, ("dan",))
@@ -788,7 +805,7 @@ def _authority(ground: RecordSide) -> None:
     ground.look()
 
 
-def _ways(ground: RecordSide) -> None:
+def _ways(ground: LateSide) -> None:
     """What was withdrawn, cut again, renewed."""
     charlie, gone = ground.place("charlie"), ground.bundle(2)
     for _ in range(2):
@@ -802,7 +819,7 @@ def _ways(ground: RecordSide) -> None:
     ground.pack("assistant@3", None, "bravo")
 
 
-def _answers(ground: RecordSide) -> None:
+def _answers(ground: LateSide) -> None:
     """What comes back from enclaves."""
     charlie = ground.place("charlie")
     for key in ("charlie", "bravo"):
@@ -813,7 +830,7 @@ def _answers(ground: RecordSide) -> None:
     ground.ask(charlie)
 
 
-def _emergency(ground: RecordSide) -> None:
+def _emergency(ground: LateSide) -> None:
     """Something is revoked, gives way to something else, and is lifted; a hot fix comes."""
     alpha = ground.place("alpha")
     ground.bring(alpha, ground.bundle(3), 0, None, activate=False)
@@ -827,7 +844,24 @@ def _emergency(ground: RecordSide) -> None:
     ground.collect(alpha, 1)
 
 
-def _late(ground: RecordSide) -> None:
+def _too_late(ground: LateSide) -> None:
+    """What has expired comes in by the word of two people whom policy lists, and by no other."""
+    aside = Walk.start.copy(Walk.room / "expired")
+    alpha, bravo, charlie = (aside.place(name) for name in ENCLAVES)
+    mine = aside.bundle(4)
+    aside.late(bravo, mine, TWO[1], activate=True)
+    for place in (bravo, charlie):
+        aside.set_policy(place, "approved")
+    for people in (None, *TWO, ("ann",), ("ann", "ann")):
+        aside.late(bravo, mine, people, activate=False)
+    aside.late(bravo, mine, TWO[1], activate=True)
+    aside.late(charlie, mine, TWO[1], activate=False)
+    aside.late(alpha, aside.bundle(1), None, activate=False)
+    ground.counts.update(aside.counts)
+    aside.leave()
+
+
+def _late(ground: LateSide) -> None:
     """Nothing new is activated when the last bundle is old, unless two people say so."""
     alpha = ground.place("alpha")
     ground.set_policy(alpha, "fresh")
@@ -840,7 +874,7 @@ def _late(ground: RecordSide) -> None:
             ground.activate(alpha, release, stale)
 
 
-def _record(ground: RecordSide) -> None:
+def _record(ground: LateSide) -> None:
     """The record is asked, copied, countersigned, and held against what was kept of it, and of another one."""
     alpha, bravo = ground.place("alpha"), ground.place("bravo")
     empty = Walk.start.place("charlie")

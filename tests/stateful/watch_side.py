@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.stateful.desk import Said
 from tests.stateful.ground import LABELLED
-from tests.stateful.high_side import Judged
+from tests.stateful.high_side import Judged, Way
 from tests.stateful.known import Bundle, Place
 from tests.stateful.serving_side import ServingSide
 from tests.steps import rules
@@ -57,7 +57,7 @@ class WatchSide(ServingSide):
         with self.claims_of(place, bundle) as kept:
             if not judged.exit:
                 against = rules.against_import(memory, crossing, activate=activate)
-                judged = self._judge_import(place, bundle, what, activate=False)
+                judged = self._judge_import(place, bundle, Way(what, activate=False))
             if not judged.exit and not again:
                 kept.extend(memory.said)
         self._count(place, bundle, judged, what)
