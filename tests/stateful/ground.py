@@ -43,6 +43,10 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
             "staleness": {"refuse_new_after_days": 12, "refuse_behind": 3},
             "attestations": {"approval": {"threshold": 1, **approval}},
         },
+        "training": {
+            "register": ["adapter", "model"],
+            "marking": {"ceiling": {"level": "SECRET", "caveats": ["NOFORN", "REL TO USA"]}},
+        },
         "floored": {"floors": {"guard": "2.2"}},
         "withdrawing": {"revoked": "withdraw"},
         "reporting": {"revoked": "report", "attestations": {"approval": {"threshold": 1, **approval}}},
@@ -50,7 +54,17 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
     return {"airlift": 2, "enclave": name, **more[kind]}
 
 
-POLICIES = ("open", "hub", "approved", "approved twice", "fresh", "floored", "withdrawing", "reporting")
+POLICIES = (
+    "open",
+    "hub",
+    "approved",
+    "approved twice",
+    "fresh",
+    "training",
+    "floored",
+    "withdrawing",
+    "reporting",
+)
 
 
 @dataclass(slots=True)
@@ -60,7 +74,9 @@ class Model:
     depot: Depot = field(default_factory=Depot)
     places: dict[str, Place] = field(default_factory=dict)
     bundles: dict[int, Bundle] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=lambda: {"base": 0, "guard": 0, "release": 0, "word": 0})
+    numbers: dict[str, int] = field(
+        default_factory=lambda: {"base": 0, "guard": 0, "release": 0, "trained": 0}
+    )
 
 
 class Ground:
@@ -344,7 +360,8 @@ class Ground:
         """Check what is served; :class:`tests.stateful.serving_side.ServingSide` knows."""
 
     def _label(self, digest: str) -> str:
-        return next(item.label for item in self.depot.releases.values() if item.digest == digest)
+        made = (item for place in self.model.places.values() for item in place.made.values())
+        return next(item.label for item in (*self.depot.releases.values(), *made) if item.digest == digest)
 
     def prove(self) -> None:
         """Check every ledger, and everything at rest."""

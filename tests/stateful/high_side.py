@@ -305,7 +305,7 @@ class HighSide(LowSide):
         path = self.new("scan.json")
         path.write_bytes(made.data)
         said, memory = self.high(place, "attest", path), place.memory
-        if release.digest not in {item.digest for item in memory.committed}:
+        if release.digest not in {*(item.digest for item in memory.committed), *memory.made}:
             return self.judge("high attest", said, 5, {"release-not-held"})
         if name not in memory.names and name not in {memory.keys[file] for file in memory.files()}:
             return self.judge("high attest", said, 7, {"key-unavailable"})
@@ -365,7 +365,8 @@ class HighSide(LowSide):
         sacred = {memory.active, memory.previous, *memory.held[-keep:], *(b.digest for b in builds_on if b)}
         doomed = [digest for digest in memory.held if digest not in sacred]
         memory.held = [digest for digest in memory.held if digest in sacred]
-        held = (item for item in self.depot.releases.values() if item.digest in memory.held)
+        known = (*self.depot.releases.values(), *place.made.values())
+        held = (item for item in known if item.digest in memory.held)
         place.content = frozenset().union(*(item.contents for item in held))
         place.size += bool(doomed)
         for number in lost:
@@ -429,7 +430,7 @@ class HighSide(LowSide):
         said = self.high(place, "receipt", *(["--code"] if typed else ["--output", path]))
         if typed:
             path.write_text("\n".join(said.data["code"]) + "\n")
-        stated = {"size": place.size, "installed": [*place.memory.held]}
+        stated = {"size": place.size, "installed": [d for d in place.memory.held if d not in place.made]}
         place.returns.append(("receipt code" if typed else "receipt", path, stated))
         return self.judge("high receipt --code" if typed else "high receipt", said, 0)
 

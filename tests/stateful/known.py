@@ -205,6 +205,7 @@ class Place:
     begun, each with the version of the metadata that it was verified with, None if nothing says what it is.
 
     ``follows`` are the numbers of places where what is active is served; ``stands`` says what does not follow where.
+    ``made`` are releases (by digest) that were registered here.
     ``kept`` are checkpoints that were written, each with its size, ``witnessed`` the size that somebody signed last.
     """
 
@@ -220,6 +221,7 @@ class Place:
     returns: list[tuple[str, Path, dict[str, Any]]] = field(default_factory=list)
     kept: list[tuple[Path, int]] = field(default_factory=list)
     witnessed: dict[str, int] = field(default_factory=dict)
+    made: dict[str, Release] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.name

@@ -31,10 +31,10 @@ from tests.stateful import desk
 from tests.stateful.ground import CUT, DAMAGED, ENCLAVES, LABELLED, POLICIES, STRANGER
 from tests.stateful.high_side import LOST
 from tests.stateful.known import RELEASERS, ROOTS, Bundle, Change, Place, Release, RootChange
-from tests.stateful.late_side import LateSide
 from tests.stateful.low_side import JOIN, REFUSE, REPLACE
 from tests.stateful.record_side import DOCUMENTS
 from tests.stateful.serving_side import NUMBERS
+from tests.stateful.training_side import TrainingSide
 from tests.steps.quick import quick
 
 FULL = os.environ.get("AIRLIFT_STEPS") == "full"
@@ -66,6 +66,7 @@ VERBS = {
     "high import --activate 6",
     "high import cut 4", "high import damaged 3", "high import labelled 3", "high inspect 0", "high list 0",
     "high plan 0", "high plan 5", "high policy set 0", "high policy show 0", "high receipt 0",
+    "high register 0", "high register 2", "high register 5", "high register 6",
     "high receipt --code 0",
     "high relay 0", "high relay 6", "high relay --drop 0", "high relay --store 0", "high relay kept 0",
     "high request 0", "high request --code 0", "high rollback 0", "high rollback --to 0", "high verify 0",
@@ -95,7 +96,6 @@ VERBS = {
 ELSEWHERE = {
     "completion": "writes what a shell reads, and knows nothing but the commands: tests/cli/test_completion.py",
     "doctor": "judges the machine: tests/cli/test_doctor.py",
-    "high register": "not yet",
     "keys generate": "not yet",
     "keys show": "not yet",
     "low draft": "not yet",
@@ -112,7 +112,7 @@ TAKEN: Counter[str] = Counter()
 class Walk(RuleBasedStateMachine):
     """A walk over a copy of the prepared ground."""
 
-    start: LateSide
+    start: TrainingSide
     room: Path
     number = 0
 
@@ -178,7 +178,7 @@ class Walk(RuleBasedStateMachine):
 
     def a_held(self, data: Any, place: Place) -> Release:
         """Return a release, mostly one that an enclave holds."""
-        known = [*self.ground.depot.releases.values()]
+        known = [*self.ground.depot.releases.values(), *place.made.values()]
         held = [item for item in known if item.digest in place.memory.held]
         found: Release = self.one(data, [*held, *held, *held, *known])
         return found
@@ -447,6 +447,17 @@ class Walk(RuleBasedStateMachine):
         self.settle(place)
 
     @rule(data=st.data())
+    def register(self, data: Any) -> None:
+        """Register what was trained inside, mostly under a policy that permits it, and perhaps run it."""
+        place = self.a_place(data)
+        if self.one(data, (True, True, False)):
+            self.ground.set_policy(place, "training")
+        done = self.ground.register(place, self.a_held(data, place), self.one(data, range(1000)))
+        if done and self.one(data, (True, False)):
+            self.ground.activate(place, [*place.made.values()][-1])
+        self.settle(place)
+
+    @rule(data=st.data())
     def serve(self, data: Any) -> None:
         place, follow = self.a_place(data), self.one(data, (True, True, False))
         release = self.one(data, (None, None, None if follow else self.a_held(data, place)))
@@ -581,7 +592,7 @@ class Walk(RuleBasedStateMachine):
         self.ground.at(place, self.one(data, range(4)))
         self.ground.during(place, self.one(data, ("base", "guard", "guard@2.1", "guard@2.2", "nobody")))
         self.ground.where(place, release)
-        self.ground.lineage(place, release, deep=self.one(data, (False, True)))
+        self.ground.lineage(place, self.a_held(data, place), deep=self.one(data, (False, True)))
         self.ground.changes(place, release, other)
         self.settle(place)
 
@@ -602,9 +613,9 @@ def _is_alike(one: Change | RootChange | None, other: Change | RootChange) -> bo
     return False
 
 
-def prepare(folder: Path) -> LateSide:
+def prepare(folder: Path) -> TrainingSide:
     """Return a ground on which something has happened: releases, bundles, imports, a receipt, something staged."""
-    ground = LateSide.begin(folder)
+    ground = TrainingSide.begin(folder)
     for name in ENCLAVES[:2]:
         ground.enrol(name, name)
     ground.release(1, 1, ("dan", "erin"))
@@ -662,6 +673,7 @@ def test_every_command_is_walked() -> None:
             _emergency,
             _record,
             _late,
+            _train,
         ):
             errand(ground)
             ground.agree()
@@ -674,12 +686,12 @@ def test_every_command_is_walked() -> None:
     assert missing == sorted(ELSEWHERE), "walk new commands, or say in ELSEWHERE why not"
 
 
-def _is_done(verb: str, ground: LateSide) -> bool:
+def _is_done(verb: str, ground: TrainingSide) -> bool:
     """Say whether a command was judged and ended well, with whatever options."""
     return any(key.startswith(f"{verb} ") and key.endswith(" 0") for key in ground.counts)
 
 
-def _watch(ground: LateSide) -> None:
+def _watch(ground: TrainingSide) -> None:
     """The same by a watched folder: complete, damaged, without a chunk, written on, for another, too early, again."""
     aside = Walk.start.copy(Walk.room / "watched")
     bravo, charlie = (aside.place(name) for name in ENCLAVES[1:])
@@ -702,7 +714,7 @@ def _watch(ground: LateSide) -> None:
     aside.leave()
 
 
-def _serve(ground: LateSide) -> None:
+def _serve(ground: TrainingSide) -> None:
     """What is active is served, goes along, and is ended; what may not run is not served."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -725,7 +737,7 @@ def _serve(ground: LateSide) -> None:
     ground.set_policy(bravo, "open")
 
 
-def _bring_and_refuse(ground: LateSide) -> None:
+def _bring_and_refuse(ground: TrainingSide) -> None:
     """Volumes come in complete, damaged, without a chunk, written on, to the wrong place, too early."""
     bravo, charlie = (ground.place(name) for name in ENCLAVES[1:])
     early, mine, full = (ground.bundle(number) for number in (2, 4, 1))
@@ -747,7 +759,7 @@ def _bring_and_refuse(ground: LateSide) -> None:
     ground.bring(charlie, mine, 0, None, activate=False)
 
 
-def _run(ground: LateSide) -> None:
+def _run(ground: TrainingSide) -> None:
     """Approvals, activations, roll backs, floors."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -769,7 +781,7 @@ def _run(ground: LateSide) -> None:
         ground.floor(charlie, "guard", None, signers)
 
 
-def _hub(ground: LateSide) -> None:
+def _hub(ground: TrainingSide) -> None:
     """A hub keeps, hands on and drops; content rots and is repaired."""
     alpha, mine = ground.place("alpha"), ground.bundle(4)
     ground.store(alpha, mine, None)
@@ -780,7 +792,7 @@ def _hub(ground: LateSide) -> None:
     ground.rot(alpha, ground.bundle(1))
 
 
-def _authority(ground: LateSide) -> None:
+def _authority(ground: TrainingSide) -> None:
     """Changes that wait for signatures, and are in each other's way."""
     ground.release(3, 1, ("dan",))
     ground.release(3, 2, ("dan",))
@@ -805,7 +817,7 @@ def _authority(ground: LateSide) -> None:
     ground.look()
 
 
-def _ways(ground: LateSide) -> None:
+def _ways(ground: TrainingSide) -> None:
     """What was withdrawn, cut again, renewed."""
     charlie, gone = ground.place("charlie"), ground.bundle(2)
     for _ in range(2):
@@ -819,7 +831,7 @@ def _ways(ground: LateSide) -> None:
     ground.pack("assistant@3", None, "bravo")
 
 
-def _answers(ground: LateSide) -> None:
+def _answers(ground: TrainingSide) -> None:
     """What comes back from enclaves."""
     charlie = ground.place("charlie")
     for key in ("charlie", "bravo"):
@@ -830,7 +842,7 @@ def _answers(ground: LateSide) -> None:
     ground.ask(charlie)
 
 
-def _emergency(ground: LateSide) -> None:
+def _emergency(ground: TrainingSide) -> None:
     """Something is revoked, gives way to something else, and is lifted; a hot fix comes."""
     alpha = ground.place("alpha")
     ground.bring(alpha, ground.bundle(3), 0, None, activate=False)
@@ -844,7 +856,7 @@ def _emergency(ground: LateSide) -> None:
     ground.collect(alpha, 1)
 
 
-def _too_late(ground: LateSide) -> None:
+def _too_late(ground: TrainingSide) -> None:
     """What has expired comes in by the word of two people whom policy lists, and by no other."""
     aside = Walk.start.copy(Walk.room / "expired")
     alpha, bravo, charlie = (aside.place(name) for name in ENCLAVES)
@@ -861,7 +873,29 @@ def _too_late(ground: LateSide) -> None:
     aside.leave()
 
 
-def _late(ground: LateSide) -> None:
+def _train(ground: TrainingSide) -> None:
+    """What dice draw is registered, or not; it runs beside its guard, and is named by no receipt."""
+    alpha = ground.place("alpha")
+    held = [item for item in ground.depot.releases.values() if item.digest in alpha.memory.held]
+    ground.register(alpha, held[0], 0)
+    ground.set_policy(alpha, "training")
+    for seed in range(24):
+        ground.register(alpha, held[seed % len(held)], seed)
+    ground.register(alpha, ground.depot.releases["assistant@4"], 1)
+    for release in alpha.made.values():
+        ground.activate(alpha, release)
+        ground.lineage(alpha, release, deep=True)
+    ground.receipt(alpha, typed=True)
+    ground.receipt(alpha, typed=False)
+    ground.take_return("alpha", *alpha.returns[-1])
+    ground.agree()
+    ground.collect(alpha, 2)
+    ground.set_policy(alpha, "open")
+    for release in alpha.made.values():
+        ground.activate(alpha, release)
+
+
+def _late(ground: TrainingSide) -> None:
     """Nothing new is activated when the last bundle is old, unless two people say so."""
     alpha = ground.place("alpha")
     ground.set_policy(alpha, "fresh")
@@ -874,7 +908,7 @@ def _late(ground: LateSide) -> None:
             ground.activate(alpha, release, stale)
 
 
-def _record(ground: LateSide) -> None:
+def _record(ground: TrainingSide) -> None:
     """The record is asked, copied, countersigned, and held against what was kept of it, and of another one."""
     alpha, bravo = ground.place("alpha"), ground.place("bravo")
     empty = Walk.start.place("charlie")
