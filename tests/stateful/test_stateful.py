@@ -28,14 +28,15 @@ from hypothesis.stateful import (
 )
 
 from tests.stateful import desk
+from tests.stateful.beginning_side import BeginningSide
 from tests.stateful.ground import CUT, DAMAGED, ENCLAVES, LABELLED, POLICIES, STRANGER
 from tests.stateful.high_side import LOST
 from tests.stateful.known import RELEASERS, ROOTS, Bundle, Change, Place, Release, RootChange
 from tests.stateful.low_side import JOIN, REFUSE, REPLACE
 from tests.stateful.record_side import DOCUMENTS
 from tests.stateful.serving_side import NUMBERS
-from tests.stateful.training_side import TrainingSide
 from tests.steps.quick import quick
+from tests.support.web_server import serving
 
 FULL = os.environ.get("AIRLIFT_STEPS") == "full"
 STEPS = 50 if FULL else 30
@@ -82,6 +83,8 @@ VERBS = {
     "low sign --export 2",
     "low sign elsewhere 0", "low sign elsewhere 7", "low sign --import 0", "low sign --import 2",
     "low sign --import again 0", "low withdraw 0", "low withdraw 5",
+    "keys generate 0", "keys generate 2", "keys show 0", "low init 0", "low init 2", "low draft 0", "low draft 2",
+    "low outdated 0", "low outdated 5", "low fetch 0", "low fetch 3", "low fetch 5",
     "enforce fall-back 0", "provenance history 0", "provenance verify 0", "provenance verify --checkpoint 0",
     "provenance verify --checkpoint 3", "provenance verify --ledger 0", "provenance verify --ledger 3",
     "provenance checkpoint 0", "provenance checkpoint 2", "provenance witness 0", "provenance witness 2",
@@ -96,12 +99,6 @@ VERBS = {
 ELSEWHERE = {
     "completion": "writes what a shell reads, and knows nothing but the commands: tests/cli/test_completion.py",
     "doctor": "judges the machine: tests/cli/test_doctor.py",
-    "keys generate": "not yet",
-    "keys show": "not yet",
-    "low draft": "not yet",
-    "low fetch": "not yet",
-    "low init": "not yet",
-    "low outdated": "not yet",
 }
 """Commands that are not walked, each with the reason."""
 
@@ -112,7 +109,7 @@ TAKEN: Counter[str] = Counter()
 class Walk(RuleBasedStateMachine):
     """A walk over a copy of the prepared ground."""
 
-    start: TrainingSide
+    start: BeginningSide
     room: Path
     number = 0
 
@@ -613,9 +610,9 @@ def _is_alike(one: Change | RootChange | None, other: Change | RootChange) -> bo
     return False
 
 
-def prepare(folder: Path) -> TrainingSide:
+def prepare(folder: Path) -> BeginningSide:
     """Return a ground on which something has happened: releases, bundles, imports, a receipt, something staged."""
-    ground = TrainingSide.begin(folder)
+    ground = BeginningSide.begin(folder)
     for name in ENCLAVES[:2]:
         ground.enrol(name, name)
     ground.release(1, 1, ("dan", "erin"))
@@ -674,6 +671,7 @@ def test_every_command_is_walked() -> None:
             _record,
             _late,
             _train,
+            _begin,
         ):
             errand(ground)
             ground.agree()
@@ -686,12 +684,12 @@ def test_every_command_is_walked() -> None:
     assert missing == sorted(ELSEWHERE), "walk new commands, or say in ELSEWHERE why not"
 
 
-def _is_done(verb: str, ground: TrainingSide) -> bool:
+def _is_done(verb: str, ground: BeginningSide) -> bool:
     """Say whether a command was judged and ended well, with whatever options."""
     return any(key.startswith(f"{verb} ") and key.endswith(" 0") for key in ground.counts)
 
 
-def _watch(ground: TrainingSide) -> None:
+def _watch(ground: BeginningSide) -> None:
     """The same by a watched folder: complete, damaged, without a chunk, written on, for another, too early, again."""
     aside = Walk.start.copy(Walk.room / "watched")
     bravo, charlie = (aside.place(name) for name in ENCLAVES[1:])
@@ -714,7 +712,7 @@ def _watch(ground: TrainingSide) -> None:
     aside.leave()
 
 
-def _serve(ground: TrainingSide) -> None:
+def _serve(ground: BeginningSide) -> None:
     """What is active is served, goes along, and is ended; what may not run is not served."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -737,7 +735,7 @@ def _serve(ground: TrainingSide) -> None:
     ground.set_policy(bravo, "open")
 
 
-def _bring_and_refuse(ground: TrainingSide) -> None:
+def _bring_and_refuse(ground: BeginningSide) -> None:
     """Volumes come in complete, damaged, without a chunk, written on, to the wrong place, too early."""
     bravo, charlie = (ground.place(name) for name in ENCLAVES[1:])
     early, mine, full = (ground.bundle(number) for number in (2, 4, 1))
@@ -759,7 +757,7 @@ def _bring_and_refuse(ground: TrainingSide) -> None:
     ground.bring(charlie, mine, 0, None, activate=False)
 
 
-def _run(ground: TrainingSide) -> None:
+def _run(ground: BeginningSide) -> None:
     """Approvals, activations, roll backs, floors."""
     alpha, charlie = ground.place("alpha"), ground.place("charlie")
     first, second, third = ground.depot.releases.values()
@@ -781,7 +779,7 @@ def _run(ground: TrainingSide) -> None:
         ground.floor(charlie, "guard", None, signers)
 
 
-def _hub(ground: TrainingSide) -> None:
+def _hub(ground: BeginningSide) -> None:
     """A hub keeps, hands on and drops; content rots and is repaired."""
     alpha, mine = ground.place("alpha"), ground.bundle(4)
     ground.store(alpha, mine, None)
@@ -792,7 +790,7 @@ def _hub(ground: TrainingSide) -> None:
     ground.rot(alpha, ground.bundle(1))
 
 
-def _authority(ground: TrainingSide) -> None:
+def _authority(ground: BeginningSide) -> None:
     """Changes that wait for signatures, and are in each other's way."""
     ground.release(3, 1, ("dan",))
     ground.release(3, 2, ("dan",))
@@ -817,7 +815,7 @@ def _authority(ground: TrainingSide) -> None:
     ground.look()
 
 
-def _ways(ground: TrainingSide) -> None:
+def _ways(ground: BeginningSide) -> None:
     """What was withdrawn, cut again, renewed."""
     charlie, gone = ground.place("charlie"), ground.bundle(2)
     for _ in range(2):
@@ -831,7 +829,7 @@ def _ways(ground: TrainingSide) -> None:
     ground.pack("assistant@3", None, "bravo")
 
 
-def _answers(ground: TrainingSide) -> None:
+def _answers(ground: BeginningSide) -> None:
     """What comes back from enclaves."""
     charlie = ground.place("charlie")
     for key in ("charlie", "bravo"):
@@ -842,7 +840,7 @@ def _answers(ground: TrainingSide) -> None:
     ground.ask(charlie)
 
 
-def _emergency(ground: TrainingSide) -> None:
+def _emergency(ground: BeginningSide) -> None:
     """Something is revoked, gives way to something else, and is lifted; a hot fix comes."""
     alpha = ground.place("alpha")
     ground.bring(alpha, ground.bundle(3), 0, None, activate=False)
@@ -856,7 +854,7 @@ def _emergency(ground: TrainingSide) -> None:
     ground.collect(alpha, 1)
 
 
-def _too_late(ground: TrainingSide) -> None:
+def _too_late(ground: BeginningSide) -> None:
     """What has expired comes in by the word of two people whom policy lists, and by no other."""
     aside = Walk.start.copy(Walk.room / "expired")
     alpha, bravo, charlie = (aside.place(name) for name in ENCLAVES)
@@ -873,7 +871,7 @@ def _too_late(ground: TrainingSide) -> None:
     aside.leave()
 
 
-def _train(ground: TrainingSide) -> None:
+def _train(ground: BeginningSide) -> None:
     """What dice draw is registered, or not; it runs beside its guard, and is named by no receipt."""
     alpha = ground.place("alpha")
     held = [item for item in ground.depot.releases.values() if item.digest in alpha.memory.held]
@@ -895,7 +893,24 @@ def _train(ground: TrainingSide) -> None:
         ground.activate(alpha, release)
 
 
-def _late(ground: TrainingSide) -> None:
+def _begin(ground: BeginningSide) -> None:
+    """Keys, a depot beside this one, drafts, and a file that a server on this machine has, or another one."""
+    for _ in range(2):
+        ground.make_key("heidi")
+        ground.begin_depot(ground.folder / "second", ("alice", "bob"), ("dan", "erin"))
+    source = ground.depot.releases["assistant@1"].manifest.parent
+    for _ in range(2):
+        ground.draft((source / "base", source / "guard"), ground.folder / "draft.yaml")
+    ground.outdated(ground.folder / "second", released=False)
+    ground.outdated(ground.home, released=True)
+    good, other = b"as it was pinned\n" * 9, b"something else\n" * 9
+    with serving() as server:
+        for name, served in (("missing", None), ("other", other), ("good", good), ("good", good)):
+            server.files |= {f"/{name}.txt": served} if served else {}
+            ground.fetch(f"{server.url}/{name}.txt", good, served)
+
+
+def _late(ground: BeginningSide) -> None:
     """Nothing new is activated when the last bundle is old, unless two people say so."""
     alpha = ground.place("alpha")
     ground.set_policy(alpha, "fresh")
@@ -908,7 +923,7 @@ def _late(ground: TrainingSide) -> None:
             ground.activate(alpha, release, stale)
 
 
-def _record(ground: TrainingSide) -> None:
+def _record(ground: BeginningSide) -> None:
     """The record is asked, copied, countersigned, and held against what was kept of it, and of another one."""
     alpha, bravo = ground.place("alpha"), ground.place("bravo")
     empty = Walk.start.place("charlie")
