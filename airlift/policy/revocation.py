@@ -23,7 +23,8 @@ class Finding:
     def error(self) -> RevokedError:
         """Return the refusal."""
         why = self.revocation.reason or "no reason is given"
-        return RevokedError(f"{self.text} is revoked: {why}", found=f"{self.revocation.type} ({self.short})")
+        found = f"{self.revocation.type} ({self.short})"
+        return RevokedError(f"{self.text} is revoked: {why}", expected="nothing revoked", found=found)
 
     @property
     def short(self) -> str:

@@ -81,6 +81,30 @@ def test_a_floor_by_kind_and_a_guard_under_another_name(running: World) -> None:
     assert refused(running, 6, "high", "activate", "demo@8").error["found"] == "8"
 
 
+def test_a_guard_that_was_renamed_before_the_old_one_was_collected(running: World) -> None:
+    """8.2-9: whether a release in which the guard had its name is still held plays no part."""
+    for version, base in (("6", "demo@1"), ("7", "demo@6")):
+        running.quick("low", "release", release(running, version, "shield"), *SIGNING).expect(0)
+        pack(running, version, "--for", "alpha", "--from", base)
+        running.quick("high", "import", *running.volumes(f"alpha-{version}"), "--activate").expect(0)
+    removed = (
+        running.quick("high", "gc", "--keep", "1", "--yes", "--format", "json").expect(0).data["removed"]
+    )
+    assert len(removed) == 1
+    assert "demo@1" not in running.quick("high", "list").expect(0).out
+    running.quick("high", "floor", "guard", "1", "--reason", "r").expect(0)
+    for words in (("activate", "demo@6"), ("rollback", "--yes")):
+        said = refused(running, 6, "high", *words)
+        assert (said.error["code"], said.error["expected"], said.error["found"]) == (
+            "below-floor", "guard >= 1, or `replaces: [guard]` in shield", "shield 6",
+        )  # fmt: skip
+    running.quick("low", "release", release(running, "8", "shield", ", replaces: [guard]"), *SIGNING).expect(
+        0
+    )
+    pack(running, "8", "--for", "alpha", "--from", "demo@7")
+    running.quick("high", "import", *running.volumes("alpha-8"), "--activate").expect(0)
+
+
 def test_what_replaces_must_not_be_there(world: World) -> None:
     for more, code in (
         (", replaces: [corpus]", "manifest-invalid"),

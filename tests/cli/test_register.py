@@ -106,6 +106,31 @@ def test_what_is_wrong_is_told(inside: World, old: str, new: str, code: str, exi
     assert "register" not in entries(inside)
 
 
+def contents(world: World) -> list[str]:
+    """Return what is held, and what is laid out."""
+    places = [world.folder / "enclave" / name for name in ("content", "releases")]
+    return sorted(str(path) for place in places for path in place.rglob("*") if path.is_file())
+
+
+def test_a_copy_is_no_way_down(inside: World) -> None:
+    """8.6-5: what has a file of something that is marked above it is marked as that, whatever it is called."""
+    inside.quick("high", "import", *inside.volumes("alpha-4")).expect(0)
+    path, copied = inside.folder / "cases.yaml", inside.folder / "trained/notes.txt"
+    copied.write_bytes((inside.folder / "sources/guard-3/rules.txt").read_bytes())
+    path.write_text(path.read_text().replace("marking: {level: SECRET}", "marking: {level: UNCLASSIFIED}"))
+    before = contents(inside)
+    error = inside.quick("high", "register", "cases.yaml", "--format", "json").expect(6).error
+    assert (error["code"], error["expected"], error["found"]) == (
+        "marking-refused", "at least SECRET", "UNCLASSIFIED",
+    )  # fmt: skip
+    assert error["message"].startswith("notes.txt of component cases is a file of component guard")
+    assert contents(inside) == before
+    assert "register" not in entries(inside)
+    path.write_text(path.read_text() + "    marking: {level: SECRET}\n")
+    inside.quick("high", "register", "cases.yaml").expect(0)
+    assert entries(inside)[-1] == "register"
+
+
 def test_the_guard_stays(inside: World) -> None:
     """THREATS, rules: policy couples adapters to guards, and what was trained inside is no exception."""
     inside.quick("high", "register", "cases.yaml").expect(0)

@@ -232,3 +232,19 @@ def test_only_the_root_ends_it(two: World) -> None:
     assert status(two)["revocations"] == []
     two.quick("high", "activate", "demo@2").expect(0)
     assert served(two) == "2"
+
+
+def test_what_is_revoked_is_not_served(two: World) -> None:
+    """8.7-5: neither as a release that is held, nor what takes its place; after root lifted it, it is."""
+    words = ("high", "export", "demo@1", "--layout", "tree", "--output", "served")
+    bring(two, "guard@1")
+    error = refused(two, 6, *words).error
+    assert (error["code"], error["expected"]) == ("revoked", "nothing revoked")
+    assert error["found"].startswith("vulnerability (component ")
+    assert not (two.folder / "served").exists()
+    two.quick("high", "export", "active", "--layout", "tree", "--output", "running").expect(0)
+    lifting = ("--lift", "--reason", "a false alarm", *SIGNING, *ROOT)
+    two.quick("low", "revoke", "guard@1", *lifting).expect(0)
+    two.quick("high", "import", renewal(two)).expect(0)
+    two.quick(*words).expect(0)
+    assert (two.folder / "served/guard/rules.txt").read_text().startswith("rules of 1")

@@ -200,3 +200,70 @@ def test_what_is_a_sub_enclave_and_what_is_none(world: World, relay: str, code: 
     (world.folder / "new.yaml").write_text(f"{text}relay: {{{relay}}}\n")
     said = world.quick("high", "policy", "set", "new.yaml", "--dry-run", *JSON).expect(code)
     assert said.document["ok"] == (code == 0)
+
+
+def second_key(world: World, name: str) -> Path:
+    """Make a key in another folder, which is named as one that is there but for upper case."""
+    world.quick("keys", "generate", name.upper(), "--out", "second", "--no-passphrase").expect(0)
+    return world.folder / "second" / f"{name.upper()}.pub"
+
+
+@pytest.mark.parametrize("role", ["root", "release"])
+def test_nobody_signs_for_two_in_a_new_depot(world: World, role: str) -> None:
+    first, other = ("root-ada", "root-bo") if role == "root" else ("release-cy", "release-di")
+    beside = "release" if role == "root" else "root"
+    sole = ("release-cy",) if role == "root" else ("root-ada",)
+    again = second_key(world, first)
+    roles = (f"--{beside}-key", f"keys/{sole[0]}.key", f"--{beside}-threshold", "1", "--depot", "new")
+    words = ("low", "init", f"--{role}-key", f"keys/{first}.key", "--bundler-key", "keys/bundler.key", *roles)
+    error = refused(world, 2, *words, f"--{role}-key", again, f"--{role}-threshold", "2").error
+    assert (error["code"], error["expected"]) == ("usage", "one key a person")
+    assert error["message"].endswith("has 2 keys of a role for which 2 people must sign")
+    assert len(error["found"].split(", ")) == 2
+    assert not (world.folder / "new").exists()
+    world.quick(*words, f"--{role}-key", f"keys/{other}.key", f"--{role}-threshold", "2").expect(0)
+
+
+@pytest.mark.parametrize(("role", "first"), [("root", "root-ada"), ("release", "release-cy")])
+def test_nobody_comes_to_sign_for_two(world: World, role: str, first: str) -> None:
+    again = second_key(world, first)
+    words = ("low", "rotate", role, "--key", "keys/root-ada.key", "--key", "keys/root-bo.key", "--add")
+    before = world.quick("low", "status", *JSON).expect(0).data
+    error = refused(world, 2, *words, again).error
+    assert (error["code"], error["expected"]) == ("usage", "one key a person")
+    assert len(error["found"].split(", ")) == 2
+    after = world.quick("low", "status", *JSON).expect(0).data
+    assert (after["roles"], after["pending"]) == (before["roles"], before["pending"])
+    world.quick(*words, "keys/officer-ed.pub", *JSON).expect(0)
+
+
+def test_levels_that_a_policy_turns_around(world: World) -> None:
+    """What is above for everybody else is not below here; levels of one's own stand where one likes."""
+    levels = "airlift: 1\nenclave: alpha\nmarking: {{levels: [{}], ceiling: {{level: SECRET}}}}\n".format
+    words = ("high", "policy", "set", "new.yaml")
+    known = entries(world)
+    (world.folder / "new.yaml").write_text(levels("SECRET, UNCLASSIFIED"))
+    error = refused(world, 2, *words).error
+    assert (error["code"], error["expected"], error["found"]) == (
+        "manifest-invalid",
+        "UNCLASSIFIED < CUI < CONFIDENTIAL < SECRET < TOP SECRET",
+        "SECRET < UNCLASSIFIED",
+    )
+    assert entries(world) == known
+    (world.folder / "new.yaml").write_text(levels("UNCLASSIFIED, COSMIC, SECRET"))
+    world.quick(*words).expect(0)
+    assert entries(world) == [*known, "policy"]
+
+
+def test_what_policy_would_not_let_run_is_not_served(held: World) -> None:
+    words = ("high", "export", "demo@1", "--layout", "tree", "--output", "served")
+    held.quick("high", "activate", "demo@2").expect(0)
+    policy(held, BY_VERSION["coupling"][0])
+    known = entries(held)
+    error = refused(held, 6, *words).error
+    assert [error["code"], error["expected"], error["found"]] == list(BY_VERSION["coupling"][1:])
+    assert not (held.folder / "served").exists()
+    assert entries(held) == known
+    policy(held)
+    held.quick(*words).expect(0)
+    assert (held.folder / "served/guard/rules.txt").read_text().startswith("rules of 1")

@@ -209,6 +209,38 @@ def test_an_enclave_whose_record_was_changed(level: World) -> None:
     assert "airlift high check --enclave" in said.error["hint"]
 
 
+def test_what_is_revoked_in_the_enclave(level: World) -> None:
+    """L2.12: it is held there still, and goes nowhere; what is beside it does."""
+    words = ("--reason", "a hole", *SIGNING, "--replace")
+    level.quick("low", "revoke", "guard@3", *words).expect(0)
+    made = level.quick(
+        "low", "renew", "--output", "renewals", "--bundler-key", "keys/bundler.key", "--format", "json"
+    )
+    level.quick("high", "import", made.expect(0).data["volumes"][0]["path"]).expect(0)
+    text = "source: {{enclave: enclave, component: {}, release: demo@3}}".format
+    error = release(level, text("guard")).expect(6).error
+    assert (error["code"], error["expected"]) == ("revoked", "nothing revoked")
+    assert error["found"].startswith("vulnerability (component ")
+    assert "airlift high status --enclave" in error["hint"]
+    assert not level.quick("low", "list", *UPPER, "--format", "json").expect(0).data["releases"]
+    release(level, text("corpus")).expect(0)
+
+
+def test_a_path_that_leads_into_an_enclave(level: World) -> None:
+    """So marking and provenance would be lost: it is taken over, or not released."""
+    inside = level.folder / "enclave/active/guard"
+    text = "name: guard, kind: guard, version: '3', marking: {level: UNCLASSIFIED}"
+    error = release(level, f"{{{text}, source: {{path: {inside}}}}}").expect(2).error
+    assert (error["code"], error["expected"]) == (
+        "manifest-invalid",
+        "a source that is the enclave, and a component of it",
+    )
+    assert error["found"].startswith(str(level.folder / "enclave"))
+    assert "take it over: `source: {enclave: " in error["hint"]
+    assert not level.quick("low", "list", *UPPER, "--format", "json").expect(0).data["releases"]
+    release(level, TAKEN).expect(0)
+
+
 def test_the_bill_of_materials_tells_it(level: World) -> None:
     release(level, TAKEN).expect(0)
     enrol(level, "--ceiling", "SECRET")

@@ -78,6 +78,19 @@ def _clock(now: datetime) -> Iterator[None]:
         yield
 
 
+def verbs() -> list[str]:
+    """Return all commands that there are, as people write them."""
+    return sorted(_verbs(typer.main.get_command(app.root)))
+
+
+def _verbs(command: Any, *above: str) -> Iterator[str]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield " ".join(above)
+    for name, item in (below or {}).items():
+        yield from _verbs(item, *above, name)
+
+
 @contextlib.contextmanager
 def commands() -> Iterator[None]:
     """Declare all commands, once: what is declared is the same for every run."""

@@ -39,6 +39,14 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
         "hub": {"relay": {other: RELAY[other] for other in ENCLAVES if other != name}},
         "approved": {"attestations": {"approval": {"threshold": 1, **approval}}},
         "approved twice": {"attestations": {"approval": {"threshold": 2, **approval}}, "revoked": "withdraw"},
+        "fresh": {
+            "staleness": {"refuse_new_after_days": 12, "refuse_behind": 3},
+            "attestations": {"approval": {"threshold": 1, **approval}},
+        },
+        "training": {
+            "register": ["adapter", "model"],
+            "marking": {"ceiling": {"level": "SECRET", "caveats": ["NOFORN", "REL TO USA"]}},
+        },
         "floored": {"floors": {"guard": "2.2"}},
         "withdrawing": {"revoked": "withdraw"},
         "reporting": {"revoked": "report", "attestations": {"approval": {"threshold": 1, **approval}}},
@@ -46,7 +54,17 @@ def policy_of(name: str, kind: str) -> dict[str, Any]:
     return {"airlift": 2, "enclave": name, **more[kind]}
 
 
-POLICIES = ("open", "hub", "approved", "approved twice", "floored", "withdrawing", "reporting")
+POLICIES = (
+    "open",
+    "hub",
+    "approved",
+    "approved twice",
+    "fresh",
+    "training",
+    "floored",
+    "withdrawing",
+    "reporting",
+)
 
 
 @dataclass(slots=True)
@@ -56,7 +74,9 @@ class Model:
     depot: Depot = field(default_factory=Depot)
     places: dict[str, Place] = field(default_factory=dict)
     bundles: dict[int, Bundle] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=lambda: {"base": 0, "guard": 0, "release": 0, "word": 0})
+    numbers: dict[str, int] = field(
+        default_factory=lambda: {"base": 0, "guard": 0, "release": 0, "trained": 0}
+    )
 
 
 class Ground:
@@ -80,7 +100,7 @@ class Ground:
     def copy(self, folder: Path) -> Self:
         """Return the same ground in another folder, where a walk may change it."""
         copy(self.folder, folder)
-        shutil.rmtree(folder / "work")  # volumes and receipts stay where they are
+        shutil.rmtree(folder / "work", ignore_errors=True)  # volumes and receipts stay where they are
         made = type(self)(folder, deepcopy(self.model), Site(folder / "site"), Desk(self.desk.now))
         for place in made.model.places.values():
             place.folder = folder / place.name
@@ -262,9 +282,15 @@ class Ground:
         for place in self.model.places.values():
             self.agree_on(place)
 
+    def look_at(self, verb: str) -> dict[str, Any]:
+        """Return what a command says of the depot."""
+        said = self.low(verb)
+        self.judge(f"low {verb}", said, 0)
+        return said.data
+
     def agree_on_depot(self) -> None:
         """Check what `low status` and `low list` say."""
-        depot, status, listed = self.depot, self.low("status").data, self.low("list").data
+        depot, status, listed = self.depot, self.look_at("status"), self.look_at("list")
         found = {key: status[key] for key in ("sequence", "releases", "outstanding", "enclaves")}
         assert found == {
             "sequence": depot.sequence,
@@ -293,7 +319,9 @@ class Ground:
 
     def agree_on(self, place: Place) -> None:
         """Check what `high status` says of an enclave, and that what is served is what is active."""
-        memory, said = place.memory, self.high(place, "status").data
+        memory, told = place.memory, self.high(place, "status")
+        self.judge("high status", told, 0)
+        said = told.data
         names = {digest: self._label(digest) for digest in memory.documents}
         newest = max((self.bundle(item.sequence).version for item in memory.committed), default=None)
         found = {key: said[key] for key in ("enclave", "active", "previous", "installed", "floors")}
@@ -332,7 +360,8 @@ class Ground:
         """Check what is served; :class:`tests.stateful.serving_side.ServingSide` knows."""
 
     def _label(self, digest: str) -> str:
-        return next(item.label for item in self.depot.releases.values() if item.digest == digest)
+        made = (item for place in self.model.places.values() for item in place.made.values())
+        return next(item.label for item in (*self.depot.releases.values(), *made) if item.digest == digest)
 
     def prove(self) -> None:
         """Check every ledger, and everything at rest."""

@@ -11,11 +11,14 @@ from tests.stateful.ground import CUT, DAMAGED, LABELLED, policy_of
 from tests.stateful.known import Bundle, Place, Release
 from tests.stateful.low_side import LowSide
 from tests.steps import rules
-from tests.steps.memory import Said
+from tests.steps.memory import Memory, Said
 from tests.support import keys
 
 LOST = "lost"
 """One volume of several did not arrive."""
+
+PEOPLE = 2
+"""How many have to sign for what one may not do alone (7.7, 8.2-12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,18 @@ class Judged:
     codes: frozenset[str] | None = None
     verified: bool = False
     learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How volumes come in: what happened to them, whether what they bring is to run at once.
+
+    ``unsigned`` says that it takes two people to let them in, who did not sign for it.
+    """
+
+    what: str | None
+    activate: bool
+    unsigned: bool = False
 
 
 class HighSide(LowSide):
@@ -94,10 +109,15 @@ class HighSide(LowSide):
         paths = self.arriving(bundle, copy, what)
         said = self.high(place, "import", *paths, "--workers", "1", *(["--activate"] if activate else []))
         verb = "high import" + (" --activate" if activate else "") + (f" {what}" if what else "")
-        memory, crossing = place.memory, bundle.crossing
-        memory.now = self.desk.now
-        again = crossing in memory.committed
+        place.memory.now = self.desk.now
         judged = self.judge_place(place, bundle, what)
+        judged = self.take_in(place, bundle, Way(what, activate), judged, said)
+        return self.judge(verb, said, judged.exit, set(judged.codes) if judged.codes else None)
+
+    def take_in(self, place: Place, bundle: Bundle, way: Way, judged: Judged, said: Any) -> Judged:
+        """Do in memory what an import does that was judged so far; return how it ends."""
+        memory, crossing = place.memory, bundle.crossing
+        again = crossing in memory.committed
         if judged.verified:
             memory.verified.append(crossing)
         if judged.learned:
@@ -105,31 +125,33 @@ class HighSide(LowSide):
             memory.listed |= crossing.listed
         with self.claims_of(place, bundle) as kept:
             if not judged.exit:
-                judged = self._judge_import(place, bundle, what, activate=activate)
+                judged = self._judge_import(place, bundle, way)
             if not judged.exit and not again:
                 kept.extend(memory.said)
-        self._count(place, bundle, judged, what)
+        self._count(place, bundle, judged, way.what)
         if not judged.exit:
             if not again:
                 self._commit(place, bundle)
-            if activate and crossing.digest and memory.active != crossing.digest:
+            if way.activate and crossing.digest and memory.active != crossing.digest:
                 self._switch(place, crossing.digest)
             assert said.data["already"] == again
         self.enforce(place, said)
-        return self.judge(verb, said, judged.exit, set(judged.codes) if judged.codes else None)
+        return judged
 
-    def _judge_import(self, place: Place, bundle: Bundle, what: str | None, *, activate: bool) -> Judged:
+    def _judge_import(self, place: Place, bundle: Bundle, way: Way) -> Judged:
         """Return how an import ends once its bundle was verified (7.1-1)."""
         memory, again = place.memory, bundle.crossing in place.memory.committed
         if not again and not self.judge_baseline(place, bundle):
             return Judged(5)
-        against = rules.against_import(memory, bundle.crossing, activate=activate)
+        if way.unsigned and not again:
+            return Judged(6, frozenset({rules.CODES[rules.QUORUM]}))
+        against = rules.against_import(memory, bundle.crossing, activate=way.activate)
         if against:
             return Judged(5 if rules.NOT_HELD in against else 6, frozenset(rules.CODES[n] for n in against))
         read = not again and bundle.crossing.digest not in memory.held and self.lacking(place, bundle)
-        if read and what == CUT:
+        if read and way.what == CUT:
             return Judged(4, frozenset({"volumes-missing"}))
-        if read and what == DAMAGED:
+        if read and way.what == DAMAGED:
             return Judged(3, frozenset({"digest-mismatch"}))
         return Judged(0)
 
@@ -220,18 +242,32 @@ class HighSide(LowSide):
 
     # -- what runs ---------------------------------------------------------------------------------------------------
 
-    def activate(self, place: Place, release: Release) -> bool:
-        """Activate a release."""
-        said, memory = self.high(place, "activate", release.label), place.memory
+    def activate(self, place: Place, release: Release, stale: tuple[str, ...] | None = None) -> bool:
+        """Activate a release; ``stale`` are people who sign that old knowledge will do (8.2-12)."""
+        more = [] if stale is None else ["--insecure-stale", "--reason", "no courier", *self.key_words(stale)]
+        said, memory = self.high(place, "activate", release.label, *more), place.memory
+        verb = "high activate" + (" --insecure-stale" if stale is not None else "")
         memory.now = self.desk.now
+        if stale is not None and len(set(stale)) < PEOPLE:
+            return self.judge(verb, said, 2, {"usage"})
         if release.digest not in memory.held:
-            return self.judge("high activate", said, 5, {"release-not-held"})
-        against = rules.objections(memory, release.digest, aged=True)
+            return self.judge(verb, said, 5, {"release-not-held"})
+        against = self._against_stale(memory, release.digest, stale)
         if against:
-            return self.judge("high activate", said, 6, {rules.CODES[number] for number in against})
+            return self.judge(verb, said, 6, {rules.CODES[number] for number in against})
         if memory.active != release.digest:
             self._switch(place, release.digest)
-        return self.judge("high activate", said, 0)
+        return self.judge(verb, said, 0)
+
+    def _against_stale(self, memory: Memory, digest: str, stale: tuple[str, ...] | None) -> set[str]:
+        """Return what stands against activating a release, unless two people accept its age, and only that."""
+        against = rules.objections(memory, digest, aged=True)
+        if stale is None or rules.AGE not in against:
+            return against
+        against -= {rules.AGE}
+        if not against and not rules.are_two_approvers(memory, stale):
+            return {rules.QUORUM}
+        return against
 
     def roll_back(self, place: Place, to: Release | None) -> bool:
         """Roll back, to what was active before or to a release that is named."""
@@ -269,7 +305,7 @@ class HighSide(LowSide):
         path = self.new("scan.json")
         path.write_bytes(made.data)
         said, memory = self.high(place, "attest", path), place.memory
-        if release.digest not in {item.digest for item in memory.committed}:
+        if release.digest not in {*(item.digest for item in memory.committed), *memory.made}:
             return self.judge("high attest", said, 5, {"release-not-held"})
         if name not in memory.names and name not in {memory.keys[file] for file in memory.files()}:
             return self.judge("high attest", said, 7, {"key-unavailable"})
@@ -329,7 +365,8 @@ class HighSide(LowSide):
         sacred = {memory.active, memory.previous, *memory.held[-keep:], *(b.digest for b in builds_on if b)}
         doomed = [digest for digest in memory.held if digest not in sacred]
         memory.held = [digest for digest in memory.held if digest in sacred]
-        held = (item for item in self.depot.releases.values() if item.digest in memory.held)
+        known = (*self.depot.releases.values(), *place.made.values())
+        held = (item for item in known if item.digest in memory.held)
         place.content = frozenset().union(*(item.contents for item in held))
         place.size += bool(doomed)
         for number in lost:
@@ -393,7 +430,7 @@ class HighSide(LowSide):
         said = self.high(place, "receipt", *(["--code"] if typed else ["--output", path]))
         if typed:
             path.write_text("\n".join(said.data["code"]) + "\n")
-        stated = {"size": place.size, "installed": [*place.memory.held]}
+        stated = {"size": place.size, "installed": [d for d in place.memory.held if d not in place.made]}
         place.returns.append(("receipt code" if typed else "receipt", path, stated))
         return self.judge("high receipt --code" if typed else "high receipt", said, 0)
 

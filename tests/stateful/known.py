@@ -104,6 +104,16 @@ class Record:
     word: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A file in which signatures of a change come back: ``role`` is as people say it."""
+
+    role: str
+    change: Change | RootChange
+    signers: tuple[str, ...]
+    path: Path
+
+
 @dataclass(slots=True)
 class Depot:
     """The low side (SPEC 11)."""
@@ -121,20 +131,27 @@ class Depot:
     used: set[int] = field(default_factory=set)
     enrolled: dict[str, Record] = field(default_factory=dict)
     scanned: bool = False
+    carried: list[Carried] = field(default_factory=list)
+    newest: dict[str, Change | RootChange] = field(default_factory=dict)
+    """The change of each role that was published last."""
+
+    def pending(self, role: str) -> Change | RootChange | None:
+        """Return what waits for signatures."""
+        return self.root_change if role == "root" else self.change
 
     def settle(self) -> None:
         """Publish what has its signatures and fits, root first (4.3-1)."""
         change, root = self.change, self.root_change
         if root is not None and len(root.signers & ROOTS) >= THRESHOLD:
             self.root, self.lifted, self.grace = self.root + 1, root.lifted, root.grace
-            self.root_change = None
+            self.root_change, self.newest["root"] = None, root
         if change is None or len(change.signers & RELEASERS) < THRESHOLD:
             return
         if self.listed - change.listed <= self.lifted:
             self.listed = change.listed
             for label in change.releases:
                 self.releases[label].state = PUBLISHED
-            self.change = None
+            self.change, self.newest["release"] = None, change
 
     def sign(self, names: Iterable[str]) -> None:
         """Let these sign what they may."""
@@ -188,6 +205,8 @@ class Place:
     begun, each with the version of the metadata that it was verified with, None if nothing says what it is.
 
     ``follows`` are the numbers of places where what is active is served; ``stands`` says what does not follow where.
+    ``made`` are releases (by digest) that were registered here.
+    ``kept`` are checkpoints that were written, each with its size, ``witnessed`` the size that somebody signed last.
     """
 
     name: str
@@ -200,6 +219,9 @@ class Place:
     follows: set[int] = field(default_factory=set)
     stands: dict[int, str] = field(default_factory=dict)
     returns: list[tuple[str, Path, dict[str, Any]]] = field(default_factory=list)
+    kept: list[tuple[Path, int]] = field(default_factory=list)
+    witnessed: dict[str, int] = field(default_factory=dict)
+    made: dict[str, Release] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return self.name

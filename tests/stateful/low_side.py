@@ -8,7 +8,17 @@ import yaml
 
 from tests.stateful.desk import Said
 from tests.stateful.ground import CUT, DAMAGED, LABELLED, Ground
-from tests.stateful.known import PENDING, PUBLISHED, RELEASERS, ROOTS, Bundle, Record, Release, RootChange
+from tests.stateful.known import (
+    PENDING,
+    PUBLISHED,
+    RELEASERS,
+    ROOTS,
+    Bundle,
+    Carried,
+    Record,
+    Release,
+    RootChange,
+)
 from tests.steps.media import Subject
 from tests.support.depots import BUNDLER
 
@@ -73,6 +83,43 @@ class LowSide(Ground):
             return self.judge("low sign", said, 7, {"key-unavailable"})
         depot.sign(names)
         return self.judge("low sign", said, 0)
+
+    def carry(self, role: str, names: tuple[str, ...]) -> bool:
+        """Sign a change elsewhere: it goes there in a file, and its signatures wait in another (4.3-4)."""
+        out, back, change = self.new("change.json"), self.new("signed.json"), self.depot.pending(role)
+        said, members = self.low("sign", role, "--export", out), ROOTS if role == "root" else RELEASERS
+        if change is None:
+            return self.judge("low sign --export", said, 2, {"usage"})
+        self.judge("low sign --export", said, 0)
+        words = (
+            "--import",
+            out,
+            "--export",
+            back,
+            *self.key_words(names),
+            "--depot",
+            self.folder / "nowhere",
+        )
+        told, verb = self.desk.run("low", "sign", *words), "low sign elsewhere"
+        if not set(names) <= members:
+            assert not back.exists()
+            return self.judge(verb, told, 7, {"key-unavailable"})
+        assert not told.data["published"]
+        self.depot.carried.append(Carried(role, change, names, back))
+        return self.judge(verb, told, 0)
+
+    def take_back(self, carried: Carried) -> bool:
+        """Take signatures from a file, which count only if they are of what is pending here."""
+        depot, said, verb = self.depot, self.low("sign", "--import", carried.path), "low sign --import"
+        pending, known = depot.pending(carried.role), depot.newest.get(carried.role)
+        if known is carried.change:
+            return self.judge(f"{verb} again", said, 0)
+        if pending is not carried.change:
+            return self.judge(verb, said, 2, {"change-pending"})
+        self.judge(verb, said, 0)
+        carried.change.signers |= {*carried.signers}
+        depot.settle()
+        return True
 
     def rotate(self, signers: tuple[str, ...]) -> bool:
         """Let grace sign releases, or not any more."""

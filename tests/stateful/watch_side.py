@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.stateful.desk import Said
 from tests.stateful.ground import LABELLED
-from tests.stateful.high_side import Judged
+from tests.stateful.high_side import Judged, Way
 from tests.stateful.known import Bundle, Place
 from tests.stateful.serving_side import ServingSide
 from tests.steps import rules
@@ -28,11 +28,11 @@ class WatchSide(ServingSide):
         assert not (again and activate)
         said = self.high(place, "watch", drop, *PACE, *(["--activate"] if activate else []))
         if what == LABELLED:  # the reader refuses it: there is no import that could be recorded
-            judged, switched = Judged(3, frozenset({"digest-mismatch"})), False
+            judged, runs = Judged(3, frozenset({"digest-mismatch"})), False
         else:
-            judged, switched = self._watched(place, bundle, what, activate=activate)
+            judged, runs = self._watched(place, bundle, what, activate=activate)
         committed = not again and crossing in memory.committed
-        self._check_answer(said, bundle, committed=committed, switched=switched)
+        self._check_answer(said, bundle, committed=committed, runs=runs)
         self._check_drop(drop, dropped, bad=judged.exit == 3)
         before = memory.active
         rules.enforce(memory)  # events tell of it, and not the answer
@@ -45,7 +45,7 @@ class WatchSide(ServingSide):
     def _watched(
         self, place: Place, bundle: Bundle, what: str | None, *, activate: bool
     ) -> tuple[Judged, bool]:
-        """Do in memory what an import by a watched folder does; return how it ends, and whether it activated."""
+        """Do in memory what an import by a watched folder does; return how it ends, and whether it runs as asked."""
         memory, crossing = place.memory, bundle.crossing
         again, judged = crossing in memory.committed, self.judge_place(place, bundle, what)
         if judged.verified:
@@ -57,7 +57,7 @@ class WatchSide(ServingSide):
         with self.claims_of(place, bundle) as kept:
             if not judged.exit:
                 against = rules.against_import(memory, crossing, activate=activate)
-                judged = self._judge_import(place, bundle, what, activate=False)
+                judged = self._judge_import(place, bundle, Way(what, activate=False))
             if not judged.exit and not again:
                 kept.extend(memory.said)
         self._count(place, bundle, judged, what)
@@ -65,20 +65,20 @@ class WatchSide(ServingSide):
             return judged, False
         if not again:
             self._commit(place, bundle)
-        switched = bool(activate and not against and crossing.digest and memory.active != crossing.digest)
-        if switched:
+        runs = bool(activate and not against and crossing.digest)
+        if runs and memory.active != crossing.digest:
             self._switch(place, crossing.digest)
         if (
             not against or rules.OVERTAKEN in against
         ):  # what was overtaken never waits to be activated (7.13-7)
-            return judged, switched
-        return Judged(6, frozenset(rules.CODES[number] for number in against)), switched
+            return judged, runs
+        return Judged(6, frozenset(rules.CODES[number] for number in against)), runs
 
-    def _check_answer(self, said: Said, bundle: Bundle, *, committed: bool, switched: bool) -> None:
+    def _check_answer(self, said: Said, bundle: Bundle, *, committed: bool, runs: bool) -> None:
         """Check what the answer says of the bundle."""
         assert said.data["imported"] == [bundle.id] * committed, f"{said}: {said.data}"
         label = bundle.target.label if bundle.target else ""
-        assert said.data["activated"] == [label] * switched, f"{said}: {said.data}"
+        assert said.data["activated"] == [label] * runs, f"{said}: {said.data}"
 
     def _check_drop(self, drop: Path, dropped: list[str], *, bad: bool) -> None:
         """Check that nothing was deleted: what is bad lies in quarantine with its reason, all else where it was."""

@@ -29,7 +29,8 @@ class Memory:
     """What is known: ``policy`` as it was written; ``keys`` the name of the key in each file that it may name.
 
     ``names`` are the names that keys have in root; ``key_ids`` the ids of all keys, by name. ``moments`` are the
-    times of the ledger's entries from the newest import on. ``made`` says from what a registered release was made.
+    times of the ledger's entries from the newest import on. ``made`` says from what a registered release was made,
+    ``switched`` when what became active.
     """
 
     policy: Mapping[str, Any]
@@ -49,6 +50,7 @@ class Memory:
     active: str | None = None
     previous: str | None = None
     made: dict[str, str] = field(default_factory=dict)
+    switched: list[tuple[datetime, str | None]] = field(default_factory=list)
 
     def imported(self, digest: str) -> str:
         """Return the imported release that a registered one was made from (8.6), or the release itself."""
@@ -105,6 +107,7 @@ class Memory:
         """Remember what became active."""
         self.active, self.previous = to, self.active
         self.ran.add(to)
+        self.switched.append((self.now, to))
 
     def newest(self) -> Crossing | None:
         """Return the newest bundle that was committed."""
