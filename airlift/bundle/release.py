@@ -201,8 +201,9 @@ def _check_set(release: Release) -> None:
         raise MalformedError("release manifest: components must be sorted by name and distinct")
     check_no_collision([check_relative(name) for name in names])
     _check_variants(release, names)
+    taken = {*names, *release.variants()}
     for component in release.components:
-        _check_replaced(component, sorted({*names, *release.variants()}))
+        _check_replaced(component, taken)
     sizes: dict[str, tuple[int, str]] = {}
     total = 0
     for _, entry in release.files():
@@ -237,11 +238,11 @@ def _check_variants(release: Release, names: list[str]) -> None:
             )
 
 
-def _check_replaced(component: Component, names: list[str]) -> None:
+def _check_replaced(component: Component, names: Collection[str]) -> None:
     replaced = component.replaces
     if list(replaced) != sorted(set(replaced)):
         raise MalformedError("release manifest: 'replaces' must be sorted and distinct")
-    there = sorted(set(replaced) & set(names))
+    there = [name for name in replaced if name in names]
     if there:
         raise MalformedError(
             f"release manifest: component {component.name} replaces one that is in the release",

@@ -61,7 +61,12 @@ def _bound(release: Release, name: str) -> list[Component]:
     kind = name.removeprefix(KIND_PREFIX)
     if kind != name:
         return [component for component in release.components if component.kind == kind]
-    return [c for c in release.components if c.answers_to(name) or c.name == name]
+    return [component for component in release.components if _means(name, component)]
+
+
+def _means(name: str, component: Component) -> bool:
+    """Say whether a floor by name is for a component: a variant is meant by its own name, too (SPEC 5.7-3)."""
+    return component.answers_to(name) or component.name == name
 
 
 def _judge(component: Component, name: str, floor: str) -> Ruling:
@@ -96,13 +101,18 @@ def _is_below(version: str, floor: str) -> tuple[bool, str]:
 
 def _renamed(release: Release, name: str, floor: str, known: Collection[Release]) -> Iterator[FloorError]:
     """Yield each component that seems to have taken the place of ``name`` without saying so (SPEC 8.2-9)."""
-    before = [item.components for item in known if any(part.answers_to(name) for part in item.components)]
-    meant = [part for parts in before for part in parts if part.answers_to(name)]
-    kinds, answered = {part.kind for part in meant}, {part.folder for part in meant}
-    beside = {part.folder for parts in before for part in parts} - answered
+    before = [item.components for item in known if any(_means(name, part) for part in item.components)]
+    meant = [part for parts in before for part in parts if _means(name, part)]
+    alone = any(part.variant is not None and part.name == name for part in meant)  # one form of it, not all
+
+    def called(part: Component) -> str:
+        return part.name if alone else part.folder
+
+    kinds, answered = {part.kind for part in meant}, {called(part) for part in meant}
+    beside = {called(part) for parts in before for part in parts} - answered
     for component in release.components:
-        if component.kind in kinds and component.folder not in beside and not _comes_from(component, name):
-            how = "replaces it no more" if component.folder in answered else "is new"
+        if component.kind in kinds and called(component) not in beside and not _comes_from(component, name):
+            how = "replaces it no more" if called(component) in answered else "is new"
             yield FloorError(
                 f"component {name} has a floor and is not in the release, where {component.name} of its kind {how}",
                 expected=f"{name} >= {floor}, or `replaces: [{name}]` in {component.name}",

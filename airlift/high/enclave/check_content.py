@@ -93,7 +93,7 @@ def _named(enclave: Enclave, damaged: tuple[str, ...]) -> str:
     """Say where damaged contents are served: ``guard/config.json of assistant@2``, the first few of them."""
     found = (
         f"{component.folder}/{entry.path} of {release.label}"
-        for _, release in _trees(enclave, enclave.state())
+        for release in map(enclave.load_release, enclave.state().installed)
         for component, entry in release.files()
         if entry.sha512 in damaged
     )

@@ -29,6 +29,7 @@ from airlift.errors import (
 )
 from airlift.high.enclave import recover
 from airlift.high.enclave.enclave import Enclave, Operator
+from airlift.high.governance import gate
 from airlift.high.importing.import_bundle import ImportResult, import_bundle
 from airlift.high.importing.preview import plan_import
 from airlift.high.watching.sights import Fault, Kind
@@ -199,7 +200,9 @@ def _again(how: Importer, paths: Sequence[Path], known: Committed, operator: Ope
 def _waits(enclave: Enclave, state: State, known: Committed) -> bool:
     """Say whether a release still has to become active for the first time since its import (SPEC 7.13-7)."""
     release = known.release
-    if release is None or release == state.active or release not in state.installed:
+    if release is None or release not in state.installed:
+        return False
+    if gate.is_active(enclave, state, enclave.load_release(release)):
         return False
     types = (ActivateCommit.TYPE, RollbackCommit.TYPE, Abort.TYPE)
     with enclave.ledger() as log:

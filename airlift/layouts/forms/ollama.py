@@ -167,10 +167,12 @@ def _base(
     subject: Subject, component: Component, held: Mapping[str, Sequence[_Weights]]
 ) -> tuple[Component, tuple[_Weights, ...]]:
     """Return the component that an adapter or projector belongs to, with its model and projectors."""
-    wanted = [parent.name for parent in component.parents if parent.relation == "adapter-of"]
+    parents = [parent for parent in component.parents if parent.relation == "adapter-of"]
+    wanted = [parent.name for parent in parents]
     for base in subject.components:
         found = held[base.folder]
-        if any(map(base.answers_to, wanted)) and sum(weights.role == MODEL for weights in found) == 1:
+        is_meant = any(base.answers_to(p.name) or p.digest == base.digest for p in parents)
+        if is_meant and sum(weights.role == MODEL for weights in found) == 1:
             ordered = sorted(found, key=lambda weights: weights.role != MODEL)
             return base, tuple(weights for weights in ordered if weights.role != ADAPTER)
     raise LayoutError(

@@ -18,6 +18,7 @@ from airlift.bundle.component.component import Component
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.fields import Marking
 from airlift.bundle.release import Release
+from airlift.bundle.revocations import RELEASE
 from airlift.errors import (
     AirliftError,
     ContentDamagedError,
@@ -37,7 +38,7 @@ from airlift.ledger.state import State
 from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.release.vendor_signature import CheckedSignature
-from airlift.policy.revocation import Revoked
+from airlift.policy.revocation import Finding, Revoked
 from airlift.store.content import CountBytes
 from airlift.trust.keys.public import PublicKey
 from airlift.trust.statements import model_signing
@@ -165,7 +166,7 @@ class _Enclaves:
                 f"the variant {there.name} of {there.folder} is not held in enclave {place.name}",
                 expected="one of " + ", ".join(state.held_variants(release.digest)),
             )
-        self._check_revoked(place, replace(release, components=(there,)), state)
+        self._check_revoked(place, replace(release, components=(there,)), release.digest, state)
         here = replace(
             there,
             name=item.get("name", there.name),
@@ -178,10 +179,16 @@ class _Enclaves:
         data = None if stated is None else place.history.load(stated.sha512, model_signing.MAX_BYTES)
         return Taken(place, there, here, data)
 
-    def _check_revoked(self, place: EnclaveFolder, alone: Release, state: State) -> None:
-        """Check that nothing of a component, ``alone`` in its release, is revoked there: it would run elsewhere."""
+    def _check_revoked(self, place: EnclaveFolder, alone: Release, digest: str, state: State) -> None:
+        """Check that nothing of a component, ``alone``, is revoked there, nor its release: it would run elsewhere."""
         hint = f"take over another version; what is revoked is told by `airlift high status --enclave {place.folder}`"
-        revoked.check_release(alone, _revoked_there(place, state), hint)
+        known = _revoked_there(place, state)
+        revoked.check_release(alone, known, hint)
+        for item in known.entries:
+            if (item.kind, item.digest) == (RELEASE, digest):
+                error = Finding(item, f"release {alone.label}").error()
+                error.hint = hint
+                raise error
 
     def _verify(self, place: EnclaveFolder, state: State) -> None:
         """Verify the whole ledger, by the key that it was enrolled with if it was."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from airlift.bundle.component.component import Component
+from airlift.bundle.component.variant import Variant
 from airlift.bundle.release import Release
 from airlift.errors import ManifestError, UsageError
 from airlift.policy import floors
@@ -89,3 +90,17 @@ def test_what_a_floor_can_be_for() -> None:
     assert floors.check_name("kind:guard") == "kind:guard"
     with pytest.raises(UsageError, match="no such kind"):
         floors.check_name("kind:person")
+
+
+def test_a_variant_does_not_slip_under_the_floor_of_its_own_name() -> None:
+    """SPEC 5.7-3: renamed without saying so, while another form of the same component stays."""
+
+    def form(name: str) -> Component:
+        return replace(component(name), variant=Variant("base", (("form", name),)))
+
+    half, int4, renamed = form("base-half"), form("base-int4"), form("base-q4")
+    known = (replace(HELD, components=(half, int4)),)
+    floor = {"base-int4": "2"}
+    assert said(half, int4, floor=floor, known=known)
+    assert said(half, renamed, floor=floor, known=known)
+    assert not said(half, floor=floor, known=known), "it is only left out"

@@ -18,15 +18,18 @@ def revoked_exports(enclave: Enclave, state: State) -> Iterator[tuple[str, str, 
     known = revoked.in_force(enclave, state) if state.revocations else None
     if known is None or not known.entries:
         return
-    for output, digest in _standing(enclave).items():
+    for output, digest in _standing(enclave):
         release = enclave.load_release(digest)
         for finding in revoked.findings(known, release)[:1]:
             yield output, release.label, finding.error().message
 
 
-def _standing(enclave: Enclave) -> dict[str, str]:
-    """Return the release (digest) of all that was served, does not follow, and is still there, by where it is."""
-    found: dict[str, str] = {}
+def _standing(enclave: Enclave) -> list[tuple[str, str]]:
+    """Return where something was served that does not follow and is still there, and of which release (digest).
+
+    In a bucket one release takes no other's place (SPEC 8.7-10).
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
     active: str | None = None
     with enclave.ledger() as log:
         for entry in log.entries(types=(Export.TYPE, Unfollow.TYPE, *ENDS)):
@@ -38,13 +41,19 @@ def _standing(enclave: Enclave) -> dict[str, str]:
                 output, served = said.output, None if said.follow else entry.release
             else:
                 output, served = details.read(entry, Unfollow).output, active
+            place = (output, served if served and output.startswith(BUCKET) else "")
             if served is None:
-                found.pop(output, None)
+                found.pop(place, None)
             else:
-                found[output] = served
-    return {output: digest for output, digest in found.items() if _is_there(output)}
+                found[place] = (output, served)
+    return [standing for standing in found.values() if _is_there(standing[0])]
 
 
 def _is_there(output: str) -> bool:
-    """Say whether something stands there; of a bucket nobody is asked."""
-    return output.startswith(BUCKET) or Path(output).exists()
+    """Say whether something stands there, or may; of a bucket nobody is asked."""
+    if output.startswith(BUCKET):
+        return True
+    try:
+        return Path(output).exists()
+    except OSError:
+        return True

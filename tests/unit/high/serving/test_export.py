@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -232,6 +233,8 @@ def test_what_still_serves_what_was_revoked_is_told(tmp_path: Path) -> None:
     assert shows(tmp_path / "follows") == "1", "it fell back"
     assert [text.split(" has ")[0].rpartition("/")[2] for text in told(place)] == ["once", "ended"]
     assert "release assistant@2 is revoked: a jailbreak" in told(place)[0]
+    with patch.object(Path, "exists", side_effect=PermissionError):
+        assert len(told(place)) == 3, "what cannot be looked at may still be there"
 
 
 def told(place: Enclave) -> list[str]:

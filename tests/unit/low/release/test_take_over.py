@@ -251,6 +251,16 @@ def test_what_is_revoked_there_does_not_run_elsewhere(level: Level, tmp_path: Pa
     assert level.take({"component": "guard", "release": "assistant@2"}).name == "guard", "the rest of it may"
 
 
+def test_what_a_revoked_release_had_does_not_run_elsewhere(level: Level, tmp_path: Path) -> None:
+    """THREATS, rules: a revoked guard that comes back by another way: its release was revoked, and not it."""
+    low = low_side(tmp_path / "other")
+    digest = active(level.place).digest
+    revoking.publish(low, [Revocation("release", digest, "a back door", 1, "compromise")])
+    import_bundle(level.place, revoking.renewal(low, "renewal"), operator=operator())
+    error = level.refuse(RevokedError, 6, {"component": "guard", "release": "assistant@2"})
+    assert "release assistant@2 is revoked: a back door" in error.message
+
+
 @pytest.mark.parametrize("way", ["active/base", "releases", "link"])
 def test_an_enclave_is_no_folder_like_any_other(level: Level, tmp_path: Path, way: str) -> None:
     """THREATS, rules: a source taken from an enclave with its marking lowered, by naming its files."""
