@@ -91,7 +91,7 @@ class LowSide(Ground):
         if change is None:
             return self.judge("low sign --export", said, 2, {"usage"})
         self.judge("low sign --export", said, 0)
-        words = (
+        words: tuple[str | Path, ...] = (
             "--import",
             out,
             "--export",
