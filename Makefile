@@ -1,6 +1,7 @@
 # Needs make and Python >= 3.11, nothing else: no compiler, nothing installed beforehand.
 #   make test PYTHON=python3.12     picks the interpreter (remove .venv when changing it)
 #   make test JOBS=8                picks the number of test processes
+#   AIRLIFT_TESTS=all make test     runs the slow tests, too, and measures coverage (an hour)
 #   make bench BENCH=full           measures from 0.1 to 8 GB as well (hours, 52 GB of disk)
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo    the story from low to high and back, on the example stack"
-	@echo "make test    lint, then all tests with branch coverage"
+	@echo "make test    lint, then all tests but the slow ones; AIRLIFT_TESTS=all for every test with branch coverage (an hour)"
 	@echo "make lint    ruff, mypy --strict, import rules, warnings of the kernel's C"
 	@echo "make format  rewrite the code as ruff formats it"
 	@echo "make bench   sizes and seconds beside those of peers, into docs/benchmarks"
@@ -47,8 +48,12 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: lint
+ifeq ($(AIRLIFT_TESTS),all)
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=term
+else
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+endif
 
 lint: $(STAMP)
 	$(BIN)/ruff check

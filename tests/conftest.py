@@ -10,6 +10,8 @@ from typing import NoReturn
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import slow
+
 # ci: the same examples on every run, so that a red build is about the change. fuzz: new ones, many of them.
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
 settings.register_profile("dev", deadline=None, max_examples=200)
@@ -45,6 +47,13 @@ def lacking(reason: str) -> NoReturn:
     if os.environ.get("AIRLIFT_REQUIRE_TOOLS") == "1":
         pytest.fail(f"{reason}, and AIRLIFT_REQUIRE_TOOLS=1 asks for it", pytrace=False)
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what tests/slow.txt lists."""
+    for item in items:
+        if slow.is_slow(item.nodeid):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
