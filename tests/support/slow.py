@@ -17,7 +17,7 @@ SECONDS = 840
 """What the others may take together: seven minutes on two processors."""
 FOLDERS = (
     *("tests/bench/", "tests/browser/", "tests/compat/", "tests/conformance/", "tests/crash/", "tests/fuzz/"),
-    *("tests/second/", "tests/serving/", "tests/stateful/", "tests/steps/"),
+    *("tests/property/", "tests/second/", "tests/serving/", "tests/stateful/", "tests/steps/"),
 )
 """Slow as a whole: other people's programs, kills, random walks."""
 
