@@ -285,7 +285,10 @@ def test_answers_check_alone(two: World) -> None:
                 assert verified(two.folder / "answer.json", two.folder / "keys/ledger-alpha.pub") == 3
     periods = two.quick("provenance", "during", "base", *home("alpha"), *JSON).expect(0).data["periods"]
     assert [c["name"] for c in periods[0]["components"]] == ["base-fp16", "watch"]
-    two.quick("provenance", "during", "base-int4", *home("alpha"), *JSON).expect(5)
+    labelled = two.quick("provenance", "during", "base@1.0", *home("alpha"), *JSON).expect(0).data["periods"]
+    assert labelled == periods
+    for other in ("base-int4", "base@1.1"):
+        two.quick("provenance", "during", other, *home("alpha"), *JSON).expect(5)
 
 
 def verified(answer: Path, key: Path) -> int:
@@ -353,6 +356,9 @@ def test_what_is_trained_inside_joins_the_choice(two: World) -> None:
     assert sorted({path.split("/")[0] for path in active(two, "alpha")}) == ["base", "triage", "watch"]
     two.quick("high", "check", *home("alpha")).expect(0)
     two.quick("provenance", "verify", *home("alpha")).expect(0)
+    for asked in ("base", "base@1.0", "base-fp16"):
+        periods = two.quick("provenance", "during", asked, *home("alpha"), *JSON).expect(0).data["periods"]
+        assert periods[-1]["digest"] == said["digest"], asked
     receipt(two, "alpha")  # it tells of no registered release
     assert said["digest"] not in (two.folder / "alpha.json").read_text()
     two.quick("high", "floor", "base", "1.05", "--reason", "a hole", *home("alpha")).expect(0)

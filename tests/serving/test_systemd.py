@@ -391,13 +391,13 @@ def test_polkit_lets_the_user_restart_the_group_and_nothing_else(served: Served)
 def test_what_lies_in_the_folder_of_requests_gets_nothing_but_a_restart(served: Served) -> None:
     """The user airlift puts links to files of root there: they are neither read nor written."""
     served.there.shell(
-        "cd /srv/airlift/serve && echo kept > /root/kept && chmod 600 /root/kept\n"
-        "ln -s /root/kept request.new && ln -sfn /root/kept answer && ln -sfn /root/kept taken\n"
+        "cd /srv/airlift/serve && echo kept > /var/kept && chmod 600 /var/kept\n"
+        "ln -s /var/kept request.new && ln -sfn /var/kept answer && ln -sfn /var/kept taken\n"
         "mv -T request.new request"
     )
     until(served, lambda: served.there.run("test", "-e", "/srv/airlift/serve/request").returncode != 0)
     until(served, lambda: served.there.state("airlift-serve-restart.service") in {"inactive", "failed"})
-    assert served.there.do("cat", "/root/kept") == "kept\n"
+    assert served.there.do("cat", "/var/kept") == "kept\n"
     until(served, lambda: served.serving() == (served.active(), served.active()))
     served.activate(BETTER)
     assert served.serving() == (served.active(), served.active())

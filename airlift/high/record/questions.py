@@ -189,15 +189,15 @@ def active_during(enclave: Enclave, component: str, limit: int = 0) -> Periods:
         NotHeldError: no imported release has it.
     """
     with enclave.ledger() as log:
-        candidates = questions.releases(log, component)
+        candidates = _candidates(log, component)
         found = questions.activations_of(
             log,
             candidates,
-            lambda release: _has(log, release, component),
+            lambda release: _has(enclave, log, release, component),
             limit,
             ran=lambda since: _has_run(enclave, since, component),
         )
-        if not found.periods and not any(_has(log, release, component) for release in candidates):
+        if not found.periods and not any(_has(enclave, log, release, component) for release in candidates):
             raise NotHeldError(
                 "no release that was imported has this component",
                 found=ascii(component[:140]),
@@ -225,13 +225,33 @@ def _named(item: Component) -> NamedComponent:
     return NamedComponent(item.name, item.kind, item.version, item.digest)
 
 
-def _has(log: Log, release: str, component: str) -> bool:
-    """Say whether a release that was brought in has a component of this name, label or digest."""
-    return any(
-        questions.is_of_variants(entry, component)
-        or any(_is(component, i) for i in details.components(entry))
-        for entry in log.entries(types=BRINGING, release=release)
-    )
+def _candidates(log: Log, component: str) -> tuple[str, ...]:
+    """Return the releases that may have a component: those that mention it, or its name, and registered variants.
+
+    An entry does not say ``name@version`` of what it has variants of, and a registration not even the name.
+    """
+    found = [*questions.releases(log, component), *questions.releases(log, component.partition("@")[0])]
+    registered = log.entries(types=(Registration.TYPE,))
+    found += [entry.release for entry in registered if entry.release and _has_variants(entry)]
+    return tuple(dict.fromkeys(found))
+
+
+def _has(enclave: Enclave, log: Log, release: str, component: str) -> bool:
+    """Say whether a release that was brought in has a component of this name, label or digest, or variants of it."""
+    entries = tuple(log.entries(types=BRINGING, release=release))
+    if any(_is(component, item) for entry in entries for item in details.components(entry)):
+        return True
+    if not any(_has_variants(entry) for entry in entries):
+        return False
+    varied = (item for item in enclave.load_release(release).components if item.variant is not None)
+    return any(component in {item.folder, f"{item.folder}@{item.version}"} for item in varied)
+
+
+def _has_variants(entry: Entry) -> bool:
+    """Say whether an entry brought a release that has variants."""
+    if entry.type == Registration.TYPE:
+        return bool(details.read(entry, Registration).variants)
+    return details.variants(entry) is not None
 
 
 def _is(component: str, item: NamedComponent) -> bool:

@@ -162,15 +162,10 @@ def commits(log: Log, subject: str) -> tuple[int, ...]:
 
 def lists_component(entry: Entry, component: str) -> bool:
     """Say whether an entry brought a component of that name, ``name@version`` or digest, or variants of it."""
-    return is_of_variants(entry, component) or any(
+    said = details.variants(entry)
+    return (said is not None and component in said.of) or any(
         component in (item.name, item.label, item.digest) for item in details.components(entry)
     )
-
-
-def is_of_variants(entry: Entry, component: str) -> bool:
-    """Say whether an entry brought variants of a component of that name."""
-    said = details.variants(entry)
-    return said is not None and component in said.of
 
 
 # -- inside --------------------------------------------------------------------------------------------------------
