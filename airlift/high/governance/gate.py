@@ -168,7 +168,11 @@ def service_refusals(
     ``chosen`` are the names of the variants that it is served with: in another choice than runs, it is not active.
     """
     if (release.digest, tuple(chosen)) != (state.active, state.chosen):
-        return return_refusals(enclave, release, state, now=now)
+        refused = return_refusals(enclave, release, state, now=now)
+        for error in refused if state.active is not None else ():
+            if isinstance(error, advice.ADVISED):  # no reason to switch to another one
+                error.hint = "serve what is active: `airlift high export active --layout LAYOUT --output DIR`"
+        return refused
     gate = Gate.open(enclave, state, now)
     found = revoked.findings(gate.revoked, release) if gate.policy.revoked != REPORT else ()
     return [item.error() for item in found]

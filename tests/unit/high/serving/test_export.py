@@ -32,6 +32,7 @@ from airlift.high.enclave.recover import recover, unfinished_steps
 from airlift.high.enclave.status import enclave_status
 from airlift.high.enclave.switching import follow as following
 from airlift.high.governance import gate
+from airlift.high.governance.advice import ADVISED
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.repair import repair
 from airlift.high.record.verify_ledger import verify_ledger
@@ -188,8 +189,10 @@ def test_what_policy_would_not_let_run_is_not_served(
     ruled(place, tmp_path, text)
     before = still(tmp_path)
     for dry_run in (True, False):
-        with pytest.raises(error):
+        with pytest.raises(error) as refused:
             serve(place, tmp_path / "out", "assistant@1", follow=False, dry_run=dry_run)
+        if error in ADVISED:
+            assert refused.value.hint.startswith("serve what is active"), "there is no reason to switch"
     assert still(tmp_path) == before
     serve(place, tmp_path / "running", follow=False)  # what runs goes on running (SPEC 8.2-21)
 
