@@ -194,9 +194,11 @@ def _resume(thread: int, stop: int = 0, *, how: int = _CONTINUE) -> None:
         return  # killed meanwhile
 
 
+_CALL = ctypes.CDLL(None, use_errno=True).ptrace  # found once: every CDLL makes classes, which are garbage in circles
+_CALL.restype = ctypes.c_long
+_CALL.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+
+
 def _ptrace(request: int, thread: int, address: int = 0, data: int = 0) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    library.ptrace.restype = ctypes.c_long
-    words = (ctypes.c_long(request), ctypes.c_long(thread), ctypes.c_void_p(address), ctypes.c_void_p(data))
-    if library.ptrace(*words) == -1 and (code := ctypes.get_errno()):
+    if _CALL(request, thread, address, data) == -1 and (code := ctypes.get_errno()):
         raise OSError(code, errno.errorcode[code])
