@@ -13,6 +13,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from airlift.high.importing import reserve
 from airlift.trust.keys.file import FileSigner
+from airlift.trust.keys.public import PublicKey
 from tests.crash import depot_scenes, scenes
 from tests.crash.kernel import table
 from tests.crash.kernel.spoil import BY_STRACE, FAULTS, RECOVERY, TWICE
@@ -24,6 +25,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of copies and syncs: real di
 
 
 Sign = Callable[[FileSigner, bytes], bytes]
+Verify = Callable[[PublicKey, bytes, bytes], None]
 COLUMNS = (*FAULTS, TWICE, RECOVERY, BY_STRACE)
 
 
@@ -58,7 +60,7 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def quick() -> Iterator[None]:
-    """Let every test of this folder, and no other of the same process, reserve little and sign a message once."""
+    """Let every test of this folder, and no other, reserve little, and sign and verify a message once."""
     with _quick():
         yield
 
@@ -70,6 +72,7 @@ def _quick() -> Iterator[None]:
             reserve, "SPACE_MARGIN", 4096
         )  # thousands of copies of what is reserved would only be slow
         patch.setattr(FileSigner, "sign", sign_once)
+        patch.setattr(PublicKey, "verify", verify_once)
         yield
 
 
@@ -86,7 +89,20 @@ def _remembering(sign: Sign) -> Sign:
     return signed
 
 
-sign_once = _remembering(FileSigner.sign)
+def _trusting(verify: Verify) -> Verify:
+    """Verify a good signature once: it stays good, and an import verifies some forty."""
+    good: set[tuple[str, bytes, bytes]] = set()
+
+    def verified(key: PublicKey, signature: bytes, message: bytes) -> None:
+        asked = (key.key_id, signature, message)
+        if asked not in good:
+            verify(key, signature, message)
+            good.add(asked)
+
+    return verified
+
+
+sign_once, verify_once = _remembering(FileSigner.sign), _trusting(PublicKey.verify)
 
 
 @pytest.fixture(scope="session")

@@ -194,7 +194,8 @@ def _resume(thread: int, stop: int = 0, *, how: int = _CONTINUE) -> None:
         return  # killed meanwhile
 
 
-_CALL = ctypes.CDLL(None, use_errno=True).ptrace  # found once: every CDLL makes classes, which are garbage in circles
+# Found once: every CDLL makes classes, and they are garbage in circles.
+_CALL = ctypes.CDLL(None, use_errno=True).ptrace
 _CALL.restype = ctypes.c_long
 _CALL.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
 
