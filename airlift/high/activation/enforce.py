@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airlift.errors import ContentDamagedError, HookError, StorageError
+from airlift.errors import ContentDamagedError, HookError
 from airlift.high.activation.activate import laid_out, switch, withdraw
 from airlift.high.enclave import revoked
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -50,7 +50,7 @@ def enforce(enclave: Enclave, operator: Operator) -> Enforced | None:
     if gate.policy.revoked == REPORT:
         return Enforced(REPORT, active.label, active.label, because)
     for other in gate.fitting() if gate.policy.revoked == FALL_BACK else ():
-        with suppress(HookError, ContentDamagedError, StorageError):  # then another, or none
+        with suppress(HookError, ContentDamagedError):  # then another, or none
             with laid_out(enclave, other):
                 unserved = switch(enclave, other, enclave.state(), operator, RollbackPrepare, because=REVOKED)
             return Enforced(FALL_BACK, active.label, other.label, because, unserved)

@@ -1,12 +1,22 @@
 """What was revoked must not run: it comes in with any bundle, stays in force, and policy says what becomes of it."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from airlift import files
 from airlift.bundle.revocations import Revocation
-from airlift.errors import IncompleteError, LedgerError, MarkingError, NotHeldError, QuorumError, RevokedError
+from airlift.errors import (
+    IncompleteError,
+    LedgerError,
+    MarkingError,
+    NoSpaceError,
+    NotHeldError,
+    QuorumError,
+    RevokedError,
+)
 from airlift.high.activation.activate import activate, roll_back
 from airlift.high.activation.change_policy import change_policy
 from airlift.high.activation.enforce import enforce
@@ -88,6 +98,39 @@ def test_without_anything_that_may_run_it_is_withdrawn(tmp_path: Path) -> None:
     bundle = low.bundle(made.release, "fresh", from_="assistant@2")
     import_bundle(place, [item.path for item in bundle.volumes], operator=operator(), activate=True)
     assert holds_release(place, V3)
+
+
+def test_a_fall_back_that_has_vanished_is_passed_over(tmp_path: Path) -> None:
+    place, low = enclave("two", tmp_path), site(tmp_path)
+    older = place.find_release("assistant@1", place.state())
+    shutil.rmtree(place.release_path(older.digest))
+    revoking.publish(low, [component(low, "base")])
+    result = import_bundle(place, revoking.renewal(low, "media"), operator=operator())
+    assert result.enforced is not None
+    assert (result.enforced.action, result.enforced.active) == ("withdraw", None)
+    assert place.state().open == ()
+
+
+def test_a_disk_that_fails_in_a_fall_back_leaves_it_to_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a switch is not gone on from: the next command first finishes it, or takes it back."""
+    place, low = enclave("two", tmp_path), site(tmp_path)
+    revoking.publish(low, [component(low, "base")])
+    volumes = revoking.renewal(low, "media")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "point_link", _full)
+        with pytest.raises(NoSpaceError):
+            import_bundle(place, volumes, operator=operator())
+    assert "revoked, and active" in " ".join(enclave_status(place, NOW).warnings)
+    result = import_bundle(place, volumes, operator=operator())
+    assert result.enforced is not None
+    assert (result.enforced.action, result.enforced.active) == ("fall-back", "assistant@1")
+    assert holds_release(place, V1)
+
+
+def _full(*_arguments: object) -> None:
+    raise NoSpaceError("no space left")
 
 
 @pytest.mark.parametrize(("word", "active"), [("withdraw", None), ("report", "assistant@2")])
