@@ -83,7 +83,7 @@ def test_content_is_held_verified_and_removed(content: ContentFolder, tmp_path: 
     )  # fmt: skip
     content.path(SHA512).write_bytes(b"changed")
     assert content.verified_stamp(SHA512, silent) is None
-    content.remove(SHA512)
+    content.remove([SHA512])
     assert content.paths() == []
 
 
