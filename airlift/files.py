@@ -179,6 +179,31 @@ def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
     return done
 
 
+def names_in(folder: Path) -> frozenset[str]:
+    """Return what lies in a folder; nothing if it is missing."""
+    with reading(folder):
+        try:
+            return frozenset(os.listdir(folder))
+        except FileNotFoundError:
+            return frozenset()
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the relative paths of everything below a folder that is no folder itself, sorted; links are that."""
+    found, waiting = list[str](), [""]
+    with reading(folder):
+        while waiting:
+            inside = waiting.pop()
+            with os.scandir(f"{folder}/{inside}") as entries:
+                for entry in entries:
+                    name = inside + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{name}/")
+                    else:
+                        found.append(name)
+    return sorted(found)
+
+
 # -- durable writes ------------------------------------------------------------------------------------------------
 
 
@@ -302,6 +327,8 @@ class Names:
 
         Temporary names ``.tmp-*`` are made in the folder ``scratch``; ``room`` is held for the files, if it is.
         """
+        if not waiting:
+            return
         token, made, descriptors = secrets.token_hex(6), list[str](), list[int]()
         with writing(scratch):
             try:

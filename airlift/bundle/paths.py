@@ -30,6 +30,13 @@ def check_relative(text: str) -> str:
     return text
 
 
+def suffix(path: str) -> str:
+    """Return how a portable path ends, from its last dot on, as ``PurePath.suffix`` does; "" if it has none."""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""
+
+
 def _bad_name(name: str) -> str | None:
     if name in {"", ".", ".."}:
         return "an empty, '.' or '..' part"

@@ -154,10 +154,11 @@ def led_outside(component: str, source: Path, found: Survey) -> tuple[str, ...]:
     if not top.is_dir():
         return ()
     homes = (top, top.parents[1] / "blobs") if top.parent.name == "snapshots" else (top,)
+    inside = tuple(f"{home}/" for home in homes)
     return tuple(
         f"{component}/{relative} is a link to {real}, outside of its source"
         for relative, real in found.paths.items()
-        if not any(real.is_relative_to(home) for home in homes)
+        if not str(real).startswith(inside)
     )
 
 
@@ -310,7 +311,7 @@ def _named(component: str, error: MalformedError | ForbiddenFileError) -> Forbid
 def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
     skipped: list[str] = []
     alone = not source.is_dir()
-    found = {source.name: source} if alone else dict(_walk(source.resolve(), "", skipped, 0))
+    found = {source.name: (source, False)} if alone else dict(_walk(source.resolve(), "", skipped, 0))
     chosen = choose(found, patterns, alone=alone)
     if not chosen.kept:
         raise ForbiddenFileError(
@@ -320,12 +321,18 @@ def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
         )
     if len(chosen.kept) > MAX_FILES:
         raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
-    return {name: _real_file(name, found[name]) for name in chosen.kept}, replace(
-        chosen, skipped=tuple(skipped)
-    )
+    real = {
+        name: path if plain else _real_file(name, path)
+        for name in chosen.kept
+        for path, plain in [found[name]]
+    }
+    return real, replace(chosen, skipped=tuple(skipped))
 
 
-def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator[tuple[str, Path]]:
+def _walk(
+    folder: Path, prefix: str, skipped: list[str], depth: int
+) -> Iterator[tuple[str, tuple[Path, bool]]]:
+    """Yield relative path, path, and whether it is a plain file: below a real folder that leads nowhere else."""
     if depth > MAX_DEPTH:
         raise ForbiddenFileError("folders are nested too deeply", expected=f"at most {MAX_DEPTH} levels")
     with files.reading(folder), os.scandir(folder) as entries:
@@ -337,7 +344,7 @@ def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{relative}/", skipped, depth + 1)
         else:
-            yield relative, Path(entry.path)
+            yield relative, (Path(entry.path), entry.is_file(follow_symlinks=False))
 
 
 def _real_file(relative: str, path: Path) -> Path:

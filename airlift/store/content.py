@@ -49,9 +49,11 @@ class ContentFolder:
         """Return :meth:`path` as text: a path object for each of very many files takes long."""
         return f"{self.folder}/{sha512[:2]}/{sha512}"
 
-    def paths(self) -> list[Path]:
-        """Return where every content that is held lies, sorted."""
-        return sorted(self.folder.glob("*/*"))
+    def places(self) -> list[str]:
+        """Return where everything lies that is held, as text, sorted."""
+        with files.reading(self.folder):
+            parts = [part.path for part in os.scandir(self.folder) if part.is_dir()]
+            return sorted(f"{part}/{name}" for part in parts for name in files.names_in(Path(part)))
 
     def holds(self, sha512: str, size: int) -> bool:
         """Say whether content of this digest and size (bytes) is held; its bytes are not read."""
@@ -254,7 +256,8 @@ def digest_file(path: Path, algorithm: str = "sha512", read: CountBytes = lambda
     """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise; ``read`` counts its bytes."""
     running, offset = hashlib.new(algorithm), 0
     with files.opened(path) as descriptor, files.reading(path):
-        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
+        length = min(files.COPY_BYTES, os.fstat(descriptor).st_size + 1)
+        while data := files.read_at(descriptor, offset, length):
             running.update(data)
             offset += len(data)
             read(len(data))
