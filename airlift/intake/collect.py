@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from airlift import files
@@ -262,7 +263,10 @@ def _parts(found: Survey) -> Iterator[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What it takes to judge a file of a component, and to take it in; ``paths`` are all of its files."""
+    """What it takes to judge a file of a component, and to take it in; ``paths`` are all of its files.
+
+    One thread at a time looks at small files, which is work of the interpreter; another writes meanwhile.
+    """
 
     kind: str
     found: Survey
@@ -270,20 +274,22 @@ class _Work:
     accepted: frozenset[str]
     take: Take
     read: CountBytes
+    looking: Lock = field(default_factory=Lock)
 
     def collect(self, part: Sequence[str]) -> list[tuple[Digested, Verdict]]:
         """Judge and take one large file, or small ones."""
+        if self.found.sizes[part[0]] > files.SMALL_BYTES:
+            path = self.found.paths[part[0]]
+            with files.opened(path) as descriptor:
+                verdict = self._judge(descriptor, part[0])
+                return [(self.take.one(descriptor, path, self.read), verdict)]
         verdicts, held = list[Verdict](), list[tuple[Path, bytes]]()
-        for relative in part:
-            path = self.found.paths[relative]
-            descriptor = files.open_regular(path)
-            try:
-                verdicts.append(self._judge(descriptor, relative))
-                if self.found.sizes[relative] > files.SMALL_BYTES:
-                    return [(self.take.one(descriptor, path, self.read), verdicts[0])]
-                held.append((path, read_small(descriptor, path)))
-            finally:
-                os.close(descriptor)
+        with self.looking:
+            for relative in part:
+                path = self.found.paths[relative]
+                with files.opened(path) as descriptor:
+                    verdicts.append(self._judge(descriptor, relative))
+                    held.append((path, read_small(descriptor, path)))
         return list(zip(self.take.many(held, self.read), verdicts, strict=True))
 
     def _judge(self, descriptor: int, relative: str) -> Verdict:
