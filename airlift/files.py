@@ -38,8 +38,8 @@ FICLONERANGE = 0x4020940D
 FS_IOC_RESVSP = 0x40305828
 TOGETHER_FILES, TOGETHER_BYTES = 128, 4 << 20
 """So many small files, or bytes of them, are written before they are synced."""
-FEW = 8
-"""More syncs than these are asked for by as many threads: the file system answers several at once."""
+FEW, SYNCING = 32, 8
+"""More syncs than a few are asked for by so many threads: a file system answers several at once."""
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -237,12 +237,8 @@ def _sync(descriptors: Sequence[int]) -> None:
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(FEW) as pool:
-            list(
-                pool.map(
-                    _sync, (descriptors[start : start + FEW] for start in range(0, len(descriptors), FEW))
-                )
-            )
+        with ThreadPoolExecutor(SYNCING) as pool:
+            list(pool.map(_sync, (descriptors[start::SYNCING] for start in range(SYNCING))))
 
 
 def sync_tree(folder: Path) -> None:
