@@ -13,8 +13,9 @@ import secrets
 import shutil
 import stat
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from airlift.errors import (
@@ -28,11 +29,17 @@ from airlift.errors import (
 )
 
 COPY_BYTES = PIECE_BYTES = 1 << 20
+SMALL_BYTES = 64 << 10
+"""Files up to here are read whole, and written many together."""
 SYNC_BYTES = 16 << 20
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D
 FS_IOC_RESVSP = 0x40305828
+TOGETHER_FILES, TOGETHER_BYTES = 128, 4 << 20
+"""So many small files, or bytes of them, are written before they are synced."""
+FEW, SYNCING = 32, 8
+"""More syncs than a few are asked for by so many threads: a file system answers several at once."""
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -61,14 +68,17 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise NoSpaceError(
-                f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno)
-            ) from error
-        kind: type[StorageError | UncheckedError] = (
-            PermissionDeniedError if error.errno in _DENIED else StorageError
-        )
-        raise kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0)) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: str | os.PathLike[str], error: OSError) -> StorageError | UncheckedError:
+    """Return the error that names ``path``, for one of writing it."""
+    if error.errno in _NO_SPACE:
+        return NoSpaceError(f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno))
+    kind: type[StorageError | UncheckedError] = (
+        PermissionDeniedError if error.errno in _DENIED else StorageError
+    )
+    return kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0))
 
 
 # -- bounded reads -------------------------------------------------------------------------------------------------
@@ -169,6 +179,31 @@ def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
     return done
 
 
+def names_in(folder: Path) -> frozenset[str]:
+    """Return what lies in a folder; nothing if it is missing."""
+    with reading(folder):
+        try:
+            return frozenset(os.listdir(folder))
+        except FileNotFoundError:
+            return frozenset()
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the relative paths of everything below a folder that is no folder itself, sorted; links are that."""
+    found, waiting = list[str](), [""]
+    with reading(folder):
+        while waiting:
+            inside = waiting.pop()
+            with os.scandir(f"{folder}/{inside}") as entries:
+                for entry in entries:
+                    name = inside + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{name}/")
+                    else:
+                        found.append(name)
+    return sorted(found)
+
+
 # -- durable writes ------------------------------------------------------------------------------------------------
 
 
@@ -182,11 +217,34 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sync_folders(folders: Iterable[str]) -> None:
+    """Make the names in each of these folders durable."""
+    waiting = iter(folders)
+    while some := list(islice(waiting, TOGETHER_FILES)):
+        with ExitStack() as stack, writing(some[0]):
+            descriptors = []
+            for folder in some:
+                descriptors.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                stack.callback(os.close, descriptors[-1])
+            _sync(descriptors)
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    """Make durable what each descriptor is open on."""
+    if len(descriptors) <= FEW:
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(SYNCING) as pool:
+            list(pool.map(_sync, (descriptors[start::SYNCING] for start in range(SYNCING))))
+
+
 def sync_tree(folder: Path) -> None:
     """Make the names in ``folder`` and in every folder below it durable, and its own name if that is permitted."""
     with writing(folder):
-        for path, _, _ in os.walk(folder, onerror=_raise):
-            sync_folder(Path(path))
+        sync_folders(path for path, _, _ in os.walk(folder, onerror=_raise))
     with suppress(PermissionDeniedError):  # a folder above that may be passed through, but not read
         sync_folder(folder.parent)
 
@@ -221,9 +279,7 @@ def writer(
     """
     temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(path):
-        descriptor = os.open(
-            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        descriptor = _open_new(os.fspath(temporary))
         try:
             try:
                 yield Writer(descriptor)
@@ -242,6 +298,115 @@ def writer(
             raise
         if durable:
             sync_folder(path.parent)
+
+
+@contextmanager
+def naming() -> Iterator["Names"]:
+    """Give what changes many names; all of them are durable when the body is done."""
+    names = Names()
+    yield names
+    names.settle()
+
+
+class Names:
+    """Names of many files that change together: the folders that they are in are synced once, by :meth:`settle`."""
+
+    __slots__ = ("_folders",)
+
+    def __init__(self) -> None:
+        self._folders: dict[str, None] = {}
+
+    def write(
+        self, waiting: Mapping[str, bytes | memoryview], scratch: Path, room: "Reservation | None" = None
+    ) -> None:
+        """Write files whole, by path, no more than are synced together; each has its bytes synced before its name.
+
+        Temporary names ``.tmp-*`` are made in the folder ``scratch``; ``room`` is held for the files, if it is.
+        """
+        if not waiting:
+            return
+        token, made, descriptors = secrets.token_hex(6), list[str](), list[int]()
+        with writing(scratch):
+            try:
+                for number, data in enumerate(waiting.values()):
+                    made.append(f"{scratch}/.tmp-{token}{number:04x}")
+                    descriptors.append(_open_new(made[-1]))
+                    _fill(descriptors[-1], data, room)
+                _sync(descriptors)
+                for temporary, path in zip(made, waiting, strict=True):
+                    self.rename(temporary, path)
+            except BaseException:
+                for temporary in made:
+                    with suppress(FileNotFoundError):
+                        os.unlink(temporary)
+                raise
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file whose bytes are synced, within one file system; it replaces a file of that name."""
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            raise _unwritten(target, error) from error
+        self._note(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        """Hard-link ``source`` as ``target``; an existing ``target`` is left."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritten(target, error) from error
+        finally:
+            self._note(target)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder whose parent is there; an existing one is left as it is."""
+        try:
+            os.mkdir(path, FOLDER_MODE)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritten(path, error) from error
+        self._note(path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritten(path, error) from error
+        self._note(path)
+
+    def settle(self) -> None:
+        """Make every name durable that was changed so far."""
+        folders = [folder for folder in self._folders if os.path.isdir(folder)]
+        self._folders.clear()
+        sync_folders(folders)
+
+    def _note(self, *paths: str) -> None:
+        for path in paths:
+            self._folders[path.rpartition("/")[0]] = None
+
+
+def _open_new(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _fill(descriptor: int, data: bytes | memoryview, room: "Reservation | None") -> None:
+    """Write a new file whole, and let the system begin to write it out."""
+    target = Writer(descriptor)
+    if room is not None:
+        room.hand_over(target, len(data))
+    target.write(data)
+    os.fchmod(descriptor, FILE_MODE)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, len(data), os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager

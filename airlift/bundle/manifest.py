@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from airlift import strict
@@ -68,7 +69,7 @@ class ReleaseRef:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bundle:
     """All of one transfer. A bundle without target carries fresh metadata only (``low renew``).
 
@@ -99,7 +100,7 @@ class Bundle:
         """The name that people use: ``<enclave>-<sequence>``."""
         return f"{self.enclave or ANY_ENCLAVE}-{self.sequence}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-512 (hex) of the canonical manifest."""
         return hashlib.sha512(format(self)).hexdigest()

@@ -9,6 +9,7 @@ True
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import permutations
 from typing import Any
 
@@ -39,7 +40,7 @@ class Requirement:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
     """An immutable set of components; named ``name@version``.
 
@@ -60,7 +61,7 @@ class Release:
         """The name that people use."""
         return f"{self.name}@{self.version}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-512 (hex) of the canonical manifest."""
         return hashlib.sha512(format(self)).hexdigest()
@@ -87,6 +88,8 @@ class Release:
 
     def only(self, names: Collection[str]) -> "Release":
         """Return the same release with those of its variants alone that have one of these names."""
+        if all(component.variant is None for component in self.whole):
+            return self
         parts: tuple[list[Component], list[Component]] = ([], [])
         for component in self.whole:
             parts[component.variant is not None and component.name not in names].append(component)

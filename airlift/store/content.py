@@ -3,9 +3,10 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Container, Iterator, Sequence
+import stat
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airlift import files
@@ -42,16 +43,32 @@ class ContentFolder:
 
     def path(self, sha512: str) -> Path:
         """Return where the content with this SHA-512 (hex) lies, whether it is there or not."""
-        return self.folder / sha512[:2] / sha512
+        return Path(self.place(sha512))
 
-    def paths(self) -> list[Path]:
-        """Return where every content that is held lies, sorted."""
-        return sorted(self.folder.glob("*/*"))
+    def place(self, sha512: str) -> str:
+        """Return :meth:`path` as text: a path object for each of very many files takes long."""
+        return f"{self.folder}/{sha512[:2]}/{sha512}"
+
+    def places(self) -> list[str]:
+        """Return where everything lies that is held, as text, sorted."""
+        with files.reading(self.folder):
+            parts = [part.path for part in os.scandir(self.folder) if part.is_dir()]
+            return sorted(f"{part}/{name}" for part in parts for name in files.names_in(Path(part)))
 
     def holds(self, sha512: str, size: int) -> bool:
         """Say whether content of this digest and size (bytes) is held; its bytes are not read."""
-        path = self.path(sha512)
-        return path.is_file() and path.stat().st_size == size
+        return self._size(sha512) == size
+
+    def has(self, sha512: str) -> bool:
+        """Say whether content of this digest is held, of whatever size; its bytes are not read."""
+        return self._size(sha512) is not None
+
+    def _size(self, sha512: str) -> int | None:
+        try:
+            status = os.stat(self.place(sha512))  # noqa: PTH116 - of each of very many files
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def keep(
         self,
@@ -81,11 +98,51 @@ class ContentFolder:
                 return Digested(digested.size, digested.sha512, digested.sha256, new=False)
         return self._copy(descriptor, path, read, check)
 
+    def keep_small(
+        self, found: Iterable[tuple[Path, bytes]], names: files.Names, check: Check = accept
+    ) -> list[Digested]:
+        """Keep the bytes of small files unless they are held; return their digests.
+
+        No more than are synced together; durable once ``names`` are. Where ``check`` refuses one, none is kept.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        digested, waiting = [], dict[str, bytes]()
+        for path, data in found:
+            taken = digest_bytes(data)
+            check(path, taken.sha256)
+            place = self.place(taken.sha512)
+            new = place not in waiting and not self.has(taken.sha512)
+            if new:
+                waiting[place] = data
+            digested.append(replace(taken, new=new))
+        self.make_folders(names, (item.sha512 for item in digested if item.new))
+        try:
+            names.write(waiting, self.folder)
+        except BaseException:
+            for place in waiting:
+                names.remove(place)
+            raise
+        return digested
+
+    def make_folders(self, names: files.Names, digests: Iterable[str]) -> None:
+        """Make the folders that content of these digests lies in, where they are missing."""
+        for part in sorted({sha512[:2] for sha512 in digests}):
+            names.make_folder(f"{self.folder}/{part}")
+
     def adopt(self, source: Path, sha512: str) -> None:
         """Move a file that has this digest here, durably; it lies on the same file system."""
         kept = self.path(sha512)
         files.make_folder(kept.parent)
         files.rename_durable(source, kept)
+
+    def adopt_all(self, folder: Path, digests: Sequence[str]) -> None:
+        """Move the files in ``folder`` that have these digests, and are called so, here, durably."""
+        with files.naming() as names:
+            self.make_folders(names, digests)
+            for sha512 in digests:
+                names.rename(f"{folder}/{sha512}", self.place(sha512))
 
     def link(self, source: Path, sha512: str) -> None:
         """Give a file that has this digest its name here as well, durably; it lies on the same file system."""
@@ -94,9 +151,11 @@ class ContentFolder:
         files.link_durable(source, kept)
         files.sync_folder(kept.parent)
 
-    def remove(self, sha512: str) -> None:
+    def remove(self, digests: Iterable[str]) -> None:
         """Remove content that no release names."""
-        files.remove(self.path(sha512))
+        with files.naming() as names:
+            for sha512 in digests:
+                names.remove(self.place(sha512))
 
     def verified_stamp(self, sha512: str, read: CountBytes) -> str | None:
         """Digest the content with this SHA-512; return its :func:`stamp`, None if it is not held or has changed."""
@@ -178,11 +237,27 @@ def digest_bytes(data: bytes) -> Digested:
     return Digested(len(data), hashlib.sha512(data).hexdigest(), hashlib.sha256(data).hexdigest(), new=True)
 
 
+def read_small(descriptor: int, path: Path) -> bytes:
+    """Return the bytes of an open file of at most ``files.SMALL_BYTES``.
+
+    Raises:
+        UncheckedError: it cannot be read, or changes meanwhile.
+    """
+    with files.reading(path):
+        before = os.fstat(descriptor)
+        data = files.read_at(descriptor, 0, files.SMALL_BYTES + 1)
+        after = os.fstat(descriptor)
+    if (before.st_size, before.st_mtime_ns) != (len(data), after.st_mtime_ns) or after.st_size != len(data):
+        raise _changed(path)
+    return data
+
+
 def digest_file(path: Path, algorithm: str = "sha512", read: CountBytes = lambda _count: None) -> str:
     """Return the digest (hex) of a file at rest, with SHA-512 unless told otherwise; ``read`` counts its bytes."""
     running, offset = hashlib.new(algorithm), 0
     with files.opened(path) as descriptor, files.reading(path):
-        while data := files.read_at(descriptor, offset, files.COPY_BYTES):
+        length = min(files.COPY_BYTES, os.fstat(descriptor).st_size + 1)
+        while data := files.read_at(descriptor, offset, length):
             running.update(data)
             offset += len(data)
             read(len(data))
@@ -197,7 +272,7 @@ def _pieces(descriptor: int, path: Path, read: CountBytes) -> Iterator[memoryvie
     """
     with files.reading(path):
         before = os.fstat(descriptor)
-    buffer = bytearray(files.COPY_BYTES)
+    buffer = bytearray(min(files.COPY_BYTES, before.st_size + 1))
     offset = 0
     while True:
         with files.reading(path):
@@ -210,7 +285,11 @@ def _pieces(descriptor: int, path: Path, read: CountBytes) -> Iterator[memoryvie
     with files.reading(path):
         after = os.fstat(descriptor)
     if (before.st_size, before.st_mtime_ns) != (offset, after.st_mtime_ns) or after.st_size != offset:
-        raise UncheckedError(
-            f"{path} changed while it was read",
-            hint="wait until nobody writes to it, then run the same command again",
-        )
+        raise _changed(path)
+
+
+def _changed(path: Path) -> UncheckedError:
+    return UncheckedError(
+        f"{path} changed while it was read",
+        hint="wait until nobody writes to it, then run the same command again",
+    )

@@ -4,7 +4,8 @@ What is damaged is repaired by :mod:`airlift.high.importing.repair`.
 """
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,28 +92,30 @@ def _trees(enclave: Enclave, state: State) -> Iterator[tuple[Path, Release]]:
 
 def _named(enclave: Enclave, damaged: tuple[str, ...]) -> str:
     """Say where damaged contents are served: ``guard/config.json of assistant@2``, the first few of them."""
+    bad = frozenset(damaged)
     found = (
         f"{component.folder}/{entry.path} of {release.label}"
         for release in map(enclave.load_release, enclave.state().installed)
         for component, entry in release.files()
-        if entry.sha512 in damaged
+        if entry.sha512 in bad
     )
     names = list(dict.fromkeys(found))
     more = f", and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"
 
 
-def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[Path]]]:
-    """Return for each content its size and every path it is installed at, content folder included."""
-    places: dict[str, tuple[int, list[Path]]] = {}
-    state = enclave.state()
+def installed_places(enclave: Enclave) -> dict[str, tuple[int, list[str]]]:
+    """Return for each content its size and every place, as text, it is installed at, content folder included."""
+    places: dict[str, tuple[int, list[str]]] = {}
+    state, content = enclave.state(), enclave.content
     for top, release in _trees(enclave, state):
         for component, entry in release.files():
-            known = places.setdefault(entry.sha512, (entry.size, [enclave.content.path(entry.sha512)]))
-            known[1].append(top / component.folder / entry.path)
+            if entry.sha512 not in places:
+                places[entry.sha512] = entry.size, [content.place(entry.sha512)]
+            places[entry.sha512][1].append(f"{top}/{component.folder}/{entry.path}")
     for item in state.variants:  # those that are held and laid out nowhere
         for _, entry in enclave.load_release(item.release).only(item.held).files():
-            places.setdefault(entry.sha512, (entry.size, [enclave.content.path(entry.sha512)]))
+            places.setdefault(entry.sha512, (entry.size, [content.place(entry.sha512)]))
     return places
 
 
@@ -140,27 +143,26 @@ def examine(enclave: Enclave, expected: Expected, progress: Progress) -> CheckRe
 def _unlisted(enclave: Enclave) -> Iterator[str]:
     """Yield the files and links in the trees of releases that their manifests do not list."""
     for top, release in _trees(enclave, enclave.state()):
-        listed = {top / component.folder / entry.path for component, entry in release.files()}
-        with files.reading(top):
-            for path in sorted(top.rglob("*")):
-                if path not in listed and (path.is_symlink() or not path.is_dir()):
-                    yield str(path.relative_to(enclave.folder))
+        listed = {f"{component.folder}/{entry.path}" for component, entry in release.files()}
+        found = files.names_below(top)
+        yield from (f"{top.relative_to(enclave.folder)}/{name}" for name in found if name not in listed)
 
 
-def _by_inode(paths: list[Path]) -> list[Path | None]:
-    """Return one path for each distinct file behind ``paths``; None stands for a missing one."""
+def _by_inode(places: Sequence[str]) -> list[Path | None]:
+    """Return one path for each distinct file behind ``places``; None stands for what is missing, or is no file."""
     found: dict[tuple[int, int] | None, Path | None] = {}
-    for path in paths:
+    for place in places:
         try:
-            status = os.lstat(path)
+            status = os.lstat(place)
         except FileNotFoundError:
             found[None] = None
         else:
-            found[status.st_dev, status.st_ino] = path
+            plain = stat.S_ISREG(status.st_mode)
+            found[(status.st_dev, status.st_ino) if plain else None] = Path(place) if plain else None
     return list(found.values())
 
 
 def _intact(
     path: Path | None, sha512: str, expected: Expected, read: CountBytes = lambda _count: None
 ) -> bool:
-    return path is not None and path.is_file() and not path.is_symlink() and expected.fits(path, sha512, read)
+    return path is not None and expected.fits(path, sha512, read)

@@ -147,7 +147,8 @@ def stage(
         chosen = verified.release
     folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
-    todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
+    there = files.names_in(folder)
+    todo = {item.sha512 for item in needed if item.sha512 not in there}
     codecs: Mapping[str, int] = {}
     chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
     if not todo:
@@ -218,8 +219,7 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         ContentDamagedError: content that the release shares with older ones has vanished.
         StorageError: no space, I/O error.
     """
-    for item in staged.built:
-        enclave.content.adopt(staged.folder / item.sha512, item.sha512)
+    enclave.content.adopt_all(staged.folder, [item.sha512 for item in staged.built])
     chosen = staged.chosen
     place = enclave.release_path(chosen.digest, chosen.chosen)
     if not (chosen.chosen and place.is_dir()):  # an earlier bundle of the same release may have brought it

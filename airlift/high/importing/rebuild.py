@@ -24,6 +24,7 @@ from airlift.high.enclave.expected import Expected
 from airlift.high.importing.source_files import SourceFiles
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import Progress
+from airlift.store.small_files import waiting
 
 BEHIND = 2
 """How many written blocks may wait for their digest."""
@@ -71,12 +72,17 @@ def rebuild(
         codecs[codec.names()[block.codec]] += count
         progress("rebuilding", done, total)
 
-    source_files, ahead = SourceFiles(enclave, chunks.bundle, task.folder, expected), 2 * workers
-    with _threads(workers) as decoders, _threads(1) as digester:
+    ahead = 2 * workers
+    with _threads(workers) as decoders, _threads(1) as digester, waiting(task.folder, task.room) as small:
+        source_files = SourceFiles(enclave, chunks.bundle, task.folder, expected, small)
         blocks = _blocks(decoders, chunks, ahead + BEHIND + 2)
         decoded = _ahead(decoders, source_files, _wanted(blocks, chunks.bundle.files, task.todo), ahead)
         for item in items:
-            _write_file(source_files, item, decoded, digester, wrote, room=task.room)
+            if item.size <= files.SMALL_BYTES:
+                small.put(item.sha512, _take_small(source_files, item, decoded, wrote))
+            else:
+                small.write()  # it may be shared with one of these
+                _write_file(source_files, item, decoded, digester, wrote, room=task.room)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
     return dict(codecs)
 
@@ -180,6 +186,26 @@ def _write_file(
     except (DigestError, MalformedError) as error:
         source_files.blame(used.values(), error)
         raise
+
+
+def _take_small(
+    source_files: SourceFiles, item: FileDigest, decoded: Decoded, wrote: Callable[[Block, int], None]
+) -> bytes:
+    """Return a small file from the next decoded blocks, telling how many bytes each brought, if it is right."""
+    algorithm, digest = source_files.expected.of(item.sha512)
+    running, used, whole = hashlib.new(algorithm), dict[int, Source](), bytearray()
+    try:
+        while len(whole) < item.size:
+            block, data = next(decoded)
+            used.update((source.base, source) for source in block.sources)
+            running.update(data)
+            whole += data
+            wrote(block, len(data))
+        _check_digest(running.hexdigest(), digest)
+    except (DigestError, MalformedError) as error:
+        source_files.blame(used.values(), error)
+        raise
+    return bytes(whole)
 
 
 def _write(source_files: SourceFiles, target: files.Writer, block: Block, data: memoryview) -> None:

@@ -69,7 +69,7 @@ def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
     """Put repaired content in place and link it anew wherever it is installed."""
     places = installed_places(enclave)
     for sha512 in sorted(repaired):
-        content, *links = places[sha512][1]
+        content, *links = map(Path, places[sha512][1])
         enclave.content.adopt(folder / sha512, sha512)
         for link in links:
             files.make_folder(link.parent)

@@ -15,20 +15,22 @@ from airlift.bundle.manifest import Bundle
 from airlift.errors import BaselineDamagedError, ProvenBadError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
+from airlift.store.small_files import SmallFiles
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
     """The files that blocks take bytes from: those of this bundle that were just rebuilt, else content at rest.
 
-    A file of the bundle is a source only of files after it, and is read only when it stands in ``folder``: complete,
-    and with its signed digest.
+    A file of the bundle is a source only of files after it, and is read only when it stands in ``folder``, or waits
+    in ``small`` to be written there: complete, and with its signed digest.
     """
 
     enclave: Enclave
     bundle: Bundle
     folder: Path
     expected: Expected
+    small: SmallFiles
 
     def path(self, source: Source) -> Path:
         """Return the file that a source is of."""
@@ -43,6 +45,9 @@ class SourceFiles:
             BaselineDamagedError: a base at rest is shorter than it was.
             UncheckedError: it cannot be read.
         """
+        waiting = self.small.find(source.content(self.bundle).sha512) if source.base & BUILT else None
+        if waiting is not None:
+            return waiting[source.start : source.start + source.length]
         path = self.path(source)
         with files.opened(path) as descriptor, files.reading(path):
             data = files.read_at(descriptor, source.start, source.length)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from airlift import files
 from airlift.bundle import patterns
 from airlift.bundle.component.component import Component
 from airlift.errors import DigestError
@@ -12,12 +13,12 @@ from airlift.intake.collect import (
     Collected,
     Survey,
     Take,
+    Taking,
     collect,
     insist,
     judge,
     led_outside,
     survey,
-    taking,
 )
 from airlift.intake.waivers import accepted_in
 from airlift.low.depot.depot import Depot
@@ -95,18 +96,19 @@ def gather_components(
     Raises:
         AirliftError: as :func:`airlift.low.release.make_release.make_release`.
     """
-    with take_over.holding(depot, items, folder) as parts:
+    with take_over.holding(depot, items, folder) as parts, files.naming() as all_names:
+        names = all_names if keep else None
         found = [_find(depot, part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
         take, warnings = (
-            taking(depot.content, new, _sizes(depot), keep=keep, check=_claims(found)),
+            Taking(depot.content, new, _sizes(depot, found), names, _claims(found)),
             list[str](),
         )
         read = []
         for one in found:
             warnings += _look(one, folder)
             fetched = one.fetched
-            taken = fetch.taking(fetched, depot.content, new, keep=keep) if fetched is not None else take
+            taken = fetch.taking(fetched, depot.content, new, names) if fetched is not None else take
             read.append(_read(one, folder, taken, tally.add))
     warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
@@ -159,8 +161,10 @@ def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
         yield replace(made, parents=parents)
 
 
-def _sizes(depot: Depot) -> frozenset[int]:
-    """Return the sizes (bytes) of the files of all releases."""
+def _sizes(depot: Depot, found: Iterable[_Found]) -> frozenset[int]:
+    """Return the sizes (bytes) of the files of all releases, none if only small files were found."""
+    if all(size <= files.SMALL_BYTES for one in found for size in one.survey.sizes.values()):
+        return frozenset()
     held = (depot.load_release(reference.digest) for reference in depot.releases())
     return frozenset(size for release in held for size in release.contents().values())
 

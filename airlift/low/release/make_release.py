@@ -267,8 +267,7 @@ def _gathered(
         yield _Draft(_checked(document, gathered.components), new, gathered)
     except BaseException:
         if keep and _lists_only(depot, before):
-            for sha512 in new:
-                depot.content.remove(sha512)
+            depot.content.remove(new)
         raise
 
 

@@ -11,7 +11,7 @@ from airlift.low.bundle.planning.find_conversions import find_conversions
 from airlift.low.bundle.planning.find_grids import find_grids
 from airlift.low.bundle.planning.find_hints import find_hints
 from airlift.low.depot.depot import Depot
-from airlift.tensors.formats.tiling import component_spans
+from airlift.tensors.formats.tiling import component_spans, tells
 from airlift.tensors.matching.evidence import typed
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Read, Segment, match
@@ -123,9 +123,11 @@ def _placed(release: Release) -> tuple[Placed, ...]:
 
 def _spans(depot: Depot, release: Release, wanted: Sequence[Placed]) -> list[FileSpans]:
     """Return the spans of some files of a release; the other files of their components may say what is in them."""
-    paths: dict[str, dict[str, Path]] = {item.component: {} for item in wanted}
+    paths: dict[str, dict[str, Path]] = {}
+    for item in wanted:
+        paths.setdefault(item.component, {})[item.entry.path] = depot.content.path(item.entry.sha512)
     for component, entry in release.files():
-        if component.name in paths:
+        if component.name in paths and tells(entry.path):
             paths[component.name][entry.path] = depot.content.path(entry.sha512)
     known = {name: component_spans(files) for name, files in paths.items()}
     return [_file(item, known[item.component]) for item in wanted]

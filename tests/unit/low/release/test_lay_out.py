@@ -59,7 +59,7 @@ def test_whatever_fails_nothing_is_left(site: Site) -> None:
     with pytest.raises(ZeroDivisionError), laid_out(depot, release, shared=True):
         raise ZeroDivisionError
     assert list(depot.scans.iterdir()) == []
-    depot.content.remove(next(iter(release.contents())))
+    depot.content.remove([next(iter(release.contents()))])
     with pytest.raises((StorageError, UncheckedError)), laid_out(depot, release, shared=False):
         pass
     assert list(depot.scans.iterdir()) == []
