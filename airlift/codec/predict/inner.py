@@ -16,7 +16,7 @@ from airlift.errors import FormatTooNewError
 INNER = (EQUAL, PLANES, ULP)
 """The codecs that may stand inside; none of them may predict in its turn."""
 
-FEW = 1 / 1024
+FEW = 1 / 512
 """Of what costs less than this share of its bytes, nearly all is zero planes: they are soon tried."""
 
 
