@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from airlift.codec.predict import kernel
+from airlift.codec.predict.kernel import Kernel, Nothing
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
@@ -75,8 +77,12 @@ def bound(left: Array, right: Array) -> int:
     return sum(int(a) * int(b) for a, b in zip(columns, rows, strict=True))
 
 
-def predict(base: memoryview, element: Element, factors: Factors) -> memoryview:
+def predict(
+    base: memoryview, element: Element, factors: Factors, *, using: Kernel | None = None
+) -> memoryview:
     """Return the prediction: as many bytes as ``base``, a matrix of ``element`` (one of FLOATS), row by row.
+
+    A compiled kernel does the rows in which everything is ordinary, or what ``using`` says instead; NumPy the rest.
 
     Raises:
         MalformedError: the factors are too large, or not of the shape of ``base``.
@@ -88,11 +94,14 @@ def predict(base: memoryview, element: Element, factors: Factors) -> memoryview:
     before = from_bytes(base, element).reshape(rows, columns)
     after = np.empty_like(before)
     right = factors.right * 2.0**factors.exponent
+    using = Nothing() if factors.per_product else using or kernel.default()
+    left_out = np.flatnonzero(using.add(before, element, factors.left, right, after))
     step = max(1, STRIPE // max(columns, 1))
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
+    for start in range(0, len(left_out), step):
+        some = left_out[start : start + step]
+        part = slice(some[0], some[-1] + 1) if some[-1] - some[0] == len(some) - 1 else some
         delta = (factors.left[part] @ right).reshape(-1)
-        after[part].reshape(-1)[...] = _add(before[part].reshape(-1), delta, element, factors.per_product)
+        after[part] = _add(before[part].reshape(-1), delta, element, factors.per_product).reshape(-1, columns)
     return after.reshape(-1).view(np.uint8).data
 
 
