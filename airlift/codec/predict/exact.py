@@ -17,6 +17,7 @@ them to zero would spoil; they are scaled to integers in float64, where they are
 Source: IEEE 754-2019, 4.3.1 (rounding to nearest) and 5.4.1; Higham, Accuracy and Stability, 2.1 (exact integers).
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from airlift.codec.predict import kernel
 from airlift.codec.predict.kernel import Kernel, Nothing
+from airlift.codec.ulp.scratch import Scratch
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
@@ -38,6 +40,7 @@ MAX_BOUND = 1 << 52
 STRIPE = 1 << 16
 """About how many elements are worked on at once: what fits the second-level cache as float64."""
 
+_SPARE = Scratch(deque(maxlen=2))
 _MAGNITUDE = {Element.BF16: 0x7FFF, Element.F16: 0x7FFF, Element.F32: 0x7FFFFFFF}
 _INFINITY = {Element.BF16: 0x7F80, Element.F16: 0x7C00, Element.F32: 0x7F800000}
 _SUBNORMAL = {  # the bits of the smallest normal number, and the value of the smallest above zero
@@ -92,7 +95,7 @@ def predict(
     if len(base) != rows * columns * element.size:
         raise MalformedError("factors do not have the shape of their base")
     before = from_bytes(base, element).reshape(rows, columns)
-    after = np.empty_like(before)
+    after = _SPARE.take(len(base)).view(before.dtype).reshape(rows, columns)
     right = factors.right * 2.0**factors.exponent
     using = Nothing() if factors.per_product else using or kernel.default()
     left_out = np.flatnonzero(using.add(before, element, factors.left, right, after))

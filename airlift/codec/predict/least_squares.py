@@ -8,6 +8,7 @@ the interval that rounds to what was observed, over-relaxed (alternating project
 Everything is float32, which holds the noise of rounding many times over, and is rounded to 16 bits in the end.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from airlift.codec.predict import exact, rounding
 from airlift.codec.predict.exact import Bits
+from airlift.codec.ulp.scratch import Scratch
 from airlift.tensors.element import Element
 
 Floats = NDArray[np.float32]
@@ -22,9 +24,9 @@ ALL = slice(None)
 
 SEED = 20_24
 OVERSAMPLE = 8
-POWERS = 2
+POWERS = 1
 SKETCH_ROWS = 256
-EDGE_ROWS = 512
+EDGE_ROWS = 128
 MOST_WEIGHT_LOG = 6
 MOST_WEIGHT = 1 << MOST_WEIGHT_LOG
 """How much more than the median an element may weigh: what stands near zero is known almost exactly."""
@@ -34,6 +36,7 @@ RELAXATION = 1.6
 FRACTION_BITS = {Element.BF16: 7, Element.F16: 10, Element.F32: 23}
 _EXPONENT_MASK = {Element.BF16: 0xFF, Element.F16: 0x1F, Element.F32: 0xFF}
 _BIAS = {Element.BF16: 127, Element.F16: 15, Element.F32: 127}
+_SPARE = Scratch(deque(maxlen=2))
 RANGE = 62
 """So many powers of two above the typical unit weights are least."""
 
@@ -125,7 +128,7 @@ class Difference:
 
 def difference(new: Bits, base: Bits, element: Element) -> Difference:
     """Return the difference of two matrices given by their bits."""
-    delta, known = np.empty(new.size, np.float32), True
+    delta, known = _SPARE.take(4 * new.size).view(np.float32), True
     after, before = new.reshape(-1), base.reshape(-1)
     with np.errstate(all="ignore"):
         for start in range(0, new.size, exact.STRIPE):
@@ -162,12 +165,22 @@ def spectrum(delta: Floats, rank: int) -> tuple[NDArray[np.float64], Floats]:
     some = delta[:: max(1, delta.shape[0] // SKETCH_ROWS)]
     for _ in range(POWERS):
         basis = np.linalg.qr(some.T @ np.linalg.qr(some @ basis)[0])[0]
-    sketch = np.linalg.qr(delta @ basis)[0].T @ delta
+    sketch = _orthonormal(delta @ basis).T @ delta
     gram = sketch.astype(np.float64) @ sketch.T.astype(np.float64)
     squares, turned = np.linalg.eigh(gram)
     values = np.sqrt(np.maximum(squares[::-1], 0))
     rows = turned[:, ::-1].T @ sketch
     return values, np.asarray((rows / np.maximum(values, 1e-30)[:, None]).T, np.float32)
+
+
+def _orthonormal(columns: Floats) -> Floats:
+    """Return orthonormal columns that span the same, long and few."""
+    gram = columns.T.astype(np.float64) @ columns
+    try:
+        factor = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return np.linalg.qr(columns)[0]
+    return np.asarray(columns @ np.linalg.inv(factor).T, np.float32)
 
 
 def fit(delta: Floats, right: Floats) -> tuple[Floats, Floats]:
@@ -211,12 +224,14 @@ def fit_weighted(found: Difference, delta: Floats, right: Floats) -> tuple[Float
 def _solve_each(grams: Floats, sides: Floats) -> Floats:
     """Return the solutions of small systems, one a row: the upper triangle of its matrix, and its right side."""
     rank = sides.shape[1]
-    a, b = np.triu_indices(rank)
-    whole = np.empty((len(sides), rank, rank))
-    whole[:, a, b] = whole[:, b, a] = grams
-    ridge = 1e-7 * np.trace(whole, axis1=1, axis2=2) / rank + 1e-30
-    whole += ridge[:, None, None] * np.eye(rank)
-    return np.asarray(np.linalg.solve(whole, sides.astype(np.float64)[..., None])[..., 0], np.float32)
+    places = np.zeros((rank, rank), np.intp)
+    places[np.triu_indices(rank)] = np.arange(grams.shape[1])
+    places += np.triu(places, 1).T
+    whole = grams.astype(np.float64).take(places.reshape(-1), axis=1)
+    diagonals = whole[:, :: rank + 1]
+    diagonals += 1e-7 * diagonals.mean(axis=1, keepdims=True) + 1e-30
+    systems = whole.reshape(-1, rank, rank), sides.astype(np.float64)[..., None]
+    return np.asarray(np.linalg.solve(*systems)[..., 0], np.float32)
 
 
 def pulled(found: Difference, left: Floats, right: Floats) -> Floats:
