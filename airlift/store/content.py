@@ -177,16 +177,29 @@ class ContentFolder:
         For one thread. The last few files are kept open: rows of matrices are read from them thousands of times.
         """
         kept: dict[int, int] = {}
+        latest = held = -1
 
-        def read(number: int, start: int, end: int) -> bytes:
+        def opened(number: int) -> int:
             descriptor = kept.pop(number, None)
             if descriptor is None:
                 if len(kept) == KEPT_OPEN:
                     os.close(kept.pop(next(iter(kept))))
                 descriptor = files.open_regular(self.path(digests[number]))
             kept[number] = descriptor
+            return descriptor
+
+        def read(number: int, start: int, end: int) -> bytes:
+            nonlocal latest, held
+            if number != latest:
+                latest, held = number, opened(number)
+            try:  # most reads are of a row, and over at once
+                found = os.pread(held, end - start, start)
+            except OSError:
+                found = b""
+            if len(found) == end - start:
+                return found
             with files.reading(digests[number]):
-                return files.read_at(descriptor, start, end - start)
+                return files.read_at(held, start, end - start)
 
         try:
             yield read
