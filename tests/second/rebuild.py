@@ -10,6 +10,7 @@ from tests.second import chunk
 from tests.second.chunk import Block, Context, Source, Tiling
 from tests.second.codecs import decoding
 from tests.second.codecs.elements import element
+from tests.second.documents import release
 from tests.second.errors import Refused, demand
 
 PIECE = 4 << 20
@@ -17,12 +18,17 @@ PIECE = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes that are wanted: what they are called, how many there are, and the digest that decides [7.3-5]."""
+    """Bytes that are wanted: what they are called, how many there are, and the digest that decides [7.3-5].
+
+    Attributes:
+        pieces: The SHA-512 of its pieces, if these decide [7.3-8].
+    """
 
     sha512: str
     size: int
     algorithm: str
     digest: str
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,13 @@ def rebuild(chunks: Iterator[bytes], manifest: dict[str, Any], place: Place) -> 
 
 
 def has_digest(path: Path, content: Content) -> bool:
-    """Tell whether a file has the digest that decides."""
+    """Tell whether a file has the digest, or those of its pieces, that decide."""
     with path.open("rb") as file:
+        if content.pieces:
+            right = all(
+                hashlib.sha512(file.read(release.PIECE)).hexdigest() == piece for piece in content.pieces
+            )
+            return right and path.stat().st_size == content.size
         return hashlib.file_digest(file, content.algorithm).hexdigest() == content.digest
 
 
