@@ -26,7 +26,8 @@ from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
 from airlift.intake.headers import check_header
-from airlift.store.content import Check, ContentFolder, CountBytes, Digested, accept, digest
+from airlift.store.content import Check, ContentFolder, CountBytes, accept, digest
+from airlift.store.digests import Digested
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
@@ -36,22 +37,32 @@ Take = Callable[[int, Path, CountBytes], Digested]
 
 
 def taking(
-    content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool, check: Check = accept
+    content: ContentFolder,
+    new: dict[str, int],
+    sizes: Container[int],
+    *,
+    keep: bool,
+    check: Check = accept,
+    pieces: dict[str, bytes] | None = None,
 ) -> Take:
     """Return how a file is taken into ``content``, or only digested unless ``keep``.
 
     What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
-    What ``check`` refuses is not taken.
+    What ``check`` refuses is not taken. The digests of the pieces of what has any are put down in ``pieces`` (joined,
+    by SHA-512), if it is given.
     """
+    asked = pieces is not None
 
     def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
         if not keep:
-            taken = digest(descriptor, path, read)
+            taken = digest(descriptor, path, read, pieces=asked)
             check(path, taken.sha256)
             is_new = not content.path(taken.sha512).exists()
         else:
-            taken = content.keep(descriptor, path, read, sizes=sizes, check=check)
+            taken = content.keep(descriptor, path, read, sizes=sizes, check=check, pieces=asked)
             is_new = taken.new
+        if pieces is not None and taken.pieces:
+            pieces[taken.sha512] = taken.pieces
         if is_new:
             new[taken.sha512] = taken.size
         return taken

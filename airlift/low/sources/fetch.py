@@ -19,7 +19,8 @@ from airlift.low.sources.order import order
 from airlift.low.sources.plan import Wanted
 from airlift.progress import Progress
 from airlift.store import content
-from airlift.store.content import ContentFolder, CountBytes, Digested
+from airlift.store.content import ContentFolder, CountBytes
+from airlift.store.digests import Digested
 
 LOCK = "lock"
 
@@ -81,7 +82,9 @@ def fetch(
     )
 
 
-def taking(fetched: Fetched, folder: ContentFolder, new: dict[str, int], *, keep: bool) -> Take:
+def taking(
+    fetched: Fetched, folder: ContentFolder, new: dict[str, int], *, keep: bool, pieces: dict[str, bytes]
+) -> Take:
     """Return how fetched files, digested as they are, are taken into ``folder``; as ``intake.collect.taking``."""
     known = {path: fetched.digested[name] for name, path in fetched.paths.items()}
 
@@ -92,6 +95,8 @@ def taking(fetched: Fetched, folder: ContentFolder, new: dict[str, int], *, keep
             folder.link(path, found.sha512)
         if is_new:
             new[found.sha512] = found.size
+        if found.pieces:
+            pieces[found.sha512] = found.pieces
         read(found.size)
         return replace(found, new=is_new)
 
@@ -135,5 +140,5 @@ def _find(depot: Depot, wanted: Wanted, held: Mapping[str, FileEntry], meter: Me
     meter.expect(wanted, file.size)
     path = depot.content.path(file.sha512)
     with files.opened(path) as descriptor:
-        found = content.digest(descriptor, path, meter.add)
+        found = content.digest(descriptor, path, meter.add, pieces=True)
     return Landed(path, found) if (found.sha512, found.sha256) == (file.sha512, file.sha256) else None
