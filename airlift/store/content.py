@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,11 +101,11 @@ class ContentFolder:
         if not path.exists():
             return None
         running, parts = hashlib.sha512(), PieceDigests()
-        with files.opened(path) as descriptor, ThreadPoolExecutor(1) as beside:
+        with files.opened(path) as descriptor, ThreadPoolExecutor(1) if pieces else nullcontext() as beside:
             with files.reading(path):
                 looks = stamp(os.fstat(descriptor))
             for piece in _pieces(descriptor, path, read):
-                waited = beside.submit(parts.update, piece) if pieces else None
+                waited = beside.submit(parts.add, piece) if beside is not None else None
                 running.update(piece)
                 if waited is not None:
                     waited.result()
@@ -175,7 +175,7 @@ def digest(
         size = os.fstat(descriptor).st_size
     with digesting(size, pieces=pieces) as digests:
         for piece in _pieces(descriptor, path, read):
-            digests.update(piece)
+            digests.add(piece)
             write(piece)
     return digests.digested()
 

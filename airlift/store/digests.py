@@ -33,7 +33,7 @@ class PieceDigests:
         self._running, self._left = hashlib.sha512(), self._piece
         self._done, self._size = bytearray(), 0
 
-    def update(self, data: bytes | memoryview) -> None:
+    def add(self, data: bytes | memoryview) -> None:
         """Digest the next bytes."""
         rest = memoryview(data)
         self._size += len(rest)
@@ -53,17 +53,21 @@ class PieceDigests:
 
 
 class Digests:
-    """All digests of bytes that come in order; those of pieces on the thread ``beside``, or not at all."""
+    """All digests of bytes that come in order; those of ``pieces`` if they are wanted, on the thread ``beside``."""
 
     __slots__ = ("_beside", "_pieces", "_sha256", "_sha512", "_size")
 
-    def __init__(self, beside: Executor | None = None) -> None:
+    def __init__(self, *, pieces: bool = True, beside: Executor | None = None) -> None:
         self._sha512, self._sha256, self._size = hashlib.sha512(), hashlib.sha256(), 0
-        self._beside, self._pieces = beside, PieceDigests()
+        self._beside, self._pieces = beside, PieceDigests() if pieces else None
 
-    def update(self, data: bytes | memoryview) -> None:
+    def add(self, data: bytes | memoryview) -> None:
         """Digest the next bytes; they may be given up afterwards."""
-        waited = None if self._beside is None else self._beside.submit(self._pieces.update, data)
+        waited = None
+        if self._pieces is not None and self._beside is not None:
+            waited = self._beside.submit(self._pieces.add, data)
+        elif self._pieces is not None:
+            self._pieces.add(data)
         self._sha512.update(data)
         self._sha256.update(data)
         self._size += len(data)
@@ -72,16 +76,15 @@ class Digests:
 
     def digested(self) -> Digested:
         """Return what has come by now; ``new`` is True."""
-        return Digested(
-            self._size, self._sha512.hexdigest(), self._sha256.hexdigest(), True, self._pieces.joined()
-        )
+        pieces = b"" if self._pieces is None else self._pieces.joined()
+        return Digested(self._size, self._sha512.hexdigest(), self._sha256.hexdigest(), True, pieces)
 
 
 @contextmanager
 def digesting(size: int, *, pieces: bool) -> Iterator[Digests]:
     """Give what digests ``size`` bytes, and their pieces if there are any and ``pieces`` asks for them."""
     if not pieces or size <= releases.PIECE_BYTES:
-        yield Digests()
+        yield Digests(pieces=False)
         return
     with ThreadPoolExecutor(1) as beside:
-        yield Digests(beside)
+        yield Digests(beside=beside)

@@ -222,8 +222,9 @@ def _content(
 ) -> Content:
     if policy.digest == "sha256" and len(stated) == 1:
         return Content(sha512, size, "sha256", next(iter(stated)))
-    told = pieces.get(sha512, set())
-    return Content(sha512, size, "sha512", sha512, next(iter(told)) if len(told) == 1 else ())
+    told = list(pieces.get(sha512, set()))
+    decide = len(told) == 1 and len(told[0]) == -(-size // release.PIECE)
+    return Content(sha512, size, "sha512", sha512, told[0] if decide else ())
 
 
 def _pieces(enclave: Enclave, media: Media) -> dict[str, set[tuple[str, ...]]]:

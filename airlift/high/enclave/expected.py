@@ -61,13 +61,11 @@ class Expected:
 
     def fits(self, path: Path, sha512: str, read: CountBytes = lambda _count: None) -> bool:
         """Say whether a file at rest is the content named ``sha512``; ``read`` counts its bytes, all are read."""
-        algorithm, digest = self.of(sha512)
-        if sha512 not in self.pieces:
-            return digest_file(path, algorithm, read) == digest
         with files.reading(path):
             content = FileDigest(sha512, path.stat().st_size)
-        if piece_table.count(content.size) != len(self.pieces[sha512]) // piece_table.DIGEST_BYTES:
-            return False
+        if self._pieces(content) is None:
+            algorithm, digest = self.of(sha512)
+            return digest_file(path, algorithm, read) == digest
         return not [bad for part in self.parts(content) for bad in damage(path, part, content.size, read)]
 
     def parts(self, content: FileDigest, start: int = 0, end: int | None = None) -> Iterator[Part]:
@@ -76,7 +74,7 @@ class Expected:
         That is all of it, unless pieces decide. The last one ends where the content does.
         """
         last = content.size if end is None else min(end, content.size)
-        pieces = self.pieces.get(content.sha512)
+        pieces = self._pieces(content)
         if pieces is None:
             yield Part(0, content.size, *self.of(content.sha512))
             return
@@ -87,7 +85,7 @@ class Expected:
 
     def part(self, content: FileDigest, number: int) -> Part:
         """Return the part of a content with this number; see :meth:`parts`."""
-        pieces = self.pieces.get(content.sha512)
+        pieces = self._pieces(content)
         if pieces is None:
             return Part(0, content.size, *self.of(content.sha512))
         at = number * piece_table.DIGEST_BYTES
@@ -97,7 +95,13 @@ class Expected:
 
     def part_bytes(self, content: FileDigest) -> int:
         """Return how long the parts of a content are, but for the last one."""
-        return releases.PIECE_BYTES if content.sha512 in self.pieces else max(content.size, 1)
+        return releases.PIECE_BYTES if self._pieces(content) is not None else max(content.size, 1)
+
+    def _pieces(self, content: FileDigest) -> bytes | None:
+        """Return the SHA-512 of the pieces of a content, joined; None if they are unknown, or of another size."""
+        pieces = self.pieces.get(content.sha512)
+        same = pieces and len(pieces) == piece_table.DIGEST_BYTES * piece_table.count(content.size)
+        return pieces if same else None
 
 
 def damage(path: Path, part: Part, size: int, read: CountBytes = lambda _count: None) -> tuple[Range, ...]:
@@ -108,7 +112,8 @@ def damage(path: Path, part: Part, size: int, read: CountBytes = lambda _count: 
     Raises:
         UncheckedError: it cannot be read.
     """
-    running, buffer, at = hashlib.new(part.algorithm), memoryview(bytearray(files.COPY_BYTES)), part.start
+    running, at = hashlib.new(part.algorithm), part.start
+    buffer = memoryview(bytearray(min(files.COPY_BYTES, part.end - part.start)))
     with files.opened(path) as descriptor, files.reading(path):
         while at < part.end:
             count = files.read_into(descriptor, at, buffer[: min(len(buffer), part.end - at)])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlift import codec, files
@@ -28,11 +28,15 @@ from airlift.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The files to rebuild, by SHA-512, and the folder that they come into; ``room`` is held for them, if it is."""
+    """The files to rebuild, by SHA-512, and the folder that they come into; ``room`` is held for them, if it is.
+
+    Those of ``begun`` have theirs in the temporary files that they are written to; each is taken out when it is.
+    """
 
     todo: AbstractSet[str]
     folder: Path
     room: Reservation | None = None
+    begun: dict[str, files.Begun] = field(default_factory=dict)
 
 
 def rebuild(
@@ -71,7 +75,7 @@ def rebuild(
         preparation = Preparation(pool, source_files, chunks.bundle.files, limit)
         prepared = preparation.run(_wanted(blocks, chunks.bundle.files, task.todo))
         for item in items:
-            _write_file(source_files, item, prepared, wrote, room=task.room)
+            _write_file(source_files, item, prepared, wrote, task)
         next(prepared, None)  # nothing more: but what is left of the chunks is checked as well
     return dict(codecs)
 
@@ -114,14 +118,13 @@ def _write_file(
     item: FileDigest,
     prepared: Iterator[Prepared],
     wrote: Callable[[Block, int], None],
-    *,
-    room: Reservation | None,
+    task: Task,
 ) -> None:
     """Write one file from the next blocks, telling how many bytes each brought; kept only if it is right."""
-    left, file = item.size, None
-    with files.writer(source_files.folder / item.sha512) as target:
-        if room is not None:
-            room.hand_over(target, item.size)
+    left, file, begun = item.size, None, task.begun.pop(item.sha512, None)
+    with files.writer(task.folder / item.sha512, begun=begun) as target:
+        if task.room is not None and begun is None:
+            task.room.hand_over(target, item.size)
         while left:
             found = next(prepared)
             data, file = found.data.result(), found.file

@@ -45,7 +45,7 @@ def _remarks(old: Component | None, new: Component | None) -> Iterator[str]:
 def _rest(new: Release, old: Release | None) -> Iterator[str]:
     if new.pieces:
         count = piece_table.length(new) // piece_table.DIGEST_BYTES
-        yield f"states {count} pieces of {len(new.large_contents())} large files, table {new.pieces[:32]}"
+        yield f"pieces: {count}, of {len(new.large_contents())} large contents, table {new.pieces[:32]}"
     if old and old.marking != new.marking:
         yield f"marking: {old.marking} -> {new.marking}"
     for requirement in new.requires:

@@ -210,7 +210,7 @@ class _Landing:
         for piece in arriving.pieces:
             if self.file.length + len(piece) > most:
                 raise self._too_long(most)
-            self._digests.update(piece)
+            self._digests.add(piece)
             self.file.append(piece)
             self._meter.add(len(piece))
 
@@ -251,7 +251,7 @@ class _Landing:
         offset = 0
         with files.reading(self.file.path):
             while piece := files.read_at(self.file.descriptor, offset, files.PIECE_BYTES):
-                self._digests.update(piece)
+                self._digests.add(piece)
                 self._meter.add(len(piece))
                 offset += len(piece)
 
