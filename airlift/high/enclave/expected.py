@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from airlift import files
 from airlift.bundle import piece_table
@@ -135,7 +134,7 @@ def load_expected(
     enclave: Enclave,
     state: State,
     target: Release | None = None,
-    documents: Mapping[str, bytes] = MappingProxyType({}),
+    documents: Mapping[str, bytes] | None = None,
 ) -> Expected:
     """Return the digests that policy asks for: of content at rest, and of the ``target`` that is to be rebuilt.
 
@@ -146,7 +145,7 @@ def load_expected(
         MalformedError: ``target`` contradicts an installed release.
     """
     if policy.load(enclave, state).digest == SHA512:
-        return Expected(pieces=_load_pieces(enclave, state, target, documents))
+        return Expected(pieces=_load_pieces(enclave, state, target, documents or {}))
     installed = [enclave.load_release(digest) for digest in state.installed]
     found = stated([*installed, target] if target else installed)
     if target and not target.contents().keys() <= found.keys():

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
@@ -24,6 +25,9 @@ MAX_BLOCKS = 256
 
 MAX_PIECES = 8
 """How many pieces are digested at a time, however many threads there are."""
+
+MAX_READ_BYTES = 64 << 20
+"""How many bytes of sources are held at most."""
 
 UNCODED = frozenset({"raw", "equal"})
 """Codecs that make no new bytes."""
@@ -47,7 +51,10 @@ class Prepared:
 
 @dataclass(slots=True)
 class Preparation:
-    """Takes blocks up as far ahead as the window allows: ``queue`` is still to be written, ``behind`` was."""
+    """Takes blocks up as far ahead as the window allows: ``queue`` is still to be written, ``behind`` was.
+
+    ``under_way`` counts bytes of targets and payloads against ``limit``, ``reading`` those of sources.
+    """
 
     pool: Executor
     sources: SourceFiles
@@ -57,6 +64,8 @@ class Preparation:
     queue: deque[Prepared] = field(default_factory=deque)
     behind: deque[Prepared] = field(default_factory=deque)
     under_way: int = 0
+    reading: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def run(self, blocks: Iterable[Block]) -> Iterator[Prepared]:
         """Yield each block in order, while those after it are decoded; the caller has written it when it returns.
@@ -89,11 +98,14 @@ class Preparation:
 
     def _is_full(self, block: Block) -> bool:
         count = len(self.queue) + len(self.behind)
-        return count > 0 and (self.under_way + block.length > self.limit or count >= MAX_BLOCKS)
+        much = self.under_way + _held(block) > self.limit or self.reading + _read(block) > MAX_READ_BYTES
+        return count > 0 and (much or count >= MAX_BLOCKS)
 
     def _take_up(self, block: Block, file: PartDigests) -> None:
         prepared = Prepared(block, file, file.announce(block))
-        self.under_way += block.length
+        self.under_way += _held(block)
+        with self.lock:
+            self.reading += _read(block)
         self.queue.append(prepared)
         self.pool.submit(self._work, prepared)
 
@@ -106,7 +118,7 @@ class Preparation:
         first = self.behind[0]
         first.file.settle(first.segment)
         self.behind.popleft()
-        self.under_way -= first.block.length
+        self.under_way -= _held(first.block)
         for lent in first.lent:
             self.buffers.give_back(lent)
 
@@ -117,6 +129,9 @@ class Preparation:
         except BaseException as error:
             prepared.data.set_exception(error)
             raise
+        finally:
+            with self.lock:
+                self.reading -= _read(prepared.block)
         prepared.data.set_result(data)
         try:
             prepared.file.add(prepared.segment, data)
@@ -152,6 +167,16 @@ class Preparation:
             else:
                 self.buffers.give_back(one)
         return data
+
+
+def _held(block: Block) -> int:
+    """Return how many bytes a block holds until it is written and digested: its target, and its part of a chunk."""
+    return block.length + len(block.payload)
+
+
+def _read(block: Block) -> int:
+    """Return how many bytes of sources a block holds while it is decoded."""
+    return sum(source.length for source in block.sources)
 
 
 def _reads(block: Block, file: int) -> bool:

@@ -243,7 +243,7 @@ def test_a_disk_that_fails_to_write_late(tmp_path: Path, monkeypatch: pytest.Mon
 def test_decoding_runs_ahead_only_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow digest holds up everything else: memory is a fixed number of bytes (SPEC 7.3-3, 7.3-9)."""
     place, paths = enclave("fresh", tmp_path), good(tmp_path)
-    monkeypatch.setattr(module, "window_bytes", lambda _workers: 6 * PIECE)
+    monkeypatch.setattr(module, "window_bytes", lambda _workers: 12 * PIECE)
     lock, alive, most = threading.Lock(), 0, 0
 
     def count(change: int) -> None:
