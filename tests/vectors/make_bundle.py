@@ -229,7 +229,8 @@ def _pieced() -> Iterator[Case]:
     lacking = {key: value for key, value in document.items() if key != "pieces"}
     yield "no pieces in format 2", canonical(lacking), MALFORMED
     yield "good: large content without pieces", canonical(lacking | {"airlift": 1}), OK
-    yield from _set(document, *(("pieces", wrong) for wrong in (None, "", "0" * 127, "G" * 128, [], {}, 1)))
+    wrong: list[Any] = [None, "", "0" * 127, "G" * 128, [], {}, 1]
+    yield from _set(document, *(("pieces", value) for value in wrong))
     for name, size, outcome in (
         ("good: one byte more than a piece", (16 << 20) + 1, OK),
         ("pieces of content of 16 MiB", 16 << 20, MALFORMED),

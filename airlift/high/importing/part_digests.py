@@ -5,7 +5,7 @@ side by side. Whoever decoded the bytes that a chain waits for goes on with it, 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from threading import Lock
 
@@ -14,6 +14,9 @@ from airlift.bundle.fields import FileDigest
 from airlift.errors import BaselineDamagedError, DigestError
 from airlift.high.enclave.expected import Part
 from airlift.high.importing.source_files import SourceFiles
+
+MAX_RANGES = 4096
+"""How many ranges of a base are remembered of what was read for a part."""
 
 
 class Segment:
@@ -34,7 +37,7 @@ class Segment:
 
 
 class _Chain:
-    """The digest of one part: how far it is, what waits, and the hull of what its blocks read of each base."""
+    """The digest of one part: how far it is, what waits, and what its blocks read of each base."""
 
     __slots__ = ("busy", "next", "part", "running", "used", "waiting")
 
@@ -42,15 +45,29 @@ class _Chain:
         self.part, self.next, self.busy = part, part.start, False
         self.running = hashlib.new(part.algorithm)
         self.waiting = dict[int, tuple[memoryview, Segment]]()
-        self.used = dict[int, Source]()
+        self.used = dict[int, list[Source]]()
 
     def note(self, sources: Iterable[Source]) -> None:
-        """Take note of what is read for this part."""
+        """Take note of what is read for this part: ranges that touch are one, and very many are one as well."""
         for source in sources:
-            known = self.used.get(source.base, source)
-            start = min(known.start, source.start)
-            end = max(known.start + known.length, source.start + source.length)
-            self.used[source.base] = Source(source.base, start, end - start)
+            known = self.used.setdefault(source.base, [])
+            if known and _touch(known[-1], source):
+                known[-1] = _hull((known[-1], source))
+            else:
+                known.append(source)
+            if len(known) > MAX_RANGES:
+                known[:] = [_hull(known)]
+
+
+def _touch(one: Source, other: Source) -> bool:
+    """Say whether two ranges of a base overlap, or one begins where the other ends."""
+    return one.start <= other.start + other.length and other.start <= one.start + one.length
+
+
+def _hull(ranges: Sequence[Source]) -> Source:
+    """Return the range of a base that has all of these in it."""
+    start = min(one.start for one in ranges)
+    return Source(ranges[0].base, start, max(one.start + one.length for one in ranges) - start)
 
 
 class PartDigests:
@@ -141,7 +158,7 @@ class PartDigests:
                 self.right.set_result(None)
 
     def _fault(
-        self, part: Part, found: str, used: Mapping[int, Source]
+        self, part: Part, found: str, used: Mapping[int, Sequence[Source]]
     ) -> DigestError | BaselineDamagedError:
         """Return the error about a part that is not right: if a base is damaged, that one is to blame."""
         where = "" if self._each >= self._item.size else f" in its bytes {part.start} to {part.end}"
@@ -149,7 +166,7 @@ class PartDigests:
             f"a rebuilt file does not have its signed digest{where}", expected=part.digest, found=found
         )
         try:
-            self._sources.blame(used.values(), error)
+            self._sources.blame([source for ranges in used.values() for source in ranges], error)
         except BaselineDamagedError as named:
             return named
         return error

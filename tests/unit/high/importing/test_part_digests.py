@@ -102,7 +102,7 @@ def test_a_wrong_byte_is_found_in_its_piece(offset: int) -> None:
         run(sources, item, bytes(wrong), [500, 1500, 1700, 4300, 6000], random.Random(1))
     start = offset // PIECE * PIECE
     assert f"bytes {start} to {min(start + PIECE, len(DATA))}" in caught.value.message
-    hull = sources.blamed[0]
+    (hull,) = sources.blamed
     assert (hull.start <= start, hull.start + hull.length >= min(start + PIECE, len(DATA))) == (True, True)
     assert hull.length < len(DATA), "only what was read for this piece is to blame"
 
@@ -111,6 +111,14 @@ def test_a_damaged_base_is_blamed() -> None:
     item, expected = stated(DATA)
     with pytest.raises(BaselineDamagedError):
         run(Sources(expected, damaged=True), item, bytes(len(DATA)), [3000], random.Random(1))
+
+
+def test_what_was_read_is_remembered_range_by_range() -> None:
+    chain = part_digests._Chain(Expected().part(FileDigest("a" * 128, 10), 0))
+    chain.note([Source(0, 100, 10), Source(0, 110, 5), Source(1, 0, 4), Source(0, 500, 5), Source(0, 498, 3)])
+    assert chain.used == {0: [Source(0, 100, 15), Source(0, 498, 7)], 1: [Source(1, 0, 4)]}
+    chain.note(Source(2, 10 * n, 1) for n in range(part_digests.MAX_RANGES + 1))
+    assert chain.used[2] == [Source(2, 0, 10 * part_digests.MAX_RANGES + 1)]
 
 
 def test_an_empty_file() -> None:

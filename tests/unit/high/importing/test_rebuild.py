@@ -21,11 +21,12 @@ from airlift.errors import (
     BaselineDamagedError,
     DigestError,
     MalformedError,
+    NoSpaceError,
     StorageError,
     UncheckedError,
 )
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.importing import part_digests
+from airlift.high.importing import part_digests, reserve
 from airlift.high.importing import rebuild as module
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.verification.verified import VerifiedBundle
@@ -337,3 +338,50 @@ def test_a_rotten_base_is_named_although_it_would_only_be_shared(tmp_path: Path)
     overwrite(at_rest, bytes(rotten))
     found: AirliftError = attempt(place, paths, BaselineDamagedError, 5)
     assert str(at_rest) in str(found.found)
+
+
+# -- room ----------------------------------------------------------------------------------------------------------
+
+
+def test_large_files_have_their_room_in_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is allocated once, before anything is written, and none of it in the common reservation (SPEC 7.8-5)."""
+    place, paths, real, held = enclave("fresh", tmp_path), good(tmp_path), files.begin, list[int]()
+    asked, resize = list[int](), files.Reservation.resize
+
+    def begin(path: Path, length: int) -> files.Begun:
+        held.append(length)
+        return real(path, length)
+
+    def resized(room: files.Reservation, length: int) -> None:
+        asked.append(length)
+        resize(room, length)
+
+    monkeypatch.setattr(reserve, "LARGE_BYTES", len(OLD))
+    monkeypatch.setattr(files, "begin", begin)
+    monkeypatch.setattr(files.Reservation, "resize", resized)
+    import_bundle(place, paths, operator=operator(), activate=True)
+    assert holds_release(place, V1)
+    assert held == [len(OLD)]
+    small = sum(files.in_blocks(len(data)) for data in FILES if data is not OLD)
+    assert asked[0] == small + reserve.SPACE_MARGIN
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_nothing_is_left_of_room_that_was_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    place, paths, real = enclave("fresh", tmp_path), good(tmp_path), files.begin
+
+    def begin(path: Path, length: int) -> files.Begun:
+        if fails and length == len(OLD):
+            raise NoSpaceError("injected")
+        return real(path, length)
+
+    monkeypatch.setattr(reserve, "LARGE_BYTES", 1)
+    monkeypatch.setattr(files, "begin", begin)
+    with monkeypatch.context() as patch:
+        if not fails:
+            patch.setattr(codec, "decode", failing_at(3, codec.decode, MalformedError("injected")))
+        attempt(place, paths, NoSpaceError if fails else MalformedError, 8 if fails else 3)
+    assert [name for name in staged(place) if name.startswith(".tmp-")] == []
+    assert list(place.staging.iterdir()) == [] if fails else True
