@@ -15,6 +15,7 @@ import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -270,16 +271,21 @@ def make_folder(path: Path, mode: int = FOLDER_MODE) -> Path:
 
 @contextmanager
 def writer(
-    path: Path, *, mode: int = FILE_MODE, replace: bool = True, durable: bool = True
+    path: Path,
+    *,
+    mode: int = FILE_MODE,
+    replace: bool = True,
+    durable: bool = True,
+    begun: "Begun | None" = None,
 ) -> Iterator["Writer"]:
     """Write a file durably: it appears under ``path`` whole and synced, or not at all.
 
     With ``replace=False`` an existing ``path`` is an error; a crash may leave a temporary file ``.tmp-*`` behind.
     With ``durable=False`` nothing is synced: only for what is verified when it is read, and can be made again.
+    ``begun`` is a temporary file beside ``path`` that has its room already; it is used up.
     """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(path):
-        descriptor = _open_new(os.fspath(temporary))
+        temporary, descriptor = _open_temporary(path) if begun is None else (begun.path, begun.descriptor)
         try:
             try:
                 yield Writer(descriptor)
@@ -298,6 +304,42 @@ def writer(
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def _open_temporary(path: Path) -> tuple[Path, int]:
+    """Open a new temporary file beside ``path``; return its path and descriptor."""
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    return temporary, _open_new(os.fspath(temporary))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A temporary file that is open, empty, and has room for what will be written to it."""
+
+    path: Path
+    descriptor: int
+
+
+def begin(path: Path, length: int) -> Begun:
+    """Open what :func:`writer` will write to ``path``, and set blocks aside for its ``length`` bytes if that works.
+
+    Raises:
+        NoSpaceError: there is not so much room; nothing is left.
+    """
+    with writing(path):
+        begun = Begun(*_open_temporary(path))
+        try:
+            _allocate(begun.descriptor, length)
+        except BaseException:
+            drop(begun)
+            raise
+        return begun
+
+
+def drop(begun: Begun) -> None:
+    """Remove what was begun and is not going to be written."""
+    os.close(begun.descriptor)
+    begun.path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -32,12 +32,12 @@ from airlift.store.content import (
     Check,
     ContentFolder,
     CountBytes,
-    Digested,
     accept,
     digest,
     digest_bytes,
     read_small,
 )
+from airlift.store.digests import Digested
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
@@ -60,7 +60,8 @@ class Taking:
     """How files are taken into ``content``; without ``names`` they are only digested.
 
     What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
-    What ``check`` refuses is not taken. Small files are durable once ``names`` are settled.
+    What ``check`` refuses is not taken. Small files are durable once ``names`` are settled. The digests of the pieces
+    of what has any are put down in ``pieces`` (joined, by SHA-512), if it is given.
     """
 
     content: ContentFolder
@@ -68,12 +69,16 @@ class Taking:
     sizes: Container[int]
     names: files.Names | None
     check: Check = accept
+    pieces: dict[str, bytes] | None = None
 
     def one(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
         """Take an open file."""
+        asked = self.pieces is not None
         if self.names is None:
-            return self._found(path, digest(descriptor, path, read))
-        return self._noted(self.content.keep(descriptor, path, read, sizes=self.sizes, check=self.check))
+            return self._found(path, digest(descriptor, path, read, pieces=asked))
+        return self._noted(
+            self.content.keep(descriptor, path, read, sizes=self.sizes, check=self.check, pieces=asked)
+        )
 
     def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
         """Take small files that were read whole."""
@@ -91,6 +96,8 @@ class Taking:
     def _noted(self, taken: Digested) -> Digested:
         if taken.new:
             self.new[taken.sha512] = taken.size
+        if self.pieces is not None and taken.pieces:
+            self.pieces[taken.sha512] = taken.pieces
         return taken
 
 

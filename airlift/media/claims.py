@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, choice, manifest, volume
+from airlift.bundle import agreement, choice, manifest, piece_table, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -192,6 +192,9 @@ def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> 
     for stated in release.vendor_signatures() if release else ():
         _document(first, stated.sha512, "a vendor's signature")
         named.add(stated.sha512)
+    if release is not None and release.pieces:
+        piece_table.parse(_document(first, release.pieces, "the table of pieces"), release)
+        named.add(release.pieces)
     for digest in _attestations(first, bundle):
         _document(first, digest, "an attestation")
         named.add(digest)

@@ -5,12 +5,14 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airlift import files
 from airlift.errors import UncheckedError
+from airlift.store.digests import Digested, PieceDigests, digesting
 
 KEPT_OPEN = 8
 
@@ -23,16 +25,6 @@ Check = Callable[[Path, str], None]
 
 def accept(_path: Path, _sha256: str) -> None:
     """Refuse nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Digested:
-    """A file that was digested: size in bytes, both digests in hex; ``new`` says that it was not held before."""
-
-    size: int
-    sha512: str
-    sha256: str
-    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +70,13 @@ class ContentFolder:
         *,
         sizes: Container[int],
         check: Check = accept,
+        pieces: bool = False,
     ) -> Digested:
         """Copy the bytes of an open file into the folder unless they are held; return their digests.
 
         ``sizes`` are the sizes of held files. A file of one of these sizes is digested before anything is written, so
-        that a component which did not change costs no writes. What ``check`` refuses is not kept.
+        that a component which did not change costs no writes. What ``check`` refuses is not kept. ``pieces`` asks for
+        digests of those as well.
 
         Raises:
             UncheckedError: the file cannot be read, or changes meanwhile.
@@ -91,12 +85,12 @@ class ContentFolder:
         with files.reading(path):
             size = os.fstat(descriptor).st_size
         if size in sizes:
-            digested = digest(descriptor, path, lambda _count: None)
+            digested = digest(descriptor, path, lambda _count: None, pieces=pieces)
             check(path, digested.sha256)
             if self.path(digested.sha512).exists():
                 read(digested.size)
-                return Digested(digested.size, digested.sha512, digested.sha256, new=False)
-        return self._copy(descriptor, path, read, check)
+                return replace(digested, new=False)
+        return self._copy(descriptor, path, read, check, pieces=pieces)
 
     def keep_small(
         self, found: Iterable[tuple[Path, bytes]], names: files.Names, check: Check = accept
@@ -157,18 +151,25 @@ class ContentFolder:
             for sha512 in digests:
                 names.remove(self.place(sha512))
 
-    def verified_stamp(self, sha512: str, read: CountBytes) -> str | None:
-        """Digest the content with this SHA-512; return its :func:`stamp`, None if it is not held or has changed."""
+    def verified_stamp(self, sha512: str, read: CountBytes, pieces: bytes = b"") -> str | None:
+        """Digest the content with this SHA-512; return its :func:`stamp`, None if it is not held or has changed.
+
+        If ``pieces`` are given (SHA-512, joined), they must be its pieces as well.
+        """
         path = self.path(sha512)
         if not path.exists():
             return None
-        running = hashlib.sha512()
-        with files.opened(path) as descriptor:
+        running, parts = hashlib.sha512(), PieceDigests()
+        with files.opened(path) as descriptor, ThreadPoolExecutor(1) if pieces else nullcontext() as beside:
             with files.reading(path):
                 looks = stamp(os.fstat(descriptor))
             for piece in _pieces(descriptor, path, read):
+                waited = beside.submit(parts.add, piece) if beside is not None else None
                 running.update(piece)
-        return looks if running.hexdigest() == sha512 else None
+                if waited is not None:
+                    waited.result()
+        same = running.hexdigest() == sha512 and (not pieces or parts.joined() == pieces)
+        return looks if same else None
 
     @contextmanager
     def reader(self, digests: Sequence[str]) -> Iterator[Callable[[int, int, int], bytes]]:
@@ -207,11 +208,11 @@ class ContentFolder:
             for descriptor in kept.values():
                 os.close(descriptor)
 
-    def _copy(self, descriptor: int, path: Path, read: CountBytes, check: Check) -> Digested:
+    def _copy(self, descriptor: int, path: Path, read: CountBytes, check: Check, *, pieces: bool) -> Digested:
         """Copy under a temporary name, which is swept after a crash, then rename to the digest."""
         temporary = self.folder / f".tmp-{secrets.token_hex(8)}"
         with files.writer(temporary) as out:
-            digested = digest(descriptor, path, read, out.write)
+            digested = digest(descriptor, path, read, out.write, pieces=pieces)
         try:
             check(path, digested.sha256)
             new = not self.path(digested.sha512).exists()
@@ -219,7 +220,7 @@ class ContentFolder:
                 self.adopt(temporary, digested.sha512)
         finally:
             files.remove(temporary)
-        return Digested(digested.size, digested.sha512, digested.sha256, new)
+        return replace(digested, new=new)
 
 
 def stamp(status: os.stat_result) -> str:
@@ -228,21 +229,27 @@ def stamp(status: os.stat_result) -> str:
 
 
 def digest(
-    descriptor: int, path: Path, read: CountBytes, write: Callable[[memoryview], None] = lambda _piece: None
+    descriptor: int,
+    path: Path,
+    read: CountBytes,
+    write: Callable[[memoryview], None] = lambda _piece: None,
+    *,
+    pieces: bool = False,
 ) -> Digested:
-    """Digest an open file with SHA-512 and SHA-256 in one pass, giving each piece to ``write``; ``new`` is True.
+    """Digest an open file with SHA-512 and SHA-256 in one pass, giving what is read to ``write``; ``new`` is True.
+
+    ``pieces`` asks for the SHA-512 of its pieces as well (SPEC 5.8).
 
     Raises:
         UncheckedError: it cannot be read, or changes meanwhile.
     """
-    sha512, sha256 = hashlib.sha512(), hashlib.sha256()
-    size = 0
-    for piece in _pieces(descriptor, path, read):
-        sha512.update(piece)
-        sha256.update(piece)
-        size += len(piece)
-        write(piece)
-    return Digested(size, sha512.hexdigest(), sha256.hexdigest(), new=True)
+    with files.reading(path):
+        size = os.fstat(descriptor).st_size
+    with digesting(size, pieces=pieces) as digests:
+        for piece in _pieces(descriptor, path, read):
+            digests.add(piece)
+            write(piece)
+    return digests.digested()
 
 
 def digest_bytes(data: bytes) -> Digested:

@@ -151,6 +151,9 @@ def _documents(media: Media, trusted: Trusted, entry: dict[str, Any], known: Seq
             data = media.document(signature["sha512"])
             demand(len(data) == signature["size"], "a vendor's signature of another size", "digest-mismatch")
             wanted.add(signature["sha512"])
+    if media.release and "pieces" in media.release:
+        release.pieces(media.release, media.document(media.release["pieces"]))
+        wanted.add(media.release["pieces"])
     demand(set(media.documents) == wanted, "documents that nothing names", "inventory-mismatch")
 
 
@@ -206,16 +209,37 @@ def _contents(enclave: Enclave, media: Media, policy: Policy) -> dict[str, Conte
             demand(not other, "another SHA-256 than an installed release states", "digest-mismatch")
     for sha512, (_, sha256) in target.items():
         stated.setdefault(sha512, set()).add(sha256)
+    pieces = _pieces(enclave, media) if policy.digest == "sha512" else {}
     sizes = {file["sha512"]: file["size"] for file in [*media.manifest["bases"], *media.manifest["files"]]}
     return {
-        sha512: _content(sha512, size, stated.get(sha512, set()), policy) for sha512, size in sizes.items()
+        sha512: _content(sha512, size, stated.get(sha512, set()), policy, pieces)
+        for sha512, size in sizes.items()
     }
 
 
-def _content(sha512: str, size: int, stated: set[str], policy: Policy) -> Content:
+def _content(
+    sha512: str, size: int, stated: set[str], policy: Policy, pieces: dict[str, set[tuple[str, ...]]]
+) -> Content:
     if policy.digest == "sha256" and len(stated) == 1:
         return Content(sha512, size, "sha256", next(iter(stated)))
-    return Content(sha512, size, "sha512", sha512)
+    told = list(pieces.get(sha512, set()))
+    decide = len(told) == 1 and len(told[0]) == -(-size // release.PIECE)
+    return Content(sha512, size, "sha512", sha512, told[0] if decide else ())
+
+
+def _pieces(enclave: Enclave, media: Media) -> dict[str, set[tuple[str, ...]]]:
+    """Return what the target and what is installed say of the pieces of content [7.3-8]."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for value in enclave.installed():
+        for sha512, pieces in enclave.pieces(value).items():
+            found.setdefault(sha512, set()).add(tuple(pieces))
+    if media.release and "pieces" in media.release:
+        table = release.pieces(media.release, media.document(media.release["pieces"]))
+        for sha512, pieces in table.items():
+            other = found.get(sha512, set()) - {tuple(pieces)}
+            demand(not other, "other pieces than an installed release states", "digest-mismatch")
+            found.setdefault(sha512, set()).add(tuple(pieces))
+    return found
 
 
 def _rebuild(

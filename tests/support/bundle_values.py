@@ -93,7 +93,13 @@ WAIVED = replace(
         ),
     ),
 )
-"""A release that says all that format 2 can say, but of enclaves."""
+"""A release that says all that format 2 can say, but of enclaves and pieces."""
+
+LARGE = FileEntry("model.gguf", (40 << 20) + 1, sha512("large"), sha256("large"))
+PIECED = replace(
+    RELEASE, components=(replace(GUARD, files=(*GUARD.files, LARGE)),), requires=(), pieces=sha512("table")
+)
+"""A release that states the pieces of its one large file, of which there are three."""
 
 REGISTERED = {"kind": "registered", "enclave": "alpha"}
 TAKEN: dict[str, Any] = {

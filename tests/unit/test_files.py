@@ -805,3 +805,29 @@ def test_a_disk_that_fails_while_a_file_grows(
         with pytest.raises(NoSpaceError if error == errno.ENOSPC else StorageError):
             file.append(b"two")
         assert file.length == 3
+
+
+def test_a_file_that_has_its_room_before_it_is_written(tmp_path: Path) -> None:
+    begun = files.begin(tmp_path / "target", 1 << 20)
+    assert begun.path.name.startswith(".tmp-")
+    with files.writer(tmp_path / "target", begun=begun) as target:
+        assert target.descriptor == begun.descriptor
+        target.write(b"data")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("target", b"data")]
+
+
+def test_what_was_begun_and_fails_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.drop(files.begin(tmp_path / "target", 1 << 20))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        files.writer(tmp_path / "target", begun=files.begin(tmp_path / "target", 5)),
+    ):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(files, "_allocate", _full)
+    with pytest.raises(NoSpaceError):
+        files.begin(tmp_path / "target", 1 << 20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _full(_descriptor: int, _length: int) -> None:
+    raise OSError(errno.ENOSPC, "injected")

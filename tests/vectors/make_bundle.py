@@ -114,6 +114,7 @@ def releases() -> Iterator[Case]:
     yield "format 2 that nothing needs", canonical(document | {"airlift": 2}), MALFORMED
     yield from _waived()
     yield from _inside()
+    yield from _pieced()
     yield from _set(
         document,
         *(("name", text) for text in ("", "Base", "base\n", "-a", "a" * 65, "a/b", "\u00e4")),
@@ -217,6 +218,28 @@ def _waived() -> Iterator[Case]:
             canonical(changed(document, f"{second}.vendor_signature", lacking)),
             MALFORMED,
         )
+
+
+def _pieced() -> Iterator[Case]:
+    """Yield release manifests that state the pieces of large files (SPEC 5.8)."""
+    good = release.format(values.PIECED)
+    document = json.loads(good)
+    yield "good: pieces", good, OK
+    yield "pieces in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    lacking = {key: value for key, value in document.items() if key != "pieces"}
+    yield "no pieces in format 2", canonical(lacking), MALFORMED
+    yield "good: large content without pieces", canonical(lacking | {"airlift": 1}), OK
+    wrong: list[Any] = [None, "", "0" * 127, "G" * 128, [], {}, 1]
+    yield from _set(document, *(("pieces", value) for value in wrong))
+    for name, size, outcome in (
+        ("good: one byte more than a piece", (16 << 20) + 1, OK),
+        ("pieces of content of 16 MiB", 16 << 20, MALFORMED),
+        ("good: as many pieces as can be", 16 << 40, OK),
+        ("too many pieces", (16 << 40) + 1, MALFORMED),
+    ):
+        entry = replace(values.LARGE, size=size)
+        sized = replace(values.PIECED, components=(replace(values.GUARD, files=(entry,)),))
+        yield name, release.format(sized), outcome
 
 
 def _inside() -> Iterator[Case]:

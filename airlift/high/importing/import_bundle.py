@@ -170,7 +170,8 @@ def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease |
     release = verified.release
     if release is None or (release.digest in state.installed and not release.variants()):
         return None
-    expected, chosen = load_expected(run.enclave, state, release), choose(run.enclave, state, release)
+    expected = load_expected(run.enclave, state, release, verified.documents)
+    chosen = choose(run.enclave, state, release)
     now = run.operator.now
     return stage(
         run.enclave,

@@ -17,7 +17,7 @@ from airlift.errors import BaselineError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.keep_chunks import keep_chunks, take_stock
-from airlift.high.importing.reserve import give_back, reserve
+from airlift.high.importing.reserve import begun, begun_apart, give_back, reserve
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
@@ -159,10 +159,16 @@ def stage(
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
         _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
         again = [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        need = work + sum(map(files.in_blocks, again))
+        sizes = {item.sha512: item.size for item in needed if item.sha512 in todo}
+        large = begun_apart(enclave, verified.digest, sizes)
+        apart = sum(map(files.in_blocks, large.values()))
         try:
-            with reserve(enclave, verified.digest, work + sum(map(files.in_blocks, again))) as room:
-                files.make_folder(folder)
-                task = Task(todo, folder, room)
+            with (
+                reserve(enclave, verified.digest, need, apart=apart) as room,
+                begun(folder, large) as targets,
+            ):
+                task = Task(todo, folder, room, targets)
                 codecs = rebuild(enclave, chunks, task, progress, expected=expected, workers=workers)
         except IncompleteError:
             _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)

@@ -113,7 +113,7 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
     carried_details(enclave, state, verified)
     release, used, needed = verified.release, None, needed_files(enclave, verified)
     if release is not None and (needed or release.digest not in state.installed):
-        used = load_expected(enclave, state, release).algorithm
+        used = load_expected(enclave, state, release, verified.documents).algorithm
     return replace(
         result,
         files_built=len(needed),

@@ -38,7 +38,7 @@ def repair(
         if not dry_run:
             recover(enclave, operator)
         expected = enclave.look(lambda state: load_expected(enclave, state))
-        found = examine(enclave, expected, progress)
+        found = examine(enclave, expected, progress, workers)
         verified = enclave.look(lambda state: verify_bundle(enclave, paths, state, operator.now))
         if verified.trusted is not None:
             raise NotHeldError(

@@ -30,10 +30,10 @@ class VerifiedBundle:
     lists, for each chunk of the manifest, parity included, the files that claim to be it, and ``sums`` the SHA-256
     (hex) that volumes state of their chunks; ``volume_names`` are those of the given volumes, ``volumes`` what these
     list, ``lacking`` the folders of those that list a chunk and lack it. ``documents`` maps SHA-512 to bytes of the
-    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
-    the bundle; ``passed_over`` are leftovers of desktops on the media. One that is ``foreign`` was verified to be
-    handed on, whomever it is for, and cannot be installed. ``seal`` is not kept, so that nobody makes another bundle
-    out of this one.
+    verified manifests, of vendors' signatures, of the table of pieces and of the ``attestations`` (by SHA-512) that
+    the bundler listed with the bundle; ``passed_over`` are leftovers of desktops on the media. One that is
+    ``foreign`` was verified to be handed on, whomever it is for, and cannot be installed. ``seal`` is not kept, so
+    that nobody makes another bundle out of this one.
     """
 
     bundle: Bundle

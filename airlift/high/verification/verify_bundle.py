@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import agreement, manifest, revocations, volume
+from airlift.bundle import agreement, manifest, piece_table, revocations, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
@@ -312,6 +312,9 @@ def _documents(
     vouchers = [stated.sha512 for stated in release.vendor_signatures()] if release else []
     documents |= _by_digest(carried, attestations, "attestation")
     documents |= _by_digest(carried, vouchers, "a vendor's signature")
+    if release is not None and release.pieces:
+        documents |= _by_digest(carried, [release.pieces], "the table of pieces")
+        piece_table.parse(documents[release.pieces], release)
     odd = sorted(set(carried) - {volume.manifest_name(digest) for digest in documents})
     if odd:
         raise InventoryError("the volume carries a manifest that nothing names", found=ascii(odd[0]))

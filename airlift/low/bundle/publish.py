@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, manifest, remarks, revocations, volume
+from airlift.bundle import agreement, manifest, piece_table, remarks, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
 from airlift.bundle.media_sizes import Medium
@@ -221,7 +221,8 @@ def _reference(release: Release | None) -> ReleaseRef | None:
 def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
     """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
 
-    With them go vendors' signatures (SPEC 5.5). What the bundler's metadata names (attestations) is not among them.
+    With them go vendors' signatures (SPEC 5.5) and the table of pieces (SPEC 5.8). What the bundler's metadata names
+    (attestations) is not among them.
 
     Raises:
         DigestError, UncheckedError: a document of the depot is damaged or missing.
@@ -236,6 +237,8 @@ def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str
         found[target.digest] = depot.documents.load(target.digest)
         for stated in target.vendor_signatures():
             found[stated.sha512] = depot.documents.load(stated.sha512)
+        if target.pieces:
+            found[target.pieces] = depot.documents.load(target.pieces, piece_table.length(target))
     return {volume.manifest_name(digest): document for digest, document in found.items()}
 
 

@@ -39,7 +39,8 @@ from airlift.store.content import Check, CountBytes
 class Gathered:
     """Components, sorted by name; what was passed over, what the gate did not recognise, what to look at.
 
-    ``documents`` are vendors' signature files.
+    ``documents`` are vendors' signature files. ``pieces`` are the digests of the pieces of contents that have any
+    (SHA-512, joined), by their SHA-512; nothing if they were not asked for.
     """
 
     components: tuple[Component, ...]
@@ -47,6 +48,7 @@ class Gathered:
     unrecognised: tuple[str, ...]
     documents: tuple[bytes, ...]
     warnings: tuple[str, ...]
+    pieces: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,12 @@ def gather_components(
     new: dict[str, int],
     *,
     keep: bool,
+    pieces: bool,
 ) -> Gathered:
     """Gather the components ``items`` of a manifest in ``folder``, into the depot's content if ``keep`` says so.
 
-    What the depot did not hold is put down in ``new`` (size in bytes by SHA-512) at once.
+    What the depot did not hold is put down in ``new`` (size in bytes by SHA-512) at once. ``pieces`` says that the
+    pieces of large files are digested as well.
 
     Raises:
         AirliftError: as :func:`airlift.low.release.make_release.make_release`.
@@ -100,15 +104,14 @@ def gather_components(
         names = all_names if keep else None
         found = [_find(depot, part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
-        take, warnings = (
-            Taking(depot.content, new, _sizes(depot, found), names, _claims(found)),
-            list[str](),
-        )
+        stated, warnings = dict[str, bytes](), list[str]()
+        asked = stated if pieces else None
+        take = Taking(depot.content, new, _sizes(depot, found), names, _claims(found), asked)
         read = []
         for one in found:
             warnings += _look(one, folder)
             fetched = one.fetched
-            taken = fetch.taking(fetched, depot.content, new, names) if fetched is not None else take
+            taken = fetch.taking(fetched, depot.content, new, names, stated) if fetched is not None else take
             read.append(_read(one, folder, taken, tally.add))
     warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
@@ -117,6 +120,7 @@ def gather_components(
         tuple(f"{item.found.part.name}/{path}" for item in read for path in item.collected.unrecognised),
         tuple(item.signature.data for item in read if item.signature is not None),
         tuple(warnings),
+        stated if pieces else {},
     )
 
 

@@ -19,7 +19,8 @@ from airlift.low.sources.order import order
 from airlift.low.sources.plan import Wanted
 from airlift.progress import Progress
 from airlift.store import content
-from airlift.store.content import ContentFolder, CountBytes, Digested
+from airlift.store.content import ContentFolder, CountBytes
+from airlift.store.digests import Digested
 
 LOCK = "lock"
 
@@ -89,6 +90,7 @@ class Taking:
     content: ContentFolder
     new: dict[str, int]
     names: files.Names | None
+    pieces: dict[str, bytes]
 
     def one(self, _descriptor: int, path: Path, read: CountBytes) -> Digested:
         """Take an open file."""
@@ -99,6 +101,8 @@ class Taking:
             self.names.link(os.fspath(path), self.content.place(found.sha512))
         if is_new:
             self.new[found.sha512] = found.size
+        if found.pieces:
+            self.pieces[found.sha512] = found.pieces
         read(found.size)
         return replace(found, new=is_new)
 
@@ -107,10 +111,16 @@ class Taking:
         return [self.one(-1, path, read) for path, _ in found]
 
 
-def taking(fetched: Fetched, folder: ContentFolder, new: dict[str, int], names: files.Names | None) -> Taking:
+def taking(
+    fetched: Fetched,
+    folder: ContentFolder,
+    new: dict[str, int],
+    names: files.Names | None,
+    pieces: dict[str, bytes],
+) -> Taking:
     """Return how the files of a source are taken into ``folder``, without ``names`` only told."""
     known = {path: fetched.digested[name] for name, path in fetched.paths.items()}
-    return Taking(known, folder, new, names)
+    return Taking(known, folder, new, names, pieces)
 
 
 def forget_held(depot: Depot, contents: Container[str]) -> None:
@@ -150,5 +160,5 @@ def _find(depot: Depot, wanted: Wanted, held: Mapping[str, FileEntry], meter: Me
     meter.expect(wanted, file.size)
     path = depot.content.path(file.sha512)
     with files.opened(path) as descriptor:
-        found = content.digest(descriptor, path, meter.add)
+        found = content.digest(descriptor, path, meter.add, pieces=True)
     return Landed(path, found) if (found.sha512, found.sha256) == (file.sha512, file.sha256) else None

@@ -8,7 +8,8 @@ import pytest
 
 from airlift import files
 from airlift.errors import AirliftError, BusyError, DigestError, ExistsError, LedgerError, UncheckedError
-from airlift.store.content import ContentFolder, Digested, digest_file
+from airlift.store.content import ContentFolder, digest_file
+from airlift.store.digests import Digested
 from airlift.store.documents import DocumentFolder
 from airlift.store.release_lookup import find
 from airlift.store.whole_folders import LOCK, Place, building, check_free
