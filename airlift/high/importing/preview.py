@@ -127,7 +127,7 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
 def _with_staged(enclave: Enclave, verified: VerifiedBundle, result: ImportResult) -> ImportResult:
     """Count chunks that are staged, by name and size, as present (SPEC 7.8-4)."""
     sizes = staged_sizes(enclave.staging_path(verified.digest))
-    absent = {c.sha512 for c in verified.bundle.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
+    absent = {c.sha512 for c in verified.own.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
     return replace(result, missing=tuple(digest for digest in result.missing if digest in absent))
 
 

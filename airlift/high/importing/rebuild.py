@@ -7,7 +7,7 @@ shared with the base if it did not change. What is under way is a fixed number o
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import codec, files
-from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces
+from airlift.bundle.chunk import BUILT, Block, Source, in_order, parse, pieces, within
 from airlift.bundle.fields import FileDigest
+from airlift.bundle.own import Own
 from airlift.errors import DigestError, MalformedError
 from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
@@ -62,7 +63,7 @@ def rebuild(
         IncompleteError: a chunk is lost, and what was not given could give it back.
         StorageError: no space, I/O error.
     """
-    items = [item for item in chunks.bundle.files if item.sha512 in task.todo]
+    items = [item for item in chunks.own.files if item.sha512 in task.todo]
     total, done, codecs = sum(item.size for item in items), 0, Counter[str]()
 
     def wrote(block: Block, count: int) -> None:
@@ -74,7 +75,7 @@ def rebuild(
     source_files, ahead = SourceFiles(enclave, chunks.bundle, task.folder, expected), 2 * workers
     with _threads(workers) as decoders, _threads(1) as digester:
         blocks = _blocks(decoders, chunks, ahead + BEHIND + 2)
-        decoded = _ahead(decoders, source_files, _wanted(blocks, chunks.bundle.files, task.todo), ahead)
+        decoded = _ahead(decoders, source_files, _wanted(blocks, chunks.own, task.todo), ahead)
         for item in items:
             _write_file(source_files, item, decoded, digester, wrote, room=task.room)
         next(decoded, None)  # nothing more: but what is left of the chunks is checked as well
@@ -92,11 +93,11 @@ def _threads(count: int) -> Iterator[Executor]:
 
 
 def _blocks(pool: Executor, chunks: ChunkReader, window: int) -> Iterator[Block]:
-    """Yield the blocks of every chunk, in order.
+    """Yield the blocks of every own chunk, in order.
 
     The next chunk is read and verified as soon as nothing can be left of the one before this.
     """
-    reading = (pool.submit(chunks.read, item) for item in chunks.bundle.chunks)
+    reading = (pool.submit(chunks.read, item) for item in chunks.own.chunks)
     following = next(reading, None)
     while following is not None:
         blocks = parse(following.result(), chunks.bundle)
@@ -106,10 +107,10 @@ def _blocks(pool: Executor, chunks: ChunkReader, window: int) -> Iterator[Block]
             yield block
 
 
-def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: AbstractSet[str]) -> Iterator[Block]:
+def _wanted(blocks: Iterable[Block], own: Own, todo: AbstractSet[str]) -> Iterator[Block]:
     """Yield the blocks of the files in ``todo``, long copies in pieces, after checking the order of all blocks."""
-    for block in in_order(blocks, items):
-        if items[block.file].sha512 in todo:
+    for block in within(in_order(blocks, own.files, own.file_numbers), own):
+        if own.bundle.files[block.file].sha512 in todo:
             yield from pieces(block)
 
 
