@@ -3,7 +3,7 @@
 Numbers of files, bases and chunks are always those of the bundle's lists.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from airlift.bundle.fields import FileDigest, Marking
@@ -31,6 +31,7 @@ class Own:
     chunks: tuple[FileDigest, ...]
     _known_bases: Collection[int] = field(repr=False)
     _known_files: Collection[int] = field(repr=False)
+    _known_chunks: Collection[int] = field(repr=False)
 
     @property
     def target(self) -> ReleaseRef | None:
@@ -56,6 +57,10 @@ class Own:
         """Say whether a file of the bundle is its own."""
         return number in self._known_files
 
+    def has_chunk(self, number: int) -> bool:
+        """Say whether a data chunk of the bundle is its own."""
+        return number in self._known_chunks
+
     def has_base(self, number: int) -> bool:
         """Say whether a base of the bundle is its own."""
         return number in self._known_bases
@@ -77,6 +82,7 @@ def whole(bundle: Bundle) -> Own:
         bundle.chunks,
         bases,
         files,
+        chunks,
     )
 
 
@@ -91,9 +97,11 @@ def of(bundle: Bundle, enclave: str) -> Own | None:
     return None if found is None else _of_portion(bundle, found)
 
 
-def every(bundle: Bundle) -> tuple[Own, ...]:
-    """Return what each enclave takes of a bundle: all of it, or every portion."""
-    return tuple(_of_portion(bundle, item) for item in bundle.portions) or (whole(bundle),)
+def every(bundle: Bundle) -> Iterator[Own]:
+    """Yield what each enclave takes of a bundle: all of it, or one portion after the other."""
+    if not bundle.portions:
+        yield whole(bundle)
+    yield from (_of_portion(bundle, item) for item in bundle.portions)
 
 
 def as_taken(bundle: Bundle, enclave: str) -> Bundle:
@@ -129,4 +137,5 @@ def _of_portion(bundle: Bundle, portion: Portion) -> Own:
         tuple(bundle.chunks[number] for number in chunks),
         frozenset(bases),
         frozenset(files),
+        frozenset(chunks),
     )

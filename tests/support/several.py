@@ -16,6 +16,7 @@ from airlift.low.returns.register import register
 from tests.support import keys, weights
 from tests.support.depots import NOW, Components, Site, make_site
 from tests.support.enclaves import copy, fresh, operator
+from tests.support.rebuild import load_bundle
 
 ROWS, COLUMNS = 256, 512
 
@@ -33,12 +34,31 @@ GUARD, NEW = weights.weights(3), weights.noise(4, 100_000)
 STEPS = ((1, 0.05), (2, 0.05), (3, 0.05))
 RELEASES: tuple[Components, ...] = tuple(
     {
-        "base": {"model.safetensors": moved(*STEPS[:count]), "config.json": b'{"step": %d}' % count},
-        "guard": {"guard.safetensors": GUARD, **({"words.bin": NEW} if count == 2 else {})},
+        "base": {
+            "model.safetensors": moved(*STEPS[:count]),
+            "config.json": b'{"step": %d}' % count,
+            "copy.json": b'{"step": %d}' % count,
+        },
+        "guard": {
+            "config.json": b'{"step": %d}' % count,
+            "guard.safetensors": GUARD,
+            **({"words.bin": NEW} if count == 2 else {}),
+        },
     }
     for count in range(3)
 )
 LAST = RELEASES[2]
+
+
+def acknowledge(site: Site, name: str, *versions: str) -> None:
+    """Let a depot know which releases an enclave says that it holds."""
+    depot = site.depot
+    keys.write(site.keys, "ledger")
+    if name not in enclaves.names(depot):
+        register(depot, name, ledger_key=site.keys / "ledger.pub", now=NOW)
+    digests = {reference.version: reference.digest for reference in depot.releases()}
+    said = tuple(Acknowledged(digests[one], 1, "2026-11-21T12:00:00Z", "receipt") for one in versions)
+    enclaves.save(depot, replace(enclaves.load(depot, name), acknowledged=said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +82,7 @@ class Scene:
 
     def acknowledge(self, name: str, *versions: str) -> None:
         """Let the depot know which releases an enclave says that it holds."""
-        depot = self.site.depot
-        (self.site.keys / "ledger.pub").write_bytes(keys.signer("ledger").public.pem())
-        if name not in enclaves.names(depot):
-            register(depot, name, ledger_key=self.site.keys / "ledger.pub", now=NOW)
-        digests = {reference.version: reference.digest for reference in depot.releases()}
-        said = tuple(Acknowledged(digests[one], 1, "2026-11-21T12:00:00Z", "receipt") for one in versions)
-        enclaves.save(depot, replace(enclaves.load(depot, name), acknowledged=said))
+        acknowledge(self.site, name, *versions)
 
     def bundle(self, *names: str, output: str = "both", **more: object) -> BundleResult:
         """Bundle release 3 for enclaves, two or more of them in one bundle."""
@@ -78,6 +92,10 @@ class Scene:
     def manifest(self, result: BundleResult) -> Bundle:
         """Return the manifest of a bundle that was made here."""
         return manifest.parse(self.site.depot.documents.load(result.digest))
+
+    def manifest_of(self, volume: Path) -> Bundle:
+        """Return the manifest of the bundle that a volume is of."""
+        return load_bundle(volume)
 
 
 HELD = {"alpha": ("full",), "bravo": ("full", "step"), "charlie": (), "delta": ("second",)}

@@ -148,10 +148,11 @@ def _told_damage(chunks: ChunkReader) -> str:
 
 
 def _read_all(chunks: ChunkReader, progress: Progress) -> None:
-    """Read every chunk that is there, stripe by stripe where there are any; what is lost is asked for afterwards."""
-    bundle = chunks.bundle
-    tally = Tally("verifying", sum(item.size for item in (*bundle.chunks, *bundle.parity_chunks)), progress)
-    for item in () if bundle.parity else bundle.chunks:
+    """Read every own chunk that is there, by stripes where there are any; what is lost is asked for afterwards."""
+    bundle, own = chunks.bundle, chunks.own.chunks
+    total = (*bundle.chunks, *bundle.parity_chunks) if bundle.parity else own
+    tally = Tally("verifying", sum(item.size for item in total), progress)
+    for item in () if bundle.parity else own:
         if chunks.is_there(item):
             chunks.read(item)
         tally.add(item.size)

@@ -104,13 +104,18 @@ class ChunkReader:
             raise
 
     def prove(self, stripe: Stripe) -> None:
-        """Read every member of a stripe that is there; check that data that is lost can be rebuilt.
+        """Read every member of a stripe that is there; check that own data that is lost can be rebuilt.
+
+        A stripe without own data is passed over.
 
         Raises:
             AirliftError: as :meth:`read`.
         """
+        mine = {number for number, index in enumerate(stripe.data) if self.own.has_chunk(index)}
+        if not mine:
+            return
         good, failures = self._gather(stripe, len(stripe.data) + len(stripe.parity), {})
-        if any(number < len(stripe.data) for number in failures):
+        if mine & failures.keys():
             self._restore(stripe, good, failures)
 
     def _note(self, path: Path) -> None:

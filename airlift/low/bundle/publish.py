@@ -358,7 +358,7 @@ def _result(
 def _portions(job: Job, made: Bundle, coded: Coded) -> Iterator[PortionResult]:
     """Yield what each of several enclaves takes, and what it adds."""
     known, takers = {one.enclave: one for one in job.receivers}, Counter[int]()
-    owns = own.every(made) if made.portions else ()
+    owns = tuple(own.every(made)) if made.portions else ()
     for item in owns:
         takers.update(item.chunk_numbers)
     for item in owns:

@@ -14,7 +14,7 @@ def test_a_bundle_for_one_or_any_is_whole_for_whoever_asks() -> None:
     for bundle in (BUNDLE, RENEWAL):
         mine = own.of(bundle, "alpha")
         assert mine == own.whole(bundle)
-        assert own.every(bundle) == (mine,)
+        assert tuple(own.every(bundle)) == (mine,)
         assert mine is not None
         assert (mine.enclave, mine.baseline, mine.variants) == (None, bundle.baseline, bundle.variants)
         assert (mine.bases, mine.files, mine.chunks) == (bundle.bases, bundle.files, bundle.chunks)
@@ -62,7 +62,7 @@ def test_the_label_names_all_of_them_with_their_baselines() -> None:
         "  for enclave   alpha, from assistant@2026.11.0",
         "  for enclave   bravo, from none (complete)",
     ]
-    told = volume.summary(own.every(SEVERAL)[0])
+    told = volume.summary(next(own.every(SEVERAL)))
     assert (told["enclave"], told["enclaves"], told["baseline"]) == (
         None,
         ("alpha", "bravo"),

@@ -83,7 +83,7 @@ def plan_groups(depot: Depot, target: Release, receivers: Sequence[Receiver], wa
         before = [number for item in joint.groups if names <= item.enclaves for number in item.files]
         held = _common([known[name].held for name in sorted(names)])
         held = replace(held, before=tuple(joint.plan.files[number] for number in before))
-        places = {item.entry.sha512: item for item in reversed(placed(known[min(names)].part))}
+        places = {item.entry.sha512: item for item in placed(known[min(names)].part)}
         files = [places[name] for name in contents]
         joint = _append(joint, plan_some(depot, target, files, held), before, names)
     return joint

@@ -215,6 +215,7 @@ def test_chunks_of_others_are_not_missed(scene: Scene) -> None:
     for item in others:
         forget_chunk(volume, item.sha512)
     assert plan_import(scene.enclave("delta"), [volume], NOW).missing == ()
+    assert prove_bundle(scene.enclave("delta"), [volume], NOW).missing == ()
     error = attempt(scene.enclave("alpha"), [volume], IncompleteError, 4)
     assert error.data["missing"] == [item.sha512 for item in others]
     assert error.message == f"{len(others)} of {both.portions[0].chunks} chunks are missing"
@@ -233,16 +234,18 @@ def test_parity_is_over_all_of_it(scene: Scene) -> None:
     _, *others = paths(both)
     assert others
     for name in ("alpha", "delta"):
+        assert prove_bundle(scene.enclave(name), others, NOW).missing == ()
         take(scene, name, others)
 
 
-def test_it_is_cut_again_from_the_depot_alone(scene: Scene, tmp_path: Path) -> None:
-    scene.acknowledge("alpha", "1")
-    scene.acknowledge("delta", "2")
-    both = scene.bundle("alpha", "delta")
+@pytest.mark.parametrize("known", [{"alpha": "1", "delta": "2"}, {"alpha": "1", "bravo": "12"}])
+def test_it_is_cut_again_from_the_depot_alone(scene: Scene, tmp_path: Path, known: dict[str, str]) -> None:
+    for name, versions in known.items():
+        scene.acknowledge(name, *versions)
+    both = scene.bundle(*known)
     forget(scene.site.folder / "both")
     again = recut(scene.site.depot, RecutRequest(both.bundle, tmp_path / "again"), now=NOW)
     assert again.coded == both.chunks
-    assert again.enclaves == ("alpha", "delta")
-    for name in ("alpha", "delta"):
+    assert again.enclaves == tuple(known)
+    for name in known:
         take(scene, name, [item.path for item in again.volumes])
