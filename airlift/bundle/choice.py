@@ -76,4 +76,4 @@ def carried_part(own: Own, release: Release) -> Release:
 
 def carried_by_any(bundle: Bundle, release: Release) -> Release:
     """Return the release with the variants that a bundle carries for one enclave at least."""
-    return release.only(frozenset().union(*(carried(item, release) for item in every(bundle))))
+    return release.only(frozenset[str]().union(*(carried(item, release) for item in every(bundle))))

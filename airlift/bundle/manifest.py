@@ -285,7 +285,9 @@ def _portion(document: dict[str, Any], item: Any, what: str) -> Portion:
     return Portion(
         fields.name(item, "enclave", what, ENCLAVE_NAME),
         _reference(item, "baseline", what),
-        *(ranges.parse(item, key, len(document[key]), what) for key in ("bases", "files", "chunks")),
+        ranges.parse(item, "bases", len(document["bases"]), what),
+        ranges.parse(item, "files", len(document["files"]), what),
+        ranges.parse(item, "chunks", len(document["chunks"]), what),
         variants=_variants(item, what) if more else (),
     )
 

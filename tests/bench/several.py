@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def releases(folder: Path, size: int) -> Mapping[str, Components]:
 
 def measured(site: Site, case: Case, output: str, *names: str) -> tuple[BundleResult, float]:
     """Return a bundle that is coded and not written, and the CPU seconds that it took."""
-    whom = {"for_": names[0]} if len(names) == 1 else {"several": names}
+    whom: dict[str, Any] = {"for_": names[0]} if len(names) == 1 else {"several": names}
     began = time.process_time()
     made = site.bundle(f"assistant@{case.target}", output, **whom, dry_run=True, explain=True)
     return made, time.process_time() - began

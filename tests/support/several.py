@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from airlift.bundle import manifest
 from airlift.bundle.manifest import Bundle
@@ -84,9 +85,9 @@ class Scene:
         """Let the depot know which releases an enclave says that it holds."""
         acknowledge(self.site, name, *versions)
 
-    def bundle(self, *names: str, output: str = "both", **more: object) -> BundleResult:
+    def bundle(self, *names: str, output: str = "both", **more: Any) -> BundleResult:
         """Bundle release 3 for enclaves, two or more of them in one bundle."""
-        whom = {"for_": names[0]} if len(names) == 1 else {"several": names}
+        whom: dict[str, Any] = {"for_": names[0]} if len(names) == 1 else {"several": names}
         return self.site.bundle("assistant@3", output, **whom, **more)
 
     def manifest(self, result: BundleResult) -> Bundle:

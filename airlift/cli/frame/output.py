@@ -178,7 +178,7 @@ def _addressed(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     known = dict(pairs)
     if not {"enclave", "enclaves"} <= known.keys():
         return pairs
-    several = {"enclave": known["enclaves"]} if known["enclaves"] else {}
+    several: dict[str, Any] = {"enclave": known["enclaves"]} if known["enclaves"] else {}
     return [(label, several.get(label, value)) for label, value in pairs if label != "enclaves"]
 
 

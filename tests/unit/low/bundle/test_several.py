@@ -1,5 +1,6 @@
 """One bundle for several enclaves: made, carried, imported, and refused (SPEC 6.2-8 to 6.2-10, L4.23 to L4.25)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from airlift.bundle.fields import Marking
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity.layout import Redundancy
 from airlift.errors import IncompleteError, MarkingError, UsageError, WrongEnclaveError
-from airlift.high.importing.import_bundle import import_bundle
+from airlift.high.importing.import_bundle import ImportResult, import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check_volumes import check_volumes
 from airlift.low.bundle.planning import joint_plan
+from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.depot import enclaves
 from airlift.low.depot.events import read_events
@@ -37,11 +39,11 @@ def scene(made: Scene, tmp_path: Path) -> Scene:
     return made.copy(tmp_path)
 
 
-def take(scene: Scene, name: str, volumes: object) -> object:
+def take(scene: Scene, name: str, volumes: Sequence[Path]) -> ImportResult:
     """Import into an enclave, as both importers do it, and find the release there."""
     place, tally = scene.enclave(name), beside.Tally("tests/second")
     with beside.comparing(tally):
-        result = import_bundle(place, volumes, operator=operator(), activate=True)  # type: ignore[arg-type]
+        result = import_bundle(place, volumes, operator=operator(), activate=True)
     assert tally.compared
     assert not tally.differing
     assert holds_release(place, LAST)
@@ -65,8 +67,8 @@ def test_one_that_follows_the_other_adds_nothing(scene: Scene) -> None:
     ]
     for name in BOTH:
         result = take(scene, name, paths(both))
-        assert result.baseline == "assistant@1"  # type: ignore[attr-defined]
-        assert result.enclaves == BOTH  # type: ignore[attr-defined]
+        assert result.baseline == "assistant@1"
+        assert result.enclaves == BOTH
 
 
 def test_where_no_more_is_known_what_neither_has_goes_along_once(scene: Scene) -> None:
@@ -103,7 +105,7 @@ def test_a_content_is_coded_once_where_samples_say_that_this_is_smaller(
     apart = scene.bundle("alpha", "delta", dry_run=True, explain=True)
     sizes = iter([10**9, 10**9, 1])
 
-    def estimate(_depot: object, plan: joint_plan.CodingPlan) -> dict[str, int]:
+    def estimate(_depot: object, plan: CodingPlan) -> dict[str, int]:
         size = next(sizes)
         return {item.entry.sha512: size for item in plan.files}
 

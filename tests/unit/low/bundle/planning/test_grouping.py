@@ -1,9 +1,11 @@
 """Who takes which coding of a content: as few codings as can be, and none that somebody cannot decode."""
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airlift.low.bundle.planning.grouping import Reads, group
+from airlift.low.bundle.planning.grouping import Groups, Reads, group
 
 ALONE = Reads(frozenset(), frozenset())
 
@@ -17,7 +19,7 @@ def takers(*numbers: int) -> frozenset[int]:
 
 
 def test_what_is_coded_alone_is_for_all_who_lack_it() -> None:
-    found = group([{"new": ALONE}, {"new": ALONE}, {}], [set(), set(), {"new"}])
+    found = group([{"new": ALONE}, {"new": ALONE}, {}], [frozenset(), frozenset(), frozenset({"new"})])
     assert found == {"new": (takers(0, 1),)}
 
 
@@ -47,26 +49,30 @@ NAMES = st.sampled_from("pqrst")
 @given(st.data())
 def test_everybody_gets_everything_and_can_decode_it(data: st.DataObject) -> None:
     held = [data.draw(st.frozensets(NAMES)) for _ in range(3)]
-    reads = []
-    for own in held:
-        one: dict[str, Reads] = {}
-        for name in "uvwxyz":
-            if data.draw(st.booleans()):
-                bases = data.draw(st.frozensets(st.sampled_from(sorted(own)))) if own else frozenset()
-                built = data.draw(st.frozensets(st.sampled_from(sorted(one)))) if one else frozenset()
-                one[name] = Reads(bases, built)
-        reads.append(one)
+    reads = [drawn(data, own) for own in held]
     found = group(reads, held)
     for name, several in found.items():
         lacking = [number for number, one in enumerate(reads) if name in one]
         assert sorted(number for some in several for number in some) == lacking
         for some in several:
-            assert any(_decodes(name, some, planned, reads, held, found) for planned in some)
+            assert any(decode(some, planned, reads[planned][name], held, found) for planned in some)
 
 
-def _decodes(name, some, planned, reads, held, found) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001, PLR0917
+def drawn(data: st.DataObject, own: frozenset[str]) -> dict[str, Reads]:
+    """Return what a class lacks, and what the coding of each reads of what it holds and lacks."""
+    made: dict[str, Reads] = {}
+    for name in "uvwxyz":
+        if data.draw(st.booleans()):
+            bases = data.draw(st.frozensets(st.sampled_from(sorted(own)))) if own else frozenset[str]()
+            built = data.draw(st.frozensets(st.sampled_from(sorted(made)))) if made else frozenset[str]()
+            made[name] = Reads(bases, built)
+    return made
+
+
+def decode(
+    some: frozenset[int], planned: int, read: Reads, held: Sequence[frozenset[str]], found: Groups
+) -> bool:
     """Say whether all of some can take a content as it is planned for one of them."""
-    read = reads[planned][name]
     if some == {planned}:
         return True
     beside = [next(one for one in found[built] if planned in one) for built in read.built]

@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 
+from airlift.bundle.release import Release
 from airlift.low.bundle.planning.receivers import Receiver, join, started
 from tests.support.bundle_values import RELEASE
 
 ONE, TWO, THREE = (replace(RELEASE, version=version) for version in ("1", "2", "3"))
 
 
-def receiver(name: str, baseline: object, *, stated: bool = False) -> Receiver:
-    return Receiver(name, baseline, "receipt", RELEASE, stated=stated)  # type: ignore[arg-type]
+def receiver(name: str, baseline: Release | None, *, stated: bool = False) -> Receiver:
+    return Receiver(name, baseline, "receipt", RELEASE, stated=stated)
 
 
 def test_one_that_still_holds_the_baseline_of_another_starts_from_it() -> None:
