@@ -245,7 +245,7 @@ def _keys(parsed: Any) -> frozenset[str]:
     number = parsed.get("airlift") if isinstance(parsed, dict) else None
     if type(number) is not int or not PACKED_FORMAT <= number <= NEWEST_FORMAT:
         return _KEYS
-    optional = _NEW_KEYS & parsed.keys()
+    optional: frozenset[str] = _NEW_KEYS & parsed.keys()
     return _KEYS | optional if number == PACKED_FORMAT else _KEYS | optional | {"portions"}
 
 

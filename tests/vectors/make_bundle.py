@@ -469,13 +469,14 @@ def _portions(document: dict[str, Any]) -> Iterator[Case]:
         yield f"portions in format {number}", canonical(document | {"airlift": number}), MALFORMED
     bare = {key: value for key, value in document.items() if key != "portions"}
     yield "format 3 without portions", canonical(bare), MALFORMED
+    lists: list[Any] = [[], [first], [second, first], [first, first], {}, None]
     yield from _set(
         document,
         ("enclave", "alpha"),
         ("baseline", first["baseline"]),
         ("variants", ["base-int4"]),
         ("target", None),
-        *(("portions", some) for some in ([], [first], [second, first], [first, first], {}, None)),
+        *(("portions", some) for some in lists),
         ("portions", [first, both]),
         ("portions", [first | {"enclave": f"e{number:02}"} for number in range(65)]),
         *(("portions.0.enclave", name) for name in ("any", "several", "Alpha", None, "zulu")),
