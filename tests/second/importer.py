@@ -3,14 +3,14 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.second import collect, reader, rebuild, strict
 from tests.second import policy as policies
-from tests.second.documents import release, variants
+from tests.second.documents import portions, release, variants
 from tests.second.enclave import Enclave
 from tests.second.errors import Refused, demand
 from tests.second.policy import Policy
@@ -66,6 +66,7 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
     metadata.holds(entry, media.document(media.digest))
     _destined(enclave, media, trusted)
     _documents(media, trusted, entry, [*walk.keys_of(chain), *policy.keys])
+    media = replace(media, manifest=portions.own(media.manifest, enclave.name))
     _hold_baseline(enclave, media)
     lacking = _lacking(enclave, media)
     policies.judge(policy, media, now)
@@ -115,7 +116,8 @@ def _reference_time(enclave: Enclave, root: metadata.Metadata, clock: datetime) 
 def _destined(enclave: Enclave, media: Media, trusted: Trusted) -> None:
     """Hold destination and replay [7.2-4]."""
     manifest = media.manifest
-    demand(manifest["enclave"] in (None, enclave.name), "a bundle for another enclave", "wrong-enclave")
+    named = [one["enclave"] for one in manifest.get("portions", [manifest])]
+    demand({None, enclave.name} & set(named), "a bundle for another enclave", "wrong-enclave")
     sequence = manifest["sequence"]
     demand(sequence >= enclave.minimum_sequence, "a sequence below the minimum", "replayed")
     still = set(trusted.targets.roles["bundler"].keys)

@@ -58,7 +58,9 @@ def rebuild(chunks: Iterator[bytes], manifest: dict[str, Any], place: Place) -> 
         Refused: ``malformed``, ``digest-mismatch``, ``format-too-new``, or ``baseline-damaged``.
     """
     sizes = [content["size"] for content in manifest["files"]]
-    context = Context(manifest["airlift"], sizes, [base["size"] for base in manifest["bases"]])
+    context = Context(
+        manifest["airlift"], sizes, [base["size"] for base in manifest["bases"]], manifest.get("numbers")
+    )
     tiling = Tiling(sizes)
     for number, size in enumerate(sizes):
         if size == 0 and number not in place.held:

@@ -434,7 +434,8 @@ def bundles() -> Iterator[Case]:
         )
     yield "good: format 2, parity", manifest.format(values.PROTECTED), OK
     yield from _parity(json.loads(manifest.format(values.PROTECTED)))
-    yield from _documents(good, newest=2)
+    yield from _portions(json.loads(manifest.format(values.SEVERAL)))
+    yield from _documents(good, newest=3)
     times = (
         "2026-03-01T12:00:00+00:00",
         "2026-02-30T12:00:00Z",
@@ -467,6 +468,58 @@ def bundles() -> Iterator[Case]:
         ("chunks.0.sha512", document["chunks"][0]["sha512"].upper()),
         ("revocations", None),
         ("revocations", "0" * 64),
+    )
+
+
+def _portions(document: dict[str, Any]) -> Iterator[Case]:
+    """Yield manifests for several enclaves (SPEC 6.2-8, 6.2-9)."""
+    first, second = document["portions"]
+    yield "good: format 3, portions", canonical(document), OK
+    varied = changed(document, "portions.1.variants", ["base-int4"])
+    yield "good: portions with variants", canonical(varied), OK
+    both = first | {"enclave": "bravo"}
+    shared = document | {
+        "files": document["files"][:3],
+        "chunks": document["chunks"][:2],
+        "portions": [first, both],
+    }
+    yield "good: two portions alike", canonical(shared), OK
+    nothing = both | {"bases": [], "files": [], "chunks": []}
+    yield "good: a portion of nothing", canonical(shared | {"portions": [first, nothing]}), OK
+    stripes = [{"data": [0, 1, 2], "parity": [{"sha512": "0" * 128, "size": 900}]}]
+    yield "good: portions and parity", canonical(document | {"parity": {"stripes": stripes}}), OK
+    for number in (1, 2):
+        yield f"portions in format {number}", canonical(document | {"airlift": number}), MALFORMED
+    bare = {key: value for key, value in document.items() if key != "portions"}
+    yield "format 3 without portions", canonical(bare), MALFORMED
+    lists: list[Any] = [[], [first], [second, first], [first, first], {}, None]
+    yield from _set(
+        document,
+        ("enclave", "alpha"),
+        ("baseline", first["baseline"]),
+        ("variants", ["base-int4"]),
+        ("target", None),
+        *(("portions", some) for some in lists),
+        ("portions", [first, both]),
+        ("portions", [first | {"enclave": f"e{number:02}"} for number in range(65)]),
+        *(("portions.0.enclave", name) for name in ("any", "several", "Alpha", None, "zulu")),
+        ("portions.0.baseline", None),
+        ("portions.0.zzz", 1),
+        ("portions.0", {key: value for key, value in first.items() if key != "bases"}),
+        ("portions.1.variants", []),
+        ("portions.1.variants", ["b", "a"]),
+        *(("portions.0.bases", wrong) for wrong in ([], [[0, 1]], [[0, 3]], [[0, 2, 2]], [0, 2], None)),
+        *(("portions.0.files", wrong) for wrong in ([[0, 2]], [[0, 4]], [[0, 1], [1, 3]], [[2, 3], [0, 2]])),
+        *(
+            ("portions.0.files", wrong)
+            for wrong in ([[0, 0], [1, 3]], [[-1, 3]], [[0, "3"]], [[0, True]], [[3, 0]])
+        ),
+        *(("portions.1.chunks", wrong) for wrong in ([], [[0, 1]], [[0, 1], [2, 4]], [[1, 2]])),
+        ("portions.1.files", [[1, 2]]),
+        ("files.3.size", 301),
+        ("files.3", document["files"][0]),
+        ("bases.1", document["bases"][0]),
+        ("chunks.2", document["chunks"][0]),
     )
 
 

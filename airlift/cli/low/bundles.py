@@ -65,11 +65,49 @@ class Receiver:
     """Whom a bundle is for, and what that enclave holds."""
 
     from_: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RELEASE|none", help="The baseline that the enclave holds."),
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="RELEASE|none",
+            help="The baseline that the enclave holds. With several: ENCLAVE=RELEASE, for each that it is said of.",
+        ),
     ] = None
-    for_: For = None
+    for_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="ENCLAVE",
+            help="Address it: no other enclave imports it. Again for one bundle for several.",
+        ),
+    ] = None
     variant: options.Variants
+
+    @property
+    def enclaves(self) -> tuple[str, ...]:
+        """The enclaves that it is for, none if any may import it."""
+        return tuple(self.for_ or ())
+
+    def baselines(self) -> tuple[str | None, dict[str, str]]:
+        """Return the baseline of the bundle, or that of each of several enclaves.
+
+        Raises:
+            UsageError: it cannot be told whose one is, or there are several.
+        """
+        from airlift.errors import UsageError
+
+        said, names = self.from_ or [], self.enclaves
+        if len(names) < 2 and len(said) < 2:
+            return (said[0].removeprefix(f"{''.join(names)}=") if said else None), {}
+        found = {name: release for name, _, release in (item.partition("=") for item in said)}
+        if len(found) != len(said) or not found.keys() <= set(names) or not all(found.values()):
+            several = ", ".join(names) or "none: say --for ENCLAVE for each"
+            raise UsageError(
+                "with several enclaves each --from says whose baseline it is, once",
+                expected=f"--from ENCLAVE=RELEASE, of {several}",
+                found=", ".join(f"--from {item}" for item in said),
+                hint=f"`airlift low bundle RELEASE {_example(names)}`",
+            )
+        return None, found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +169,7 @@ class Coding:
     "airlift low bundle assistant@2026.11.1 --for alpha --output out --bundler-key bundler.key --volume-size dvd",
     "airlift low bundle assistant@2026.11.1 --from assistant@2026.11.0 --output out --bundler-key bundler.key",
     "airlift low bundle assistant@2026.11.1 --output out --bundler-key bundler.key --volume-size dvd --parity 2",
+    "airlift low bundle assistant@2026.11.1 --for alpha --for bravo --output out --bundler-key bundler.key",
 )
 def bundle(
     run: Run,
@@ -147,6 +186,8 @@ def bundle(
     Say with --from which release it holds. With --for alone it is the newest one that this enclave has acknowledged,
     as its receipt or a typed code said; without one, the bundle is complete. Of a component in variants the one goes
     along that --variant chooses, or what the enclave is enrolled with; without a choice all of them.
+
+    With --for given again, one bundle serves several enclaves: what more than one of them lacks goes along once.
     """
     from airlift.bundle.parity import layout
     from airlift.codec import Effort as CodingEffort
@@ -154,12 +195,14 @@ def bundle(
     from airlift.low.bundle.make_bundle import make_bundle
 
     asked = None if coding.parity is None else layout.parse(coding.parity)
+    names, (from_, each_from) = receiver.enclaves, receiver.baselines()
+    one, several = (names[0], ()) if len(names) == 1 else (None, names)
     result = make_bundle(
         on.open(),
         job.BundleRequest(
             release,
-            job.Destination(to.output, receiver.for_, volumes.medium(), asked),
-            receiver.from_,
+            job.Destination(to.output, one, volumes.medium(), asked, several),
+            from_,
             job.Coding(
                 options.threads(coding.workers, MAX_WORKERS),
                 coding.check,
@@ -167,19 +210,30 @@ def bundle(
             ),
             coding.explain,
             options.rules(receiver.variant),
+            each_from,
         ),
         signer=on.passphrases.signer(run, to.bundler_key),
         now=run.now,
         dry_run=on.dry_run,
         progress=run.progress,
     )
-    if receiver.for_ is not None:
-        run.say(
-            f"baseline for {receiver.for_}: {result.baseline or 'none'} ({KNOWN_BY[result.baseline_known_by]})"
-        )
+    if one is not None:
+        _say_baseline(run, one, result.baseline, result.baseline_known_by)
+    for portion in result.portions:
+        _say_baseline(run, portion.enclave, portion.baseline, portion.baseline_known_by)
     if asked is not None and result.volumes and result.parity_chunks:
         run.say(_promise(asked.volumes, asked.percent, len(result.volumes)))
     return _bundled(result, dry_run=on.dry_run)
+
+
+def _say_baseline(run: Run, enclave: str, baseline: str | None, known_by: str | None) -> None:
+    run.say(f"baseline for {enclave}: {baseline or 'none'} ({KNOWN_BY[known_by or 'none']})")
+
+
+def _example(names: tuple[str, ...]) -> str:
+    """Return options for several enclaves, of which one starts from a release that is named."""
+    first, *others = names if len(names) > 1 else (*names, "ENCLAVE", "OTHER")[:2]
+    return " ".join((f"--for {first}", *(f"--for {name}" for name in others), f"--from {first}=RELEASE"))
 
 
 def _promise(lost: int, percent: int, count: int) -> str:
@@ -273,11 +327,23 @@ def _bundled(result: Any, *, dry_run: bool) -> Answer:
     data = {**to_data(result), "dry_run": dry_run}
     if data["explain"] is None:
         del data["explain"]
+    if not data["portions"]:
+        del data["portions"]
     return Answer(data, lambda page: _render(page, data))
 
 
+def _shown(portion: dict[str, Any]) -> dict[str, Any]:
+    """Return what one of several enclaves takes, as people read it."""
+    sizes = {
+        key: size(portion[key])
+        for key in ("target_bytes", "chunk_bytes", "own_bytes")
+        if portion[key] is not None
+    }
+    return {**portion, "baseline": portion["baseline"] or "none", **sizes}
+
+
 def _render(page: Page, data: dict[str, Any]) -> None:
-    apart = {"volumes", "components", "remarks", "marking", "codecs", "explain"}
+    apart = {"volumes", "components", "remarks", "marking", "codecs", "explain", "portions"}
     facts = {key: value for key, value in data.items() if key not in apart}
     for key in ("chunk_bytes", "target_bytes", "parity_bytes"):
         facts[key] = size(data[key])
@@ -287,7 +353,13 @@ def _render(page: Page, data: dict[str, Any]) -> None:
         if not facts[key]:
             del facts[key]
     facts["marking"] = marking(data["marking"])
+    if "portions" in data:
+        facts = {key: value for key, value in facts.items() if not key.startswith("baseline")}
+        facts["enclave"] = ", ".join(one["enclave"] for one in data["portions"])
     page.facts(facts)
+    if "portions" in data:
+        page.line()
+        page.records([_shown(one) for one in data["portions"]])
     for key in ("components", "volumes"):
         if data[key]:
             page.line()

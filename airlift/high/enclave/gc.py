@@ -94,7 +94,7 @@ def _staged(
 
 
 def _baselines(staged: list[StagedBundle]) -> set[str]:
-    return {item.bundle.baseline.digest for item in staged if item.bundle and item.bundle.baseline}
+    return {item.own.baseline.digest for item in staged if item.own and item.own.baseline}
 
 
 def _unreferenced(enclave: Enclave, kept: Sequence[Release]) -> list[str]:

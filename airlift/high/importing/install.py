@@ -11,6 +11,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle import agreement, choice, volume
+from airlift.bundle import own as owned
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError
@@ -38,9 +39,9 @@ def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest
     """
     if verified.release is None:
         return ()
-    contents = choice.carried_part(verified.bundle, verified.release).contents()
+    contents = choice.carried_part(verified.own, verified.release).contents()
     missing = {digest for digest, size in contents.items() if not enclave.content.holds(digest, size)}
-    needed = tuple(item for item in verified.bundle.files if item.sha512 in missing)
+    needed = tuple(item for item in verified.own.files if item.sha512 in missing)
     if len(needed) < len(missing):
         raise _no_baseline(verified, len(missing) - len(needed))
     if needed:
@@ -58,31 +59,32 @@ def check_baseline(enclave: Enclave, verified: VerifiedBundle, state: State) -> 
         BaselineError: it was never imported.
         MalformedError: it is the target, or not what the bundle says it is.
     """
-    bundle = verified.bundle
-    agreement.check_target(bundle, verified.release)
-    if bundle.baseline is None:
+    own = verified.own
+    for item in owned.every(verified.bundle):
+        agreement.check_target(item, verified.release)
+    if own.baseline is None:
         return
-    if bundle.baseline.digest not in {known.release for known in state.bundles}:
+    if own.baseline.digest not in {known.release for known in state.bundles}:
         raise BaselineError(
             "the bundle is a delta whose baseline was never imported here",
-            expected=f"baseline {bundle.baseline.label}",
+            expected=f"baseline {own.baseline.label}",
         )
-    agreement.check_baseline(bundle, enclave.load_release(bundle.baseline.digest))
+    agreement.check_baseline(own, enclave.load_release(own.baseline.digest))
 
 
 def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
-    """Check that every base of the bundle is held.
+    """Check that every base that the bundle needs here is held.
 
     Raises:
         BaselineError: one is not.
     """
-    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.bundle.bases)
+    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.own.bases)
     if absent:
         raise _no_baseline(verified, absent)
 
 
 def _no_baseline(verified: VerifiedBundle, absent: int) -> BaselineError:
-    named = verified.bundle.baseline
+    named = verified.own.baseline
     return BaselineError(
         "the bundle is a delta whose baseline is not held here",
         expected=f"baseline {named.label if named else 'none'}",
@@ -158,7 +160,7 @@ def stage(
 
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
         _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
-        again = [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        again = [item.size for item in verified.own.chunks if not chunks.is_there(item)]
         need = work + sum(map(files.in_blocks, again))
         sizes = {item.sha512: item.size for item in needed if item.sha512 in todo}
         large = begun_apart(enclave, verified.digest, sizes)
@@ -174,7 +176,7 @@ def stage(
             _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
             raise
     repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
-    brought = choice.carried(verified.bundle, verified.release) | set(chosen.chosen)
+    brought = choice.carried(verified.own, verified.release) | set(chosen.chosen)
     return StagedRelease(
         verified=verified,
         release=verified.release.only(brought),

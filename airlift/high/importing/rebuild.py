@@ -6,7 +6,7 @@ shared with the base if it did not change. What is under way is a fixed number o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airlift import codec, files
-from airlift.bundle.chunk import Block, in_order, parse, pieces
+from airlift.bundle.chunk import Block, in_order, parse, pieces, within
 from airlift.bundle.fields import FileDigest
+from airlift.bundle.own import Own
 from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
@@ -61,7 +62,7 @@ def rebuild(
         IncompleteError: a chunk is lost, and what was not given could give it back.
         StorageError: no space, I/O error.
     """
-    items = [item for item in chunks.bundle.files if item.sha512 in task.todo]
+    items = [item for item in chunks.own.files if item.sha512 in task.todo]
     total, done, codecs = sum(item.size for item in items), 0, Counter[str]()
 
     def wrote(block: Block, count: int) -> None:
@@ -75,7 +76,7 @@ def rebuild(
         source_files = SourceFiles(enclave, chunks.bundle, task.folder, expected, small)
         blocks = _blocks(pool, chunks, limit)
         preparation = Preparation(pool, source_files, chunks.bundle.files, limit)
-        prepared = preparation.run(_wanted(blocks, chunks.bundle.files, task.todo))
+        prepared = preparation.run(_wanted(blocks, chunks.own, task.todo))
         for item in items:
             if item.size <= files.SMALL_BYTES:
                 small.put(item.sha512, _take_small(source_files, item, prepared, wrote))
@@ -97,11 +98,11 @@ def _threads(count: int) -> Iterator[Executor]:
 
 
 def _blocks(pool: Executor, chunks: ChunkReader, limit: int) -> Iterator[Block]:
-    """Yield the blocks of every chunk, in order; ``limit`` is how many bytes of targets are under way at most.
+    """Yield the blocks of every own chunk, in order; ``limit`` is how many bytes of targets are under way at most.
 
     The next chunk is read and verified as soon as nothing can be left of the one before this.
     """
-    reading = (pool.submit(chunks.read, item) for item in chunks.bundle.chunks)
+    reading = (pool.submit(chunks.read, item) for item in chunks.own.chunks)
     following = next(reading, None)
     while following is not None:
         blocks, taken, asked = parse(following.result(), chunks.bundle), 0, False
@@ -112,10 +113,10 @@ def _blocks(pool: Executor, chunks: ChunkReader, limit: int) -> Iterator[Block]:
             yield block
 
 
-def _wanted(blocks: Iterable[Block], items: Sequence[FileDigest], todo: AbstractSet[str]) -> Iterator[Block]:
+def _wanted(blocks: Iterable[Block], own: Own, todo: AbstractSet[str]) -> Iterator[Block]:
     """Yield the blocks of the files in ``todo``, long copies in pieces, after checking the order of all blocks."""
-    for block in in_order(blocks, items):
-        if items[block.file].sha512 in todo:
+    for block in within(in_order(blocks, own.files, own.file_numbers), own):
+        if own.bundle.files[block.file].sha512 in todo:
             yield from pieces(block)
 
 

@@ -45,7 +45,7 @@ def repair(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id
             )
         chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
-        able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
+        able = {item.sha512 for item in verified.own.files} & set(found.damaged)
         if able and not dry_run:
             folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from airlift.bundle import volume
+from airlift.bundle import own, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.parity.stripe import lost_for_good
 from airlift.bundle.returns import code, request, sheet
 from airlift.bundle.returns.code import RequestCode
@@ -188,7 +189,7 @@ def _on_volumes(enclave: Enclave, paths: Sequence[Path], now: datetime, progress
     def read(chunk: FileDigest) -> None:
         verified.read_chunk(chunk, staged)
 
-    return replace(_read_all(verified.bundle, read, progress), passed_over=verified.passed_over)
+    return replace(_read_all(verified.own, read, progress), passed_over=verified.passed_over)
 
 
 def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> Lack:
@@ -213,13 +214,18 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
             raise IncompleteError("a chunk is missing", expected=path.name)
         read_chunk(path, chunk)
 
-    return _read_all(bundle, read, progress)
+    return _read_all(own.of(bundle, enclave.name) or own.whole(bundle), read, progress)
 
 
-def _read_all(bundle: Bundle, read: ReadChunk, progress: Progress) -> Lack:
-    """Return the chunks that are lost, after reading and digesting every copy: none that parity gives back."""
+def _read_all(mine: Own, read: ReadChunk, progress: Progress) -> Lack:
+    """Return the own chunks that are lost, after reading and digesting every copy: none that parity gives back."""
+    bundle = mine.bundle
     tally = Tally("verifying", sum(chunk.size for chunk in bundle.all_chunks), progress)
-    good, found = set[str](), Counter[type]()
+    good, found, asked = (
+        set[str](),
+        Counter[type](),
+        {chunk.sha512 for chunk in (*mine.chunks, *bundle.parity_chunks)},
+    )
     for chunk in bundle.all_chunks:
         try:
             read(chunk)
@@ -227,9 +233,10 @@ def _read_all(bundle: Bundle, read: ReadChunk, progress: Progress) -> Lack:
         except IncompleteError:
             pass
         except (DigestError, InventoryError, UncheckedError) as error:
-            found[UncheckedError if isinstance(error, UncheckedError) else DigestError] += 1
+            kind = UncheckedError if isinstance(error, UncheckedError) else DigestError
+            found[kind] += chunk.sha512 in asked
         tally.add(chunk.size)
-    lost = set(lost_for_good(bundle.parity, bundle.chunks, good))
+    lost = set(mine.only(lost_for_good(bundle.parity, bundle.chunks, good)))
     missing = tuple(index for index, chunk in enumerate(bundle.chunks) if chunk.sha512 in lost)
     return Lack(bundle, missing, found[DigestError], found[UncheckedError])
 

@@ -13,6 +13,7 @@ from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.parity.stripe import Stripe, lost_for_good
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
 from airlift.high.verification.verified import VerifiedBundle
@@ -49,14 +50,19 @@ class ChunkReader:
         """The manifest of the bundle."""
         return self.verified.bundle
 
+    @property
+    def own(self) -> Own:
+        """What this enclave takes of it."""
+        return self.verified.own
+
     def path(self, chunk: FileDigest) -> Path:
         """Where a chunk is kept in staging."""
         return self.staged / volume.chunk_name(chunk.sha512)
 
     def missing(self) -> tuple[str, ...]:
-        """Return the data chunks (SHA-512) that are lost and cannot be rebuilt, as far as is known by now."""
+        """Return the own data chunks (SHA-512) that are lost and cannot be rebuilt, as far as is known by now."""
         there = {item.sha512 for item in self.bundle.all_chunks if self.is_good(item)}
-        return lost_for_good(self.bundle.parity, self.bundle.chunks, there)
+        return self.own.only(lost_for_good(self.bundle.parity, self.bundle.chunks, there))
 
     def is_there(self, chunk: FileDigest) -> bool:
         """Say whether a volume or staging claims to hold a chunk."""
@@ -98,13 +104,18 @@ class ChunkReader:
             raise
 
     def prove(self, stripe: Stripe) -> None:
-        """Read every member of a stripe that is there; check that data that is lost can be rebuilt.
+        """Read every member of a stripe that is there; check that own data that is lost can be rebuilt.
+
+        A stripe without own data is passed over.
 
         Raises:
             AirliftError: as :meth:`read`.
         """
+        mine = {number for number, index in enumerate(stripe.data) if self.own.has_chunk(index)}
+        if not mine:
+            return
         good, failures = self._gather(stripe, len(stripe.data) + len(stripe.parity), {})
-        if any(number < len(stripe.data) for number in failures):
+        if mine & failures.keys():
             self._restore(stripe, good, failures)
 
     def _note(self, path: Path) -> None:

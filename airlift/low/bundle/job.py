@@ -1,5 +1,6 @@
 """What a bundle is to be, before anything of it is made: as an operator asks for it, and looked up (SPEC L4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity.layout import Redundancy
 from airlift.bundle.release import Release
 from airlift.codec import Effort
+from airlift.low.bundle.planning.receivers import Receiver
 from airlift.trust.keys.public import Signer
 
 
@@ -17,13 +19,15 @@ from airlift.trust.keys.public import Signer
 class Destination:
     """Where a bundle goes: the folder for its volumes, the enclave (None: any), and what the volumes must fit.
 
-    ``redundancy`` is how much parity goes along, None without.
+    ``redundancy`` is how much parity goes along, None without. ``several`` are enclaves, two or more, in the place of
+    one.
     """
 
     output: Path
     enclave: str | None = None
     medium: Medium = field(default_factory=Medium)
     redundancy: Redundancy | None = None
+    several: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class BundleRequest:
 
     ``from_`` is a release, ``none``, or None for what the enclave of the destination acknowledged. ``explain`` asks
     what took the bytes. ``variants`` are rules that choose which variants go along; without any it is those that the
-    enclave of the destination is known to choose by.
+    enclave of the destination is known to choose by. ``each_from`` says what ``from_`` does, of each of several.
     """
 
     release: str
@@ -50,6 +54,7 @@ class BundleRequest:
     coding: Coding = field(default_factory=Coding)
     explain: bool = False
     variants: tuple[Rule, ...] = ()
+    each_from: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +64,13 @@ class Job:
     ``part`` is the target with the variants that go along, None for all of them; ``held`` the baseline with those
     that count as held.
 
-    ``known_by`` says who said that the baseline is held; ``effort`` is empty if nothing is coded.
+    ``known_by`` says who said that the baseline is held; ``effort`` is empty if nothing is coded. ``receivers`` are
+    several enclaves that it is for: then all that is said of the baseline is theirs, and ``known_by`` is None.
     """
 
     target: Release | None
     baseline: Release | None
-    known_by: str
+    known_by: str | None
     marking: Marking
     destination: Destination
     signer: Signer
@@ -72,6 +78,13 @@ class Job:
     effort: str = ""
     part: Release | None = None
     held: Release | None = None
+    receivers: tuple[Receiver, ...] = ()
+
+    @property
+    def baselines(self) -> tuple[Release, ...]:
+        """The releases that somebody starts from."""
+        found = [self.baseline, *(one.baseline for one in self.receivers)]
+        return tuple(item for item in found if item is not None)
 
     @property
     def carried(self) -> Release | None:

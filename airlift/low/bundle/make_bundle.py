@@ -1,6 +1,7 @@
 """Make a bundle: pack what an enclave lacks of a release into volumes (SPEC L4)."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import BundleRequest, Job
 from airlift.low.bundle.planning import parts
-from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
+from airlift.low.bundle.planning.coding_plan import plan_coding
+from airlift.low.bundle.planning.joint_plan import JointPlan, plan_jointly
+from airlift.low.bundle.planning.portions import portions
+from airlift.low.bundle.planning.receivers import Receiver, join, started
 from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
 from airlift.low.depot import enclaves, outstanding, revoked
@@ -66,15 +70,16 @@ def make_bundle(
     revoked.check_release(target, revoked.in_force(depot))
     check_policy(depot, target, signer.public, now)
     announce("planning")
-    plan = plan_coding(depot, job.carried or target, job.held)
+    joint = _plan(depot, job, target)
     if dry_run and not request.explain:
-        return preview(depot, job, Coded(plan))
+        return preview(depot, job, Coded(joint.plan, portions=portions(joint)))
     cache = open_digest_cache(depot, now)
-    check_bases(plan, cache, request.coding.workers, progress)
+    check_bases(joint.plan, cache, request.coding.workers, progress)
     if dry_run:
-        return preview(depot, job, protect(depot, job, _code(plan, cache, request, None, progress), None))
+        coded = _code(joint, cache, request, None, progress)
+        return preview(depot, job, protect(depot, job, coded, None))
     with staging(request.destination.output) as folder:
-        coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        coded = _code(joint, cache, request, folder / volume.CHUNKS, progress)
         coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
         announce("writing volumes")
         check_policy(
@@ -85,6 +90,8 @@ def make_bundle(
 
 def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, now: datetime) -> Job:
     """Look up the baseline of a request, and check the name of its enclave."""
+    if request.destination.several:
+        return _job_for_several(depot, target, request, signer, now)
     enclave = request.destination.enclave
     baseline, known_by = _baseline(depot, request.from_, enclave)
     if enclave is not None:
@@ -103,6 +110,57 @@ def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, 
         part=parts.carried_part(target, rules, request.variants),
         held=parts.held_part(depot, baseline, enclave, rules) if baseline is not None else None,
     )
+
+
+def _job_for_several(
+    depot: Depot, target: Release, request: BundleRequest, signer: Signer, now: datetime
+) -> Job:
+    """Look up the baselines of several enclaves, after checking that each may hold the release."""
+    names = request.destination.several
+    enclaves.check_several(target, names)
+    for name in names:
+        enclaves.check_ceiling(depot, enclaves.check_name(name), target)
+    rules = {name: parts.find_rules(depot, name, request.variants) for name in names}
+    known = {name: _acknowledged(depot, name) for name in names}
+    found = []
+    for name in names:
+        baseline, known_by = _baseline(depot, request.each_from.get(name), name)
+        part = parts.carried_part(target, rules[name], request.variants)
+        found.append(Receiver(name, baseline, known_by, part, stated=name in request.each_from))
+    joined = [
+        started(one, None if digest is None else depot.load_release(digest), known)
+        for one, digest in join(found, known)
+    ]
+    carried = frozenset[str]().union(*(one.part.chosen for one in joined))
+    return Job(
+        target=target,
+        baseline=None,
+        known_by=None,
+        marking=target.marking,
+        destination=request.destination,
+        signer=signer,
+        now=now,
+        effort=request.coding.effort.name.lower(),
+        part=target.only(carried),
+        receivers=tuple(
+            one
+            if one.baseline is None
+            else replace(one, held=parts.held_part(depot, one.baseline, one.enclave, rules[one.enclave]))
+            for one in joined
+        ),
+    )
+
+
+def _acknowledged(depot: Depot, enclave: str) -> dict[str, str]:
+    """Return the published releases (digest) that an enclave acknowledged, and how each is known to be held."""
+    known = enclaves.load(depot, enclave).acknowledged if enclave in enclaves.names(depot) else ()
+    return {item.release: item.known_by for item in known if depot.is_published(item.release)}
+
+
+def _plan(depot: Depot, job: Job, target: Release) -> JointPlan:
+    if job.receivers:
+        return plan_jointly(depot, target, job.receivers)
+    return JointPlan(plan_coding(depot, job.carried or target, job.held))
 
 
 def _published(depot: Depot, name: str) -> Release:
@@ -134,16 +192,21 @@ def _known_by(depot: Depot, release: str, enclave: str | None) -> str:
         if said:
             return said[-1].known_by
     under_way = any(
-        item.bundle.enclave in {None, enclave} and item.bundle.target and item.bundle.target.digest == release
+        item.bundle.is_for(enclave) and item.bundle.target and item.bundle.target.digest == release
         for item in outstanding.load(depot)
     )
     return ASSUMPTION if under_way else OPERATOR
 
 
 def _code(
-    plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
+    joint: JointPlan,
+    cache: DigestCache,
+    request: BundleRequest,
+    folder: Path | None,
+    progress: Progress,
 ) -> Coded:
     """Code every block and write the chunks into a folder, None: nowhere."""
+    plan, places = joint.plan, list[int]()
     limit = chunk_limit(request.destination, plan.target_bytes)
     numbering = Numbering(plan)
     tally = Tally("encoding", plan.target_bytes, progress)
@@ -152,7 +215,8 @@ def _code(
     with closing(encoded):  # its threads end here, also if the disk is full
         blocks = chunks.merge(numbering.number(item) for item in encoded)
         watched = blocks if account is None else account.watch(blocks)
-        written = chunks.write_chunks(chunks.pack(watched, limit), folder)
+        written = chunks.write_chunks(chunks.pack_apart(watched, limit, joint.starts, places), folder)
     costs = None if account is None else account.summary()
     bases = tuple(numbering.bases)
-    return Coded(plan, written, bases, numbering.codecs, costs, cache, chunk_limit=limit)
+    whose = portions(joint, places, numbering.used)
+    return Coded(plan, written, bases, numbering.codecs, costs, cache, chunk_limit=limit, portions=whose)

@@ -160,7 +160,7 @@ def _take_request(
     depot: Depot, after: EnclaveRecord, stated: Request | RequestCode, result: ReturnResult
 ) -> _Taken:
     bundle = _find_bundle(depot, stated.sequence)
-    if bundle.enclave not in {None, after.enclave}:
+    if not bundle.is_for(after.enclave):
         raise WrongEnclaveError(
             f"{after.enclave} asks for a bundle of another enclave",
             expected=f"a bundle for {after.enclave}",

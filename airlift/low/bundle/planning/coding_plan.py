@@ -79,16 +79,35 @@ class BlockLimits:
 def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> CodingPlan:
     """Plan how ``target`` is coded against ``baseline`` (None: nothing); reads headers of files, and samples."""
     held = baseline.contents() if baseline else {}
-    wanted = _placed(target)
-    lacking = list({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
-    bases = _placed(baseline) if baseline else ()
-    files = _spans(depot, baseline, bases) if baseline else []
+    lacking = list(
+        {item.entry.sha512: item for item in placed(target) if item.entry.sha512 not in held}.values()
+    )
+    return plan_some(depot, target, lacking, Held(baseline, placed(baseline) if baseline else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What files may be coded against: ``bases`` of a release, and files of the target that come ``before``."""
+
+    release: Release | None
+    bases: tuple[Placed, ...]
+    before: tuple[Placed, ...] = ()
+
+
+def plan_some(depot: Depot, target: Release, lacking: Sequence[Placed], held: Held) -> CodingPlan:
+    """Plan how files of ``target``, each of another content, are coded against what is ``held``.
+
+    What comes before them is among the bases of the plan, after the others.
+    """
+    files = _spans(depot, held.release, held.bases) if held.release else []
+    files += _spans(depot, target, held.before)
     targets = _spans(depot, target, lacking)
     sequence = order(targets)
     lacking = [lacking[number] for number in sequence]
     files += [targets[number] for number in sequence]
+    bases = (*held.bases, *held.before)
     with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as read:
-        segments = find_segments(files, len(bases), read)
+        segments = find_segments(files, len(held.bases), read)[len(held.before) :]
     return CodingPlan(
         files=tuple(lacking),
         bases=bases,
@@ -117,7 +136,8 @@ def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segme
                 yield number, block
 
 
-def _placed(release: Release) -> tuple[Placed, ...]:
+def placed(release: Release) -> tuple[Placed, ...]:
+    """Return the files of a release, in the order of its manifest."""
     return tuple(Placed(component.name, entry) for component, entry in release.files())
 
 
