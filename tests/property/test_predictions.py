@@ -31,6 +31,6 @@ def test_every_kernel_gives_the_same_bits(
         for shape in ((rows, rank), (rank, columns))
     )
     factors = Factors(left, right, exponent)
-    data = memoryview(np.ascontiguousarray(bits).reshape(-1).view(np.uint8))
+    data = np.ascontiguousarray(bits).reshape(-1).view(np.uint8).data
     found = {bytes(exact.predict(data, element, factors, using=kernel.get(name))) for name in kernel.names()}
     assert len(found) == 1

@@ -26,7 +26,7 @@ SEED = 20_24
 OVERSAMPLE = 8
 POWERS = 1
 SKETCH_ROWS = 256
-EDGE_ROWS = 128
+EDGE_ROWS = 256
 MOST_WEIGHT_LOG = 6
 MOST_WEIGHT = 1 << MOST_WEIGHT_LOG
 """How much more than the median an element may weigh: what stands near zero is known almost exactly."""
@@ -91,7 +91,7 @@ class Difference:
     def typical_unit(self) -> np.float32:
         """Return the unit of :meth:`typical_exponent`, at least the least that can be divided by."""
         power = self.typical_exponent() - _BIAS[self.element] - FRACTION_BITS[self.element]
-        return np.ldexp(np.float32(1), min(max(power, -60), 60))
+        return np.float32(2.0 ** min(max(power, -60), 60))
 
     def noise(self) -> float:
         """Return the mean square of rounding errors: a twelfth of the mean square of the units."""
@@ -133,8 +133,8 @@ def difference(new: Bits, base: Bits, element: Element) -> Difference:
     with np.errstate(all="ignore"):
         for start in range(0, new.size, exact.STRIPE):
             part = slice(start, start + exact.STRIPE)
-            numbers = (rounding.singles(bits[part], element).view(np.float32) for bits in (after, before))
-            found = np.subtract(*numbers, out=delta[part])
+            one, other = (rounding.singles(bits[part], element).view(np.float32) for bits in (after, before))
+            found = np.subtract(one, other, out=delta[part])
             known = known and bool(np.isfinite(found.sum()))
     lost = None if known else ~(_finite(after, element) & _finite(before, element) & np.isfinite(delta))
     if lost is not None:

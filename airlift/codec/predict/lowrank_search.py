@@ -122,7 +122,8 @@ def refine(found: Difference, right: Floats, effort: Effort) -> tuple[Floats, Fl
     if not SWEEPS[effort]:
         basis = right / np.linalg.norm(right, axis=1)[:, None]
         return least_squares.balance(found.delta @ basis.T, basis)
-    for _ in range(SWEEPS[effort]):
+    left, right = _sweep(found, found.delta, right)
+    for _ in range(SWEEPS[effort] - 1):
         left, right = _sweep(found, found.delta, right)
     for _ in range(PULLS[effort]):
         left, right = _sweep(found, least_squares.pulled(found, left, right), right)

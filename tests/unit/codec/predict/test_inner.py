@@ -1,5 +1,7 @@
 """The codec inside a codec: the shorter of planes and ulp, without coding a long block by both."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,11 +51,16 @@ def test_planes_of_wide_numbers_are_taken_where_they_are_shorter() -> None:
 def test_planes_are_left_out_where_they_would_lose(monkeypatch: pytest.MonkeyPatch) -> None:
     target, prediction = block(Element.BF16, 0.05, 4)
     assert len(target) > LONG
-    tried: list[int] = []
-    monkeypatch.setattr(inner, "_tries_planes", lambda *_: bool(tried.append(1)))
+    tried: list[float] = []
+
+    def never(*given: Any) -> bool:
+        tried.append(given[-1])
+        return False
+
+    monkeypatch.setattr(inner, "_tries_planes", never)
     codec, _ = inner.encode(target, prediction, Context([], Element.BF16), Effort.NORMAL)
     monkeypatch.undo()
-    assert tried
+    assert len(tried) == 1
     assert codec == ULP.id
     assert not inner._tries_planes(
         target, Context([prediction], Element.BF16), Effort.NORMAL, 0.05 * len(target)

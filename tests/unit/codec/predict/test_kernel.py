@@ -58,7 +58,7 @@ def factors(rows: int, columns: int, rank: int, exponent: int = -40) -> Factors:
 
 
 def predicted(base: Bits, element: Element, given: Factors, name: str) -> bytes:
-    data = memoryview(base.reshape(-1).view(np.uint8))
+    data = base.reshape(-1).view(np.uint8).data
     return bytes(exact.predict(data, element, given, using=kernel.get(name)))
 
 
@@ -214,7 +214,7 @@ def test_a_kernel_that_predicts_wrong_is_not_used(function: Callable[..., Any], 
     expected = predicted(base, Element.BF16, given, "numpy")
     spoil(add=function)
     assert kernel.chosen() == Choice(Nothing(), refused=KERNELS[0])
-    data = memoryview(base.reshape(-1).view(np.uint8))
+    data = base.reshape(-1).view(np.uint8).data
     assert bytes(exact.predict(data, Element.BF16, given)) == expected
 
 
@@ -228,7 +228,7 @@ def test_the_path_that_was_asked_for_predicts(spoil: Any) -> None:
 
 def test_threads_predict_the_same_bits() -> None:
     base, given = matrix(Element.BF16, 200, 500), factors(200, 500, 8)
-    data = memoryview(base.reshape(-1).view(np.uint8))
+    data = base.reshape(-1).view(np.uint8).data
     with ThreadPoolExecutor(4) as pool:
         found = set(pool.map(lambda _: bytes(exact.predict(data, Element.BF16, given)), range(16)))
     assert len(found) == 1
