@@ -104,6 +104,7 @@ class Site:
             more.pop("from_", None),
             coding,
             more.pop("explain", False),
+            joined=more.pop("joined", None),
         )
         return make_bundle(self.depot, request, **{"signer": keys.signer(BUNDLER), "now": NOW, **more})
 

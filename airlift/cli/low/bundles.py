@@ -1,5 +1,6 @@
 """``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,11 @@ from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
+from airlift.errors import UsageError
 
 if TYPE_CHECKING:
     from airlift.bundle.media_sizes import Medium
+    from airlift.low.bundle.job import BundleRequest
 
 MAX_WORKERS = 8
 PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
@@ -58,6 +61,40 @@ class SignedOutput:
 
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Receives one folder per volume.")]
     bundler_key: BundlerKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """Where a bundle is written to, and whether it is coded in parts: by processes that share a folder."""
+
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", help="Receives one folder per volume; with --shard, one per shard."
+        ),
+    ]
+    bundler_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The bundler's private key; not with --shard.", show_default=False),
+    ] = None
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", metavar="I/N", help="Code the I-th of N parts alone, into the shared folder --output."
+        ),
+    ] = None
+    join: Annotated[
+        Path | None,
+        typer.Option(
+            "--join", metavar="DIR", help="Join the shards in this folder, which nobody has to trust."
+        ),
+    ] = None
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            "--shards", metavar="N", min=1, max=4096, help="Join N of them; by default as many as are there."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,21 +162,30 @@ class Coding:
     ] = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class What:
+    """What decides which blocks a bundle has: whom it is for, on which medium, and how it is coded."""
+
+    receiver: Receiver
+    volumes: ForMedium
+    coding: Coding
+
+
 @command(
     app.low,
     "bundle",
     "airlift low bundle assistant@2026.11.1 --for alpha --output out --bundler-key bundler.key --volume-size dvd",
     "airlift low bundle assistant@2026.11.1 --from assistant@2026.11.0 --output out --bundler-key bundler.key",
     "airlift low bundle assistant@2026.11.1 --output out --bundler-key bundler.key --volume-size dvd --parity 2",
+    "airlift low bundle assistant@2026.11.1 --for alpha --shard 3/8 --output /shared",
+    "airlift low bundle assistant@2026.11.1 --for alpha --join /shared --output out --bundler-key bundler.key",
 )
 def bundle(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
-    to: SignedOutput,
-    receiver: Receiver,
-    volumes: ForMedium,
-    coding: Coding,
+    to: Apart,
+    what: What,
     on: OnDepot,
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
@@ -147,39 +193,121 @@ def bundle(
     Say with --from which release it holds. With --for alone it is the newest one that this enclave has acknowledged,
     as its receipt or a typed code said; without one, the bundle is complete. Of a component in variants the one goes
     along that --variant chooses, or what the enclave is enrolled with; without a choice all of them.
+
+    Several processes can code it, one part each, with --shard and the same other options, but without a key. What
+    they write is held against the plan, and decoded again, by the one that joins it.
     """
-    from airlift.bundle.parity import layout
-    from airlift.codec import Effort as CodingEffort
-    from airlift.low.bundle import job
     from airlift.low.bundle.make_bundle import make_bundle
 
-    asked = None if coding.parity is None else layout.parse(coding.parity)
+    request = _request(release, to, what, on)
+    if to.part is not None:
+        return _code_part(run, request, to, on)
+    asked = request.destination.redundancy
     result = make_bundle(
         on.open(),
-        job.BundleRequest(
-            release,
-            job.Destination(to.output, receiver.for_, volumes.medium(), asked),
-            receiver.from_,
-            job.Coding(
-                options.threads(coding.workers, MAX_WORKERS),
-                coding.check,
-                CodingEffort[coding.effort.name.upper()],
-            ),
-            coding.explain,
-            options.rules(receiver.variant),
-        ),
-        signer=on.passphrases.signer(run, to.bundler_key),
+        request,
+        signer=on.passphrases.signer(run, _key(to)),
         now=run.now,
         dry_run=on.dry_run,
         progress=run.progress,
     )
-    if receiver.for_ is not None:
+    if what.receiver.for_ is not None:
         run.say(
-            f"baseline for {receiver.for_}: {result.baseline or 'none'} ({KNOWN_BY[result.baseline_known_by]})"
+            f"baseline for {what.receiver.for_}: {result.baseline or 'none'} ({KNOWN_BY[result.baseline_known_by]})"
         )
     if asked is not None and result.volumes and result.parity_chunks:
         run.say(_promise(asked.volumes, asked.percent, len(result.volumes)))
     return _bundled(result, dry_run=on.dry_run)
+
+
+def _request(release: str, to: Apart, what: What, on: OnDepot) -> "BundleRequest":
+    from airlift.bundle.parity import layout
+    from airlift.codec import Effort as CodingEffort
+    from airlift.low.bundle import job
+
+    receiver, volumes, coding = what.receiver, what.volumes, what.coding
+    redundancy = None if coding.parity is None else layout.parse(coding.parity)
+    joined = None
+    if to.join is not None:
+        words = _again(release, to.join, what, on)
+        joined = job.Joined(to.join, to.parts, shlex.join(words))
+    return job.BundleRequest(
+        release,
+        job.Destination(to.output, receiver.for_, volumes.medium(), redundancy),
+        receiver.from_,
+        job.Coding(
+            options.threads(coding.workers, MAX_WORKERS),
+            coding.check,
+            CodingEffort[coding.effort.name.upper()],
+        ),
+        coding.explain,
+        options.rules(receiver.variant),
+        joined,
+    )
+
+
+def _again(release: str, shared: Path, what: What, on: OnDepot) -> list[str]:
+    """Return the words of the command that makes a shard, but for its number."""
+    receiver, volumes, coding = what.receiver, what.volumes, what.coding
+    pairs = [
+        ("--from", receiver.from_),
+        ("--for", receiver.for_),
+        *(("--variant", text) for text in receiver.variant),
+        ("--volume-size", volumes.volume_size),
+        ("--max-file-size", volumes.max_file_size),
+        ("--parity", coding.parity),
+        ("--effort", None if coding.effort is Effort.normal else coding.effort.value),
+        ("--depot", None if on.depot == options.DEPOT else on.depot),
+        ("--output", shared),
+    ]
+    given = [str(word) for name, value in pairs if value is not None for word in (name, value)]
+    return ["airlift", "low", "bundle", release, *given]
+
+
+def _key(to: Apart) -> str:
+    if to.bundler_key is None:
+        raise UsageError(
+            "option '--bundler-key' is missing",
+            expected="the bundler's private key, or --shard, which needs none",
+        )
+    return to.bundler_key
+
+
+def _code_part(run: Run, request: "BundleRequest", to: Apart, on: OnDepot) -> Answer:
+    """Code one part; how it is cut, in a dry run."""
+    from airlift.low.bundle.sharding.division import parse_share
+    from airlift.low.bundle.sharding.make_shard import make_shard
+
+    given = {
+        "--join": to.join,
+        "--shards": to.parts,
+        "--bundler-key": to.bundler_key,
+        "--explain": request.explain or None,
+    }
+    beside = [name for name, value in given.items() if value is not None]
+    if beside:
+        raise UsageError(
+            f"--shard does not go with {beside[0]}",
+            expected="one part to be coded, or what was coded to be joined",
+            hint="leave it out: who codes a part needs no key, and --join is another command",
+        )
+    share = parse_share(to.part or "")
+    result = make_shard(on.open(), request, share, now=run.now, dry_run=on.dry_run, progress=run.progress)
+    if result.already:
+        run.say("that shard is there, and as it must be: nothing was coded")
+    data = {**to_data(result), "dry_run": on.dry_run}
+
+    def render(page: Page) -> None:
+        facts = {key: value for key, value in data.items() if key != "parts" and value is not None}
+        for key in ("target_bytes", "coded_bytes"):
+            if key in facts:
+                facts[key] = size(facts[key])
+        page.facts(facts)
+        if data["parts"]:
+            page.line()
+            page.records(data["parts"])
+
+    return Answer(data, render)
 
 
 def _promise(lost: int, percent: int, count: int) -> str:

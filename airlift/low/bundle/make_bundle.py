@@ -13,11 +13,13 @@ from airlift.low.bundle.check_policy import check_policy
 from airlift.low.bundle.chunks import Numbering
 from airlift.low.bundle.costs import Account
 from airlift.low.bundle.encode import check_bases, encode
-from airlift.low.bundle.job import BundleRequest, Job
+from airlift.low.bundle.job import BundleRequest, Job, Subject
 from airlift.low.bundle.planning import parts
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
 from airlift.low.bundle.protect import chunk_limit, protect
 from airlift.low.bundle.publish import NONE, BundleResult, Coded, check_bundler, preview, publish
+from airlift.low.bundle.sharding.division import Divisible
+from airlift.low.bundle.sharding.join import Shards, find_shards
 from airlift.low.depot import enclaves, outstanding, revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache, open_digest_cache
@@ -56,25 +58,30 @@ def make_bundle(
         ExistsError: a volume of that name stands in the output folder.
         VolumeTooSmallError: it does not fit.
         DigestError: content of the depot has changed.
+        PartsMissingError: not all that was to be joined is there.
+        ProvenBadError: some of it is not what the plan says, or does not decode to what it was made from.
     """
     if not dry_run:
         with depot.lock():
             pass  # finishes what an interrupted command began; coding takes long and needs no lock
-    target = _published(depot, request.release)
-    job = _job(depot, target, request, signer, now)
+    subject = look_up(depot, request)
+    target, job = subject.target, _job(subject, request, signer, now)
     check_bundler(depot, job)
     revoked.check_release(target, revoked.in_force(depot))
     check_policy(depot, target, signer.public, now)
     announce("planning")
     plan = plan_coding(depot, job.carried or target, job.held)
+    joined = None if request.joined is None else find_shards(divisible(plan, request), request.joined)
     if dry_run and not request.explain:
         return preview(depot, job, Coded(plan))
     cache = open_digest_cache(depot, now)
     check_bases(plan, cache, request.coding.workers, progress)
     if dry_run:
-        return preview(depot, job, protect(depot, job, _code(plan, cache, request, None, progress), None))
+        return preview(
+            depot, job, protect(depot, job, _code(plan, cache, request, None, progress, joined=joined), None)
+        )
     with staging(request.destination.output) as folder:
-        coded = _code(plan, cache, request, folder / volume.CHUNKS, progress)
+        coded = _code(plan, cache, request, folder / volume.CHUNKS, progress, joined=joined)
         coded = protect(depot, job, coded, folder / volume.CHUNKS, progress)
         announce("writing volumes")
         check_policy(
@@ -83,25 +90,45 @@ def make_bundle(
         return publish(depot, job, coded, folder)
 
 
-def _job(depot: Depot, target: Release, request: BundleRequest, signer: Signer, now: datetime) -> Job:
-    """Look up the baseline of a request, and check the name of its enclave."""
-    enclave = request.destination.enclave
+def look_up(depot: Depot, request: BundleRequest) -> Subject:
+    """Look up the releases of a request, and check the name of its enclave and what that may hold.
+
+    Raises:
+        UnpublishedError, NotHeldError, MarkingError, UsageError: as :func:`make_bundle`.
+    """
+    target, enclave = _published(depot, request.release), request.destination.enclave
     baseline, known_by = _baseline(depot, request.from_, enclave)
     if enclave is not None:
         enclaves.check_name(enclave)
     enclaves.check_ceiling(depot, enclave, target)
     rules = parts.find_rules(depot, enclave, request.variants)
-    return Job(
+    return Subject(
         target=target,
         baseline=baseline,
         known_by=known_by,
-        marking=target.marking,
+        part=parts.carried_part(target, rules, request.variants),
+        held=parts.held_part(depot, baseline, enclave, rules) if baseline is not None else None,
+    )
+
+
+def divisible(plan: CodingPlan, request: BundleRequest) -> Divisible:
+    """Return a plan with how its blocks are cut and coded for a request."""
+    limit = chunk_limit(request.destination, plan.target_bytes)
+    return Divisible(plan, chunks.block_limits(limit), request.coding.effort)
+
+
+def _job(subject: Subject, request: BundleRequest, signer: Signer, now: datetime) -> Job:
+    return Job(
+        target=subject.target,
+        baseline=subject.baseline,
+        known_by=subject.known_by,
+        marking=subject.target.marking,
         destination=request.destination,
         signer=signer,
         now=now,
         effort=request.coding.effort.name.lower(),
-        part=parts.carried_part(target, rules, request.variants),
-        held=parts.held_part(depot, baseline, enclave, rules) if baseline is not None else None,
+        part=subject.part,
+        held=subject.held,
     )
 
 
@@ -141,13 +168,22 @@ def _known_by(depot: Depot, release: str, enclave: str | None) -> str:
 
 
 def _code(
-    plan: CodingPlan, cache: DigestCache, request: BundleRequest, folder: Path | None, progress: Progress
+    plan: CodingPlan,
+    cache: DigestCache,
+    request: BundleRequest,
+    folder: Path | None,
+    progress: Progress,
+    *,
+    joined: Shards | None,
 ) -> Coded:
-    """Code every block and write the chunks into a folder, None: nowhere."""
+    """Code every block, or take what others coded, and write the chunks into a folder, None: nowhere."""
     limit = chunk_limit(request.destination, plan.target_bytes)
     numbering = Numbering(plan)
-    tally = Tally("encoding", plan.target_bytes, progress)
-    encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)
+    tally = Tally("encoding" if joined is None else "joining", plan.target_bytes, progress)
+    if joined is None:
+        encoded = encode(plan, cache, chunks.block_limits(limit), request.coding, read=tally.add)
+    else:
+        encoded = joined.join(cache, request.coding, read=tally.add)
     account = Account(plan.files, plan.spans) if request.explain else None
     with closing(encoded):  # its threads end here, also if the disk is full
         blocks = chunks.merge(numbering.number(item) for item in encoded)
