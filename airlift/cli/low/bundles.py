@@ -228,6 +228,8 @@ def _request(release: str, to: Apart, what: What, on: OnDepot) -> "BundleRequest
     receiver, volumes, coding = what.receiver, what.volumes, what.coding
     redundancy = None if coding.parity is None else layout.parse(coding.parity)
     joined = None
+    if to.parts is not None and to.join is None and to.part is None:
+        raise UsageError("--shards goes with --join", hint="say where they are: `--join DIR`")
     if to.join is not None:
         words = _again(release, to.join, what, on)
         joined = job.Joined(to.join, to.parts, shlex.join(words))
