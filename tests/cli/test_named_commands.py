@@ -46,7 +46,7 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     *("--delay-updates", "--link-dest"),
     *("--array",),
 }
-"""Options of other programs: pip, uv, zstd, unshare, systemctl, clamscan, skopeo, umoci, helm, rsync, sbatch and more."""
+"""Options of other programs: pip, uv, zstd, unshare, systemctl, clamscan, skopeo, umoci, helm, sbatch and more."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"
