@@ -80,6 +80,7 @@ def _start(cluster: DaskCluster, words: tuple[str, ...], name: str) -> "subproce
         return subprocess.Popen(
             [cluster.python, "-m", "dask", *words, *tls],
             cwd=cluster.folder,
+            env={**os.environ, "DASK_TEMPORARY_DIRECTORY": str(cluster.folder)},
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -361,6 +361,17 @@ def test_what_is_no_plain_file_is_refused(site: Site, tmp_path: Path, kind: str)
         join(site)
 
 
+def test_nothing_is_written_through_a_link(bare: Site, tmp_path: Path) -> None:
+    """Who may write to the shared folder could have others write elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    where = place(bare, 1, 2)
+    where.shared.mkdir()
+    where.folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InventoryError, match="its folder is a link"):
+        code(bare, 1, 2)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_shard_that_changes_while_it_is_joined(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was held against the plan once is held against it again when it is read: nothing is taken from before."""
     real = shard_file.check_shard
