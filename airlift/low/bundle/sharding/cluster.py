@@ -182,7 +182,8 @@ def _library() -> ModuleType:
         raise UsageError(
             "distributed is not installed", hint="install it on the low side: pip install 'airlift[cluster]'"
         ) from error
-    return distributed
+    library: ModuleType = distributed
+    return library
 
 
 def _at(place: Place, number: int) -> Place:

@@ -199,7 +199,8 @@ Change = Callable[[bytearray], None]
 
 def rows(data: bytearray) -> int:
     """Return where the table of a shard begins."""
-    return len(data) - DIGEST_BYTES - ROW.size * struct.unpack_from("<I", data, 80)[0]
+    blocks: int = struct.unpack_from("<I", data, 80)[0]
+    return len(data) - DIGEST_BYTES - ROW.size * blocks
 
 
 def signed(change: Change) -> Change:
