@@ -112,6 +112,7 @@ class Site:
             more.pop("explain", False),
             more.pop("variants", ()),
             more.pop("each_from", {}),
+            joined=more.pop("joined", None),
         )
         return make_bundle(self.depot, request, **{"signer": keys.signer(BUNDLER), "now": NOW, **more})
 

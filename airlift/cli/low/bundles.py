@@ -1,5 +1,6 @@
 """``airlift low``: pack a release into volumes, check, renew and withdraw bundles."""
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +13,11 @@ from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
+from airlift.errors import UsageError
 
 if TYPE_CHECKING:
     from airlift.bundle.media_sizes import Medium
+    from airlift.low.bundle.job import BundleRequest
 
 MAX_WORKERS = 8
 PRESETS = ("cd", "dvd", "dvd-dl", "bd25", "bd50", "bd100")
@@ -60,6 +63,60 @@ class SignedOutput:
     bundler_key: BundlerKey
 
 
+def _pem(name: str, what: str) -> Any:
+    return typer.Option(
+        f"--cluster-{name}", envvar=f"AIRLIFT_CLUSTER_{name.upper()}", metavar="PEM", help=what
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """Where a bundle is written to, and whether it is coded in parts: by processes that share a folder."""
+
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", help="Receives one folder per volume; with --shard, one per shard."
+        ),
+    ]
+    bundler_key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The bundler's private key; not with --shard.", show_default=False),
+    ] = None
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", metavar="I/N", help="Code the I-th of N parts alone, into the shared folder --output."
+        ),
+    ] = None
+    join: Annotated[
+        Path | None,
+        typer.Option(
+            "--join", metavar="DIR", help="Join the shards in this folder, which nobody has to trust."
+        ),
+    ] = None
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            metavar="N",
+            min=1,
+            max=4096,
+            help="How many there are; --cluster needs to know, --join goes by what is there.",
+        ),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tls://HOST:PORT",
+            help="Have the --shards made by a dask cluster, into the folder --output.",
+        ),
+    ] = None
+    cluster_ca: Annotated[Path | None, _pem("ca", "Who vouches for scheduler and workers.")] = None
+    cluster_cert: Annotated[Path | None, _pem("cert", "The certificate of who asks the cluster.")] = None
+    cluster_key: Annotated[Path | None, _pem("key", "The key of that certificate.")] = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """Whom a bundle is for, and what that enclave holds."""
@@ -93,8 +150,6 @@ class Receiver:
         Raises:
             UsageError: it cannot be told whose one is, or there are several.
         """
-        from airlift.errors import UsageError
-
         said, names = self.from_ or [], self.enclaves
         if len(names) < 2 and len(said) < 2:
             return (said[0].removeprefix(f"{''.join(names)}=") if said else None), {}
@@ -163,6 +218,15 @@ class Coding:
     ] = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class What:
+    """What decides which blocks a bundle has: whom it is for, on which medium, and how it is coded."""
+
+    receiver: Receiver
+    volumes: ForMedium
+    coding: Coding
+
+
 @command(
     app.low,
     "bundle",
@@ -170,15 +234,16 @@ class Coding:
     "airlift low bundle assistant@2026.11.1 --from assistant@2026.11.0 --output out --bundler-key bundler.key",
     "airlift low bundle assistant@2026.11.1 --output out --bundler-key bundler.key --volume-size dvd --parity 2",
     "airlift low bundle assistant@2026.11.1 --for alpha --for bravo --output out --bundler-key bundler.key",
+    "airlift low bundle assistant@2026.11.1 --for alpha --shard 3/8 --output /shared",
+    "airlift low bundle assistant@2026.11.1 --for alpha --cluster tls://head:8786 --shards 64 --output /shared",
+    "airlift low bundle assistant@2026.11.1 --for alpha --join /shared --output out --bundler-key bundler.key",
 )
 def bundle(
     run: Run,
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="name@version, or its digest.")],
     *,
-    to: SignedOutput,
-    receiver: Receiver,
-    volumes: ForMedium,
-    coding: Coding,
+    to: Apart,
+    what: What,
     on: OnDepot,
 ) -> Answer:
     """Pack what an enclave lacks of a published release into volumes, one folder each.
@@ -188,37 +253,29 @@ def bundle(
     along that --variant chooses, or what the enclave is enrolled with; without a choice all of them.
 
     With --for given again, one bundle serves several enclaves: what more than one of them lacks goes along once.
+
+    Several processes can code it, one part each, with --shard and the same other options, but without a key. What
+    they write is held against the plan, and decoded again, by the one that joins it.
     """
-    from airlift.bundle.parity import layout
-    from airlift.codec import Effort as CodingEffort
-    from airlift.low.bundle import job
     from airlift.low.bundle.make_bundle import make_bundle
 
-    asked = None if coding.parity is None else layout.parse(coding.parity)
-    names, (from_, each_from) = receiver.enclaves, receiver.baselines()
-    one, several = (names[0], ()) if len(names) == 1 else (None, names)
+    _check_together(to, what)
+    request = _request(release, to, what, on)
+    if to.part is not None:
+        return _code_part(run, request, to, on)
+    if to.cluster is not None:
+        return _code_on_cluster(run, request, to, what, on)
+    destination, asked = request.destination, request.destination.redundancy
     result = make_bundle(
         on.open(),
-        job.BundleRequest(
-            release,
-            job.Destination(to.output, one, volumes.medium(), asked, several),
-            from_,
-            job.Coding(
-                options.threads(coding.workers, MAX_WORKERS),
-                coding.check,
-                CodingEffort[coding.effort.name.upper()],
-            ),
-            coding.explain,
-            options.rules(receiver.variant),
-            each_from,
-        ),
-        signer=on.passphrases.signer(run, to.bundler_key),
+        request,
+        signer=on.passphrases.signer(run, _key(to)),
         now=run.now,
         dry_run=on.dry_run,
         progress=run.progress,
     )
-    if one is not None:
-        _say_baseline(run, one, result.baseline, result.baseline_known_by)
+    if destination.enclave is not None:
+        _say_baseline(run, destination.enclave, result.baseline, result.baseline_known_by)
     for portion in result.portions:
         _say_baseline(run, portion.enclave, portion.baseline, portion.baseline_known_by)
     if asked is not None and result.volumes and result.parity_chunks:
@@ -234,6 +291,143 @@ def _example(names: tuple[str, ...]) -> str:
     """Return options for several enclaves, of which one starts from a release that is named."""
     first, *others = names if len(names) > 1 else (*names, "ENCLAVE", "OTHER")[:2]
     return " ".join((f"--for {first}", *(f"--for {name}" for name in others), f"--from {first}=RELEASE"))
+
+
+def _request(release: str, to: Apart, what: What, on: OnDepot) -> "BundleRequest":
+    from airlift.bundle.parity import layout
+    from airlift.codec import Effort as CodingEffort
+    from airlift.low.bundle import job
+
+    receiver, volumes, coding = what.receiver, what.volumes, what.coding
+    redundancy = None if coding.parity is None else layout.parse(coding.parity)
+    names, (from_, each_from) = receiver.enclaves, receiver.baselines()
+    one, several = (names[0], ()) if len(names) == 1 else (None, names)
+    joined = None
+    if to.join is not None:
+        words = _again(release, to.join, what, on.depot)
+        joined = job.Joined(to.join, to.parts, shlex.join(["airlift", *words]))
+    return job.BundleRequest(
+        release,
+        job.Destination(to.output, one, volumes.medium(), redundancy, several),
+        from_,
+        job.Coding(
+            options.threads(coding.workers, MAX_WORKERS),
+            coding.check,
+            CodingEffort[coding.effort.name.upper()],
+        ),
+        coding.explain,
+        options.rules(receiver.variant),
+        each_from,
+        joined,
+    )
+
+
+def _again(release: str, shared: Path, what: What, depot: Path) -> list[str]:
+    """Return the words of the command that makes a shard, but for its number."""
+    receiver, volumes, coding = what.receiver, what.volumes, what.coding
+    pairs = [
+        *(("--from", text) for text in receiver.from_ or ()),
+        *(("--for", name) for name in receiver.enclaves),
+        *(("--variant", text) for text in receiver.variant),
+        ("--volume-size", volumes.volume_size),
+        ("--max-file-size", volumes.max_file_size),
+        ("--parity", coding.parity),
+        ("--effort", None if coding.effort is Effort.normal else coding.effort.value),
+        ("--depot", None if depot == options.DEPOT else depot),
+        ("--output", shared),
+    ]
+    given = [str(word) for name, value in pairs if value is not None for word in (name, value)]
+    return ["low", "bundle", release, *given]
+
+
+def _check_together(to: Apart, what: What) -> None:
+    """Check that what is said of shards goes together.
+
+    Raises:
+        UsageError: it does not.
+    """
+    one = next((name for name, value in (("--shard", to.part), ("--cluster", to.cluster)) if value), None)
+    beside = {
+        "--cluster": to.cluster if one != "--cluster" else None,
+        "--join": to.join,
+        "--shards": to.parts if one != "--cluster" else None,
+        "--bundler-key": to.bundler_key,
+        "--explain": what.coding.explain or None,
+    }
+    wrong = [name for name, value in beside.items() if value is not None]
+    if one and wrong:
+        raise UsageError(
+            f"{one} does not go with {wrong[0]}",
+            expected="shards to be coded, or shards to be joined",
+            hint="leave it out: who codes needs no key, and --join is another command",
+        )
+    if to.cluster and to.parts is None:
+        raise UsageError(
+            "--cluster needs to know how many shards to make",
+            expected="some for each worker",
+            hint="say how many: `--shards 64`",
+        )
+    if to.parts and not (to.cluster or to.join):
+        raise UsageError("--shards goes with --join or --cluster", hint="say where they are: `--join DIR`")
+
+
+def _key(to: Apart) -> str:
+    if to.bundler_key is None:
+        raise UsageError(
+            "option '--bundler-key' is missing",
+            expected="the bundler's private key, or --shard, which needs none",
+        )
+    return to.bundler_key
+
+
+def _code_part(run: Run, request: "BundleRequest", to: Apart, on: OnDepot) -> Answer:
+    """Code one part; how it is cut, in a dry run."""
+    from airlift.low.bundle.sharding.division import parse_share
+    from airlift.low.bundle.sharding.make_shard import make_shard
+
+    share = parse_share(to.part or "")
+    result = make_shard(on.open(), request, share, now=run.now, dry_run=on.dry_run, progress=run.progress)
+    if result.already:
+        run.say("that shard is there, and as it must be: nothing was coded")
+    data = {**to_data(result), "dry_run": on.dry_run}
+
+    def render(page: Page) -> None:
+        facts = {key: value for key, value in data.items() if key != "parts" and value is not None}
+        for key in ("target_bytes", "coded_bytes"):
+            if key in facts:
+                facts[key] = size(facts[key])
+        page.facts(facts)
+        if data["parts"]:
+            page.line()
+            page.records(data["parts"])
+
+    return Answer(data, render)
+
+
+def _code_on_cluster(run: Run, request: "BundleRequest", to: Apart, what: What, on: OnDepot) -> Answer:
+    """Have all parts coded by a cluster; how they are cut, in a dry run."""
+    from airlift.low.bundle.sharding.cluster import Scheduler, code_on_cluster
+
+    words = _again(request.release, to.output.resolve(), what, on.depot.resolve())
+    result = code_on_cluster(
+        on.open(),
+        request,
+        Scheduler(to.cluster or "", to.cluster_ca, to.cluster_cert, to.cluster_key),
+        to.parts or 1,
+        [*words, "--workers", str(what.coding.workers or 1)],
+        dry_run=on.dry_run,
+        progress=run.progress,
+    )
+    data = {**to_data(result), "dry_run": on.dry_run}
+
+    def render(page: Page) -> None:
+        facts = {key: value for key, value in data.items() if key != "parts" and value is not None}
+        page.facts({**facts, "made": len(data["made"]), "already": len(data["already"])})
+        if data["parts"]:
+            page.line()
+            page.records(data["parts"])
+
+    return Answer(data, render)
 
 
 def _promise(lost: int, percent: int, count: int) -> str:

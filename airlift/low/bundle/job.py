@@ -32,11 +32,28 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How blocks are coded: on how many threads, how hard, and whether each is decoded again (``check``)."""
+    """How blocks are coded: on how many threads, how hard, and whether each is decoded again (``check``).
+
+    ``digest`` says whether targets are digested, unless that was done lately.
+    """
 
     workers: int = 2
     check: bool = True
     effort: Effort = Effort.NORMAL
+    digest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A folder with what others coded apart, to be joined (SPEC L4.21).
+
+    ``of`` says into how many parts the plan was cut, None: as what is there says. ``command`` is the command line
+    that makes one of them, but for its number.
+    """
+
+    folder: Path
+    of: int | None = None
+    command: str = "airlift low bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,8 @@ class BundleRequest:
 
     ``from_`` is a release, ``none``, or None for what the enclave of the destination acknowledged. ``explain`` asks
     what took the bytes. ``variants`` are rules that choose which variants go along; without any it is those that the
-    enclave of the destination is known to choose by. ``each_from`` says what ``from_`` does, of each of several.
+    enclave of the destination is known to choose by. ``each_from`` says what ``from_`` does, of each of several. With
+    ``joined`` the blocks are those that others coded.
     """
 
     release: str
@@ -55,6 +73,23 @@ class BundleRequest:
     explain: bool = False
     variants: tuple[Rule, ...] = ()
     each_from: Mapping[str, str] = field(default_factory=dict)
+    joined: Joined | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a bundle is about: the release and its baseline, and of both what goes along, or counts as held.
+
+    ``known_by`` says who said that the baseline is held. With ``receivers`` all that is said of the baseline is
+    theirs, and ``known_by`` is None.
+    """
+
+    target: Release
+    baseline: Release | None
+    known_by: str | None
+    part: Release
+    held: Release | None
+    receivers: tuple[Receiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
