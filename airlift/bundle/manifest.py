@@ -24,10 +24,8 @@ ANY_ENCLAVE = "any"
 SEVERAL = "several"
 """What stands in names of bundles for several enclaves in the place of one."""
 MAX_PORTIONS = 64
-PACKED_FORMAT = 2
-"""The format of a bundle that has parity, or whose chunks may have packed tables."""
-NEWEST_FORMAT = 3
-"""The format of a bundle that has portions."""
+NEWEST_FORMAT = 2
+"""The format of a bundle that has parity, variants or portions, or whose chunks may have packed tables."""
 
 _KEYS = frozenset(
     {
@@ -43,7 +41,7 @@ _KEYS = frozenset(
         "revocations",
     }
 )
-_NEW_KEYS = frozenset({"parity", "variants"})
+_NEW_KEYS = frozenset({"parity", "variants", "portions"})
 """What a bundle of format 2 may have, where there is something to say."""
 _PORTION_KEYS = frozenset({"enclave", "baseline", "bases", "files", "chunks"})
 _ID = re.compile(r"([a-z0-9][a-z0-9-]{0,23})-([1-9][0-9]{0,9})\Z")
@@ -181,9 +179,9 @@ def format(bundle: Bundle) -> bytes:  # noqa: A001 - the pair of parse, as every
     more: dict[str, Any] = {"parity": stripe.to_json(bundle.parity)} if bundle.parity else {}
     if bundle.variants:
         more["variants"] = list(bundle.variants)
-    number = PACKED_FORMAT if bundle.packed or more else fields.FORMAT
     if bundle.portions:
-        number, more = NEWEST_FORMAT, more | {"portions": [item.to_json() for item in bundle.portions]}
+        more["portions"] = [item.to_json() for item in bundle.portions]
+    number = NEWEST_FORMAT if bundle.packed or more else fields.FORMAT
     return strict.format(
         {
             "airlift": number,
@@ -213,7 +211,7 @@ def parse(data: bytes) -> Bundle:
     what = "bundle manifest"
     parsed = strict.parse(data, limit=MAX_BYTES, what=what)
     document = fields.check_header(parsed, "bundle", _keys(parsed), what, newest=NEWEST_FORMAT)
-    several = document["airlift"] == NEWEST_FORMAT
+    several = "portions" in document
     chunks = _digests(document, "chunks", what)
     bundle = Bundle(
         sequence=fields.count(document, "sequence", what, least=1, most=MAX_SEQUENCE),
@@ -230,7 +228,7 @@ def parse(data: bytes) -> Bundle:
         files=_digests(document, "files", what, distinct=not several),
         chunks=chunks,
         revocations=fields.digest(document, "revocations", what),
-        packed=document["airlift"] >= PACKED_FORMAT,
+        packed=document["airlift"] == NEWEST_FORMAT,
         parity=stripe.parse(document["parity"], chunks, f"{what}: parity") if "parity" in document else (),
         variants=_variants(document, what) if "variants" in document else (),
         portions=_portions(document, what) if several else (),
@@ -244,10 +242,10 @@ def parse(data: bytes) -> Bundle:
 def _keys(parsed: Any) -> frozenset[str]:
     """Return the keys that a document of its format may have, and must."""
     number = parsed.get("airlift") if isinstance(parsed, dict) else None
-    if type(number) is not int or not PACKED_FORMAT <= number <= NEWEST_FORMAT:
+    if type(number) is not int or number != NEWEST_FORMAT:
         return _KEYS
     optional: frozenset[str] = _NEW_KEYS & parsed.keys()
-    return _KEYS | optional if number == PACKED_FORMAT else _KEYS | optional | {"portions"}
+    return _KEYS | optional
 
 
 def _check(bundle: Bundle) -> None:

@@ -97,6 +97,21 @@ def test_what_is_missing_is_named_with_the_commands_that_make_it(world: World) -
     same(world, "out", "alone")
 
 
+def test_shards_of_a_bundle_for_several_enclaves(world: World) -> None:
+    words = ("low", "bundle", "demo@2", "--max-file-size", "300kB", "--for", "alpha", "--for", "bravo")
+    words = (*words, "--from", "bravo=demo@1")
+    first = world.quick(*words, "--shard", "1/2", "--output", "both", "--format", "json").expect(0)
+    assert (first.data["baseline"], first.data["baseline_known_by"]) == (None, None)
+    joining = (*words, "--join", "both", "--output", "out", *KEY)
+    said = world.quick(*joining, "--format", "json").expect(4)
+    (command,) = said.data["commands"]
+    world.quick(*shlex.split(command)[1:]).expect(0)
+    portions = world.quick(*joining, "--format", "json").expect(0).data["portions"]
+    assert [(one["enclave"], one["baseline"]) for one in portions] == [("alpha", None), ("bravo", "demo@1")]
+    world.quick(*words, "--output", "whole", *KEY).expect(0)
+    same(world, "out", "whole")
+
+
 def test_a_shard_that_is_wrong_is_named(world: World) -> None:
     (path,) = (world.folder / "shared").glob("*-0003of0003/blocks")
     data = bytearray(path.read_bytes())

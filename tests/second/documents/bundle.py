@@ -19,13 +19,13 @@ def parse(data: bytes) -> dict[str, Any]:
     Raises:
         Refused: ``malformed``, or ``format-too-new``.
     """
-    value = strict.document(data, "bundle", LIMIT, newest=3)
+    value = strict.document(data, "bundle", LIMIT, newest=2)
     lists = "bases files chunks"
-    several = " portions" if value["airlift"] == 3 else ""
+    several = "portions" in value
     fields.members(
         value,
-        f"airlift type sequence issued enclave marking target baseline {lists} revocations{several}",
-        "parity variants" if value["airlift"] >= 2 else "",
+        f"airlift type sequence issued enclave marking target baseline {lists} revocations",
+        "parity variants portions" if value["airlift"] == 2 else "",
     )
     fields.integer(value["sequence"], 1, fields.SEQUENCE_LIMIT)
     fields.time(value["issued"])

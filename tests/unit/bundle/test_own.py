@@ -107,5 +107,5 @@ def test_blocks_read_what_is_their_own_alone() -> None:
 
 def test_an_older_reader_finds_it_too_new() -> None:
     data = manifest.format(SEVERAL)
-    assert b'"airlift":3' in data
+    assert data.startswith(b'{"airlift":2,')  # it knows format 1 alone
     assert manifest.parse(data) == SEVERAL

@@ -15,9 +15,12 @@ from airlift.high.importing.import_bundle import ImportResult, import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.verification.inspect import inspect_volumes
 from airlift.low.bundle.check_volumes import check_volumes
+from airlift.low.bundle.job import BundleRequest, Destination, Joined
 from airlift.low.bundle.planning import joint_plan
 from airlift.low.bundle.planning.coding_plan import CodingPlan
 from airlift.low.bundle.recut import RecutRequest, recut
+from airlift.low.bundle.sharding.division import Share
+from airlift.low.bundle.sharding.make_shard import make_shard
 from airlift.low.depot import enclaves
 from airlift.low.depot.events import read_events
 from airlift.low.listing import listing
@@ -113,6 +116,22 @@ def test_a_content_is_coded_once_where_samples_say_that_this_is_smaller(
     once = scene.bundle("alpha", "delta", dry_run=True, explain=True)
     assert [one.own_bytes for one in once.portions] == [0, 0]
     assert once.target_bytes < apart.target_bytes
+
+
+def test_shards_of_it_are_joined_to_what_one_process_makes(scene: Scene) -> None:
+    scene.acknowledge("alpha", "1")
+    scene.acknowledge("delta", "2")
+    small, shared = Medium(file_bytes=70_000), scene.site.folder / "shared"
+    alone = scene.manifest(scene.bundle("alpha", "delta", output="alone", medium=small))
+    asked = BundleRequest("assistant@3", Destination(shared, medium=small, several=("alpha", "delta")))
+    for number in (1, 2, 3):
+        made = make_shard(scene.site.depot, asked, Share(number, 3), now=NOW)
+        assert made.blocks > 0
+        assert (made.baseline, made.baseline_known_by) == (None, None)
+    both = scene.bundle("alpha", "delta", medium=small, joined=Joined(shared))
+    assert scene.manifest(both) == replace(alone, sequence=both.sequence)
+    for name in ("alpha", "delta"):
+        take(scene, name, paths(both))
 
 
 def test_a_dry_run_says_what_each_takes_and_writes_nothing(scene: Scene) -> None:
