@@ -62,7 +62,10 @@ class SourceFiles:
         """
         sound = set[tuple[Path, int]]()
         for source in sources:
-            content, path = source.content(self.bundle), self.path(source)
+            content = source.content(self.bundle)
+            if source.base & BUILT and self.small.find(content.sha512) is not None:
+                continue
+            path = self.path(source)
             if path.parent == self.folder:
                 continue
             for part in self.expected.parts(content, source.start, source.start + source.length):

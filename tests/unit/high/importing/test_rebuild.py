@@ -173,6 +173,19 @@ def test_one_file_that_is_not_what_was_signed(tmp_path: Path, wrong: int) -> Non
     assert staged(place) == {forge.digest(data).sha512 for data in FILES[:wrong]}
 
 
+def test_a_small_file_that_waits_is_not_to_blame_for_what_is_made_from_it(tmp_path: Path) -> None:
+    """Broke: it was looked for in the store, and what was proven bad was said to be unreadable there."""
+    place = enclave("fresh", tmp_path)
+    first, second, *others = sorted(FILES, key=len)
+    assert len(second) <= files.SMALL_BYTES
+    copied_byte = Block(1, 0, 1, 1, 0, (Source(BUILT, 0, 1),), b"")
+    blocks = [*cut(0, first), copied_byte, forge.raw(1, 1, bytes(len(second) - 1))]
+    rest = [block for n, data in enumerate(others, 2) for block in cut(n, data)]
+    paths = bundle_of(tmp_path, [first, second, *others], [*blocks, *rest])
+    attempt(place, paths, DigestError, 3)
+    assert staged(place) == {forge.digest(first).sha512}
+
+
 @pytest.mark.parametrize(
     ("number", "count"),
     [(0, 1), (1, 0), (1, 2), (1, 4), (2, 2), (3, 2), (4, 2), (5, 0), (6, 2), (6, 4), (7, 2)],
