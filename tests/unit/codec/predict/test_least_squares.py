@@ -25,6 +25,7 @@ def units(bits: Bits, element: Element) -> "np.ndarray[tuple[int, ...], np.dtype
     fraction = least_squares.FRACTION_BITS[element]
     mask = (1 << 8 * element.size - 1 - fraction) - 1
     stored = (bits >> fraction).astype(np.int64) & mask
+    found: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
     found = np.ldexp(1.0, np.clip(np.maximum(stored, 1) - mask // 2 - fraction, -60, 60))
     found[stored == mask] = np.inf
     return found
