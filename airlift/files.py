@@ -588,15 +588,6 @@ def rename_durable(source: Path, target: Path) -> None:
             sync_folder(source.parent)
 
 
-def link_durable(source: Path, target: Path) -> None:
-    """Hard-link ``source`` as ``target``; an existing ``target`` is left. The caller syncs the folder."""
-    with writing(target):
-        try:
-            os.link(source, target, follow_symlinks=False)
-        except FileExistsError:
-            return
-
-
 def link_if_possible(source: Path, target: Path) -> bool:
     """Hard-link ``source`` as ``target``; say whether that can be: not across file systems, nor without end.
 

@@ -144,13 +144,6 @@ class ContentFolder:
             for sha512 in digests:
                 names.rename(f"{folder}/{sha512}", self.place(sha512))
 
-    def link(self, source: Path, sha512: str) -> None:
-        """Give a file that has this digest its name here as well, durably; it lies on the same file system."""
-        kept = self.path(sha512)
-        files.make_folder(kept.parent)
-        files.link_durable(source, kept)
-        files.sync_folder(kept.parent)
-
     def remove(self, digests: Iterable[str]) -> None:
         """Remove content that no release names."""
         with files.naming() as names:

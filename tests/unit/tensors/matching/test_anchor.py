@@ -150,8 +150,8 @@ def test_small_files_are_scanned_at_once_as_one_by_one(seed: int, bits: int) -> 
 def test_a_small_file_has_a_limited_number_of_anchors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchor, "_likely", lambda _data, count: np.arange(count))
     contents = [NOISE[:40_000], NOISE[40_000:41_000]]
-    files, places, _ = scan_small(contents, 6)
-    alone = [scanned(data, 6) for data in contents]
+    files, places, _ = scan_small(contents, 8)
+    alone = [scanned(data, 8) for data in contents]
     assert places.tolist() == [*alone[0], *alone[1]]
     assert np.bincount(files).tolist() == list(map(len, alone))
 
