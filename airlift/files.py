@@ -334,7 +334,7 @@ class Names:
                     _fill(descriptors[-1], data, room)
                 _sync(descriptors)
                 for temporary, path in zip(made, waiting, strict=True):
-                    self.rename(temporary, path)
+                    self.move(temporary, path)
             except BaseException:
                 for temporary in made:
                     with suppress(FileNotFoundError):
@@ -344,7 +344,7 @@ class Names:
                 for descriptor in descriptors:
                     os.close(descriptor)
 
-    def rename(self, source: str, target: str) -> None:
+    def move(self, source: str, target: str) -> None:
         """Rename a file whose bytes are synced, within one file system; it replaces a file of that name."""
         try:
             os.rename(source, target)

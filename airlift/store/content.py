@@ -142,7 +142,7 @@ class ContentFolder:
         with files.naming() as names:
             self.make_folders(names, digests)
             for sha512 in digests:
-                names.rename(f"{folder}/{sha512}", self.place(sha512))
+                names.move(f"{folder}/{sha512}", self.place(sha512))
 
     def remove(self, digests: Iterable[str]) -> None:
         """Remove content that no release names."""

@@ -811,7 +811,7 @@ def test_names_that_change_together_are_synced_once(folder: Path, disk: Disk) ->
     with files.naming() as names:
         names.make_folder(f"{folder}/there")
         for number in range(5):
-            names.rename(f"{folder}/{number}.old", f"{folder}/there/{number}")
+            names.move(f"{folder}/{number}.old", f"{folder}/there/{number}")
         names.link(f"{folder}/there/1", f"{folder}/again")
         names.link(f"{folder}/there/2", f"{folder}/again")
         names.remove(f"{folder}/there/2")
@@ -828,7 +828,7 @@ def test_a_folder_that_was_removed_meanwhile_need_not_be_synced(folder: Path) ->
         (folder / "short").rmdir()
 
 
-@pytest.mark.parametrize("change", ["rename", "link", "remove", "make_folder"])
+@pytest.mark.parametrize("change", ["move", "link", "remove", "make_folder"])
 @pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, NoSpaceError), (errno.EIO, StorageError)])
 def test_a_name_that_cannot_be_changed(
     folder: Path, change: str, code: int, kind: type[StorageError], monkeypatch: pytest.MonkeyPatch
@@ -839,7 +839,7 @@ def test_a_name_that_cannot_be_changed(
     for call in ("rename", "link", "unlink", "mkdir"):
         monkeypatch.setattr(os, call, failing)
     names = files.Names()
-    paths = [f"{folder}/one", f"{folder}/two"][-2 if change in {"rename", "link"} else -1 :]
+    paths = [f"{folder}/one", f"{folder}/two"][-2 if change in {"move", "link"} else -1 :]
     with pytest.raises(kind, match="two"):
         getattr(names, change)(*paths)
 
