@@ -28,13 +28,13 @@ LIMITS = {
     "low release 1": 1000,
     "low bundle 1": 1100,
     "high import 1": 450,
-    "high check": 250,
+    "high check": 560,
     "low release 2": 1000,
     "low bundle 2": 500,
-    "high import 2": 350,
-    "high rollback": 200,
-    "high activate": 200,
-    "high export": 150,
+    "high import 2": 440,
+    "high rollback": 340,
+    "high activate": 330,
+    "high export": 390,
     "high gc": 250,
 }
 """How many functions a command may call for each file more; some more than it does."""
