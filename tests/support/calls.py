@@ -30,4 +30,4 @@ def counting() -> Iterator[Calls]:
         yield calls
     finally:
         sys.setprofile(before)
-        threading.setprofile(before)  # type: ignore[arg-type]  # None ends it
+        threading.setprofile(before)

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from airlift import files
 from airlift.bundle import release as releases
 from airlift.bundle.fields import Marking
 from airlift.high.activation.activate import activate, roll_back
@@ -63,20 +65,14 @@ def costs(folder: Path, count: int) -> Iterator[tuple[str, int]]:
 
     for version in ("1", "2"):
         manifest = site.manifest({"files": contents(count, version)}, version, kinds=kinds)
-        yield counted(
-            f"low release {version}",
-            lambda path=manifest: make_release(site.depot, path, signers=signers, now=NOW),
-        )
+        make = partial(make_release, site.depot, manifest, signers=signers, now=NOW)
+        yield counted(f"low release {version}", make)
         baseline = "none" if version == "1" else "assistant@1"
-        yield counted(
-            f"low bundle {version}",
-            lambda v=version, b=baseline: site.bundle(f"assistant@{v}", f"out{v}", from_=b, workers=1),
-        )
+        pack = partial(site.bundle, f"assistant@{version}", f"out{version}", from_=baseline, workers=1)
+        yield counted(f"low bundle {version}", pack)
         volumes = sorted((site.folder / f"out{version}").iterdir())
-        yield counted(
-            f"high import {version}",
-            lambda paths=volumes: import_bundle(place, paths, operator=operator(), activate=True, workers=1),
-        )
+        bring = partial(import_bundle, place, volumes, operator=operator(), activate=True, workers=1)
+        yield counted(f"high import {version}", bring)
     yield counted("high check", lambda: check_content(place))
     yield counted("high rollback", lambda: roll_back(place, operator=operator()))
     yield counted("high activate", lambda: activate(place, "assistant@2", operator=operator()))
@@ -89,7 +85,6 @@ def test_no_command_costs_more_for_each_of_many_files(tmp_path: Path) -> None:
     few, many = (dict(costs(tmp_path / str(count), count)) for count in (FEW, MANY))
     each = {name: (many[name] - few[name]) / (MANY - FEW) for name in few}
     assert set(each) == set(LIMITS)
-
     assert {name: round(cost) for name, cost in each.items() if cost > LIMITS[name]} == {}
 
 
@@ -133,10 +128,10 @@ def test_parts_of_a_survey_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = [10, 20, 70_000, 5, 65_536, 65_537] + [30_000] * 300
     names = [f"{number:03d}" for number in range(len(sizes))]
     found = Survey(dict.fromkeys(names, Path()), dict(zip(names, sizes, strict=True)), ())
-    monkeypatch.setattr(collecting.files, "TOGETHER_BYTES", 1 << 20)
+    monkeypatch.setattr(files, "TOGETHER_BYTES", 1 << 20)
     parts = list(collecting._parts(found))
     assert [name for part in parts for name in part] == names
     assert parts[:4] == [["000", "001"], ["002"], ["003", "004"], ["005"]]
     for part in parts[4:]:
-        assert len(part) <= collecting.files.TOGETHER_FILES
+        assert len(part) <= files.TOGETHER_FILES
         assert sum(found.sizes[name] for name in part) <= 1 << 20
