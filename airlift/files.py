@@ -376,7 +376,7 @@ class Names:
                     _fill(descriptors[-1], data, room)
                 _sync(descriptors)
                 for temporary, path in zip(made, waiting, strict=True):
-                    self.rename(temporary, path)
+                    self.move(temporary, path)
             except BaseException:
                 for temporary in made:
                     with suppress(FileNotFoundError):
@@ -386,7 +386,7 @@ class Names:
                 for descriptor in descriptors:
                     os.close(descriptor)
 
-    def rename(self, source: str, target: str) -> None:
+    def move(self, source: str, target: str) -> None:
         """Rename a file whose bytes are synced, within one file system; it replaces a file of that name."""
         try:
             os.rename(source, target)
@@ -628,15 +628,6 @@ def rename_durable(source: Path, target: Path) -> None:
         sync_folder(target.parent)
         if source.parent != target.parent:
             sync_folder(source.parent)
-
-
-def link_durable(source: Path, target: Path) -> None:
-    """Hard-link ``source`` as ``target``; an existing ``target`` is left. The caller syncs the folder."""
-    with writing(target):
-        try:
-            os.link(source, target, follow_symlinks=False)
-        except FileExistsError:
-            return
 
 
 def link_if_possible(source: Path, target: Path) -> bool:

@@ -55,6 +55,19 @@ class Take(Protocol):
         ...
 
 
+class Digesting:
+    """Digests files, and takes none in."""
+
+    def one(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+        """Digest an open file."""
+        return digest(descriptor, path, read)
+
+    def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
+        """Digest small files that were read whole."""
+        read(sum(len(data) for _, data in found))
+        return [digest_bytes(data) for _, data in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Taking:
     """How files are taken into ``content``; without ``names`` they are only digested.

@@ -136,14 +136,7 @@ class ContentFolder:
         with files.naming() as names:
             self.make_folders(names, digests)
             for sha512 in digests:
-                names.rename(f"{folder}/{sha512}", self.place(sha512))
-
-    def link(self, source: Path, sha512: str) -> None:
-        """Give a file that has this digest its name here as well, durably; it lies on the same file system."""
-        kept = self.path(sha512)
-        files.make_folder(kept.parent)
-        files.link_durable(source, kept)
-        files.sync_folder(kept.parent)
+                names.move(f"{folder}/{sha512}", self.place(sha512))
 
     def remove(self, digests: Iterable[str]) -> None:
         """Remove content that no release names."""
