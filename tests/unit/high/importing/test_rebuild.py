@@ -394,7 +394,7 @@ def test_nothing_is_left_of_room_that_was_not_used(
     monkeypatch.setattr(files, "begin", begin)
     with monkeypatch.context() as patch:
         if not fails:
-            patch.setattr(codec, "decode", failing_at(3, codec.decode, MalformedError("injected")))
-        attempt(place, paths, NoSpaceError if fails else MalformedError, 8 if fails else 3)
+            patch.setattr(files.Writer, "write", failing_at(3, files.Writer.write, OSError(5, "injected")))
+        attempt(place, paths, NoSpaceError if fails else StorageError, 8)
     assert [name for name in staged(place) if name.startswith(".tmp-")] == []
     assert list(place.staging.iterdir()) == [] if fails else True
