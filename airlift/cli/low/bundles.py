@@ -63,6 +63,12 @@ class SignedOutput:
     bundler_key: BundlerKey
 
 
+def _pem(name: str, what: str) -> Any:
+    return typer.Option(
+        f"--cluster-{name}", envvar=f"AIRLIFT_CLUSTER_{name.upper()}", metavar="PEM", help=what
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
     """Where a bundle is written to, and whether it is coded in parts: by processes that share a folder."""
@@ -92,9 +98,23 @@ class Apart:
     parts: Annotated[
         int | None,
         typer.Option(
-            "--shards", metavar="N", min=1, max=4096, help="Join N of them; by default as many as are there."
+            "--shards",
+            metavar="N",
+            min=1,
+            max=4096,
+            help="How many there are; --cluster needs to know, --join goes by what is there.",
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tls://HOST:PORT",
+            help="Have the --shards made by a dask cluster, into the folder --output.",
+        ),
+    ] = None
+    cluster_ca: Annotated[Path | None, _pem("ca", "Who vouches for scheduler and workers.")] = None
+    cluster_cert: Annotated[Path | None, _pem("cert", "The certificate of who asks the cluster.")] = None
+    cluster_key: Annotated[Path | None, _pem("key", "The key of that certificate.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +198,7 @@ class What:
     "airlift low bundle assistant@2026.11.1 --from assistant@2026.11.0 --output out --bundler-key bundler.key",
     "airlift low bundle assistant@2026.11.1 --output out --bundler-key bundler.key --volume-size dvd --parity 2",
     "airlift low bundle assistant@2026.11.1 --for alpha --shard 3/8 --output /shared",
+    "airlift low bundle assistant@2026.11.1 --for alpha --cluster tls://head:8786 --shards 64 --output /shared",
     "airlift low bundle assistant@2026.11.1 --for alpha --join /shared --output out --bundler-key bundler.key",
 )
 def bundle(
@@ -199,14 +220,18 @@ def bundle(
     """
     from airlift.low.bundle.make_bundle import make_bundle
 
+    _check_together(to, what)
+    key = "" if to.part or to.cluster else _key(to)
     request = _request(release, to, what, on)
     if to.part is not None:
         return _code_part(run, request, to, on)
+    if to.cluster is not None:
+        return _code_on_cluster(run, request, to, what, on)
     asked = request.destination.redundancy
     result = make_bundle(
         on.open(),
         request,
-        signer=on.passphrases.signer(run, _key(to)),
+        signer=on.passphrases.signer(run, key),
         now=run.now,
         dry_run=on.dry_run,
         progress=run.progress,
@@ -228,11 +253,9 @@ def _request(release: str, to: Apart, what: What, on: OnDepot) -> "BundleRequest
     receiver, volumes, coding = what.receiver, what.volumes, what.coding
     redundancy = None if coding.parity is None else layout.parse(coding.parity)
     joined = None
-    if to.parts is not None and to.join is None and to.part is None:
-        raise UsageError("--shards goes with --join", hint="say where they are: `--join DIR`")
     if to.join is not None:
-        words = _again(release, to.join, what, on)
-        joined = job.Joined(to.join, to.parts, shlex.join(words))
+        words = _again(release, to.join, what, on.depot)
+        joined = job.Joined(to.join, to.parts, shlex.join(["airlift", *words]))
     return job.BundleRequest(
         release,
         job.Destination(to.output, receiver.for_, volumes.medium(), redundancy),
@@ -248,7 +271,7 @@ def _request(release: str, to: Apart, what: What, on: OnDepot) -> "BundleRequest
     )
 
 
-def _again(release: str, shared: Path, what: What, on: OnDepot) -> list[str]:
+def _again(release: str, shared: Path, what: What, depot: Path) -> list[str]:
     """Return the words of the command that makes a shard, but for its number."""
     receiver, volumes, coding = what.receiver, what.volumes, what.coding
     pairs = [
@@ -259,11 +282,42 @@ def _again(release: str, shared: Path, what: What, on: OnDepot) -> list[str]:
         ("--max-file-size", volumes.max_file_size),
         ("--parity", coding.parity),
         ("--effort", None if coding.effort is Effort.normal else coding.effort.value),
-        ("--depot", None if on.depot == options.DEPOT else on.depot),
+        ("--depot", None if depot == options.DEPOT else depot),
         ("--output", shared),
     ]
     given = [str(word) for name, value in pairs if value is not None for word in (name, value)]
-    return ["airlift", "low", "bundle", release, *given]
+    return ["low", "bundle", release, *given]
+
+
+def _check_together(to: Apart, what: What) -> None:
+    """Check that what is said of shards goes together.
+
+    Raises:
+        UsageError: it does not.
+    """
+    one = next((name for name, value in (("--shard", to.part), ("--cluster", to.cluster)) if value), None)
+    beside = {
+        "--cluster": to.cluster if one != "--cluster" else None,
+        "--join": to.join,
+        "--shards": to.parts if one != "--cluster" else None,
+        "--bundler-key": to.bundler_key,
+        "--explain": what.coding.explain or None,
+    }
+    wrong = [name for name, value in beside.items() if value is not None]
+    if one and wrong:
+        raise UsageError(
+            f"{one} does not go with {wrong[0]}",
+            expected="shards to be coded, or shards to be joined",
+            hint="leave it out: who codes needs no key, and --join is another command",
+        )
+    if to.cluster and to.parts is None:
+        raise UsageError(
+            "--cluster needs to know how many shards to make",
+            expected="some for each worker",
+            hint="say how many: `--shards 64`",
+        )
+    if to.parts and not (to.cluster or to.join):
+        raise UsageError("--shards goes with --join or --cluster", hint="say where they are: `--join DIR`")
 
 
 def _key(to: Apart) -> str:
@@ -280,19 +334,6 @@ def _code_part(run: Run, request: "BundleRequest", to: Apart, on: OnDepot) -> An
     from airlift.low.bundle.sharding.division import parse_share
     from airlift.low.bundle.sharding.make_shard import make_shard
 
-    given = {
-        "--join": to.join,
-        "--shards": to.parts,
-        "--bundler-key": to.bundler_key,
-        "--explain": request.explain or None,
-    }
-    beside = [name for name, value in given.items() if value is not None]
-    if beside:
-        raise UsageError(
-            f"--shard does not go with {beside[0]}",
-            expected="one part to be coded, or what was coded to be joined",
-            hint="leave it out: who codes a part needs no key, and --join is another command",
-        )
     share = parse_share(to.part or "")
     result = make_shard(on.open(), request, share, now=run.now, dry_run=on.dry_run, progress=run.progress)
     if result.already:
@@ -305,6 +346,34 @@ def _code_part(run: Run, request: "BundleRequest", to: Apart, on: OnDepot) -> An
             if key in facts:
                 facts[key] = size(facts[key])
         page.facts(facts)
+        if data["parts"]:
+            page.line()
+            page.records(data["parts"])
+
+    return Answer(data, render)
+
+
+def _code_on_cluster(run: Run, request: "BundleRequest", to: Apart, what: What, on: OnDepot) -> Answer:
+    """Have all parts coded by a cluster; how they are cut, in a dry run."""
+    from airlift.low.bundle.sharding.cluster import Scheduler, check_scheduler, code_on_cluster
+
+    scheduler = Scheduler(to.cluster or "", to.cluster_ca, to.cluster_cert, to.cluster_key)
+    check_scheduler(scheduler)
+    words = _again(request.release, to.output.resolve(), what, on.depot.resolve())
+    result = code_on_cluster(
+        on.open(),
+        request,
+        scheduler,
+        to.parts or 1,
+        [*words, "--workers", str(what.coding.workers or 1)],
+        dry_run=on.dry_run,
+        progress=run.progress,
+    )
+    data = {**to_data(result), "dry_run": on.dry_run}
+
+    def render(page: Page) -> None:
+        facts = {key: value for key, value in data.items() if key != "parts" and value is not None}
+        page.facts({**facts, "made": len(data["made"]), "already": len(data["already"])})
         if data["parts"]:
             page.line()
             page.records(data["parts"])

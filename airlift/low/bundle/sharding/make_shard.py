@@ -1,12 +1,13 @@
 """Code one part of a plan into a file of a shared folder, without a key or a change of the depot (SPEC L4.20)."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from airlift import progress as progress_module
 from airlift.low.bundle.encode import Turn, encode
-from airlift.low.bundle.job import BundleRequest, Coding
+from airlift.low.bundle.job import BundleRequest, Coding, Subject
 from airlift.low.bundle.make_bundle import divisible, look_up
 from airlift.low.bundle.planning.coding_plan import plan_coding
 from airlift.low.bundle.sharding import shard_file
@@ -26,6 +27,27 @@ class Part:
     blocks: int
     target_bytes: int
     there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that was cut into parts: what it is of, where the shard of one of them goes, and all parts."""
+
+    subject: Subject
+    divided: Divisible
+    place: Place
+    runs: tuple[Run, ...]
+
+    @property
+    def run(self) -> Run:
+        """The part."""
+        return self.runs[self.place.share.number - 1]
+
+    def parts(self) -> Iterator[Part]:
+        """Yield all parts as they are shown."""
+        for number, run in enumerate(self.runs, 1):
+            there = replace(self.place, share=Share(number, self.place.share.of)).there()
+            yield Part(number, run.blocks, run.target_bytes, there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +92,10 @@ def make_shard(
         UncheckedError: the depot or the shard cannot be read.
         StorageError: the folder cannot be written.
     """
-    subject = look_up(depot, request)
-    revoked.check_release(subject.target, revoked.in_force(depot))
-    announce("planning")
-    divided = divisible(plan_coding(depot, subject.part, subject.held), request)
-    place = Place(request.destination.output, divided.digest(), share)
-    runs = divided.divide(share.of)
-    run, already = runs[share.number - 1], place.there()
+    planned = plan_parts(depot, request, share.of, share.number)
+    subject, divided, place, run = planned.subject, planned.divided, planned.place, planned.run
     written: Written | None = None
-    if already:
+    if already := place.there():
         written = shard_file.verify_shard(place, run, divided.blocks(run))
     elif not dry_run:
         written = _code(place, divided, run, request.coding, DigestCache(depot, now, {}), progress=progress)
@@ -95,8 +112,22 @@ def make_shard(
         coded_bytes=None if written is None else written.coded_bytes,
         digest=None if written is None else written.digest,
         already=already,
-        parts=tuple(_parts(place, runs)) if dry_run else (),
+        parts=tuple(planned.parts()) if dry_run else (),
     )
+
+
+def plan_parts(depot: Depot, request: BundleRequest, of: int, number: int = 1) -> Planned:
+    """Plan the bundle of a request, and cut the plan into parts; ``number`` is the one whose place is told.
+
+    Raises:
+        RefusedError, NotHeldError, UsageError, VolumeTooSmallError: as ``make_bundle``.
+    """
+    subject = look_up(depot, request)
+    revoked.check_release(subject.target, revoked.in_force(depot))
+    announce("planning")
+    divided = divisible(plan_coding(depot, subject.part, subject.held), request)
+    place = Place(request.destination.output, divided.digest(), Share(number, of))
+    return Planned(subject, divided, place, divided.divide(of))
 
 
 def _code(
@@ -109,11 +140,3 @@ def _code(
     encoded = encode(divided.plan, cache, divided.limits, coding, read=tally.add, turns=turns)
     with closing(encoded):
         return shard_file.write_shard(place, run, encoded)
-
-
-def _parts(place: Place, runs: tuple[Run, ...]) -> "list[Part]":
-    parts = []
-    for number, run in enumerate(runs, 1):
-        there = replace(place, share=Share(number, place.share.of)).there()
-        parts.append(Part(number, run.blocks, run.target_bytes, there))
-    return parts

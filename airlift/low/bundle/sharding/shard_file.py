@@ -11,7 +11,7 @@ from typing import Self
 
 from airlift import files
 from airlift.codec import Coded
-from airlift.errors import DigestError, MalformedError, ProvenBadError, UncheckedError
+from airlift.errors import DigestError, InventoryError, MalformedError, ProvenBadError, UncheckedError
 from airlift.low.bundle.encode import Encoded
 from airlift.low.bundle.sharding import shard_format
 from airlift.low.bundle.sharding.division import Run, Share
@@ -83,8 +83,11 @@ def write_shard(place: Place, run: Run, items: Iterable[Encoded]) -> Written:
     """Write coded blocks as a shard; it appears whole and synced, or not at all.
 
     Raises:
+        InventoryError: the folder of the shard is a link: who made it wants something else to be written.
         StorageError: it cannot be written.
     """
+    if place.folder.is_symlink():
+        raise wrong(place, InventoryError("its folder is a link", expected="a folder, or nothing yet"))
     running, rows, coded = hashlib.sha512(), [], 0
     with staging(place.folder) as private:
         with files.writer(private / NAME) as file:

@@ -199,7 +199,8 @@ Change = Callable[[bytearray], None]
 
 def rows(data: bytearray) -> int:
     """Return where the table of a shard begins."""
-    return len(data) - DIGEST_BYTES - ROW.size * struct.unpack_from("<I", data, 80)[0]
+    blocks: int = struct.unpack_from("<I", data, 80)[0]
+    return len(data) - DIGEST_BYTES - ROW.size * blocks
 
 
 def signed(change: Change) -> Change:
@@ -359,6 +360,17 @@ def test_what_is_no_plain_file_is_refused(site: Site, tmp_path: Path, kind: str)
         os.mkfifo(path)
     with pytest.raises(InventoryError, match="shard 2 of 3 is wrong"):
         join(site)
+
+
+def test_nothing_is_written_through_a_link(bare: Site, tmp_path: Path) -> None:
+    """Who may write to the shared folder could have others write elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    where = place(bare, 1, 2)
+    where.shared.mkdir()
+    where.folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InventoryError, match="its folder is a link"):
+        code(bare, 1, 2)
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_shard_that_changes_while_it_is_joined(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
