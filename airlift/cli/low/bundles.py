@@ -260,6 +260,7 @@ def bundle(
     from airlift.low.bundle.make_bundle import make_bundle
 
     _check_together(to, what)
+    key = "" if to.part or to.cluster else _key(to)
     request = _request(release, to, what, on)
     if to.part is not None:
         return _code_part(run, request, to, on)
@@ -269,7 +270,7 @@ def bundle(
     result = make_bundle(
         on.open(),
         request,
-        signer=on.passphrases.signer(run, _key(to)),
+        signer=on.passphrases.signer(run, key),
         now=run.now,
         dry_run=on.dry_run,
         progress=run.progress,
@@ -406,13 +407,15 @@ def _code_part(run: Run, request: "BundleRequest", to: Apart, on: OnDepot) -> An
 
 def _code_on_cluster(run: Run, request: "BundleRequest", to: Apart, what: What, on: OnDepot) -> Answer:
     """Have all parts coded by a cluster; how they are cut, in a dry run."""
-    from airlift.low.bundle.sharding.cluster import Scheduler, code_on_cluster
+    from airlift.low.bundle.sharding.cluster import Scheduler, check_scheduler, code_on_cluster
 
+    scheduler = Scheduler(to.cluster or "", to.cluster_ca, to.cluster_cert, to.cluster_key)
+    check_scheduler(scheduler)
     words = _again(request.release, to.output.resolve(), what, on.depot.resolve())
     result = code_on_cluster(
         on.open(),
         request,
-        Scheduler(to.cluster or "", to.cluster_ca, to.cluster_cert, to.cluster_key),
+        scheduler,
         to.parts or 1,
         [*words, "--workers", str(what.coding.workers or 1)],
         dry_run=on.dry_run,
