@@ -98,8 +98,8 @@ def test_what_is_missing_is_named_with_the_commands_that_make_it(world: World) -
 
 
 def test_shards_of_a_bundle_for_several_enclaves(world: World) -> None:
-    words = ("low", "bundle", "demo@2", "--max-file-size", "300kB", "--for", "alpha", "--for", "bravo")
-    words = (*words, "--from", "bravo=demo@1")
+    enclaves = ("--for", "alpha", "--for", "bravo", "--from", "bravo=demo@1")
+    words = ("low", "bundle", "demo@2", "--max-file-size", "300kB", *enclaves)
     first = world.quick(*words, "--shard", "1/2", "--output", "both", "--format", "json").expect(0)
     assert (first.data["baseline"], first.data["baseline_known_by"]) == (None, None)
     joining = (*words, "--join", "both", "--output", "out", *KEY)
@@ -184,7 +184,7 @@ def test_the_array_job_codes_its_shards(world: World, at_hand: dict[str, str], t
     given = {"SHARDS": "3", "SHARED": str(world.folder / "array"), "BUNDLE": shlex.join(BUNDLE[2:])}
 
     def submit(tasks: str, environment: dict[str, str]) -> None:
-        words = ["sbatch", f"--array={tasks}", "--wait", "--cpus-per-task=1", "--output=task-%a.txt", SLURM]
+        words = ["sbatch", f"--array={tasks}", "--wait", "--cpus-per-task=1", "--output=task-%a.txt", str(SLURM)]
         done = subprocess.run(
             words,
             cwd=world.folder,
