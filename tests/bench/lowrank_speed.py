@@ -45,10 +45,11 @@ def blocks() -> Iterator[Block]:
         scale = BASES[Role.MATRIX].std * rng.lognormal(0, BASES[Role.MATRIX].spread, (rows, 1))
         values = rng.standard_normal((rows, columns), np.float32)
         values *= scale.astype(np.float32)
-        base = round_to(values.astype(np.float32, copy=False), "bf16")
+        base = round_to(values, "bf16")
         left = rng.standard_normal((rows, rank), np.float32) * np.float32(MERGE_STEP / rank**0.5)
         right = rng.standard_normal((rank, columns), np.float32)
-        target = round_to(widen(base, "bf16") + left @ right, "bf16")
+        merged = (widen(base, "bf16") + left @ right).astype(np.float32, copy=False)
+        target = round_to(merged, "bf16")
         yield Block(f"{rows} x {columns}, rank {rank}", base.tobytes(), target.tobytes(), columns)
 
 

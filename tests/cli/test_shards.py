@@ -184,7 +184,14 @@ def test_the_array_job_codes_its_shards(world: World, at_hand: dict[str, str], t
     given = {"SHARDS": "3", "SHARED": str(world.folder / "array"), "BUNDLE": shlex.join(BUNDLE[2:])}
 
     def submit(tasks: str, environment: dict[str, str]) -> None:
-        words = ["sbatch", f"--array={tasks}", "--wait", "--cpus-per-task=1", "--output=task-%a.txt", str(SLURM)]
+        words = [
+            "sbatch",
+            f"--array={tasks}",
+            "--wait",
+            "--cpus-per-task=1",
+            "--output=task-%a.txt",
+            str(SLURM),
+        ]
         done = subprocess.run(
             words,
             cwd=world.folder,
