@@ -63,10 +63,9 @@ class SignedOutput:
     bundler_key: BundlerKey
 
 
-def _pem(name: str, what: str) -> Any:
-    return typer.Option(
-        f"--cluster-{name}", envvar=f"AIRLIFT_CLUSTER_{name.upper()}", metavar="PEM", help=what
-    )
+def _pem(option: str, what: str) -> Any:
+    variable = f"AIRLIFT{option[1:].upper().replace('-', '_')}"
+    return typer.Option(option, envvar=variable, metavar="PEM", help=what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +111,11 @@ class Apart:
             help="Have the --shards made by a dask cluster, into the folder --output.",
         ),
     ] = None
-    cluster_ca: Annotated[Path | None, _pem("ca", "Who vouches for scheduler and workers.")] = None
-    cluster_cert: Annotated[Path | None, _pem("cert", "The certificate of who asks the cluster.")] = None
-    cluster_key: Annotated[Path | None, _pem("key", "The key of that certificate.")] = None
+    cluster_ca: Annotated[Path | None, _pem("--cluster-ca", "Who vouches for scheduler and workers.")] = None
+    cluster_cert: Annotated[
+        Path | None, _pem("--cluster-cert", "The certificate of who asks the cluster.")
+    ] = None
+    cluster_key: Annotated[Path | None, _pem("--cluster-key", "The key of that certificate.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
