@@ -8,6 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def seaweed(weed: Path, folder: Path) -> Iterator[str]:
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command: list[str | Path] = [
         weed, "server", "-dir=data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.config=s3.json",
-        "-master.volumeSizeLimitMB=64", "-volume.max=20", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        "-master.volumeSizeLimitMB=64", "-volume.max=20", "-volume.minFreeSpace=1MiB", "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
     ]  # fmt: skip
     for name, port in ports.items():
         command += [f"-{name}.port={port}", f"-{name}.port.grpc={free_port()}"]
@@ -54,7 +56,8 @@ def s3_store(endpoint: str, bucket: str) -> Any:
     return S3Store(
         bucket,
         config={"endpoint": endpoint, "access_key_id": KEY, "secret_access_key": SECRET},
-        client_options={"allow_http": True},
+        client_options={"allow_http": True, "timeout": "20s"},
+        retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=30)},
     )
 
 
