@@ -49,7 +49,10 @@ def test_strace_counts_the_same(name: str, patients: dict[str, Patient]) -> None
         assert ended == DONE
         seen = Counter(line.name for line in lines if str(top) in line.text and _changes(line.text))
     assert seen == Counter(point.name for point in patient.points)
-    alone = {(point.name, point.ordinal) for point in patient.points if point.ordinal}
+    # by ioctl Python asks whether what it opens is a terminal: fewer times if this process parsed that policy last
+    alone = {
+        (point.name, point.ordinal) for point in patient.points if point.ordinal and point.name != "ioctl"
+    }
     assert alone <= {(line.name, line.ordinal) for line in lines if not line.thread}
 
 
