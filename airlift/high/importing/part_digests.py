@@ -5,7 +5,7 @@ side by side. Whoever decoded the bytes that a chain waits for goes on with it, 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from threading import Lock
 
@@ -81,8 +81,6 @@ class PartDigests:
         self._chains = dict[int, _Chain]()
         self._lock = Lock()
         self.right = Future[None]()
-        if not item.size:
-            self._end(_Chain(source_files.expected.part(item, 0)))
 
     def announce(self, block: Block) -> Segment:
         """Return what stands for the bytes of the next block, which will come."""
@@ -149,7 +147,8 @@ class PartDigests:
         """Compare the digest of a part whose bytes have all come."""
         found, part = chain.running.hexdigest(), chain.part
         if found != part.digest:
-            self.fail(self._fault(part, found, chain.used))
+            used = [source for ranges in chain.used.values() for source in ranges]
+            self.fail(_fault(self._sources, self._item, part, found, used))
             return
         with self._lock:
             self._chains.pop(part.start // self._each, None)
@@ -157,16 +156,31 @@ class PartDigests:
             if not self._left and not self.right.done():
                 self.right.set_result(None)
 
-    def _fault(
-        self, part: Part, found: str, used: Mapping[int, Sequence[Source]]
-    ) -> DigestError | BaselineDamagedError:
-        """Return the error about a part that is not right: if a base is damaged, that one is to blame."""
-        where = "" if self._each >= self._item.size else f" in its bytes {part.start} to {part.end}"
-        error = DigestError(
-            f"a rebuilt file does not have its signed digest{where}", expected=part.digest, found=found
-        )
-        try:
-            self._sources.blame([source for ranges in used.values() for source in ranges], error)
-        except BaselineDamagedError as named:
-            return named
-        return error
+
+def check_whole(sources: SourceFiles, item: FileDigest, data: memoryview, used: Iterable[Source]) -> None:
+    """Check the digest of a file that is in memory at once, and was decoded from the bases ``used``.
+
+    Raises:
+        BaselineDamagedError: it is wrong, and a base is no longer what was installed.
+        DigestError: it is wrong.
+    """
+    part = sources.expected.part(item, 0)
+    found = hashlib.new(part.algorithm, data).hexdigest()
+    if found != part.digest:
+        raise _fault(sources, item, part, found, used)
+
+
+def _fault(
+    sources: SourceFiles, item: FileDigest, part: Part, found: str, used: Iterable[Source]
+) -> DigestError | BaselineDamagedError:
+    """Return the error about a part that is not right: if a base is damaged, that one is to blame."""
+    whole = part.end - part.start >= item.size
+    where = "" if whole else f" in its bytes {part.start} to {part.end}"
+    error = DigestError(
+        f"a rebuilt file does not have its signed digest{where}", expected=part.digest, found=found
+    )
+    try:
+        sources.blame(used, error)
+    except BaselineDamagedError as named:
+        return named
+    return error

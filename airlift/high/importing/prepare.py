@@ -1,6 +1,7 @@
 """Prepare: decode and digest blocks on threads, ahead of the one that is written next (SPEC 7.3-9).
 
-What is under way is a fixed number of bytes and of blocks, whatever the model's size.
+What is under way is a fixed number of bytes and of blocks, whatever the model's size. A small file that is one block
+is decoded and digested by whoever writes it: to hand it to a thread takes longer than that.
 """
 
 from collections import deque
@@ -11,13 +12,13 @@ from threading import Lock
 
 import numpy as np
 
-from airlift import codec
+from airlift import codec, files
 from airlift.bundle import release as releases
 from airlift.bundle.chunk import BUILT, Block
 from airlift.bundle.fields import FileDigest
 from airlift.errors import MalformedError
 from airlift.high.importing.buffers import Buffers, Lent
-from airlift.high.importing.part_digests import PartDigests, Segment
+from airlift.high.importing.part_digests import PartDigests, Segment, check_whole
 from airlift.high.importing.source_files import SourceFiles
 
 MAX_BLOCKS = 256
@@ -48,6 +49,31 @@ class Prepared:
     data: Future[memoryview] = field(default_factory=Future)
     lent: list[Lent] = field(default_factory=list)
 
+    def result(self) -> memoryview:
+        """Return the bytes of the block, as soon as they are decoded."""
+        return self.data.result()
+
+    def insist(self) -> None:
+        """Wait until all of its file is digested, and raise what is wrong with it."""
+        self.file.right.result()
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A block that is all of a small file."""
+
+    block: Block
+    of: "Preparation"
+
+    def result(self) -> memoryview:
+        """Return the bytes of the file, which are right."""
+        data, _ = self.of.decode(self.block)
+        check_whole(self.of.sources, self.of.items[self.block.file], data, self.block.sources)
+        return data
+
+    def insist(self) -> None:
+        """Nothing is left to be digested."""
+
 
 @dataclass(slots=True)
 class Preparation:
@@ -61,13 +87,13 @@ class Preparation:
     items: Sequence[FileDigest]
     limit: int
     buffers: Buffers = field(default_factory=Buffers)
-    queue: deque[Prepared] = field(default_factory=deque)
+    queue: deque[Prepared | Small] = field(default_factory=deque)
     behind: deque[Prepared] = field(default_factory=deque)
     under_way: int = 0
     reading: int = 0
     lock: Lock = field(default_factory=Lock)
 
-    def run(self, blocks: Iterable[Block]) -> Iterator[Prepared]:
+    def run(self, blocks: Iterable[Block]) -> Iterator[Prepared | Small]:
         """Yield each block in order, while those after it are decoded; the caller has written it when it returns.
 
         A block that reads a file of this bundle waits until every block of that file was taken, and the file is
@@ -76,25 +102,39 @@ class Preparation:
         number, file = -1, None
         for block in blocks:
             yield from self._make_room(block)
+            if self._is_small(block):
+                self.queue.append(Small(block, self))
+                continue
             if file is None or block.file != number:
                 number, file = block.file, PartDigests(self.sources, self.items[block.file])
             self._take_up(block, file)
         while self.queue:
             yield self.queue[0]
-            self.behind.append(self.queue.popleft())
+            self._put_behind()
             self._settle_done()
         while self.behind:
             self._settle()
 
-    def _make_room(self, block: Block) -> Iterator[Prepared]:
+    def _make_room(self, block: Block) -> Iterator[Prepared | Small]:
         """Yield what has to be written before a block can be taken up, and wait for what has to be digested."""
         while self._is_full(block) or (self.queue and _reads(block, self.queue[0].block.file)):
             if self.queue:
                 yield self.queue[0]
-                self.behind.append(self.queue.popleft())
+                self._put_behind()
             else:
                 self._settle()
             self._settle_done()
+
+    def _put_behind(self) -> None:
+        """Take what was written out of the queue; a thread may still be digesting it."""
+        written = self.queue.popleft()
+        if isinstance(written, Prepared):
+            self.behind.append(written)
+
+    def _is_small(self, block: Block) -> bool:
+        """Say whether a block is all of a small file, and is decoded from little."""
+        whole = block.length == self.items[block.file].size
+        return whole and block.length + _read(block) <= files.SMALL_BYTES
 
     def _is_full(self, block: Block) -> bool:
         count = len(self.queue) + len(self.behind)
@@ -125,7 +165,7 @@ class Preparation:
     def _work(self, prepared: Prepared) -> None:
         """Decode a block and digest its bytes; runs on a thread."""
         try:
-            data = self._decode(prepared)
+            data, prepared.lent = self.decode(prepared.block)
         except BaseException as error:
             prepared.data.set_exception(error)
             raise
@@ -139,15 +179,14 @@ class Preparation:
             prepared.file.fail(error)
             raise
 
-    def _decode(self, prepared: Prepared) -> memoryview:
-        """Return the target bytes of a block; the memory that they stand in goes with it.
+    def decode(self, block: Block) -> tuple[memoryview, list[Lent]]:
+        """Return the target bytes of a block, and the memory that they stand in.
 
         Raises:
             BaselineDamagedError: it does not decode, and a base at rest is no longer what was installed.
             FormatTooNewError: its codec or element is unknown.
             MalformedError: it is not of its codec, sources and length.
         """
-        block = prepared.block
         codec.check_sources(block.codec, len(block.sources))
         lent = [self.buffers.take(source.length) for source in block.sources]
         for one, source in zip(lent, block.sources, strict=True):
@@ -161,12 +200,11 @@ class Preparation:
         except MalformedError as error:
             self.sources.blame(block.sources, error)
             raise
+        kept = [one for one in lent if np.may_share_memory(data, one.whole)]
         for one in lent:
-            if np.may_share_memory(data, one.whole):
-                prepared.lent.append(one)
-            else:
+            if one not in kept:
                 self.buffers.give_back(one)
-        return data
+        return data, kept
 
 
 def _held(block: Block) -> int:

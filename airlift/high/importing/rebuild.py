@@ -20,8 +20,8 @@ from airlift.bundle.own import Own
 from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
-from airlift.high.importing.part_digests import PartDigests
-from airlift.high.importing.prepare import MAX_BLOCKS, Preparation, Prepared, window_bytes
+from airlift.high.importing.part_digests import check_whole
+from airlift.high.importing.prepare import MAX_BLOCKS, Preparation, Prepared, Small, window_bytes
 from airlift.high.importing.source_files import SourceFiles
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import Progress
@@ -123,38 +123,41 @@ def _wanted(blocks: Iterable[Block], own: Own, todo: AbstractSet[str]) -> Iterat
 def _write_file(
     source_files: SourceFiles,
     item: FileDigest,
-    prepared: Iterator[Prepared],
+    prepared: Iterator[Prepared | Small],
     wrote: Callable[[Block, int], None],
     task: Task,
 ) -> None:
     """Write one file from the next blocks, telling how many bytes each brought; kept only if it is right."""
-    left, file, begun = item.size, None, task.begun.pop(item.sha512, None)
+    left, begun = item.size, task.begun.pop(item.sha512, None)
     with files.writer(task.folder / item.sha512, begun=begun) as target:
         if task.room is not None and begun is None:
             task.room.hand_over(target, item.size)
         while left:
             found = next(prepared)
-            data, file = found.data.result(), found.file
+            data = found.result()
             _write(source_files, target, found.block, data)
             left -= len(data)
             wrote(found.block, len(data))
-        (file or PartDigests(source_files, item)).right.result()
+            if not left:
+                found.insist()
 
 
 def _take_small(
     source_files: SourceFiles,
     item: FileDigest,
-    prepared: Iterator[Prepared],
+    prepared: Iterator[Prepared | Small],
     wrote: Callable[[Block, int], None],
 ) -> bytes:
     """Return a small file from the next blocks, telling how many bytes each brought, if it is right."""
-    whole, file = bytearray(), None
+    whole = bytearray()
     while len(whole) < item.size:
         found = next(prepared)
-        data, file = found.data.result(), found.file
-        whole += data
-        wrote(found.block, len(data))
-    (file or PartDigests(source_files, item)).right.result()
+        whole += found.result()
+        wrote(found.block, found.block.length)
+        if len(whole) == item.size:
+            found.insist()
+    if not item.size:
+        check_whole(source_files, item, memoryview(whole), ())
     return bytes(whole)
 
 

@@ -19,7 +19,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.errors import AirliftError, BaselineDamagedError, DigestError
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing import part_digests
-from airlift.high.importing.part_digests import PartDigests, Segment
+from airlift.high.importing.part_digests import PartDigests, Segment, check_whole
 from airlift.high.importing.source_files import SourceFiles
 
 PIECE = 1000
@@ -121,12 +121,19 @@ def test_what_was_read_is_remembered_range_by_range() -> None:
     assert chain.used[2] == [Source(2, 0, 10 * part_digests.MAX_RANGES + 1)]
 
 
-def test_an_empty_file() -> None:
-    right = FileDigest(hashlib.sha512(b"").hexdigest(), 0)
-    assert PartDigests(cast("SourceFiles", Sources(Expected())), right).right.result(timeout=5) is None
-    wrong = FileDigest("0" * 128, 0)
-    with pytest.raises(DigestError):
-        PartDigests(cast("SourceFiles", Sources(Expected())), wrong).right.result(timeout=5)
+@pytest.mark.parametrize("data", [b"", b"small"])
+def test_a_whole_file(data: bytes) -> None:
+    right = FileDigest(hashlib.sha512(data).hexdigest(), len(data))
+    read = [Source(0, 3, len(data))]
+    sources = Sources(Expected())
+    check_whole(cast("SourceFiles", sources), right, memoryview(data), read)
+    assert sources.blamed == []
+    wrong = FileDigest("0" * 128, len(data))
+    with pytest.raises(DigestError, match=r"signed digest$"):
+        check_whole(cast("SourceFiles", sources), wrong, memoryview(data), read)
+    assert sources.blamed == read
+    with pytest.raises(BaselineDamagedError):
+        check_whole(cast("SourceFiles", Sources(Expected(), damaged=True)), wrong, memoryview(data), read)
 
 
 def test_a_digest_that_breaks_is_told() -> None:

@@ -204,7 +204,7 @@ def test_a_block_with_too_few_or_too_many_sources(tmp_path: Path, number: int, c
 
 def test_an_empty_file_that_is_not_empty_as_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, paths = enclave("fresh", tmp_path), good(tmp_path)
-    digests = SimpleNamespace(new=lambda _name: hashlib.sha512(b"x"))
+    digests = SimpleNamespace(new=lambda _name, _data=b"": hashlib.sha512(b"x"))
     monkeypatch.setattr(part_digests, "hashlib", digests)
     attempt(place, paths, DigestError, 3)
 
@@ -273,8 +273,9 @@ def test_decoding_runs_ahead_only_so_far(tmp_path: Path, monkeypatch: pytest.Mon
         return real(*args, **named)
 
     class Slow:
-        def __init__(self) -> None:
-            self.running = hashlib.sha512()
+        def __init__(self, data: bytes | memoryview) -> None:
+            self.running = hashlib.sha512(data)
+            count(-bool(data))  # a small file is digested at once
 
         def update(self, data: memoryview) -> None:
             time.sleep(0.002)
@@ -285,7 +286,7 @@ def test_decoding_runs_ahead_only_so_far(tmp_path: Path, monkeypatch: pytest.Mon
             return self.running.hexdigest()
 
     monkeypatch.setattr(codec, "decode", decode)
-    monkeypatch.setattr(part_digests, "hashlib", SimpleNamespace(new=lambda _name: Slow()))
+    monkeypatch.setattr(part_digests, "hashlib", SimpleNamespace(new=lambda _name, data=b"": Slow(data)))
     import_bundle(place, paths, operator=operator(), activate=True, workers=2)
     assert holds_release(place, V1)
     assert 4 <= most <= 7  # one more, if the last block of a file is short
