@@ -23,9 +23,9 @@ def staging(output: Path) -> Iterator[Path]:
     made = not output.exists()
     folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
     try:
-        _sweep(output)
+        sweep(output)
         with hold(files.make_folder(folder)):
-            files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for _sweep
+            files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for sweep
             yield folder
     except BaseException:
         _clear(folder)
@@ -57,14 +57,21 @@ def _is_locked(descriptor: int) -> bool:
     return True
 
 
-def _sweep(output: Path) -> None:
+def sweep(output: Path) -> None:
+    """Remove staging folders that ended commands left in ``output``; one whose command runs is left alone."""
     with files.reading(output):
         left = [path for path in output.glob(".tmp-*") if _NAME.fullmatch(path.name)]
     for path in left:
-        if not path.is_symlink() and (path / volume.CHUNKS).is_dir():
+        if not path.is_symlink() and _is_staging(path):
             with hold(path) as held:
                 if held:
                     _clear(path)
+
+
+def _is_staging(path: Path) -> bool:
+    """Say whether a folder has the mark; without it, and empty, it is one that was just made, or is almost gone."""
+    with files.reading(path):
+        return (path / volume.CHUNKS).is_dir() or (path.is_dir() and not any(path.iterdir()))
 
 
 def _clear(folder: Path) -> None:

@@ -15,6 +15,7 @@ from airlift.low.bundle.sharding.shard_file import Place, Written
 from airlift.low.depot import revoked
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import DigestCache
+from airlift.media.staging import sweep
 from airlift.progress import Progress, Tally, announce
 
 
@@ -97,6 +98,8 @@ def make_shard(
     written: Written | None = None
     if already := place.there():
         written = shard_file.verify_shard(place, run, divided.blocks(run))
+        if not dry_run:
+            sweep(place.folder)  # who wrote it may have ended before it had put everything away
     elif not dry_run:
         written = _code(place, divided, run, request.coding, DigestCache(depot, now, {}), progress=progress)
     return ShardResult(

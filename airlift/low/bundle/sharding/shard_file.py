@@ -105,6 +105,7 @@ def write_shard(place: Place, run: Run, items: Iterable[Encoded]) -> Written:
             write(b"".join(rows))
             file.write(running.digest())
         files.rename_durable(private / NAME, place.path)
+    files.sync_folder(place.shared)  # the folder of the shard may be one that a killed command made
     return Written(running.hexdigest(), coded)
 
 
