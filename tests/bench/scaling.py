@@ -108,7 +108,7 @@ def _command(measured: Sequence[Point]) -> Iterator[str]:
         predicted = model.seconds(one.size, one.cores, one.rate)
         yield (
             f"| {one.size / 1e9:.2f} | {one.cores} | {one.rate / 1e9:.2f} | {one.seconds:.2f} | {predicted:.2f} "
-            f"| {error:+.0%} |"
+            f"| {round(error, 3) + 0.0:+.0%} |"
         )
     rate = float(np.median([one.rate for one in measured]))
     yield ""
