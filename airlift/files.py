@@ -691,6 +691,15 @@ def remove(path: Path) -> None:
             sync_folder(path.parent)
 
 
+def remove_empty(folder: Path) -> None:
+    """Remove a folder if nothing is in it; one that is not empty, or not there, is left."""
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
+            raise _unwritten(folder, error) from error
+
+
 def remove_temporary(folder: Path) -> None:
     """Remove ``.tmp-*`` leftovers of interrupted writes directly inside ``folder``."""
     with writing(folder):

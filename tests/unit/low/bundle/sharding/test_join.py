@@ -426,8 +426,9 @@ def started(site: Site, number: int, of: int) -> int:
     if child == 0:
         try:
             code(site, number, of)
-        finally:
             os._exit(0)
+        finally:
+            os._exit(1)
     return child
 
 
