@@ -241,6 +241,10 @@ def _parse_table(data: bytes, position: int, count: int) -> tuple[Entries, int]:
 def _check(block: Block, payload: int, bundle: Bundle) -> None:
     if len(block.payload) != payload:
         raise MalformedError("a block's payload is truncated")
+    if payload > block.length:
+        raise MalformedError(
+            "a block's payload is longer than its target", expected=f"at most {block.length} bytes"
+        )
     if block.file >= len(bundle.files) or not _inside(
         block.start, block.length, bundle.files[block.file].size
     ):

@@ -61,6 +61,16 @@ class Own:
         """Say whether a data chunk of the bundle is its own."""
         return number in self._known_chunks
 
+    def readable(self) -> tuple[FileDigest, ...]:
+        """Return the chunks that may be read for it: its own, and the members of stripes that these are of."""
+        numbers, parity = set(self.chunk_numbers), dict[str, FileDigest]()
+        for stripe in self.bundle.parity:
+            if any(map(self.has_chunk, stripe.data)):
+                numbers.update(stripe.data)
+                parity |= {item.sha512: item for item in stripe.parity}
+        data = (self.bundle.chunks[number] for number in sorted(numbers))
+        return tuple(({item.sha512: item for item in data} | parity).values())
+
     def has_base(self, number: int) -> bool:
         """Say whether a base of the bundle is its own."""
         return number in self._known_bases

@@ -285,7 +285,8 @@ def _parts(found: Survey) -> Iterator[list[str]]:
 class _Work:
     """What it takes to judge a file of a component, and to take it in; ``paths`` are all of its files.
 
-    One thread at a time looks at small files, which is work of the interpreter; another writes meanwhile.
+    One thread at a time looks at small files, which is work of the interpreter; another writes meanwhile. It alone:
+    all files of what it writes are open at once.
     """
 
     kind: str
@@ -295,6 +296,7 @@ class _Work:
     take: Take
     read: CountBytes
     looking: Lock = field(default_factory=Lock)
+    taking: Lock = field(default_factory=Lock)
 
     def collect(self, part: Sequence[str]) -> list[tuple[Digested, Verdict]]:
         """Judge and take one large file, or small ones."""
@@ -310,7 +312,8 @@ class _Work:
                 with files.opened(path) as descriptor:
                     verdicts.append(self._judge(descriptor, relative))
                     held.append((path, read_small(descriptor, path)))
-        return list(zip(self.take.many(held, self.read), verdicts, strict=True))
+        with self.taking:
+            return list(zip(self.take.many(held, self.read), verdicts, strict=True))
 
     def _judge(self, descriptor: int, relative: str) -> Verdict:
         verdict = judge_file(self.kind, relative, descriptor, self.paths)

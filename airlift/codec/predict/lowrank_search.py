@@ -48,6 +48,15 @@ def find_factors(
     target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
 ) -> CodedFactors | None:
     """Return coded factors for whole rows of a matrix, or None if it did not move by a low rank."""
+    try:
+        return _find_factors(target, base, element, columns, effort)
+    except np.linalg.LinAlgError:  # rows that the probe did not see moved beyond all numbers
+        return None
+
+
+def _find_factors(
+    target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
+) -> CodedFactors | None:
     new = exact.from_bytes(target, element).reshape(-1, columns)
     old = exact.from_bytes(base, element).reshape(-1, columns)
     rank = probe(new, old, element)

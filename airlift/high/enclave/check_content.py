@@ -222,6 +222,8 @@ def _joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
 def _unlisted(enclave: Enclave) -> Iterator[str]:
     """Yield the files and links in the trees of releases that their manifests do not list."""
     for top, release in _trees(enclave, enclave.state()):
+        if not top.is_dir():
+            continue  # its files are missing, and told as that
         listed = {f"{component.folder}/{entry.path}" for component, entry in release.files()}
         found = files.names_below(top)
         yield from (f"{top.relative_to(enclave.folder)}/{name}" for name in found if name not in listed)
@@ -233,7 +235,7 @@ def _by_inode(places: Sequence[str]) -> list[Path | None]:
     for place in places:
         try:
             status = os.lstat(place)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found[None] = None
         else:
             plain = stat.S_ISREG(status.st_mode)

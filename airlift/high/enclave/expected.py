@@ -24,6 +24,9 @@ from airlift.store.content import CountBytes, digest_file
 
 NOT_CNSA = "files are verified with SHA-256, which is not a CNSA 2.0 algorithm"
 
+NONE = b""
+"""Stands for pieces that a manifest does not state."""
+
 Range = tuple[int, int]
 """Bytes ``[start, end)`` of a file."""
 
@@ -158,26 +161,42 @@ def load_expected(
 def _load_pieces(
     enclave: Enclave, state: State, target: Release | None, documents: Mapping[str, bytes]
 ) -> dict[str, bytes]:
-    """Return the SHA-512 of pieces, joined, by that of the content, where manifests agree on them (SPEC 7.3-8)."""
+    """Return the SHA-512 of pieces, joined, by that of the content, where all manifests that list it agree on them.
+
+    A manifest that states none agrees with nobody: what it lists is what its SHA-512 says (SPEC 7.3-8).
+    """
+    manifests = [enclave.history.load(digest) for digest in state.installed]
+    if not any(_STATED in data for data in manifests) and (target is None or not target.pieces):
+        return {}  # and no manifest need be parsed
     found: dict[str, set[bytes]] = {}
-    for digest in state.installed:
-        data = enclave.history.load(digest)
-        release = releases.parse(data) if _STATED in data else None
-        if release is not None and release.pieces:
+    for release in map(releases.parse, manifests):
+        if release.pieces:
             table = enclave.history.load(release.pieces, piece_table.length(release))
             for sha512, pieces in piece_table.parse(table, release).items():
                 found.setdefault(sha512, set()).add(pieces)
+        else:
+            _state_none(found, release)
     if target is not None and target.pieces:
         table = documents.get(target.pieces) or enclave.history.load(
             target.pieces, piece_table.length(target)
         )
         for sha512, pieces in piece_table.parse(table, target).items():
-            if found.setdefault(sha512, {pieces}) != {pieces}:
+            if found.setdefault(sha512, {pieces}) - {pieces, NONE}:
                 raise MalformedError(
                     "table of pieces: an installed release states other pieces of the same content",
                     expected=f"those of SHA-512 {sha512[:16]}... that are known here",
                 )
-    return {sha512: min(stated) for sha512, stated in found.items() if len(stated) == 1}
+    elif target is not None:
+        _state_none(found, target)
+    return {
+        sha512: min(stated) for sha512, stated in found.items() if len(stated) == 1 and NONE not in stated
+    }
+
+
+def _state_none(found: dict[str, set[bytes]], release: Release) -> None:
+    """Take note that a release states no pieces of its large content."""
+    for sha512 in release.large_contents():
+        found.setdefault(sha512, set()).add(NONE)
 
 
 def stated(manifests: Iterable[Release]) -> dict[str, str]:

@@ -15,9 +15,9 @@ IDLE_BYTES = 32 << 20
 """How much is kept that nobody uses at the moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lent:
-    """Memory that was lent: ``data`` is what was asked for, ``whole`` all of it."""
+    """Memory that was lent: ``data`` is what was asked for, ``whole`` all of it. Equal is only itself."""
 
     data: memoryview
     whole: memoryview

@@ -16,7 +16,7 @@ from airlift.high.enclave.expected import Part
 from airlift.high.importing.source_files import SourceFiles
 
 MAX_RANGES = 4096
-"""How many ranges of a base are remembered of what was read for a part."""
+"""How many ranges are remembered of what was read for a part; beyond that, one of each base."""
 
 
 class Segment:
@@ -39,13 +39,13 @@ class Segment:
 class _Chain:
     """The digest of one part: how far it is, what waits, and what its blocks read of each base."""
 
-    __slots__ = ("busy", "next", "part", "running", "used", "waiting")
+    __slots__ = ("busy", "next", "part", "ranges", "running", "used", "waiting")
 
     def __init__(self, part: Part) -> None:
         self.part, self.next, self.busy = part, part.start, False
         self.running = hashlib.new(part.algorithm)
         self.waiting = dict[int, tuple[memoryview, Segment]]()
-        self.used = dict[int, list[Source]]()
+        self.used, self.ranges = dict[int, list[Source]](), 0
 
     def note(self, sources: Iterable[Source]) -> None:
         """Take note of what is read for this part: ranges that touch are one, and very many are one as well."""
@@ -55,8 +55,11 @@ class _Chain:
                 known[-1] = _hull((known[-1], source))
             else:
                 known.append(source)
-            if len(known) > MAX_RANGES:
+                self.ranges += 1
+        if self.ranges > MAX_RANGES:
+            for known in self.used.values():
                 known[:] = [_hull(known)]
+            self.ranges = 0  # those that come on top of one of each base
 
 
 def _touch(one: Source, other: Source) -> bool:

@@ -4,7 +4,7 @@ What is under way is a fixed number of bytes and of blocks, whatever the model's
 is decoded and digested by whoever writes it: to hand it to a thread takes longer than that.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -23,6 +23,9 @@ from airlift.high.importing.source_files import SourceFiles
 
 MAX_BLOCKS = 256
 """How many blocks are under way at most."""
+
+MAX_CHUNKS = 2
+"""From how many chunks these are at most: payloads lie in them. One more is read ahead (SPEC 7.3-3)."""
 
 MAX_PIECES = 8
 """How many pieces are digested at a time, however many threads there are."""
@@ -79,7 +82,8 @@ class Small:
 class Preparation:
     """Takes blocks up as far ahead as the window allows: ``queue`` is still to be written, ``behind`` was.
 
-    ``under_way`` counts bytes of targets and payloads against ``limit``, ``reading`` those of sources.
+    ``under_way`` counts bytes of targets and payloads against ``limit``, ``reading`` those of sources; ``chunks``
+    counts the blocks that lie in each chunk.
     """
 
     pool: Executor
@@ -91,6 +95,7 @@ class Preparation:
     behind: deque[Prepared] = field(default_factory=deque)
     under_way: int = 0
     reading: int = 0
+    chunks: Counter[int] = field(default_factory=Counter)
     lock: Lock = field(default_factory=Lock)
 
     def run(self, blocks: Iterable[Block]) -> Iterator[Prepared | Small]:
@@ -102,6 +107,7 @@ class Preparation:
         number, file = -1, None
         for block in blocks:
             yield from self._make_room(block)
+            self._hold(block)
             if self._is_small(block):
                 self.queue.append(Small(block, self))
                 continue
@@ -130,6 +136,8 @@ class Preparation:
         written = self.queue.popleft()
         if isinstance(written, Prepared):
             self.behind.append(written)
+        else:
+            self._let_go(written.block)
 
     def _is_small(self, block: Block) -> bool:
         """Say whether a block is all of a small file, and is decoded from little."""
@@ -139,11 +147,21 @@ class Preparation:
     def _is_full(self, block: Block) -> bool:
         count = len(self.queue) + len(self.behind)
         much = self.under_way + _held(block) > self.limit or self.reading + _read(block) > MAX_READ_BYTES
-        return count > 0 and (much or count >= MAX_BLOCKS)
+        scattered = len(self.chunks) == MAX_CHUNKS and _chunk(block) not in self.chunks
+        return count > 0 and (much or scattered or count >= MAX_BLOCKS)
+
+    def _hold(self, block: Block) -> None:
+        self.under_way += _held(block)
+        self.chunks[_chunk(block)] += 1
+
+    def _let_go(self, block: Block) -> None:
+        self.under_way -= _held(block)
+        self.chunks[_chunk(block)] -= 1
+        if not self.chunks[_chunk(block)]:
+            del self.chunks[_chunk(block)]
 
     def _take_up(self, block: Block, file: PartDigests) -> None:
         prepared = Prepared(block, file, file.announce(block))
-        self.under_way += _held(block)
         with self.lock:
             self.reading += _read(block)
         self.queue.append(prepared)
@@ -158,7 +176,7 @@ class Preparation:
         first = self.behind[0]
         first.file.settle(first.segment)
         self.behind.popleft()
-        self.under_way -= _held(first.block)
+        self._let_go(first.block)
         for lent in first.lent:
             self.buffers.give_back(lent)
 
@@ -210,6 +228,11 @@ class Preparation:
 def _held(block: Block) -> int:
     """Return how many bytes a block holds until it is written and digested: its target, and its part of a chunk."""
     return block.length + len(block.payload)
+
+
+def _chunk(block: Block) -> int:
+    """Return what the chunk is known by in which the payload of a block lies, as long as that is there."""
+    return id(block.payload.obj if isinstance(block.payload, memoryview) else block.payload)
 
 
 def _read(block: Block) -> int:

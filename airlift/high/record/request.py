@@ -40,9 +40,13 @@ ReadChunk = Callable[[FileDigest], None]
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What is lacking of a bundle: indices of its chunks. Of so many of these a copy is damaged, or unreadable."""
+    """What is lacking of a bundle: indices of its chunks. Of so many of these a copy is damaged, or unreadable.
+
+    ``chunks`` says how many it should have here.
+    """
 
     bundle: Bundle
+    chunks: int
     missing: tuple[int, ...]
     damaged: int
     unreadable: int
@@ -149,7 +153,7 @@ def print_request(
     facts = (
         f"from enclave   {enclave.name}",
         f"made           {result.issued}",
-        f"of bundle      {bundle.id}, {len(lack.missing)} of {len(bundle.chunks)} chunks are missing",
+        f"of bundle      {bundle.id}, {len(lack.missing)} of {result.chunks} chunks are missing",
     )
     answer = f"airlift low recut {bundle.id} --request - --output DIR"
     text = sheet.render(bundle.marking, "request", facts, lines, answered_by=answer)
@@ -166,7 +170,7 @@ def _result(enclave: Enclave, lack: Lack, now: datetime, output: Path | None) ->
         bundle=bundle.id,
         sequence=bundle.sequence,
         marking=bundle.marking,
-        chunks=len(bundle.chunks),
+        chunks=lack.chunks,
         missing=tuple(chunk.sha512 for chunk in asked),
         indices=lack.missing,
         missing_bytes=sum(chunk.size for chunk in asked),
@@ -220,13 +224,14 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
 def _read_all(mine: Own, read: ReadChunk, progress: Progress) -> Lack:
     """Return the own chunks that are lost, after reading and digesting every copy: none that parity gives back."""
     bundle = mine.bundle
-    tally = Tally("verifying", sum(chunk.size for chunk in bundle.all_chunks), progress)
+    readable = mine.readable()
+    tally = Tally("verifying", sum(chunk.size for chunk in readable), progress)
     good, found, asked = (
         set[str](),
         Counter[type](),
         {chunk.sha512 for chunk in (*mine.chunks, *bundle.parity_chunks)},
     )
-    for chunk in bundle.all_chunks:
+    for chunk in readable:
         try:
             read(chunk)
             good.add(chunk.sha512)
@@ -238,7 +243,7 @@ def _read_all(mine: Own, read: ReadChunk, progress: Progress) -> Lack:
         tally.add(chunk.size)
     lost = set(mine.only(lost_for_good(bundle.parity, bundle.chunks, good)))
     missing = tuple(index for index, chunk in enumerate(bundle.chunks) if chunk.sha512 in lost)
-    return Lack(bundle, missing, found[DigestError], found[UncheckedError])
+    return Lack(bundle, len(mine.chunks), missing, found[DigestError], found[UncheckedError])
 
 
 def _is_named(bundle: Bundle, named: str) -> bool:

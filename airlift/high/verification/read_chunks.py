@@ -116,7 +116,7 @@ class ChunkReader:
             return
         good, failures = self._gather(stripe, len(stripe.data) + len(stripe.parity), {})
         if mine & failures.keys():
-            self._restore(stripe, good, failures)
+            self._restore(stripe, good, dict(sorted(failures.items(), key=lambda item: item[0] not in mine)))
 
     def _note(self, path: Path) -> None:
         if path.parent != self.staged:
@@ -138,13 +138,13 @@ class ChunkReader:
         return good, failures
 
     def _restore(self, stripe: Stripe, good: Mapping[int, bytes], failures: Failures) -> dict[int, bytes]:
-        """Return the lost data members of a stripe, rebuilt, verified and kept."""
+        """Return the lost data members of a stripe that are its own, rebuilt, verified and kept."""
         from airlift import erasure  # noqa: PLC0415 - NumPy: only a damaged bundle needs it
 
         members, count = stripe.members(self.bundle.chunks), len(stripe.data)
         if len(good) < count:
             raise _beyond_repair(count, len(good), failures)
-        lost = [number for number in range(count) if number in failures]
+        lost = [n for n in range(count) if n in failures and self.own.has_chunk(stripe.data[n])]
         found = erasure.reconstruct(good, count, len(stripe.parity), lost, stripe.size)
         restored = {number: bytes(found[number][: members[number].size]) for number in lost}
         for number, data in restored.items():

@@ -176,7 +176,12 @@ def _recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
     for release in releases:
         if release.pieces:
             table = depot.documents.load(release.pieces, piece_table.length(release))
-            pieces |= piece_table.parse(table, release)
+            for digest, stated in piece_table.parse(table, release).items():
+                if pieces.setdefault(digest, stated) != stated:
+                    raise DigestError(
+                        f"two releases state different pieces of content {digest[:16]}: nothing was signed",
+                        found=f"{release.label} states others",
+                    )
     tally = Tally("checking", sum(wanted.values()), progress)
     cache = open_digest_cache(depot, now)
     for digest in wanted:

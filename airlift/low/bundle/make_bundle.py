@@ -8,7 +8,7 @@ from pathlib import Path
 from airlift import progress as progress_module
 from airlift.bundle import volume
 from airlift.bundle.release import Release
-from airlift.errors import UnpublishedError
+from airlift.errors import UnpublishedError, UsageError
 from airlift.low.bundle import chunks
 from airlift.low.bundle.check_policy import check_policy
 from airlift.low.bundle.chunks import Numbering
@@ -65,6 +65,11 @@ def make_bundle(
         PartsMissingError: not all that was to be joined is there.
         ProvenBadError: some of it is not what the plan says, or does not decode to what it was made from.
     """
+    if request.explain and request.joined is not None and not request.coding.check:
+        raise UsageError(
+            "what shards take cannot be explained if nobody looks into them",
+            hint="leave out --explain, or --no-check",
+        )
     if not dry_run:
         with depot.lock():
             pass  # finishes what an interrupted command began; coding takes long and needs no lock

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift import progress as progress_module
-from airlift.bundle import manifest, volume
+from airlift.bundle import manifest, own, volume
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
@@ -170,14 +170,15 @@ def _wanted(bundle: Bundle, asked: Asked | None) -> tuple[FileDigest, ...]:
     """Return the chunks that go out: all, or those that are asked for (SPEC 6.8-7)."""
     if asked is None:
         return bundle.all_chunks
-    if not bundle.is_for(asked.enclave):
+    mine = own.of(bundle, asked.enclave) if bundle.is_for(asked.enclave) else None
+    if mine is None:
         raise WrongEnclaveError(
             f"{asked.enclave} asks for a bundle of another enclave",
             expected=f"a request of {' or '.join(bundle.enclaves)}",
             found=f"one of {asked.enclave}",
             hint="give the request of the enclave that the bundle is for",
         )
-    return asked_chunks(asked.stated, bundle)
+    return asked_chunks(asked.stated, mine)
 
 
 def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:

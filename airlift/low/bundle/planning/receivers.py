@@ -1,5 +1,6 @@
 """Receivers: the enclaves that one bundle is for, and from which baseline each of them starts (SPEC L4.23)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,27 +37,34 @@ def join(receivers: Sequence[Receiver], known: Known) -> list[tuple[Receiver, st
 
     A receiver that holds the baseline of another one may start from it too: what that one lacks is coded anyway.
     """
-    left = list(receivers)
-    found: dict[str, str | None] = {}
-    while left:
-        choices = [_joining(one, left, known) for one in left]
-        best = max(choices, key=len)
-        digest = _digest(left[choices.index(best)])
-        found |= dict.fromkeys((one.enclave for one in best), digest)
-        left = [one for one in left if one.enclave not in found]
+    found = {one.enclave: _digest(one) for one in receivers}
+    while moved := _without_one(receivers, found, known):
+        found = moved
     return [(one, found[one.enclave]) for one in receivers]
 
 
-def _joining(first: Receiver, left: Sequence[Receiver], known: Known) -> list[Receiver]:
-    """Return those who can start from the baseline of the first one."""
-    digest = _digest(first)
-    if digest is None:
-        return [one for one in left if one.baseline is None]
-    return [
-        one
-        for one in left
-        if _digest(one) == digest or (not one.stated and digest in known.get(one.enclave, {}))
-    ]
+def _without_one(
+    receivers: Sequence[Receiver], found: Mapping[str, str | None], known: Known
+) -> dict[str, str | None] | None:
+    """Return from where each starts with one baseline less than ``found``; None if none can be done without.
+
+    That with the fewest enclaves goes first; each of them moves to the one with the most. Nothing depends on the
+    order of receivers.
+    """
+    users = Counter(digest for digest in found.values() if digest is not None)
+    for leaving in sorted(users, key=lambda digest: (users[digest], digest)):
+        moved = dict(found)
+        for one in receivers:
+            if found[one.enclave] != leaving:
+                continue
+            held = () if one.stated else known.get(one.enclave, {})
+            places = [digest for digest in users if digest != leaving and digest in held]
+            if not places:
+                break
+            moved[one.enclave] = max(places, key=lambda digest: (users[digest], digest))
+        else:
+            return moved
+    return None
 
 
 def _digest(one: Receiver) -> str | None:

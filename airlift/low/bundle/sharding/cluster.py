@@ -24,7 +24,7 @@ from typing import Any
 
 from airlift import progress as progress_module
 from airlift import strict
-from airlift.errors import PartsMissingError, UncheckedError, UsageError
+from airlift.errors import MalformedError, PartsMissingError, UncheckedError, UsageError
 from airlift.low.bundle.job import BundleRequest
 from airlift.low.bundle.sharding.division import Share
 from airlift.low.bundle.sharding.make_shard import Part, plan_parts
@@ -37,6 +37,8 @@ CONNECT_SECONDS = 30
 TRIES = 3
 """How often a shard is tried that fails; one whose worker was lost is tried elsewhere, and that does not count."""
 MAX_ANSWER = 1 << 20
+SHOWN_BYTES = 200
+"""So much is told of what a command said that did not answer."""
 
 _ADDRESS = re.compile(r"(tls|tcp)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})\Z")
 
@@ -86,7 +88,12 @@ def code_part(words: str, number: int, of: int) -> str:
         capture_output=True,
         check=False,
     )
-    answer = strict.parse_any(done.stdout, limit=MAX_ANSWER, what="the answer of airlift", floats=True)
+    try:
+        answer = strict.parse_any(done.stdout, limit=MAX_ANSWER, what="the answer of airlift", floats=True)
+    except MalformedError:  # it was killed, or is not what answers
+        said = done.stderr.decode(errors="replace").strip()[-SHOWN_BYTES:] or "nothing"
+        ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        raise RuntimeError(f"{ended}: it said {said}") from None
     if done.returncode:
         error = answer["error"]
         raise RuntimeError(f"exit {done.returncode}: {error['message']}; found {error['found']}")

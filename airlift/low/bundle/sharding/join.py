@@ -95,8 +95,8 @@ def find_shards(divided: Divisible, asked: Joined) -> Shards:
 
 
 def _likeliest(found: Mapping[int, AbstractSet[int]]) -> int:
-    """Return into how many parts the plan was cut, going by what is there; 1 if there is nothing."""
-    return min(found, key=lambda of: (of - len(found[of]), of), default=1)
+    """Return into how many parts the plan was cut: of those of which the least is missing the most; 1 without any."""
+    return min(found, key=lambda of: ((of - len(found[of])) / of, -of), default=1)
 
 
 def _missing(asked: Joined, missing: list[int], of: int, others: int) -> PartsMissingError:

@@ -14,7 +14,7 @@ from airlift.codec import Coded
 from airlift.errors import DigestError, InventoryError, MalformedError, ProvenBadError, UncheckedError
 from airlift.low.bundle.encode import Encoded
 from airlift.low.bundle.sharding import shard_format
-from airlift.low.bundle.sharding.division import Run, Share
+from airlift.low.bundle.sharding.division import MAX_SHARDS, Run, Share
 from airlift.low.bundle.sharding.shard_format import DIGEST_BYTES, HEAD, ROW, Head, Row
 from airlift.media.staging import staging
 from airlift.tensors.matching.segment import Segment
@@ -49,7 +49,12 @@ class Place:
 
     def there(self) -> bool:
         """Say whether there is something of that name."""
-        return self.path.exists() or self.path.is_symlink()
+        with files.reading(self.path):
+            try:
+                os.lstat(self.path)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
 
     def head(self, run: Run) -> Head:
         """Return how the file begins if it holds this part."""
@@ -74,7 +79,7 @@ def find_places(shared: Path, plan: str) -> tuple[dict[int, set[int]], int]:
         number, of = int(match[2]), int(match[3])
         if match[1] != plan[:PLAN_HEX]:
             others += 1
-        elif 1 <= number <= of and Place(shared, plan, Share(number, of)).there():
+        elif 1 <= number <= of <= MAX_SHARDS and Place(shared, plan, Share(number, of)).there():
             found.setdefault(of, set()).add(number)
     return found, others
 
@@ -166,6 +171,9 @@ def _judged(place: Place) -> Iterator[None]:
         yield
     except ProvenBadError as error:
         raise wrong(place, error) from error
+    except UncheckedError as error:
+        error.data |= {"shard": place.share.number, "of": place.share.of, "path": str(place.path)}
+        raise
 
 
 class _Reader:

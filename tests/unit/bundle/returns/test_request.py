@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airlift.bundle import own
 from airlift.bundle.fields import Marking
 from airlift.bundle.returns import request
 from airlift.bundle.returns.code import RequestCode
@@ -70,7 +71,7 @@ def test_what_is_no_request(changes: Any, error: type[AirliftError]) -> None:
 def test_the_chunks_that_are_asked_for() -> None:
     code = RequestCode("f" * 10, BUNDLE.sequence, BUNDLE.digest[:10], (0,))
     for asked in (REQUEST, code):
-        assert asked_chunks(asked, BUNDLE) == BUNDLE.chunks[:1]
+        assert asked_chunks(asked, own.whole(BUNDLE)) == BUNDLE.chunks[:1]
 
 
 @pytest.mark.parametrize(
@@ -83,4 +84,4 @@ def test_the_chunks_that_are_asked_for() -> None:
 )
 def test_a_request_that_names_what_is_not_in_the_bundle(changes: Any, error: type[AirliftError]) -> None:
     with pytest.raises(error):
-        asked_chunks(replace(REQUEST, **changes), BUNDLE)
+        asked_chunks(replace(REQUEST, **changes), own.whole(BUNDLE))

@@ -1,6 +1,7 @@
 """From which baseline each of several enclaves starts."""
 
 from dataclasses import replace
+from itertools import permutations
 
 from airlift.bundle.release import Release
 from airlift.low.bundle.planning.receivers import Receiver, join, started
@@ -39,6 +40,18 @@ def test_who_does_not_hold_it_starts_from_its_own() -> None:
         TWO.digest,
     ]
     assert started(new, None, {}).label is None
+
+
+def test_nobody_starts_from_an_older_one_for_nothing() -> None:
+    """What broke: the largest set of enclaves was put together, also if every baseline was needed all the same."""
+    old, other = receiver("alpha", ONE), receiver("alpha2", ONE)
+    both, new = receiver("bravo", TWO), receiver("charlie", TWO)
+    known = {"bravo": {ONE.digest: "receipt", TWO.digest: "receipt"}, "charlie": {TWO.digest: "receipt"}}
+    for order in permutations([old, other, both, new]):
+        found = {one.enclave: digest for one, digest in join(order, known)}
+        assert found == {
+            "alpha": ONE.digest, "alpha2": ONE.digest, "bravo": TWO.digest, "charlie": TWO.digest
+        }  # fmt: skip
 
 
 def test_what_the_operator_named_stays() -> None:
