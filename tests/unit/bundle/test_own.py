@@ -6,8 +6,9 @@ import pytest
 
 from airlift.bundle import chunk, manifest, own, volume
 from airlift.bundle.chunk import Block, Source
+from airlift.bundle.parity.stripe import Stripe
 from airlift.errors import MalformedError
-from tests.support.bundle_values import BASELINE, BUNDLE, RENEWAL, SEVERAL
+from tests.support.bundle_values import BASELINE, BUNDLE, RENEWAL, SEVERAL, content
 
 
 def test_a_bundle_for_one_or_any_is_whole_for_whoever_asks() -> None:
@@ -23,6 +24,19 @@ def test_a_bundle_for_one_or_any_is_whole_for_whoever_asks() -> None:
         assert not mine.has_file(len(bundle.files))
     assert own.whole(BUNDLE).has_file(2)
     assert own.whole(BUNDLE).has_base(1)
+
+
+def test_what_may_be_read_is_its_own_and_what_its_parity_is_of() -> None:
+    stripe = Stripe((1, 2), (content("parity", 500),))
+    several = replace(SEVERAL, parity=(stripe,))
+    alpha, bravo = own.every(several)
+    chunks = several.chunks
+    assert alpha.readable() == (*chunks, *stripe.parity)
+    assert bravo.readable() == (*chunks, *stripe.parity)
+    apart = replace(several, parity=(replace(stripe, data=(2,)),))
+    alpha, bravo = own.every(apart)
+    assert alpha.readable() == chunks[:2]
+    assert bravo.readable() == (chunks[0], chunks[2], *stripe.parity)
 
 
 def test_a_portion_is_what_its_ranges_say() -> None:

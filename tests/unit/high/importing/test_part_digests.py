@@ -121,6 +121,15 @@ def test_what_was_read_is_remembered_range_by_range() -> None:
     assert chain.used[2] == [Source(2, 0, 10 * part_digests.MAX_RANGES + 1)]
 
 
+def test_what_is_remembered_of_all_bases_is_bounded() -> None:
+    chain = part_digests._Chain(Expected().part(FileDigest("a" * 128, 10), 0))
+    for n in range(3 * part_digests.MAX_RANGES):
+        chain.note([Source(base, 10 * n, 1) for base in range(20)])
+    assert sum(map(len, chain.used.values())) <= 20 + part_digests.MAX_RANGES + 20
+    assert {base: ranges[0].start for base, ranges in chain.used.items()} == dict.fromkeys(range(20), 0)
+    assert {ranges[-1].start + ranges[-1].length for ranges in chain.used.values()} == {10 * n + 1}
+
+
 @pytest.mark.parametrize("data", [b"", b"small"])
 def test_a_whole_file(data: bytes) -> None:
     right = FileDigest(hashlib.sha512(data).hexdigest(), len(data))

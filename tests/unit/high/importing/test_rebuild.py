@@ -6,16 +6,20 @@ import os
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from airlift import codec, files
 from airlift.bundle import chunk, volume
+from airlift.bundle import own as owned
 from airlift.bundle.chunk import BUILT, Block, Source
+from airlift.bundle.fields import FileDigest
 from airlift.errors import (
     AirliftError,
     BaselineDamagedError,
@@ -26,11 +30,14 @@ from airlift.errors import (
     UncheckedError,
 )
 from airlift.high.enclave.enclave import Enclave
+from airlift.high.enclave.expected import Expected
 from airlift.high.importing import part_digests, reserve
 from airlift.high.importing import rebuild as module
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.verification.verified import VerifiedBundle
+from airlift.progress import silent
 from tests.support import forge
+from tests.support.bundle_values import BUNDLE
 from tests.support.enclaves import V1, V2, attempt, enclave, holds_release, operator, overwrite, site
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -291,6 +298,43 @@ def test_decoding_runs_ahead_only_so_far(tmp_path: Path, monkeypatch: pytest.Mon
     assert holds_release(place, V1)
     assert 4 <= most <= 7  # one more, if the last block of a file is short
     assert alive == 0
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_waits_lies_in_few_chunks(tmp_path: Path, held: bool) -> None:
+    """Small files of many chunks of which the rest is held: each payload would keep its chunk (SPEC 7.3-3)."""
+    count, alive, most = 40, weakref.WeakSet[Any](), 0
+    small, large = [b"config %d" % n for n in range(count)], [bytes([n]) * 300_000 for n in range(count)]
+    items = [forge.digest(data) for pair in zip(large, small, strict=True) for data in pair]
+    bundle = replace(
+        BUNDLE, bases=(), files=tuple(items), chunks=tuple(FileDigest(f"{n:0128x}", 9) for n in range(count))
+    )
+
+    class Chunk(bytearray):
+        """A chunk that can be counted."""
+
+        __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def read(item: FileDigest) -> Any:
+        nonlocal most
+        number = int(item.sha512, 16)
+        blocks = (
+            Block(2 * number, 0, 300_000, 0, 0, (), large[number]),
+            Block(2 * number + 1, 0, len(small[number]), 0, 0, (), small[number]),
+        )
+        made = Chunk(chunk.format(blocks))
+        alive.add(made)
+        most = max(most, len(alive))
+        return made
+
+    todo = {item.sha512 for item in (items[1::2] if held else items)}
+    place, folder = Enclave(tmp_path, "alpha", ""), files.make_folder(tmp_path / "files")
+    given = SimpleNamespace(bundle=bundle, own=owned.whole(bundle), read=read)
+    module.rebuild(
+        place, cast("Any", given), module.Task(todo, folder), silent, expected=Expected(), workers=2
+    )
+    assert {path.name for path in folder.iterdir()} == todo
+    assert most <= 4  # the three of SPEC 7.3-3, and the one that is being made
 
 
 def test_only_the_next_chunk_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

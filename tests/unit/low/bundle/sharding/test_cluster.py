@@ -133,6 +133,14 @@ def test_strangers_are_not_asked(site: Site, cluster: DaskCluster, tmp_path: Pat
 # -- without a cluster -----------------------------------------------------------------------------------------------
 
 
+def test_a_coder_that_was_killed_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What broke: nothing is no JSON, and that was the message of a process that the system killed for its memory."""
+    said = subprocess.CompletedProcess([], -9, b"", b"before it was over\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_words, **_options: said)
+    with pytest.raises(RuntimeError, match="signal 9: it said before it was over"):
+        cluster_module.code_part("[]", 1, 2)
+
+
 def test_what_a_worker_runs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strings and integers in, a digest out; what the command says of a failure goes along."""
     monkeypatch.chdir(site.folder)

@@ -23,9 +23,11 @@ from airlift.errors import (
     PartsMissingError,
     ProvenBadError,
     UncheckedError,
+    UsageError,
 )
 from airlift.low.bundle.content_reader import Targets
 from airlift.low.bundle.encode import Encoded
+from airlift.low.bundle.sharding import join as join_module
 from airlift.low.bundle.sharding import shard_file
 from airlift.low.bundle.sharding.shard_format import DIGEST_BYTES, HEAD, ROW
 from airlift.trust.tuf import bundling
@@ -415,6 +417,38 @@ def test_no_target_is_read_twice_by_a_join(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setattr(Targets, "read", counted)
     result = join(site)
     assert count == result.target_bytes
+
+
+@pytest.mark.parametrize(
+    ("there", "of"),
+    [
+        ({}, 1),
+        ({2: {1}, 4: {1, 2, 3}}, 4),
+        ({1: {1}, 3: {1, 2, 3}}, 3),
+        ({1: {1}, 3: {1, 2}}, 1),
+        ({2: {1}, 4: {1, 2}}, 4),
+    ],
+)
+def test_the_cut_of_which_the_least_is_missing(there: dict[int, set[int]], of: int) -> None:
+    """One more shard that is all of the plan, and wrong, does not stand in the way of whole others."""
+    assert join_module._likeliest(there) == of
+
+
+def test_what_is_in_the_way_of_a_shard_is_seen(site: Site) -> None:
+    where = place(site, 2, 3)
+    shutil.rmtree(where.folder)
+    assert not where.there()
+    where.folder.write_bytes(b"a file")
+    assert not where.there()
+    where.folder.unlink()
+    where.folder.mkdir()
+    where.path.symlink_to("nothing")
+    assert where.there()
+
+
+def test_nobody_explains_what_nobody_looks_into(site: Site) -> None:
+    with pytest.raises(UsageError, match="cannot be explained"):
+        join(site, explain=True, check=False)
 
 
 # -- killed ----------------------------------------------------------------------------------------------------------
