@@ -9,7 +9,7 @@ machine, changes the unit and not the model::
 
 ``rate`` is SHA-512 of one core, in bytes a second. ``start`` is what a command takes whatever it does; ``serial`` is
 what only one thread does, ``parallel`` what all share. The three are fitted to all sizes on one core and on two, each
-by its relative error; none may be less than nothing (docs/SCALING.md).
+by its relative error; none may be less than nothing.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 The files have real headers and are otherwise holes; what the planner samples comes from a small pair that is
 repeated. So planning, the cut into blocks, parts and volumes, manifests and their parsing are the real ones. Chunks
-are not coded: of each only its size is known, that of its blocks at the share of the small pair (docs/SCALING.md).
+are not coded: of each only its size is known, that of its blocks at the share of the small pair.
 """
 
 import argparse
