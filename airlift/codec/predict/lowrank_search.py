@@ -49,7 +49,8 @@ def find_factors(
 ) -> CodedFactors | None:
     """Return coded factors for whole rows of a matrix, or None if it did not move by a low rank."""
     try:
-        return _find_factors(target, base, element, columns, effort)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _find_factors(target, base, element, columns, effort)
     except np.linalg.LinAlgError:  # rows that the probe did not see moved beyond all numbers
         return None
 

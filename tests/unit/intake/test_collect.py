@@ -3,7 +3,9 @@ import json
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.intake import collect as collect_module
 from airlift.intake.collect import Collected, collect, led_outside, survey
 from airlift.intake.gate import references
+from airlift.store.digests import Digested
 from tests.support.gguf_files import gguf, pair
 from tests.support.taking import ONLY_DIGESTED
 from tests.support.weights import component, noise, safetensors, weights
@@ -189,6 +192,30 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(collect_module, "MAX_FILES", 2)
     component(tmp_path, dict.fromkeys("abc", b""))
     assert "too many files" in refuse(tmp_path).message
+
+
+def test_small_files_are_written_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files of what is written together are open at once: of eight threads they would be too many."""
+    monkeypatch.setattr(collect_module, "THREADS", 8)
+    monkeypatch.setattr(files, "TOGETHER_FILES", 2)
+    component(tmp_path, {f"{number}.txt": b"%d" % number for number in range(60)})
+    inside, most = 0, 0
+
+    class Counting:
+        def one(self, *given: Any) -> Digested:
+            return ONLY_DIGESTED.one(*given)
+
+        def many(self, *given: Any) -> list[Digested]:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.002)
+            inside -= 1
+            return ONLY_DIGESTED.many(*given)
+
+    found = collect("base", "data", survey("base", tmp_path), Counting(), silent)
+    assert len(found.entries) == 60
+    assert most == 1
 
 
 @pytest.mark.parametrize(
