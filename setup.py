@@ -1,4 +1,4 @@
-"""The compiled parts: the kernels of the codec ``ulp`` and of the parity code.
+"""The compiled parts: the kernels of the codec ``ulp``, of predictions from factors, and of the parity code.
 
 Optional: without a compiler everything works, slower.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-KERNELS = (Path("airlift/codec/ulp/kernel"), Path("airlift/erasure/kernel"))
+KERNELS = tuple(Path("airlift") / room / "kernel" for room in ("codec/ulp", "codec/predict", "erasure"))
 
 
 class Wheel(bdist_wheel):

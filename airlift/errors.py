@@ -181,6 +181,15 @@ class IncompleteError(AirliftError):
     default_hint = "insert the missing volume and run the same command again; what was verified is kept"
 
 
+class PartsMissingError(IncompleteError):
+    """Parts of a plan that were to be coded apart are not there (SPEC L4.21)."""
+
+    code = "shards-missing"
+    default_hint = (
+        "make what is missing with `airlift low bundle ... --shard I/N`, and run the same command again"
+    )
+
+
 # -- 5: wrong baseline ---------------------------------------------------------------------------------------------
 
 

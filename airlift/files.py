@@ -13,8 +13,10 @@ import secrets
 import shutil
 import stat
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from airlift.errors import (
@@ -28,11 +30,17 @@ from airlift.errors import (
 )
 
 COPY_BYTES = PIECE_BYTES = 1 << 20
+SMALL_BYTES = 64 << 10
+"""Files up to here are read whole, and written many together."""
 SYNC_BYTES = 16 << 20
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D
 FS_IOC_RESVSP = 0x40305828
+TOGETHER_FILES, TOGETHER_BYTES = 128, 4 << 20
+"""So many small files, or bytes of them, are written before they are synced."""
+FEW, SYNCING = 32, 8
+"""More syncs than a few are asked for by so many threads: a file system answers several at once."""
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 
@@ -61,14 +69,17 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise NoSpaceError(
-                f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno)
-            ) from error
-        kind: type[StorageError | UncheckedError] = (
-            PermissionDeniedError if error.errno in _DENIED else StorageError
-        )
-        raise kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0)) from error
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: str | os.PathLike[str], error: OSError) -> StorageError | UncheckedError:
+    """Return the error that names ``path``, for one of writing it."""
+    if error.errno in _NO_SPACE:
+        return NoSpaceError(f"no space left to write {os.fspath(path)}", found=os.strerror(error.errno))
+    kind: type[StorageError | UncheckedError] = (
+        PermissionDeniedError if error.errno in _DENIED else StorageError
+    )
+    return kind(f"cannot write {os.fspath(path)}", found=os.strerror(error.errno or 0))
 
 
 # -- bounded reads -------------------------------------------------------------------------------------------------
@@ -169,6 +180,31 @@ def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
     return done
 
 
+def names_in(folder: Path) -> frozenset[str]:
+    """Return what lies in a folder; nothing if it is missing."""
+    with reading(folder):
+        try:
+            return frozenset(os.listdir(folder))
+        except FileNotFoundError:
+            return frozenset()
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the relative paths of everything below a folder that is no folder itself, sorted; links are that."""
+    found, waiting = list[str](), [""]
+    with reading(folder):
+        while waiting:
+            inside = waiting.pop()
+            with os.scandir(f"{folder}/{inside}") as entries:
+                for entry in entries:
+                    name = inside + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(f"{name}/")
+                    else:
+                        found.append(name)
+    return sorted(found)
+
+
 # -- durable writes ------------------------------------------------------------------------------------------------
 
 
@@ -182,11 +218,34 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sync_folders(folders: Iterable[str]) -> None:
+    """Make the names in each of these folders durable."""
+    waiting = iter(folders)
+    while some := list(islice(waiting, TOGETHER_FILES)):
+        with ExitStack() as stack, writing(some[0]):
+            descriptors = []
+            for folder in some:
+                descriptors.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                stack.callback(os.close, descriptors[-1])
+            _sync(descriptors)
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    """Make durable what each descriptor is open on."""
+    if len(descriptors) <= FEW:
+        for descriptor in descriptors:
+            os.fsync(descriptor)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(SYNCING) as pool:
+            list(pool.map(_sync, (descriptors[start::SYNCING] for start in range(SYNCING))))
+
+
 def sync_tree(folder: Path) -> None:
     """Make the names in ``folder`` and in every folder below it durable, and its own name if that is permitted."""
     with writing(folder):
-        for path, _, _ in os.walk(folder, onerror=_raise):
-            sync_folder(Path(path))
+        sync_folders(path for path, _, _ in os.walk(folder, onerror=_raise))
     with suppress(PermissionDeniedError):  # a folder above that may be passed through, but not read
         sync_folder(folder.parent)
 
@@ -212,18 +271,21 @@ def make_folder(path: Path, mode: int = FOLDER_MODE) -> Path:
 
 @contextmanager
 def writer(
-    path: Path, *, mode: int = FILE_MODE, replace: bool = True, durable: bool = True
+    path: Path,
+    *,
+    mode: int = FILE_MODE,
+    replace: bool = True,
+    durable: bool = True,
+    begun: "Begun | None" = None,
 ) -> Iterator["Writer"]:
     """Write a file durably: it appears under ``path`` whole and synced, or not at all.
 
     With ``replace=False`` an existing ``path`` is an error; a crash may leave a temporary file ``.tmp-*`` behind.
     With ``durable=False`` nothing is synced: only for what is verified when it is read, and can be made again.
+    ``begun`` is a temporary file beside ``path`` that has its room already; it is used up.
     """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     with writing(path):
-        descriptor = os.open(
-            temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        temporary, descriptor = _open_temporary(path) if begun is None else (begun.path, begun.descriptor)
         try:
             try:
                 yield Writer(descriptor)
@@ -242,6 +304,151 @@ def writer(
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def _open_temporary(path: Path) -> tuple[Path, int]:
+    """Open a new temporary file beside ``path``; return its path and descriptor."""
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    return temporary, _open_new(os.fspath(temporary))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A temporary file that is open, empty, and has room for what will be written to it."""
+
+    path: Path
+    descriptor: int
+
+
+def begin(path: Path, length: int) -> Begun:
+    """Open what :func:`writer` will write to ``path``, and set blocks aside for its ``length`` bytes if that works.
+
+    Raises:
+        NoSpaceError: there is not so much room; nothing is left.
+    """
+    with writing(path):
+        begun = Begun(*_open_temporary(path))
+        try:
+            _allocate(begun.descriptor, length)
+        except BaseException:
+            drop(begun)
+            raise
+        return begun
+
+
+def drop(begun: Begun) -> None:
+    """Remove what was begun and is not going to be written."""
+    os.close(begun.descriptor)
+    begun.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming() -> Iterator["Names"]:
+    """Give what changes many names; all of them are durable when the body is done."""
+    names = Names()
+    yield names
+    names.settle()
+
+
+class Names:
+    """Names of many files that change together: the folders that they are in are synced once, by :meth:`settle`."""
+
+    __slots__ = ("_folders",)
+
+    def __init__(self) -> None:
+        self._folders: dict[str, None] = {}
+
+    def write(
+        self, waiting: Mapping[str, bytes | memoryview], scratch: Path, room: "Reservation | None" = None
+    ) -> None:
+        """Write files whole, by path, no more than are synced together; each has its bytes synced before its name.
+
+        Temporary names ``.tmp-*`` are made in the folder ``scratch``; ``room`` is held for the files, if it is.
+        """
+        if not waiting:
+            return
+        token, made, descriptors = secrets.token_hex(6), list[str](), list[int]()
+        with writing(scratch):
+            try:
+                for number, data in enumerate(waiting.values()):
+                    made.append(f"{scratch}/.tmp-{token}{number:04x}")
+                    descriptors.append(_open_new(made[-1]))
+                    _fill(descriptors[-1], data, room)
+                _sync(descriptors)
+                for temporary, path in zip(made, waiting, strict=True):
+                    self.move(temporary, path)
+            except BaseException:
+                for temporary in made:
+                    with suppress(FileNotFoundError):
+                        os.unlink(temporary)
+                raise
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file whose bytes are synced, within one file system; it replaces a file of that name."""
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            raise _unwritten(target, error) from error
+        self._note(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        """Hard-link ``source`` as ``target``; an existing ``target`` is left."""
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritten(target, error) from error
+        finally:
+            self._note(target)
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder whose parent is there; an existing one is left as it is."""
+        try:
+            os.mkdir(path, FOLDER_MODE)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise _unwritten(path, error) from error
+        self._note(path)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unwritten(path, error) from error
+        self._note(path)
+
+    def settle(self) -> None:
+        """Make every name durable that was changed so far."""
+        folders = [folder for folder in self._folders if os.path.isdir(folder)]
+        self._folders.clear()
+        sync_folders(folders)
+
+    def _note(self, *paths: str) -> None:
+        for path in paths:
+            self._folders[path.rpartition("/")[0]] = None
+
+
+def _open_new(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _fill(descriptor: int, data: bytes | memoryview, room: "Reservation | None") -> None:
+    """Write a new file whole, and let the system begin to write it out."""
+    target = Writer(descriptor)
+    if room is not None:
+        room.hand_over(target, len(data))
+    target.write(data)
+    os.fchmod(descriptor, FILE_MODE)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, len(data), os.POSIX_FADV_DONTNEED)
 
 
 @contextmanager
@@ -423,15 +630,6 @@ def rename_durable(source: Path, target: Path) -> None:
             sync_folder(source.parent)
 
 
-def link_durable(source: Path, target: Path) -> None:
-    """Hard-link ``source`` as ``target``; an existing ``target`` is left. The caller syncs the folder."""
-    with writing(target):
-        try:
-            os.link(source, target, follow_symlinks=False)
-        except FileExistsError:
-            return
-
-
 def link_if_possible(source: Path, target: Path) -> bool:
     """Hard-link ``source`` as ``target``; say whether that can be: not across file systems, nor without end.
 
@@ -491,6 +689,15 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
         if path.parent.is_dir():
             sync_folder(path.parent)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder if nothing is in it; one that is not empty, or not there, is left."""
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}:
+            raise _unwritten(folder, error) from error
 
 
 def remove_temporary(folder: Path) -> None:

@@ -8,6 +8,8 @@ lets finite ones pass: in what other parties state (SPEC 4.5), never in what air
 
 import json
 import math
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any, NoReturn
 
 from airlift.errors import MalformedError
@@ -24,8 +26,8 @@ def format(value: Any, *, floats: bool = False) -> bytes:  # noqa: A001 - parse 
     Raises:
         MalformedError: the value has a float, a huge integer, a lone surrogate, or is nested too deeply.
     """
-    _check(value, 0, floats=floats)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    _check(value, floats=floats)
+    return _write(value)
 
 
 def parse(data: bytes, *, limit: int, what: str = "document") -> Any:
@@ -35,7 +37,7 @@ def parse(data: bytes, *, limit: int, what: str = "document") -> Any:
         MalformedError: longer than ``limit``, not JSON, not canonical, or outside the limits of SPEC 3.
     """
     value = parse_any(data, limit=limit, what=what)
-    if format(value) != data:
+    if _write(value) != data:
         raise MalformedError(f"{what} is not in canonical form", expected="canonical JSON (SPEC 3)")
     return value
 
@@ -58,7 +60,7 @@ def parse_any(data: bytes, *, limit: int, what: str = "document", floats: bool =
             parse_constant=_no_float,
             parse_int=_integer,
         )
-        _check(value, 0, floats=floats)
+        _check(value, floats=floats)
     except MalformedError as error:
         raise MalformedError(f"{what} is not strict JSON: {error.message}") from error
     except (ValueError, RecursionError) as error:
@@ -84,9 +86,8 @@ def only(document: Any, allowed: frozenset[str], what: str = "document") -> dict
     """Return ``document`` after checking that it is an object with no key beyond ``allowed``."""
     if type(document) is not dict:
         raise MalformedError(f"{what} must be an object")
-    unknown = sorted(set(document) - allowed)
-    if unknown:
-        raise MalformedError(f"{what} has unknown keys", found=ascii(unknown[0]))
+    if not document.keys() <= allowed:
+        raise MalformedError(f"{what} has unknown keys", found=ascii(min(document.keys() - allowed)))
     return document
 
 
@@ -113,33 +114,58 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _check(value: Any, depth: int, *, floats: bool) -> None:
-    if isinstance(value, dict | list | tuple) and depth == MAX_DEPTH:
-        raise MalformedError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, bool) or value is None:
+def _write(value: Any) -> bytes:
+    """Return the canonical bytes of a value that was checked."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _check(value: Any, *, floats: bool) -> None:
+    """Check a value with all that is in it: level by level, and of each level all items of one type at once."""
+    level = [value]
+    for depth in range(MAX_DEPTH + 1):
+        kinds = set(map(type, level))
+        inner: list[Any] = []
+        for kind in kinds:
+            items = level if len(kinds) == 1 else [item for item in level if type(item) is kind]
+            if issubclass(kind, dict | list | tuple):
+                if depth == MAX_DEPTH:
+                    raise MalformedError(f"nested deeper than {MAX_DEPTH} levels")
+                inner += _inside(kind, items)
+            else:
+                _check_plain(kind, items, floats=floats)
+        if not inner:
+            return
+        level = inner
+
+
+def _inside(kind: type, items: list[Any]) -> list[Any]:
+    """Return what is in objects, whose keys are checked, or in lists."""
+    if not issubclass(kind, dict):
+        return list(chain.from_iterable(items))
+    keys = set(chain.from_iterable(items))
+    if not all(isinstance(key, str) for key in keys):
+        raise MalformedError("an object key must be a string")
+    _check_text(keys)
+    return list(chain.from_iterable(map(kind.values, items)))
+
+
+def _check_plain(kind: type, items: list[Any], *, floats: bool) -> None:
+    """Check what nothing is in: strings, integers, booleans, null, and floats where they are allowed."""
+    if issubclass(kind, str):
+        _check_text(items)
+    elif issubclass(kind, bool | None):
         return
-    elif isinstance(value, int):
-        if abs(value) > MAX_INTEGER:
+    elif issubclass(kind, int):
+        if max(items) > MAX_INTEGER or min(items) < -MAX_INTEGER:
             raise MalformedError("an integer is out of range")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise MalformedError("an object key must be a string")
-            _check_text(key)
-            _check(item, depth + 1, floats=floats)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check(item, depth + 1, floats=floats)
-    elif not floats or not isinstance(value, float) or not math.isfinite(value):
-        raise MalformedError("not expressible as strict JSON", found=type(value).__name__)
+    elif not floats or not issubclass(kind, float) or not all(map(math.isfinite, items)):
+        raise MalformedError("not expressible as strict JSON", found=kind.__name__)
 
 
-def _check_text(text: str) -> None:
-    if text.isascii():
-        return
+def _check_text(texts: Iterable[str]) -> None:
     try:
-        text.encode()
+        for text in texts:
+            if not text.isascii():
+                text.encode()
     except UnicodeEncodeError as error:
         raise MalformedError("a string has a lone surrogate") from error

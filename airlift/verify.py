@@ -578,6 +578,9 @@ class Ground:
             self._state(leaf["release"], "made-from", made)
             self._state(leaf["release"], "recorded-in", here)
         if leaf["type"] == "import-commit":
+            base = detail.get("baseline")
+            if base:  # a bundle for several enclaves says of each which it is; the entry says it of this one
+                self._state(bundle, "delta-from", ("release", base["name"], base["version"], base["digest"]))
             for item in _list(dict(_dict(detail.get("variants"))).get("left_out")):
                 thing = ("component", item["name"], item["version"], item["digest"])
                 self._state(leaf["release"], "leaves-out", thing)
@@ -650,7 +653,8 @@ class Ground:
 
     def _state_bundle(self, digest: str, document: dict[str, Any]) -> None:
         number = document["sequence"]
-        here = ("bundle", f"{document['enclave'] or 'any'}-{number}", str(number), digest)
+        addressee = document["enclave"] or ("several" if "portions" in document else "any")
+        here = ("bundle", f"{addressee}-{number}", str(number), digest)
         self.things.add(here)
         for name, relation in (("target", "carries"), ("baseline", "delta-from")):
             stated = document[name]

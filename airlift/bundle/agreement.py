@@ -1,16 +1,18 @@
 """What a bundle manifest says of releases, held against their own manifests (SPEC 6.2).
 
+Held is what one enclave takes: all of the bundle, or its portion (SPEC 6.2-9).
+
 Judged when a bundle is read, and not when its manifest is parsed: what was imported earlier stays readable.
 """
 
 from airlift.bundle import choice
 from airlift.bundle.component import source as sources
-from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.release import Release
 from airlift.errors import MalformedError
 
 
-def check_target(bundle: Bundle, release: Release | None) -> None:
+def check_target(own: Own, release: Release | None) -> None:
     """Check that a bundle from a release to itself names it once and brings nothing.
 
     If its ``release`` has variants it may bring another of these (SPEC 6.2-4).
@@ -18,23 +20,23 @@ def check_target(bundle: Bundle, release: Release | None) -> None:
     Raises:
         MalformedError: it names it twice, or brings something.
     """
-    if bundle.baseline is None or bundle.target is None or bundle.baseline.digest != bundle.target.digest:
+    if own.baseline is None or own.target is None or own.baseline.digest != own.target.digest:
         return
     varied = release is not None and bool(release.variants())
-    if bundle.baseline != bundle.target or (not varied and (bundle.files or bundle.bases or bundle.chunks)):
+    if own.baseline != own.target or (not varied and (own.files or own.bases or own.chunks)):
         raise MalformedError(
             "bundle manifest: the baseline is the target, under another name or with files to rebuild"
         )
 
 
-def check_baseline(bundle: Bundle, baseline: Release) -> None:
+def check_baseline(own: Own, baseline: Release) -> None:
     """Check a bundle against the release that its baseline's digest is of.
 
     Raises:
         MalformedError: the baseline is named otherwise, holds a file that the bundle rebuilds (in a component that is
             no variant: one of these may be lacking), or lacks a base.
     """
-    named = bundle.baseline
+    named = own.baseline
     if named is None or (named.name, named.version) != (baseline.name, baseline.version):
         raise MalformedError(
             "bundle manifest: the baseline has another name",
@@ -42,13 +44,13 @@ def check_baseline(bundle: Bundle, baseline: Release) -> None:
             found=named.label if named else "none",
         )
     held, sure = baseline.contents(), baseline.only(()).contents()
-    if any(item.sha512 in sure for item in bundle.files):
+    if any(item.sha512 in sure for item in own.files):
         raise MalformedError("bundle manifest: it rebuilds a file that its baseline holds")
-    if any(held.get(item.sha512) != item.size for item in bundle.bases):
+    if any(held.get(item.sha512) != item.size for item in own.bases):
         raise MalformedError("bundle manifest: a base is not content of the baseline")
 
 
-def check_release(bundle: Bundle, release: Release) -> None:
+def check_release(own: Own, release: Release) -> None:
     """Check a bundle against the release that its target's digest is of.
 
     Raises:
@@ -56,16 +58,16 @@ def check_release(bundle: Bundle, release: Release) -> None:
             component that was registered in an enclave: what is there comes in on no medium (SPEC 5.1-17). Or the
             bundle carries other variants than it can (SPEC 6.2-7).
     """
-    named = bundle.target
+    named = own.target
     if named is None or (release.name, release.version, release.marking) != (
         named.name,
         named.version,
-        bundle.marking,
+        own.marking,
     ):
         raise MalformedError("bundle manifest: its target or marking is not the release's")
-    _check_variants(bundle, release)
-    contents = choice.carried_part(bundle, release).contents()
-    if any(contents.get(item.sha512) != item.size for item in bundle.files):
+    _check_variants(own, release)
+    contents = choice.carried_part(own, release).contents()
+    if any(contents.get(item.sha512) != item.size for item in own.files):
         raise MalformedError(
             "bundle manifest: it rebuilds a file that is not part of what it carries of the release"
         )
@@ -77,8 +79,8 @@ def check_release(bundle: Bundle, release: Release) -> None:
             )
 
 
-def _check_variants(bundle: Bundle, release: Release) -> None:
-    named, known = set(bundle.variants), choice.names(release)
+def _check_variants(own: Own, release: Release) -> None:
+    named, known = set(own.variants), choice.names(release)
     if not named:
         return
     if not named < known:

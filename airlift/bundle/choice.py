@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from airlift.bundle.component.component import Component
 from airlift.bundle.component.variant import Rule, Variant, told
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own, every
 from airlift.bundle.release import Release
 
 
@@ -63,11 +64,16 @@ def rule_for(component: Component) -> Rule:
     return Rule(variant.labels, variant.of)
 
 
-def carried(bundle: Bundle, release: Release) -> frozenset[str]:
-    """Return the names of the variants of its release that a bundle carries (SPEC 6.2-7)."""
-    return frozenset(bundle.variants) or names(release)
+def carried(own: Own, release: Release) -> frozenset[str]:
+    """Return the names of the variants of its release that a bundle carries for an enclave (SPEC 6.2-7)."""
+    return frozenset(own.variants) or names(release)
 
 
-def carried_part(bundle: Bundle, release: Release) -> Release:
-    """Return the release without the variants that a bundle leaves out."""
-    return release.only(carried(bundle, release))
+def carried_part(own: Own, release: Release) -> Release:
+    """Return the release without the variants that a bundle leaves out for an enclave."""
+    return release.only(carried(own, release))
+
+
+def carried_by_any(bundle: Bundle, release: Release) -> Release:
+    """Return the release with the variants that a bundle carries for one enclave at least."""
+    return release.only(frozenset[str]().union(*(carried(item, release) for item in every(bundle))))

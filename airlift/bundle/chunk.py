@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle
+from airlift.bundle.own import Own
 from airlift.codec.plain import frame
 from airlift.errors import MalformedError
 
@@ -135,24 +136,46 @@ def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def in_order(blocks: Iterable[Block], files: Sequence[FileDigest]) -> Iterator[Block]:
+def in_order(
+    blocks: Iterable[Block], files: Sequence[FileDigest], numbers: Sequence[int] | None = None
+) -> Iterator[Block]:
     """Yield the blocks of all chunks of a bundle, checking that they tile every file once, in order.
+
+    ``numbers`` are those of the files in the bundle, where these are a portion of it (None: all of them).
 
     Raises:
         MalformedError: blocks overlap, are missing or out of order.
     """
-    number = position = 0
+    place = position = 0
+    numbers = range(len(files)) if numbers is None else numbers
     for block in blocks:
-        while number < len(files) and position == files[number].size:
-            number, position = number + 1, 0
-        if number == len(files) or (block.file, block.start) != (number, position):
+        while place < len(files) and position == files[place].size:
+            place, position = place + 1, 0
+        if place == len(files) or (block.file, block.start) != (numbers[place], position):
             raise MalformedError(
-                "blocks overlap, are missing or out of order", expected=f"file {number} at {position}"
+                "blocks overlap, are missing or out of order",
+                expected=f"file {numbers[place] if place < len(files) else len(files)} at {position}",
             )
         position += block.length
         yield block
-    if any(item.size != (position if n == number else 0) for n, item in enumerate(files) if n >= number):
+    if any(item.size != (position if n == place else 0) for n, item in enumerate(files) if n >= place):
         raise MalformedError("the chunks end before the last file is complete")
+
+
+def within(blocks: Iterable[Block], own: Own) -> Iterator[Block]:
+    """Yield blocks of a portion, checking that they read from nothing that is another's (SPEC 6.2-9).
+
+    Raises:
+        MalformedError: one does.
+    """
+    for block in blocks:
+        if not all(_is_own(source, own) for source in block.sources):
+            raise MalformedError("a block reads from a base or a file of another enclave's portion")
+        yield block
+
+
+def _is_own(source: Source, own: Own) -> bool:
+    return own.has_file(source.base - BUILT) if source.base & BUILT else own.has_base(source.base)
 
 
 def pieces(block: Block) -> Iterator[Block]:
@@ -218,6 +241,10 @@ def _parse_table(data: bytes, position: int, count: int) -> tuple[Entries, int]:
 def _check(block: Block, payload: int, bundle: Bundle) -> None:
     if len(block.payload) != payload:
         raise MalformedError("a block's payload is truncated")
+    if payload > block.length:
+        raise MalformedError(
+            "a block's payload is longer than its target", expected=f"at most {block.length} bytes"
+        )
     if block.file >= len(bundle.files) or not _inside(
         block.start, block.length, bundle.files[block.file].size
     ):

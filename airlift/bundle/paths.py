@@ -10,7 +10,7 @@ MAX_NAME_BYTES = 255
 
 _WINDOWS_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"}
 _WINDOWS_RESERVED |= {port + n for port in ("com", "lpt") for n in "0123456789\u00b9\u00b2\u00b3"}
-_FORBIDDEN = set('<>:"|?*\\')
+_FORBIDDEN = frozenset('<>:"|?*\\')
 
 
 def check_relative(text: str) -> str:
@@ -21,7 +21,7 @@ def check_relative(text: str) -> str:
             blanks other than the space, names reserved by Windows, leading or trailing spaces, trailing dots, not
             NFC, or too long.
     """
-    if not text or len(text.encode(errors="surrogatepass")) > MAX_PATH_BYTES:
+    if not text or _bytes(text) > MAX_PATH_BYTES:
         raise MalformedError("a path is empty or too long", found=ascii(text[:80]))
     for part in text.split("/"):
         reason = _bad_name(part)
@@ -30,14 +30,21 @@ def check_relative(text: str) -> str:
     return text
 
 
+def suffix(path: str) -> str:
+    """Return how a portable path ends, from its last dot on, as ``PurePath.suffix`` does; "" if it has none."""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""
+
+
 def _bad_name(name: str) -> str | None:
     if name in {"", ".", ".."}:
         return "an empty, '.' or '..' part"
-    if len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES:
+    if _bytes(name) > MAX_NAME_BYTES:
         return "a name that is too long"
-    if any(not c.isprintable() or c in _FORBIDDEN for c in name):
+    if not name.isprintable() or not _FORBIDDEN.isdisjoint(name):
         return "a control, bidirectional, blank or reserved character"
-    if unicodedata.normalize("NFC", name) != name:
+    if not name.isascii() and unicodedata.normalize("NFC", name) != name:
         return "a name that is not in Unicode normal form C"
     if name[-1] in ". " or name[0] == " ":
         return "a name with a leading space or a trailing dot or space"
@@ -46,17 +53,23 @@ def _bad_name(name: str) -> str | None:
     return None
 
 
+def _bytes(text: str) -> int:
+    """Return how long ``text`` is in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def check_no_collision(paths: list[str]) -> None:
     """Raise MalformedError if two files or folders are one under case folding, or one path is both."""
     files: set[str] = set()
     spelled: dict[str, str] = {}
     for path in paths:
-        if _fold(path) in files:
+        folded = _fold(path)
+        if folded in files:
             raise MalformedError("two paths collide", found=ascii(path))
-        files.add(_fold(path))
-        for folder in _folders(path):
-            if spelled.setdefault(_fold(folder), folder) != folder:
-                raise MalformedError("two folders collide", found=ascii(folder))
+        files.add(folded)
+    for folder in dict.fromkeys(folder for path in paths for folder in _folders(path)):
+        if spelled.setdefault(_fold(folder), folder) != folder:
+            raise MalformedError("two folders collide", found=ascii(folder))
     for folder in files & set(spelled):
         raise MalformedError("a path is both a file and a folder", found=ascii(spelled[folder]))
 
@@ -70,5 +83,7 @@ def _folders(path: str) -> Iterator[str]:
 
 def _fold(text: str) -> str:
     """Return what all spellings of ``text`` that differ in case or normal form have in common (Unicode D145)."""
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFD", text).casefold()
     return unicodedata.normalize("NFC", folded)

@@ -9,6 +9,7 @@ True
 import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import permutations
 from typing import Any
 
@@ -27,7 +28,13 @@ MAX_BYTES = 64 << 20
 MAX_COMPONENTS = 1024
 MAX_REQUIREMENTS = 4096
 
+PIECE_BYTES = 16 << 20
+"""Content that is larger consists of pieces of so many bytes, the last one perhaps of fewer (SPEC 5.8)."""
+MAX_TABLE_BYTES = 64 << 20
+"""How long the table of pieces of a release may be: 64 bytes a piece."""
+
 _KEYS = frozenset({"name", "version", "marking", "notes", "components", "requires"})
+_NEW_KEYS = frozenset({"pieces"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,13 @@ class Requirement:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
     """An immutable set of components; named ``name@version``.
 
     In a choice it is without some variants: these are ``omitted``. It is the same release all the same: its digest
-    and its manifest are those of all (SPEC 5.7-4).
+    and its manifest are those of all (SPEC 5.7-4). ``pieces`` is the SHA-512 (hex) of its table of pieces, None if it
+    states none (SPEC 5.8).
     """
 
     name: str
@@ -54,13 +62,14 @@ class Release:
     components: tuple[Component, ...]
     requires: tuple[Requirement, ...]
     omitted: tuple[Component, ...] = ()
+    pieces: str | None = None
 
     @property
     def label(self) -> str:
         """The name that people use."""
         return f"{self.name}@{self.version}"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-512 (hex) of the canonical manifest."""
         return hashlib.sha512(format(self)).hexdigest()
@@ -87,6 +96,8 @@ class Release:
 
     def only(self, names: Collection[str]) -> "Release":
         """Return the same release with those of its variants alone that have one of these names."""
+        if all(component.variant is None for component in self.whole):
+            return self
         parts: tuple[list[Component], list[Component]] = ([], [])
         for component in self.whole:
             parts[component.variant is not None and component.name not in names].append(component)
@@ -123,6 +134,16 @@ class Release:
         """Map each distinct SHA-512 to its size in bytes, in manifest order."""
         return {entry.sha512: entry.size for _, entry in self.files()}
 
+    def large_contents(self) -> dict[str, int]:
+        """Map each distinct SHA-512 of content that consists of pieces to its size in bytes, in ascending order.
+
+        That of omitted variants is among them.
+        """
+        entries = (entry for component in self.whole for entry in component.files)
+        return dict(
+            sorted({entry.sha512: entry.size for entry in entries if entry.size > PIECE_BYTES}.items())
+        )
+
 
 def target_name(release_digest: str) -> str:
     """Return the opaque TUF target path of a release."""
@@ -143,6 +164,7 @@ def format(release: Release) -> bytes:  # noqa: A001 - the pair of parse, as eve
             "requires": [
                 {"component": r.component, "needs": r.needs, "version": r.version} for r in release.requires
             ],
+            **({"pieces": release.pieces} if release.pieces else {}),
         }
     )
 
@@ -156,8 +178,9 @@ def parse(data: bytes) -> Release:
     """
     what = "release manifest"
     document = strict.parse(data, limit=MAX_BYTES, what=what)
-    fields.check_header(document, "release", _KEYS, what, newest=NEWEST_FORMAT)
-    more = document["airlift"] == NEWEST_FORMAT
+    more = type(document) is dict and document.get("airlift") == NEWEST_FORMAT
+    keys = _KEYS | (_NEW_KEYS if more else frozenset())
+    fields.check_header(document, "release", keys, what, newest=NEWEST_FORMAT)
     listed = strict.member(document, "components", list, what)
     requires = strict.member(document, "requires", list, what)
     if len(listed) > MAX_COMPONENTS:
@@ -171,18 +194,33 @@ def parse(data: bytes) -> Release:
         notes=fields.text(document, "notes", what),
         components=tuple(components.from_json(item, more=more) for item in listed),
         requires=tuple(_requirement_from_json(item) for item in requires),
+        pieces=fields.digest(document, "pieces", what) if "pieces" in document else None,
     )
     if _number(release) != document["airlift"]:
         raise MalformedError(f"{what} states a format that nothing in it needs", found=str(NEWEST_FORMAT))
     _check_set(release)
     _check_markings(release)
+    _check_pieces(release)
     return release
 
 
 def _number(release: Release) -> int:
     """Return the format that a manifest states: that in which all its members are known."""
-    new = any(component.is_new for component in release.whole)
+    new = release.pieces or any(component.is_new for component in release.whole)
     return NEWEST_FORMAT if new else fields.FORMAT
+
+
+def _check_pieces(release: Release) -> None:
+    """Check that a release that states pieces has some, and not too many (SPEC 5.8-1)."""
+    count = (
+        sum(-(-size // PIECE_BYTES) for size in release.large_contents().values()) if release.pieces else 1
+    )
+    if not 0 < count <= MAX_TABLE_BYTES // 64:
+        raise MalformedError(
+            "release manifest states pieces, and has none or too many",
+            expected=f"1 to {MAX_TABLE_BYTES // 64}, of content of more than {PIECE_BYTES} bytes",
+            found=str(count),
+        )
 
 
 def _check_markings(release: Release) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from airlift import strict
 from airlift.bundle import fields
-from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE, Bundle, is_id
+from airlift.bundle.manifest import MAX_SEQUENCE, Bundle, ReleaseRef, is_id
+from airlift.bundle.own import Own
 from airlift.errors import MalformedError
 
 LABEL, INDEX, SUMS = "LABEL.txt", "volume.json", "SHA256SUMS"
@@ -56,7 +57,7 @@ def manifest_name(digest: str) -> str:
 
 def folder_name(bundle: Bundle, volume: int, volumes: int, cut: str = "") -> str:
     """Return the name of a volume's folder; ``cut`` is the :func:`cut_mark` of a re-cut, empty for the first cut."""
-    name = f"airlift-{bundle.enclave or ANY_ENCLAVE}-{bundle.sequence}-vol{volume:02d}of{volumes:02d}"
+    name = f"airlift-{bundle.id}-vol{volume:02d}of{volumes:02d}"
     return f"{name}-c{cut}" if cut else name
 
 
@@ -140,11 +141,11 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
         "",
         f"airlift bundle {bundle.id}, volume {volume} of {volumes}",
         "",
-        f"  for enclave   {bundle.enclave or 'any that pinned this root'}",
+        *_addressees(bundle),
         f"  sequence      {bundle.sequence}",
         f"  issued        {bundle.issued}",
         f"  target        {target}",
-        f"  baseline      {bundle.baseline.label if bundle.baseline else 'none (complete)'}",
+        *([] if bundle.portions else [f"  baseline      {_baseline(bundle.baseline)}"]),
         f"  chunks        {len(bundle.chunks)} in the whole bundle, {sum(c.size for c in bundle.chunks)} bytes",
         *_parity_lines(bundle),
         "",
@@ -159,6 +160,17 @@ def render_label(bundle: Bundle, volume: int, volumes: int) -> bytes:
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
+def _addressees(bundle: Bundle) -> list[str]:
+    """Return what a label says of whom a bundle is for; of several, each with its baseline."""
+    if not bundle.portions:
+        return [f"  for enclave   {bundle.enclave or 'any that pinned this root'}"]
+    return [f"  for enclave   {item.enclave}, from {_baseline(item.baseline)}" for item in bundle.portions]
+
+
+def _baseline(reference: ReleaseRef | None) -> str:
+    return reference.label if reference else "none (complete)"
+
+
 def _parity_lines(bundle: Bundle) -> list[str]:
     """Return what a label says of parity: nothing where there is none."""
     extra = bundle.parity_chunks
@@ -170,13 +182,15 @@ def _parity_lines(bundle: Bundle) -> list[str]:
     ]
 
 
-def summary(bundle: Bundle) -> dict[str, Any]:
-    """Return the facts about a bundle that every command prints under the same keys."""
+def summary(own: Own) -> dict[str, Any]:
+    """Return the facts about a bundle, as an enclave takes it, that every command prints under the same keys."""
+    bundle = own.bundle
     return {
         "bundle": bundle.id,
         "sequence": bundle.sequence,
         "enclave": bundle.enclave,
-        "baseline": bundle.baseline and bundle.baseline.label,
+        "baseline": own.baseline and own.baseline.label,
         "target": bundle.target and bundle.target.label,
         "marking": bundle.marking.to_json(),
+        **({"enclaves": bundle.enclaves} if bundle.portions else {}),
     }

@@ -3,7 +3,7 @@
 What ``ulp`` would take follows from its counts, without writing anything. Of the others a sample is coded.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from airlift.codec.block import Buffer, Codec, Coded, Context, Effort, Rows, check_limits, view
@@ -15,6 +15,7 @@ from airlift.codec.predict.adapter import ADAPTER
 from airlift.codec.predict.convert import CONVERT
 from airlift.codec.predict.lowrank import LOWRANK
 from airlift.codec.predict.narrow import NARROW
+from airlift.codec.sampling import GOOD, LONG, MARGIN, has_few_bits, promising
 from airlift.codec.ulp import ulp
 from airlift.codec.ulp.ulp import ULP, Plan
 from airlift.codec.ulp.unit import NIBBLE, unit_of
@@ -22,21 +23,8 @@ from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint
 
 TRIED = (PLANES, ZSTD)
-WINDOW = 64 << 10
-WINDOWS = 4
 CHEAP = 0.05
 """A prediction that leaves this share of a block leaves nothing to look for."""
-MARGIN = 1.02
-MARGINS = {Effort.LOW: MARGIN, Effort.NORMAL: MARGIN, Effort.HIGH: 1.1}
-MARGIN_BYTES = 64
-"""A codec whose sample costs this much more than the best one's is not tried on the whole block: a share of the cost,
-or so many bytes if the sample hardly cost anything, which says little about the rest.
-"""
-
-GOOD = 0.5
-FEW_BITS = 16
-"""Floats of so many bits that ``ulp`` brings below this share of a long block are not tried any other way. Wider ones
-may have whole planes of zeros."""
 
 
 def encode(
@@ -133,27 +121,7 @@ def _candidates(target: memoryview, context: Context, effort: Effort, cost: floa
     Only sources as long as the target can be sampled with it.
     """
     parallel = all(len(source) == len(target) for source in context.sources)
-    if not parallel or len(target) <= 2 * WINDOW * WINDOWS:
+    if not parallel or len(target) <= LONG:
         return TRIED
-    unit = unit_of(context.element)
-    good = unit.floating and unit.bits == FEW_BITS and cost < GOOD * len(target)
-    return () if good else _promising(target, context, effort, cost)
-
-
-def _promising(target: memoryview, context: Context, effort: Effort, cost: float) -> list[Codec]:
-    """Return the codecs that do well on a sample."""
-    sample = _sampler(len(target), context.element.size)
-    sampled = sample(target)
-    around = Context([sample(source) for source in context.sources], context.element)
-    payloads = [(codec, codec.encode(sampled, around, effort)) for codec in TRIED]
-    costs = {codec.id: len(payload) for codec, payload in payloads if payload is not None}
-    best = min(*costs.values(), len(sampled), cost * len(sampled) / len(target))
-    limit = max(MARGINS[effort] * best, best + MARGIN_BYTES)
-    return [codec for codec in TRIED if codec.id in costs and costs[codec.id] <= limit]
-
-
-def _sampler(length: int, size: int) -> Callable[[memoryview], memoryview]:
-    """Return what takes the same evenly spread windows, on element boundaries, from ranges of ``length`` bytes."""
-    window = WINDOW - WINDOW % size
-    starts = [(length - window) * number // (WINDOWS - 1) // size * size for number in range(WINDOWS)]
-    return lambda data: memoryview(b"".join(data[start : start + window] for start in starts))
+    good = has_few_bits(context.element) and cost < GOOD * len(target)
+    return () if good else promising(TRIED, target, context, effort, cost)

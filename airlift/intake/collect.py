@@ -7,11 +7,13 @@ Face cache is made of them) and the file is what counts; links to folders are re
 
 import os
 import stat
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
+from typing import Protocol
 
 from airlift import files
 from airlift.bundle.component.file_entry import MAX_FILES, FileEntry
@@ -26,37 +28,90 @@ from airlift.intake.gate.judge import judge as judge_file
 from airlift.intake.gate.stated import Tokenizer
 from airlift.intake.gate.verdict import Objection, Verdict
 from airlift.intake.headers import check_header
-from airlift.store.content import Check, ContentFolder, CountBytes, Digested, accept, digest
+from airlift.store.content import (
+    Check,
+    ContentFolder,
+    CountBytes,
+    accept,
+    digest,
+    digest_bytes,
+    read_small,
+)
+from airlift.store.digests import Digested
 
 MAX_DEPTH = 64
 THREADS = min(8, os.cpu_count() or 1)
 
-Take = Callable[[int, Path, CountBytes], Digested]
-"""Takes an open file, its path for messages, and a function that counts bytes read; returns its size and digests."""
+
+class Take(Protocol):
+    """Takes files in, whose paths are for messages, and counts the bytes read; returns their sizes and digests."""
+
+    def one(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+        """Take an open file."""
+        ...
+
+    def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
+        """Take small files that were read whole, no more than are synced together."""
+        ...
 
 
-def taking(
-    content: ContentFolder, new: dict[str, int], sizes: Container[int], *, keep: bool, check: Check = accept
-) -> Take:
-    """Return how a file is taken into ``content``, or only digested unless ``keep``.
+class Digesting:
+    """Digests files, and takes none in."""
+
+    def one(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+        """Digest an open file."""
+        return digest(descriptor, path, read)
+
+    def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
+        """Digest small files that were read whole."""
+        read(sum(len(data) for _, data in found))
+        return [digest_bytes(data) for _, data in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How files are taken into ``content``; without ``names`` they are only digested.
 
     What was not held is put down in ``new`` (size in bytes by SHA-512) at once; ``sizes`` are those of held files.
-    What ``check`` refuses is not taken.
+    What ``check`` refuses is not taken. Small files are durable once ``names`` are settled. The digests of the pieces
+    of what has any are put down in ``pieces`` (joined, by SHA-512), if it is given.
     """
 
-    def take(descriptor: int, path: Path, read: CountBytes) -> Digested:
-        if not keep:
-            taken = digest(descriptor, path, read)
-            check(path, taken.sha256)
-            is_new = not content.path(taken.sha512).exists()
+    content: ContentFolder
+    new: dict[str, int]
+    sizes: Container[int]
+    names: files.Names | None
+    check: Check = accept
+    pieces: dict[str, bytes] | None = None
+
+    def one(self, descriptor: int, path: Path, read: CountBytes) -> Digested:
+        """Take an open file."""
+        asked = self.pieces is not None
+        if self.names is None:
+            return self._found(path, digest(descriptor, path, read, pieces=asked))
+        return self._noted(
+            self.content.keep(descriptor, path, read, sizes=self.sizes, check=self.check, pieces=asked)
+        )
+
+    def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
+        """Take small files that were read whole."""
+        if self.names is None:
+            taken = [self._found(path, digest_bytes(data)) for path, data in found]
         else:
-            taken = content.keep(descriptor, path, read, sizes=sizes, check=check)
-            is_new = taken.new
-        if is_new:
-            new[taken.sha512] = taken.size
+            taken = [self._noted(item) for item in self.content.keep_small(found, self.names, self.check)]
+        read(sum(item.size for item in taken))
         return taken
 
-    return take
+    def _found(self, path: Path, taken: Digested) -> Digested:
+        self.check(path, taken.sha256)
+        return self._noted(replace(taken, new=not self.content.has(taken.sha512)))
+
+    def _noted(self, taken: Digested) -> Digested:
+        if taken.new:
+            self.new[taken.sha512] = taken.size
+        if self.pieces is not None and taken.pieces:
+            self.pieces[taken.sha512] = taken.pieces
+        return taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +175,11 @@ def led_outside(component: str, source: Path, found: Survey) -> tuple[str, ...]:
     if not top.is_dir():
         return ()
     homes = (top, top.parents[1] / "blobs") if top.parent.name == "snapshots" else (top,)
+    inside = tuple(f"{home}/" for home in homes)
     return tuple(
         f"{component}/{relative} is a link to {real}, outside of its source"
         for relative, real in found.paths.items()
-        if not any(real.is_relative_to(home) for home in homes)
+        if not str(real).startswith(inside)
     )
 
 
@@ -160,11 +216,11 @@ def collect(
         ForbiddenFileError: a file that is damaged or not whole, or the first objection that is not accepted.
         UncheckedError: a file cannot be read, or changes while it is read.
     """
-    work = partial(_collect_file, kind, found, lambda open_, path: take(open_, path, read), accepted)
+    work = _Work(kind, found, frozenset(found.paths), accepted, take, read).collect
     try:
         form.check_paths(kind, found.paths)
         with ThreadPoolExecutor(THREADS) as pool:
-            taken = list(pool.map(work, found.paths))
+            taken = [item for some in pool.map(work, _parts(found)) for item in some]
         verdicts = {relative: verdict for relative, (_, verdict) in zip(found.paths, taken, strict=True)}
         stated = {path: said.stated for path, said in verdicts.items() if said.stated is not None}
         compared = compare_facts(stated)
@@ -207,18 +263,63 @@ def _insist(objections: Iterable[Objection], accepted: frozenset[str]) -> None:
             raise objection.error()
 
 
-def _collect_file(
-    kind: str, found: Survey, take: Callable[[int, Path], Digested], accepted: frozenset[str], relative: str
-) -> tuple[Digested, Verdict]:
-    path = found.paths[relative]
-    descriptor = files.open_regular(path)
-    try:
-        verdict = judge_file(kind, relative, descriptor, frozenset(found.paths))
-        _insist(verdict.objections, accepted)
-        check_header(relative, path)
-        return take(descriptor, path), verdict
-    finally:
-        os.close(descriptor)
+def _parts(found: Survey) -> Iterator[list[str]]:
+    """Yield the files of a survey in order, by what is read at once: a large one, or small ones."""
+    part, size = list[str](), 0
+    for relative in found.paths:
+        more = found.sizes[relative]
+        small = more <= files.SMALL_BYTES
+        if part and (not small or len(part) == files.TOGETHER_FILES or size + more > files.TOGETHER_BYTES):
+            yield part
+            part, size = [], 0
+        if small:
+            part.append(relative)
+            size += more
+        else:
+            yield [relative]
+    if part:
+        yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What it takes to judge a file of a component, and to take it in; ``paths`` are all of its files.
+
+    One thread at a time looks at small files, which is work of the interpreter; another writes meanwhile. It alone:
+    all files of what it writes are open at once.
+    """
+
+    kind: str
+    found: Survey
+    paths: frozenset[str]
+    accepted: frozenset[str]
+    take: Take
+    read: CountBytes
+    looking: Lock = field(default_factory=Lock)
+    taking: Lock = field(default_factory=Lock)
+
+    def collect(self, part: Sequence[str]) -> list[tuple[Digested, Verdict]]:
+        """Judge and take one large file, or small ones."""
+        if self.found.sizes[part[0]] > files.SMALL_BYTES:
+            path = self.found.paths[part[0]]
+            with files.opened(path) as descriptor:
+                verdict = self._judge(descriptor, part[0])
+                return [(self.take.one(descriptor, path, self.read), verdict)]
+        verdicts, held = list[Verdict](), list[tuple[Path, bytes]]()
+        with self.looking:
+            for relative in part:
+                path = self.found.paths[relative]
+                with files.opened(path) as descriptor:
+                    verdicts.append(self._judge(descriptor, relative))
+                    held.append((path, read_small(descriptor, path)))
+        with self.taking:
+            return list(zip(self.take.many(held, self.read), verdicts, strict=True))
+
+    def _judge(self, descriptor: int, relative: str) -> Verdict:
+        verdict = judge_file(self.kind, relative, descriptor, self.paths)
+        _insist(verdict.objections, self.accepted)
+        check_header(relative, self.found.paths[relative])
+        return verdict
 
 
 def _head(found: Survey, relative: str, most: int) -> bytes:
@@ -239,7 +340,7 @@ def _named(component: str, error: MalformedError | ForbiddenFileError) -> Forbid
 def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
     skipped: list[str] = []
     alone = not source.is_dir()
-    found = {source.name: source} if alone else dict(_walk(source.resolve(), "", skipped, 0))
+    found = {source.name: (source, False)} if alone else dict(_walk(source.resolve(), "", skipped, 0))
     chosen = choose(found, patterns, alone=alone)
     if not chosen.kept:
         raise ForbiddenFileError(
@@ -249,12 +350,18 @@ def _find(source: Path, patterns: Patterns) -> tuple[dict[str, Path], Chosen]:
         )
     if len(chosen.kept) > MAX_FILES:
         raise ForbiddenFileError("too many files", expected=f"at most {MAX_FILES}")
-    return {name: _real_file(name, found[name]) for name in chosen.kept}, replace(
-        chosen, skipped=tuple(skipped)
-    )
+    real = {
+        name: path if plain else _real_file(name, path)
+        for name in chosen.kept
+        for path, plain in [found[name]]
+    }
+    return real, replace(chosen, skipped=tuple(skipped))
 
 
-def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator[tuple[str, Path]]:
+def _walk(
+    folder: Path, prefix: str, skipped: list[str], depth: int
+) -> Iterator[tuple[str, tuple[Path, bool]]]:
+    """Yield relative path, path, and whether it is a plain file: below a real folder that leads nowhere else."""
     if depth > MAX_DEPTH:
         raise ForbiddenFileError("folders are nested too deeply", expected=f"at most {MAX_DEPTH} levels")
     with files.reading(folder), os.scandir(folder) as entries:
@@ -266,7 +373,7 @@ def _walk(folder: Path, prefix: str, skipped: list[str], depth: int) -> Iterator
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), f"{relative}/", skipped, depth + 1)
         else:
-            yield relative, Path(entry.path)
+            yield relative, (Path(entry.path), entry.is_file(follow_symlinks=False))
 
 
 def _real_file(relative: str, path: Path) -> Path:

@@ -102,8 +102,7 @@ def fill(
         _put(part, drafts, target, built)
         progress("exporting", built.linked_bytes + built.copied_bytes + built.written_bytes, total)
     drafts.drop()
-    for folder in folders:
-        files.sync_folder(folder)
+    files.sync_folders(map(str, sorted(folders)))
     return built
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 from airlift import files
@@ -23,20 +22,7 @@ def differences(plan: Plan, content: ContentFolder, place: Path) -> list[str]:
     if not place.is_dir():
         return sorted(plan)
     wrong = {path for path, part in plan.items() if not _is_there(part, content, place / path)}
-    return sorted(wrong | {path for path in _found(place) if path not in plan})
-
-
-def _found(place: Path) -> Iterator[str]:
-    """Yield the relative paths of everything below a folder that is no folder itself."""
-    with files.reading(place):
-        for above, folders, names in os.walk(place, onerror=_fail):
-            folder = Path(above)
-            links = [name for name in folders if (folder / name).is_symlink()]
-            yield from (str((folder / name).relative_to(place)) for name in (*names, *links))
-
-
-def _fail(error: OSError) -> None:
-    raise error
+    return sorted(wrong | {path for path in files.names_below(place) if path not in plan})
 
 
 def _is_there(part: Part, content: ContentFolder, path: Path) -> bool:

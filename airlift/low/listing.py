@@ -36,7 +36,7 @@ class ListedRelease:
 
 @dataclass(frozen=True, slots=True)
 class ListedBundle:
-    """An outstanding bundle; ``target`` and ``baseline`` are names of releases."""
+    """An outstanding bundle; ``target`` and ``baseline`` are names of releases, ``enclaves`` several of them."""
 
     bundle: str
     digest: str
@@ -47,6 +47,7 @@ class ListedBundle:
     baseline: str | None
     chunks: int
     chunk_bytes: int
+    enclaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def _bundles(depot: Depot) -> tuple[ListedBundle, ...]:
             baseline=item.bundle.baseline.label if item.bundle.baseline else None,
             chunks=len(item.bundle.chunks),
             chunk_bytes=sum(chunk.size for chunk in item.bundle.chunks),
+            enclaves=item.bundle.enclaves if item.bundle.portions else (),
         )
         for item in outstanding.load(depot)
     )
@@ -165,7 +167,7 @@ def _enclave(record: EnclaveRecord, labels: dict[str, str], under_way: list[Bund
 
 def _is_awaited(bundle: Bundle, record: EnclaveRecord) -> bool:
     """Say whether an enclave may import a bundle and is not known to have done so (SPEC L6.6)."""
-    if bundle.enclave not in {None, record.enclave}:
+    if not bundle.is_for(record.enclave):
         return False
     if bundle.target is None:
         return record.newest is None or bundle.sequence > record.newest.sequence

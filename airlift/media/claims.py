@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airlift.bundle import agreement, choice, manifest, volume
+from airlift.bundle import agreement, choice, manifest, own, piece_table, volume
 from airlift.bundle import release as releases
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
@@ -32,7 +32,7 @@ class Claims:
     @property
     def carried(self) -> Release | None:
         """The release without the variants that the bundle leaves out."""
-        return choice.carried_part(self.bundle, self.release) if self.release is not None else None
+        return choice.carried_by_any(self.bundle, self.release) if self.release is not None else None
 
 
 def read_claims(volumes: Sequence[Volume]) -> Claims:
@@ -49,8 +49,9 @@ def read_claims(volumes: Sequence[Volume]) -> Claims:
     release = None
     if bundle.target is not None:
         release = releases.parse(_document(first, bundle.target.digest, "the release manifest"))
-        agreement.check_target(bundle, release)
-        agreement.check_release(bundle, release)
+        for item in own.every(bundle):
+            agreement.check_target(item, release)
+            agreement.check_release(item, release)
     _check_documents(first, bundle, release)
     return Claims(bundle, release)
 
@@ -192,6 +193,9 @@ def _check_documents(first: Volume, bundle: Bundle, release: Release | None) -> 
     for stated in release.vendor_signatures() if release else ():
         _document(first, stated.sha512, "a vendor's signature")
         named.add(stated.sha512)
+    if release is not None and release.pieces:
+        piece_table.parse(_document(first, release.pieces, "the table of pieces"), release)
+        named.add(release.pieces)
     for digest in _attestations(first, bundle):
         _document(first, digest, "an attestation")
         named.add(digest)

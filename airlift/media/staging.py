@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from airlift import files
@@ -22,49 +22,77 @@ def staging(output: Path) -> Iterator[Path]:
     """
     made = not output.exists()
     folder = files.make_folder(output) / f".tmp-{secrets.token_hex(8)}"
-    try:
-        _sweep(output)
-        with hold(files.make_folder(folder)):
-            files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for _sweep
+    with ExitStack() as held:
+        try:
+            with _turn(output) as alone:
+                _sweep(output, unmarked=alone)
+                held.enter_context(hold(files.make_folder(folder)))
+                files.make_folder(folder / volume.CHUNKS)  # marks a staging folder for _sweep
             yield folder
-    except BaseException:
+        except BaseException:
+            _clear(folder)
+            if made:
+                files.remove_empty(output)
+            raise
         _clear(folder)
-        if made and not any(output.iterdir()):
-            files.remove(output)
-        raise
-    _clear(folder)
+
+
+def sweep(output: Path) -> None:
+    """Remove staging folders that ended commands left in ``output``; one whose command runs is left alone."""
+    with _turn(output) as alone:
+        _sweep(output, unmarked=alone)
+
+
+@contextmanager
+def _turn(output: Path) -> Iterator[bool]:
+    """Wait until nobody else begins or sweeps in ``output``; give whether that is so, without locks it is not."""
+    with files.writing(output):
+        descriptor = os.open(output, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield _is_locked(descriptor, wait=True)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[bool]:
     """Lock a folder while the body runs, if no other process has; give whether it is locked now.
 
-    On a file system without locks it never is.
+    On a file system without locks it never is; nor is a folder that somebody removes meanwhile.
     """
     with files.writing(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False
+            return
     try:
         yield _is_locked(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _is_locked(descriptor: int) -> bool:
+def _is_locked(descriptor: int, *, wait: bool = False) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True
 
 
-def _sweep(output: Path) -> None:
+def _sweep(output: Path, *, unmarked: bool) -> None:
+    """Remove what is marked and not locked; and if it is sure that nobody just made it, what is empty."""
     with files.reading(output):
         left = [path for path in output.glob(".tmp-*") if _NAME.fullmatch(path.name)]
     for path in left:
-        if not path.is_symlink() and (path / volume.CHUNKS).is_dir():
-            with hold(path) as held:
-                if held:
-                    _clear(path)
+        if path.is_symlink() or not path.is_dir():
+            continue
+        marked = (path / volume.CHUNKS).is_dir()
+        with hold(path) as held:
+            if held and marked:
+                _clear(path)
+            elif held and unmarked:  # killed before there was a mark, or after
+                files.remove_empty(path)
 
 
 def _clear(folder: Path) -> None:

@@ -85,11 +85,12 @@ def import_objections(
 
 
 def destination_objection(bundle: Bundle, enclave: str) -> WrongEnclaveError | None:
-    """Return the error if the bundle is addressed to another enclave."""
-    if bundle.enclave in {None, enclave}:
+    """Return the error if the bundle is addressed to another enclave, or to several others."""
+    if bundle.is_for(enclave):
         return None
+    other = "another enclave" if bundle.enclave else "other enclaves"
     return WrongEnclaveError(
-        "the bundle is for another enclave", expected=enclave, found=ascii(bundle.enclave).strip("'")
+        f"the bundle is for {other}", expected=enclave, found=ascii(", ".join(bundle.enclaves)).strip("'")
     )
 
 
@@ -100,13 +101,14 @@ def relay_rulings(
 
     The ceilings are that of policy, and that of the one whom the bundle is for, or who is the only one.
     """
-    expected, found = f"{', '.join(item.name for item in to) or 'nobody'}, or any", bundle.enclave or "any"
-    own = [item for item in to if item.name == bundle.enclave]
+    expected = f"{', '.join(item.name for item in to) or 'nobody'}, or any"
+    found = ", ".join(bundle.enclaves) or "any"
+    own = [item for item in to if item.name in bundle.enclaves]
     refusal = None
-    if bundle.enclave is not None and not own:
+    if bundle.enclaves and not own:
         refusal = WrongEnclaveError("the bundle is for another enclave", expected=expected, found=found)
     yield Ruling(ADDRESS, f"bundle {bundle.id}", expected, found, refusal)
-    if bundle.enclave is None and len(to) == 1:
+    if not bundle.enclaves and len(to) == 1:
         own = list(to)
     for name, ceiling in ((policy.enclave, policy.ceiling), *((item.name, item.ceiling) for item in own)):
         judged = replace(policy, ceiling=ceiling)

@@ -1,6 +1,5 @@
 """Release trees: a release as the folders that are read, ``<folder>/<path>``, of hard links into content."""
 
-import os
 from pathlib import Path
 
 from airlift import files
@@ -17,19 +16,24 @@ def lay_out(content: ContentFolder, place: Path, release: Release) -> Path:
         ContentDamagedError: content of the release has vanished.
         StorageError: it cannot be written.
     """
-    with building(place) as temporary:
-        folders = {temporary}
+    with building(place) as temporary, files.naming() as names:
+        made = {str(temporary)}
         for component, entry in release.files():
-            target = temporary / component.folder / entry.path
-            if target.parent not in folders:
-                folders.add(files.make_folder(target.parent))
-            _link(content.path(entry.sha512), target)
-        for folder in folders:
-            files.sync_folder(folder)
+            target = f"{temporary}/{component.folder}/{entry.path}"
+            _make_folder(target.rpartition("/")[0], made, names)
+            if not content.has(entry.sha512):
+                raise _vanished(content.path(entry.sha512), target)
+            names.link(content.place(entry.sha512), target)
     return place
 
 
-def _link(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise ContentDamagedError("content has vanished", expected=str(source), found=os.fspath(target.name))
-    files.link_durable(source, target)
+def _make_folder(folder: str, made: set[str], names: files.Names) -> None:
+    """Make a folder with those that it lies in, unless they were made."""
+    if folder not in made:
+        _make_folder(folder.rpartition("/")[0], made, names)
+        names.make_folder(folder)
+        made.add(folder)
+
+
+def _vanished(source: Path, target: str) -> ContentDamagedError:
+    return ContentDamagedError("content has vanished", expected=str(source), found=target.rpartition("/")[2])

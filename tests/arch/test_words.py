@@ -27,6 +27,7 @@ INSTEAD = {
 OWNED = {
     "airlift.evidence.documents": {"hash", "package"},  # CycloneDX lists hashes, SPDX has packages
     "airlift.evidence.names": {"package"},  # a package URL is a package URL
+    "airlift.low.bundle.sharding": {"shard"},  # a part of a plan that is coded apart
     "airlift.low.release.hub": {"snapshot"},  # what Hugging Face calls one commit of a repository
     "airlift.tensors": {"shard"},  # safetensors calls the files of one model so
     "airlift.trust.tuf": {"snapshot"},  # a role of TUF

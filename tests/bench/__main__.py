@@ -56,14 +56,16 @@ def growing(scratch: Path, sizes: list[int]) -> Iterator[Pair]:
     return (generated(scratch / "pair", size, FILES, Recipe()) for size in sizes)
 
 
-def collect(pairs: Iterable[Pair], names: Container[str], scratch: Path, high: Path) -> Iterator[Results]:
+def collect(
+    pairs: Iterable[Pair], names: Container[str], scratch: Path, high: Path, *, one_core: bool
+) -> Iterator[Results]:
     """Measure pairs one after the other, and yield what there is after each; a generated pair is removed then."""
     results = Results(machine.describe() | {"files": _places(scratch, high)}, {}, [])
     for pair in pairs:
         rounds = ROUNDS if pair.size <= REPEAT_BYTES else 1
         rates = results.rates[pair.name] = [machine.sha512_rate()]
         print(f"\n{pair.name}, {pair.size / 1e6:,.1f} MB", flush=True)
-        for row in measure(pair, names, scratch, high, rounds):
+        for row in measure(pair, names, scratch, high, rounds, one_core=one_core):
             results.rows.append(row)
             print(_line(row), flush=True)
         rates += [machine.sha512_rate(), machine.sha512_rate()]
@@ -133,7 +135,7 @@ def _pairs(words: argparse.Namespace) -> None:
             ("growth", growing(scratch, words.sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
         ):
             if words.what in {name, "full"}:
-                for results in collect(pairs, names, scratch, Path(high)):
+                for results in collect(pairs, names, scratch, Path(high), one_core=name == "growth"):
                     report.write(words.output, name, results)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tests.bench.model import BASES, MERGE_STEP, RANK, STEPS, Kind, Role, Rows, Tensor, layout
 
 BLOCK_ELEMENTS = 1 << 18
-UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
+UNITS = {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 DTYPES = ("bf16", "f16")
 
 Floats = NDArray[np.float32]
@@ -64,12 +64,12 @@ def generate(folder: Path, size: int, count: int = 1, recipe: Recipe = Recipe())
 
 
 def _write_pair(paths: tuple[Path, Path], tensors: list[Tensor], recipe: Recipe, number: int) -> None:
-    header = _header({tensor.name: (recipe.dtype.upper(), tensor.shape, 2) for tensor in tensors})
-    jobs = _jobs(tensors, len(header), (recipe.seed, number))
+    start = header({tensor.name: (recipe.dtype.upper(), tensor.shape, 2) for tensor in tensors})
+    jobs = _jobs(tensors, len(start), (recipe.seed, number))
     descriptors = [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644) for path in paths]
     try:
         for descriptor in descriptors:
-            os.pwrite(descriptor, header, 0)
+            os.pwrite(descriptor, start, 0)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(lambda job: _write_block(descriptors, job, recipe), jobs):
                 pass
@@ -78,7 +78,7 @@ def _write_pair(paths: tuple[Path, Path], tensors: list[Tensor], recipe: Recipe,
             os.close(descriptor)
 
 
-def _header(tensors: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
+def header(tensors: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
     """Return the start of a safetensors file of {name: (dtype, shape, bytes an element)}."""
     entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     position = 0
@@ -168,7 +168,7 @@ def _write_adapter(path: Path, tensors: list[Tensor], recipe: Recipe) -> None:
             b, a = factors(tensor, recipe.seed)
             parts |= {f"{module}.lora_A.weight": a, f"{module}.lora_B.weight": b}
     with path.open("xb") as file:
-        file.write(_header({name: ("F32", part.shape, 4) for name, part in parts.items()}))
+        file.write(header({name: ("F32", part.shape, 4) for name, part in parts.items()}))
         for part in parts.values():
             file.write(part.astype("<f4").tobytes())
 

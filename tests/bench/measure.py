@@ -12,7 +12,7 @@ from tests.bench.pairs import Pair
 from tests.bench.peers import PeerRun, fitting
 from tests.bench.process import NOTHING, Cost, run
 from tests.bench.results import Row, median
-from tests.bench.way import AirliftRun
+from tests.bench.way import AirliftRun, OneCore
 
 REPEAT_SECONDS = 10.0
 DIGEST = "sha512sum"
@@ -53,16 +53,22 @@ class DigestRun:
         return run(["sha512sum", *self.pair.targets])[0]
 
 
-def measure(pair: Pair, names: Container[str], low: Path, high: Path, rounds: int) -> Iterator[Row]:
-    """Yield a row for airlift and for each peer of these names; what is rebuilt lies in ``high``."""
+def measure(
+    pair: Pair, names: Container[str], low: Path, high: Path, rounds: int, *, one_core: bool = False
+) -> Iterator[Row]:
+    """Yield a row for airlift, if asked one on one core, and one for each peer of these names.
+
+    What is rebuilt lies in ``high``.
+    """
     with _folders(low / "airlift", high / "airlift", high / "peers"):
         (high / "peers").mkdir()
         peers = [
             PeerRun(peer, pair, high / "peers" / str(place))
             for place, peer in enumerate(fitting(pair, names))
         ]
-        ours = AirliftRun(pair.sides, low / "airlift", high / "airlift", repeats=rounds > 1)
-        yield from _alternate(pair, [*peers, DigestRun(pair), ours], rounds)
+        ours = AirliftRun(pair.sides, low / "airlift", high / "airlift", repeats=rounds > 1 or one_core)
+        alone = [OneCore(ours)] if one_core else []
+        yield from _alternate(pair, [*peers, DigestRun(pair), ours, *alone], rounds)
 
 
 def _alternate(pair: Pair, programs: list[Program], rounds: int) -> Iterator[Row]:

@@ -5,9 +5,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 SAMPLE_SECONDS = 0.01
 
@@ -34,7 +36,7 @@ class Cost:
 NOTHING = Cost(0.0, 0.0, 0, 0)
 
 
-class _Memory(threading.Thread):
+class Memory(threading.Thread):
     """Samples the memory of a process until it ends; its ru_maxrss starts at that of the process that forks."""
 
     def __init__(self, pid: int) -> None:
@@ -53,15 +55,37 @@ class _Memory(threading.Thread):
             self.anonymous = max(self.anonymous, _bytes(fields.get("RssAnon")))
             self.resident = max(self.resident, _bytes(fields.get("VmHWM")))
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.ended.set()
+        self.join()
+
 
 def _bytes(field: str | None) -> int:
     return int(field.split()[0]) * 1024 if field else 0
 
 
+@contextmanager
+def _confined(cores: int | None) -> Iterator[None]:
+    """Let what this thread starts meanwhile use so many of its cores."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(mine)[:cores])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
 def run(
-    command: Sequence[str | Path], folder: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    cores: int | None = None,
 ) -> tuple[Cost, str]:
-    """Run a command; return its cost and what it wrote to stdout.
+    """Run a command, on so many cores (None: all); return its cost and what it wrote to stdout.
 
     Raises:
         SystemExit: it failed.
@@ -69,16 +93,14 @@ def run(
     words = [str(word) for word in command]
     with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as trouble:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            words, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=answer, stderr=trouble
-        )
-        memory = _Memory(process.pid)
-        memory.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        with _confined(cores):
+            process = subprocess.Popen(
+                words, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=answer, stderr=trouble
+            )
+        with Memory(process.pid) as memory:
+            _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        memory.ended.set()
-        memory.join()
         answer.seek(0)
         if process.returncode != 0:
             trouble.seek(0)

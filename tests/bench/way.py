@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.bench.pairs import Sides
 from tests.bench.peers import compare
 from tests.bench.process import Cost, run
 
+ONE_CORE = "airlift, one core"
 KEYS = ("root", "release", "bundler", "ledger")
 MANIFEST = """\
 airlift: 1
@@ -40,7 +43,8 @@ class AirliftRun:
 
     def __init__(self, sides: Sides, low: Path, high: Path, *, repeats: bool) -> None:
         self.sides, self.low, self.high, self.repeats = sides, low, high, repeats
-        self.size = self.count = 0
+        self.size = 0
+        self.cores: int | None = None
         self.volumes: list[str] = []
         low.mkdir()
         high.mkdir()
@@ -48,7 +52,6 @@ class AirliftRun:
 
     def make(self) -> Cost:
         """Bundle the target: as a delta, if there is a base."""
-        self.count += 1
         cost, made = self._bundle("2", "--from", "bench@1" if self.sides.base else "none")
         self.size = made["chunk_bytes"]
         return cost
@@ -106,8 +109,41 @@ class AirliftRun:
 
     def _run(self, *words: str | Path) -> tuple[Cost, Any]:
         command = [sys.executable, "-m", "airlift", *words, "--format", "json"]
-        cost, answer = run(command, self.low, os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+        cost, answer = run(
+            command, self.low, os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, self.cores
+        )
         return cost, json.loads(answer)["data"]
+
+
+@dataclass(frozen=True, slots=True)
+class OneCore:
+    """The same work, each command on one core."""
+
+    of: AirliftRun
+    name: str = ONE_CORE
+
+    @property
+    def size(self) -> int:
+        """Bytes that cross."""
+        return self.of.size
+
+    def make(self) -> Cost:
+        """Bundle the target."""
+        with self._alone():
+            return self.of.make()
+
+    def apply(self) -> Cost:
+        """Import it."""
+        with self._alone():
+            return self.of.apply()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.of.cores = 1
+        try:
+            yield
+        finally:
+            self.of.cores = None
 
 
 def _link(source: Path, target: Path) -> None:

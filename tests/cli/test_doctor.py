@@ -81,7 +81,7 @@ def doctored(folder: Path, code: str, kernel: str = "kernel") -> dict[str, str]:
     return next(check for check in found if check["name"] == kernel)
 
 
-@pytest.mark.parametrize("kernel", ["kernel", "parity kernel"])
+@pytest.mark.parametrize("kernel", ["kernel", "parity kernel", "prediction kernel"])
 def test_doctor_says_that_the_kernel_was_checked(tmp_path: Path, kernel: str) -> None:
     found = doctored(tmp_path, "", kernel)
     assert found["status"] == "ok"
@@ -98,6 +98,12 @@ def test_doctor_warns_of_a_parity_kernel_that_is_wrong(tmp_path: Path) -> None:
     found = doctored(tmp_path, WRONG_PARITY_KERNEL, "parity kernel")
     assert found["status"] == "warn"
     assert found["detail"] == "gfni does not give the known answer: numpy is used, slower"
+
+
+def test_doctor_warns_of_a_prediction_kernel_that_is_wrong(tmp_path: Path) -> None:
+    found = doctored(tmp_path, WRONG_KERNEL.replace("codec.ulp", "codec.predict"), "prediction kernel")
+    assert found["status"] == "warn"
+    assert found["detail"] == "avx512 does not give the known answer: numpy is used, slower"
 
 
 @pytest.mark.parametrize("room", ["codec.ulp", "erasure"])

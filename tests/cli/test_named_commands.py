@@ -44,8 +44,9 @@ FOREIGN = {"--upgrade", "--no-index", "--find-links", "--patch-from", "--long", 
     *("--hash", "--require-hashes", "--no-deps", "--only-binary", "--layout", "--sign", "--all"),
     *("--dest-decompress", "--dest-oci-accept-uncompressed-layers", "--preserve-digests"),
     *("--delay-updates", "--link-dest"),
+    *("--array", "--nthreads"),
 }
-"""Options of other programs: pip, uv, zstd, unshare, systemctl, clamscan, skopeo, umoci, helm, rsync and more."""
+"""Options of other programs: pip, uv, zstd, unshare, systemctl, clamscan, skopeo, umoci, helm, dask and more."""
 PARSERS = ("airlift/verify.py", "examples/*.py", "tests/bench/*.py")
 """Programs of ours with argparse."""
 STYLES = "style.py"

@@ -8,8 +8,9 @@ from tests.cli.conftest import World
 from tests.support.depots import forget
 
 KEYS = {
-    "bundle", "digest", "sequence", "enclave", "baseline", "target", "marking", "volumes", "volumes_total", "cut",
-    "chunks", "chunks_total", "chunk_bytes", "taken", "coded", "of_first_cut", "unusable", "dry_run",
+    "bundle", "digest", "sequence", "enclave", "enclaves", "baseline", "target", "marking", "volumes",
+    "volumes_total", "cut", "chunks", "chunks_total", "chunk_bytes", "taken", "coded", "of_first_cut", "unusable",
+    "dry_run",
 }  # fmt: skip
 
 

@@ -616,3 +616,96 @@ def test_what_is_held_is_taken_over_and_what_was_left_out_is_not(two: World) -> 
     )
     stated = json.loads((two.folder / f"depot/documents/{kept['digest'][:64]}.json").read_bytes())
     assert [(c["name"], "variant" in c) for c in stated["components"]] == [("base-fp16", False)]
+
+
+# -- one bundle for both -------------------------------------------------------------------------------------------
+
+FOR_BOTH = ("--for", "alpha", "--for", "bravo")
+
+
+def test_one_bundle_brings_each_its_own_variant_as_a_delta(two: World) -> None:
+    """SPEC 6.2-8 to 6.2-10, L4.23 to L4.25."""
+    for name in CHOICE:
+        receipt(two, name)
+    planned = bundle(two, "varied@1.1", *FOR_BOTH, "--dry-run")
+    assert [item["chunk_bytes"] for item in planned["portions"]] == [None, None]
+    assert not (two.folder / "next").exists()
+    made = bundle(two, "varied@1.1", *FOR_BOTH, "--explain")
+    assert (made["enclave"], made["baseline_known_by"], made["left_out"]) == (None, None, [])
+    assert [(item["enclave"], item["baseline"], item["baseline_known_by"]) for item in made["portions"]] == [
+        (name, "varied@1.0", "receipt") for name in CHOICE
+    ]
+    assert sum(item["own_bytes"] for item in made["portions"]) == made["chunk_bytes"]
+    two.quick("low", "check", "next", "--depot", "depot").expect(0)
+    for name, label in CHOICE.items():
+        plan = two.quick("high", "plan", *home(name), "next", *JSON).expect(0).data
+        assert (plan["enclaves"], plan["baseline"], plan["objections"]) == (list(CHOICE), "varied@1.0", [])
+        two.quick("high", "import", *home(name), "next", "--activate").expect(0)
+        files = active(two, name).values()
+        assert source(two, "1.1", label) in files
+        two.quick("high", "check", *home(name)).expect(0)
+        two.quick("provenance", "verify", *home(name)).expect(0)
+
+
+def test_what_is_shown_of_a_bundle_for_two(two: World) -> None:
+    for name in CHOICE:
+        receipt(two, name)
+    shown = two.quick("low", "bundle", "varied@1.1", *FOR_BOTH, "--output", "next", *BUNDLER).expect(0)
+    for name in CHOICE:
+        assert f"baseline for {name}: varied@1.0 (a signed receipt says that it is held)" in shown.err
+    for words in (("high", "inspect", "next"), ("low", "check", "next")):
+        told = two.quick(*words).expect(0).out
+        assert re.search(r"enclave +alpha, bravo", told), told
+        assert "enclaves" not in told
+    assert re.search(r"several-\d+ .*alpha, bravo", two.quick("low", "list").expect(0).out)
+    label = next((two.folder / "next").glob("airlift-several-*/LABEL.txt")).read_text()
+    assert "  for enclave   bravo, from varied@1.0\n" in label
+
+
+def test_what_came_for_several_is_proven_like_what_came_for_one(
+    two: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in CHOICE:
+        receipt(two, name)
+    made = bundle(two, "varied@1.1", *FOR_BOTH)
+    two.quick("high", "import", *home("bravo"), "next", "--activate").expect(0)
+    shown = two.quick("provenance", "trace", made["bundle"], *home("bravo"), "--prove", *JSON).expect(0)
+    (node,) = shown.data["nodes"]
+    parents = {(parent["relation"], parent["name"], parent["version"]) for parent in node["parents"]}
+    assert ("delta-from", "varied", "1.0") in parents
+    answer, key = two.folder / "answer.json", two.folder / "keys/ledger-bravo.pub"
+    answer.write_text(shown.out)
+    assert verify.main([str(answer), "--public-key", str(key)]) == 0
+    answer.write_text(shown.out.replace('"delta-from"', '"made-from"'))
+    assert verify.main([str(answer), "--public-key", str(key)]) != 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*FOR_BOTH, "--from", "varied@1.0"),
+        (*FOR_BOTH, "--from", "charlie=varied@1.0"),
+        (*FOR_BOTH, "--from", "alpha=varied@1.0", "--from", "alpha=none"),
+        (*FOR_BOTH, "--from", "alpha="),
+        ("--from", "varied@1.0", "--from", "none"),
+        ("--for", "alpha", "--for", "alpha"),
+    ],
+)
+def test_baselines_that_are_nobodys(two: World, words: tuple[str, ...]) -> None:
+    said = two.quick("low", "bundle", "varied@1.1", "--output", "next", *BUNDLER, *words, *JSON).expect(2)
+    error = json.loads(said.out)["error"]
+    assert error["code"] == "usage"
+    assert "--for" in error["hint"]
+    assert not (two.folder / "next").exists()
+
+
+def test_a_baseline_may_be_said_of_each(two: World) -> None:
+    words = ("--from", "alpha=varied@1.0", "--from", "bravo=none")
+    made = bundle(two, "varied@1.1", *FOR_BOTH, *words)
+    assert [(one["baseline"], one["baseline_known_by"]) for one in made["portions"]] == [
+        ("varied@1.0", "assumption"),
+        (None, "none"),
+    ]
+    one = bundle(two, "varied@1.1", "--for", "alpha", "--from", "alpha=varied@1.0", output="one")
+    assert (one["enclave"], one["baseline"]) == ("alpha", "varied@1.0")

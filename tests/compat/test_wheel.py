@@ -10,10 +10,10 @@ from zipfile import ZipFile
 import pytest
 
 from tests.conftest import find_tool
-from tests.support.kernel_sources import PARITY_SOURCES, SOURCES
+from tests.support.kernel_sources import EVERY_SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNELS = [folder.relative_to(ROOT).as_posix() for folder in (SOURCES, PARITY_SOURCES)]
+KERNELS = [folder.relative_to(ROOT).as_posix() for folder in EVERY_SOURCES]
 
 
 def built(folder: Path, compiler: str) -> Path:

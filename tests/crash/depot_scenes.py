@@ -11,10 +11,12 @@ from airlift.low.authority.members import NamedRole
 from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.authority.sign import Transfer, sign
 from airlift.low.bundle.check_volumes import check_volumes
-from airlift.low.bundle.job import BundleRequest, Destination
+from airlift.low.bundle.job import BundleRequest, Destination, Joined
 from airlift.low.bundle.make_bundle import make_bundle
 from airlift.low.bundle.recut import RecutRequest, recut
 from airlift.low.bundle.renew import renew
+from airlift.low.bundle.sharding.division import Share
+from airlift.low.bundle.sharding.make_shard import ShardResult, make_shard
 from airlift.low.bundle.withdraw import withdraw
 from airlift.low.depot import attestation_index, enclaves, outstanding, policy
 from airlift.low.depot.depot import Depot, open_depot
@@ -39,6 +41,8 @@ SCENES = (
     "export",
     "bundle",
     "bundle with parity",
+    "shard",
+    "join",
     "renew",
     "withdraw",
     "recut",
@@ -116,7 +120,7 @@ class ExpectedDepot:
         assert found.attested >= self.final.attested
         assert found.policy == self.final.policy
         _check(top)
-        if self.scene.name in {"bundle", "bundle with parity", "renew"}:
+        if self.scene.name in {"bundle", "bundle with parity", "join", "renew"}:
             newest = max(item.bundle.id for item in outstanding.load(_depot(top)))
             volumes = sorted((top / "out").glob(f"airlift-{newest}-*"))
             assert volumes
@@ -127,6 +131,9 @@ class ExpectedDepot:
             done = check_volumes([top / "again"], depot=_depot(top))
             assert (done.missing, done.volumes_present) == ((), done.volumes_total)
             assert done.volumes_total > 1
+        if self.scene.name == "shard":
+            assert _shard(top, 1).already
+            assert [path.name for path in sorted((top / "shared").glob("*/*"))] == ["blocks"]
         if self.scene.name == "export":
             assert (top / "change.json").stat().st_size > 0
         if self.scene.name == "rotate":
@@ -189,6 +196,9 @@ def scenes(folder: Path) -> dict[str, Scene]:
     _release(copy(starts / "fresh", starts / "proposed"), manifest, RELEASERS[:1])
     _release(copy(starts / "fresh", starts / "released"), manifest, RELEASERS[:2])
     _bundle(copy(starts / "released", starts / "bundled"))
+    sharded = copy(starts / "released", starts / "sharded")
+    _shard(sharded, 1)
+    _shard(sharded, 2)
     _enrol(folder, copy(starts / "released", starts / "enrolled"))
     return _scenes(folder, starts, manifest)
 
@@ -205,6 +215,8 @@ def _scenes(folder: Path, starts: Path, manifest: Path) -> dict[str, Scene]:
         "export": ("proposed", _export),
         "bundle": ("released", _bundle),
         "bundle with parity": ("released", lambda top: _bundle(top, SPARE, layout.parse("1"))),
+        "shard": ("released", lambda top: _shard(top, 1)),
+        "join": ("sharded", _join),
         "renew": ("released", _renew),
         "withdraw": ("bundled", _withdraw),
         "recut": ("bundled", _recut),
@@ -282,6 +294,17 @@ def _export(top: Path) -> object:
 def _bundle(top: Path, medium: Medium = SMALL, redundancy: layout.Redundancy | None = None) -> object:
     to = Destination(top / "out", medium=medium, redundancy=redundancy)
     request = BundleRequest("assistant@1", to, "none")
+    return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
+
+
+def _shard(top: Path, number: int) -> ShardResult:
+    request = BundleRequest("assistant@1", Destination(top / "shared", medium=SMALL), "none")
+    return make_shard(_depot(top), request, Share(number, 2), now=NOW)
+
+
+def _join(top: Path) -> object:
+    to = Destination(top / "out", medium=SMALL)
+    request = BundleRequest("assistant@1", to, "none", joined=Joined(top / "shared"))
     return make_bundle(_depot(top), request, signer=keys.signer(BUNDLER), now=NOW)
 
 

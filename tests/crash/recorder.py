@@ -23,7 +23,7 @@ from airlift.ledger import database
 from tests.crash import model
 from tests.crash.model import File, Folder, Link
 
-FILES_CALLS = ("sync_folder", "rename_durable", "point_link", "relink", "link_durable")
+FILES_CALLS = ("sync_folder", "sync_folders", "rename_durable", "point_link", "relink")
 
 
 PUBLISHED = "depot/metadata/"

@@ -42,7 +42,7 @@ def notice(site: Site, rehearsal: Rehearsal) -> str | None:
 def notice_after_kill(site: Site, rehearsal: Rehearsal) -> str | None:
     """Return what is wrong if the call is missing from the run after one that was killed before a sync."""
     for step, text in enumerate(rehearsal.steps, 1):
-        if re.fullmatch(r"fsync (\.|again|enclave|enclave/content/..)", text):
+        if re.fullmatch(r"fsync (\.|again|shared|enclave|enclave/content/..)", text):
             with rehearsal.fresh() as top:
                 disk = run_dead(rehearsal, top, step)
                 disk.left_out = site
@@ -73,7 +73,7 @@ def test_every_call_is_missed(site: Site, rehearsals: dict[str, Rehearsal], tmp_
         or any(notice(site, rehearsal) for rehearsal in passing)
         or any(
             notice_after_kill(site, rehearsals[name])
-            for name in ("activate", "enrol", "import-full", "recut")
+            for name in ("activate", "enrol", "import-full", "recut", "shard")
         )
     )
 

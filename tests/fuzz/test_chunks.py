@@ -26,6 +26,7 @@ from airlift.bundle import chunk
 from airlift.bundle.chunk import BUILT, Block, Source
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own, whole
 from airlift.codec.decoding import CODECS
 from airlift.codec.ulp import kernel
 from airlift.errors import DigestError, FormatTooNewError, MalformedError
@@ -64,6 +65,11 @@ class Given:
 
     bundle: Bundle
     data: bytes
+
+    @property
+    def own(self) -> Own:
+        """All of it."""
+        return whole(self.bundle)
 
     def read(self, _item: FileDigest) -> bytes:
         """Return the chunk."""

@@ -61,7 +61,7 @@ from airlift.trust.statements import dsse, statement
 from airlift.trust.statements import model_signing as vendor_signatures
 from airlift.trust.statements.predicates import SLSA, own_type
 from airlift.trust.statements.statement import attest
-from tests.fuzz import corpus, drift_files, gate_files
+from tests.fuzz import corpus, drift_files, gate_files, shard_files
 from tests.fuzz.conftest import Recorder
 from tests.fuzz.mutate import Case, Parts, run
 from tests.support import container_files as made
@@ -538,6 +538,7 @@ TARGETS: dict[str, Callable[[], Iterator[Case]]] = {
     "convert": partial(conversions, CONVERT.id),
     "grid": dequantised,
     "chunk": chunks,
+    "shard": shard_files.cases,
     "safetensors": headers,
     "gguf": ggufs,
     **{name: partial(containers, name) for name in CONTAINERS},

@@ -1,7 +1,7 @@
 """The chunk and its table of blocks (6.3), in both spellings."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.second.codecs import frame
@@ -50,11 +50,30 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a table is held against: the format of the manifest, and the sizes of its files and bases."""
+    """What a table is held against: the format of the manifest, and the sizes of its files and bases.
+
+    Attributes:
+        numbers: Which files and bases these are of all that the bundle has, if they are a portion (6.2-9).
+    """
 
     format: int
     files: Sequence[int]
     bases: Sequence[int]
+    numbers: Mapping[str, Sequence[int]] | None = None
+
+    def file(self, number: int) -> int:
+        """Return the place of a file among the own ones, by its number in the bundle."""
+        return self._place("files", number)
+
+    def base(self, number: int) -> int:
+        """Return the place of a base among the own ones, by its number in the bundle."""
+        return self._place("bases", number)
+
+    def _place(self, name: str, number: int) -> int:
+        if self.numbers is None:
+            return number
+        demand(number in self.numbers[name], "something of another portion, or nothing [6.2-9]")
+        return self.numbers[name].index(number)
 
 
 def parse(data: bytes, context: Context) -> list[Block]:
@@ -88,13 +107,13 @@ def _parse_table(data: bytes, count: int, apart: bytes | None, context: Context)
         demand(zero == 0 and sources <= SOURCES, "a byte that is not zero, or too many sources")
         demand(at + sources * _SOURCE.size <= len(data), "a table that is cut")
         ranges = tuple(
-            Source(bool(base & OWN), base & ~OWN, first, span)
+            Source(bool(base & OWN), (context.file if base & OWN else context.base)(base & ~OWN), first, span)
             for base, first, span in (
                 _SOURCE.unpack_from(data, at + i * _SOURCE.size) for i in range(sources)
             )
         )
         at += sources * _SOURCE.size
-        heads.append((Block(file, codec, element, start, length, ranges, b""), size))
+        heads.append((Block(context.file(file), codec, element, start, length, ranges, b""), size))
     if apart is not None:
         demand(at == len(data), "a table that does not fill its frame")
         data, at = apart, 0

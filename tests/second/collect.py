@@ -17,18 +17,17 @@ WORST = ("unreadable", "digest-mismatch", MISSING)
 
 
 def collect(enclave: Enclave, media: Media) -> Iterator[bytes]:
-    """Return the data chunks, verified, in order; all of them are at hand before the first is decoded.
+    """Return the data chunks that are to be read, verified, in order; all are at hand before the first is decoded.
 
     Raises:
         Refused: ``unreadable``, ``digest-mismatch``, or ``volumes-missing``.
     """
-    chunks = media.manifest["chunks"]
-    found = {number: _find(enclave, media, chunk) for number, chunk in enumerate(chunks)}
+    chunks = media.whole["chunks"]
+    own = media.manifest.get("numbers", {"chunks": range(len(chunks))})["chunks"]
+    found = {number: _find(enclave, media, chunks[number]) for number in own}
     codes = {number: code for number, code in found.items() if isinstance(code, str)}
     rebuilt: dict[int, bytes] = {}
-    stripes = [
-        _Stripe(enclave, media, one) for one in media.manifest.get("parity", {"stripes": []})["stripes"]
-    ]
+    stripes = [_Stripe(enclave, media, one) for one in media.whole.get("parity", {"stripes": []})["stripes"]]
     broken = [stripe for stripe in stripes if codes.keys() & stripe.data]
     demand(not any(stripe.is_missing() for stripe in broken), "chunks are missing [6.7-6]", MISSING)
     for stripe in broken:
@@ -42,7 +41,7 @@ def collect(enclave: Enclave, media: Media) -> Iterator[bytes]:
     if lost:
         mixed = MISSING in lost and not stripes
         raise Refused(min(lost, key=WORST.index) if mixed else lost[0], f"{len(lost)} chunks are lost")
-    return (rebuilt.get(number) or _again(enclave, media, chunk) for number, chunk in enumerate(chunks))
+    return (rebuilt.get(number) or _again(enclave, media, chunks[number]) for number in own)
 
 
 def _find(enclave: Enclave, media: Media, chunk: dict[str, Any]) -> bytes | str:
@@ -69,7 +68,7 @@ class _Stripe:
 
     def __init__(self, enclave: Enclave, media: Media, stripe: dict[str, Any]) -> None:
         self.data: list[int] = stripe["data"]
-        self._chunks = [media.manifest["chunks"][number] for number in self.data]
+        self._chunks = [media.whole["chunks"][number] for number in self.data]
         self._parity: list[dict[str, Any]] = stripe["parity"]
         self._enclave, self._media = enclave, media
 

@@ -43,6 +43,12 @@ class Enclave:
         """Return the manifest of a release that was imported."""
         return release.parse((self.folder / "history" / f"{digest[:64]}.json").read_bytes())
 
+    def pieces(self, value: dict[str, Any]) -> dict[str, list[str]]:
+        """Return the pieces that a release that was imported states."""
+        if "pieces" not in value:
+            return {}
+        return release.pieces(value, (self.folder / "history" / f"{value['pieces'][:64]}.json").read_bytes())
+
     def content(self, digest: str) -> Path:
         """Return where content is kept, or would be."""
         return self.folder / "content" / digest[:2] / digest

@@ -100,6 +100,8 @@ class Forger:
             "revocations": parts.revocations,
             **parts.metadata,
         }
+        if "portions" in parts.manifest and choose.random() < 0.5:
+            return f"portions: {change_value(parts.manifest['portions'], choose)}"
         kind = choose.choice(
             (*documents, "manifest", "release", "bundler", "targets", "root", "chunk", "spelling")
         )
@@ -146,7 +148,7 @@ class Forger:
             "volume": 1,
             "volumes": 1,
             "manifest": manifest,
-            "bundle": f"{enclave or 'any'}-{sequence}",
+            "bundle": f"{enclave or ('several' if 'portions' in parts.manifest else 'any')}-{sequence}",
             "sums": _sha512(sums),
             "chunks": len({*parts.chunks, *parts.parity}),
             "chunk_bytes": sum(map(len, {*parts.chunks, *parts.parity})),

@@ -3,14 +3,14 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.second import collect, reader, rebuild, strict
 from tests.second import policy as policies
-from tests.second.documents import release, variants
+from tests.second.documents import portions, release, variants
 from tests.second.enclave import Enclave
 from tests.second.errors import Refused, demand
 from tests.second.policy import Policy
@@ -66,6 +66,7 @@ def run(enclave: Enclave, policy: Policy, given: Sequence[Path], output: Path, c
     metadata.holds(entry, media.document(media.digest))
     _destined(enclave, media, trusted)
     _documents(media, trusted, entry, [*walk.keys_of(chain), *policy.keys])
+    media = replace(media, manifest=portions.own(media.manifest, enclave.name))
     _hold_baseline(enclave, media)
     lacking = _lacking(enclave, media)
     policies.judge(policy, media, now)
@@ -115,7 +116,8 @@ def _reference_time(enclave: Enclave, root: metadata.Metadata, clock: datetime) 
 def _destined(enclave: Enclave, media: Media, trusted: Trusted) -> None:
     """Hold destination and replay [7.2-4]."""
     manifest = media.manifest
-    demand(manifest["enclave"] in (None, enclave.name), "a bundle for another enclave", "wrong-enclave")
+    named = [one["enclave"] for one in manifest.get("portions", [manifest])]
+    demand({None, enclave.name} & set(named), "a bundle for another enclave", "wrong-enclave")
     sequence = manifest["sequence"]
     demand(sequence >= enclave.minimum_sequence, "a sequence below the minimum", "replayed")
     still = set(trusted.targets.roles["bundler"].keys)
@@ -151,6 +153,9 @@ def _documents(media: Media, trusted: Trusted, entry: dict[str, Any], known: Seq
             data = media.document(signature["sha512"])
             demand(len(data) == signature["size"], "a vendor's signature of another size", "digest-mismatch")
             wanted.add(signature["sha512"])
+    if media.release and "pieces" in media.release:
+        release.pieces(media.release, media.document(media.release["pieces"]))
+        wanted.add(media.release["pieces"])
     demand(set(media.documents) == wanted, "documents that nothing names", "inventory-mismatch")
 
 
@@ -206,16 +211,37 @@ def _contents(enclave: Enclave, media: Media, policy: Policy) -> dict[str, Conte
             demand(not other, "another SHA-256 than an installed release states", "digest-mismatch")
     for sha512, (_, sha256) in target.items():
         stated.setdefault(sha512, set()).add(sha256)
+    pieces = _pieces(enclave, media) if policy.digest == "sha512" else {}
     sizes = {file["sha512"]: file["size"] for file in [*media.manifest["bases"], *media.manifest["files"]]}
     return {
-        sha512: _content(sha512, size, stated.get(sha512, set()), policy) for sha512, size in sizes.items()
+        sha512: _content(sha512, size, stated.get(sha512, set()), policy, pieces)
+        for sha512, size in sizes.items()
     }
 
 
-def _content(sha512: str, size: int, stated: set[str], policy: Policy) -> Content:
+def _content(
+    sha512: str, size: int, stated: set[str], policy: Policy, pieces: dict[str, set[tuple[str, ...]]]
+) -> Content:
     if policy.digest == "sha256" and len(stated) == 1:
         return Content(sha512, size, "sha256", next(iter(stated)))
-    return Content(sha512, size, "sha512", sha512)
+    told = list(pieces.get(sha512, set()))
+    decide = len(told) == 1 and len(told[0]) == -(-size // release.PIECE)
+    return Content(sha512, size, "sha512", sha512, told[0] if decide else ())
+
+
+def _pieces(enclave: Enclave, media: Media) -> dict[str, set[tuple[str, ...]]]:
+    """Return what the target and what is installed say of the pieces of content [7.3-8]."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for value in enclave.installed():
+        for sha512, pieces in enclave.pieces(value).items():
+            found.setdefault(sha512, set()).add(tuple(pieces))
+    if media.release and "pieces" in media.release:
+        table = release.pieces(media.release, media.document(media.release["pieces"]))
+        for sha512, pieces in table.items():
+            other = found.get(sha512, set()) - {tuple(pieces)}
+            demand(not other, "other pieces than an installed release states", "digest-mismatch")
+            found.setdefault(sha512, set()).add(tuple(pieces))
+    return found
 
 
 def _rebuild(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.second import inventory
-from tests.second.documents import bundle, release, variants, volume
+from tests.second.documents import bundle, portions, release, variants, volume
 from tests.second.errors import Refused, demand
 from tests.second.trust import metadata
 
@@ -42,7 +42,8 @@ class Media:
     """The volumes of one bundle, and the documents that they carry; nothing of it is known to be signed.
 
     Attributes:
-        manifest: The bundle manifest.
+        manifest: The bundle manifest; once it is known who reads it, what of it is theirs (6.2-9).
+        whole: All of it.
         digest: Its SHA-512.
         release: The release manifest, or None.
         documents: Files of ``manifests/`` by SHA-512.
@@ -55,6 +56,7 @@ class Media:
     documents: dict[str, bytes]
     volumes: list[Volume]
     leftovers: list[str] = field(default_factory=list)
+    whole: dict[str, Any] = field(default_factory=dict)
 
     def document(self, digest: str) -> bytes:
         """Return a document by its SHA-512.
@@ -231,7 +233,7 @@ def _agree(volumes: list[Volume]) -> Media:
         _agrees(one, manifest)
     carried = _release(manifest, first.documents)
     leftovers = [f"{one.path}/{name}" for one in volumes for name in one.leftovers]
-    return Media(manifest, digest, carried, first.metadata, first.documents, volumes, leftovers)
+    return Media(manifest, digest, carried, first.metadata, first.documents, volumes, leftovers, manifest)
 
 
 def _agrees(one: Volume, manifest: dict[str, Any]) -> None:
@@ -262,6 +264,16 @@ def _release(manifest: dict[str, Any], documents: dict[str, bytes]) -> dict[str,
         same == (target["name"], target["version"], manifest["marking"]),
         "a release of another name or marking",
     )
+    for one in portions.every(manifest):
+        _holds(one, carried)
+    registered = [c for c in carried["components"] if c["source"]["kind"] == "registered"]
+    demand(not registered, "what was registered in an enclave comes in on no medium [5.1-17]")
+    return carried
+
+
+def _holds(manifest: dict[str, Any], carried: dict[str, Any]) -> None:
+    """Hold what one enclave takes of a bundle against its release."""
+    target = manifest["target"]
     ends = (target, manifest["baseline"] or target)
     brings = manifest["bases"] or manifest["files"] or manifest["chunks"]
     again = manifest["baseline"] is not None and ends[0]["digest"] == ends[1]["digest"]
@@ -269,9 +281,6 @@ def _release(manifest: dict[str, Any], documents: dict[str, bytes]) -> dict[str,
     variants.check_bundle(manifest, carried)
     contents = release.contents(variants.only(carried, variants.carried(manifest, carried)))
     demand(all(_same(file, contents) for file in manifest["files"]), "a file that is not the release's")
-    registered = [c for c in carried["components"] if c["source"]["kind"] == "registered"]
-    demand(not registered, "what was registered in an enclave comes in on no medium [5.1-17]")
-    return carried
 
 
 def _same(file: dict[str, Any], contents: dict[str, tuple[int, str]]) -> bool:

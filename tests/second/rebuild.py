@@ -10,6 +10,7 @@ from tests.second import chunk
 from tests.second.chunk import Block, Context, Source, Tiling
 from tests.second.codecs import decoding
 from tests.second.codecs.elements import element
+from tests.second.documents import release
 from tests.second.errors import Refused, demand
 
 PIECE = 4 << 20
@@ -17,12 +18,17 @@ PIECE = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes that are wanted: what they are called, how many there are, and the digest that decides [7.3-5]."""
+    """Bytes that are wanted: what they are called, how many there are, and the digest that decides [7.3-5].
+
+    Attributes:
+        pieces: The SHA-512 of its pieces, if these decide [7.3-8].
+    """
 
     sha512: str
     size: int
     algorithm: str
     digest: str
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +58,54 @@ def rebuild(chunks: Iterator[bytes], manifest: dict[str, Any], place: Place) -> 
         Refused: ``malformed``, ``digest-mismatch``, ``format-too-new``, or ``baseline-damaged``.
     """
     sizes = [content["size"] for content in manifest["files"]]
-    context = Context(manifest["airlift"], sizes, [base["size"] for base in manifest["bases"]])
+    context = Context(
+        manifest["airlift"], sizes, [base["size"] for base in manifest["bases"]], manifest.get("numbers")
+    )
     tiling = Tiling(sizes)
     for number, size in enumerate(sizes):
         if size == 0 and number not in place.held:
             place.files[number].write_bytes(b"")
-            _verify(place.files[number], place.contents[number])
-    used: set[int] = set()
-    try:
-        for data in chunks:
-            for block in chunk.parse(data, context):
-                tiling.add(block)
-                _counted(block)
-                if block.file in place.held:
-                    continue
-                used |= {source.index for source in block.sources if not source.own}
+            _verify(place.files[number], place.contents[number], place, number, {})
+    used: dict[tuple[int, int], list[Source]] = {}
+    for data in chunks:
+        for block in chunk.parse(data, context):
+            tiling.add(block)
+            _counted(block)
+            if block.file in place.held:
+                continue
+            reads = [source for source in block.sources if not source.own]
+            for number in _parts(place.contents[block.file], block.start, block.start + block.length):
+                used.setdefault((block.file, number), []).extend(reads)
+            try:
                 _write(block, place)
-                if block.start + block.length == sizes[block.file]:
-                    _verify(place.files[block.file], place.contents[block.file])
-        tiling.finish()
-    except Refused as refused:
-        if refused.code in ("malformed", "digest-mismatch"):
-            _name_damaged(used, place)
-        raise
+            except Refused as refused:
+                if refused.code == "malformed":
+                    _name_damaged(reads, place)
+                raise
+            if block.start + block.length == sizes[block.file]:
+                _verify(place.files[block.file], place.contents[block.file], place, block.file, used)
+    tiling.finish()
 
 
 def has_digest(path: Path, content: Content) -> bool:
-    """Tell whether a file has the digest that decides."""
+    """Tell whether a file has the digest, or those of its pieces, that decide."""
+    parts = _parts(content, 0, content.size)
+    return path.stat().st_size == content.size and all(_is_right(path, content, n) for n in parts)
+
+
+def _parts(content: Content, start: int, end: int) -> range:
+    """Return the numbers of the parts with a digest of their own that a range of bytes lies in."""
+    if not content.pieces:
+        return range(1)
+    return range(start // release.PIECE, (max(end, 1) - 1) // release.PIECE + 1)
+
+
+def _is_right(path: Path, content: Content, number: int) -> bool:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, content.algorithm).hexdigest() == content.digest
+        if not content.pieces:
+            return hashlib.file_digest(file, content.algorithm).hexdigest() == content.digest
+        file.seek(number * release.PIECE)
+        return hashlib.sha512(file.read(release.PIECE)).hexdigest() == content.pieces[number]
 
 
 def _counted(block: Block) -> None:
@@ -118,12 +143,20 @@ def _pieces(source: Source, place: Place) -> Iterator[bytes]:
             yield piece
 
 
-def _verify(path: Path, content: Content) -> None:
-    demand(has_digest(path, content), "a file without its signed digest", "digest-mismatch")
+def _verify(
+    path: Path, content: Content, place: Place, file: int, used: dict[tuple[int, int], list[Source]]
+) -> None:
+    """Hold a file against its digests; blame a base that the wrong part was made of [7.3-10]."""
+    for number in _parts(content, 0, content.size):
+        if not _is_right(path, content, number):
+            _name_damaged(used.get((file, number), []), place)
+            raise Refused("digest-mismatch", "a file without its signed digest")
 
 
-def _name_damaged(used: set[int], place: Place) -> None:
+def _name_damaged(used: list[Source], place: Place) -> None:
     """Blame a damaged base rather than the medium [7.3-2]."""
-    for index in sorted(used):
-        sound = has_digest(place.bases[index], place.base_contents[index])
+    for source in used:
+        content, path = place.base_contents[source.index], place.bases[source.index]
+        parts = _parts(content, source.start, source.start + source.length)
+        sound = path.stat().st_size == content.size and all(_is_right(path, content, n) for n in parts)
         demand(sound, "a base that is damaged", "baseline-damaged")

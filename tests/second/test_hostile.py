@@ -46,7 +46,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A depot, an enclave with nothing and one with a release, and bundles: complete, a delta, with parity."""
+    """A depot, an enclave with nothing and one with a release, and bundles: complete, delta, with parity, for two."""
     site = signed_site(tmp_path_factory.mktemp("second"))
     keys.write(site.keys, "ledger")
     for version, components in (("1", V1), ("2", V2), ("3", V3)):
@@ -55,16 +55,17 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         site.bundle("assistant@1", "full"),
         site.bundle("assistant@2", "delta", from_="assistant@1"),
         site.bundle("assistant@3", "parity", redundancy=layout.parse("50%"), from_="none"),
+        site.bundle("assistant@2", "two", several=("alpha", "bravo"), each_from={"alpha": "assistant@1"}),
     ]
     paths = [result.volumes[0].path for result in made]
     empty = fresh(site.folder / "empty", site)
     one = open_enclave(copy(empty.folder, site.folder / "one"))
     import_bundle(one, [paths[0]], operator=operator())
-    return Place(site, (empty, one, empty), tuple(paths))
+    return Place(site, (empty, one, empty, one), tuple(paths))
 
 
 @pytest.mark.timeout(6000)
-@pytest.mark.parametrize("number", [0, 1, 2], ids=["complete", "delta", "parity"])
+@pytest.mark.parametrize("number", [0, 1, 2, 3], ids=["complete", "delta", "parity", "two"])
 def test_both_importers_end_alike(
     place: Place,
     number: int,

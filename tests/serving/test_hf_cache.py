@@ -84,7 +84,7 @@ def test_readers_write_nothing_into_the_cache(offline: Reader, cache: Path) -> N
 
 
 def test_nothing_is_kept_twice(tmp_path: Path, content: ContentFolder, cache: Path) -> None:
-    kept = {path.stat().st_ino for path in content.paths()}
+    kept = {Path(place).stat().st_ino for place in content.places()}
     blobs = list(cache.glob("*/blobs/*"))
     assert len(blobs) == 6
     assert {path.stat().st_ino for path in blobs} == kept

@@ -224,6 +224,7 @@ class Ground:
         assert told["sequence"] == depot.sequence
         assert told["baseline"] == (baseline.label if baseline else None)
         depot.outstanding.append(told["bundle"])
+        whom = [one["enclave"] for one in told.get("portions", ())]
         index = json.loads((paths[0] / volume.INDEX).read_bytes())
         manifest = json.loads(
             (paths[0] / volume.MANIFESTS / volume.manifest_name(index["manifest"])).read_bytes()
@@ -242,7 +243,7 @@ class Ground:
                 lifted=depot.lifted,
                 releasers=("dan", "erin"),
             ),
-            enclave=told["enclave"],
+            whom=frozenset({told["enclave"]} if told["enclave"] else whom),
             target=target,
             baseline=baseline,
             files=frozenset(item["sha512"] for item in manifest["files"]),

@@ -66,7 +66,7 @@ class HighSide(LowSide):
         overtaken = memory.is_overtaken(bundle.crossing)
         if newest and overtaken and bundle.id not in newest.listed:
             return Judged(3, frozenset({"replayed"}), verified=True)
-        if not place.may_take(bundle.enclave):
+        if not place.may_take(bundle.whom):
             return Judged(6, frozenset({"wrong-enclave"}), verified=True)
         return Judged(0, verified=True, learned=not overtaken)
 

@@ -49,7 +49,7 @@ class HubSide(WatchSide):
         if to not in self.behind(place):
             return self.judge(verb, said, 6, {"refused"})
         kept = [self.bundle(number) for number in sorted(place.relayed, reverse=True)]
-        looked = [item for item in kept if item.enclave in {None, to}]
+        looked = [item for item in kept if not item.whom or to in item.whom]
         refusals = self._look(place, looked, (to,))
         good = [item for item in looked if refusals[item.sequence] is None]
         if looked and not good:
@@ -109,7 +109,7 @@ def _code(
     bundle: Bundle, newest: Bundle | None, force: frozenset[Subject], to: tuple[str, ...]
 ) -> str | None:
     """Return the code of the first rule that refuses a bundle that was verified."""
-    if bundle.enclave not in {None, *to}:
+    if bundle.whom and not bundle.whom & set(to):
         return "wrong-enclave"
     if newest is not None and bundle.id not in newest.listed:
         return "overtaken"

@@ -45,13 +45,14 @@ class Release:
 class Bundle:
     """A bundle: what it carries, and good copies of its volumes; ``listed`` are the bundles that its metadata lists.
 
-    ``version`` is that of its timestamp metadata; ``files`` are rebuilt from it, ``bases`` are needed for that.
+    ``whom`` are the enclaves that it is for, none if it is for any. ``version`` is that of its timestamp metadata;
+    ``files`` are rebuilt from it, ``bases`` are needed for that.
     """
 
     id: str
     digest: str
     crossing: Crossing
-    enclave: str | None
+    whom: frozenset[str]
     target: Release | None
     baseline: Release | None
     files: frozenset[str]
@@ -231,9 +232,9 @@ class Place:
         """The newest root that it keeps."""
         return max((item.root for item in self.memory.verified), default=1)
 
-    def may_take(self, name: str | None) -> bool:
-        """Say whether a bundle with this addressee is for it."""
-        return name in {None, self.name}
+    def may_take(self, whom: frozenset[str]) -> bool:
+        """Say whether a bundle with these addressees is for it."""
+        return not whom or self.name in whom
 
     def floors(self) -> dict[str, str]:
         """Return the floors in force."""

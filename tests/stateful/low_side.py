@@ -244,8 +244,9 @@ class LowSide(Ground):
 
     # -- bundles -----------------------------------------------------------------------------------------------------
 
-    def pack(self, label: str, from_: str | None, for_: str | None, *, parity: bool = False) -> bool:
-        """Bundle a release, from another or from nothing, for one enclave or for any."""
+    def pack(self, label: str, from_: str | None, whom: tuple[str, ...], *, parity: bool = False) -> bool:
+        """Bundle a release, from another or from nothing, for one enclave, for several (from nothing), or for any."""
+        several = len(whom) > 1
         words: list[str | Path] = [
             "bundle",
             label,
@@ -254,12 +255,13 @@ class LowSide(Ground):
             "--bundler-key",
             self.key(BUNDLER),
         ]
-        words += ["--from", from_] if from_ else []
-        words += ["--for", for_] if for_ else []
+        words += ["--from", from_] if from_ and not several else []
+        words += [word for name in whom for word in ("--for", name)]
+        words += [word for name in whom if several for word in ("--from", f"{name}=none")]
         words += ["--parity", "1"] if parity else []
         said, depot = self.low(*words, "--workers", "1"), self.depot
         target = depot.releases.get(label)
-        baseline = depot.releases.get(from_) if from_ else depot.acknowledged(for_) if for_ else None
+        baseline = depot.releases.get(from_) if from_ else depot.acknowledged(whom[0]) if whom else None
         for item, wanted in ((target, True), (baseline, from_ not in {None, "none"})):
             if wanted and item is None:
                 return self.judge("low bundle", said, 5, {"release-not-held"})
@@ -270,7 +272,7 @@ class LowSide(Ground):
             return self.judge("low bundle", said, 6, {"revoked"})
         if depot.lacks_scan(target):
             return self.judge("low bundle", said, 6, {"quorum-unmet"})
-        self.judge("low bundle" + (" --for" if for_ else "") + (" --from" if baseline else ""), said, 0)
+        self.judge("low bundle" + " --for" * len(whom) + (" --from" if baseline else ""), said, 0)
         self.remember_bundle(said.data, target, baseline)
         return True
 
@@ -353,7 +355,7 @@ class LowSide(Ground):
             return self._take_receipt(record, kind, said, stated)
         if stated["bundle"] not in self.depot.outstanding:
             return self.judge(verb, said, 5, {"release-not-held"})
-        if self.named(stated["bundle"]).enclave not in {None, known_as}:
+        if (whom := self.named(stated["bundle"]).whom) and known_as not in whom:
             return self.judge(verb, said, 6, {"wrong-enclave"})
         record.newest = size if kind == "request" else record.newest
         return self.judge(verb, said, 0)

@@ -13,7 +13,7 @@ from airlift.bundle.component.parent import Parent
 from airlift.bundle.component.vendor_signature import VendorSignature
 from airlift.bundle.component.waiver import Waiver
 from airlift.bundle.fields import FileDigest, Marking
-from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.manifest import Bundle, Portion, ReleaseRef
 from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.patterns import LeftOut
 from airlift.bundle.release import Release, Requirement
@@ -93,7 +93,13 @@ WAIVED = replace(
         ),
     ),
 )
-"""A release that says all that format 2 can say, but of enclaves."""
+"""A release that says all that format 2 can say, but of enclaves and pieces."""
+
+LARGE = FileEntry("model.gguf", (40 << 20) + 1, sha512("large"), sha256("large"))
+PIECED = replace(
+    RELEASE, components=(replace(GUARD, files=(*GUARD.files, LARGE)),), requires=(), pieces=sha512("table")
+)
+"""A release that states the pieces of its one large file, of which there are three."""
 
 REGISTERED = {"kind": "registered", "enclave": "alpha"}
 TAKEN: dict[str, Any] = {
@@ -145,6 +151,19 @@ PROTECTED = replace(
     ),
 )
 """A bundle with two stripes of one data chunk each; the first parity chunk of the first is its data chunk."""
+SEVERAL = replace(
+    BUNDLE,
+    enclave=None,
+    baseline=None,
+    files=(content("second", 200), content("empty", 0), content("first", 300), content("first", 300)),
+    chunks=(*BUNDLE.chunks, content("chunk three", 500)),
+    packed=True,
+    portions=(
+        Portion("alpha", BASELINE, ((0, 2),), ((0, 3),), ((0, 2),)),
+        Portion("bravo", None, (), ((0, 2), (3, 4)), ((0, 1), (2, 3))),
+    ),
+)
+"""A bundle for two enclaves: two files are for both, and one is coded for each."""
 RENEWAL = replace(
     BUNDLE, enclave=None, target=None, baseline=None, bases=(), files=(), chunks=(), sequence=2**31 - 1
 )

@@ -100,10 +100,19 @@ class Site:
         medium = more.pop("medium", Medium())
         request = BundleRequest(
             reference,
-            Destination(self.folder / output, more.pop("for_", None), medium, more.pop("redundancy", None)),
+            Destination(
+                self.folder / output,
+                more.pop("for_", None),
+                medium,
+                more.pop("redundancy", None),
+                more.pop("several", ()),
+            ),
             more.pop("from_", None),
             coding,
             more.pop("explain", False),
+            more.pop("variants", ()),
+            more.pop("each_from", {}),
+            joined=more.pop("joined", None),
         )
         return make_bundle(self.depot, request, **{"signer": keys.signer(BUNDLER), "now": NOW, **more})
 

@@ -87,6 +87,8 @@ def publish(
     if documents is None:
         documents = [depot.documents.load(made.revocations)]
         documents += [depot.documents.load(made.target.digest)] if made.target else []
+        pieces = depot.load_release(made.target.digest).pieces if made.target else None
+        documents += [depot.documents.load(pieces)] if pieces else []
     named = {volume.manifest_name(digest(text).sha512): text for text in (data, *documents)}
     carried = SmallFiles(bundling.volume_files(depot.store), named)
     share = frozenset(item.digest.sha512 for item in written)

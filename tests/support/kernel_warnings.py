@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.kernel_sources import MODULE, PARITY_MODULE, PARITY_SOURCES, without_python
+from tests.support.kernel_sources import EVERY_SOURCES, MODULE, MODULES, without_python
 
 FLAGS = ("-O2", "-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", "-o", os.devnull)
 CROSS = "aarch64-linux-gnu-gcc"
@@ -50,9 +50,9 @@ def main(compiler: str, cross: str = CROSS) -> int:
     """Check all that can be checked here; return the exit code."""
     include = headers()
     found: list[str] = []
-    plain = [*without_python(), *without_python(PARITY_SOURCES)]
+    plain = [source for folder in EVERY_SOURCES for source in without_python(folder)]
     if shutil.which(compiler):
-        found += check(compiler, [*plain, *([MODULE, PARITY_MODULE] if include else [])], include)
+        found += check(compiler, [*plain, *(MODULES if include else [])], include)
     if shutil.which(cross):
         found += check(cross, plain, None)
     missing = list(lacking(include, compiler, cross))

@@ -38,6 +38,7 @@ CODES = {
     "requirement-unmet": 6,
     "revoked": 6,
     "sequence-reused": 3,
+    "shards-missing": 4,
     "signature-invalid": 3,
     "stalled": 7,
     "trust-state-mismatch": 3,

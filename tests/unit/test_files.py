@@ -113,7 +113,7 @@ def _append(folder: Path) -> None:
 
 
 def _link(folder: Path) -> None:
-    files.link_durable(folder / "other" / "new", folder / "fresh")
+    assert files.link_if_possible(folder / "other" / "new", folder / "fresh")
 
 
 STEPS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -420,13 +420,6 @@ def test_relink_of_what_is_linked_already(folder: Path) -> None:
     assert (folder / "file").samefile(folder / "other" / "new")
 
 
-def test_link_leaves_an_existing_target(folder: Path) -> None:
-    files.link_durable(folder / "other" / "new", folder / "file")
-    assert (folder / "file").read_bytes() == b"old"
-    files.link_durable(folder / "other" / "new", folder / "fresh")
-    assert (folder / "fresh").samefile(folder / "other" / "new")
-
-
 def test_point_makes_and_moves_a_link(folder: Path) -> None:
     files.point_link(folder / "fresh", "file")
     files.point_link(folder / "fresh", "other")
@@ -461,7 +454,7 @@ def test_sync_tree_syncs_every_folder_and_the_parent(folder: Path, disk: Disk) -
     (folder / "other" / "deep").mkdir()
     disk.calls.clear()
     files.sync_tree(folder)
-    assert disk.calls == FOLDER * 4
+    assert sorted(disk.calls) == sorted(FOLDER * 4)
     with pytest.raises(StorageError):
         files.sync_tree(folder / "missing")
 
@@ -805,3 +798,106 @@ def test_a_disk_that_fails_while_a_file_grows(
         with pytest.raises(NoSpaceError if error == errno.ENOSPC else StorageError):
             file.append(b"two")
         assert file.length == 3
+
+
+def test_a_file_that_has_its_room_before_it_is_written(tmp_path: Path) -> None:
+    begun = files.begin(tmp_path / "target", 1 << 20)
+    assert begun.path.name.startswith(".tmp-")
+    with files.writer(tmp_path / "target", begun=begun) as target:
+        assert target.descriptor == begun.descriptor
+        target.write(b"data")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("target", b"data")]
+
+
+def test_what_was_begun_and_fails_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.drop(files.begin(tmp_path / "target", 1 << 20))
+    with (
+        pytest.raises(KeyboardInterrupt),
+        files.writer(tmp_path / "target", begun=files.begin(tmp_path / "target", 5)),
+    ):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(files, "_allocate", _full)
+    with pytest.raises(NoSpaceError):
+        files.begin(tmp_path / "target", 1 << 20)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _full(_descriptor: int, _length: int) -> None:
+    raise OSError(errno.ENOSPC, "injected")
+
+
+# -- many names at once --------------------------------------------------------------------------------------------
+
+
+def test_names_that_change_together_are_synced_once(folder: Path, disk: Disk) -> None:
+    for number in range(5):
+        (folder / f"{number}.old").write_bytes(b"x")
+    (folder / "there").mkdir()
+    disk.calls.clear()
+    with files.naming() as names:
+        names.make_folder(f"{folder}/there")
+        for number in range(5):
+            names.move(f"{folder}/{number}.old", f"{folder}/there/{number}")
+        names.link(f"{folder}/there/1", f"{folder}/again")
+        names.link(f"{folder}/there/2", f"{folder}/again")
+        names.remove(f"{folder}/there/2")
+        names.remove(f"{folder}/there/2")
+    assert disk.calls.count("fsync folder") == 2
+    assert sorted(path.name for path in (folder / "there").iterdir()) == ["0", "1", "3", "4"]
+    assert os.path.samestat((folder / "again").stat(), (folder / "there" / "1").stat())
+
+
+def test_a_folder_that_was_removed_meanwhile_need_not_be_synced(folder: Path) -> None:
+    with files.naming() as names:
+        names.make_folder(f"{folder}/short")
+        names.remove(f"{folder}/short/nothing")
+        (folder / "short").rmdir()
+
+
+@pytest.mark.parametrize("change", ["move", "link", "remove", "make_folder"])
+@pytest.mark.parametrize(("code", "kind"), [(errno.ENOSPC, NoSpaceError), (errno.EIO, StorageError)])
+def test_a_name_that_cannot_be_changed(
+    folder: Path, change: str, code: int, kind: type[StorageError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_args: Any, **_named: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    for call in ("rename", "link", "unlink", "mkdir"):
+        monkeypatch.setattr(os, call, failing)
+    names = files.Names()
+    paths = [f"{folder}/one", f"{folder}/two"][-2 if change in {"move", "link"} else -1 :]
+    with pytest.raises(kind, match="two"):
+        getattr(names, change)(*paths)
+
+
+@pytest.mark.parametrize("count", [1, files.FEW, files.FEW + 1, 300])
+def test_every_folder_is_synced(folder: Path, count: int, disk: Disk) -> None:
+    made = [files.make_folder(folder / str(number)) for number in range(count)]
+    disk.calls.clear()
+    files.sync_folders(map(str, made))
+    assert disk.calls.count("fsync folder") == count
+
+
+def test_a_folder_that_cannot_be_synced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On whichever thread it is asked for."""
+    made = [str(files.make_folder(folder / str(number))) for number in range(files.FEW + 1)]
+
+    def failing(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(StorageError):
+        files.sync_folders(made)
+
+
+def test_what_lies_below_a_folder(folder: Path) -> None:
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "file").write_bytes(b"")
+    (folder / "a" / "link").symlink_to("b")
+    (folder / "gone").symlink_to("nowhere")
+    assert files.names_below(folder / "a") == ["b/file", "link"]
+    assert {"a/b/file", "a/link", "gone"} <= set(files.names_below(folder))
+    assert files.names_in(folder / "a") == {"b", "link"}
+    assert files.names_in(folder / "missing") == frozenset()
+    with pytest.raises(UncheckedError):
+        files.names_below(folder / "missing")

@@ -114,6 +114,7 @@ def releases() -> Iterator[Case]:
     yield "format 2 that nothing needs", canonical(document | {"airlift": 2}), MALFORMED
     yield from _waived()
     yield from _inside()
+    yield from _pieced()
     yield from _set(
         document,
         *(("name", text) for text in ("", "Base", "base\n", "-a", "a" * 65, "a/b", "\u00e4")),
@@ -217,6 +218,28 @@ def _waived() -> Iterator[Case]:
             canonical(changed(document, f"{second}.vendor_signature", lacking)),
             MALFORMED,
         )
+
+
+def _pieced() -> Iterator[Case]:
+    """Yield release manifests that state the pieces of large files (SPEC 5.8)."""
+    good = release.format(values.PIECED)
+    document = json.loads(good)
+    yield "good: pieces", good, OK
+    yield "pieces in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    lacking = {key: value for key, value in document.items() if key != "pieces"}
+    yield "no pieces in format 2", canonical(lacking), MALFORMED
+    yield "good: large content without pieces", canonical(lacking | {"airlift": 1}), OK
+    wrong: list[Any] = [None, "", "0" * 127, "G" * 128, [], {}, 1]
+    yield from _set(document, *(("pieces", value) for value in wrong))
+    for name, size, outcome in (
+        ("good: one byte more than a piece", (16 << 20) + 1, OK),
+        ("pieces of content of 16 MiB", 16 << 20, MALFORMED),
+        ("good: as many pieces as can be", 16 << 40, OK),
+        ("too many pieces", (16 << 40) + 1, MALFORMED),
+    ):
+        entry = replace(values.LARGE, size=size)
+        sized = replace(values.PIECED, components=(replace(values.GUARD, files=(entry,)),))
+        yield name, release.format(sized), outcome
 
 
 def _inside() -> Iterator[Case]:
@@ -411,6 +434,7 @@ def bundles() -> Iterator[Case]:
         )
     yield "good: format 2, parity", manifest.format(values.PROTECTED), OK
     yield from _parity(json.loads(manifest.format(values.PROTECTED)))
+    yield from _portions(json.loads(manifest.format(values.SEVERAL)))
     yield from _documents(good, newest=2)
     times = (
         "2026-03-01T12:00:00+00:00",
@@ -444,6 +468,55 @@ def bundles() -> Iterator[Case]:
         ("chunks.0.sha512", document["chunks"][0]["sha512"].upper()),
         ("revocations", None),
         ("revocations", "0" * 64),
+    )
+
+
+def _portions(document: dict[str, Any]) -> Iterator[Case]:
+    """Yield manifests for several enclaves (SPEC 6.2-8, 6.2-9)."""
+    first, second = document["portions"]
+    yield "good: format 2, portions", canonical(document), OK
+    varied = changed(document, "portions.1.variants", ["base-int4"])
+    yield "good: portions with variants", canonical(varied), OK
+    both = first | {"enclave": "bravo"}
+    shared = document | {
+        "files": document["files"][:3],
+        "chunks": document["chunks"][:2],
+        "portions": [first, both],
+    }
+    yield "good: two portions alike", canonical(shared), OK
+    nothing = both | {"bases": [], "files": [], "chunks": []}
+    yield "good: a portion of nothing", canonical(shared | {"portions": [first, nothing]}), OK
+    stripes = [{"data": [0, 1, 2], "parity": [{"sha512": "0" * 128, "size": 900}]}]
+    yield "good: portions and parity", canonical(document | {"parity": {"stripes": stripes}}), OK
+    yield "portions in format 1", canonical(document | {"airlift": 1}), MALFORMED
+    lists: list[Any] = [[], [first], [second, first], [first, first], {}, None]
+    yield from _set(
+        document,
+        ("enclave", "alpha"),
+        ("baseline", first["baseline"]),
+        ("variants", ["base-int4"]),
+        ("target", None),
+        *(("portions", some) for some in lists),
+        ("portions", [first, both]),
+        ("portions", [first | {"enclave": f"e{number:02}"} for number in range(65)]),
+        *(("portions.0.enclave", name) for name in ("any", "several", "Alpha", None, "zulu")),
+        ("portions.0.baseline", None),
+        ("portions.0.zzz", 1),
+        ("portions.0", {key: value for key, value in first.items() if key != "bases"}),
+        ("portions.1.variants", []),
+        ("portions.1.variants", ["b", "a"]),
+        *(("portions.0.bases", wrong) for wrong in ([], [[0, 1]], [[0, 3]], [[0, 2, 2]], [0, 2], None)),
+        *(("portions.0.files", wrong) for wrong in ([[0, 2]], [[0, 4]], [[0, 1], [1, 3]], [[2, 3], [0, 2]])),
+        *(
+            ("portions.0.files", wrong)
+            for wrong in ([[0, 0], [1, 3]], [[-1, 3]], [[0, "3"]], [[0, True]], [[3, 0]])
+        ),
+        *(("portions.1.chunks", wrong) for wrong in ([], [[0, 1]], [[0, 1], [2, 4]], [[1, 2]])),
+        ("portions.1.files", [[1, 2]]),
+        ("files.3.size", 301),
+        ("files.3", document["files"][0]),
+        ("bases.1", document["bases"][0]),
+        ("chunks.2", document["chunks"][0]),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from airlift import strict
@@ -35,7 +36,7 @@ _KEYS = frozenset(
 _NEW_KEYS = frozenset({"accept", "data", "marking", "replaces", "variant"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Component:
     """One versioned, named thing of a release; ``source`` says where its files came from.
 
@@ -67,7 +68,7 @@ class Component:
         """Say whether whoever asks for ``name`` means this component (SPEC 5.1-15, 5.7-3)."""
         return name == self.folder or name in self.replaces
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-512 (hex) of the canonical list of [path, size, sha512]: the tree's identity."""
         return hashlib.sha512(strict.format([[f.path, f.size, f.sha512] for f in self.files])).hexdigest()

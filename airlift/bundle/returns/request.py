@@ -12,7 +12,8 @@ from typing import Any
 from airlift import strict
 from airlift.bundle import fields
 from airlift.bundle.fields import ENCLAVE_NAME, FileDigest, Marking
-from airlift.bundle.manifest import MAX_CHUNKS, MAX_SEQUENCE, Bundle
+from airlift.bundle.manifest import MAX_CHUNKS, MAX_SEQUENCE
+from airlift.bundle.own import Own
 from airlift.bundle.returns import stated_ledger
 from airlift.bundle.returns.code import RequestCode
 from airlift.bundle.returns.stated_ledger import StatedLedger
@@ -80,14 +81,15 @@ def parse(data: bytes) -> Request:
     )
 
 
-def asked_chunks(request: Request | RequestCode, bundle: Bundle) -> tuple[FileDigest, ...]:
-    """Return the chunks of a bundle that a request asks for, in the manifest's order.
+def asked_chunks(request: Request | RequestCode, mine: Own) -> tuple[FileDigest, ...]:
+    """Return the chunks that a request asks for of what an enclave takes of a bundle, in the manifest's order.
 
     Raises:
         UsageError: it is for a bundle with another sequence number.
         SequenceReusedError: it is for another bundle of this number.
-        MalformedError: it asks for what is not in the bundle.
+        MalformedError: it asks for what is not in the bundle, or is another enclave's.
     """
+    bundle = mine.bundle
     if request.sequence != bundle.sequence:
         raise UsageError(
             f"the request is not for bundle {bundle.id}",
@@ -106,6 +108,14 @@ def asked_chunks(request: Request | RequestCode, bundle: Bundle) -> tuple[FileDi
             f"the request asks for what is not in bundle {bundle.id}",
             expected=f"chunks 0 to {len(bundle.chunks) - 1}",
             found=f"chunk {request.missing[-1]}",
+            hint="ask the high side for a new request",
+        )
+    foreign = next((index for index in request.missing if not mine.has_chunk(index)), None)
+    if foreign is not None:
+        raise MalformedError(
+            f"the request asks for another enclave's part of bundle {bundle.id}",
+            expected=f"some of its own {len(mine.chunks)} chunks",
+            found=f"chunk {foreign}",
             hint="ask the high side for a new request",
         )
     return tuple(bundle.chunks[index] for index in request.missing)

@@ -21,6 +21,8 @@ from airlift.cli.doctor.trial import trial
 from airlift.cli.frame.output import size
 from airlift.codec import decoding
 from airlift.codec.block import Codec, Effort
+from airlift.codec.predict import kernel as prediction_kernel
+from airlift.codec.predict.kernel import selftest as prediction_selftest
 from airlift.codec.ulp import kernel
 from airlift.codec.ulp.kernel import selftest
 from airlift.erasure import kernel as parity_kernel
@@ -129,6 +131,9 @@ def _codecs() -> Iterator[Finding]:
     yield _kernel("kernel", choice, kernel.names(), good=selftest.passes(choice.kernel))
     good = parity_selftest.passes(parity.kernel)
     yield _kernel("parity kernel", parity, parity_kernel.names(), good=good)
+    prediction = prediction_kernel.chosen()
+    good = prediction.kernel == prediction_kernel.Nothing() or prediction_selftest.passes(prediction.kernel)
+    yield _kernel("prediction kernel", prediction, prediction_kernel.names(), good=good)
     for codec in decoding.CODECS.values():
         try:
             yield Finding("codecs", codec.name, OK, _try_codec(codec))

@@ -1,6 +1,7 @@
 """Options that several commands share, declared once: same name, same meaning, same help."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from airlift.bundle.component.variant import Rule
+
+CPU_QUOTA = "/sys/fs/cgroup/cpu.max"
+"""How much of processors a control group may use, as Linux tells it (cgroup-v2, cpu.max)."""
 
 DEPOT = Path("depot")
 ENCLAVE = Path("enclave")
@@ -73,5 +77,18 @@ def rules(given: list[str]) -> "tuple[Rule, ...]":
 
 
 def threads(given: int | None, most: int) -> int:
-    """Return how many threads ``--workers`` asks for; without it one per processor, but at most ``most``."""
-    return given or min(os.cpu_count() or 1, most)
+    """Return how many threads ``--workers`` asks for; without it one per processor, but at most ``most``.
+
+    Those count that this process may use, by its affinity and by the quota of its control group.
+    """
+    return given or max(1, min(processors(), most))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path(CPU_QUOTA).read_text("ascii").split()
+        if quota != "max":
+            return max(1, min(count, -(-int(quota) // int(period))))
+    return count

@@ -133,8 +133,10 @@ class Page:
 
     def facts(self, rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
         """Write labels and their values, one pair a line."""
-        pairs = rows.items() if isinstance(rows, Mapping) else rows
-        said = [pair for pair in pairs if pair != ("dry_run", False)]  # only a dry run needs saying
+        pairs = list(rows.items() if isinstance(rows, Mapping) else rows)
+        said = [
+            pair for pair in _addressed(pairs) if pair != ("dry_run", False)
+        ]  # only a dry run needs saying
         self._sheet.grid([(clean(label).replace("_", " "), cell(value)) for label, value in said])
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -169,6 +171,15 @@ def _sheet(stream: TextIO, *, whole: bool) -> "Terminal | Plain":
     from airlift.cli.frame import terminal
 
     return terminal.Terminal(stream, whole=whole)
+
+
+def _addressed(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return pairs with the enclaves that a bundle is for in one place, whether it is one, any, or several."""
+    known = dict(pairs)
+    if not {"enclave", "enclaves"} <= known.keys():
+        return pairs
+    several: dict[str, Any] = {"enclave": known["enclaves"]} if known["enclaves"] else {}
+    return [(label, several.get(label, value)) for label, value in pairs if label != "enclaves"]
 
 
 def _cleaned(branches: Iterable[Any]) -> list[tuple[str, list[Any]]]:

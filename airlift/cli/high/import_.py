@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from airlift.high.importing.import_bundle import ImportResult
 
 SHOWN_MISSING = 20
-MAX_WORKERS = 4
-"""By default: with the compiled kernel the digest of a file can use no more, and each holds memory."""
+MAX_WORKERS = 16
+"""By default: more than can be under way at a time (SPEC 7.3-9) have nothing to do, and each holds memory."""
 
 
 @command(app.high, "inspect", "airlift high inspect /media/disc1 /media/disc2")

@@ -11,6 +11,7 @@ from airlift.cli.frame.output import DIGITS, MARK, Page, size, to_data
 from airlift.cli.frame.passphrase import load_signers
 from airlift.cli.frame.places import AtEnclave, OnEnclave, operator
 from airlift.cli.frame.session import Run
+from airlift.cli.high.import_ import MAX_WORKERS
 from airlift.errors import UsageError
 
 
@@ -192,27 +193,36 @@ def check(
             help="Volumes of an imported bundle, to rebuild what is damaged. May be repeated.",
         ),
     ],
+    workers: options.Workers = None,
     on: OnEnclave,
 ) -> Answer:  # fmt: skip
     """Verify all content at rest again; with --repair-from also rebuild what is damaged."""
+    threads = options.threads(workers, MAX_WORKERS)
     if not repair_from:
         from airlift.high.enclave.check_content import check_content
 
-        return _checked(to_data(check_content(on.open(), run.progress)))
+        return _checked(to_data(check_content(on.open(), run.progress, threads)))
     from airlift.high.importing.repair import repair
 
     opened, acting = on.enter(run)
-    result = repair(opened, repair_from, operator=acting, progress=run.progress, dry_run=on.dry_run)
+    result = repair(
+        opened, repair_from, operator=acting, progress=run.progress, workers=threads, dry_run=on.dry_run
+    )
     run.warn_passed_over(result.passed_over)
     run.warn_damaged(result.damaged_volumes)
     return _checked({**to_data(result), "dry_run": on.dry_run})
 
 
 def _checked(data: dict[str, Any]) -> Answer:
-    hidden = {"passed_over", "damaged_volumes"} | (
-        {"repaired_chunks"} if not data["repaired_chunks"] else set()
-    )
+    hidden = {"passed_over", "damaged_volumes"}
+    hidden |= {key for key in ("repaired_chunks", "pieces") if not data[key]}
     shown = {key: value for key, value in data.items() if key not in hidden}
+    if data["pieces"]:
+        shown["pieces"] = [
+            f"bytes {start} to {end} of {item['sha512'][:DIGITS]}"
+            for item in data["pieces"]
+            for start, end in item["ranges"]
+        ]
     return Answer(data, lambda page: page.facts({**shown, "bytes": size(data["bytes"])}))
 
 

@@ -63,7 +63,7 @@ def list_(run: Run, *, at: AtDepot) -> Answer:
             {**{key: item[key] for key in item if key != "remarks"}, "bytes": amount(item["bytes"])}
             for item in data["releases"]
         ]
-        bundles = [{**item, "chunk_bytes": amount(item["chunk_bytes"])} for item in data["bundles"]]
+        bundles = [_bundle(item) for item in data["bundles"]]
         held = [_enclave(item) for item in data["enclaves"]]
         for title, items in (("releases", releases), ("bundles", bundles), ("enclaves", held)):
             page.line(title, style="bold")
@@ -85,6 +85,16 @@ def _revocations(data: dict[str, Any]) -> list[dict[str, Any]]:
         {**{key: item[key] for key in keys}, "names": item["names"] or f"{item['digest'][:DIGITS]}{MARK}"}
         for item in data["revocations"]
     ]
+
+
+def _bundle(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what people want to know of a bundle: all enclaves that it is for in one place."""
+    shown = {key: value for key, value in item.items() if key != "enclaves"}
+    return {
+        **shown,
+        "enclave": item["enclaves"] or item["enclave"],
+        "chunk_bytes": amount(item["chunk_bytes"]),
+    }
 
 
 def _enclave(item: dict[str, Any]) -> dict[str, Any]:

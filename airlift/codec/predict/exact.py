@@ -17,12 +17,16 @@ them to zero would spoil; they are scaled to integers in float64, where they are
 Source: IEEE 754-2019, 4.3.1 (rounding to nearest) and 5.4.1; Higham, Accuracy and Stability, 2.1 (exact integers).
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from airlift.codec.predict import kernel
+from airlift.codec.predict.kernel import Kernel, Nothing
+from airlift.codec.ulp.scratch import Scratch
 from airlift.errors import MalformedError
 from airlift.tensors.element import Element
 
@@ -36,6 +40,7 @@ MAX_BOUND = 1 << 52
 STRIPE = 1 << 16
 """About how many elements are worked on at once: what fits the second-level cache as float64."""
 
+_SPARE = Scratch(deque(maxlen=2))
 _MAGNITUDE = {Element.BF16: 0x7FFF, Element.F16: 0x7FFF, Element.F32: 0x7FFFFFFF}
 _INFINITY = {Element.BF16: 0x7F80, Element.F16: 0x7C00, Element.F32: 0x7F800000}
 _SUBNORMAL = {  # the bits of the smallest normal number, and the value of the smallest above zero
@@ -75,8 +80,12 @@ def bound(left: Array, right: Array) -> int:
     return sum(int(a) * int(b) for a, b in zip(columns, rows, strict=True))
 
 
-def predict(base: memoryview, element: Element, factors: Factors) -> memoryview:
+def predict(
+    base: memoryview, element: Element, factors: Factors, *, using: Kernel | None = None
+) -> memoryview:
     """Return the prediction: as many bytes as ``base``, a matrix of ``element`` (one of FLOATS), row by row.
+
+    A compiled kernel does the rows in which everything is ordinary, or what ``using`` says instead; NumPy the rest.
 
     Raises:
         MalformedError: the factors are too large, or not of the shape of ``base``.
@@ -86,13 +95,16 @@ def predict(base: memoryview, element: Element, factors: Factors) -> memoryview:
     if len(base) != rows * columns * element.size:
         raise MalformedError("factors do not have the shape of their base")
     before = from_bytes(base, element).reshape(rows, columns)
-    after = np.empty_like(before)
+    after = _SPARE.take(len(base)).view(before.dtype).reshape(rows, columns)
     right = factors.right * 2.0**factors.exponent
+    using = Nothing() if factors.per_product else using or kernel.default()
+    left_out = np.flatnonzero(using.add(before, element, factors.left, right, after))
     step = max(1, STRIPE // max(columns, 1))
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
+    for start in range(0, len(left_out), step):
+        some = left_out[start : start + step]
+        part = slice(some[0], some[-1] + 1) if some[-1] - some[0] == len(some) - 1 else some
         delta = (factors.left[part] @ right).reshape(-1)
-        after[part].reshape(-1)[...] = _add(before[part].reshape(-1), delta, element, factors.per_product)
+        after[part] = _add(before[part].reshape(-1), delta, element, factors.per_product).reshape(-1, columns)
     return after.reshape(-1).view(np.uint8).data
 
 

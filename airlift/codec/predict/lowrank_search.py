@@ -5,6 +5,7 @@ anything is left beneath them; a full fine-tune has no such gap and is given up 
 (:mod:`.least_squares`), and rounded so that they cost least together with the residual that they leave.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ SAMPLE_ROWS, SAMPLE_COLUMNS = 256, 256
 MOST_UNCHANGED = 0.9
 GAP = 1.1
 """How far above the largest singular value of rounding noise a singular value must lie."""
+SINGLE = 2.0**-22
+"""What is smaller, relative to the largest singular value, may come from sums in float32."""
 MOST_LEFT = 2.0
 """The energy beneath the gap may be this many times that of rounding."""
 MOST_ALIKE = 0.8
@@ -33,9 +36,11 @@ WEIGHTED_RANK = 32
 """Beyond it the weighted fit (rank squared per element) takes too long."""
 SWEEPS = {Effort.LOW: 0, Effort.NORMAL: 1, Effort.HIGH: 2}
 PULLS = {Effort.LOW: 0, Effort.NORMAL: 0, Effort.HIGH: 3}
-TRIED_ROWS = 48
-STEPS = range(3, -8, -1)
-"""Powers of two of the roundings tried, relative to the unit of the weights, from coarse to fine."""
+TRIED, TRIED_COLUMNS = 1 << 15, 640
+STEPS = range(-11, 4)
+"""Powers of two of the roundings that may be tried, relative to the unit of the weights, from fine to coarse."""
+FINER, WORTH = 1.5, 1.005
+"""The first step tried, in powers of two beyond the size of a matrix by its factors; what a finer step must save."""
 LIMIT = 32767
 
 
@@ -43,6 +48,16 @@ def find_factors(
     target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
 ) -> CodedFactors | None:
     """Return coded factors for whole rows of a matrix, or None if it did not move by a low rank."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _find_factors(target, base, element, columns, effort)
+    except np.linalg.LinAlgError:  # rows that the probe did not see moved beyond all numbers
+        return None
+
+
+def _find_factors(
+    target: memoryview, base: memoryview, element: Element, columns: int, effort: Effort
+) -> CodedFactors | None:
     new = exact.from_bytes(target, element).reshape(-1, columns)
     old = exact.from_bytes(base, element).reshape(-1, columns)
     rank = probe(new, old, element)
@@ -54,8 +69,9 @@ def find_factors(
     rank = min(significant(found, values), limit)
     if not rank:
         return None
-    left, right = refine(found, np.ascontiguousarray(basis[:, :rank].T), effort)
-    return cheapest(_Case(new, old, element, found), left, right)
+    right = np.sqrt(values[:rank, None]) * basis[:, :rank].T
+    left, right = refine(found, np.asarray(right, np.float32), effort)
+    return cheapest(Case(new, old, element, found), left, right)
 
 
 def probe(new: Bits, old: Bits, element: Element, height: int = 0) -> int:
@@ -106,28 +122,28 @@ def _pays(rank: int, shape: tuple[int, int], plain: float) -> bool:
 
 
 def significant(found: Difference, values: NDArray[np.float64]) -> int:
-    """Return how many singular values stand above those of rounding noise."""
-    return int(np.count_nonzero(values > GAP * found.edge()))
+    """Return how many singular values stand above those of rounding noise, that of float32 included."""
+    least = max(GAP * found.edge(), SINGLE * float(values.max(initial=0)))
+    return int(np.count_nonzero(values > least))
 
 
 def refine(found: Difference, right: Floats, effort: Effort) -> tuple[Floats, Floats]:
     """Return the factors of shape (rows, rank) and (rank, columns) that fit best, balanced; starts from ``right``."""
-    left = found.delta @ right.T
-    weights = found.weights() if right.shape[0] <= WEIGHTED_RANK and SWEEPS[effort] else None
-    for _ in range(SWEEPS[effort]):
-        left, right = _sweep(found.delta, weights, right)
+    if not SWEEPS[effort]:
+        basis = right / np.linalg.norm(right, axis=1)[:, None]
+        return least_squares.balance(found.delta @ basis.T, basis)
+    left, right = _sweep(found, found.delta, right)
+    for _ in range(SWEEPS[effort] - 1):
+        left, right = _sweep(found, found.delta, right)
     for _ in range(PULLS[effort]):
-        left, right = _sweep(least_squares.pulled(found, left, right), weights, right)
-    return least_squares.balance(left, right)
+        left, right = _sweep(found, least_squares.pulled(found, left, right), right)
+    return left, right
 
 
-def _sweep(delta: Floats, weights: Floats | None, right: Floats) -> tuple[Floats, Floats]:
-    basis = np.ascontiguousarray(np.linalg.qr(right.T)[0].T)
-    left = np.linalg.qr(least_squares.solve(delta, weights, basis))[0]
-    right = least_squares.solve(
-        delta.T, None if weights is None else weights.T, np.ascontiguousarray(left.T)
-    ).T
-    return left, np.ascontiguousarray(right)
+def _sweep(found: Difference, delta: Floats, right: Floats) -> tuple[Floats, Floats]:
+    if right.shape[0] > WEIGHTED_RANK:
+        return least_squares.balance(*least_squares.fit(delta, right))
+    return least_squares.balance(*least_squares.fit_weighted(found, delta, right))
 
 
 def sample_rows(height: int) -> NDArray[np.int64]:
@@ -148,28 +164,67 @@ def spread(count: int, wanted: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
+    """A matrix of which factors are rounded: its bits, those of its base, and the difference."""
+
     new: Bits
     old: Bits
     element: Element
     found: Difference
 
 
-def cheapest(case: _Case, left: Floats, right: Floats) -> CodedFactors | None:
-    """Return the factors rounded to the steps at which they and the residual cost least."""
-    rows = spread(case.new.shape[0], TRIED_ROWS)
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Some rows and columns of a matrix of ``size`` elements, by number and by their bits on both sides."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    new: NDArray[np.int64]
+    old: Bits
+    element: Element
+    size: int
+
+
+def cheapest(case: Case, left: Floats, right: Floats) -> CodedFactors | None:
+    """Return the factors rounded to the steps at which they and the residual cost least, as a sample has it.
+
+    From a likely step on the search goes to finer or coarser ones as long as that pays.
+    """
+    sample = _sample(case)
     unit = float(case.found.typical_unit())
-    best, least = None, MOST_COST * _entropy(_ordered(case.new[rows]) - _ordered(case.old[rows]))
-    for power in STEPS:
-        coded = rounded(left, right, unit * 2.0**power)
-        if coded is None:
-            break
-        cost = _cost(case, coded, rows)
-        if best is not None and cost >= least:
-            break
-        if cost < least:
-            best, least = coded, cost
-    return best
+    tried: dict[int, tuple[float, CodedFactors]] = {}
+
+    def cost(power: int) -> float:
+        if power not in tried:
+            coded = rounded(left, right, unit * 2.0**power) if power in STEPS else None
+            if coded is None:
+                return math.inf
+            tried[power] = _cost(sample, coded), coded
+        return tried[power][0] * WORTH**-power
+
+    power = _likely_step(case, right.shape[0])
+    for way in (-1, 1):
+        while cost(power + way) < cost(power) or (math.isinf(cost(power)) and power + way in STEPS):
+            power += way
+    least, best = tried.get(power, (math.inf, None))
+    return best if least < MOST_COST * _entropy(sample.new - _ordered(sample.old)) else None
+
+
+def _likely_step(case: Case, rank: int) -> int:
+    """Return the power of two of the steps that matrices of a size and rank mostly get: the larger, the finer."""
+    if case.element is Element.F32:
+        return STEPS[-1]
+    rows, columns = case.new.shape
+    wanted = -round(math.log2(rows * columns / (rank * (rows + columns))) + FINER)
+    return min(max(wanted, STEPS[0]), STEPS[-1])
+
+
+def _sample(case: Case) -> _Sample:
+    height, width = case.new.shape
+    columns = spread(width, TRIED_COLUMNS)
+    rows = spread(height, TRIED // len(columns))
+    some = np.ix_(rows, columns)
+    return _Sample(rows, columns, _ordered(case.new[some]), case.old[some], case.element, case.new.size)
 
 
 def rounded(left: Floats, right: Floats, error: float) -> CodedFactors | None:
@@ -199,14 +254,18 @@ def _steps(side: Floats, other: Floats, error: float) -> NDArray[np.int32]:
     return np.asarray(np.maximum(wanted, least), np.int32)
 
 
-def _cost(case: _Case, coded: CodedFactors, rows: NDArray[np.int64]) -> float:
-    """Return about how many bits an element costs: its share of the factors, and the residual in some rows."""
-    some = CodedFactors(coded.left[rows], coded.right, coded.shifts, coded.exponent)
-    base = np.ascontiguousarray(case.old[rows])
-    data = exact.predict(base.reshape(-1).view(np.uint8).data, case.element, some.factors())
-    prediction = exact.from_bytes(memoryview(data), case.element).reshape(base.shape)
-    residual = _entropy(_ordered(case.new[rows]) - _ordered(prediction))
-    return residual + (_numbers(coded.left.T) + _numbers(coded.right)) / case.new.size
+def _cost(sample: _Sample, coded: CodedFactors) -> float:
+    """Return about how many bits an element costs: its share of the factors, and the residual in a sample."""
+    some = CodedFactors(
+        coded.left[sample.rows],
+        np.ascontiguousarray(coded.right[:, sample.columns]),
+        coded.shifts,
+        coded.exponent,
+    )
+    data = exact.predict(sample.old.reshape(-1).view(np.uint8).data, sample.element, some.factors())
+    prediction = exact.from_bytes(memoryview(data), sample.element).reshape(sample.old.shape)
+    residual = _entropy(sample.new - _ordered(prediction))
+    return residual + (_numbers(coded.left.T) + _numbers(coded.right)) / sample.size
 
 
 def _numbers(ranks: NDArray[np.int16]) -> float:
@@ -224,9 +283,10 @@ def _ordered(bits: Bits) -> NDArray[np.int64]:
 
 def _entropy(values: NDArray[np.int64]) -> float:
     """Return the bits a value costs, in small classes exactly and beyond by its logarithm."""
-    magnitude = np.abs(values)
-    classes = np.where(magnitude < 8, magnitude, 8 + np.log2(np.maximum(magnitude, 1)).astype(np.int64))
-    counts = np.bincount(classes.reshape(-1))
+    magnitude = np.abs(values).reshape(-1)
+    few = np.bincount(np.minimum(magnitude, 8), minlength=9)
+    logs = np.log2(magnitude[magnitude >= 8]) if few[8] else np.empty(0)
+    counts = np.concatenate([few[:8], np.bincount(logs.astype(np.int64))])
+    raw = few[1:8].sum() + logs.size + logs.sum()
     counts = counts[counts > 0]
-    raw = np.where(magnitude < 8, magnitude > 0, 1 + np.log2(np.maximum(magnitude, 1)))
-    return float(-(counts * np.log2(counts / values.size)).sum() / values.size + raw.mean())
+    return float((raw - (counts * np.log2(counts / values.size)).sum()) / values.size)

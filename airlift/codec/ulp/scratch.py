@@ -8,7 +8,7 @@ import numpy as np
 
 from airlift.codec.ulp.unit import Array
 
-KEPT = 4
+KEPT = 6
 """At most so many unused pieces are kept, of a few MiB each."""
 
 

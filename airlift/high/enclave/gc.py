@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import files
+from airlift.bundle.release import Release
 from airlift.errors import UsageError
 from airlift.high.enclave import policy
 from airlift.high.enclave.enclave import Enclave, Operator
@@ -58,14 +59,15 @@ def collect_garbage(
         lost, resumable = _staged(enclave, state, operator)
         pinned = _baselines(resumable)
         doomed = [digest for digest in _doomed(state, count) if digest not in pinned]
-        labels = {digest: enclave.load_release(digest).label for digest in state.installed}
+        installed = {digest: enclave.load_release(digest) for digest in state.installed}
+        labels = {digest: release.label for digest, release in installed.items()}
         kept = [digest for digest in state.installed if digest not in doomed]
-        garbage = _unreferenced(enclave, kept)
+        garbage = _unreferenced(enclave, [installed[digest] for digest in kept])
         result = GcResult(
             removed=tuple(labels[digest] for digest in doomed),
             kept=tuple(labels[digest] for digest in kept),
             files=len(garbage),
-            bytes=sum(path.stat().st_size for path in garbage),
+            bytes=sum(Path(place).stat().st_size for place in garbage),
             staged_bytes=sum(item.size for item in lost),
             staged=tuple(item.name for item in lost),
             pinned=tuple(labels[digest] for digest in _doomed(state, count) if digest in pinned),
@@ -92,12 +94,12 @@ def _staged(
 
 
 def _baselines(staged: list[StagedBundle]) -> set[str]:
-    return {item.bundle.baseline.digest for item in staged if item.bundle and item.bundle.baseline}
+    return {item.own.baseline.digest for item in staged if item.own and item.own.baseline}
 
 
-def _unreferenced(enclave: Enclave, kept: list[str]) -> list[Path]:
-    wanted = {digest for release in kept for digest in enclave.load_release(release).contents()}
-    return [path for path in enclave.content.paths() if path.name not in wanted]
+def _unreferenced(enclave: Enclave, kept: Sequence[Release]) -> list[str]:
+    wanted = {digest for release in kept for digest in release.contents()}
+    return [place for place in enclave.content.places() if place.rpartition("/")[2] not in wanted]
 
 
 def _trees(state: State, doomed: list[str]) -> dict[str, list[Sequence[str]]]:
@@ -112,8 +114,8 @@ def _collect(
     enclave: Enclave,
     operator: Operator,
     trees: Mapping[str, Sequence[Sequence[str]]],
-    garbage: list[Path],
-    staged: list[Path],
+    garbage: Sequence[str],
+    staged: Sequence[Path],
 ) -> None:
     """Remove releases, each with the choices of variants that it is laid out in, content, and what is staged."""
     if trees:
@@ -121,5 +123,8 @@ def _collect(
     for digest in trees:
         for chosen in trees[digest]:
             files.remove(enclave.release_path(digest, chosen))
-    for path in (*garbage, *staged):
-        files.remove(path)
+    with files.naming() as names:
+        for place in garbage:
+            names.remove(place)
+    for folder in staged:
+        files.remove(folder)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from airlift.bundle import manifest, volume
+from airlift.bundle import manifest, own, volume
 from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.errors import AirliftError
 from airlift.high.enclave import policy, staged_record
 from airlift.high.enclave.age import trusted_bundlers
@@ -48,7 +49,7 @@ def outlook(enclave: Enclave, state: State, staged: StagedBundle, now: datetime)
     ):
         if reason:
             return Outlook(word, reason, f"free it: `{drop}`; ask the low side for a new bundle")
-    reason = _baseline_missing(enclave, bundle, state)
+    reason = _baseline_missing(enclave, staged.own or own.whole(bundle), state)
     if reason:
         return Outlook(BASELINE_MISSING, reason, f"import the baseline first, or free it: `{drop}`")
     reason = _too_old(enclave, bundle, state, now)
@@ -103,15 +104,15 @@ def _withdrawn(digest: str, record: Record | None, documents: Mapping[str, roles
     )
 
 
-def _baseline_missing(enclave: Enclave, bundle: Bundle, state: State) -> str:
+def _baseline_missing(enclave: Enclave, mine: Own, state: State) -> str:
     """Say whether what the bundle builds on is not held (SPEC 6.2-6)."""
-    if bundle.baseline is None:
+    if mine.baseline is None:
         return ""
-    if bundle.baseline.digest not in {known.release for known in state.bundles}:
-        return f"its baseline {bundle.baseline.label} was never imported here"
-    if all(enclave.content.holds(base.sha512, base.size) for base in bundle.bases):
+    if mine.baseline.digest not in {known.release for known in state.bundles}:
+        return f"its baseline {mine.baseline.label} was never imported here"
+    if all(enclave.content.holds(base.sha512, base.size) for base in mine.bases):
         return ""
-    return f"its baseline {bundle.baseline.label} is no longer held"
+    return f"its baseline {mine.baseline.label} is no longer held"
 
 
 def _too_old(enclave: Enclave, bundle: Bundle, state: State, now: datetime) -> str:
@@ -175,11 +176,11 @@ def _describe(enclave: Enclave, state: State, item: StagedBundle, now: datetime)
     bundle, record, view = item.bundle, item.record, outlook(enclave, state, item, now)
     seen = record.volumes if record else ()
     return {
-        **(volume.summary(bundle) if bundle else dict.fromkeys(_SUMMARY)),
+        **(volume.summary(item.own) if item.own else dict.fromkeys(_SUMMARY)),
         "manifest": item.digest or item.folder.name,
         "since": record.since if record else None,
         "chunks_present": item.chunks,
-        "chunks_total": len(bundle.chunks) if bundle else None,
+        "chunks_total": len(item.own.chunks) if item.own else None,
         "bytes": item.chunk_bytes + item.file_bytes,
         "reserved": item.reserved,
         "missing": [bundle.chunks[index].sha512 for index in item.missing] if bundle else [],

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle import manifest, volume
+from airlift.bundle import own as owned
 from airlift.bundle.fields import NAME_HEX
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.errors import AirliftError
 from airlift.high.enclave import staged_record
 from airlift.high.enclave.enclave import Enclave
@@ -26,8 +28,8 @@ MANIFEST, RECORD, RESERVED = "bundle.json", "staged.json", "reserved"
 class StagedBundle:
     """A bundle in staging; ``bundle`` and ``digest`` are None if there is no manifest of it.
 
-    ``missing`` are indices of chunks that are not there. ``chunk_bytes`` and ``file_bytes`` lie there, ``reserved``
-    bytes are held for more.
+    ``own`` is what this enclave takes of it; ``missing`` are indices of its chunks that are not there.
+    ``chunk_bytes`` and ``file_bytes`` lie there, ``reserved`` bytes are held for more.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class StagedBundle:
     chunk_bytes: int
     file_bytes: int
     reserved: int
+    own: Own | None = None
 
     @property
     def size(self) -> int:
@@ -54,7 +57,9 @@ class StagedBundle:
 def staged_bundles(enclave: Enclave, state: State) -> tuple[StagedBundle, ...]:
     """Return what is staged, by digest; what is left of committed bundles is not, recovery removes it."""
     committed = {bundle.manifest[:NAME_HEX] for bundle in state.bundles}
-    return tuple(load_staged(path) for path in staged_folders(enclave) if path.name not in committed)
+    return tuple(
+        load_staged(path, enclave.name) for path in staged_folders(enclave) if path.name not in committed
+    )
 
 
 def staged_folders(enclave: Enclave) -> list[Path]:
@@ -62,22 +67,24 @@ def staged_folders(enclave: Enclave) -> list[Path]:
     return [path for path in children(enclave.staging) if path.is_dir() and not path.name.startswith(".tmp-")]
 
 
-def load_staged(folder: Path) -> StagedBundle:
-    """Return what is staged in a folder."""
+def load_staged(folder: Path, name: str) -> StagedBundle:
+    """Return what is staged in a folder, in the enclave ``name``."""
     bundle, sizes = load_manifest(folder), _sizes(folder / volume.CHUNKS)
-    missing = _missing(bundle, sizes) if bundle else ()
+    own = owned.of(bundle, name) if bundle else None
+    missing = _missing(own, sizes) if own else ()
     return StagedBundle(
         folder=folder,
         digest=bundle.digest if bundle else None,
         bundle=bundle,
         record=load_record(folder),
         missing=missing,
-        chunks=len(bundle.chunks) - len(missing) if bundle else len(sizes),
+        chunks=len(own.chunks) - len(missing) if own else len(sizes),
         chunk_bytes=sum(sizes.values()),
         file_bytes=sum(
             sum(_sizes(path).values()) for path in children(folder) if path.name.startswith("files")
         ),
         reserved=files.held_bytes(folder / RESERVED)[0],
+        own=own,
     )
 
 
@@ -104,9 +111,9 @@ def staged_sizes(folder: Path) -> dict[str, int]:
     return _sizes(folder / volume.CHUNKS)
 
 
-def _missing(bundle: Bundle, sizes: dict[str, int]) -> tuple[int, ...]:
-    names = enumerate((volume.chunk_name(chunk.sha512), chunk.size) for chunk in bundle.chunks)
-    return tuple(index for index, (name, size) in names if sizes.get(name) != size)
+def _missing(own: Own, sizes: dict[str, int]) -> tuple[int, ...]:
+    pairs = zip(own.chunk_numbers, own.chunks, strict=True)
+    return tuple(index for index, item in pairs if sizes.get(volume.chunk_name(item.sha512)) != item.size)
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -29,7 +29,7 @@ def rule_variants(
         return ()
     there = held_variants(enclave, release)
     if verified is not None and verified.release is not None and verified.release.digest == release.digest:
-        there |= choice.carried(verified.bundle, release)
+        there |= choice.carried(verified.own, release)
     return tuple(variant_rulings(release, rules, there))
 
 

@@ -85,7 +85,7 @@ def _prepare_detail(verified: VerifiedBundle, staged: StagedRelease | None) -> I
     """Return what an entry says of the intent to import."""
     bundle = verified.bundle
     used = staged.file_digest if staged else None
-    return ImportPrepare(verified.digest, bundle.sequence, bundle.baseline, bundle.target, used)
+    return ImportPrepare(verified.digest, bundle.sequence, verified.own.baseline, bundle.target, used)
 
 
 def commit_detail(
@@ -105,7 +105,7 @@ def commit_detail(
         bundle_manifest=verified.digest,
         sequence=bundle.sequence,
         issued=bundle.issued,
-        baseline=bundle.baseline,
+        baseline=verified.own.baseline,
         marking=bundle.marking,
         overtaken=trusted.overtaken,
         bundler_keys=tuple(trusted.signers[BUNDLER]),
@@ -117,7 +117,7 @@ def commit_detail(
         components=_component_details(verified.release.only(held).components if verified.release else ()),
         volumes=verified.volumes_total,
         volume_names=tuple(verified.volume_names),
-        chunk_bytes=sum(chunk.size for chunk in bundle.chunks),
+        chunk_bytes=verified.own.chunk_bytes,
         files_built=len(staged.built) if staged else 0,
         file_digest=staged.file_digest if staged else None,
         codecs=dict(sorted(staged.codecs.items())) if staged else {},

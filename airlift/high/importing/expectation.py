@@ -51,7 +51,7 @@ def expect(enclave: Enclave, state: State, verified: VerifiedBundle, *, activate
         revokes=len(revocation.news(enclave, state, verified)),
         needed=sum(files.in_blocks(item.size) for item in needed) + SPACE_MARGIN,
         free=files.free_bytes(enclave.folder),
-        seconds=_seconds(sum(item.size for item in (*needed, *verified.bundle.chunks))),
+        seconds=_seconds(sum(item.size for item in (*needed, *verified.own.chunks))),
     )
 
 

@@ -52,6 +52,7 @@ class ImportResult:
     ``passed_over`` are leftovers of desktops on the media. ``repaired`` are chunks (SHA-512) that parity gave back,
     or would; ``damaged_volumes`` those with a chunk that is damaged or lacking. ``enforced`` is what became of an
     active release that was revoked; None if none was. A plan has ``rules``, what each says, and what it would change.
+    ``enclaves`` are all that the bundle is for, where these are several.
     ``left_behind`` are components that were trained inside and do not run any more after activation (SPEC 8.6-10).
     """
 
@@ -82,6 +83,7 @@ class ImportResult:
     rules: tuple[Mapping[str, Any], ...] = ()
     plan: Expectation | None = None
     left_behind: tuple[str, ...] = ()
+    enclaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ def _stage(run: _Run, verified: VerifiedBundle, state: State) -> StagedRelease |
     release = verified.release
     if release is None or (release.digest in state.installed and not release.variants()):
         return None
-    expected, chosen = load_expected(run.enclave, state, release), choose(run.enclave, state, release)
+    expected = load_expected(run.enclave, state, release, verified.documents)
+    chosen = choose(run.enclave, state, release)
     now = run.operator.now
     return stage(
         run.enclave,
@@ -200,9 +203,9 @@ def _installed(verified: VerifiedBundle, staged: StagedRelease | None) -> Import
 
 def summarise(verified: VerifiedBundle) -> ImportResult:
     """Return what a verified bundle is, before anything was done with it."""
-    carried = choice.carried_part(verified.bundle, verified.release) if verified.release else None
+    carried = choice.carried_part(verified.own, verified.release) if verified.release else None
     return ImportResult(
-        **volume.summary(verified.bundle),
+        **volume.summary(verified.own),
         volumes_present=verified.volumes_present,
         volumes_total=verified.volumes_total,
         missing=verified.missing,

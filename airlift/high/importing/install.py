@@ -11,13 +11,14 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle import agreement, choice, volume
+from airlift.bundle import own as owned
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import Release
 from airlift.errors import BaselineError, IncompleteError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.keep_chunks import keep_chunks, take_stock
-from airlift.high.importing.reserve import give_back, reserve
+from airlift.high.importing.reserve import begun, begun_apart, give_back, reserve
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.ledger.entries.imports import SHA512
@@ -38,9 +39,9 @@ def needed_files(enclave: Enclave, verified: VerifiedBundle) -> tuple[FileDigest
     """
     if verified.release is None:
         return ()
-    contents = choice.carried_part(verified.bundle, verified.release).contents()
+    contents = choice.carried_part(verified.own, verified.release).contents()
     missing = {digest for digest, size in contents.items() if not enclave.content.holds(digest, size)}
-    needed = tuple(item for item in verified.bundle.files if item.sha512 in missing)
+    needed = tuple(item for item in verified.own.files if item.sha512 in missing)
     if len(needed) < len(missing):
         raise _no_baseline(verified, len(missing) - len(needed))
     if needed:
@@ -58,31 +59,32 @@ def check_baseline(enclave: Enclave, verified: VerifiedBundle, state: State) -> 
         BaselineError: it was never imported.
         MalformedError: it is the target, or not what the bundle says it is.
     """
-    bundle = verified.bundle
-    agreement.check_target(bundle, verified.release)
-    if bundle.baseline is None:
+    own = verified.own
+    for item in owned.every(verified.bundle):
+        agreement.check_target(item, verified.release)
+    if own.baseline is None:
         return
-    if bundle.baseline.digest not in {known.release for known in state.bundles}:
+    if own.baseline.digest not in {known.release for known in state.bundles}:
         raise BaselineError(
             "the bundle is a delta whose baseline was never imported here",
-            expected=f"baseline {bundle.baseline.label}",
+            expected=f"baseline {own.baseline.label}",
         )
-    agreement.check_baseline(bundle, enclave.load_release(bundle.baseline.digest))
+    agreement.check_baseline(own, enclave.load_release(own.baseline.digest))
 
 
 def needed_bases(enclave: Enclave, verified: VerifiedBundle) -> None:
-    """Check that every base of the bundle is held.
+    """Check that every base that the bundle needs here is held.
 
     Raises:
         BaselineError: one is not.
     """
-    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.bundle.bases)
+    absent = sum(not enclave.content.holds(base.sha512, base.size) for base in verified.own.bases)
     if absent:
         raise _no_baseline(verified, absent)
 
 
 def _no_baseline(verified: VerifiedBundle, absent: int) -> BaselineError:
-    named = verified.bundle.baseline
+    named = verified.own.baseline
     return BaselineError(
         "the bundle is a delta whose baseline is not held here",
         expected=f"baseline {named.label if named else 'none'}",
@@ -147,7 +149,8 @@ def stage(
         chosen = verified.release
     folder = staging_folder(enclave, verified, expected)
     needed = needed_files(enclave, verified)
-    todo = {item.sha512 for item in needed if not (folder / item.sha512).exists()}
+    there = files.names_in(folder)
+    todo = {item.sha512 for item in needed if item.sha512 not in there}
     codecs: Mapping[str, int] = {}
     chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
     if not todo:
@@ -157,17 +160,23 @@ def stage(
 
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
         _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
-        again = [item.size for item in verified.bundle.chunks if not chunks.is_there(item)]
+        again = [item.size for item in verified.own.chunks if not chunks.is_there(item)]
+        need = work + sum(map(files.in_blocks, again))
+        sizes = {item.sha512: item.size for item in needed if item.sha512 in todo}
+        large = begun_apart(enclave, verified.digest, sizes)
+        apart = sum(map(files.in_blocks, large.values()))
         try:
-            with reserve(enclave, verified.digest, work + sum(map(files.in_blocks, again))) as room:
-                files.make_folder(folder)
-                task = Task(todo, folder, room)
+            with (
+                reserve(enclave, verified.digest, need, apart=apart) as room,
+                begun(folder, large) as targets,
+            ):
+                task = Task(todo, folder, room, targets)
                 codecs = rebuild(enclave, chunks, task, progress, expected=expected, workers=workers)
         except IncompleteError:
             _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
             raise
     repaired, damaged = tuple(chunks.repaired), tuple(sorted(chunks.damaged))
-    brought = choice.carried(verified.bundle, verified.release) | set(chosen.chosen)
+    brought = choice.carried(verified.own, verified.release) | set(chosen.chosen)
     return StagedRelease(
         verified=verified,
         release=verified.release.only(brought),
@@ -218,8 +227,7 @@ def install(enclave: Enclave, staged: StagedRelease) -> InstalledRelease:
         ContentDamagedError: content that the release shares with older ones has vanished.
         StorageError: no space, I/O error.
     """
-    for item in staged.built:
-        enclave.content.adopt(staged.folder / item.sha512, item.sha512)
+    enclave.content.adopt_all(staged.folder, [item.sha512 for item in staged.built])
     chosen = staged.chosen
     place = enclave.release_path(chosen.digest, chosen.chosen)
     if not (chosen.chosen and place.is_dir()):  # an earlier bundle of the same release may have brought it

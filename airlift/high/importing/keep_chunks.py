@@ -69,8 +69,9 @@ def keep_chunks(
         DigestError: chunks on the volumes are damaged, and there is no parity; the others were staged.
         UncheckedError: a volume cannot be read, and there is no parity; what was read before is staged.
     """
-    bundle, folder = chunks.bundle, enclave.staging_path(chunks.verified.digest)
-    new = [item for item in (*bundle.chunks, *_parity(chunks)) if item.sha512 not in staged]
+    folder = enclave.staging_path(chunks.verified.digest)
+    wanted = dict.fromkeys((*chunks.own.chunks, *_members(chunks)))
+    new = [item for item in wanted if item.sha512 not in staged]
     need = work + sum(files.in_blocks(item.size) for item in new)
     with reserve(enclave, chunks.verified.digest, need, keep=True) as room:
         record = _remember(folder, chunks.verified, now)
@@ -81,12 +82,13 @@ def keep_chunks(
     return _incomplete(chunks, record)
 
 
-def _parity(chunks: ChunkReader) -> Iterator[FileDigest]:
-    """Yield the parity chunks at hand of stripes that lack data."""
-    data = chunks.bundle.chunks
+def _members(chunks: ChunkReader) -> Iterator[FileDigest]:
+    """Yield the members at hand of stripes that lack data of this enclave's."""
+    data, mine = chunks.bundle.chunks, {item.sha512 for item in chunks.own.chunks}
     for stripe in chunks.bundle.parity:
-        if not all(chunks.is_good(data[index]) for index in stripe.data):
-            yield from (item for item in stripe.parity if chunks.is_good(item))
+        own = [data[index] for index in stripe.data if data[index].sha512 in mine]
+        if not all(chunks.is_good(item) for item in own):
+            yield from (item for item in stripe.members(data) if chunks.is_good(item))
 
 
 def _remember(folder: Path, verified: VerifiedBundle, now: datetime) -> Record:
@@ -159,7 +161,7 @@ def _incomplete(chunks: ChunkReader, record: Record) -> IncompleteError:
     indices = [index for index, item in enumerate(bundle.chunks) if item.sha512 in absent]
     found = staged_record.wanted(bundle, record.volumes, indices)
     return IncompleteError(
-        f"{len(missing)} of {len(bundle.chunks)} chunks are missing",
+        f"{len(missing)} of {len(chunks.own.chunks)} chunks are missing",
         expected=_told(found),
         found=f"{staged_record.spell(record.volumes)} so far",
         hint=_hint(found),

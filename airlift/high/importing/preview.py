@@ -113,7 +113,7 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
     carried_details(enclave, state, verified)
     release, used, needed = verified.release, None, needed_files(enclave, verified)
     if release is not None and (needed or release.digest not in state.installed):
-        used = load_expected(enclave, state, release).algorithm
+        used = load_expected(enclave, state, release, verified.documents).algorithm
     return replace(
         result,
         files_built=len(needed),
@@ -127,7 +127,7 @@ def _outcome(enclave: Enclave, state: State, verified: VerifiedBundle) -> Import
 def _with_staged(enclave: Enclave, verified: VerifiedBundle, result: ImportResult) -> ImportResult:
     """Count chunks that are staged, by name and size, as present (SPEC 7.8-4)."""
     sizes = staged_sizes(enclave.staging_path(verified.digest))
-    absent = {c.sha512 for c in verified.bundle.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
+    absent = {c.sha512 for c in verified.own.chunks if sizes.get(volume.chunk_name(c.sha512)) != c.size}
     return replace(result, missing=tuple(digest for digest in result.missing if digest in absent))
 
 
@@ -148,10 +148,11 @@ def _told_damage(chunks: ChunkReader) -> str:
 
 
 def _read_all(chunks: ChunkReader, progress: Progress) -> None:
-    """Read every chunk that is there, stripe by stripe where there are any; what is lost is asked for afterwards."""
-    bundle = chunks.bundle
-    tally = Tally("verifying", sum(item.size for item in (*bundle.chunks, *bundle.parity_chunks)), progress)
-    for item in () if bundle.parity else bundle.chunks:
+    """Read every own chunk that is there, by stripes where there are any; what is lost is asked for afterwards."""
+    bundle, own = chunks.bundle, chunks.own.chunks
+    total = (*bundle.chunks, *bundle.parity_chunks) if bundle.parity else own
+    tally = Tally("verifying", sum(item.size for item in total), progress)
+    for item in () if bundle.parity else own:
         if chunks.is_there(item):
             chunks.read(item)
         tally.add(item.size)

@@ -38,14 +38,14 @@ def repair(
         if not dry_run:
             recover(enclave, operator)
         expected = enclave.look(lambda state: load_expected(enclave, state))
-        found = examine(enclave, expected, progress)
+        found = examine(enclave, expected, progress, workers)
         verified = enclave.look(lambda state: verify_bundle(enclave, paths, state, operator.now))
         if verified.trusted is not None:
             raise NotHeldError(
                 "the volumes are not of a bundle that was imported here", found=verified.bundle.id
             )
         chunks = ChunkReader(verified, enclave.staging_path(verified.digest) / volume.CHUNKS)
-        able = {item.sha512 for item in verified.bundle.files} & set(found.damaged)
+        able = {item.sha512 for item in verified.own.files} & set(found.damaged)
         if able and not dry_run:
             folder = files.make_folder(staging_folder(enclave, verified, expected))
             needed_bases(enclave, verified)
@@ -69,7 +69,7 @@ def _replace(enclave: Enclave, folder: Path, repaired: set[str]) -> None:
     """Put repaired content in place and link it anew wherever it is installed."""
     places = installed_places(enclave)
     for sha512 in sorted(repaired):
-        content, *links = places[sha512][1]
+        content, *links = map(Path, places[sha512][1])
         enclave.content.adopt(folder / sha512, sha512)
         for link in links:
             files.make_folder(link.parent)

@@ -1,6 +1,7 @@
 """Reserve: see that there is room for what an import still writes, and hold it before work begins (SPEC 7.8-5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +12,19 @@ from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.staged import RESERVED, load_manifest, staged_folders
 
 SPACE_MARGIN = 16 << 20
+LARGE_BYTES = 16 << 20
+MAX_BEGUN = 64
+"""How many files are open at once before they are written."""
+THREADS = 4
 
 
 @contextmanager
-def reserve(enclave: Enclave, digest: str, need: int, *, keep: bool = False) -> Iterator[Reservation]:
+def reserve(
+    enclave: Enclave, digest: str, need: int, *, keep: bool = False, apart: int = 0
+) -> Iterator[Reservation]:
     """Give ``need`` bytes of room, and a margin, until the body is done; with ``keep`` for as long as it is staged.
+
+    Of these the body itself sets ``apart`` bytes aside: see :func:`begun`.
 
     What is held for this bundle already is part of it. When it is no longer needed it is given back, so that there is
     room for the record of what was done.
@@ -31,7 +40,7 @@ def reserve(enclave: Enclave, digest: str, need: int, *, keep: bool = False) -> 
     try:
         files.make_folder(folder if lasting else enclave.staging)
         with files.reserving(held if lasting else enclave.staging / RESERVED, lasting=lasting) as room:
-            room.resize(need + SPACE_MARGIN)
+            room.resize(need - apart + SPACE_MARGIN)
             fresh = False
             yield room
     except NoSpaceError:
@@ -40,6 +49,43 @@ def reserve(enclave: Enclave, digest: str, need: int, *, keep: bool = False) -> 
         raise
     if not keep:
         give_back(enclave, digest)
+
+
+def begun_apart(enclave: Enclave, digest: str, contents: Mapping[str, int]) -> dict[str, int]:
+    """Return which contents (size in bytes by SHA-512) get their room in the files that they are written to.
+
+    Those are large ones, so that their blocks are allocated once and not twice; none if room is held already.
+    """
+    if (enclave.staging_path(digest) / RESERVED).exists():
+        return {}
+    large = [(size, sha512) for sha512, size in contents.items() if size >= LARGE_BYTES]
+    return {sha512: size for size, sha512 in sorted(large, reverse=True)[:MAX_BEGUN]}
+
+
+@contextmanager
+def begun(folder: Path, contents: Mapping[str, int]) -> Iterator[dict[str, files.Begun]]:
+    """Give a temporary file in ``folder`` with its room for each content; whoever writes one takes it out.
+
+    Raises:
+        NoSpaceError: there is not so much room; nothing was changed.
+    """
+    found, fresh = dict[str, files.Begun](), not folder.parent.exists()
+
+    def begin(sha512: str) -> None:
+        found[sha512] = files.begin(folder / sha512, contents[sha512])
+
+    files.make_folder(folder)
+    try:
+        if contents:
+            with ThreadPoolExecutor(min(THREADS, len(contents))) as pool:
+                list(pool.map(begin, contents))
+        fresh = False
+        yield found
+    finally:
+        for one in found.values():
+            files.drop(one)
+        if fresh:
+            files.remove(folder.parent)
 
 
 def give_back(enclave: Enclave, digest: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airlift.bundle import manifest
+from airlift.bundle import manifest, own
 from airlift.bundle.component.component import Component
 from airlift.bundle.fields import format_time
 from airlift.bundle.manifest import Bundle
@@ -137,8 +137,9 @@ def _about(log: Log, commit: Entry) -> Iterator[Entry]:
 
 
 def load_bundle(enclave: Enclave, commit: Entry) -> Bundle:
-    """Return the manifest of the bundle that an import-commit entry brought."""
-    return manifest.parse(enclave.history.load(_manifest(commit), manifest.MAX_BYTES))
+    """Return the bundle that an import-commit entry brought, as this enclave took it."""
+    bundle = manifest.parse(enclave.history.load(_manifest(commit), manifest.MAX_BYTES))
+    return own.as_taken(bundle, enclave.name)
 
 
 def _manifest(commit: Entry) -> str:

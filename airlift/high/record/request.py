@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from airlift.bundle import volume
+from airlift.bundle import own, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.parity.stripe import lost_for_good
 from airlift.bundle.returns import code, request, sheet
 from airlift.bundle.returns.code import RequestCode
@@ -39,9 +40,13 @@ ReadChunk = Callable[[FileDigest], None]
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What is lacking of a bundle: indices of its chunks. Of so many of these a copy is damaged, or unreadable."""
+    """What is lacking of a bundle: indices of its chunks. Of so many of these a copy is damaged, or unreadable.
+
+    ``chunks`` says how many it should have here.
+    """
 
     bundle: Bundle
+    chunks: int
     missing: tuple[int, ...]
     damaged: int
     unreadable: int
@@ -148,7 +153,7 @@ def print_request(
     facts = (
         f"from enclave   {enclave.name}",
         f"made           {result.issued}",
-        f"of bundle      {bundle.id}, {len(lack.missing)} of {len(bundle.chunks)} chunks are missing",
+        f"of bundle      {bundle.id}, {len(lack.missing)} of {result.chunks} chunks are missing",
     )
     answer = f"airlift low recut {bundle.id} --request - --output DIR"
     text = sheet.render(bundle.marking, "request", facts, lines, answered_by=answer)
@@ -165,7 +170,7 @@ def _result(enclave: Enclave, lack: Lack, now: datetime, output: Path | None) ->
         bundle=bundle.id,
         sequence=bundle.sequence,
         marking=bundle.marking,
-        chunks=len(bundle.chunks),
+        chunks=lack.chunks,
         missing=tuple(chunk.sha512 for chunk in asked),
         indices=lack.missing,
         missing_bytes=sum(chunk.size for chunk in asked),
@@ -188,7 +193,7 @@ def _on_volumes(enclave: Enclave, paths: Sequence[Path], now: datetime, progress
     def read(chunk: FileDigest) -> None:
         verified.read_chunk(chunk, staged)
 
-    return replace(_read_all(verified.bundle, read, progress), passed_over=verified.passed_over)
+    return replace(_read_all(verified.own, read, progress), passed_over=verified.passed_over)
 
 
 def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> Lack:
@@ -213,25 +218,32 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
             raise IncompleteError("a chunk is missing", expected=path.name)
         read_chunk(path, chunk)
 
-    return _read_all(bundle, read, progress)
+    return _read_all(own.of(bundle, enclave.name) or own.whole(bundle), read, progress)
 
 
-def _read_all(bundle: Bundle, read: ReadChunk, progress: Progress) -> Lack:
-    """Return the chunks that are lost, after reading and digesting every copy: none that parity gives back."""
-    tally = Tally("verifying", sum(chunk.size for chunk in bundle.all_chunks), progress)
-    good, found = set[str](), Counter[type]()
-    for chunk in bundle.all_chunks:
+def _read_all(mine: Own, read: ReadChunk, progress: Progress) -> Lack:
+    """Return the own chunks that are lost, after reading and digesting every copy: none that parity gives back."""
+    bundle = mine.bundle
+    readable = mine.readable()
+    tally = Tally("verifying", sum(chunk.size for chunk in readable), progress)
+    good, found, asked = (
+        set[str](),
+        Counter[type](),
+        {chunk.sha512 for chunk in (*mine.chunks, *bundle.parity_chunks)},
+    )
+    for chunk in readable:
         try:
             read(chunk)
             good.add(chunk.sha512)
         except IncompleteError:
             pass
         except (DigestError, InventoryError, UncheckedError) as error:
-            found[UncheckedError if isinstance(error, UncheckedError) else DigestError] += 1
+            kind = UncheckedError if isinstance(error, UncheckedError) else DigestError
+            found[kind] += chunk.sha512 in asked
         tally.add(chunk.size)
-    lost = set(lost_for_good(bundle.parity, bundle.chunks, good))
+    lost = set(mine.only(lost_for_good(bundle.parity, bundle.chunks, good)))
     missing = tuple(index for index, chunk in enumerate(bundle.chunks) if chunk.sha512 in lost)
-    return Lack(bundle, missing, found[DigestError], found[UncheckedError])
+    return Lack(bundle, len(mine.chunks), missing, found[DigestError], found[UncheckedError])
 
 
 def _is_named(bundle: Bundle, named: str) -> bool:

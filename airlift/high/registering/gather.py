@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airlift import files
 from airlift.bundle import patterns
 from airlift.bundle.component import source
 from airlift.bundle.component.component import Component
@@ -16,7 +17,7 @@ from airlift.bundle.fields import Marking
 from airlift.errors import AirliftError
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.registering.join import Claim, Made
-from airlift.intake.collect import Survey, collect, led_outside, survey, taking
+from airlift.intake.collect import Survey, Take, Taking, collect, led_outside, survey
 from airlift.intake.waivers import accepted_in, find_waivers
 from airlift.progress import Progress, Tally
 
@@ -63,7 +64,9 @@ def gathering(
     """
     gathered = Gathered()
     try:
-        _gather(enclave, items, folder, progress, gathered, sizes=sizes, keep=keep)
+        with files.naming() as names:
+            take = Taking(enclave.content, gathered.new, sizes, names if keep else None)
+            _gather(enclave, items, folder, progress, gathered=gathered, take=take)
         yield gathered
     except BaseException:
         if keep:
@@ -76,9 +79,7 @@ def _forget(enclave: Enclave, new: Iterable[str]) -> None:
     with suppress(AirliftError):
         installed = enclave.state().installed
         named = {digest for release in installed for digest in enclave.load_release(release).contents()}
-        for sha512 in new:
-            if sha512 not in named:
-                enclave.content.remove(sha512)
+        enclave.content.remove(sha512 for sha512 in new if sha512 not in named)
 
 
 def _gather(
@@ -86,14 +87,12 @@ def _gather(
     items: Sequence[Mapping[str, Any]],
     folder: Path,
     progress: Progress,
-    gathered: Gathered,
     *,
-    sizes: frozenset[int],
-    keep: bool,
+    gathered: Gathered,
+    take: Take,
 ) -> None:
     found = [_survey(item, folder) for item in items]
     tally = Tally("gathering", sum(sum(one.sizes.values()) for one in found), progress)
-    take = taking(enclave.content, gathered.new, sizes, keep=keep)
     made = []
     for item, one in zip(items, found, strict=True):
         collected = collect(item["name"], item["kind"], one, take, tally.add, accepted=accepted_in(item))
@@ -107,7 +106,7 @@ def _gather(
 
 
 def _made(
-    enclave: Enclave, item: Mapping[str, Any], files: tuple[FileEntry, ...], waivers: tuple[Waiver, ...]
+    enclave: Enclave, item: Mapping[str, Any], entries: tuple[FileEntry, ...], waivers: tuple[Waiver, ...]
 ) -> Made:
     component = Component(
         name=item["name"],
@@ -115,7 +114,7 @@ def _made(
         version=item["version"],
         license=item.get("license", ""),
         source={"kind": source.REGISTERED, "enclave": enclave.name},
-        files=files,
+        files=entries,
         accept=waivers,
         data=_data(item),
     )

@@ -84,6 +84,7 @@ def join_release(base: Release, held: Sequence[Release], joining: Joining, level
         marking=marking,
         components=tuple(components),
         omitted=(),
+        pieces=None,
         requires=tuple(dict.fromkeys([*kept, *come])),
     )
 

@@ -170,7 +170,7 @@ def _sets(enclave: Enclave, request: RelayRequest) -> list[Sequence[Path]]:
     if request.volumes:
         return [request.volumes]
     kept = kept_bundles(enclave)
-    return [[item.folder] for item in kept if not item.bundle or item.bundle.enclave in {None, request.to}]
+    return [[item.folder] for item in kept if not item.bundle or item.bundle.is_for(request.to)]
 
 
 def _passed_over(looked: Sequence[Looked]) -> tuple[Path, ...]:

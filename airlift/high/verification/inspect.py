@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlift.bundle import remarks, volume
+from airlift.bundle import own, remarks, volume
 from airlift.bundle.parity.stripe import lost_for_good, repairable
 from airlift.media.claims import count_volumes, missing_chunks, read_claims
 from airlift.media.volume_reader import passed_over, read_volumes
@@ -15,6 +15,7 @@ from airlift.media.volume_reader import passed_over, read_volumes
 class InspectResult:
     """The claims of a set of volumes; ``verified`` is always False, ``passed_over`` are leftovers of desktops.
 
+    ``enclaves`` are those that it is for, where these are several; the baseline of each is on the label.
     ``missing`` are data chunks (SHA-512) that are not there; ``repairable`` those of which parity would be enough.
     """
 
@@ -40,6 +41,7 @@ class InspectResult:
     repairable: tuple[str, ...] = ()
     parity_chunks: int = 0
     parity_bytes: int = 0
+    enclaves: tuple[str, ...] = ()
 
 
 def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
@@ -56,7 +58,7 @@ def inspect_volumes(paths: Sequence[Path]) -> InspectResult:
     absent = set(missing_chunks(volumes, bundle.all_chunks))
     there = {item.sha512 for item in bundle.all_chunks} - absent
     return InspectResult(
-        **volume.summary(bundle),
+        **volume.summary(own.whole(bundle)),
         issued=bundle.issued,
         volumes_present=present,
         volumes_total=total,

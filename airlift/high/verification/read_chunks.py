@@ -13,6 +13,7 @@ from airlift import files
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.parity.stripe import Stripe, lost_for_good
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
 from airlift.high.verification.verified import VerifiedBundle
@@ -49,14 +50,19 @@ class ChunkReader:
         """The manifest of the bundle."""
         return self.verified.bundle
 
+    @property
+    def own(self) -> Own:
+        """What this enclave takes of it."""
+        return self.verified.own
+
     def path(self, chunk: FileDigest) -> Path:
         """Where a chunk is kept in staging."""
         return self.staged / volume.chunk_name(chunk.sha512)
 
     def missing(self) -> tuple[str, ...]:
-        """Return the data chunks (SHA-512) that are lost and cannot be rebuilt, as far as is known by now."""
+        """Return the own data chunks (SHA-512) that are lost and cannot be rebuilt, as far as is known by now."""
         there = {item.sha512 for item in self.bundle.all_chunks if self.is_good(item)}
-        return lost_for_good(self.bundle.parity, self.bundle.chunks, there)
+        return self.own.only(lost_for_good(self.bundle.parity, self.bundle.chunks, there))
 
     def is_there(self, chunk: FileDigest) -> bool:
         """Say whether a volume or staging claims to hold a chunk."""
@@ -98,14 +104,19 @@ class ChunkReader:
             raise
 
     def prove(self, stripe: Stripe) -> None:
-        """Read every member of a stripe that is there; check that data that is lost can be rebuilt.
+        """Read every member of a stripe that is there; check that own data that is lost can be rebuilt.
+
+        A stripe without own data is passed over.
 
         Raises:
             AirliftError: as :meth:`read`.
         """
+        mine = {number for number, index in enumerate(stripe.data) if self.own.has_chunk(index)}
+        if not mine:
+            return
         good, failures = self._gather(stripe, len(stripe.data) + len(stripe.parity), {})
-        if any(number < len(stripe.data) for number in failures):
-            self._restore(stripe, good, failures)
+        if mine & failures.keys():
+            self._restore(stripe, good, dict(sorted(failures.items(), key=lambda item: item[0] not in mine)))
 
     def _note(self, path: Path) -> None:
         if path.parent != self.staged:
@@ -127,13 +138,13 @@ class ChunkReader:
         return good, failures
 
     def _restore(self, stripe: Stripe, good: Mapping[int, bytes], failures: Failures) -> dict[int, bytes]:
-        """Return the lost data members of a stripe, rebuilt, verified and kept."""
+        """Return the lost data members of a stripe that are its own, rebuilt, verified and kept."""
         from airlift import erasure  # noqa: PLC0415 - NumPy: only a damaged bundle needs it
 
         members, count = stripe.members(self.bundle.chunks), len(stripe.data)
         if len(good) < count:
             raise _beyond_repair(count, len(good), failures)
-        lost = [number for number in range(count) if number in failures]
+        lost = [n for n in range(count) if n in failures and self.own.has_chunk(stripe.data[n])]
         found = erasure.reconstruct(good, count, len(stripe.parity), lost, stripe.size)
         restored = {number: bytes(found[number][: members[number].size]) for number in lost}
         for number, data in restored.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from airlift.bundle import volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.parity.stripe import lost_for_good, repairable
 from airlift.bundle.release import Release
 from airlift.errors import AirliftError, DigestError, IncompleteError, UncheckedError
@@ -26,17 +27,19 @@ SEAL = object()
 class VerifiedBundle:
     """A bundle whose signatures, digests and inventory were verified.
 
-    ``trusted`` is None for a bundle that was recognised as one that this enclave committed before. ``chunk_paths``
-    lists, for each chunk of the manifest, parity included, the files that claim to be it, and ``sums`` the SHA-256
+    ``own`` is what this enclave takes of it, all of it if it is ``foreign``. ``trusted`` is None for one that was
+    recognised as what this enclave committed before. ``chunk_paths`` lists, for each chunk of the manifest, parity
+    included, the files that claim to be it, and ``sums`` the SHA-256
     (hex) that volumes state of their chunks; ``volume_names`` are those of the given volumes, ``volumes`` what these
     list, ``lacking`` the folders of those that list a chunk and lack it. ``documents`` maps SHA-512 to bytes of the
-    verified manifests, of vendors' signatures, and of the ``attestations`` (by SHA-512) that the bundler listed with
-    the bundle; ``passed_over`` are leftovers of desktops on the media. One that is ``foreign`` was verified to be
-    handed on, whomever it is for, and cannot be installed. ``seal`` is not kept, so that nobody makes another bundle
-    out of this one.
+    verified manifests, of vendors' signatures, of the table of pieces and of the ``attestations`` (by SHA-512) that
+    the bundler listed with the bundle; ``passed_over`` are leftovers of desktops on the media. One that is
+    ``foreign`` was verified to be handed on, whomever it is for, and cannot be installed. ``seal`` is not kept, so
+    that nobody makes another bundle out of this one.
     """
 
     bundle: Bundle
+    own: Own
     digest: str
     release: Release | None
     documents: Mapping[str, bytes]
@@ -59,13 +62,13 @@ class VerifiedBundle:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """SHA-512 of the data chunks that no given volume claims to hold, and that parity does not give back."""
-        return lost_for_good(self.bundle.parity, self.bundle.chunks, self._present)
+        """SHA-512 of the own data chunks that no given volume claims to hold, and that parity does not give back."""
+        return self.own.only(lost_for_good(self.bundle.parity, self.bundle.chunks, self._present))
 
     @property
     def repairable(self) -> tuple[str, ...]:
-        """SHA-512 of the data chunks that no given volume claims to hold, and that parity gives back."""
-        return repairable(self.bundle.parity, self.bundle.chunks, self._present)
+        """SHA-512 of the own data chunks that no given volume claims to hold, and that parity gives back."""
+        return self.own.only(repairable(self.bundle.parity, self.bundle.chunks, self._present))
 
     @property
     def _present(self) -> frozenset[str]:

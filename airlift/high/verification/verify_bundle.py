@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airlift import files
-from airlift.bundle import agreement, manifest, revocations, volume
+from airlift.bundle import agreement, manifest, piece_table, revocations, volume
+from airlift.bundle import own as owned
 from airlift.bundle import release as releases
 from airlift.bundle.fields import parse_time
 from airlift.bundle.manifest import Bundle
+from airlift.bundle.own import Own
 from airlift.bundle.release import Release
 from airlift.bundle.volume import Index
 from airlift.errors import (
@@ -88,7 +90,8 @@ def verify_bundle(
     documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS), listed)
     for digest in listed:
         _check_attestation(documents[digest], bundle)
-    return _bundle(volumes, bundle, documents, release, trusted, attestations=listed)
+    own = owned.of(bundle, enclave.name) or owned.whole(bundle)
+    return _bundle(volumes, own, documents, release, trusted, attestations=listed)
 
 
 def verify_foreign(
@@ -123,7 +126,8 @@ def verify_foreign(
     documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS), listed)
     for digest in listed:
         _check_attestation(documents[digest], bundle)
-    return _bundle(volumes, bundle, documents, release, trusted, attestations=listed, foreign=True)
+    whole = owned.whole(bundle)
+    return _bundle(volumes, whole, documents, release, trusted, attestations=listed, foreign=True)
 
 
 def _check_leftovers(enclave: Enclave, volumes: Sequence[Volume], state: State) -> None:
@@ -312,6 +316,9 @@ def _documents(
     vouchers = [stated.sha512 for stated in release.vendor_signatures()] if release else []
     documents |= _by_digest(carried, attestations, "attestation")
     documents |= _by_digest(carried, vouchers, "a vendor's signature")
+    if release is not None and release.pieces:
+        documents |= _by_digest(carried, [release.pieces], "the table of pieces")
+        piece_table.parse(documents[release.pieces], release)
     odd = sorted(set(carried) - {volume.manifest_name(digest) for digest in documents})
     if odd:
         raise InventoryError("the volume carries a manifest that nothing names", found=ascii(odd[0]))
@@ -341,7 +348,8 @@ def _release(bundle: Bundle, documents: Mapping[str, bytes]) -> Release | None:
     if bundle.target is None:
         return None
     release = releases.parse(documents[bundle.target.digest])
-    agreement.check_release(bundle, release)
+    for own in owned.every(bundle):
+        agreement.check_release(own, release)
     return release
 
 
@@ -350,12 +358,13 @@ def _committed(enclave: Enclave, volumes: Sequence[Volume], data: bytes) -> Veri
     bundle = manifest.parse(data)
     documents = {bundle.digest: data}
     release = enclave.load_release(bundle.target.digest) if bundle.target else None
-    return _bundle(volumes, bundle, documents, release, None)
+    own = owned.of(bundle, enclave.name) or owned.whole(bundle)
+    return _bundle(volumes, own, documents, release, None)
 
 
 def _bundle(
     volumes: Sequence[Volume],
-    bundle: Bundle,
+    own: Own,
     documents: Mapping[str, bytes],
     release: Release | None,
     trusted: TrustedMetadata | None,
@@ -363,10 +372,12 @@ def _bundle(
     attestations: tuple[str, ...] = (),
     foreign: bool = False,
 ) -> VerifiedBundle:
+    bundle = own.bundle
     check_claims(volumes, bundle)
     present, total = count_volumes(volumes, bundle.parity_chunks)
     return VerifiedBundle(
         bundle=bundle,
+        own=own,
         digest=bundle.digest,
         release=release,
         documents=documents,

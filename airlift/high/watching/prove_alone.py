@@ -19,7 +19,7 @@ def find_fault(enclave: Enclave, path: Path, now: datetime) -> Fault | None:
     """
     try:
         verified = enclave.look(lambda state: verify_bundle(enclave, [path], state, now))
-        for chunk in verified.bundle.all_chunks:
+        for chunk in dict.fromkeys((*verified.own.chunks, *verified.bundle.parity_chunks)):
             if verified.chunk_paths[chunk.sha512]:
                 verified.read_chunk(chunk)
     except (*OURS, StalledError):

@@ -39,8 +39,9 @@ def source(name: str, head: bytes) -> bool:
 
     Of a file that is all white space as far as it is looked at nobody knows what follows.
     """
-    suffix = PurePosixPath(name.lower()).suffix
-    return suffix in SOURCES and b"\0" not in head and bool(head.strip() or len(head) >= WINDOW)
+    lower = name.lower()
+    named = ".py" in lower and PurePosixPath(lower).suffix in SOURCES
+    return named and b"\0" not in head and bool(head.strip() or len(head) >= WINDOW)
 
 
 def _is_portable(view: View, head: bytes) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from airlift.bundle.paths import suffix
 from airlift.intake.gate.drift.facts import read_facts
 from airlift.intake.gate.forms.form import check_file
 from airlift.intake.gate.inspection import Finding, inspect
@@ -60,6 +61,9 @@ def _objections(kind: str, relative: str, found: Finding) -> Iterator[Objection]
 
 def _beside(relative: str, paths: frozenset[str]) -> str:
     """Return what a file of bare numbers is for the description that lies beside it."""
+    ending = suffix(relative)
+    if ending.lower() != ".bin" and not ending.startswith(".data-"):
+        return ""
     path = PurePosixPath(relative)
     if _TENSORFLOW.fullmatch(path.suffix) and path.with_suffix(".index").as_posix() in paths:
         return "TensorFlow variables"

@@ -8,6 +8,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from airlift.bundle.paths import suffix
 from airlift.errors import ForbiddenFileError
 from airlift.intake.gate.views import View
 
@@ -53,18 +54,18 @@ def check_whole(relative: str, view: View, paths: frozenset[str]) -> None:
         ForbiddenFileError: a pointer of Git LFS, Xet or git-annex, part of a download, an error page, or no bytes at
             all where weights should be.
     """
-    suffix, size = PurePosixPath(relative.lower()).suffix, view.size() or 0
-    if suffix in PARTIAL:
+    ending, size = suffix(relative.lower()), view.size() or 0
+    if ending in PARTIAL:
         raise ForbiddenFileError(
             f"{relative} is part of a download that did not end",
             hint=f"fetch it again ({_FETCH}), then remove it",
         )
     if size <= _POINTER_BYTES:
         _check_pointer(relative, view.read(0, _POINTER_BYTES))
-    if suffix in WEIGHTS and not size and PurePosixPath(relative).with_suffix(".xml").as_posix() not in paths:
+    if ending in WEIGHTS and not size and PurePosixPath(relative).with_suffix(".xml").as_posix() not in paths:
         raise ForbiddenFileError(f"{relative} is empty", hint=f"fetch it again: {_FETCH}")
-    if suffix in WEIGHTS | _DOCUMENTS:
-        _check_answer(relative, view.read(0, _PAGE_BYTES), suffix, size)
+    if ending in WEIGHTS or ending in _DOCUMENTS:
+        _check_answer(relative, view.read(0, _PAGE_BYTES), ending, size)
 
 
 def _check_pointer(relative: str, data: bytes) -> None:
@@ -80,11 +81,11 @@ def _check_pointer(relative: str, data: bytes) -> None:
             )
 
 
-def _check_answer(relative: str, data: bytes, suffix: str, size: int) -> None:
+def _check_answer(relative: str, data: bytes, ending: str, size: int) -> None:
     """Refuse what a server says in place of a file."""
     short = size <= _PAGE_BYTES
-    sentence = suffix in WEIGHTS and size < 1024 and data.lstrip().startswith(_SENTENCES)
-    if _PAGE.match(data) or _ANSWER.match(data) or sentence or (short and _is_error(data, suffix)):
+    sentence = ending in WEIGHTS and size < 1024 and data.lstrip().startswith(_SENTENCES)
+    if _PAGE.match(data) or _ANSWER.match(data) or sentence or (short and _is_error(data, ending)):
         raise ForbiddenFileError(
             f"{relative} is an error page of a server, not the file itself",
             found=ascii(data[:60].decode("utf-8", "replace")),
@@ -92,7 +93,7 @@ def _check_answer(relative: str, data: bytes, suffix: str, size: int) -> None:
         )
 
 
-def _is_error(data: bytes, suffix: str) -> bool:
+def _is_error(data: bytes, ending: str) -> bool:
     """Say whether a short JSON document holds an error and what goes with one, and nothing else."""
     if data.lstrip()[:1] != b"{":
         return False
@@ -101,6 +102,6 @@ def _is_error(data: bytes, suffix: str) -> bool:
     except (ValueError, RecursionError):
         return False
     keys = frozenset(document)
-    if suffix in WEIGHTS and keys & {"detail", "message"} and keys <= _ERRORS | _AROUND:
+    if ending in WEIGHTS and keys & {"detail", "message"} and keys <= _ERRORS | _AROUND:
         return True
     return bool(keys & _ERRORS) and keys <= _ERRORS | _AROUND

@@ -69,16 +69,6 @@ class Opened:
         return self.length
 
 
-def view_file(descriptor: int, name: str) -> Opened:
-    """Return a view of an open file as long as it is now.
-
-    Raises:
-        UncheckedError: it cannot be read.
-    """
-    with files.reading(name):
-        return Opened(descriptor, os.fstat(descriptor).st_size, name)
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
     """Bytes in memory."""
@@ -96,6 +86,19 @@ class Held:
     def reach(self) -> int | None:
         """Return their number."""
         return len(self.data)
+
+
+def view_file(descriptor: int, name: str) -> Opened | Held:
+    """Return a view of an open file as long as it is now; a small one is read at once.
+
+    Raises:
+        UncheckedError: it cannot be read.
+    """
+    with files.reading(name):
+        size = os.fstat(descriptor).st_size
+        if size <= files.SMALL_BYTES:
+            return Held(files.read_at(descriptor, 0, size))
+        return Opened(descriptor, size, name)
 
 
 @dataclass(frozen=True, slots=True)

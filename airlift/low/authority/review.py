@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from airlift.bundle import piece_table
 from airlift.bundle.component.component import Component
 from airlift.bundle.difference import RELABELLED, UNCHANGED, compare_releases
 from airlift.bundle.release import Release
@@ -42,6 +43,9 @@ def _remarks(old: Component | None, new: Component | None) -> Iterator[str]:
 
 
 def _rest(new: Release, old: Release | None) -> Iterator[str]:
+    if new.pieces:
+        count = piece_table.length(new) // piece_table.DIGEST_BYTES
+        yield f"pieces: {count}, of {len(new.large_contents())} large contents, table {new.pieces[:32]}"
     if old and old.marking != new.marking:
         yield f"marking: {old.marking} -> {new.marking}"
     for requirement in new.requires:

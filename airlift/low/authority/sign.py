@@ -13,6 +13,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift import progress as progress_module
+from airlift.bundle import piece_table
 from airlift.bundle.release import Release
 from airlift.errors import DigestError, ExistsError, UsageError
 from airlift.low.authority.pending import (
@@ -164,18 +165,27 @@ def _sign(
 
 
 def _recheck_content(depot: Depot, now: datetime, progress: Progress) -> None:
-    """Read every file of the releases to be signed again and compare it with its manifest.
+    """Read every file of the releases to be signed again and compare it with its manifest and table of pieces.
 
     Raises:
         DigestError: a file is missing from the depot, or its bytes have changed.
     """
-    wanted = {
-        digest: size for release in pending_releases(depot) for digest, size in release.contents().items()
-    }
+    releases = pending_releases(depot)
+    wanted = {digest: size for release in releases for digest, size in release.contents().items()}
+    pieces = dict[str, bytes]()
+    for release in releases:
+        if release.pieces:
+            table = depot.documents.load(release.pieces, piece_table.length(release))
+            for digest, stated in piece_table.parse(table, release).items():
+                if pieces.setdefault(digest, stated) != stated:
+                    raise DigestError(
+                        f"two releases state different pieces of content {digest[:16]}: nothing was signed",
+                        found=f"{release.label} states others",
+                    )
     tally = Tally("checking", sum(wanted.values()), progress)
     cache = open_digest_cache(depot, now)
     for digest in wanted:
-        looks = depot.content.verified_stamp(digest, tally.add)
+        looks = depot.content.verified_stamp(digest, tally.add, pieces.get(digest, b""))
         if looks is None:
             raise DigestError(
                 f"content {digest[:16]} of the depot is missing or has changed: nothing was signed",

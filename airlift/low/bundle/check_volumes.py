@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlift import progress as progress_module
-from airlift.bundle import agreement, remarks, volume
+from airlift.bundle import agreement, own, remarks, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.parity.stripe import Stripe
@@ -29,7 +29,8 @@ class CheckResult:
 
     ``missing`` are the data chunks (SHA-512) on volumes that were not given, ``missing_parity`` the parity chunks.
     ``published`` says whether the depot lists the bundle; None without a depot. ``remarks`` are what people must know
-    of components beside their names; ``passed_over`` are leftovers of desktops.
+    of components beside their names; ``passed_over`` are leftovers of desktops. ``enclaves`` are all that it is
+    for, where these are several.
     """
 
     bundle: str
@@ -46,6 +47,7 @@ class CheckResult:
     remarks: tuple[str, ...] = ()
     passed_over: tuple[Path, ...] = ()
     missing_parity: tuple[str, ...] = ()
+    enclaves: tuple[str, ...] = ()
 
 
 def check_volumes(
@@ -96,6 +98,7 @@ def _result(claims: Claims, volumes: Sequence[Volume], published: bool | None) -
         remarks=remarks.of_release(claims.carried),
         passed_over=passed_over(volumes),
         missing_parity=missing_chunks(volumes, bundle.parity_chunks),
+        enclaves=bundle.enclaves if bundle.portions else (),
     )
 
 
@@ -103,8 +106,9 @@ def _published(depot: Depot, bundle: Bundle) -> bool:
     listed = {item.bundle.digest for item in outstanding.load(depot)}
     if bundle.digest not in listed:
         raise NotHeldError(f"bundle {bundle.id} is not one that this depot has published and not withdrawn")
-    if bundle.baseline is not None:
-        agreement.check_baseline(bundle, depot.load_release(bundle.baseline.digest))
+    for item in own.every(bundle):
+        if item.baseline is not None:
+            agreement.check_baseline(item, depot.load_release(item.baseline.digest))
     return True
 
 

@@ -1,9 +1,11 @@
 """Pack coded blocks into chunks, in order, and write them to a staging folder (SPEC 6.3, L4.3)."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from airlift import codec, files
@@ -26,18 +28,22 @@ TABLE_BYTES = chunk.HEADER.size + chunk.BLOCK.size + 3 * chunk.SOURCE.size
 class Numbering:
     """Gives each base that a block refers to its number in the bundle manifest, in the order of first use.
 
-    ``codecs`` sums the target bytes by the name of the codec that coded them.
+    ``codecs`` sums the target bytes by the name of the codec that coded them. ``used`` are the numbers of the bases
+    that blocks of each file refer to.
     """
 
     plan: CodingPlan
     bases: dict[FileDigest, int] = field(default_factory=dict)
     codecs: dict[str, int] = field(default_factory=dict)
+    used: dict[int, set[int]] = field(default_factory=dict)
 
     def number(self, item: Encoded) -> Block:
         """Return the block of the bundle for a coded block of the plan."""
         name, part = codec.names()[item.codec], item.segment
         self.codecs[name] = self.codecs.get(name, 0) + part.length
         sources = tuple(self._source(source) for source in item.sources)
+        used = self.used.setdefault(item.file, set())
+        used.update(source.base for source in sources if not source.base & chunk.BUILT)
         return Block(item.file, part.start, part.length, item.codec, part.element, sources, item.payload)
 
     def _source(self, source: segment.Source) -> Source:
@@ -80,6 +86,19 @@ def pack(blocks: Iterable[Block], limit: int) -> Iterator[Parts]:
         used += need
     if held:
         yield chunk.pack_table(tuple(chunk.format_parts(held)))
+
+
+def pack_apart(
+    blocks: Iterable[Block], limit: int, starts: Sequence[int], places: list[int]
+) -> Iterator[Parts]:
+    """Yield chunks as :func:`pack` does, none with blocks of two groups; ``places`` gets the group of each chunk.
+
+    ``starts`` are the numbers of the first files of the groups.
+    """
+    for place, apart in groupby(blocks, lambda block: bisect_right(starts, block.file) - 1):
+        for parts in pack(apart, limit):
+            places.append(place)
+            yield parts
 
 
 def write_chunks(packed: Iterable[Parts], folder: Path | None) -> tuple[StagedChunk, ...]:

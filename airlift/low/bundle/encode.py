@@ -6,14 +6,14 @@ flight, so memory does not depend on the size of a model, and what comes out doe
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
 from airlift import codec
-from airlift.codec import Effort
+from airlift.codec import Coded, Effort
 from airlift.codec.plain.raw_equal import same
 from airlift.errors import DigestError
 from airlift.low.bundle.content_reader import Buffer, Targets, changed, read
@@ -29,6 +29,15 @@ from airlift.tensors.matching.segment import Segment, Source
 
 BLOCK_BYTES = 8 << 20
 SMALL_FILE = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A block of file number ``file`` of the plan; ``coded`` is what others made of it, None: it is to be coded."""
+
+    file: int
+    segment: Segment
+    coded: Coded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +74,17 @@ def check_bases(plan: CodingPlan, cache: DigestCache, workers: int, progress: Pr
 
 
 def encode(
-    plan: CodingPlan, cache: DigestCache, limits: BlockLimits, coding: Coding, *, read: CountBytes
+    plan: CodingPlan,
+    cache: DigestCache,
+    limits: BlockLimits,
+    coding: Coding,
+    *,
+    read: CountBytes,
+    turns: Iterable[Turn] | None = None,
 ) -> Generator[Encoded, None, None]:
     """Yield every block of the plan, coded, in the order of the files; ``read`` is told of the target bytes done.
+
+    With ``turns`` it is these blocks, in their order.
 
     Raises:
         DigestError: a target has changed; or, where blocks are checked, a block does not decode to what it was made
@@ -77,15 +94,18 @@ def encode(
     work = _Work(cache.depot, plan, coding)
     for _ in range(coding.workers):
         work.free.put(_Memory())
-    targets, buffers = Targets(cache.depot, plan, cache), [Buffer() for _ in range(2 * coding.workers)]
+    if turns is None:
+        turns = (Turn(number, segment) for number, segment in cut_plan(plan, limits))
+    targets = Targets(cache.depot, plan, cache if coding.digest else None)
+    buffers = [Buffer() for _ in range(2 * coding.workers)]
     queue: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(coding.workers) as pool:
         try:
-            for turn, (number, segment) in enumerate(cut_plan(plan, limits)):
+            for count, turn in enumerate(turns):
                 if len(queue) == len(buffers):  # the one that comes out had the buffer that the next one gets
                     yield _told(queue.popleft().result(), read)
-                target = first.submit(targets.read, number, segment, buffers[turn % len(buffers)])
-                queue.append(pool.submit(_encode_block, work, number, segment, target))
+                target = first.submit(targets.read, turn.file, turn.segment, buffers[count % len(buffers)])
+                queue.append(pool.submit(_encode_block, work, turn, target))
             while queue:
                 yield _told(queue.popleft().result(), read)
         finally:
@@ -132,8 +152,10 @@ class _Work:
         return Effort.HIGH if small and self.coding.effort is Effort.NORMAL else self.coding.effort
 
 
-def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[memoryview]") -> Encoded:
-    target = reading.result()
+def _encode_block(work: _Work, turn: Turn, reading: "Future[memoryview]") -> Encoded:
+    target, number, segment = reading.result(), turn.file, turn.segment
+    if turn.coded is not None and not work.coding.check:
+        return Encoded(number, segment, turn.coded.codec, turn.coded.payload)
     with work.memory() as memory:
         sources = [
             read(
@@ -144,12 +166,17 @@ def _encode_block(work: _Work, number: int, segment: Segment, reading: "Future[m
             )
             for source, buffer in zip(segment.sources, memory.sources, strict=False)
         ]
-        effort, hint = work.effort(number, segment), _with_scales(work, segment)
-        coded = codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=hint)
+        coded = turn.coded or _encode(work, turn, target, sources)
         item = Encoded(number, segment, coded.codec, coded.payload)
         if work.coding.check:
             _check(work.plan, item, target, sources, memory.out)
     return item
+
+
+def _encode(work: _Work, turn: Turn, target: memoryview, sources: list[memoryview]) -> Coded:
+    segment = turn.segment
+    effort, hint = work.effort(turn.file, segment), _with_scales(work, segment)
+    return codec.encode(target, sources, segment.element, segment.rows, effort=effort, hint=hint)
 
 
 def _with_scales(work: _Work, segment: Segment) -> Hint:

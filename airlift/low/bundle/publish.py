@@ -5,13 +5,15 @@ from here on), then the volumes in staging, then their final names. Whatever fai
 folder.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from airlift.bundle import agreement, manifest, remarks, revocations, volume
+from airlift.bundle import agreement, manifest, own, piece_table, remarks, revocations, volume
 from airlift.bundle.fields import FileDigest, Marking, format_time
-from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, ReleaseRef
+from airlift.bundle.manifest import MAX_CHUNK_BYTES, Bundle, Portion, ReleaseRef
 from airlift.bundle.media_sizes import Medium
 from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.release import Release
@@ -19,6 +21,7 @@ from airlift.errors import AirliftError, VolumeTooSmallError
 from airlift.low.bundle.costs import ComponentCost
 from airlift.low.bundle.job import Job
 from airlift.low.bundle.planning.coding_plan import CodingPlan
+from airlift.low.bundle.planning.receivers import Receiver
 from airlift.low.bundle.slsa import provenance
 from airlift.low.depot import enclaves, revoked
 from airlift.low.depot.depot import Depot
@@ -49,11 +52,28 @@ class ComponentChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PortionResult:
+    """What one of several enclaves takes of a bundle; ``own_bytes`` of chunks it takes alone: what it adds.
+
+    Sizes of chunks are None where nothing was coded.
+    """
+
+    enclave: str
+    baseline: str | None
+    baseline_known_by: str
+    files: int
+    target_bytes: int
+    chunks: int | None
+    chunk_bytes: int | None
+    own_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class BundleResult:
     """What was bundled.
 
     ``baseline_known_by`` says how it is known that the enclave holds the baseline: receipt, operator, assumption, or
-    none without one (SPEC L1.5).
+    none without one (SPEC L1.5); of a bundle for several enclaves None, and ``portions`` say it of each.
     ``target_bytes`` are rebuilt on the high side out of ``chunk_bytes``; ``codecs`` are the target bytes by the name
     of the codec that coded them. ``volumes`` is empty in a dry run. ``explain`` is None unless it was asked for.
     ``remarks`` are what people must know of components beside their names. ``parity`` is how much was asked for;
@@ -66,7 +86,7 @@ class BundleResult:
     sequence: int
     enclave: str | None
     baseline: str | None
-    baseline_known_by: str
+    baseline_known_by: str | None
     target: str | None
     marking: Marking
     volumes: tuple[VolumeInfo, ...]
@@ -84,6 +104,7 @@ class BundleResult:
     revocations: int = 0
     variants: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    portions: tuple[PortionResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +120,8 @@ class Protection:
 class Coded:
     """The chunks of a bundle in staging, in order, and their plan; ``bases`` are the files that they refer to.
 
-    ``protection`` is its parity, if there is any; no chunk has more bytes than ``chunk_limit``.
+    ``protection`` is its parity, if there is any; no chunk has more bytes than ``chunk_limit``. ``portions`` say who
+    of several enclaves takes what.
     """
 
     plan: CodingPlan
@@ -110,6 +132,7 @@ class Coded:
     cache: DigestCache | None = None
     protection: Protection | None = None
     chunk_limit: int = MAX_CHUNK_BYTES
+    portions: tuple[Portion, ...] = ()
 
 
 def check_bundler(depot: Depot, job: Job) -> None:
@@ -185,17 +208,20 @@ def next_sequence(depot: Depot) -> int:
 
 def _check_baseline(made: Bundle, job: Job) -> None:
     """Check what the manifest says of the baseline, and of what it carries, as importers will."""
-    agreement.check_target(made, job.target)
-    if job.target is not None:
-        agreement.check_release(made, job.target)
-    if job.baseline is not None:
-        agreement.check_baseline(made, job.baseline)
+    baselines = {item.digest: item for item in job.baselines}
+    for item in own.every(made):
+        agreement.check_target(item, job.target)
+        if job.target is not None:
+            agreement.check_release(item, job.target)
+        if item.baseline is not None:
+            agreement.check_baseline(item, baselines[item.baseline.digest])
 
 
 def describe(depot: Depot, job: Job, coded: Coded) -> Bundle:
     """Return the manifest of the bundle under the next sequence number."""
     stripes = coded.protection.stripes if coded.protection else ()
-    variants = job.part.chosen if job.part is not None and job.part.omitted else ()
+    variants = job.part.chosen if job.part is not None and job.part.omitted and not job.receivers else ()
+    packed = any(item.packed for item in coded.chunks)
     listed = targets.listed(depot.store.published(TARGETS), TARGETS)
     return Bundle(
         sequence=next_sequence(depot),
@@ -208,9 +234,10 @@ def describe(depot: Depot, job: Job, coded: Coded) -> Bundle:
         files=tuple(item.content for item in coded.plan.files),
         chunks=tuple(item.digest for item in coded.chunks),
         revocations=listed[revocations.TARGET].sha512,
-        packed=bool(stripes) or bool(variants) or any(item.packed for item in coded.chunks),
+        packed=bool(stripes) or bool(variants) or bool(coded.portions) or packed,
         parity=stripes,
         variants=variants,
+        portions=coded.portions,
     )
 
 
@@ -221,7 +248,8 @@ def _reference(release: Release | None) -> ReleaseRef | None:
 def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str, bytes]:
     """Return what goes into manifests/: the bundle manifest (parsed as a check), its release, the revocations.
 
-    With them go vendors' signatures (SPEC 5.5). What the bundler's metadata names (attestations) is not among them.
+    With them go vendors' signatures (SPEC 5.5) and the table of pieces (SPEC 5.8). What the bundler's metadata names
+    (attestations) is not among them.
 
     Raises:
         DigestError, UncheckedError: a document of the depot is damaged or missing.
@@ -236,6 +264,8 @@ def documents_of(depot: Depot, made: Bundle, target: Release | None) -> dict[str
         found[target.digest] = depot.documents.load(target.digest)
         for stated in target.vendor_signatures():
             found[stated.sha512] = depot.documents.load(stated.sha512)
+        if target.pieces:
+            found[target.pieces] = depot.documents.load(target.pieces, piece_table.length(target))
     return {volume.manifest_name(digest): document for digest, document in found.items()}
 
 
@@ -282,7 +312,19 @@ def _record(depot: Depot, job: Job, made: Bundle, count: int, *, timestamp: str,
         **({"parity_bytes": sum(item.size for item in made.parity_chunks)} if made.parity else {}),
         **({"variants": list(made.variants)} if made.variants else {}),
         **({"baseline_variants": list(job.held.chosen)} if job.held and job.held.variants() else {}),
+        **({"portions": [_noted(one) for one in job.receivers]} if job.receivers else {}),
     )
+
+
+def _noted(one: Receiver) -> dict[str, Any]:
+    """Return what the log says of one of several enclaves."""
+    varied = one.held is not None and bool(one.held.variants())
+    return {
+        "enclave": one.enclave,
+        "baseline": one.label,
+        "baseline_known_by": one.known_by,
+        **({"baseline_variants": list(one.held.chosen)} if one.held and varied else {}),
+    }
 
 
 def _result(
@@ -312,18 +354,42 @@ def _result(
         revocations=len(revoked.listed(depot, depot.store.published(TARGETS))),
         variants=job.carried.chosen if job.carried else (),
         left_out=tuple(item.name for item in job.carried.omitted) if job.carried else (),
+        portions=tuple(_portions(job, made, coded)),
     )
 
 
+def _portions(job: Job, made: Bundle, coded: Coded) -> Iterator[PortionResult]:
+    """Yield what each of several enclaves takes, and what it adds."""
+    known, takers = {one.enclave: one for one in job.receivers}, Counter[int]()
+    owns = tuple(own.every(made)) if made.portions else ()
+    for item in owns:
+        takers.update(item.chunk_numbers)
+    for item in owns:
+        one = known[item.enclave or ""]
+        alone = sum(made.chunks[number].size for number in item.chunk_numbers if takers[number] == 1)
+        coded_all = bool(coded.chunks) or not coded.plan.target_bytes
+        yield PortionResult(
+            enclave=one.enclave,
+            baseline=one.label,
+            baseline_known_by=one.known_by,
+            files=len(item.files),
+            target_bytes=sum(file.size for file in item.files),
+            chunks=len(item.chunks) if coded_all else None,
+            chunk_bytes=item.chunk_bytes if coded_all else None,
+            own_bytes=alone if coded_all else None,
+        )
+
+
 def _changes(job: Job, found: CodingPlan) -> Iterator[ComponentChange]:
-    before = {item.name: item.digest for item in job.held.components} if job.held else {}
+    held = [one.held for one in job.receivers] if job.receivers else [job.held]
+    known = [{item.name: item.digest for item in one.components} if one else {} for one in held]
     lacking = {item.entry.sha512 for item in found.files}
     for item in job.carried.components if job.carried else ():
         change = (
             "new"
-            if item.name not in before
+            if not any(item.name in before for before in known)
             else "unchanged"
-            if before[item.name] == item.digest
+            if all(before.get(item.name) == item.digest for before in known)
             else "changed"
         )
         contents = {entry.sha512: entry.size for entry in item.files if entry.sha512 in lacking}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airlift import files
 from airlift import progress as progress_module
-from airlift.bundle import manifest, volume
+from airlift.bundle import manifest, own, volume
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.media_sizes import Medium
@@ -82,6 +82,7 @@ class RecutResult:
     coded: int
     of_first_cut: bool
     unusable: tuple[str, ...]
+    enclaves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,15 @@ def _wanted(bundle: Bundle, asked: Asked | None) -> tuple[FileDigest, ...]:
     """Return the chunks that go out: all, or those that are asked for (SPEC 6.8-7)."""
     if asked is None:
         return bundle.all_chunks
-    if bundle.enclave not in {None, asked.enclave}:
+    mine = own.of(bundle, asked.enclave) if bundle.is_for(asked.enclave) else None
+    if mine is None:
         raise WrongEnclaveError(
             f"{asked.enclave} asks for a bundle of another enclave",
-            expected=f"a request of {bundle.enclave}",
+            expected=f"a request of {' or '.join(bundle.enclaves)}",
             found=f"one of {asked.enclave}",
             hint="give the request of the enclave that the bundle is for",
         )
-    return asked_chunks(asked.stated, bundle)
+    return asked_chunks(asked.stated, mine)
 
 
 def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:
@@ -185,7 +187,8 @@ def _plan(depot: Depot, request: RecutRequest, now: datetime) -> _Cut:
     if bundle.target is not None:
         release = depot.load_release(bundle.target.digest)
         revoked.check_release(release, revoked.in_force(depot))
-        enclaves.check_ceiling(depot, request.asked.enclave if request.asked else bundle.enclave, release)
+        for name in (request.asked.enclave,) if request.asked else bundle.enclaves or (None,):
+            enclaves.check_ceiling(depot, name, release)
     _check_chunks(wanted, request.medium)
     known = first_cut.recall(depot, bundle)
     named = () if manifest.is_id(request.bundle) else (Path(request.bundle),)
@@ -287,4 +290,5 @@ def _result(cut: _Cut, coded: int, placed: tuple[VolumeInfo, ...]) -> RecutResul
         coded=coded,
         of_first_cut=cut.carried.of_first_cut,
         unusable=tuple(cut.hand.unusable),
+        enclaves=bundle.enclaves if bundle.portions else (),
     )

@@ -13,6 +13,7 @@ from airlift.bundle.manifest import Bundle
 from airlift.bundle.release import Release
 from airlift.codec.ulp import kernel
 from airlift.low.bundle.job import Job
+from airlift.low.bundle.planning.receivers import Receiver
 from airlift.low.depot import attestation_index
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.events import read_events
@@ -102,7 +103,8 @@ def _source(component: Component) -> dict[str, Any]:
 
 
 def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, Any]:
-    held = [reference for reference in (bundle.target, bundle.baseline) if reference is not None]
+    starts = [bundle.baseline, *dict.fromkeys(item.baseline for item in bundle.portions)]
+    held = [reference for reference in (bundle.target, *starts) if reference is not None]
     definition = {
         "buildType": BUNDLE_TYPE,
         "externalParameters": {
@@ -113,6 +115,7 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
             "volumeBytes": job.destination.medium.volume_bytes,
             "fileBytes": job.destination.medium.file_bytes,
             **({"parity": str(job.destination.redundancy)} if job.destination.redundancy else {}),
+            **({"enclaves": [_receiver(one) for one in job.receivers]} if job.receivers else {}),
         },
         "internalParameters": {"effort": job.effort, "targetBytesByCodec": dict(sorted(codecs.items()))},
         "resolvedDependencies": [{"name": ref.label, "digest": {"sha512": ref.digest}} for ref in held],
@@ -122,6 +125,11 @@ def _bundle(bundle: Bundle, job: Job, codecs: Mapping[str, int]) -> dict[str, An
         "airlift": __version__, "python": platform.python_version(), "kernel": kernel.default().name, **versions,
     }  # fmt: skip
     return _predicate(definition, builder, format_time(job.now))
+
+
+def _receiver(one: Receiver) -> dict[str, Any]:
+    """Return what is said of one of several enclaves that a bundle is for."""
+    return {"enclave": one.enclave, "baseline": one.label, "baselineKnownBy": one.known_by}
 
 
 def _predicate(definition: dict[str, Any], versions: dict[str, str], finished: str | None) -> dict[str, Any]:

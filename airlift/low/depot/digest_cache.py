@@ -35,6 +35,10 @@ class DigestCache:
     now: datetime
     saved: Mapping[str, Digested]
     new: dict[str, Digested] = field(default_factory=dict)
+    _time: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._time = fields.format_time(self.now)
 
     def is_fresh(self, sha512: str, age: timedelta) -> bool:
         """Say whether content is there, untouched since it was digested, and that was at most ``age`` ago."""
@@ -46,7 +50,7 @@ class DigestCache:
 
     def note(self, sha512: str, looks: str) -> None:
         """Note that content was digested now, and what its file looked like all the while."""
-        self.new[sha512] = looks, fields.format_time(self.now)
+        self.new[sha512] = looks, self._time
 
     def note_written(self, sha512: str) -> None:
         """Note content that was written and digested just now."""

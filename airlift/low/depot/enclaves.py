@@ -3,7 +3,7 @@
 Only ``low/returns`` adds to what is acknowledged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from airlift.bundle import fields
 from airlift.bundle.component import source as sources
 from airlift.bundle.component.variant import MAX_RULES, Rule, rule_from_json
 from airlift.bundle.fields import COMPONENT_NAME, ENCLAVE_NAME, LEVELS, Marking
-from airlift.bundle.manifest import ANY_ENCLAVE, MAX_SEQUENCE
+from airlift.bundle.manifest import ANY_ENCLAVE, MAX_PORTIONS, MAX_SEQUENCE, SEVERAL
 from airlift.bundle.release import Release
 from airlift.bundle.returns.stated_ledger import MAX_NOTE, START_DIGITS
 from airlift.errors import MalformedError, MarkingError, NotHeldError, UsageError
@@ -121,6 +121,32 @@ def check_ceiling(depot: Depot, enclave: str | None, release: Release) -> None:
             expected=str(ceiling),
             found=str(marking),
             hint=f"nothing was made; if {enclave} may hold more, enrol it again with another --ceiling",
+        )
+
+
+def check_several(release: Release, several: Sequence[str]) -> None:
+    """Check that one bundle of a release may be for several enclaves (SPEC L4.23).
+
+    Raises:
+        UsageError: one is named twice, or there are too many.
+        MarkingError: the release has what was taken over from an enclave: it goes to one enclave at a time.
+    """
+    if len(set(several)) != len(several) or not 2 <= len(several) <= MAX_PORTIONS:
+        raise UsageError(
+            "not the names of several enclaves",
+            expected=f"2 to {MAX_PORTIONS}, each once",
+            found=", ".join(several),
+            hint="name each enclave with one --for: see `airlift low list`",
+        )
+    if SEVERAL in several:
+        raise UsageError(f"a bundle for several enclaves cannot name one that is called {SEVERAL!r}")
+    taken = addressed_only(release)
+    if taken:
+        raise MarkingError(
+            f"release {release.label} has what was taken over from an enclave: component {taken[0]}",
+            expected="a bundle for one enclave alone",
+            found=f"one for {', '.join(several)}",
+            hint=f"bundle for each apart: `airlift low bundle {release.label} --for {several[0]}`",
         )
 
 

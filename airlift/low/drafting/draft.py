@@ -15,7 +15,7 @@ from airlift import progress as progress_module
 from airlift.bundle.component.component import Component
 from airlift.bundle.release import Release
 from airlift.errors import ExistsError, ForbiddenFileError
-from airlift.intake.collect import Survey, collect, survey
+from airlift.intake.collect import Digesting, Survey, collect, survey
 from airlift.intake.gate.verdict import DRIFT, KINDS, REMOTE_CODE, Objection
 from airlift.low.depot.depot import Depot
 from airlift.low.drafting import propose
@@ -24,7 +24,6 @@ from airlift.low.release import gguf_sets
 from airlift.low.release.placeholder import FILL_IN
 from airlift.progress import Progress, Tally
 from airlift.shown import clean
-from airlift.store.content import digest
 
 MAX_TOLD = 20
 RELEASE = "release"
@@ -122,7 +121,7 @@ def _judged(found: _Found, tally: Tally) -> _Found:
     name, kind = found.name, found.portrait.kind
     try:
         gguf_sets.examine(name, found.files.paths)
-        said = collect(name, kind, found.files, digest, tally.add, accepted=frozenset(KINDS))
+        said = collect(name, kind, found.files, Digesting(), tally.add, accepted=frozenset(KINDS))
     except ForbiddenFileError as error:
         return changed(found, refusal=error)
     whole = Component(name, kind, propose.FIRST, "", {}, said.entries)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from airlift import files
 from airlift.bundle import patterns
 from airlift.bundle.component.component import Component
 from airlift.errors import DigestError
@@ -12,12 +13,12 @@ from airlift.intake.collect import (
     Collected,
     Survey,
     Take,
+    Taking,
     collect,
     insist,
     judge,
     led_outside,
     survey,
-    taking,
 )
 from airlift.intake.waivers import accepted_in
 from airlift.low.depot.depot import Depot
@@ -38,7 +39,8 @@ from airlift.store.content import Check, CountBytes
 class Gathered:
     """Components, sorted by name; what was passed over, what the gate did not recognise, what to look at.
 
-    ``documents`` are vendors' signature files.
+    ``documents`` are vendors' signature files. ``pieces`` are the digests of the pieces of contents that have any
+    (SHA-512, joined), by their SHA-512; nothing if they were not asked for.
     """
 
     components: tuple[Component, ...]
@@ -46,6 +48,7 @@ class Gathered:
     unrecognised: tuple[str, ...]
     documents: tuple[bytes, ...]
     warnings: tuple[str, ...]
+    pieces: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +90,28 @@ def gather_components(
     new: dict[str, int],
     *,
     keep: bool,
+    pieces: bool,
 ) -> Gathered:
     """Gather the components ``items`` of a manifest in ``folder``, into the depot's content if ``keep`` says so.
 
-    What the depot did not hold is put down in ``new`` (size in bytes by SHA-512) at once.
+    What the depot did not hold is put down in ``new`` (size in bytes by SHA-512) at once. ``pieces`` says that the
+    pieces of large files are digested as well.
 
     Raises:
         AirliftError: as :func:`airlift.low.release.make_release.make_release`.
     """
-    with take_over.holding(depot, items, folder) as parts:
+    with take_over.holding(depot, items, folder) as parts, files.naming() as all_names:
+        names = all_names if keep else None
         found = [_find(depot, part, folder, progress) for part in parts]
         tally = Tally("gathering", sum(sum(one.survey.sizes.values()) for one in found), progress)
-        take, warnings = (
-            taking(depot.content, new, _sizes(depot), keep=keep, check=_claims(found)),
-            list[str](),
-        )
+        stated, warnings = dict[str, bytes](), list[str]()
+        asked = stated if pieces else None
+        take = Taking(depot.content, new, _sizes(depot, found), names, _claims(found), asked)
         read = []
         for one in found:
             warnings += _look(one, folder)
             fetched = one.fetched
-            taken = fetch.taking(fetched, depot.content, new, keep=keep) if fetched is not None else take
+            taken = fetch.taking(fetched, depot.content, new, names, stated) if fetched is not None else take
             read.append(_read(one, folder, taken, tally.add))
     warnings += [f"{item.found.part.name}: {text}" for item in read for text in item.collected.told]
     return Gathered(
@@ -115,6 +120,7 @@ def gather_components(
         tuple(f"{item.found.part.name}/{path}" for item in read for path in item.collected.unrecognised),
         tuple(item.signature.data for item in read if item.signature is not None),
         tuple(warnings),
+        stated if pieces else {},
     )
 
 
@@ -159,8 +165,10 @@ def _complete(depot: Depot, read: Sequence[_Read]) -> Iterator[Component]:
         yield replace(made, parents=parents)
 
 
-def _sizes(depot: Depot) -> frozenset[int]:
-    """Return the sizes (bytes) of the files of all releases."""
+def _sizes(depot: Depot, found: Iterable[_Found]) -> frozenset[int]:
+    """Return the sizes (bytes) of the files of all releases, none if only small files were found."""
+    if all(size <= files.SMALL_BYTES for one in found for size in one.survey.sizes.values()):
+        return frozenset()
     held = (depot.load_release(reference.digest) for reference in depot.releases())
     return frozenset(size for release in held for size in release.contents().values())
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from airlift import files
 from airlift.bundle.release import Release
-from airlift.errors import StorageError
 from airlift.low.depot.depot import Depot
 from airlift.media.staging import hold
 
@@ -44,12 +43,7 @@ def laid_out(depot: Depot, release: Release, *, shared: bool) -> Iterator[Path]:
 
 
 def _put(source: Path, target: Path, *, shared: bool) -> None:
-    if shared:
-        try:
-            files.link_durable(source, target)
-        except StorageError:  # no links here, or too many of this file; what else it may be a copy meets too
-            _copy(source, target)
-    else:
+    if not (shared and files.link_if_possible(source, target)):
         _copy(source, target)
 
 

@@ -4,16 +4,18 @@ Order of writes: content, then the manifest, then the index of releases, then th
 Whatever fails, content that no release names is removed again.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from dataclasses import replace as replace_members
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from airlift import __version__, authored, files
 from airlift import progress as progress_module
-from airlift.bundle import patterns
+from airlift.bundle import patterns, piece_table
 from airlift.bundle import release as releases
 from airlift.bundle.component import variant
 from airlift.bundle.component.component import Component
@@ -72,9 +74,13 @@ class ReleaseResult:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512."""
+    """A release that was gathered; ``new`` are the contents that the depot did not hold, by SHA-512.
+
+    ``tables`` has its table of pieces, if it states any.
+    """
 
     release: Release
+    tables: tuple[bytes, ...]
     new: Mapping[str, int]
     gathered: Gathered
 
@@ -245,7 +251,7 @@ def _essence(component: Component) -> frozenset[tuple[str, str]]:
 
 def _keep(depot: Depot, draft: _Draft) -> None:
     made = draft.release
-    for document in (*draft.gathered.documents, releases.format(made)):
+    for document in (*draft.gathered.documents, *draft.tables, releases.format(made)):
         depot.documents.keep(document)
     others = tuple(reference for reference in depot.releases() if reference.label != made.label)
     depot.write_releases((*others, ReleaseRef(made.digest, made.name, made.version)))
@@ -263,13 +269,28 @@ def _gathered(
     before = depot.releases()
     try:
         items = list(variant.expand(document["components"]))
-        gathered = gather_components(depot, items, folder, progress, new, keep=keep)
-        yield _Draft(_checked(document, gathered.components), new, gathered)
+        wanted = document.get("pieces", True)
+        gathered = gather_components(depot, items, folder, progress, new, keep=keep, pieces=wanted)
+        made = _checked(document, gathered.components)
+        yield _Draft(*_with_pieces(made, gathered, before), new, gathered)
     except BaseException:
         if keep and _lists_only(depot, before):
-            for sha512 in new:
-                depot.content.remove(sha512)
+            depot.content.remove(new)
         raise
+
+
+def _with_pieces(
+    made: Release, gathered: Gathered, known: Sequence[ReleaseRef]
+) -> tuple[Release, tuple[bytes, ...]]:
+    """Return a release that states the pieces of its large files, if it has any, and the table of them (SPEC 5.8-4).
+
+    The very release that the depot knows without them stays as it is.
+    """
+    fit = gathered.pieces and piece_table.can_have(made)
+    if not fit or made.digest in {reference.digest for reference in known}:
+        return made, ()
+    table = piece_table.format(made, gathered.pieces)
+    return replace_members(made, pieces=hashlib.sha512(table).hexdigest()), (table,)
 
 
 def _lists_only(depot: Depot, known: Sequence[ReleaseRef]) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from airlift.bundle import own
 from airlift.bundle.fields import Marking, format_time
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.returns.code import ReceiptCode, RequestCode
@@ -160,14 +161,15 @@ def _take_request(
     depot: Depot, after: EnclaveRecord, stated: Request | RequestCode, result: ReturnResult
 ) -> _Taken:
     bundle = _find_bundle(depot, stated.sequence)
-    if bundle.enclave not in {None, after.enclave}:
+    mine = own.of(bundle, after.enclave) if bundle.is_for(after.enclave) else None
+    if mine is None:
         raise WrongEnclaveError(
             f"{after.enclave} asks for a bundle of another enclave",
             expected=f"a bundle for {after.enclave}",
             found=bundle.id,
             hint=ASK_AGAIN,
         )
-    size = sum(chunk.size for chunk in asked_chunks(stated, bundle))
+    size = sum(chunk.size for chunk in asked_chunks(stated, mine))
     told = replace(result, bundle=bundle.id, missing=stated.missing, missing_bytes=size)
     return _Taken(after, told, {"bundle": bundle.id, "missing": len(stated.missing)})
 

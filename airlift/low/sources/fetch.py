@@ -1,7 +1,8 @@
 """Fetch the files of a source into a depot: found where they are held, else streamed in (SPEC L2.19)."""
 
+import os
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from airlift import progress as progress_module
 from airlift.bundle.component import source as sources
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.errors import BusyError
-from airlift.intake.collect import Take
 from airlift.low.depot.depot import Depot
 from airlift.low.sources import land
 from airlift.low.sources.land import Landed, Meter, Sleep
@@ -19,7 +19,8 @@ from airlift.low.sources.order import order
 from airlift.low.sources.plan import Wanted
 from airlift.progress import Progress
 from airlift.store import content
-from airlift.store.content import ContentFolder, CountBytes, Digested
+from airlift.store.content import ContentFolder, CountBytes
+from airlift.store.digests import Digested
 
 LOCK = "lock"
 
@@ -81,21 +82,45 @@ def fetch(
     )
 
 
-def taking(fetched: Fetched, folder: ContentFolder, new: dict[str, int], *, keep: bool) -> Take:
-    """Return how fetched files, digested as they are, are taken into ``folder``; as ``intake.collect.taking``."""
-    known = {path: fetched.digested[name] for name, path in fetched.paths.items()}
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """How fetched files, digested as they are, are taken into a folder; as ``intake.collect.Taking``."""
 
-    def take(_descriptor: int, path: Path, read: CountBytes) -> Digested:
-        found = known[path]
-        is_new = not folder.path(found.sha512).exists()
-        if is_new and keep:
-            folder.link(path, found.sha512)
+    known: Mapping[Path, Digested]
+    content: ContentFolder
+    new: dict[str, int]
+    names: files.Names | None
+    pieces: dict[str, bytes]
+
+    def one(self, _descriptor: int, path: Path, read: CountBytes) -> Digested:
+        """Take an open file."""
+        found = self.known[path]
+        is_new = not self.content.has(found.sha512)
+        if is_new and self.names is not None:
+            self.content.make_folders(self.names, [found.sha512])
+            self.names.link(os.fspath(path), self.content.place(found.sha512))
         if is_new:
-            new[found.sha512] = found.size
+            self.new[found.sha512] = found.size
+        if found.pieces:
+            self.pieces[found.sha512] = found.pieces
         read(found.size)
         return replace(found, new=is_new)
 
-    return take
+    def many(self, found: Sequence[tuple[Path, bytes]], read: CountBytes) -> list[Digested]:
+        """Take small files."""
+        return [self.one(-1, path, read) for path, _ in found]
+
+
+def taking(
+    fetched: Fetched,
+    folder: ContentFolder,
+    new: dict[str, int],
+    names: files.Names | None,
+    pieces: dict[str, bytes],
+) -> Taking:
+    """Return how the files of a source are taken into ``folder``, without ``names`` only told."""
+    known = {path: fetched.digested[name] for name, path in fetched.paths.items()}
+    return Taking(known, folder, new, names, pieces)
 
 
 def forget_held(depot: Depot, contents: Container[str]) -> None:
@@ -135,5 +160,5 @@ def _find(depot: Depot, wanted: Wanted, held: Mapping[str, FileEntry], meter: Me
     meter.expect(wanted, file.size)
     path = depot.content.path(file.sha512)
     with files.opened(path) as descriptor:
-        found = content.digest(descriptor, path, meter.add)
+        found = content.digest(descriptor, path, meter.add, pieces=True)
     return Landed(path, found) if (found.sha512, found.sha256) == (file.sha512, file.sha256) else None

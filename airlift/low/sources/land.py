@@ -4,7 +4,6 @@ A file that grows is ``IDENTITY.part``, a whole one ``IDENTITY.SHA-256.SHA-512``
 is found again; its bytes are digested anew before anybody believes the name.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from airlift.low.sources.arriving import Arriving, BrokenError, Origin
 from airlift.low.sources.plan import Wanted
 from airlift.progress import Progress
 from airlift.store import content
-from airlift.store.content import Digested
+from airlift.store.digests import Digested, Digests
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt, of those in a row that brought no byte."""
@@ -90,7 +89,7 @@ def find_landed(folder: Path, wanted: Wanted, meter: Meter) -> Landed | None:
     for path in landed_paths(folder, wanted):
         meter.expect(wanted, path.stat().st_size)
         with files.opened(path) as descriptor:
-            found = content.digest(descriptor, path, meter.add)
+            found = content.digest(descriptor, path, meter.add, pieces=True)
         if path == _whole(folder, wanted, found):
             return Landed(path, found)
         files.remove(path)
@@ -169,7 +168,7 @@ class _Landing:
         self._meter, self._sleep = meter, sleep
         self._mark: str | None = None
         self._total = wanted.size
-        self._sha256, self._sha512 = hashlib.sha256(), hashlib.sha512()
+        self._digests = Digests()
         self._read_again()
         self.continued = file.length > 0
 
@@ -195,7 +194,7 @@ class _Landing:
             if quiet > len(DELAYS):
                 raise failure
             self._sleep(min(failure.wait or DELAYS[max(quiet - 1, 0)], MAX_WAIT))
-        return Digested(self.file.length, self._sha512.hexdigest(), self._sha256.hexdigest(), new=True)
+        return self._digests.digested()
 
     def _is_whole(self) -> bool:
         return self._total is not None and self.file.length == self._total
@@ -211,8 +210,7 @@ class _Landing:
         for piece in arriving.pieces:
             if self.file.length + len(piece) > most:
                 raise self._too_long(most)
-            self._sha256.update(piece)
-            self._sha512.update(piece)
+            self._digests.add(piece)
             self.file.append(piece)
             self._meter.add(len(piece))
 
@@ -253,8 +251,7 @@ class _Landing:
         offset = 0
         with files.reading(self.file.path):
             while piece := files.read_at(self.file.descriptor, offset, files.PIECE_BYTES):
-                self._sha256.update(piece)
-                self._sha512.update(piece)
+                self._digests.add(piece)
                 self._meter.add(len(piece))
                 offset += len(piece)
 
@@ -262,7 +259,7 @@ class _Landing:
         self._meter.add(-self.file.length)
         self.file.cut(0)
         self.continued, self._mark = False, None
-        self._sha256, self._sha512 = hashlib.sha256(), hashlib.sha512()
+        self._digests = Digests()
 
 
 def forget(folder: Path, held: Callable[[str], bool]) -> None:

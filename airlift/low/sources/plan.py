@@ -18,7 +18,7 @@ from airlift.bundle.component import source as sources
 from airlift.bundle.component.file_entry import MAX_FILES
 from airlift.bundle.paths import check_relative
 from airlift.errors import DigestError, MalformedError, ManifestError
-from airlift.store.content import Digested
+from airlift.store.digests import Digested
 
 BUCKETS = ("s3", "gs", "az")
 MAX_LIST_BYTES = 64 << 20

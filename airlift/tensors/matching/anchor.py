@@ -8,7 +8,7 @@ nothing more: they decide how small a delta becomes, never whether a file is rig
 Source: the cut points of content-defined chunking (LBFS; FastCDC), as places instead of as ends of chunks.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +59,28 @@ def anchors(tile: bytes, bits: int) -> tuple[Places, Digests]:
     return places[rare][:limit], digests[rare][:limit]
 
 
+def scan_small(contents: Sequence[bytes], bits: int) -> tuple[NDArray[np.int64], Places, Digests]:
+    """Return the anchors of files of at most ``TILE_BYTES`` as :func:`scan` does, of all of them at once.
+
+    The first are the numbers of the files in ``contents``, ascending; of each its places follow.
+    """
+    data: Bytes = np.frombuffer(b"".join(contents), np.uint8)
+    sizes = np.fromiter(map(len, contents), np.int64, len(contents))
+    ends = np.cumsum(sizes)
+    if data.size < WINDOW:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, _WORD)
+    places = _chosen(data, data.size - WINDOW + 1, bits)
+    files = np.searchsorted(ends, places, "right")
+    inside = places + WINDOW <= ends[files]
+    places, files = places[inside], files[inside]
+    digests = _mixed(data, places, WINDOW)
+    rare = _rare_within(files, digests, REPEATS)
+    places, files, digests = places[rare], files[rare], digests[rare]
+    nth = np.arange(files.size) - np.searchsorted(files, files, "left")
+    kept = nth < 64 + (4 * (sizes[files] - WINDOW + 1) >> bits)
+    return files[kept], (places - (ends - sizes)[files])[kept], digests[kept]
+
+
 def _chosen(data: Bytes, count: int, bits: int) -> Places:
     """Return the anchors among the places ``[0, count)``."""
     places = _likely(data, count)
@@ -97,6 +119,18 @@ def _rare(digests: Digests, limit: int) -> NDArray[np.bool_]:
     return (counts <= limit)[inverse]
 
 
+def _rare_within(files: NDArray[np.int64], digests: Digests, limit: int) -> NDArray[np.bool_]:
+    """Say of each digest whether it is there at most ``limit`` times in its file."""
+    order = np.lexsort((digests, files))
+    first = np.ones(order.size, np.bool_)
+    first[1:] = (np.diff(files[order]) != 0) | (np.diff(digests[order]) != 0)
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, order.size))
+    rare = np.empty(order.size, np.bool_)
+    rare[order] = np.repeat(counts <= limit, counts)
+    return rare
+
+
 # -- the index -----------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +165,11 @@ class Index:
         return np.searchsorted(self.digests, digests, "left"), np.searchsorted(self.digests, digests, "right")
 
 
-def index(scanned: Iterable[tuple[int, Places, Digests]]) -> Index:
+Scanned = Iterable[tuple[int | NDArray[np.int64], Places, Digests]]
+"""Anchors by file: the number of the file, or of each anchor's, with their places and digests."""
+
+
+def index(scanned: Scanned) -> Index:
     """Return the index of (file, places, digests); equal digests stay in the order given."""
     files, places, digests = _columns(scanned)
     kept = np.flatnonzero(_rare(digests, 2 * REPEATS))
@@ -153,6 +191,11 @@ class History:
     def before(self, number: int) -> "Earlier":
         """Return the anchors of the files before ``number``."""
         return Earlier(self, number)
+
+    def repeating(self) -> frozenset[int]:
+        """Return the files that have an anchor which a file before them has."""
+        first = np.searchsorted(self.digests, self.digests, "left")
+        return frozenset(np.unique(self.files[self.files > self.files[first]]).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +226,7 @@ class Earlier:
         return first, np.where(last - first <= 2 * REPEATS, last, first)
 
 
-def history(scanned: Iterable[tuple[int, Places, Digests]]) -> History:
+def history(scanned: Scanned) -> History:
     """Return the history of (file, places, digests), files ascending."""
     files, places, digests = _columns(scanned)
     order = np.argsort(digests, kind="stable")
@@ -194,7 +237,7 @@ def history(scanned: Iterable[tuple[int, Places, Digests]]) -> History:
     return History(digests, files, places[order], ranks * stride + files, stride)
 
 
-def _columns(scanned: Iterable[tuple[int, Places, Digests]]) -> tuple[NDArray[np.int32], Places, Digests]:
+def _columns(scanned: Scanned) -> tuple[NDArray[np.int32], Places, Digests]:
     parts = [(np.full(len(places), file, np.int32), places, digests) for file, places, digests in scanned]
     if not parts:
         return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, _WORD)

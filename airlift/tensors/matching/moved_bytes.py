@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching import anchor, likeness, runs
@@ -146,25 +147,53 @@ class _Search:
     end: int
     bits: int
     history: anchor.History | None = None
+    repeating: frozenset[int] = frozenset()
 
     def before(self, number: int) -> anchor.Earlier:
         """Return the anchors of the files before ``number``."""
         if self.history is None:
             self.history = anchor.history(self._scanned())
+            self.repeating = self.history.repeating()
         return self.history.before(number)
 
-    def _scanned(self) -> Iterator[tuple[int, anchor.Places, anchor.Digests]]:
+    def _scanned(self) -> anchor.Scanned:
+        """Yield the anchors of the files; many small ones are scanned at once."""
+        small, size = list[int](), 0
         for number in sorted(self.chosen):
             content = self.contents[number]
-            if number < self.end:
+            if number >= self.end:
+                break
+            if small and size + content.size > anchor.TILE_BYTES:
+                yield self._scanned_small(small)
+                small, size = [], 0
+            if content.size <= anchor.TILE_BYTES:
+                small.append(number)
+                size += content.size
+            else:
                 for places, digests in anchor.scan(content.read, content.size, self.bits):
                     yield number, places, digests
+        if small:
+            yield self._scanned_small(small)
+
+    def _scanned_small(
+        self, numbers: Sequence[int]
+    ) -> tuple[NDArray[np.int64], anchor.Places, anchor.Digests]:
+        contents = [self.contents[number] for number in numbers]
+        files, places, digests = anchor.scan_small([item.read(0, item.size) for item in contents], self.bits)
+        return np.asarray(numbers, np.int64)[files], places, digests
+
+    def _hopeless(self, number: int, seek: Sequence[Segment]) -> bool:
+        """Say whether all of a file is sought, and nothing of it lies in those before."""
+        scanned = number in self.chosen and number < self.end
+        return scanned and number not in self.repeating and _ranges(seek) == [(0, self.contents[number].size)]
 
     def runs(self, number: int, preferred: int | None, seek: Sequence[Segment]) -> list[Run]:
         """Return the runs of a file that begin in what is sought, and whose bytes lie in files before it."""
         if not number:
             return []
         index, content, bits = self.before(number), self.contents[number], self.bits
+        if self._hopeless(number, seek):
+            return []
         anchors = (pair for start, end in _ranges(seek) for pair in _scan(content, start, end, bits))
         return runs.find(
             anchors, index, content, self.contents, preferred=preferred, shortest=SHORTEST_RUN << bits

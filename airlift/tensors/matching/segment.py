@@ -1,7 +1,9 @@
 """Segments: runs of a target file and the base bytes to code them against, cut into blocks."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Conversion, Grid, Hint, ScalesFrom
@@ -192,11 +194,13 @@ def blocks(segment: Segment, limit: int) -> Iterator[Segment]:
     unit = segment.row * segment.element.size
     if not 0 < unit <= limit:
         unit = segment.element.size
-    step = max(limit - limit % unit, unit)
+    step, positions = max(limit - limit % unit, unit), _positions(segment)
     for start in range(segment.start, segment.end, step):
         end = min(start + step, segment.end)
         source = _window(segment, start - segment.start, end - segment.start, limit // 2)
-        block = Segment(start, end, segment.element, segment.row, source, _cut(segment, start, end))
+        block = Segment(
+            start, end, segment.element, segment.row, source, _cut(segment, start, end, positions)
+        )
         yield _hinted(segment, block)
 
 
@@ -262,14 +266,25 @@ def _share(whole: Source, start: int, length: int) -> Source:
     return Source(whole.file, whole.start + start, min(whole.start + start + length, whole.end))
 
 
-def _cut(segment: Segment, start: int, end: int) -> tuple[Rows, ...]:
-    """Return the parts between two bytes of the file; a row that the start cuts is a part of its own."""
+def _positions(segment: Segment) -> list[int]:
+    """Return the bytes of the file at which the parts of a segment begin, and the end of the last one."""
+    size = segment.element.size
+    return [*accumulate((elements * size for _, elements in segment.parts), initial=segment.start)]
+
+
+def _cut(segment: Segment, start: int, end: int, positions: Sequence[int] | None = None) -> tuple[Rows, ...]:
+    """Return the parts between two bytes of the file; a row that the start cuts is a part of its own.
+
+    Who cuts many blocks gives the ``positions`` of the parts, and each takes as long as it has parts.
+    """
     found: list[Rows] = []
-    size, position = segment.element.size, segment.start
-    for row, elements in segment.parts:
+    size, positions = segment.element.size, positions or _positions(segment)
+    for number in range(max(bisect_right(positions, start) - 1, 0), bisect_left(positions, end)):
+        if number == len(segment.parts):
+            break
+        (row, elements), position = segment.parts[number], positions[number]
         first = max(start - position, 0) // size
         count = min(end - position, elements * size) // size - first
-        position += elements * size
         lead = min(-first % row, count) if row and count > 0 else 0
         found.extend(part for part in ((lead, lead), (row, count - lead)) if part[1] > 0)
     return tuple(found)

@@ -29,7 +29,7 @@ REPORTED = ("EIO", "ENOSPC")
 """What a command may not pass over in silence, but for:"""
 TOLERATED = re.compile(
     r"ioctl .*"  # nothing is shared then, and all is written
-    r"|flock (again|out)/\.tmp-.*"  # tells others that the writer is alive
+    r"|flock (again|out|shared/[^/]+)(/\.tmp-.*)? .*"  # tells others that the writer is alive
     r"|openat enclave/staging .*"  # a nameless file; where there are none, it is named first
     r"|openat enclave/ledger\.db .*"  # SQLite opens it for reading then
     r"|fchown \S+-journal .*"  # only where root runs SQLite

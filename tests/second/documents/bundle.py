@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.second import strict
-from tests.second.documents import fields
+from tests.second.documents import fields, portions
 from tests.second.errors import demand
 
 LIMIT = 64 << 20
@@ -21,10 +21,11 @@ def parse(data: bytes) -> dict[str, Any]:
     """
     value = strict.document(data, "bundle", LIMIT, newest=2)
     lists = "bases files chunks"
+    several = "portions" in value
     fields.members(
         value,
         f"airlift type sequence issued enclave marking target baseline {lists} revocations",
-        "parity variants" if value["airlift"] == 2 else "",
+        "parity variants portions" if value["airlift"] == 2 else "",
     )
     fields.integer(value["sequence"], 1, fields.SEQUENCE_LIMIT)
     fields.time(value["issued"])
@@ -36,9 +37,12 @@ def parse(data: bytes) -> dict[str, Any]:
             fields.named(value[end])
     fields.digest(value["revocations"])
     _contents(value["bases"], 0, 2**53 - 1)
-    _contents(value["files"], 0, 2**53 - 1)
+    _contents(value["files"], 0, 2**53 - 1, distinct=not several)
     _contents(value["chunks"], 1, CHUNK)
-    _consistent(value)
+    if several:
+        portions.check(value)
+    for one in portions.every(value):
+        _consistent(one)
     if "parity" in value:
         _parity(value)
     if "variants" in value:
@@ -51,7 +55,8 @@ def parse(data: bytes) -> dict[str, Any]:
 
 def identity(value: dict[str, Any]) -> str:
     """Return the id of a bundle [6.2-1]."""
-    return f"{value['enclave'] or 'any'}-{value['sequence']}"
+    addressee = value["enclave"] or ("several" if "portions" in value else "any")
+    return f"{addressee}-{value['sequence']}"
 
 
 def all_chunks(value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -89,10 +94,11 @@ def _content(content: Any, least: int, most: int) -> None:
     fields.integer(content["size"], least, most)
 
 
-def _contents(value: Any, least: int, most: int) -> None:
+def _contents(value: Any, least: int, most: int, *, distinct: bool = True) -> None:
     for content in fields.items(value, 1 << 20):
         _content(content, least, most)
-    demand(len({content["sha512"] for content in value}) == len(value), "a digest twice [6.2-3]")
+    once = len({content["sha512"] for content in value}) == len(value)
+    demand(once or not distinct, "a digest twice [6.2-3]")
 
 
 def _consistent(value: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from tests.second.errors import demand
 
 LIMIT = 64 << 20
 FILES = 200_000
+PIECE = 16 << 20
 RELATIONS = ("adapter-of", "quantised-from", "merged-from", "tuned-from", "derived-from")
 REVOKED = {"release": (128,), "component": (128,), "file": (128, 64), "key": (64,)}
 REVOKED_FOR = ("vulnerability", "compromise", "malfunction", "superseded", "legal", "other")
@@ -27,24 +28,56 @@ def parse(data: bytes) -> dict[str, Any]:
         Refused: ``malformed``, or ``format-too-new``.
     """
     value = strict.document(data, "release", LIMIT, newest=2)
-    fields.members(value, "airlift type name version marking notes components requires")
+    newer = value["airlift"] == 2
+    fields.members(
+        value, "airlift type name version marking notes components requires", "pieces" if newer else ""
+    )
     fields.matching(value["name"], fields.NAME)
     fields.matching(value["version"], fields.VERSION)
     fields.marking(value["marking"])
     fields.text(value["notes"])
-    newer = value["airlift"] == 2
     for component in fields.items(value["components"], 1024):
         _component(component, value["marking"], newer=newer)
     names = [component["name"] for component in value["components"]]
     fields.ascending(names)
     replaced = [name for component in value["components"] for name in component.get("replaces", [])]
     demand(not set(replaced) & set(names), "a name that was given up and is there [5.1-15]")
-    demand(newer == any(map(_needs_format_2, value["components"])), "a format that says nothing [5.1-12]")
+    needed = "pieces" in value or any(map(_needs_format_2, value["components"]))
+    demand(newer == needed, "a format that says nothing [5.1-12]")
     for requirement in fields.items(value["requires"], 4096):
         _requirement(requirement)
     variants.check_release(value)
     _one_digest_each(value)
+    if "pieces" in value:
+        fields.digest(value["pieces"])
+        demand(0 < sum(_pieces(size) for size in _large(value).values()) <= 1 << 20, "pieces [5.8-1]")
     return value
+
+
+def pieces(value: dict[str, Any], table: bytes) -> dict[str, list[str]]:
+    """Return the SHA-512 of the pieces of every content that has any, by SHA-512 [5.8].
+
+    Raises:
+        Refused: ``digest-mismatch``, if it is not the table that the manifest names.
+    """
+    contents = _large(value)
+    right = hashlib.sha512(table).hexdigest() == value["pieces"]
+    whole = len(table) == 64 * sum(map(_pieces, contents.values()))
+    demand(right and whole, "another table of pieces", "digest-mismatch")
+    found, at = dict[str, list[str]](), 0
+    for sha512 in sorted(contents):
+        end = at + 64 * _pieces(contents[sha512])
+        found[sha512] = [table[n : n + 64].hex() for n in range(at, end, 64)]
+        at = end
+    return found
+
+
+def _large(value: dict[str, Any]) -> dict[str, int]:
+    return {sha512: size for sha512, (size, _) in contents(value).items() if size > PIECE}
+
+
+def _pieces(size: int) -> int:
+    return (size + PIECE - 1) // PIECE
 
 
 def contents(value: dict[str, Any]) -> dict[str, tuple[int, str]]:

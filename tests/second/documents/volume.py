@@ -59,11 +59,11 @@ def label(manifest: dict[str, Any], volume: int, volumes: int) -> bytes:
         "",
         f"airlift bundle {bundle.identity(manifest)}, volume {volume} of {volumes}",
         "",
-        f"  for enclave   {manifest['enclave'] or 'any that pinned this root'}",
+        *_receivers(manifest),
         f"  sequence      {manifest['sequence']}",
         f"  issued        {manifest['issued']}",
         f"  target        {_release(target) if target else 'none (fresh metadata and revocations only)'}",
-        f"  baseline      {_release(baseline) if baseline else 'none (complete)'}",
+        *([] if "portions" in manifest else [f"  baseline      {_baseline(baseline)}"]),
         f"  chunks        {len(manifest['chunks'])} in the whole bundle, {size} bytes",
         *_parity(manifest),
         "",
@@ -76,6 +76,17 @@ def label(manifest: dict[str, Any], volume: int, volumes: int) -> bytes:
         shown,
     ]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _receivers(manifest: dict[str, Any]) -> list[str]:
+    if "portions" in manifest:
+        each = manifest["portions"]
+        return [f"  for enclave   {one['enclave']}, from {_baseline(one['baseline'])}" for one in each]
+    return [f"  for enclave   {manifest['enclave'] or 'any that pinned this root'}"]
+
+
+def _baseline(named: dict[str, Any] | None) -> str:
+    return _release(named) if named else "none (complete)"
 
 
 def _parity(manifest: dict[str, Any]) -> list[str]:

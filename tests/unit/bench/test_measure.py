@@ -1,5 +1,6 @@
 """The bench measures whole processes, and airlift's own way from end to end on a small pair."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def test_a_process_that_fails_ends_the_bench() -> None:
         run([sys.executable, "-c", "import sys; sys.stderr.write('trouble'); sys.exit(3)"])
 
 
+def test_a_process_is_confined_to_a_core() -> None:
+    mine = os.sched_getaffinity(0)
+    _, answer = run([sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"], cores=1)
+    assert answer == "1\n"
+    assert os.sched_getaffinity(0) == mine
+
+
 def test_costs_add_up_but_peaks_do_not() -> None:
     assert Cost(1, 2, 30, 40) + Cost(3, 4, 20, 50) == Cost(4, 6, 30, 50)
 
@@ -34,8 +42,10 @@ def test_costs_add_up_but_peaks_do_not() -> None:
 def test_the_way_and_its_digest_are_measured(tmp_path: Path) -> None:
     pair = generated(tmp_path / "pair", 100_000, 2, Recipe())
     (tmp_path / "high").mkdir()
-    rows = {row.program: row for row in measure(pair, set(), tmp_path, tmp_path / "high", rounds=1)}
-    assert set(rows) == {DIGEST, "airlift"}
+    found = measure(pair, set(), tmp_path, tmp_path / "high", rounds=1, one_core=True)
+    rows = {row.program: row for row in found}
+    assert set(rows) == {DIGEST, "airlift", "airlift, one core"}
+    assert rows["airlift"].size == rows["airlift, one core"].size
     assert 0 < rows["airlift"].share < 1
     assert rows["airlift"].make.seconds > 0 < rows["airlift"].apply.seconds
     assert not list((tmp_path / "high").iterdir()), "nothing is left behind"

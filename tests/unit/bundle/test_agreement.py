@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from airlift.bundle import agreement
-from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle import agreement, own
+from airlift.bundle.manifest import ReleaseRef
+from airlift.bundle.own import Own
 from airlift.bundle.release import Release
 from airlift.errors import MalformedError
 from tests.support.bundle_values import BUNDLE, INSIDE, REGISTERED, TAKEN
 
 
-def carrying(release: Release) -> Bundle:
+def carrying(release: Release) -> Own:
     target = ReleaseRef(release.digest, release.name, release.version)
     files = tuple(entry.content for _, entry in release.files())[:1]
-    return replace(BUNDLE, target=target, marking=release.marking, files=files)
+    return own.whole(replace(BUNDLE, target=target, marking=release.marking, files=files))
 
 
 def test_what_was_registered_comes_in_on_no_medium() -> None:

@@ -12,6 +12,7 @@ from airlift.bundle import agreement, choice, manifest, release
 from airlift.bundle.component.component import Component
 from airlift.bundle.component.variant import Rule, Variant, parse_rule
 from airlift.bundle.manifest import Bundle, ReleaseRef
+from airlift.bundle.own import whole
 from airlift.bundle.release import Release, Requirement
 from airlift.errors import FormatTooNewError, MalformedError
 from tests.support.bundle_values import BUNDLE, LOW, component, entry
@@ -142,9 +143,9 @@ def test_a_bundle_that_carries_some_reads_back() -> None:
     made = carrying("base-int4")
     assert manifest.parse(manifest.format(made)) == made
     assert strict.parse(manifest.format(made), limit=1 << 20, what="bundle")["airlift"] == 2
-    agreement.check_release(made, VARIED)
-    assert choice.carried(made, VARIED) == {"base-int4"}
-    assert choice.carried(replace(made, variants=()), VARIED) == choice.names(VARIED)
+    agreement.check_release(whole(made), VARIED)
+    assert choice.carried(whole(made), VARIED) == {"base-int4"}
+    assert choice.carried(whole(replace(made, variants=())), VARIED) == choice.names(VARIED)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_a_bundle_that_carries_some_reads_back() -> None:
 def test_what_a_bundle_cannot_carry(variants: tuple[str, ...], word: str) -> None:
     """SPEC 6.2-7."""
     with pytest.raises(MalformedError, match=word):
-        agreement.check_release(carrying(*variants), VARIED)
+        agreement.check_release(whole(carrying(*variants)), VARIED)
 
 
 def test_a_bundle_carries_a_variant_of_each_component() -> None:
@@ -167,8 +168,8 @@ def test_a_bundle_carries_a_variant_of_each_component() -> None:
     more = replace(VARIED, components=(*VARIED.components, pii))
     made = replace(carrying("base-int4"), target=ReleaseRef(more.digest, more.name, more.version))
     with pytest.raises(MalformedError, match="no variant of a component"):
-        agreement.check_release(made, more)
-    agreement.check_release(replace(made, variants=("base-int4", "pii-a")), more)
+        agreement.check_release(whole(made), more)
+    agreement.check_release(whole(replace(made, variants=("base-int4", "pii-a"))), more)
 
 
 @pytest.mark.parametrize("variants", [["b", "a"], ["a", "a"], [], ["A"], [1], "a", None])
@@ -190,10 +191,10 @@ def test_from_a_release_to_itself_only_another_variant_comes() -> None:
     """SPEC 6.2-4, 6.2-5."""
     again = replace(carrying("base-int4"), baseline=ReleaseRef(VARIED.digest, VARIED.name, VARIED.version))
     again = replace(again, bases=(FP16.files[1].content,))
-    agreement.check_target(again, VARIED)
-    agreement.check_baseline(again, VARIED)
+    agreement.check_target(whole(again), VARIED)
+    agreement.check_baseline(whole(again), VARIED)
     sure = replace(again, files=(GUARD.files[0].content,))
     with pytest.raises(MalformedError, match="its baseline holds"):
-        agreement.check_baseline(sure, VARIED)
+        agreement.check_baseline(whole(sure), VARIED)
     with pytest.raises(MalformedError, match="the baseline is the target"):
-        agreement.check_target(again, replace(VARIED, components=(GUARD,), requires=()))
+        agreement.check_target(whole(again), replace(VARIED, components=(GUARD,), requires=()))

@@ -338,4 +338,4 @@ def test_the_manifest_of_a_bundle_with_packed_tables_is_of_format_2() -> None:
     assert manifest.parse(data) == FORMAT_2
     assert b'"airlift":1' in manifest.format(BUNDLE)
     with pytest.raises(FormatTooNewError):
-        manifest.parse(data.replace(b'"airlift":2', b'"airlift":3'))
+        manifest.parse(data.replace(b'"airlift":2', b'"airlift":4'))

@@ -8,10 +8,10 @@ import pytest
 from airlift.bundle import manifest
 from airlift.bundle.manifest import Bundle
 from airlift.errors import MalformedError
-from tests.support.bundle_values import BUNDLE, PROTECTED, RENEWAL, content
+from tests.support.bundle_values import BUNDLE, PROTECTED, RENEWAL, SEVERAL, content
 
 
-@pytest.mark.parametrize("bundle", [BUNDLE, RENEWAL, PROTECTED])
+@pytest.mark.parametrize("bundle", [BUNDLE, RENEWAL, PROTECTED, SEVERAL])
 def test_parse_returns_what_was_formatted(bundle: Bundle) -> None:
     assert manifest.parse(manifest.format(bundle)) == bundle
 

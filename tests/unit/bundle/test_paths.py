@@ -1,8 +1,10 @@
 """Portable relative paths: one test for every threat to a file system, with the reason that is given."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
-from airlift.bundle.paths import check_no_collision, check_relative
+from airlift.bundle.paths import check_no_collision, check_relative, suffix
 from airlift.errors import MalformedError
 from tests.vectors.make_bundle import BAD_PATHS, GOOD_PATHS
 
@@ -85,3 +87,24 @@ def test_names_that_collide_after_folding_are_refused(reason: str, paths: list[s
     for order in (paths, paths[::-1]):
         with pytest.raises(MalformedError, match=reason):
             check_no_collision(order)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a.txt",
+        "b/a.tar.gz",
+        ".hidden",
+        "b/.hidden",
+        "b.d/a",
+        "a.",
+        "a..",
+        "..a",
+        "a.b.",
+        "x",
+        "b/..a.b",
+        ".a.b",
+    ],
+)
+def test_how_a_path_ends(path: str) -> None:
+    assert suffix(path) == PurePosixPath(path).suffix

@@ -7,6 +7,7 @@ import pytest
 from airlift.bundle import volume
 from airlift.bundle.fields import Marking
 from airlift.bundle.manifest import MAX_SEQUENCE, Bundle
+from airlift.bundle.own import whole
 from airlift.errors import MalformedError
 from tests.support.bundle_values import BUNDLE, INDEX, RENEWAL, SUMS, sha512
 
@@ -79,7 +80,7 @@ def test_no_two_labels_of_a_set_are_the_same() -> None:
 
 
 def test_the_summary_has_the_same_keys_for_every_bundle() -> None:
-    assert volume.summary(BUNDLE) == {
+    assert volume.summary(whole(BUNDLE)) == {
         "bundle": "alpha-7",
         "sequence": 7,
         "enclave": "alpha",
@@ -87,5 +88,5 @@ def test_the_summary_has_the_same_keys_for_every_bundle() -> None:
         "target": "assistant@2026.11.1",
         "marking": {"level": "SECRET", "caveats": ["NOFORN"]},
     }
-    assert volume.summary(RENEWAL).keys() == volume.summary(BUNDLE).keys()
-    assert volume.summary(RENEWAL)["target"] is None
+    assert volume.summary(whole(RENEWAL)).keys() == volume.summary(whole(BUNDLE)).keys()
+    assert volume.summary(whole(RENEWAL))["target"] is None

@@ -3,18 +3,22 @@ import json
 import os
 import pickle
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airlift import files
 from airlift.bundle.component.file_entry import FileEntry
 from airlift.bundle.patterns import Patterns
 from airlift.errors import ForbiddenFileError, UncheckedError
 from airlift.intake import collect as collect_module
 from airlift.intake.collect import Collected, collect, led_outside, survey
 from airlift.intake.gate import references
-from airlift.store.content import digest
+from airlift.store.digests import Digested
 from tests.support.gguf_files import gguf, pair
+from tests.support.taking import ONLY_DIGESTED
 from tests.support.weights import component, noise, safetensors, weights
 
 
@@ -23,7 +27,7 @@ def silent(_count: int) -> None:
 
 
 def gather(source: Path, kind: str = "model") -> tuple[FileEntry, ...]:
-    return collect("base", kind, survey("base", source), digest, silent).entries
+    return collect("base", kind, survey("base", source), ONLY_DIGESTED, silent).entries
 
 
 def refuse(source: Path, kind: str = "model") -> ForbiddenFileError:
@@ -190,6 +194,30 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "too many files" in refuse(tmp_path).message
 
 
+def test_small_files_are_written_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files of what is written together are open at once: of eight threads they would be too many."""
+    monkeypatch.setattr(collect_module, "THREADS", 8)
+    monkeypatch.setattr(files, "TOGETHER_FILES", 2)
+    component(tmp_path, {f"{number}.txt": b"%d" % number for number in range(60)})
+    inside, most = 0, 0
+
+    class Counting:
+        def one(self, *given: Any) -> Digested:
+            return ONLY_DIGESTED.one(*given)
+
+        def many(self, *given: Any) -> list[Digested]:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.002)
+            inside -= 1
+            return ONLY_DIGESTED.many(*given)
+
+    found = collect("base", "data", survey("base", tmp_path), Counting(), silent)
+    assert len(found.entries) == 60
+    assert most == 1
+
+
 @pytest.mark.parametrize(
     "suffix", ["bin", "ckpt", "dill", "joblib", "mar", "pickle", "pkl", "pt", "pth", "ptl", "so"]
 )
@@ -280,7 +308,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
 
 def collected(source: Path, *accepted: str, kind: str = "model") -> Collected:
     found = survey("base", source)
-    return collect("base", kind, found, digest, silent, accepted=frozenset(accepted))
+    return collect("base", kind, found, ONLY_DIGESTED, silent, accepted=frozenset(accepted))
 
 
 def test_what_is_accepted_is_met_and_the_rest_is_refused(tmp_path: Path) -> None:
@@ -371,19 +399,38 @@ def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
                 file.write(b"more")
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", tmp_path), digest, grow)
+        collect("base", "model", survey("base", tmp_path), ONLY_DIGESTED, grow)
 
 
 def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.dat"
-    path.write_bytes(noise(1, 1000))
+    path.write_bytes(noise(1, 100_000))
 
     def rewrite(_count: int) -> None:
-        path.write_bytes(noise(2, 1000))
+        path.write_bytes(noise(2, 100_000))
         os.utime(path, ns=(1, 1))
 
     with pytest.raises(UncheckedError, match="changed while it was read"):
-        collect("base", "model", survey("base", tmp_path), digest, rewrite)
+        collect("base", "model", survey("base", tmp_path), ONLY_DIGESTED, rewrite)
+
+
+@pytest.mark.parametrize("size", [10, 1000, 1001, 100_000])
+def test_a_small_file_that_changes_while_it_is_read(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read at once, and yet somebody may write to it before or after."""
+    path, real = tmp_path / "a.dat", files.read_at
+    path.write_bytes(noise(1, 1000))
+
+    def read(descriptor: int, offset: int, length: int) -> bytes:
+        if length > files.SMALL_BYTES:  # not by the gate
+            path.write_bytes(noise(2, size))
+            os.utime(path, ns=(1, 1))
+        return real(descriptor, offset, length)
+
+    monkeypatch.setattr(files, "read_at", read)
+    with pytest.raises(UncheckedError, match="changed while it was read"):
+        collect("base", "model", survey("base", tmp_path), ONLY_DIGESTED, silent)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -391,7 +438,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     found = survey("base", tmp_path)
     (tmp_path / "a.dat").unlink()
     with pytest.raises(UncheckedError):
-        collect("base", "model", found, digest, silent)
+        collect("base", "model", found, ONLY_DIGESTED, silent)
 
 
 def test_a_link_that_leads_out_of_the_source_is_told(tmp_path: Path) -> None:

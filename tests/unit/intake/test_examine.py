@@ -15,10 +15,10 @@ from airlift.errors import InventoryError, UncheckedError
 from airlift.intake.collect import collect, survey
 from airlift.intake.examine import examine_release
 from airlift.intake.gate.verdict import KINDS
-from airlift.store.content import digest
 from tests.support import made_wheels, oci_layouts
 from tests.support.drifting import TOKENS, configuration, embedded, tokenizer
 from tests.support.packed import pickled
+from tests.support.taking import ONLY_DIGESTED
 from tests.support.weights import component, weights
 
 BASE = {
@@ -39,7 +39,7 @@ def laid_out(
     """Write a component, and return it as a release states it."""
     component(tree / name, files)
     found = collect(
-        name, kind, survey(name, tree / name), digest, lambda _count: None, accepted=frozenset(KINDS)
+        name, kind, survey(name, tree / name), ONLY_DIGESTED, lambda _count: None, accepted=frozenset(KINDS)
     )
     parents = (Parent("adapter-of", of.name, of.version, of.digest),) if of else ()
     source = {"kind": "path", "path": name}

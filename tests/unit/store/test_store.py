@@ -8,7 +8,8 @@ import pytest
 
 from airlift import files
 from airlift.errors import AirliftError, BusyError, DigestError, ExistsError, LedgerError, UncheckedError
-from airlift.store.content import ContentFolder, Digested, digest_file
+from airlift.store.content import ContentFolder, digest_file
+from airlift.store.digests import Digested
 from airlift.store.documents import DocumentFolder
 from airlift.store.release_lookup import find
 from airlift.store.whole_folders import LOCK, Place, building, check_free
@@ -44,7 +45,7 @@ def test_what_is_refused_is_not_kept(content: ContentFolder, tmp_path: Path, siz
     source.write_bytes(DATA)
 
     def refuse(path: Path, sha256: str) -> None:
-        seen.append((path, sha256, content.paths()))
+        seen.append((path, sha256, content.places()))
         raise DigestError("refused")
 
     with files.opened(source) as descriptor, pytest.raises(DigestError):
@@ -60,7 +61,7 @@ def test_a_file_is_taken_in_once(content: ContentFolder, tmp_path: Path) -> None
     assert take(content, source) == expected
     path = tmp_path / "content" / SHA512[:2] / SHA512
     assert content.path(SHA512) == path
-    assert content.paths() == [path]
+    assert content.places() == [str(path)]
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (DATA, 0o444)
     before = path.stat().st_ino
     assert not take(content, source).new
@@ -83,8 +84,8 @@ def test_content_is_held_verified_and_removed(content: ContentFolder, tmp_path: 
     )  # fmt: skip
     content.path(SHA512).write_bytes(b"changed")
     assert content.verified_stamp(SHA512, silent) is None
-    content.remove(SHA512)
-    assert content.paths() == []
+    content.remove([SHA512])
+    assert content.places() == []
 
 
 # -- documents -----------------------------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ AVX2 static uint16_t *rans_write(const uint32_t *entries, uint32_t *states, size
     words = rans_write_plain(entries, states, lanes, words, index, n, whole);
     for (size_t first = whole; first;) {
         first -= step;
+        prefetch_before(index + first);
         find(entries, index + first, step, found);
         for (size_t i = step; i;) {
             i -= 8;

@@ -50,7 +50,7 @@ class Compiled:
 
     def write(self, index: Array, tables: Tables, lanes: int) -> tuple[Body, Body]:
         """See :func:`airlift.codec.ulp.reference.write`."""
-        states, words = np.empty(lanes, np.uint32), np.empty(len(index) + 8, np.uint16)
+        states, words = np.empty(lanes, np.uint32), self.scratch.take(2 * len(index) + 16).view(np.uint16)
         count = self.module.write(self.name, index, tables.map, tables.frequencies, states, words)
         return states.data.cast("B"), words[len(words) - count :].data.cast("B")
 

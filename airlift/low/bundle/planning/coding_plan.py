@@ -11,7 +11,7 @@ from airlift.low.bundle.planning.find_conversions import find_conversions
 from airlift.low.bundle.planning.find_grids import find_grids
 from airlift.low.bundle.planning.find_hints import find_hints
 from airlift.low.depot.depot import Depot
-from airlift.tensors.formats.tiling import component_spans
+from airlift.tensors.formats.tiling import component_spans, tells
 from airlift.tensors.matching.evidence import typed
 from airlift.tensors.matching.hint import LowRank
 from airlift.tensors.matching.match import FileSpans, Read, Segment, match
@@ -79,16 +79,35 @@ class BlockLimits:
 def plan_coding(depot: Depot, target: Release, baseline: Release | None) -> CodingPlan:
     """Plan how ``target`` is coded against ``baseline`` (None: nothing); reads headers of files, and samples."""
     held = baseline.contents() if baseline else {}
-    wanted = _placed(target)
-    lacking = list({item.entry.sha512: item for item in wanted if item.entry.sha512 not in held}.values())
-    bases = _placed(baseline) if baseline else ()
-    files = _spans(depot, baseline, bases) if baseline else []
+    lacking = list(
+        {item.entry.sha512: item for item in placed(target) if item.entry.sha512 not in held}.values()
+    )
+    return plan_some(depot, target, lacking, Held(baseline, placed(baseline) if baseline else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What files may be coded against: ``bases`` of a release, and files of the target that come ``before``."""
+
+    release: Release | None
+    bases: tuple[Placed, ...]
+    before: tuple[Placed, ...] = ()
+
+
+def plan_some(depot: Depot, target: Release, lacking: Sequence[Placed], held: Held) -> CodingPlan:
+    """Plan how files of ``target``, each of another content, are coded against what is ``held``.
+
+    What comes before them is among the bases of the plan, after the others.
+    """
+    files = _spans(depot, held.release, held.bases) if held.release else []
+    files += _spans(depot, target, held.before)
     targets = _spans(depot, target, lacking)
     sequence = order(targets)
     lacking = [lacking[number] for number in sequence]
     files += [targets[number] for number in sequence]
+    bases = (*held.bases, *held.before)
     with depot.content.reader([item.entry.sha512 for item in (*bases, *lacking)]) as read:
-        segments = find_segments(files, len(bases), read)
+        segments = find_segments(files, len(held.bases), read)[len(held.before) :]
     return CodingPlan(
         files=tuple(lacking),
         bases=bases,
@@ -117,15 +136,18 @@ def cut_plan(plan: CodingPlan, limits: BlockLimits) -> Iterator[tuple[int, Segme
                 yield number, block
 
 
-def _placed(release: Release) -> tuple[Placed, ...]:
+def placed(release: Release) -> tuple[Placed, ...]:
+    """Return the files of a release, in the order of its manifest."""
     return tuple(Placed(component.name, entry) for component, entry in release.files())
 
 
 def _spans(depot: Depot, release: Release, wanted: Sequence[Placed]) -> list[FileSpans]:
     """Return the spans of some files of a release; the other files of their components may say what is in them."""
-    paths: dict[str, dict[str, Path]] = {item.component: {} for item in wanted}
+    paths: dict[str, dict[str, Path]] = {}
+    for item in wanted:
+        paths.setdefault(item.component, {})[item.entry.path] = depot.content.path(item.entry.sha512)
     for component, entry in release.files():
-        if component.name in paths:
+        if component.name in paths and tells(entry.path):
             paths[component.name][entry.path] = depot.content.path(entry.sha512)
     known = {name: component_spans(files) for name, files in paths.items()}
     return [_file(item, known[item.component]) for item in wanted]

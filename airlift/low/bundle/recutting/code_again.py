@@ -3,24 +3,30 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import zstandard
 
 import airlift
 from airlift import erasure, files
-from airlift.bundle import choice, volume
+from airlift.bundle import choice, own, volume
 from airlift.bundle.fields import FileDigest
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.parity.stripe import Stripe
+from airlift.bundle.release import Release
 from airlift.errors import IncompleteError
 from airlift.low.bundle import chunks
 from airlift.low.bundle.chunks import Numbering
 from airlift.low.bundle.encode import check_bases, encode
 from airlift.low.bundle.job import Coding
 from airlift.low.bundle.planning.coding_plan import CodingPlan, plan_coding
+from airlift.low.bundle.planning.joint_plan import JointPlan, plan_groups
+from airlift.low.bundle.planning.receivers import Receiver
 from airlift.low.bundle.recutting.first_cut import FirstCut
 from airlift.low.depot.digest_cache import DigestCache
+from airlift.low.depot.enclaves import OPERATOR
 from airlift.media.volume_reader import read_chunk
 from airlift.media.volume_writer import StagedChunk
 from airlift.progress import Progress, Tally
@@ -47,12 +53,13 @@ def code_again(
     """
     if not wanted:
         return ()
-    plan = _plan(bundle, cut, cache)
+    joint = _plan(bundle, cut, cache)
+    plan = joint.plan
     made: tuple[StagedChunk, ...] = ()
     if tuple(item.content for item in plan.files) == bundle.files:
         check_bases(plan, cache, workers, progress)
         data = [*wanted, *_beneath(bundle, wanted)]
-        made = _code(plan, data, folder, cut=cut, cache=cache, workers=workers, progress=progress)
+        made = _code(joint, data, folder, cut=cut, cache=cache, workers=workers, progress=progress)
         made += _parity(bundle, wanted, {item.digest.sha512: item for item in made}, folder)
     there = {item.digest.sha512 for item in made}
     lacking = {item.sha512 for item in wanted} - there
@@ -93,19 +100,36 @@ def _parity(
     return tuple(found)
 
 
-def _plan(bundle: Bundle, cut: FirstCut, cache: DigestCache) -> CodingPlan:
+def _plan(bundle: Bundle, cut: FirstCut, cache: DigestCache) -> JointPlan:
     target, baseline = (
         None if reference is None else cache.depot.load_release(reference.digest)
         for reference in (bundle.target, bundle.baseline)
     )
     if target is None:
-        return CodingPlan((), (), (), ())
+        return JointPlan(CodingPlan((), (), (), ()))
+    if bundle.portions:
+        return _plan_portions(bundle, cut, cache, target)
     held = None if baseline is None else baseline.only(cut.baseline_variants)
-    return plan_coding(cache.depot, choice.carried_part(bundle, target), held)
+    return JointPlan(plan_coding(cache.depot, choice.carried_part(own.whole(bundle), target), held))
+
+
+def _plan_portions(bundle: Bundle, cut: FirstCut, cache: DigestCache, target: Release) -> JointPlan:
+    """Plan the groups of a bundle for several enclaves, as its manifest tells them."""
+    receivers, takers = [], [set[str]() for _ in bundle.files]
+    for item in own.every(bundle):
+        name = item.enclave or ""
+        base = None if item.baseline is None else cache.depot.load_release(item.baseline.digest)
+        held = None if base is None else base.only(cut.each_variants.get(name, ()))
+        receivers.append(Receiver(name, base, OPERATOR, choice.carried_part(item, target), held))
+        for number in item.file_numbers:
+            takers[number].add(name)
+    pairs = zip(map(frozenset, takers), bundle.files, strict=True)
+    wanted = [(names, [file.sha512 for _, file in some]) for names, some in groupby(pairs, itemgetter(0))]
+    return plan_groups(cache.depot, target, receivers, wanted)
 
 
 def _code(
-    plan: CodingPlan,
+    joint: JointPlan,
     wanted: Sequence[FileDigest],
     folder: Path,
     *,
@@ -114,21 +138,24 @@ def _code(
     workers: int,
     progress: Progress,
 ) -> tuple[StagedChunk, ...]:
+    plan = joint.plan
     numbering, tally = Numbering(plan), Tally("encoding", plan.target_bytes, progress)
     coding, limits = Coding(workers, effort=cut.effort), chunks.block_limits(cut.chunk_limit)
     with closing(encode(plan, cache, limits, coding, read=tally.add)) as encoded:
-        packed = chunks.pack(chunks.merge(numbering.number(item) for item in encoded), cut.chunk_limit)
+        blocks = chunks.merge(numbering.number(item) for item in encoded)
+        packed = chunks.pack_apart(blocks, cut.chunk_limit, joint.starts, [])
         return tuple(chunks.write_wanted(packed, folder, {item.sha512 for item in wanted}))
 
 
 def _others(bundle: Bundle, lacking: set[str]) -> IncompleteError:
     release = bundle.target.label if bundle.target else "RELEASE"
     from_ = bundle.baseline.label if bundle.baseline else "none"
+    again = " ".join(f"--for {name}" for name in bundle.enclaves) if bundle.portions else f"--from {from_}"
     return IncompleteError(
         f"{len(lacking)} chunks of bundle {bundle.id} are on no volume at hand, and coding it again gives others",
         expected="the chunks that its manifest lists: the same versions of libraries, and the coding as it was",
         found=f"airlift {airlift.__version__}, zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}",
         hint="give volumes that hold them (--volumes DIR), or make a new bundle: "
-        f"`airlift low bundle {release} --from {from_}`",
+        f"`airlift low bundle {release} {again}`",
         data={"missing": [item.sha512 for item in bundle.all_chunks if item.sha512 in lacking]},
     )

@@ -5,7 +5,7 @@ is noticed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ class FirstCut:
     """What the log tells of a bundle: the folders of its volumes, how it was coded, the SHA-512 of its timestamp.
 
     ``folders`` are those of every cut, the newest first; ``chunk_limit`` is the most bytes of a chunk;
-    ``baseline_variants`` are the names of the baseline's variants that counted as held.
+    ``baseline_variants`` are the names of the baseline's variants that counted as held, ``each_variants`` those of
+    the baseline of each of several enclaves.
     """
 
     folders: tuple[Path, ...] = ()
@@ -42,6 +43,7 @@ class FirstCut:
     chunk_limit: int = MAX_CHUNK_BYTES
     timestamp: str | None = None
     baseline_variants: tuple[str, ...] = ()
+    each_variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,15 @@ def recall(depot: Depot, bundle: Bundle) -> FirstCut:
     made = next((item.detail for item in said if item.event == BUNDLED), {})
     effort = str(made.get("effort")).upper()
     limit, timestamp = made.get("chunk_limit"), made.get("timestamp")
-    held = made.get("baseline_variants")
+    several = made.get("portions")
+    portions = [item for item in several if isinstance(item, dict)] if isinstance(several, list) else []
     return FirstCut(
         folders=tuple(folder for detail in places for folder in _folders(bundle, detail)),
         effort=Effort[effort] if effort in Effort.__members__ else Effort.NORMAL,
         chunk_limit=_count(limit, MIN_CHUNK_BYTES, MAX_CHUNK_BYTES) or MAX_CHUNK_BYTES,
         timestamp=timestamp if isinstance(timestamp, str) and fields.is_hex(timestamp, 128) else None,
-        baseline_variants=tuple(name for name in held if isinstance(name, str))
-        if isinstance(held, list)
-        else (),
+        baseline_variants=_names(made.get("baseline_variants")),
+        each_variants={str(item.get("enclave")): _names(item.get("baseline_variants")) for item in portions},
     )
 
 
@@ -111,6 +113,11 @@ Found = tuple[Mapping[str, bytes], Target]
 def _count(value: object, least: int, most: int) -> int | None:
     """Return a whole number of ``[least, most]``, or None if it is none."""
     return value if type(value) is int and least <= value <= most else None
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Return the texts of a list, none if it is no list."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _folders(bundle: Bundle, detail: Mapping[str, Any]) -> Iterator[Path]:

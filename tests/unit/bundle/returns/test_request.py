@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from airlift.bundle import own
 from airlift.bundle.fields import Marking
 from airlift.bundle.returns import request
 from airlift.bundle.returns.code import RequestCode
@@ -13,7 +14,7 @@ from airlift.bundle.returns.request import Request, asked_chunks
 from airlift.bundle.returns.stated_ledger import StatedLedger
 from airlift.errors import AirliftError, FormatTooNewError, MalformedError, SequenceReusedError, UsageError
 from airlift.strict import format as canonical
-from tests.support.bundle_values import BUNDLE
+from tests.support.bundle_values import BUNDLE, SEVERAL
 
 LEDGER = StatedLedger("a note", 7, "ab" * 48)
 REQUEST = Request(
@@ -70,7 +71,15 @@ def test_what_is_no_request(changes: Any, error: type[AirliftError]) -> None:
 def test_the_chunks_that_are_asked_for() -> None:
     code = RequestCode("f" * 10, BUNDLE.sequence, BUNDLE.digest[:10], (0,))
     for asked in (REQUEST, code):
-        assert asked_chunks(asked, BUNDLE) == BUNDLE.chunks[:1]
+        assert asked_chunks(asked, own.whole(BUNDLE)) == BUNDLE.chunks[:1]
+
+
+def test_one_of_several_enclaves_gets_its_own_and_nothing_else() -> None:
+    asked = replace(REQUEST, sequence=SEVERAL.sequence, manifest=SEVERAL.digest, missing=(0, 2))
+    alpha, bravo = own.every(SEVERAL)
+    assert asked_chunks(asked, bravo) == (SEVERAL.chunks[0], SEVERAL.chunks[2])
+    with pytest.raises(MalformedError, match="another enclave's part"):
+        asked_chunks(asked, alpha)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +92,4 @@ def test_the_chunks_that_are_asked_for() -> None:
 )
 def test_a_request_that_names_what_is_not_in_the_bundle(changes: Any, error: type[AirliftError]) -> None:
     with pytest.raises(error):
-        asked_chunks(replace(REQUEST, **changes), BUNDLE)
+        asked_chunks(replace(REQUEST, **changes), own.whole(BUNDLE))

@@ -53,6 +53,23 @@ def test_what_did_not_move_by_a_low_rank_is_coded_otherwise() -> None:
     assert encode(replace(MERGE, target=noise.astype("<u2").tobytes())).codec != LOWRANK.id
 
 
+@pytest.mark.parametrize("element", [Element.F32, Element.BF16])
+def test_a_row_that_the_probe_does_not_see_may_hold_anything(element: Element) -> None:
+    """What broke: numbers whose squares are none ended in an error of linear algebra, and with it the bundle."""
+    made = merge(512, 1024, 2, element=element)
+    hidden = min(set(range(512)) - set(map(int, lowrank_search.sample_rows(512))))
+    step = made.columns * element.size
+    target, base = bytearray(made.target), bytearray(made.base)
+    huge = np.full(made.columns, 3e38, "<f4").tobytes()
+    row = slice(hidden * step, (hidden + 1) * step)
+    target[row] = huge if element is Element.F32 else np.frombuffer(huge, "<u2")[1::2].tobytes()
+    base[row] = bytes(step)
+    odd = replace(made, target=bytes(target), base=bytes(base))
+    coded = encode(odd, element)
+    back = codec.decode(coded.codec, coded.payload, [odd.base], len(odd.target), element)
+    assert bytes(back) == odd.target
+
+
 @pytest.mark.parametrize("rows", [1, 31])
 def test_a_matrix_of_few_rows_is_left_alone(rows: int) -> None:
     cut = rows * MERGE.columns * 2

@@ -17,7 +17,7 @@ from airlift.codec.ulp import kernel, reference, ulp
 from airlift.codec.ulp.kernel import selftest
 from airlift.kernels import Choice
 from airlift.tensors.element import Element
-from tests.support.kernel_sources import PARITY_SOURCES, SOURCES
+from tests.support.kernel_sources import EVERY_SOURCES, SOURCES
 from tests.support.tensors import COLUMNS, ROWS, weights
 
 FOLDER = Path(__file__).resolve().parents[4]
@@ -240,7 +240,7 @@ def test_threads_write_the_same_bytes() -> None:
         assert len(set(pool.map(written, range(16)))) == 1
 
 
-@pytest.mark.parametrize("sources", [SOURCES, PARITY_SOURCES], ids=["codec", "parity"])
+@pytest.mark.parametrize("sources", EVERY_SOURCES, ids=["predictions", "codec", "parity"])
 def test_the_readme_names_tests_that_there_are(sources: Path) -> None:
     """A promise whose test was renamed is held by nothing that a reader finds."""
     text = (sources / "README.md").read_text()

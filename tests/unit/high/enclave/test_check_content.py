@@ -29,13 +29,13 @@ def test_all_is_well(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, real = enclave("one", tmp_path), os.pread
+    place, real = enclave("one", tmp_path), os.preadv
 
-    def pread(descriptor: int, length: int, offset: int) -> bytes:
+    def preadv(descriptor: int, buffers: list[memoryview], offset: int) -> int:
         if "/enclave-one/releases/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(5, "injected")
-        return real(descriptor, length, offset)
+        return real(descriptor, buffers, offset)
 
-    monkeypatch.setattr(os, "pread", pread)
+    monkeypatch.setattr(os, "preadv", preadv)
     with pytest.raises(UncheckedError):
         check_content(place)

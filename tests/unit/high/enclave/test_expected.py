@@ -23,11 +23,12 @@ from airlift.errors import (
 from airlift.evidence import controls
 from airlift.evidence.report import page
 from airlift.high.activation.change_policy import change_policy
+from airlift.high.enclave import expected
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
 from airlift.high.enclave.status import enclave_status
-from airlift.high.importing import commit, rebuild
+from airlift.high.importing import commit, part_digests
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.importing.preview import plan_import, prove_bundle
 from airlift.high.importing.repair import repair
@@ -89,7 +90,7 @@ def _used(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
             found[name] += 1
             return hashlib.new(name, *data)
 
-    for module in (rebuild, content):
+    for module in (part_digests, expected, content):
         monkeypatch.setattr(module, "hashlib", Counting())
     return found
 

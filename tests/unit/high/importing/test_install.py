@@ -96,13 +96,13 @@ def test_a_rotten_baseline_that_does_not_even_decode(tmp_path: Path) -> None:
 
 def test_a_baseline_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = enclave("one", tmp_path)
-    real = files.read_at
+    real = files.read_into
 
-    def read_at(descriptor: int, offset: int, length: int) -> bytes:
-        data = real(descriptor, offset, length)
-        return data[:-1] if "/content/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()) else data
+    def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
+        count = real(descriptor, offset, buffer)
+        return count - 1 if "/content/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()) else count
 
-    monkeypatch.setattr(files, "read_at", read_at)
+    monkeypatch.setattr(files, "read_into", read_into)
     attempt(place, world().bundles["delta"], BaselineDamagedError, 5)
 
 

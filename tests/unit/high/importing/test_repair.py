@@ -72,7 +72,7 @@ def test_rot_is_found_and_repaired(tmp_path: Path) -> None:
     assert repair(place, world().bundles["full"], operator=operator()).repaired == ()
 
 
-@pytest.mark.parametrize("how", ["copy", "missing", "symlink", "content gone", "folder gone"])
+@pytest.mark.parametrize("how", ["copy", "missing", "symlink", "content gone", "folder gone", "tree gone"])
 def test_other_damage(tmp_path: Path, how: str) -> None:
     """A broken hard link (a copy that differs), missing files and folders, links in their place."""
     place = enclave("one", tmp_path)
@@ -83,6 +83,8 @@ def test_other_damage(tmp_path: Path, how: str) -> None:
         place.content.path(DIGEST).unlink()
     elif how == "folder gone":
         forget(target.parent)
+    elif how == "tree gone":
+        forget(place.active.resolve())
     else:
         target.unlink()
         if how == "symlink":
@@ -91,6 +93,14 @@ def test_other_damage(tmp_path: Path, how: str) -> None:
     repair(place, world().bundles["full"], operator=operator())
     check_content(place)
     assert holds_release(place, V1)
+
+
+def test_a_file_where_a_folder_was_is_damage(tmp_path: Path) -> None:
+    place = enclave("one", tmp_path)
+    folder = place.active.resolve() / "base"
+    forget(folder)
+    folder.write_bytes(b"x")
+    assert DIGEST in damaged(place)
 
 
 def test_a_delta_repairs_its_file_from_its_base(tmp_path: Path) -> None:

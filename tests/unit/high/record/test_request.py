@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from airlift.bundle import manifest
+from airlift.bundle import manifest, own
 from airlift.bundle.manifest import Bundle
 from airlift.bundle.returns import code, request
 from airlift.bundle.returns.code import RequestCode
@@ -175,7 +175,7 @@ def test_a_signed_request(tmp_path: Path) -> None:
     assert (stated.missing, stated.marking) == (lack.missing, lack.bundle.marking)
     with place.ledger() as log:
         assert (stated.ledger.size, stated.ledger.root) == (log.size, log.root().hex())
-    assert result.missing == tuple(chunk.sha512 for chunk in asked_chunks(stated, lack.bundle))
+    assert result.missing == tuple(chunk.sha512 for chunk in asked_chunks(stated, own.whole(lack.bundle)))
     assert result.missing_bytes == sum(lack.bundle.chunks[index].size for index in result.indices)
     with pytest.raises(ExistsError):
         issue_request(place, lack, operator=operator(), output=tmp_path / "request.json")

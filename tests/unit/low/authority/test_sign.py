@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from airlift.bundle import release as releases
 from airlift.errors import (
     DigestError,
     ExistsError,
@@ -11,6 +13,8 @@ from airlift.errors import (
     SignatureError,
     UsageError,
 )
+from airlift.low.authority import sign as sign_module
+from airlift.low.authority.pending import pending_releases
 from airlift.low.authority.rotate import Rotation, rotate
 from airlift.low.authority.sign import SignResult, Transfer, sign
 from airlift.low.depot.events import read_events
@@ -79,6 +83,23 @@ def test_content_is_read_again_before_it_is_signed(site: Site) -> None:
         signed(site, None, "dan")
     assert signed(site, None, dry_run=True).signatures == 0
     assert one.sha512 != two.sha512
+
+
+def test_releases_that_state_different_pieces_are_not_signed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What broke: only what the last one states was held against the content."""
+    monkeypatch.setattr(releases, "PIECE_BYTES", 48 << 10)
+    site.release({"base": {"model.safetensors": weights(1, rows=400, columns=512)}}, names=())
+    (release,) = pending_releases(site.depot)
+    table = site.depot.documents.load(release.pieces or "")
+    wrong = bytes(64) + table[64:]
+    digest = site.depot.documents.keep(wrong)
+    other = replace(release, version="2", pieces=digest)
+    for pending in ((other, release), (release, other)):
+        monkeypatch.setattr(sign_module, "pending_releases", lambda _depot, found=pending: found)
+        with pytest.raises(DigestError, match="different pieces"):
+            signed(site, None, "dan")
 
 
 def test_the_manifest_is_read_again_before_it_is_signed(site: Site) -> None:

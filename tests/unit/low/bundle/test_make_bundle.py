@@ -469,10 +469,12 @@ def test_an_output_folder_with_other_things_stays(stocked: Site, monkeypatch: py
 def test_what_a_killed_command_left_is_swept(stocked: Site) -> None:
     output = stocked.folder / "out"
     left, held, mine, odd = (output / f".tmp-{name}" for name in ("0" * 16, "1" * 16, "2" * 16, "mine"))
+    (output / f".tmp-{'4' * 16}").mkdir(parents=True)  # killed before there was a mark, or after
     for folder in (left, held, odd):
         (folder / volume.CHUNKS).mkdir(parents=True)
         (folder / volume.CHUNKS / "part").write_bytes(b"x")
     mine.mkdir()
+    (mine / "letter").write_bytes(b"x")
     (output / f".tmp-{'3' * 16}").symlink_to(odd)
     with hold(held) as is_held:
         assert is_held

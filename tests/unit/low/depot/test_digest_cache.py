@@ -32,9 +32,9 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     real = ContentFolder.verified_stamp
 
-    def noted(folder: ContentFolder, sha512: str, read: CountBytes) -> str | None:
+    def noted(folder: ContentFolder, sha512: str, read: CountBytes, pieces: bytes = b"") -> str | None:
         found.append(sha512)
-        return real(folder, sha512, read)
+        return real(folder, sha512, read, pieces)
 
     monkeypatch.setattr(ContentFolder, "verified_stamp", noted)
     return found

@@ -1,11 +1,12 @@
+import errno
 import hashlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airlift import files
 from airlift.errors import (
     DigestError,
     ExistsError,
@@ -199,17 +200,17 @@ def test_a_failure_forgets_what_came_in(site: Site) -> None:
 
 def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """THREATS, file system: a full disk at every write."""
-    real = files.rename_durable
+    real = os.rename
     calls = []
 
-    def full(source: Path, target: Path) -> None:
+    def full(source: str, target: str) -> None:
         calls.append(target)
         if len(calls) > 1:
-            raise NoSpaceError(f"no space left to write {target}")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(source, target)
 
     path = site.manifest(STACK)
-    monkeypatch.setattr(files, "rename_durable", full)
+    monkeypatch.setattr(os, "rename", full)
     with pytest.raises(NoSpaceError):
         make_release(site.depot, path, now=NOW)
     monkeypatch.undo()

@@ -14,6 +14,7 @@ from airlift.tensors.matching.anchor import (
     history,
     index,
     scan,
+    scan_small,
     sparseness,
 )
 
@@ -119,3 +120,50 @@ def test_a_history_finds_what_an_index_of_the_files_before_finds(seed: int) -> N
 def test_a_history_of_nothing_finds_nothing() -> None:
     first, last = history([]).before(3).find(np.array([1, 2], np.uint64))
     assert first.tolist() == last.tolist()
+
+
+def mixture(seed: int) -> list[bytes]:
+    """Return small files: noise of many lengths, parts of others before, and what repeats."""
+    random, made = Random(seed), list[bytes]()
+    for _ in range(random.randrange(30)):
+        data = random.randbytes(random.choice([0, 1, 40, 63, 64, 65, 100, 700, 9000]))
+        kind = random.random()
+        if kind < 0.2 and made:
+            data = random.choice(made) + data
+        elif kind < 0.3:
+            data = (data[:80] * 60)[:8000]
+        elif kind < 0.35:
+            data = bytes(len(data))
+        made.append(data)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("bits", [8, 11])
+def test_small_files_are_scanned_at_once_as_one_by_one(seed: int, bits: int) -> None:
+    contents = mixture(seed)
+    files, places, digests = scan_small(contents, bits)
+    alone = [(number, *pair) for number, data in enumerate(contents) for pair in scanned(data, bits).items()]
+    assert list(zip(files.tolist(), places.tolist(), digests.tolist(), strict=True)) == alone
+
+
+def test_a_small_file_has_a_limited_number_of_anchors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anchor, "_likely", lambda _data, count: np.arange(count))
+    contents = [NOISE[:40_000], NOISE[40_000:41_000]]
+    files, places, _ = scan_small(contents, 8)
+    alone = [scanned(data, 8) for data in contents]
+    assert places.tolist() == [*alone[0], *alone[1]]
+    assert np.bincount(files).tolist() == list(map(len, alone))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_history_knows_which_files_have_something_of_those_before(seed: int) -> None:
+    contents = mixture(seed)
+    known = history([scan_small(contents, 8)])
+    files, _, digests = scan_small(contents, 8)
+    expected = {
+        number
+        for number in range(len(contents))
+        if set(digests[files == number].tolist()) & set(digests[files < number].tolist())
+    }
+    assert known.repeating() == expected

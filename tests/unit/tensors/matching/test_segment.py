@@ -8,6 +8,7 @@ import pytest
 from airlift.tensors.element import Element
 from airlift.tensors.matching.hint import Adapter, Conversion, Grid, LowRank, Rule, ScalesFrom
 from airlift.tensors.matching.segment import MAX_READ, Hinted, Segment, Source, blocks, mark, merge
+from tests.support.calls import counting
 
 
 def segment(start: int, end: int, source: Source | None = None, *, row: int = 0) -> Segment:
@@ -44,6 +45,18 @@ def test_blocks_know_the_rows_of_all_that_was_joined() -> None:
         ((2, 2), (3, 4)),
     ]
     assert segment(0, 8, row=2).rows == ((2, 4),)
+
+
+def test_a_block_costs_the_same_however_many_tensors_were_joined() -> None:
+    """What broke: each block of a file went through all of its tensors; a plan of 2 TB took minutes."""
+
+    def cost(count: int) -> float:
+        parts = tuple((4 + number % 3, 100) for number in range(count))
+        with counting() as calls:
+            cut = list(blocks(Segment(0, 200 * count, Element.U16, 0, None, parts), 400))
+        return calls.count / len(cut)
+
+    assert cost(3000) < 1.2 * cost(100)
 
 
 @pytest.mark.parametrize(

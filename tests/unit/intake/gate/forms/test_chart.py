@@ -10,8 +10,8 @@ from airlift.errors import ForbiddenFileError
 from airlift.intake.collect import Collected, collect, survey
 from airlift.intake.gate.forms import chart, chart_archive
 from airlift.intake.gate.views import Held
-from airlift.store.content import digest
 from tests.support import made_wheels as made
+from tests.support.taking import ONLY_DIGESTED
 
 NAME = "engine-0.1.0.tgz"
 
@@ -21,7 +21,7 @@ def gather(folder: Path, files: dict[str, bytes]) -> Collected:
         place = folder / "chart" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
-    return collect("engine", "chart", survey("engine", folder / "chart"), digest, lambda _count: None)
+    return collect("engine", "chart", survey("engine", folder / "chart"), ONLY_DIGESTED, lambda _count: None)
 
 
 def refuse(folder: Path, files: dict[str, bytes], reason: str) -> ForbiddenFileError:

@@ -11,8 +11,8 @@ import pytest
 from airlift.errors import ForbiddenFileError
 from airlift.intake.collect import collect, survey
 from airlift.intake.gate.forms import image, image_documents
-from airlift.store.content import digest
 from tests.support import oci_layouts as oci
+from tests.support.taking import ONLY_DIGESTED
 
 LAYERS = (oci.layer({"etc/os-release": b"ID=demo\n"}), oci.layer({"app/run": b"\x7fELF" + bytes(99)}))
 Files = dict[str, bytes]
@@ -22,7 +22,7 @@ def gather(folder: Path, files: Files) -> tuple[str, ...]:
     """Return what the gate did not recognise."""
     oci.write(folder / "engine", files)
     found = survey("engine", folder / "engine")
-    return collect("engine", "image", found, digest, lambda _count: None).unrecognised
+    return collect("engine", "image", found, ONLY_DIGESTED, lambda _count: None).unrecognised
 
 
 def refuse(folder: Path, files: Files, reason: str) -> ForbiddenFileError:

@@ -13,8 +13,8 @@ from airlift.errors import ForbiddenFileError
 from airlift.intake.collect import Collected, collect, survey
 from airlift.intake.gate.forms import archive, wheel
 from airlift.intake.gate.views import Held
-from airlift.store.content import digest
 from tests.support import made_wheels as made
+from tests.support.taking import ONLY_DIGESTED
 
 NAME = "demo-1.0-py3-none-any.whl"
 INFO = "demo-1.0.dist-info"
@@ -25,7 +25,7 @@ def gather(folder: Path, files: dict[str, bytes]) -> Collected:
     for name, data in files.items():
         (folder / "wheels" / name).parent.mkdir(exist_ok=True)
         (folder / "wheels" / name).write_bytes(data)
-    return collect("tools", "wheels", survey("tools", folder / "wheels"), digest, lambda _count: None)
+    return collect("tools", "wheels", survey("tools", folder / "wheels"), ONLY_DIGESTED, lambda _count: None)
 
 
 def refuse(folder: Path, files: dict[str, bytes], reason: str) -> ForbiddenFileError:

@@ -1,0 +1,137 @@
+"""A model of how long commands take, from what was measured, and what it says of sizes that nobody measured here.
+
+    python -m tests.bench.scaling          from docs/benchmarks/growth.json to docs/benchmarks/scaling.md
+
+Everything is counted in what one core digests meanwhile with SHA-512, so that a slow hour of a machine, or another
+machine, changes the unit and not the model::
+
+    seconds x rate = start + bytes x (serial + parallel / cores)
+
+``rate`` is SHA-512 of one core, in bytes a second. ``start`` is what a command takes whatever it does; ``serial`` is
+what only one thread does, ``parallel`` what all share. The three are fitted to all sizes on one core and on two, each
+by its relative error; none may be less than nothing.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests.bench.results import Results, load
+from tests.bench.table import OURS
+from tests.bench.way import ONE_CORE
+
+DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
+COMMANDS = {"make": "low bundle", "apply": "high import"}
+CORES = {ONE_CORE: 1, OURS: 2}
+SIZES = (700e9, 2e12)
+MACHINES = (2, 16, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measurement: bytes of the target, cores, seconds, and the rate of SHA-512 around it."""
+
+    size: float
+    cores: int
+    seconds: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """``start`` in bytes, ``serial`` and ``parallel`` as shares of a byte that SHA-512 would have taken meanwhile."""
+
+    start: float
+    serial: float
+    parallel: float
+
+    def seconds(self, size: float, cores: int, rate: float) -> float:
+        """Return how long it takes."""
+        return (self.start + size * (self.serial + self.parallel / cores)) / rate
+
+
+def points(results: Results, verb: str) -> list[Point]:
+    """Return what was measured of airlift on one core and on all of them."""
+    return [
+        Point(
+            row.target,
+            CORES[row.program],
+            getattr(row, verb).seconds,
+            1e9 * float(np.median(results.rates[row.pair])),
+        )
+        for row in results.rows
+        if row.program in CORES
+    ]
+
+
+def fit(measured: Sequence[Point]) -> Model:
+    """Return the model with the least sum of squares of relative errors, with no part below nothing."""
+    parts = np.array([[1.0, one.size, one.size / one.cores] for one in measured])
+    wanted = np.array([one.seconds * one.rate for one in measured])
+    parts /= wanted[:, None]
+    best, least = np.zeros(3), np.inf
+    for kept in itertools.chain.from_iterable(itertools.combinations(range(3), count) for count in (1, 2, 3)):
+        found = np.zeros(3)
+        found[list(kept)] = np.linalg.lstsq(parts[:, list(kept)], np.ones(len(measured)), rcond=None)[0]
+        error = float(np.square(parts @ found - 1).sum())
+        if (found >= 0).all() and error < least:
+            best, least = found, error
+    return Model(*map(float, best))
+
+
+def errors(model: Model, measured: Sequence[Point]) -> list[float]:
+    """Return by how much of what was measured the model is wrong."""
+    return [model.seconds(one.size, one.cores, one.rate) / one.seconds - 1 for one in measured]
+
+
+def document(results: Results) -> str:
+    """Return a page: the models, how well they fit, and what they say of large models."""
+    lines = ["# Predicted", "", *(f"- {what}: {words}" for what, words in results.machine.items())]
+    for verb, command in COMMANDS.items():
+        lines += ["", f"## {command}", "", *_command(points(results, verb))]
+    return "\n".join([*lines, ""])
+
+
+def _command(measured: Sequence[Point]) -> Iterator[str]:
+    model = fit(measured)
+    yield (
+        f"seconds x rate = {model.start / 1e9:.2f} GB + bytes x ({model.serial:.2f} + {model.parallel:.2f} / cores)"
+    )
+    yield ""
+    yield "| GB | cores | SHA-512 GB/s | measured s | predicted s | error |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for one, error in zip(measured, errors(model, measured), strict=True):
+        predicted = model.seconds(one.size, one.cores, one.rate)
+        yield (
+            f"| {one.size / 1e9:.2f} | {one.cores} | {one.rate / 1e9:.2f} | {one.seconds:.2f} | {predicted:.2f} "
+            f"| {round(error, 3) + 0.0:+.0%} |"
+        )
+    rate = float(np.median([one.rate for one in measured]))
+    yield ""
+    yield f"At {rate / 1e9:.2f} GB/s of SHA-512, if disks keep up:"
+    yield ""
+    yield "| target | " + " | ".join(f"{cores} cores" for cores in MACHINES) + " |"
+    yield "|---|" + "---:|" * len(MACHINES)
+    for size in SIZES:
+        times = (_time(model.seconds(size, cores, rate)) for cores in MACHINES)
+        yield f"| {size / 1e9:,.0f} GB | " + " | ".join(times) + " |"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.scaling")
+    parser.add_argument("figures", type=Path, nargs="?", default=DOCS / "growth.json")
+    words = parser.parse_args()
+    words.figures.with_name("scaling.md").write_text(document(load(words.figures)))
+
+
+if __name__ == "__main__":
+    main()
