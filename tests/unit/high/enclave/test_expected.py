@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from airlift import verify as standalone
+from airlift.bundle import piece_table
+from airlift.bundle import release as releases
 from airlift.bundle.chunk import BUILT, Block, Source
 from airlift.bundle.component.file_entry import FileEntry
+from airlift.bundle.release import Release
 from airlift.errors import (
     BaselineDamagedError,
     ContentDamagedError,
@@ -23,7 +27,7 @@ from airlift.errors import (
 from airlift.evidence import controls
 from airlift.evidence.report import page
 from airlift.high.activation.change_policy import change_policy
-from airlift.high.enclave import expected
+from airlift.high.enclave import expected, policy
 from airlift.high.enclave.check_content import check_content
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected, stated
@@ -41,6 +45,7 @@ from airlift.ledger.entries.imports import ImportCommit, ImportPrepare
 from airlift.ledger.entry import Entry
 from airlift.store import content
 from tests.support import forge
+from tests.support.bundle_values import LARGE, PIECED
 from tests.support.depots import NOW, Components, Site
 from tests.support.enclaves import (
     V1,
@@ -351,3 +356,35 @@ def test_the_standalone_verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (
         standalone.main([str(tmp_path / "ledger.jsonl"), "--public-key", str(tmp_path / "ledger.pub")]) == 0
     )
+
+
+# -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def test_pieces_decide_only_where_every_manifest_states_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong table, signed for one release, must not change what another one consists of (SPEC 7.3-8)."""
+    sha512 = LARGE.sha512
+    plain = replace(PIECED, pieces=None, name="plain")
+    first, second = (bytes([number]) * piece_table.length(PIECED) for number in (1, 2))
+    one, same, other = (
+        replace(PIECED, name=name, pieces=hashlib.sha512(table).hexdigest())
+        for name, table in (("one", first), ("same", first), ("other", second))
+    )
+    documents = {made.digest: releases.format(made) for made in (plain, one, same, other)}
+    documents |= {str(made.pieces): table for made, table in ((one, first), (other, second))}
+    place = SimpleNamespace(history=SimpleNamespace(load=lambda digest, _size=0: documents[digest]))
+    monkeypatch.setattr(policy, "load", lambda *_: SimpleNamespace(digest="sha512"))
+
+    def known(*installed: Release, target: Release | None = None) -> bytes | None:
+        state = SimpleNamespace(installed=[made.digest for made in installed])
+        found = expected.load_expected(cast("Any", place), cast("Any", state), target, {})
+        return found.pieces.get(sha512)
+
+    assert known(one) == known(one, same) == known(one, target=same) == known(target=one) == first
+    assert known(plain) is None
+    assert (
+        known(plain, one) is known(one, plain) is known(one, target=plain) is known(plain, target=one) is None
+    )
+    assert known(one, other) is None
+    with pytest.raises(MalformedError, match="states other pieces"):
+        known(one, target=other)
