@@ -26,7 +26,7 @@ setup(
         Extension(
             ".".join([*kernel.parts, "_compiled"]),
             sorted(map(str, kernel.glob("*.c"))),
-            depends=sorted(map(str, kernel.glob("*.h"))),
+            depends=["airlift/kernels.h", *sorted(map(str, kernel.glob("*.h")))],
             extra_compile_args=["-O3", "-fvisibility=hidden"],
             optional=True,
             py_limited_api=True,

@@ -12,7 +12,19 @@ from threading import Lock
 from types import ModuleType
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from airlift.errors import UsageError
+
+
+def noise(count: int, seed: int = 0) -> NDArray[np.uint64]:
+    """Return ``count`` integers below 2^64 for known answers, by arithmetic that no library can change."""
+    mixed = np.arange(seed + 1, seed + 1 + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(32)
+    return mixed
 
 
 class Named(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from airlift.bundle.fields import FileDigest, Marking
 from airlift.bundle.manifest import Bundle, Portion, ReleaseRef
 from airlift.bundle.portions import ranges
+from airlift.errors import WrongEnclaveError
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,22 @@ def of(bundle: Bundle, enclave: str) -> Own | None:
         return whole(bundle)
     found = next((item for item in bundle.portions if item.enclave == enclave), None)
     return None if found is None else _of_portion(bundle, found)
+
+
+def insist(bundle: Bundle, enclave: str) -> Own:
+    """Return what an enclave takes of a bundle that is known to be for it.
+
+    Raises:
+        WrongEnclaveError: it is for several others.
+    """
+    found = of(bundle, enclave)
+    if found is None:
+        raise WrongEnclaveError(
+            "the bundle is for other enclaves",
+            expected=f"one for {enclave}",
+            found=f"one for {', '.join(bundle.enclaves)}",
+        )
+    return found
 
 
 def every(bundle: Bundle) -> Iterator[Own]:

@@ -12,16 +12,13 @@
 
 #include "core.h"
 
+#define PATHS erasure_paths
+#include "../../kernels.h"
+
 typedef struct {
     Py_buffer weights, given[MOST];
     Sums sums;
 } Work;
-
-static int refuse(const char *why)
-{
-    PyErr_SetString(PyExc_ValueError, why);
-    return 0;
-}
 
 /* -- combine(path, weights, members, length) -> results --------------------------------------------------------- */
 
@@ -112,33 +109,8 @@ static PyObject *kernel_combine(PyObject *self, PyObject *args)
 
 /* -- module ---------------------------------------------------------------------------------------------------- */
 
-static PyObject *kernel_paths(PyObject *self, PyObject *args)
-{
-    (void)self;
-    (void)args;
-    PyObject *names = PyList_New(0);
-    for (const Path *const *path = erasure_paths; names && *path; path++) {
-        if (!(*path)->runs_here())
-            continue;
-        PyObject *name = PyUnicode_FromString((*path)->name);
-        if (!name || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return names;
-}
-
-static PyObject *kernel_wanted(PyObject *self, PyObject *args)
-{
-    const char *wanted = getenv("AIRLIFT_KERNEL");
-    (void)self;
-    (void)args;
-    return PyUnicode_FromString(wanted ? wanted : "");
-}
-
 static PyMethodDef methods[] = {
-    {"paths", kernel_paths, METH_NOARGS, "paths()\n--\n\nReturn the names of the paths of this machine, the fastest first."},
-    {"wanted", kernel_wanted, METH_NOARGS, "wanted()\n--\n\nReturn what the environment says in AIRLIFT_KERNEL."},
+    KERNEL_METHODS,
     {"combine", kernel_combine, METH_VARARGS, "Return sums of products; see reference.combine."},
     {NULL, NULL, 0, NULL},
 };

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from airlift.erasure.field import Array
+from airlift.kernels import noise
 
 DIGEST = "6a387de7b3467f9e1938a8e40a342deec0223ea8eedc4e3f6576bfec704085bc"
 """SHA-256 over all results, as the NumPy reference gives them; a test holds them equal."""
@@ -50,7 +51,4 @@ def digest(using: Kernel) -> str:
 
 def _noise(count: int) -> Array:
     """Return bytes, by arithmetic that no library can change."""
-    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    return (mixed >> np.uint64(56)).astype(np.uint8)
+    return (noise(count) >> np.uint64(56)).astype(np.uint8)

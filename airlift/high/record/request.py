@@ -218,7 +218,7 @@ def _staged(enclave: Enclave, state: State, named: str, progress: Progress) -> L
             raise IncompleteError("a chunk is missing", expected=path.name)
         read_chunk(path, chunk)
 
-    return _read_all(own.of(bundle, enclave.name) or own.whole(bundle), read, progress)
+    return _read_all(own.insist(bundle, enclave.name), read, progress)
 
 
 def _read_all(mine: Own, read: ReadChunk, progress: Progress) -> Lack:

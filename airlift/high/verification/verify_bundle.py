@@ -90,7 +90,7 @@ def verify_bundle(
     documents, release = _documents(trusted, bundle, data, first.part(volume.MANIFESTS), listed)
     for digest in listed:
         _check_attestation(documents[digest], bundle)
-    own = owned.of(bundle, enclave.name) or owned.whole(bundle)
+    own = owned.insist(bundle, enclave.name)
     return _bundle(volumes, own, documents, release, trusted, attestations=listed)
 
 
@@ -358,7 +358,7 @@ def _committed(enclave: Enclave, volumes: Sequence[Volume], data: bytes) -> Veri
     bundle = manifest.parse(data)
     documents = {bundle.digest: data}
     release = enclave.load_release(bundle.target.digest) if bundle.target else None
-    own = owned.of(bundle, enclave.name) or owned.whole(bundle)
+    own = owned.insist(bundle, enclave.name)
     return _bundle(volumes, own, documents, release, None)
 
 

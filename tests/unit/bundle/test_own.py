@@ -7,7 +7,7 @@ import pytest
 from airlift.bundle import chunk, manifest, own, volume
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.parity.stripe import Stripe
-from airlift.errors import MalformedError
+from airlift.errors import MalformedError, WrongEnclaveError
 from tests.support.bundle_values import BASELINE, BUNDLE, RENEWAL, SEVERAL, content
 
 
@@ -37,6 +37,14 @@ def test_what_may_be_read_is_its_own_and_what_its_parity_is_of() -> None:
     alpha, bravo = own.every(apart)
     assert alpha.readable() == chunks[:2]
     assert bravo.readable() == (chunks[0], chunks[2], *stripe.parity)
+
+
+def test_who_has_no_portion_gets_nothing() -> None:
+    """What broke: who asked for what is another enclave's would have been given all of it."""
+    assert own.insist(SEVERAL, "alpha") == own.of(SEVERAL, "alpha")
+    assert own.insist(BUNDLE, "whoever") == own.whole(BUNDLE)
+    with pytest.raises(WrongEnclaveError, match="other enclaves"):
+        own.insist(SEVERAL, "charlie")
 
 
 def test_a_portion_is_what_its_ranges_say() -> None:

@@ -19,11 +19,12 @@ from airlift.erasure.field import Array
 from airlift.erasure.kernel import selftest
 from airlift.errors import UsageError
 from airlift.kernels import Choice
+from tests.support.compiled import needing
 
 FOLDER = Path(__file__).resolve().parents[3]
 KERNELS = kernel.names()
 ORIGINAL = kernel.KERNELS.module
-needs_kernel = pytest.mark.skipif(KERNELS == ["numpy"], reason="there is no compiled kernel here")
+needs_kernel = needing(KERNELS)
 
 
 def compiled() -> ModuleType:

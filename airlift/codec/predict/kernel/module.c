@@ -9,17 +9,13 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
-#include <stdlib.h>
 
 #include "core.h"
 
-enum { MOST = 1 << 26, MOST_RANK = 1 << 12 };
+#define PATHS predict_paths
+#include "../../../kernels.h"
 
-static int refuse(const char *why)
-{
-    PyErr_SetString(PyExc_ValueError, why);
-    return 0;
-}
+enum { MOST = 1 << 26, MOST_RANK = 1 << 12 };
 
 /* -- add(path, element, rank, base, left, right, out, left_out) -------------------------------------------------- */
 
@@ -76,33 +72,8 @@ static PyObject *kernel_add(PyObject *self, PyObject *args)
 
 /* -- module ---------------------------------------------------------------------------------------------------- */
 
-static PyObject *kernel_paths(PyObject *self, PyObject *args)
-{
-    (void)self;
-    (void)args;
-    PyObject *names = PyList_New(0);
-    for (const Path *const *path = predict_paths; names && *path; path++) {
-        if (!(*path)->runs_here())
-            continue;
-        PyObject *name = PyUnicode_FromString((*path)->name);
-        if (!name || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return names;
-}
-
-static PyObject *kernel_wanted(PyObject *self, PyObject *args)
-{
-    const char *wanted = getenv("AIRLIFT_KERNEL");
-    (void)self;
-    (void)args;
-    return PyUnicode_FromString(wanted ? wanted : "");
-}
-
 static PyMethodDef methods[] = {
-    {"paths", kernel_paths, METH_NOARGS, "paths()\n--\n\nReturn the names of the paths of this machine, the fastest first."},
-    {"wanted", kernel_wanted, METH_NOARGS, "wanted()\n--\n\nReturn what the environment says in AIRLIFT_KERNEL."},
+    KERNEL_METHODS,
     {"add", kernel_add, METH_VARARGS, "Fill in predictions, and which rows are left out; see compiled.py."},
     {NULL, NULL, 0, NULL},
 };

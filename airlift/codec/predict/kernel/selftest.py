@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from airlift.codec.predict.kernel.operations import Bits, Doubles, Kernel
+from airlift.kernels import noise
 from airlift.tensors.element import Element
 
 DIGEST = "257800d4d6f92470541784c498442d065482b04cc34c9c1788b0d4d3505fd5b8"
@@ -54,24 +55,13 @@ def make(element: Element) -> Case:
     """Return the case of an element; its last rows have zeros, and one number each that is not ordinary."""
     fraction, bias = _KINDS[element]
     top = 8 * element.size - 1
-    noise = _noise(ROWS * COLUMNS, 0).reshape(ROWS, COLUMNS)
-    powers = np.uint64(bias - 9) + (noise >> np.uint64(40) & np.uint64(7))
-    base = noise & np.uint64(1 << top | (1 << fraction) - 1) | powers << np.uint64(fraction)
+    mixed = noise(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    powers = np.uint64(bias - 9) + (mixed >> np.uint64(40) & np.uint64(7))
+    base = mixed & np.uint64(1 << top | (1 << fraction) - 1) | powers << np.uint64(fraction)
     base[ROWS - 6 :, ::3] &= np.uint64(1 << top)
     infinite = np.uint64(((1 << top - fraction) - 1) << fraction)
     base[ROWS - 3 :, 5] = [infinite, infinite | np.uint64(1), 1]
-    left = (_noise(ROWS * RANK, 1 << 20) >> np.uint64(51)).astype(np.float64).reshape(ROWS, RANK) - 4096
-    right = (_noise(RANK * COLUMNS, 1 << 21) >> np.uint64(51)).astype(np.float64).reshape(
-        RANK, COLUMNS
-    ) - 4096
+    left = (noise(ROWS * RANK, 1 << 20) >> np.uint64(51)).astype(np.float64).reshape(ROWS, RANK) - 4096
+    right = (noise(RANK * COLUMNS, 1 << 21) >> np.uint64(51)).astype(np.float64).reshape(RANK, COLUMNS) - 4096
     left[ROWS - 5] = 0
     return Case(element, base.astype(f"<u{element.size}"), left, right * 2.0**-33)
-
-
-def _noise(count: int, seed: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint64]]":
-    """Return integers below 2^64, by arithmetic that no library can change."""
-    mixed = np.arange(seed + 1, seed + 1 + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(32)
-    return mixed

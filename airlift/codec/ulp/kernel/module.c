@@ -15,6 +15,9 @@
 
 #include "core.h"
 
+#define PATHS paths
+#include "../../../kernels.h"
+
 static const Path *path_of(const char *name)
 {
     const Path *path = find_path(name);
@@ -24,12 +27,6 @@ static const Path *path_of(const char *name)
 }
 
 /* -- arguments ------------------------------------------------------------------------------------------------- */
-
-static int refuse(const char *why)
-{
-    PyErr_SetString(PyExc_ValueError, why);
-    return 0;
-}
 
 /* Complete a model whose first seven members are set. The exponents of narrow floats must fit eight bits. */
 static int check_model(Model *m)
@@ -340,33 +337,8 @@ static PyObject *kernel_read(PyObject *self, PyObject *args)
 
 /* -- module ---------------------------------------------------------------------------------------------------- */
 
-static PyObject *kernel_paths(PyObject *self, PyObject *args)
-{
-    (void)self;
-    (void)args;
-    PyObject *names = PyList_New(0);
-    for (const Path *const *path = paths; names && *path; path++) {
-        if (!(*path)->runs_here())
-            continue;
-        PyObject *name = PyUnicode_FromString((*path)->name);
-        if (!name || PyList_Append(names, name) < 0)
-            Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return names;
-}
-
-static PyObject *kernel_wanted(PyObject *self, PyObject *args)
-{
-    const char *wanted = getenv("AIRLIFT_KERNEL");
-    (void)self;
-    (void)args;
-    return PyUnicode_FromString(wanted ? wanted : "");
-}
-
 static PyMethodDef methods[] = {
-    {"paths", kernel_paths, METH_NOARGS, "paths()\n--\n\nReturn the names of the paths of this machine, the fastest first."},
-    {"wanted", kernel_wanted, METH_NOARGS, "wanted()\n--\n\nReturn what the environment says in AIRLIFT_KERNEL."},
+    KERNEL_METHODS,
     {"survey", kernel_survey, METH_VARARGS, "Fill in what scales follow from; see reference.survey."},
     {"analyse", kernel_analyse, METH_VARARGS, "Fill in contexts and symbols, their counts, and raw bits; return the length of these."},
     {"fit", kernel_fit, METH_VARARGS, "Fill in map and frequencies; return how many tables there are."},

@@ -17,6 +17,7 @@ from airlift.codec.ulp.kernel.operations import Kernel
 from airlift.codec.ulp.payload import Payload
 from airlift.codec.ulp.unit import NIBBLE, Array, Unit
 from airlift.errors import MalformedError
+from airlift.kernels import noise
 
 DIGEST = "99cfe7fa8b5b44a73f3e83b3cf8adda98c0c1347cf310ecf957dbce79448716f"
 """SHA-256 over the results of all cases, as the NumPy reference gives them; a test holds them equal."""
@@ -75,10 +76,7 @@ def _case(model: Model) -> Case:
 @cache
 def _noise(seed: int) -> Array:
     """Return an integer below 2^64 for each unit, by arithmetic that no library can change."""
-    mixed = np.arange(seed + 1, seed + 1 + sum(SIZES), dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(32)
+    mixed = noise(sum(SIZES), seed)
     mixed.flags.writeable = False
     return mixed
 

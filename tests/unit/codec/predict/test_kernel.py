@@ -14,11 +14,12 @@ from airlift.codec.predict.kernel import Nothing, selftest
 from airlift.errors import UsageError
 from airlift.kernels import Choice
 from airlift.tensors.element import Element
+from tests.support.compiled import needing
 
 KERNELS = kernel.names()
 ORIGINAL = kernel.KERNELS.module
 COMPILED = [name for name in KERNELS if name != "numpy"]
-needs_kernel = pytest.mark.skipif(not COMPILED, reason="there is no compiled kernel here")
+needs_kernel = needing(KERNELS)
 
 STRANGE = {
     Element.BF16: (0x7F80, 0xFF80, 0x7FC1, 0xFF81, 0x0001, 0x8001, 0x007F),

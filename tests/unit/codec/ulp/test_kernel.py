@@ -17,12 +17,13 @@ from airlift.codec.ulp import kernel, reference, ulp
 from airlift.codec.ulp.kernel import selftest
 from airlift.kernels import Choice
 from airlift.tensors.element import Element
+from tests.support.compiled import needing
 from tests.support.kernel_sources import EVERY_SOURCES, SOURCES
 from tests.support.tensors import COLUMNS, ROWS, weights
 
 FOLDER = Path(__file__).resolve().parents[4]
 KERNELS = kernel.names()
-needs_kernel = pytest.mark.skipif(KERNELS == ["numpy"], reason="there is no compiled kernel here")
+needs_kernel = needing(KERNELS)
 
 LOADED_AGAIN = """
 import importlib.util, sys
