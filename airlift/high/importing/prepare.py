@@ -156,9 +156,10 @@ class Preparation:
 
     def _let_go(self, block: Block) -> None:
         self.under_way -= _held(block)
-        self.chunks[_chunk(block)] -= 1
-        if not self.chunks[_chunk(block)]:
-            del self.chunks[_chunk(block)]
+        chunk = _chunk(block)
+        self.chunks[chunk] -= 1
+        if not self.chunks[chunk]:
+            del self.chunks[chunk]
 
     def _take_up(self, block: Block, file: PartDigests) -> None:
         prepared = Prepared(block, file, file.announce(block))
@@ -206,6 +207,10 @@ class Preparation:
             MalformedError: it is not of its codec, sources and length.
         """
         codec.check_sources(block.codec, len(block.sources))
+        if (
+            not block.sources and block.length <= files.SMALL_BYTES
+        ):  # nothing to read, and no memory worth keeping
+            return codec.decode(block.codec, block.payload, (), block.length, block.element), []
         lent = [self.buffers.take(source.length) for source in block.sources]
         for one, source in zip(lent, block.sources, strict=True):
             self.sources.read(source, one.data)
@@ -237,7 +242,7 @@ def _chunk(block: Block) -> int:
 
 def _read(block: Block) -> int:
     """Return how many bytes of sources a block holds while it is decoded."""
-    return sum(source.length for source in block.sources)
+    return sum(source.length for source in block.sources) if block.sources else 0
 
 
 def _reads(block: Block, file: int) -> bool:
