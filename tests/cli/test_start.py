@@ -14,7 +14,7 @@ import pytest
 from airlift.bundle import media_sizes
 from airlift.cli.frame import app
 from airlift.cli.keys import Scheme
-from airlift.cli.low import bundles
+from airlift.cli.low import bundle_options
 from airlift.trust.keys import public
 from tests.cli.conftest import World
 
@@ -126,4 +126,4 @@ def test_the_schemes_are_those_of_the_keys() -> None:
 
 def test_the_presets_are_those_of_the_media() -> None:
     """As above: the command line names them in a help text."""
-    assert list(bundles.PRESETS) == list(media_sizes.PRESETS)
+    assert list(bundle_options.PRESETS) == list(media_sizes.PRESETS)

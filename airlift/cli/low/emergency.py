@@ -12,7 +12,8 @@ from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low.bundles import KNOWN_BY, MAX_WORKERS, ForMedium, Parity, SignedOutput
+from airlift.cli.low.bundle_options import MAX_WORKERS, ForMedium, Parity, SignedOutput
+from airlift.cli.low.bundles import KNOWN_BY
 from airlift.cli.low.revoke import Why
 
 if TYPE_CHECKING:

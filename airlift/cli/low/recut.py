@@ -11,7 +11,7 @@ from airlift.cli.frame.command import Answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import AtDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low.bundles import MAX_WORKERS, ForMedium
+from airlift.cli.low.bundle_options import MAX_WORKERS, ForMedium
 from airlift.cli.low.returns import read
 
 
