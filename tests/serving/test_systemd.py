@@ -251,6 +251,16 @@ def test_nothing_is_served_when_nothing_is_active(served: Served) -> None:
         assert "nothing is active" in served.there.journal()
 
 
+def test_restarts_in_quick_succession_all_take_place(served: Served) -> None:
+    """By default systemd refuses the sixth start in ten seconds, of the release before that of any server."""
+    place = "/run/airlift-serve/release"
+    for _ in range(7):
+        served.there.do("systemctl", "restart", "airlift-serve-release.service")
+    served.there.do("systemctl", "restart", GROUP)
+    assert Path(served.there.do("readlink", "-f", place).strip()).name == served.active()
+    assert served.serving() == (served.active(), served.active())
+
+
 def test_after_a_release_that_failed_only_a_restart_brings_the_group_back(served: Served) -> None:
     with moved(served, 3):
         assert served.there.run("systemctl", "restart", GROUP).returncode == 1
