@@ -241,7 +241,7 @@ def chunks() -> Iterator[Case]:
     yield Case(
         parse_chunk, (chunk.format([Block(1, 0, 99, 6, 10, (Source(0, 7, 99), built, built), b"payload")]),)
     )
-    several = [Block(0, n, 1, n % 7, n % 57, (Source(0, n, 9),) * (n % 5), b"payload"[:n]) for n in range(8)]
+    several = [Block(0, n, 8, n % 7, n % 57, (Source(0, n, 9),) * (n % 5), b"payload"[:n]) for n in range(8)]
     yield Case(parse_chunk, (chunk.format(several),))
     yield Case(parse_packed, (b"".join(chunk.pack_table(tuple(chunk.format_parts(several)))),))
 

@@ -277,7 +277,7 @@ def blocks(draw: st.DrawFn) -> Block:
         draw(st.integers(0, 255)),
         draw(st.integers(0, 255)),
         tuple(draw(st.lists(block_sources(), max_size=4))),
-        draw(st.binary(max_size=20)),
+        draw(st.binary(max_size=min(20, length))),
     )
 
 
