@@ -54,14 +54,14 @@ SIGNED = RECORD | {"packaging", "tuf", "urllib3"}  # urllib3 comes with tuf
 VERBS: dict[tuple[str, ...], tuple[set[str], int]] = {
     ("--help",): ({"rich"}, 18),  # rich draws it
     ("--version",): (set(), 18),
-    ("completion", "fish"): (set(), 64),
+    ("completion", "fish"): (set(), 65),
     ("completion", "--names", "depot-releases"): (set(), 18),
     ("completion", "--names", "enclave-releases"): (set(), 18),
     ("status",): (RECORD | {"packaging"}, 123),
     ("keys", "show", "keys/ledger.pub"): (KEYS, 21),
-    ("low", "status"): (KEYS, 81),
-    ("low", "list"): (KEYS, 86),
-    ("low", "log"): (KEYS, 63),
+    ("low", "status"): (KEYS, 82),
+    ("low", "list"): (KEYS, 87),
+    ("low", "log"): (KEYS, 64),
     ("low", "check", "VOLUMES"): (KEYS | {"numpy", "zstandard"}, 105),
     ("high", "inspect", "VOLUMES"): (KEYS, 61),
     ("high", "status"): (RECORD | {"packaging"}, 104),

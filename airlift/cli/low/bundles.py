@@ -10,7 +10,6 @@ from airlift.cli.frame.command import Answer, answer, command
 from airlift.cli.frame.output import Page, marking, size, to_data
 from airlift.cli.frame.places import OnDepot
 from airlift.cli.frame.session import Run
-from airlift.cli.low import shards
 from airlift.cli.low.bundle_options import (
     Apart,
     BundlerKey,
@@ -60,15 +59,16 @@ def bundle(
     Several processes can code it, one part each, with --shard and the same other options, but without a key. What
     they write is held against the plan, and decoded again, by the one that joins it.
     """
+    from airlift.cli.low import sharding
     from airlift.low.bundle.make_bundle import make_bundle
 
-    shards.check_together(to, what)
-    key = "" if to.part or to.cluster else shards.bundler_key(to)
+    sharding.check_together(to, what)
+    key = "" if to.part or to.cluster else sharding.bundler_key(to)
     request = bundle_request(release, to, what, on)
     if to.part is not None:
-        return shards.code_part(run, request, to, on)
+        return sharding.code_part(run, request, to, on)
     if to.cluster is not None:
-        return shards.code_on_cluster(run, request, to, what, on)
+        return sharding.code_on_cluster(run, request, to, what, on)
     destination, asked = request.destination, request.destination.redundancy
     result = make_bundle(
         on.open(),
