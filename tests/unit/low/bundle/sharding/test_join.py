@@ -476,15 +476,18 @@ def test_a_shard_killed_at_any_moment_and_made_again_is_the_same(site: Site) -> 
     whole = time.monotonic() - before
     assert where.path.read_bytes() == expected
     killed = 0
-    for _ in range(6):
+    while killed < 4:
         shutil.rmtree(where.folder, ignore_errors=True)
         child = started(site, 2, 3)
-        time.sleep(random.uniform(0, whole))
+        wait = random.uniform(0, whole)
+        time.sleep(wait)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        killed += not where.there()
-        assert not where.there() or where.path.read_bytes() == expected
-    assert killed
+        if where.there():
+            assert where.path.read_bytes() == expected
+            whole = wait  # the machine is quicker than it was
+        else:
+            killed += 1
     assert code(site, 2, 3).digest == expected[-DIGEST_BYTES:].hex()
     assert where.path.read_bytes() == expected
     assert [path.name for path in where.folder.iterdir()] == ["blocks"]
