@@ -20,6 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeVar, cast
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in the command
+
 from airlift.bundle import chunk, manifest, piece_table
 from airlift.bundle import release as releases
 from airlift.bundle.component.component import Component

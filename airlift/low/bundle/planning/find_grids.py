@@ -22,6 +22,7 @@ from airlift.codec.predict import convert_search
 from airlift.codec.predict.convert import SINGLE
 from airlift.codec.predict.rounding import EIGHTS
 from airlift.low.bundle.planning.candidates import Candidates, candidates, is_open
+from airlift.low.bundle.planning.families import Families
 from airlift.low.bundle.planning.rectangles import MANY, MOST, Rectangle, Tensor, rectangles
 from airlift.tensors.element import Element
 from airlift.tensors.matching import conversions
@@ -59,14 +60,16 @@ def find_grids(
 
 
 def _file(number: int, file: FileSpans, segments: Sequence[Segment], index: Candidates) -> Iterator[Hinted]:
-    ends = [segment.end for segment in segments]
+    ends, families = [segment.end for segment in segments], Families()
     for span in file.spans:
         if span.opaque or span.element not in SINGLE or prod(span.shape) < LEAST_NUMBERS:
             continue
         holder, target = segments[bisect_right(ends, span.start)], Place(number, span)
         most = _most(target, holder, index.read)
-        best = _best(target, holder, index, most) if most else None
+        family = families.of(span.name)
+        best = _best(target, holder, index, most) if most and family.due() else None
         if best is not None:
+            family.found = True
             hint, factors = best.hint, () if best.scales is None else (_whole(best.scales),)
             yield Hinted(span.start, span.end, hint.columns, hint, factors, best.source)
 

@@ -4,7 +4,6 @@ A hint decides how small a bundle becomes, never whether it is right. A sample i
 some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -15,6 +14,7 @@ from airlift.codec.predict import adapter, exact, lowrank_search
 from airlift.codec.predict.adapter_search import explain
 from airlift.codec.predict.exact import Array, Bits
 from airlift.errors import MalformedError
+from airlift.low.bundle.planning.families import Families
 from airlift.tensors.element import Element
 from airlift.tensors.matching.adapters import Candidate, Pair, find_adapters, pairs
 from airlift.tensors.matching.hint import Adapter, LowRank
@@ -28,8 +28,6 @@ SURE = 0.04
 MAX_ROW_BYTES = 1 << 20
 MAX_FACTOR_BYTES = 16 << 20
 """The limit for both factors together: with the base of a block they stay within what a block may read."""
-
-NUMBER = re.compile(r"\d+")
 
 Pairs = Mapping[str, Sequence[Pair]]
 
@@ -71,10 +69,10 @@ def _file(
     number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
 ) -> Iterator[Hinted]:
     """Yield the hints for the matrices of one target."""
-    families: dict[str, _Family] = {}
+    families = Families()
     for span in spans:
         candidates = list(find_adapters(span, known))
-        family = families.setdefault(NUMBER.sub("", span.name), _Family())
+        family = families.of(span.name)
         if not candidates and not family.due():
             continue
         matrix = _sample(number, span, segments, read)
@@ -94,23 +92,6 @@ def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinte
     if wrong > SURE and lowrank_search.probe(matrix.new, matrix.old, span.element, span.shape[0]):
         return matrix.hinted(LowRank(span.shape[1]))
     return best
-
-
-@dataclass(slots=True)
-class _Family:
-    """Matrices of one name but for its numbers: the same place of layer after layer.
-
-    A full fine-tune moves all of them alike, a merge all or the last ones: as long as nothing explains a family, only
-    its 1st, 2nd, 4th, 8th ... member is looked at.
-    """
-
-    seen: int = 0
-    found: bool = False
-
-    def due(self) -> bool:
-        """Count one more member, and return whether to look at it."""
-        self.seen += 1
-        return self.found or self.seen & (self.seen - 1) == 0
 
 
 def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Read) -> _Matrix | None:

@@ -127,6 +127,28 @@ def test_integers_with_a_zero_point(element: Element, limit: int, most: float) -
     assert 8 * found.cost / values.size < most
 
 
+def test_layers_are_looked_at_ever_more_rarely_until_one_was_dequantised() -> None:
+    """The first ones are often left as they were; of an ordinary model hardly any tensor is looked at."""
+
+    def found(quantised: range) -> list[int]:
+        tensors = dict[str, tuple[str, tuple[int, ...], bytes]]()
+        for layer in range(12):
+            values = floats(model(32, 384, seed=layer))
+            data = fake(values) if layer in quantised else as_element(values, BF16)
+            tensors[f"model.layers.{layer:02}.o_proj.weight"] = ("BF16", (32, 384), data)
+        whole = files.safetensors(tensors)
+        names = [span.name for span in spans("m.safetensors", whole).spans if not span.opaque]
+        known = [spans("m.safetensors", whole)]
+        (segments,) = find_segments(known, 0, lambda _, start, end: whole[start:end])
+        starts = {part.start for part in segments if isinstance(part.hint, Grid)}
+        return [names.index(span.name) for span in known[0].spans if span.start in starts]
+
+    assert found(range(12)) == list(range(12))
+    assert found(range(1, 12)) == list(range(1, 12))
+    assert found(range(5, 12)) == list(range(7, 12))
+    assert found(range(0)) == []
+
+
 def test_two_groups_that_seem_to_share_a_scale() -> None:
     """Of four bits they do so once in a few groups, and rows of 384 have one group of 256 at most."""
     tensors: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
