@@ -35,7 +35,7 @@ class Buffer:
 class Targets:
     """Reads the files of a plan block by block and in order; digests those that were not digested within a day.
 
-    Without a ``cache`` none is digested.
+    Of others it looks whether their file was touched meanwhile. Without a ``cache`` neither is done.
     """
 
     depot: Depot
@@ -59,16 +59,20 @@ class Targets:
         data = read(self.depot, sha512, block.start, buffer.take(block.length))
         if self._running is not None:
             self._running.update(data)
-            if block.end == placed.entry.size:
-                self._finish(placed, self._running.hexdigest())
+        if self.cache is not None and block.end == placed.entry.size:
+            self._finish(placed, self.cache)
         return data
 
-    def _finish(self, placed: Placed, found: str) -> None:
-        sha512 = placed.entry.sha512
-        if found != sha512:
+    def _finish(self, placed: Placed, cache: DigestCache) -> None:
+        sha512, untouched = placed.entry.sha512, self._look(placed.entry.sha512) == self._looks
+        if self._running is not None:
+            good = self._running.hexdigest() == sha512
+        else:
+            good = untouched or self.depot.content.verified_stamp(sha512, lambda _: None) is not None
+        if not good:
             raise changed(self.depot, placed)
-        if self.cache is not None and self._look(sha512) == self._looks:
-            self.cache.note(sha512, self._looks)
+        if self._running is not None and untouched:
+            cache.note(sha512, self._looks)
 
     def _look(self, sha512: str) -> str:
         path = self.depot.content.path(sha512)

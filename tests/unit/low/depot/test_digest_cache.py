@@ -11,6 +11,8 @@ from airlift import files
 from airlift.errors import DigestError, NoSpaceError
 from airlift.low.authority.sign import sign
 from airlift.low.bundle import content_reader
+from airlift.low.bundle import content_reader
+from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, TARGET_AGE, DigestCache, open_digest_cache
 from airlift.store.content import KEPT_OPEN, ContentFolder, CountBytes
 from tests.support import keys
@@ -101,6 +103,31 @@ def test_a_target_is_digested_unless_it_was_within_a_day(site: Site) -> None:
     delta(site, "one", days=1)
     with pytest.raises(DigestError, match="has changed"):
         delta(site, "two", days=1.001)
+
+
+@pytest.mark.parametrize("last", [b"?", b""])
+def test_a_target_that_is_touched_while_it_is_coded_is_digested_after_all(
+    site: Site, looked: list[str], last: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It need not be digested, as its file looks untouched; then somebody writes to it."""
+    path = site.depot.content.path(only(site, "2"))
+    content = path.read_bytes()
+    real = content_reader.read
+
+    def touching(depot: Depot, sha512: str, start: int, buffer: memoryview) -> memoryview:
+        found = real(depot, sha512, start, buffer)
+        if sha512 == only(site, "2"):
+            path.chmod(0o644)
+            path.write_bytes(content[: len(content) - len(last)] + last)
+        return found
+
+    monkeypatch.setattr(content_reader, "read", touching)
+    if last:
+        with pytest.raises(DigestError, match="has changed"):
+            delta(site)
+    else:
+        delta(site)
+    assert looked == [only(site, "2")]
 
 
 def test_to_sign_is_to_have_digested(site: Site, looked: list[str]) -> None:
