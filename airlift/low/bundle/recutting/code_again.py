@@ -13,7 +13,7 @@ import airlift
 from airlift import erasure, files
 from airlift.bundle import choice, own, volume
 from airlift.bundle.fields import FileDigest
-from airlift.bundle.manifest import Bundle
+from airlift.bundle.manifest import Bundle, ReleaseRef
 from airlift.bundle.parity.stripe import Stripe
 from airlift.bundle.release import Release
 from airlift.errors import IncompleteError
@@ -149,13 +149,24 @@ def _code(
 
 def _others(bundle: Bundle, lacking: set[str]) -> IncompleteError:
     release = bundle.target.label if bundle.target else "RELEASE"
-    from_ = bundle.baseline.label if bundle.baseline else "none"
-    again = " ".join(f"--for {name}" for name in bundle.enclaves) if bundle.portions else f"--from {from_}"
     return IncompleteError(
         f"{len(lacking)} chunks of bundle {bundle.id} are on no volume at hand, and coding it again gives others",
         expected="the chunks that its manifest lists: the same versions of libraries, and the coding as it was",
         found=f"airlift {airlift.__version__}, zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}",
         hint="give volumes that hold them (--volumes DIR), or make a new bundle: "
-        f"`airlift low bundle {release} {again}`",
+        f"`airlift low bundle {release} {_baselines(bundle)}`",
         data={"missing": [item.sha512 for item in bundle.all_chunks if item.sha512 in lacking]},
     )
+
+
+def _baselines(bundle: Bundle) -> str:
+    """Return the options by which a new bundle is for the same enclaves, from the same baselines."""
+    if not bundle.portions:
+        return f"--from {_label(bundle.baseline)}"
+    each = list(own.every(bundle))
+    words = [f"--for {item.enclave}" for item in each]
+    return " ".join([*words, *(f"--from {item.enclave}={_label(item.baseline)}" for item in each)])
+
+
+def _label(baseline: ReleaseRef | None) -> str:
+    return "none" if baseline is None else baseline.label

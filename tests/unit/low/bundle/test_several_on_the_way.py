@@ -15,10 +15,11 @@ from airlift.high.relaying.store import store
 from airlift.high.watching.watch import NotAllImportedError
 from airlift.low.bundle.publish import BundleResult
 from airlift.low.bundle.recut import Asked, RecutRequest, recut
+from airlift.low.bundle.recutting import code_again
 from airlift.low.returns.import_return import import_return
 from airlift.low.returns.read_request import read_request
 from tests.support import keys, returns
-from tests.support.depots import NOW
+from tests.support.depots import NOW, forget
 from tests.support.enclaves import attempt, fresh, holds_release, operator
 from tests.support.several import LAST, Scene, make_scene
 from tests.support.watching import Ground
@@ -82,6 +83,21 @@ def test_an_enclave_asks_for_what_it_lacks_and_gets_that(
     assert again.chunks == 1
     import_bundle(place, [item.path for item in again.volumes], operator=operator(), activate=True)
     assert holds_release(place, LAST)
+
+
+def test_where_it_cannot_be_coded_again_a_new_one_starts_from_the_same_baselines(
+    scene: Scene, volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a library of another version codes otherwise."""
+    bundle = scene.manifest_of(volume)
+    forget(scene.site.depot, "output")  # the scene is a copy: what it was copied from has the volume still
+    shutil.rmtree(volume)
+    monkeypatch.setattr(code_again, "_code", lambda *_, **__: ())
+    with pytest.raises(IncompleteError, match="coding it again gives others") as caught:
+        recut(scene.site.depot, RecutRequest(bundle.id, tmp_path / "again"), now=NOW)
+    assert caught.value.hint.endswith(
+        "`airlift low bundle assistant@3 --for alpha --for delta --from alpha=assistant@1 --from delta=assistant@2`"
+    )
 
 
 def test_one_that_has_no_portion_cannot_ask(scene: Scene, volume: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from airlift import files
 from airlift.errors import DigestError, NoSpaceError
 from airlift.low.authority.sign import sign
 from airlift.low.bundle import content_reader
-from airlift.low.bundle import content_reader
 from airlift.low.depot.depot import Depot
 from airlift.low.depot.digest_cache import BASE_AGE, TARGET_AGE, DigestCache, open_digest_cache
 from airlift.store.content import KEPT_OPEN, ContentFolder, CountBytes
