@@ -20,12 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
+from airlift.cli.high import import_
+from airlift.cli.low import bundle_options
 from tests.bench.results import Results, load
 from tests.bench.table import OURS
 from tests.bench.way import ONE_CORE
 
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
-COMMANDS = {"make": "low bundle", "apply": "high import"}
+COMMANDS = {
+    "make": ("low bundle", bundle_options.MAX_WORKERS),
+    "apply": ("high import", import_.MAX_WORKERS),
+}
+"""What each measurement is of, and how many threads it may have."""
+
 CORES = {ONE_CORE: 1, OURS: 2}
 SIZES = (700e9, 2e12)
 MACHINES = (2, 16, 64)
@@ -91,12 +98,12 @@ def errors(model: Model, measured: Sequence[Point]) -> list[float]:
 def document(results: Results) -> str:
     """Return a page: the models, how well they fit, and what they say of large models."""
     lines = ["# Predicted", "", *(f"- {what}: {words}" for what, words in results.machine.items())]
-    for verb, command in COMMANDS.items():
-        lines += ["", f"## {command}", "", *_command(points(results, verb))]
+    for verb, (command, threads) in COMMANDS.items():
+        lines += ["", f"## {command}", "", *_command(points(results, verb), threads)]
     return "\n".join([*lines, ""])
 
 
-def _command(measured: Sequence[Point]) -> Iterator[str]:
+def _command(measured: Sequence[Point], threads: int) -> Iterator[str]:
     model = fit(measured)
     yield (
         f"seconds x rate = {model.start / 1e9:.2f} GB + bytes x ({model.serial:.2f} + {model.parallel:.2f} / cores)"
@@ -112,12 +119,12 @@ def _command(measured: Sequence[Point]) -> Iterator[str]:
         )
     rate = float(np.median([one.rate for one in measured]))
     yield ""
-    yield f"At {rate / 1e9:.2f} GB/s of SHA-512, if disks keep up:"
+    yield f"At {rate / 1e9:.2f} GB/s of SHA-512, with at most {threads} threads, if disks keep up:"
     yield ""
     yield "| target | " + " | ".join(f"{cores} cores" for cores in MACHINES) + " |"
     yield "|---|" + "---:|" * len(MACHINES)
     for size in SIZES:
-        times = (_time(model.seconds(size, cores, rate)) for cores in MACHINES)
+        times = (_time(model.seconds(size, min(cores, threads), rate)) for cores in MACHINES)
         yield f"| {size / 1e9:,.0f} GB | " + " | ".join(times) + " |"
 
 

@@ -1,7 +1,7 @@
 """Families of tensors: the same place of layer after layer, by their names but for the numbers in them.
 
 What was done to a model was done to a family alike, or to its last layers: as long as nothing explains a family, only
-its 1st, 2nd, 4th, 8th ... member is looked at. So a plan takes time that grows with the kinds of tensors in a file,
+the 1st, 2nd, 4th, 8th ... member that changed is looked at. So a plan takes time that grows with the kinds of tensors in a file,
 and hardly with their number.
 """
 

@@ -4,6 +4,7 @@ A hint decides how small a bundle becomes, never whether it is right. A sample i
 some rows of a matrix and of its base, at most a few MiB; and, where names and shapes fit, an adapter's factors.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -14,9 +15,11 @@ from airlift.codec.predict import adapter, exact, lowrank_search
 from airlift.codec.predict.adapter_search import explain
 from airlift.codec.predict.exact import Array, Bits
 from airlift.errors import MalformedError
+from airlift.low.bundle.planning.candidates import is_open
 from airlift.low.bundle.planning.families import Families
 from airlift.tensors.element import Element
 from airlift.tensors.matching.adapters import Candidate, Pair, find_adapters, pairs
+from airlift.tensors.matching.conversions import Place
 from airlift.tensors.matching.hint import Adapter, LowRank
 from airlift.tensors.matching.match import FileSpans, Read
 from airlift.tensors.matching.segment import Hinted, Segment, Source, mark
@@ -69,13 +72,17 @@ def _file(
     number: int, spans: Sequence[TensorSpan], segments: Sequence[Segment], known: Pairs, read: Read
 ) -> Iterator[Hinted]:
     """Yield the hints for the matrices of one target."""
-    families = Families()
+    ends, families = [segment.end for segment in segments], Families()
     for span in spans:
+        if not _is_matrix(span):
+            continue
+        holder, family = segments[bisect_right(ends, span.start)], families.of(span.name)
+        if not is_open(Place(number, span), holder, read):
+            continue
         candidates = list(find_adapters(span, known))
-        family = families.of(span.name)
         if not candidates and not family.due():
             continue
-        matrix = _sample(number, span, segments, read)
+        matrix = _sample(number, span, holder, read)
         if matrix is None or np.array_equal(matrix.new, matrix.old):
             continue
         hint = _hint(matrix, candidates, read)
@@ -94,18 +101,21 @@ def _hint(matrix: _Matrix, candidates: Sequence[Candidate], read: Read) -> Hinte
     return best
 
 
-def _sample(number: int, span: TensorSpan, segments: Sequence[Segment], read: Read) -> _Matrix | None:
-    """Return a sample of a tensor, None if it is no matrix of floats with a counterpart."""
-    if (
-        span.element not in exact.FLOATS
-        or len(span.shape) != 2
-        or min(span.shape) < lowrank_search.LEAST_SIDE
-    ):
+def _is_matrix(span: TensorSpan) -> bool:
+    """Return whether a tensor is a matrix of floats, neither too small nor with rows that are too long."""
+    return (
+        span.element in exact.FLOATS
+        and len(span.shape) == 2
+        and min(span.shape) >= lowrank_search.LEAST_SIDE
+        and span.shape[1] * span.element.size <= MAX_ROW_BYTES
+    )
+
+
+def _sample(number: int, span: TensorSpan, holder: Segment, read: Read) -> _Matrix | None:
+    """Return a sample of a matrix, None if it has no counterpart."""
+    if holder.source is None:
         return None
     step = span.shape[1] * span.element.size
-    holder = next((item for item in segments if item.start <= span.start and span.end <= item.end), None)
-    if step > MAX_ROW_BYTES or holder is None or holder.source is None or not holder.parallel:
-        return None
     rows = lowrank_search.sample_rows(span.shape[0])
     shift = holder.source.start - holder.start
     new = b"".join(read(number, span.start + row * step, span.start + (row + 1) * step) for row in rows)

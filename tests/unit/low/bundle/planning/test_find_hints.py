@@ -150,13 +150,17 @@ def test_a_depot_that_lost_bytes_gives_no_hint() -> None:
     assert find_hints(files, 1, found, lambda *_: b"short") == [list(found[0])]
 
 
-def layered(merged: Sequence[bool]) -> list[bool]:
-    """Return which layers of a model have a hint, when these were merged and the others only nudged."""
+def layered(merged: Sequence[bool], *, same: int = 0) -> list[bool]:
+    """Return which layers of a model have a hint, when these were merged and the others only nudged.
+
+    The first layers, as many as are the ``same``, were left as they were.
+    """
     count = len(merged)
     nudged = bytes(byte ^ 1 if place % 2 == 0 else byte for place, byte in enumerate(MERGE.base))
     names = [f"h.{layer}.q.weight" for layer in range(count)]
     old = safetensors(dict.fromkeys(names, ("BF16", (128, 192), MERGE.base)))
     data = [MERGE.target if made else nudged for made in merged]
+    data[:same] = [MERGE.base] * same
     new = safetensors({name: ("BF16", (128, 192), part) for name, part in zip(names, data, strict=True)})
     (parts,) = predicted([new], [old])
     starts = {part.start for part in parts if part.hint is not None}
@@ -171,6 +175,12 @@ def test_layers_are_looked_at_ever_more_rarely_until_one_was_merged() -> None:
         "the 8th is the next to be looked at"
     )
     assert layered([False] * 9) == [False] * 9
+
+
+def test_layers_that_did_not_change_are_not_counted() -> None:
+    """An adapter of the last layers: the others say nothing of it."""
+    assert layered([False] * 9 + [True] * 3, same=9) == [False] * 9 + [True] * 3
+    assert layered([False] * 9, same=9) == [False] * 9
 
 
 # -- all the way ---------------------------------------------------------------------------------------------------
