@@ -1,8 +1,8 @@
 """Families of tensors: the same place of layer after layer, by their names but for the numbers in them.
 
 What was done to a model was done to a family alike, or to its last layers: as long as nothing explains a family, only
-the 1st, 2nd, 4th, 8th ... member that changed is looked at. So a plan takes time that grows with the kinds of tensors in a file,
-and hardly with their number.
+the 1st, 2nd, 4th, 8th ... member that changed is looked at. So the time that a plan takes grows with the kinds of
+tensors in a file, and hardly with their number.
 """
 
 import re
