@@ -23,6 +23,9 @@ settings.register_profile(
 )
 settings.load_profile("ci")
 
+SHARING_FOLDER = "AIRLIFT_SHARING_FOLDER"
+"""The variable that names a folder on a file system whose files may share blocks."""
+
 TOOL_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
@@ -40,6 +43,14 @@ def find_file(variable: str, name: str) -> Path:
     if not path.is_file():
         lacking(f"{name} is not here; {variable} can name it")
     return path
+
+
+def sharing_folder() -> Path:
+    """Return a folder where files may share blocks; skip the test without it (not all kernels can)."""
+    place = os.environ.get(SHARING_FOLDER)
+    if not place or not Path(place).is_dir():
+        pytest.skip(f"{SHARING_FOLDER} can name a folder on Btrfs, or on XFS with reflinks")
+    return Path(place)
 
 
 def lacking(reason: str) -> NoReturn:
