@@ -1,4 +1,4 @@
-"""The compiled parts: the kernels of the codec ``ulp``, of predictions from factors, and of the parity code.
+"""The compiled parts: the kernels of the codec ``ulp``, of predictions from factors, of parity and of digests.
 
 Optional: without a compiler everything works, slower.
 """
@@ -8,7 +8,9 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-KERNELS = tuple(Path("airlift") / room / "kernel" for room in ("codec/ulp", "codec/predict", "erasure"))
+KERNELS = tuple(
+    Path("airlift") / room / "kernel" for room in ("codec/ulp", "codec/predict", "erasure", "digests")
+)
 
 
 class Wheel(bdist_wheel):

@@ -7,7 +7,7 @@ reading, so that a full disk or an unreadable disc is never mistaken for bad dat
 
 import errno
 import fcntl
-import io
+import mmap
 import os
 import secrets
 import shutil
@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from airlift.errors import (
     BusyError,
@@ -32,6 +33,7 @@ from airlift.errors import (
 COPY_BYTES = PIECE_BYTES = 1 << 20
 SMALL_BYTES = 64 << 10
 """Files up to here are read whole, and written many together."""
+LARGE_BYTES = 4 << 20
 SYNC_BYTES = 16 << 20
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
@@ -43,6 +45,8 @@ FEW, SYNCING = 32, 8
 """More syncs than a few are asked for by so many threads: a file system answers several at once."""
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
+
+Whole = TypeVar("Whole", bytes, memoryview)
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -120,23 +124,30 @@ def opened(path: str | os.PathLike[str]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def read_bounded(path: str | os.PathLike[str], limit: int, beat: Callable[[], object] | None = None) -> bytes:
-    """Return the whole of a regular file of at most ``limit`` bytes, read once.
+def read_bounded(path: str | os.PathLike[str], limit: int) -> bytes:
+    """Return the whole of a regular file of at most ``limit`` bytes, read once; errors as of :func:`read_large`."""
+    return _bounded(path, limit, lambda descriptor, size: read_at(descriptor, 0, size))
 
-    With ``beat`` it is read in pieces, and this called after each.
+
+def read_large(path: str | os.PathLike[str], limit: int, beat: Callable[[], object]) -> memoryview:
+    """Return the whole of a regular file of at most ``limit`` bytes, read once; ``beat`` is called after each piece.
 
     Raises:
         DigestError: it is longer than ``limit``.
         InventoryError: it is a link or a special file.
         UncheckedError: it cannot be read.
     """
+    return _bounded(path, limit, lambda descriptor, size: _read_pieces(descriptor, size, beat))
+
+
+def _bounded(path: str | os.PathLike[str], limit: int, read: Callable[[int, int], Whole]) -> Whole:
     with opened(path) as descriptor, reading(path):
         size = os.fstat(descriptor).st_size
         if size > limit:
             raise DigestError(
                 f"{os.fspath(path)} is too long", expected=f"at most {limit} bytes", found=f"{size} bytes"
             )
-        data = _read_pieces(descriptor, size, beat) if beat else read_at(descriptor, 0, size)
+        data = read(descriptor, size)
         if len(data) != size or os.pread(descriptor, 1, size):
             raise UncheckedError(f"{os.fspath(path)} changed while it was read")
         return data
@@ -155,18 +166,27 @@ def read_at(descriptor: int, offset: int, length: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _read_pieces(descriptor: int, size: int, beat: Callable[[], object]) -> bytes:
+def _read_pieces(descriptor: int, size: int, beat: Callable[[], object]) -> memoryview:
     """Return the first ``size`` bytes of an open file, fewer if it ends; read in pieces, and copied nowhere."""
-    whole, done = io.BytesIO(bytes(size)), 0
-    with whole.getbuffer() as view:
-        while done < size:
-            count = os.preadv(descriptor, [view[done : done + PIECE_BYTES]], done)
-            if not count:
-                break
-            done += count
-            beat()
-    whole.truncate(done)
-    return whole.getvalue()
+    whole, done = _memory(size), 0
+    while done < size:
+        count = os.preadv(descriptor, [whole[done : done + PIECE_BYTES]], done)
+        if not count:
+            break
+        done += count
+        beat()
+    return whole[:done].toreadonly()
+
+
+def _memory(size: int) -> memoryview:
+    """Return fresh memory, in large pages where the system has such: the first use of each page costs a fault."""
+    if size < LARGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return memoryview(bytearray(size))
+    whole = mmap.mmap(
+        -1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    )  # what is shared has none of these
+    whole.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(whole)
 
 
 def read_into(descriptor: int, offset: int, buffer: memoryview) -> int:
@@ -587,7 +607,9 @@ def _share(target: int, start: int, source: int, offset: int, length: int) -> bo
     return True
 
 
-def write_durable(path: Path, data: bytes, *, mode: int = FILE_MODE, replace: bool = True) -> None:
+def write_durable(
+    path: Path, data: bytes | memoryview, *, mode: int = FILE_MODE, replace: bool = True
+) -> None:
     """Write ``data`` durably under ``path``, whole or not at all."""
     with writer(path, mode=mode, replace=replace) as file:
         file.write(data)

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
-from typing import Generic, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from airlift.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-def noise(count: int, seed: int = 0) -> NDArray[np.uint64]:
+
+def noise(count: int, seed: int = 0) -> "NDArray[np.uint64]":
     """Return ``count`` integers below 2^64 for known answers, by arithmetic that no library can change."""
+    import numpy as np  # noqa: PLC0415 - digests need none
+
     mixed = np.arange(seed + 1, seed + 1 + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)

@@ -115,7 +115,7 @@ def is_packed(parts: Sequence[bytes | memoryview]) -> bool:
     return bytes(parts[0][: len(PACKED_MAGIC)]) == PACKED_MAGIC
 
 
-def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
+def parse(data: bytes | memoryview, bundle: Bundle) -> tuple[Block, ...]:
     """Parse a verified chunk against its bundle's lists of files and bases; payloads are views into ``data``.
 
     Raises:
@@ -123,7 +123,7 @@ def parse(data: bytes, bundle: Bundle) -> tuple[Block, ...]:
     """
     if not HEADER.size <= len(data) <= MAX_CHUNK_BYTES:
         raise MalformedError("a chunk is too short or too long", found=f"{len(data)} bytes")
-    packed = bundle.packed and data.startswith(PACKED_MAGIC)
+    packed = bundle.packed and data[: len(PACKED_MAGIC)] == PACKED_MAGIC
     entries, position = _read_packed(data) if packed else _read_table(data)
     view, blocks = memoryview(data), []
     for (file, codec, element, _, _, start, length, payload), sources in entries:
@@ -193,7 +193,7 @@ def pieces(block: Block) -> Iterator[Block]:
 Entries = list[tuple[tuple[int, ...], tuple[Source, ...]]]
 
 
-def _read_table(data: bytes) -> tuple[Entries, int]:
+def _read_table(data: bytes | memoryview) -> tuple[Entries, int]:
     """Return the entries of a chunk's table, and where its payloads begin."""
     magic, count, zero = HEADER.unpack_from(data)
     if magic != MAGIC or zero or not 0 < count <= min(MAX_BLOCKS, len(data) // BLOCK.size):
@@ -203,7 +203,7 @@ def _read_table(data: bytes) -> tuple[Entries, int]:
     return _parse_table(data, HEADER.size, count)
 
 
-def _read_packed(data: bytes) -> tuple[Entries, int]:
+def _read_packed(data: bytes | memoryview) -> tuple[Entries, int]:
     """Return the entries of a chunk's packed table, and where its payloads begin."""
     if len(data) < PACKED_HEADER.size:
         raise MalformedError("a chunk is too short for a packed table", found=f"{len(data)} bytes")
@@ -219,7 +219,7 @@ def _read_packed(data: bytes) -> tuple[Entries, int]:
     return entries, end
 
 
-def _parse_table(data: bytes, position: int, count: int) -> tuple[Entries, int]:
+def _parse_table(data: bytes | memoryview, position: int, count: int) -> tuple[Entries, int]:
     entries: Entries = []
     try:
         for _ in range(count):

@@ -81,12 +81,12 @@ def _write(copy: Copy, folder: Path, chunks: Mapping[str, FileDigest], copied: C
     for name, data in _chunks(copy.volume, chunks):
         files.write_durable(folder / volume.CHUNKS / name, data)
         copied(len(data))
-    for path, data in copy.volume.small.items():
-        files.write_durable(folder / path, data)
+    for path, small in copy.volume.small.items():
+        files.write_durable(folder / path, small)
     return folder
 
 
-def _chunks(item: Volume, chunks: Mapping[str, FileDigest]) -> Iterator[tuple[str, bytes]]:
+def _chunks(item: Volume, chunks: Mapping[str, FileDigest]) -> Iterator[tuple[str, memoryview]]:
     """Yield the chunks of a volume by name, each read once and digested."""
     for name in sorted(item.chunks):
         yield name, read_chunk(item.folder / volume.CHUNKS / name, chunks[name], item.sums[name])

@@ -125,7 +125,7 @@ def passed_over(volumes: Sequence[Volume]) -> tuple[Path, ...]:
     return tuple(sorted({path for item in volumes for path in (*item.passed_over, *item.beside)}))
 
 
-def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> bytes:
+def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> memoryview:
     """Return the bytes of a chunk, read once and digested; ``listed`` is its SHA-256 (hex) in SHA256SUMS.
 
     Raises:
@@ -133,7 +133,7 @@ def read_chunk(path: Path, chunk: FileDigest, listed: str | None = None) -> byte
         InventoryError: it is a link or a special file.
         UncheckedError: it cannot be read.
     """
-    data = within_limit(lambda beat: files.read_bounded(path, chunk.size, beat), path)
+    data = within_limit(lambda beat: files.read_large(path, chunk.size, beat), path)
     if len(data) != chunk.size or hashlib.sha512(data).hexdigest() != chunk.sha512:
         raise DigestError(
             f"chunk {path} is damaged",
@@ -250,7 +250,7 @@ def _read(folder: Path, beside: tuple[Path, ...]) -> Volume:
 
 def _small(folder: Path, path: str) -> bytes:
     limit = _LIMITS[path.split("/", maxsplit=1)[0]]
-    return within_limit(lambda beat: files.read_bounded(folder / path, limit, beat), folder / path)
+    return bytes(within_limit(lambda beat: files.read_large(folder / path, limit, beat), folder / path))
 
 
 def _check_sums(

@@ -11,7 +11,7 @@ DISK = "airlift.files"
 SURFACE = "airlift.cli.main"
 
 VOLUME_READERS = ("airlift.media.claims", "airlift.media.inventory", "airlift.media.volume_reader")
-READS = {"read_bounded", "reading"}
+READS = {"read_bounded", "read_large", "reading"}
 
 WRITE_METHODS = {"hardlink_to", "rename", "symlink_to", "touch", "write_bytes", "write_text"}
 WRITE_CALLS = {

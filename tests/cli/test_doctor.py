@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from airlift.digests import kernel as digest_kernel
 from tests.cli.transcript import airlift
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ def doctored(folder: Path, code: str, kernel: str = "kernel") -> dict[str, str]:
     return next(check for check in found if check["name"] == kernel)
 
 
-@pytest.mark.parametrize("kernel", ["kernel", "parity kernel", "prediction kernel"])
+@pytest.mark.parametrize("kernel", ["kernel", "parity kernel", "prediction kernel", "digest kernel"])
 def test_doctor_says_that_the_kernel_was_checked(tmp_path: Path, kernel: str) -> None:
     found = doctored(tmp_path, "", kernel)
     assert found["status"] == "ok"
@@ -104,6 +105,20 @@ def test_doctor_warns_of_a_prediction_kernel_that_is_wrong(tmp_path: Path) -> No
     found = doctored(tmp_path, WRONG_KERNEL.replace("codec.ulp", "codec.predict"), "prediction kernel")
     assert found["status"] == "warn"
     assert found["detail"] == "avx512 does not give the known answer: numpy is used, slower"
+
+
+def test_doctor_warns_of_a_digest_kernel_that_is_wrong(tmp_path: Path) -> None:
+    found = doctored(tmp_path, WRONG_KERNEL.replace("codec.ulp", "digests"), "digest kernel")
+    assert found["status"] == "warn"
+    assert found["detail"] == "avx512 does not give the known answer: openssl is used, slower"
+
+
+def test_doctor_says_that_openssl_digests_alone_in_fips_mode(tmp_path: Path) -> None:
+    code = "import airlift.digests.kernel as kernel\nkernel.get_fips_mode = lambda: 1\n"
+    found = doctored(tmp_path, code, "digest kernel")
+    assert found["status"] == "ok"
+    if digest_kernel.names() != ["openssl"]:
+        assert found["detail"] == "openssl alone is used: it is in FIPS mode"
 
 
 @pytest.mark.parametrize("room", ["codec.ulp", "erasure"])

@@ -8,7 +8,7 @@ import platform
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from airlift.codec.predict import kernel as prediction_kernel
 from airlift.codec.predict.kernel import selftest as prediction_selftest
 from airlift.codec.ulp import kernel
 from airlift.codec.ulp.kernel import selftest
+from airlift.digests import kernel as digest_kernel
+from airlift.digests.kernel import selftest as digest_selftest
 from airlift.erasure import kernel as parity_kernel
 from airlift.erasure.kernel import selftest as parity_selftest
 from airlift.errors import AirliftError, DigestError, SignatureError
@@ -134,11 +136,20 @@ def _codecs() -> Iterator[Finding]:
     prediction = prediction_kernel.chosen()
     good = prediction.kernel == prediction_kernel.Nothing() or prediction_selftest.passes(prediction.kernel)
     yield _kernel("prediction kernel", prediction, prediction_kernel.names(), good=good)
+    yield _digests()
     for codec in decoding.CODECS.values():
         try:
             yield Finding("codecs", codec.name, OK, _try_codec(codec))
         except AirliftError as error:
             yield Finding("codecs", codec.name, FAIL, error.message)
+
+
+def _digests() -> Finding:
+    choice, using = digest_kernel.chosen(), digest_kernel.default()
+    found = _kernel("digest kernel", choice, digest_kernel.names(), good=digest_selftest.passes(using))
+    if found.status == OK and using != choice.kernel:
+        return replace(found, detail=f"{using.name} alone is used: it is in FIPS mode")
+    return found
 
 
 def _kernel(title: str, choice: Choice[Any], names: list[str], *, good: bool) -> Finding:

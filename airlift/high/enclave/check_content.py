@@ -16,7 +16,7 @@ from airlift.bundle.fields import FileDigest
 from airlift.bundle.release import Release
 from airlift.errors import ContentDamagedError
 from airlift.high.enclave.enclave import Enclave
-from airlift.high.enclave.expected import Expected, Part, Range, damage, load_expected
+from airlift.high.enclave.expected import Expected, Part, Range, damage, load_expected, together
 from airlift.high.enclave.switching import follow
 from airlift.ledger.entries.imports import SHA512
 from airlift.ledger.state import State
@@ -27,7 +27,7 @@ NAMED = 3
 """So many damaged files, and ranges of one, are named in a message; all are in its data."""
 
 AHEAD = 4
-"""How many parts wait for each thread."""
+"""How many jobs wait for each thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,10 @@ def examine(enclave: Enclave, expected: Expected, progress: Progress, workers: i
     total = sum(size for size, _ in places.values())
     tally, found = Tally("checking", total, progress), dict[str, list[Range]]()
     jobs = (
-        _Job(FileDigest(sha512, size), path, part, silently if number else tally.add)
+        _Job(FileDigest(sha512, size), path, parts, silently if number else tally.add)
         for sha512, (size, paths) in places.items()
         for number, path in enumerate(_by_inode(paths))
-        for part in expected.parts(FileDigest(sha512, size))
+        for parts in together(expected.parts(FileDigest(sha512, size)))
     )
     for job, ranges in _digested(jobs, workers):
         found.setdefault(job.content.sha512, []).extend(ranges)
@@ -173,19 +173,19 @@ def examine(enclave: Enclave, expected: Expected, progress: Progress, workers: i
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A part of a content to digest, in one place where it is installed; None if nothing is there."""
+    """Parts of a content to digest, in one place where it is installed; None if nothing is there."""
 
     content: FileDigest
     path: Path | None
-    part: Part
+    parts: tuple[Part, ...]
     read: CountBytes
 
     def run(self) -> tuple[Range, ...]:
         """Return what is damaged of it."""
-        path, part = self.path, self.part
+        path, parts = self.path, self.parts
         if path is None:
-            return ((part.start, part.end),)
-        return damage(path, part, self.content.size, self.read)
+            return ((parts[0].start, parts[-1].end),)
+        return damage(path, parts, self.content.size, self.read)
 
 
 def silently(_count: int) -> None:

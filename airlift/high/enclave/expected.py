@@ -6,7 +6,7 @@ different ones, the SHA-512 decides: of each piece, where manifests state those,
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,8 @@ class Expected:
         if self._pieces(content) is None:
             algorithm, digest = self.of(sha512)
             return digest_file(path, algorithm, read) == digest
-        return not [bad for part in self.parts(content) for bad in damage(path, part, content.size, read)]
+        parts = together(self.parts(content))
+        return not [bad for some in parts for bad in damage(path, some, content.size, read)]
 
     def parts(self, content: FileDigest, start: int = 0, end: int | None = None) -> Iterator[Part]:
         """Yield the parts of a content that have digests of their own, in order; those alone that meet a range.
@@ -106,31 +107,80 @@ class Expected:
         return pieces if same else None
 
 
-def damage(path: Path, part: Part, size: int, read: CountBytes = lambda _count: None) -> tuple[Range, ...]:
-    """Return the bytes of a part of a file at rest that are not what they should be, or that should not be there.
+def together(parts: Iterable[Part]) -> Iterator[tuple[Part, ...]]:
+    """Yield parts in order, so many at once as are best digested at once: those have one length."""
+    held: list[Part] = []
+    for part in parts:
+        if held and (part.end - part.start != held[0].end - held[0].start or len(held) == _width()):
+            yield tuple(held)
+            held = []
+        held.append(part)
+    if held:
+        yield tuple(held)
 
-    The file should have ``size`` bytes; ``read`` counts those that were read.
+
+def _width() -> int:
+    from airlift import digests  # noqa: PLC0415 - only what has pieces needs it
+
+    return digests.width()
+
+
+def damage(
+    path: Path, parts: Sequence[Part], size: int, read: CountBytes = lambda _count: None
+) -> tuple[Range, ...]:
+    """Return the bytes of parts of a file at rest that are not what they should be, or that should not be there.
+
+    The parts are in order, and of one length. The file should have ``size`` bytes; ``read`` counts those that were
+    read.
 
     Raises:
         UncheckedError: it cannot be read.
     """
-    running, at = hashlib.new(part.algorithm), part.start
-    buffer = memoryview(bytearray(min(files.COPY_BYTES, part.end - part.start)))
     with files.opened(path) as descriptor, files.reading(path):
-        while at < part.end:
-            count = files.read_into(descriptor, at, buffer[: min(len(buffer), part.end - at)])
-            if not count:
-                break
-            running.update(buffer[:count])
-            at += count
-            read(count)
+        if len(parts) > 1 and _are_right(descriptor, parts, read):
+            found = []
+        else:  # and which of them is wrong, OpenSSL says
+            counting = read if len(parts) == 1 else _silently
+            found = [(part.start, part.end) for part in parts if not _is_right(descriptor, part, counting)]
         there = os.fstat(descriptor).st_size
-    found: list[Range] = []
-    if at < part.end or running.hexdigest() != part.digest:
-        found.append((part.start, part.end))
-    if part.end == size < there:
+    if parts[-1].end == size < there:
         found.append((size, there))
     return tuple(found)
+
+
+def _is_right(descriptor: int, part: Part, read: CountBytes) -> bool:
+    """Digest a part of an open file; say whether it is there, and what it should be."""
+    running, at = hashlib.new(part.algorithm), part.start
+    buffer = memoryview(bytearray(min(files.COPY_BYTES, part.end - part.start)))
+    while at < part.end:
+        count = files.read_into(descriptor, at, buffer[: min(len(buffer), part.end - at)])
+        if not count:
+            return False
+        running.update(buffer[:count])
+        at += count
+        read(count)
+    return running.hexdigest() == part.digest
+
+
+def _are_right(descriptor: int, parts: Sequence[Part], read: CountBytes) -> bool:
+    """Digest parts of one length side by side; say whether all are there, and what they should be."""
+    from airlift import digests  # noqa: PLC0415 - only what has pieces needs it
+
+    running, length, at = digests.start(len(parts)), parts[0].end - parts[0].start, 0
+    buffers = [memoryview(bytearray(min(files.COPY_BYTES, length))) for _ in parts]
+    while at < length:
+        filled = [buffer[: length - at] for buffer in buffers]
+        for part, buffer in zip(parts, filled, strict=True):
+            if files.read_into(descriptor, part.start + at, buffer) < len(buffer):
+                return False
+            read(len(buffer))
+        running.feed(filled)
+        at += len(filled[0])
+    return running.finish() == [part.digest for part in parts]
+
+
+def _silently(_count: int) -> None:
+    """Count nothing."""
 
 
 def load_expected(

@@ -11,7 +11,7 @@ import numpy as np
 SMALL_BYTES = 64 << 10
 """What is smaller is not worth keeping."""
 
-IDLE_BYTES = 32 << 20
+IDLE_BYTES = 128 << 20
 """How much is kept that nobody uses at the moment."""
 
 

@@ -12,7 +12,7 @@ from threading import Lock
 
 import numpy as np
 
-from airlift import codec, files
+from airlift import codec, digests, files
 from airlift.bundle import release as releases
 from airlift.bundle.chunk import BUILT, Block
 from airlift.bundle.fields import FileDigest
@@ -38,8 +38,13 @@ UNCODED = frozenset({"raw", "equal"})
 
 
 def window_bytes(workers: int) -> int:
-    """Return how many bytes of targets are under way at most."""
-    return (min(workers, MAX_PIECES) + 1) * releases.PIECE_BYTES
+    """Return how many bytes of targets are under way at most.
+
+    Where pieces are digested several at once, so many are collected while others are digested.
+    """
+    width = digests.width()
+    count = min(workers, MAX_PIECES) + 1 if width == 1 else 2 * width + min(workers, 3)
+    return count * releases.PIECE_BYTES
 
 
 @dataclass(slots=True)

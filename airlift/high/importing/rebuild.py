@@ -21,7 +21,7 @@ from airlift.files import Reservation
 from airlift.high.enclave.enclave import Enclave
 from airlift.high.enclave.expected import Expected
 from airlift.high.importing.part_digests import check_whole
-from airlift.high.importing.prepare import MAX_BLOCKS, Preparation, Prepared, Small, window_bytes
+from airlift.high.importing.prepare import Preparation, Prepared, Small, window_bytes
 from airlift.high.importing.source_files import SourceFiles
 from airlift.high.verification.read_chunks import ChunkReader
 from airlift.progress import Progress
@@ -100,17 +100,18 @@ def _threads(count: int) -> Iterator[Executor]:
 def _blocks(pool: Executor, chunks: ChunkReader, limit: int) -> Iterator[Block]:
     """Yield the blocks of every own chunk, in order; ``limit`` is how many bytes of targets are under way at most.
 
-    The next chunk is read and verified as soon as nothing can be left of the one before this.
+    The next chunk is read and verified when a block of this one was taken, and no more than that is left of it.
     """
     reading = (pool.submit(chunks.read, item) for item in chunks.own.chunks)
     following = next(reading, None)
     while following is not None:
-        blocks, taken, asked = parse(following.result(), chunks.bundle), 0, False
-        for number, block in enumerate(blocks):
-            if not asked and (taken >= limit or number >= min(MAX_BLOCKS, len(blocks) - 1)):
-                following, asked = next(reading, None), True
-            taken += block.length
+        blocks, asked = parse(following.result(), chunks.bundle), False
+        left = sum(block.length for block in blocks)
+        for block in blocks:
             yield block
+            left -= block.length
+            if left <= limit and not asked:
+                following, asked = next(reading, None), True
 
 
 def _wanted(blocks: Iterable[Block], own: Own, todo: AbstractSet[str]) -> Iterator[Block]:

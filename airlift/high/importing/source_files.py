@@ -69,7 +69,7 @@ class SourceFiles:
             if path.parent == self.folder:
                 continue
             for part in self.expected.parts(content, source.start, source.start + source.length):
-                if (path, part.start) not in sound and damage(path, part, content.size):
+                if (path, part.start) not in sound and damage(path, (part,), content.size):
                     raise _damaged(path, part, content) from error
                 sound.add((path, part.start))
 

@@ -72,7 +72,7 @@ class ChunkReader:
         """Say whether a volume or staging claims to hold a chunk, and nothing else is known by now."""
         return chunk.sha512 not in self.bad and self.is_there(chunk)
 
-    def read(self, chunk: FileDigest) -> bytes:
+    def read(self, chunk: FileDigest) -> bytes | memoryview:
         """Return the bytes of a data chunk, verified; rebuilt if it is lost and its stripe allows.
 
         Raises:
@@ -90,7 +90,7 @@ class ChunkReader:
             good, failures = self._gather(stripe, len(stripe.data), {number: error})
             return self._restore(stripe, good, failures)[number]
 
-    def read_copy(self, chunk: FileDigest) -> bytes:
+    def read_copy(self, chunk: FileDigest) -> memoryview:
         """Return the bytes of a data or parity chunk as it stands on a volume or in staging, verified.
 
         Raises:
@@ -124,9 +124,9 @@ class ChunkReader:
 
     def _gather(
         self, stripe: Stripe, enough: int, known: Failures
-    ) -> tuple[dict[int, bytes], dict[int, AirliftError]]:
+    ) -> tuple[dict[int, memoryview], dict[int, AirliftError]]:
         """Return the good members of a stripe by number, at most ``enough``, and why others are lost."""
-        good: dict[int, bytes] = {}
+        good: dict[int, memoryview] = {}
         failures = dict(known)
         for number, member in enumerate(stripe.members(self.bundle.chunks)):
             if number in failures or len(good) == enough:
@@ -137,7 +137,9 @@ class ChunkReader:
                 failures[number] = error
         return good, failures
 
-    def _restore(self, stripe: Stripe, good: Mapping[int, bytes], failures: Failures) -> dict[int, bytes]:
+    def _restore(
+        self, stripe: Stripe, good: Mapping[int, memoryview], failures: Failures
+    ) -> dict[int, bytes]:
         """Return the lost data members of a stripe that are its own, rebuilt, verified and kept."""
         from airlift import erasure  # noqa: PLC0415 - NumPy: only a damaged bundle needs it
 

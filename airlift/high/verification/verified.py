@@ -79,7 +79,7 @@ class VerifiedBundle:
         chunk: FileDigest,
         also: Path | None = None,
         damaged: Callable[[Path], object] = lambda _path: None,
-    ) -> bytes:
+    ) -> memoryview:
         """Return a chunk's bytes, read once and verified; a damaged copy is passed over if another one is good.
 
         A copy of which its volume states another SHA-256 counts as damaged. ``also`` is a further folder to look into

@@ -121,7 +121,7 @@ def _check_chunks(item: Volume, bundle: Bundle, tally: Tally) -> None:
         _read(chunk, item, tally)
 
 
-def _read(chunk: FileDigest, item: Volume, tally: Tally) -> bytes | None:
+def _read(chunk: FileDigest, item: Volume, tally: Tally) -> memoryview | None:
     """Return a chunk, held against manifest and SHA256SUMS; None if the volume does not have it."""
     name = volume.chunk_name(chunk.sha512)
     if name not in item.chunks:
@@ -140,7 +140,7 @@ def _check_stripe(stripe: Stripe, volumes: Sequence[Volume], bundle: Bundle, tal
     from airlift import erasure  # noqa: PLC0415 - NumPy: only a bundle with parity needs it
 
     members = stripe.members(bundle.chunks)
-    good: dict[str, bytes] = {}
+    good: dict[str, memoryview] = {}
     for chunk in dict.fromkeys(members):
         for item in volumes:
             data = _read(chunk, item, tally)

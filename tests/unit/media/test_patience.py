@@ -56,7 +56,7 @@ def test_signs_of_life_are_waited_for() -> None:
 def test_every_piece_of_a_file_is_one(tmp_path: Path, size: int) -> None:
     data, beats = bytes(range(251)) * (size // 251 + 1), list[int]()
     (tmp_path / "file").write_bytes(data[:size])
-    assert files.read_bounded(tmp_path / "file", size, lambda: beats.append(1)) == data[:size]
+    assert files.read_large(tmp_path / "file", size, lambda: beats.append(1)) == data[:size]
     assert len(beats) == -(-size // files.PIECE_BYTES)
 
 

@@ -31,7 +31,7 @@ class AtHand:
         """Say whether a volume claims to hold a chunk."""
         return volume.chunk_name(chunk.sha512) in self.copies
 
-    def read(self, chunk: FileDigest) -> bytes | None:
+    def read(self, chunk: FileDigest) -> memoryview | None:
         """Return the bytes of a chunk with its signed digest, or None if no volume has a good copy."""
         for path in self.copies.get(volume.chunk_name(chunk.sha512), ()):
             try:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airlift import digests
 from airlift.bundle import release as releases
 from airlift.bundle.chunk import Block, Source
 from airlift.bundle.fields import FileDigest
@@ -88,6 +89,82 @@ def test_blocks_in_any_order(cuts: list[int], seed: int, pieces: bool) -> None:
     item, expected = stated(DATA)
     sources = Sources(expected if pieces else Expected())
     file = run(sources, item, DATA, cuts, random.Random(seed))
+    assert file.right.result(timeout=5) is None
+    assert sources.blamed == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cuts=st.lists(st.integers(1, len(DATA)), max_size=25), seed=st.integers(0, 99), width=st.integers(2, 4)
+)
+def test_blocks_of_groups_in_any_order(cuts: list[int], seed: int, width: int) -> None:
+    """Whatever the machine: as many pieces at once as the fastest digests, fewer at the end."""
+    item, expected = stated(DATA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "width", lambda: width)
+        counts, start = list[int](), digests.start
+
+        def counting(count: int) -> digests.Running:
+            counts.append(count)
+            return start(count)
+
+        patch.setattr(digests, "start", counting)
+        file = run(Sources(expected), item, DATA, cuts, random.Random(seed))
+    assert file.right.result(timeout=5) is None
+    assert sorted(counts) == {2: [2, 2, 2], 3: [3, 3], 4: [3, 4]}[width]
+
+
+def test_a_group_that_cannot_come_is_broken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece is waited for while the rest of its group has not been announced: there may be no room for it."""
+    monkeypatch.setattr(digests, "width", lambda: 4)
+    item, expected = stated(DATA)
+    file = PartDigests(cast("SourceFiles", Sources(expected)), item)
+    every = blocks(len(DATA), range(500, len(DATA), 1000))
+    segments = [file.announce(block) for block in every[:2]]
+    for block, segment in zip(every[1::-1], segments[1::-1], strict=True):
+        file.add(segment, memoryview(DATA)[block.start : block.start + block.length])
+    file.settle(segments[0])
+    file.settle(segments[1])
+    for block in every[2:]:
+        file.add(file.announce(block), memoryview(DATA)[block.start : block.start + block.length])
+    assert file.right.result(timeout=5) is None
+
+
+def test_what_will_come_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "width", lambda: 4)
+    item, expected = stated(DATA)
+    file = PartDigests(cast("SourceFiles", Sources(expected)), item)
+    announced = [(block, file.announce(block)) for block in blocks(len(DATA), range(1000, len(DATA), 1000))]
+
+    def come() -> None:
+        for block, segment in announced:
+            time.sleep(0.01)
+            file.add(segment, memoryview(DATA)[block.start : block.start + block.length])
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    file.settle(announced[0][1])
+    assert not file._chains.keys() & range(4), "they were digested together"
+    thread.join()
+    assert file.right.result(timeout=5) is None
+
+
+def test_a_kernel_that_errs_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not right is said by OpenSSL."""
+
+    class Wrong:
+        def feed(self, members: Sequence[memoryview]) -> None:
+            assert members
+
+        def finish(self) -> list[str]:
+            return ["0" * 128] * 4
+
+    monkeypatch.setattr(digests, "width", lambda: 4)
+    monkeypatch.setattr(digests, "start", lambda _count: Wrong())
+    data = DATA[: 4 * PIECE]
+    item, expected = stated(data)
+    sources = Sources(expected)
+    file = run(sources, item, data, [500, 1500, 2700], random.Random(2))
     assert file.right.result(timeout=5) is None
     assert sources.blamed == []
 
@@ -178,6 +255,7 @@ def test_pieces_are_digested_side_by_side(monkeypatch: pytest.MonkeyPatch, piece
             return self.real.hexdigest()
 
     monkeypatch.setattr(part_digests, "hashlib", SimpleNamespace(new=lambda _name: Slow()))
+    monkeypatch.setattr(digests, "width", lambda: 1)
     item, expected = stated(DATA)
     cuts = list(range(0, len(DATA), PIECE // 2))
     run(Sources(expected if pieces else Expected()), item, DATA, cuts, random.Random(3))

@@ -37,6 +37,7 @@ def _count(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, called)
 
     counting(files, "read_bounded", lambda path, *_: str(path))
+    counting(files, "read_large", lambda path, *_: str(path))
     counting(verifier, "verify_metadata", lambda: "refresh")
     counting(Enclave, "state", lambda _self: "state")
     counting(PublicKey, "verify", lambda *_: "signature")

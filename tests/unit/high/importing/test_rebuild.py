@@ -341,7 +341,7 @@ def test_only_the_next_chunk_is_read_ahead(tmp_path: Path, monkeypatch: pytest.M
     place, paths = enclave("fresh", tmp_path), good(tmp_path, each=5)
     real, parse, read, parsed = VerifiedBundle.read_chunk, chunk.parse, 0, 0
 
-    def read_chunk(*args: Any) -> bytes:
+    def read_chunk(*args: Any) -> memoryview:
         nonlocal read
         read += 1
         assert read <= parsed + 1

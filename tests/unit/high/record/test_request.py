@@ -75,7 +75,7 @@ def test_a_chunk_that_cannot_be_read_is_missing(tmp_path: Path, monkeypatch: pyt
     given = volumes("full", tmp_path)
     bad = next((given[-1] / "chunks").iterdir())
 
-    def read(path: Path, *more: object) -> bytes:
+    def read(path: Path, *more: object) -> memoryview:
         from airlift.errors import UncheckedError
 
         if path == bad:
