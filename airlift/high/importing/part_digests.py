@@ -4,8 +4,8 @@ A part is what has a digest of its own: a piece, or a whole file. Its digest is 
 side by side. Whoever decoded the bytes that a chain waits for goes on with it, and with what has come after them.
 
 Where one thread digests several pieces as quickly as two (:mod:`airlift.digests`), so many of a file are a group:
-whoever decoded the last bytes of it digests them. What cannot come as long as other bytes wait is not waited for: such
-a group is broken up, and each of its pieces is a chain again.
+whoever decoded the last bytes of it digests them. What cannot come as long as other bytes wait is not waited for:
+such a group is broken up, and each of its pieces is a chain again.
 """
 
 import hashlib
