@@ -34,7 +34,7 @@ EVERYWHERE = {
 VARIABLES = {
     "AIRLIFT_DEPOT": f"The depot, where `--depot` is not given; otherwise ./{DEPOT}.",
     "AIRLIFT_ENCLAVE": f"The enclave, where `--enclave` is not given; otherwise ./{ENCLAVE}.",
-    "AIRLIFT_KERNEL": "Which kernel codes and digests; the fastest that runs here unless given. All give the same bytes.",
+    "AIRLIFT_KERNEL": "Which kernel codes and digests; the fastest that runs here unless given. All give one result.",
     "AIRLIFT_MEDIUM_SECONDS": "How long a medium may give nothing before it counts as unreadable; otherwise 120.",
     "AIRLIFT_PKCS11_MODULE": "The module of a token, for keys that are pkcs11: URIs and do not name one.",
     "HF_ENDPOINT": "The hub that sources of kind hub are fetched from.",
