@@ -3,6 +3,7 @@
     python -m tests.bench pairs      the example stack, generated pairs of 45 MB, real ones of AIRLIFT_BENCH_DATA
     python -m tests.bench growth     generated pairs of 0.1 to 8 GB in four files (--sizes)
     python -m tests.bench full       both
+    python -m tests.bench scaling    airlift alone on the pairs of growth, on all cores and on one, the best of three
     python -m tests.bench cases FOLDER   releases of public packages, unpacked there: sizes beside generic tools
 
 Pages, plots and the figures as JSON go to docs/benchmarks (--output). --scratch and --high say where files lie; 8 GB
@@ -12,14 +13,15 @@ need 52 GB. docs/benchmarks/README.md says what is measured.
 import argparse
 import shutil
 import tempfile
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench import machine, peers, report
+from tests.bench import machine, peers, report, scaling
 from tests.bench.cases import measure as cases
 from tests.bench.cases import page
 from tests.bench.generate import Recipe, parse_size
-from tests.bench.measure import measure
+from tests.bench.measure import measure, measure_alone
 from tests.bench.model import Kind
 from tests.bench.pairs import Pair, generated, real, stack
 from tests.bench.results import Results, Row
@@ -56,16 +58,27 @@ def growing(scratch: Path, sizes: list[int]) -> Iterator[Pair]:
     return (generated(scratch / "pair", size, FILES, Recipe()) for size in sizes)
 
 
+def _alternating(
+    names: Container[str], scratch: Path, high: Path, *, one_core: bool
+) -> Callable[[Pair], Iterator[Row]]:
+    """Return what measures airlift and peers on a pair, in as many rounds as its size allows."""
+
+    def rows(pair: Pair) -> Iterator[Row]:
+        rounds = ROUNDS if pair.size <= REPEAT_BYTES else 1
+        return measure(pair, names, scratch, high, rounds, one_core=one_core)
+
+    return rows
+
+
 def collect(
-    pairs: Iterable[Pair], names: Container[str], scratch: Path, high: Path, *, one_core: bool
+    pairs: Iterable[Pair], measured: Callable[[Pair], Iterator[Row]], scratch: Path, high: Path
 ) -> Iterator[Results]:
     """Measure pairs one after the other, and yield what there is after each; a generated pair is removed then."""
     results = Results(machine.describe() | {"files": _places(scratch, high)}, {}, [])
     for pair in pairs:
-        rounds = ROUNDS if pair.size <= REPEAT_BYTES else 1
         rates = results.rates[pair.name] = [machine.sha512_rate()]
         print(f"\n{pair.name}, {pair.size / 1e6:,.1f} MB", flush=True)
-        for row in measure(pair, names, scratch, high, rounds, one_core=one_core):
+        for row in measured(pair):
             results.rows.append(row)
             print(_line(row), flush=True)
         rates += [machine.sha512_rate(), machine.sha512_rate()]
@@ -100,7 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Measure airlift beside its peers."
     )
-    parser.add_argument("what", choices=("pairs", "growth", "full", "cases"), nargs="?", default="pairs")
+    parser.add_argument(
+        "what", choices=("pairs", "growth", "full", "scaling", "cases"), nargs="?", default="pairs"
+    )
     parser.add_argument("packages", type=Path, nargs="?", help="of cases: unpacked, each in NAME==VERSION")
     parser.add_argument("--sources", type=_sources, default=SOURCES, help="of pairs")
     parser.add_argument("--sizes", type=_sizes, default=SIZES, help="of growth, decimal: 0.1G,1G,8G")
@@ -110,6 +125,8 @@ def main() -> None:
     words = parser.parse_args()
     if words.what == "cases":
         _cases(words, parser)
+    elif words.what == "scaling":
+        _scaling(words)
     else:
         _pairs(words)
 
@@ -125,18 +142,34 @@ def _cases(words: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
 def _pairs(words: argparse.Namespace) -> None:
     for peer in filter(peers.missing, peers.PEERS):
         print(f"{peer.name} is not measured: {peers.missing(peer)}")
+    with _folders(words) as (low, high):
+        for name, pairs, names in (
+            ("pairs", small(low, words.sources), peers.ALL),
+            ("growth", growing(low, words.sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
+        ):
+            if words.what in {name, "full"}:
+                for results in collect(
+                    pairs, _alternating(names, low, high, one_core=name == "growth"), low, high
+                ):
+                    report.write(words.output, name, results)
+
+
+def _scaling(words: argparse.Namespace) -> None:
+    with _folders(words) as (low, high):
+        for results in collect(
+            growing(low, words.sizes), lambda pair: measure_alone(pair, low, high, ROUNDS), low, high
+        ):
+            scaling.write(words.output, results)
+
+
+@contextmanager
+def _folders(words: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """Give a folder for pairs and depot, and one for enclave and deltas; both are removed afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.scratch) as low,
         tempfile.TemporaryDirectory(prefix="airlift-bench-", dir=words.high or words.scratch) as high,
     ):
-        scratch = Path(low)
-        for name, pairs, names in (
-            ("pairs", small(scratch, words.sources), peers.ALL),
-            ("growth", growing(scratch, words.sizes), {peers.ZSTD, peers.ZIPNN_XOR}),
-        ):
-            if words.what in {name, "full"}:
-                for results in collect(pairs, names, scratch, Path(high), one_core=name == "growth"):
-                    report.write(words.output, name, results)
+        yield Path(low), Path(high)
 
 
 if __name__ == "__main__":

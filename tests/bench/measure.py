@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Protocol
 
 from tests.bench.pairs import Pair
@@ -15,7 +16,11 @@ from tests.bench.results import Row, median
 from tests.bench.way import AirliftRun, OneCore
 
 REPEAT_SECONDS = 10.0
+START_SECONDS = 0.5
+"""How long a command loads modules and checks signatures."""
+
 DIGEST = "sha512sum"
+_NOTHING = bytes(8 << 20)
 
 
 class Program(Protocol):
@@ -71,6 +76,19 @@ def measure(
         yield from _alternate(pair, [*peers, DigestRun(pair), ours, *alone], rounds)
 
 
+def measure_alone(pair: Pair, low: Path, high: Path, rounds: int) -> Iterator[Row]:
+    """Yield a row for airlift on all cores and on one: of each the round that was disturbed least."""
+    with _folders(low / "airlift", high / "airlift"):
+        ours = AirliftRun(pair.sides, low / "airlift", high / "airlift", repeats=True)
+        for program in (ours, OneCore(ours)):
+            costs = [
+                (_settled(program.make), _warmed(program.apply, high / "warm", pair.size))
+                for _ in range(rounds)
+            ]
+            made, applied = (min(each, key=lambda cost: cost.seconds) for each in zip(*costs, strict=True))
+            yield Row(pair.name, pair.size, program.name, program.size, made, applied, rounds)
+
+
 def _alternate(pair: Pair, programs: list[Program], rounds: int) -> Iterator[Row]:
     costs: dict[str, list[tuple[Cost, Cost]]] = {program.name: [] for program in programs}
     for _ in range(rounds):
@@ -87,6 +105,22 @@ def _settled(work: Callable[[], Cost]) -> Cost:
     """Do some work when all earlier writes have reached the disk."""
     os.sync()
     return work()
+
+
+def _warmed(work: Callable[[], Cost], held: Path, size: int) -> Cost:
+    """Do some work; as much as a target was written before, and is removed while it starts.
+
+    A virtual machine that gives unused memory back to its host is slow to get it again: that is not measured here.
+    """
+    with held.open("wb") as out:
+        for _ in range(0, size, len(_NOTHING)):
+            out.write(_NOTHING)
+    releasing = Timer(START_SECONDS, held.unlink)
+    releasing.start()
+    try:
+        return _settled(work)
+    finally:
+        releasing.join()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A model of how long commands take, from what was measured, and what it says of sizes that nobody measured here.
 
-    python -m tests.bench.scaling          from docs/benchmarks/growth.json to docs/benchmarks/scaling.md
+    python -m tests.bench scaling          measures, and writes docs/benchmarks/scaling.json and scaling.md
+    python -m tests.bench.scaling          writes the page again
 
 Everything is counted in what one core digests meanwhile with SHA-512, so that a slow hour of a machine, or another
 machine, changes the unit and not the model::
@@ -14,7 +15,7 @@ by its relative error; none may be less than nothing.
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,11 @@ import numpy as np
 
 from airlift.cli.high import import_
 from airlift.cli.low import bundle_options
-from tests.bench.results import Results, load
+from tests.bench.results import Results, load, save
 from tests.bench.table import OURS
 from tests.bench.way import ONE_CORE
 
+FIGURES = "scaling.json"
 DOCS = Path(__file__).parents[2] / "docs" / "benchmarks"
 COMMANDS = {
     "make": ("low bundle", bundle_options.MAX_WORKERS),
@@ -36,6 +38,11 @@ COMMANDS = {
 CORES = {ONE_CORE: 1, OURS: 2}
 SIZES = (700e9, 2e12)
 MACHINES = (2, 16, 64)
+WORKERS = 8
+"""How many processes code shards, each with all the cores of a machine of its own."""
+
+PLAN_BYTES = 24 * 0.88e9 / 2e12
+"""What one core digests with SHA-512 while it plans a byte: 24 s for 2 TB (``python -m tests.bench.terabytes``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +102,29 @@ def errors(model: Model, measured: Sequence[Point]) -> list[float]:
     return [model.seconds(one.size, one.cores, one.rate) / one.seconds - 1 for one in measured]
 
 
+def write(folder: Path, results: Results) -> None:
+    """Write figures and page into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save(results, folder / FIGURES)
+    (folder / "scaling.md").write_text(document(results))
+
+
+def sharded(bundle: Model, joining: Model, size: float, cores: int, rate: float) -> float:
+    """Return how long a bundle takes that :data:`WORKERS` machines code: each plans all of it and codes its shard.
+
+    Then one of them joins, and decodes everything as an import does (docs/scaling-out.md).
+    """
+    most_coding, most_joining = (threads for _, threads in COMMANDS.values())
+    coded = bundle.seconds(size / WORKERS, min(cores, most_coding), rate)
+    return size * PLAN_BYTES / rate + coded + joining.seconds(size, min(cores, most_joining), rate)
+
+
 def document(results: Results) -> str:
     """Return a page: the models, how well they fit, and what they say of large models."""
     lines = ["# Predicted", "", *(f"- {what}: {words}" for what, words in results.machine.items())]
     for verb, (command, threads) in COMMANDS.items():
         lines += ["", f"## {command}", "", *_command(points(results, verb), threads)]
+    lines += ["", f"## low bundle, coded by {WORKERS} machines and joined by one", "", *_sharded(results)]
     return "\n".join([*lines, ""])
 
 
@@ -121,11 +146,23 @@ def _command(measured: Sequence[Point], threads: int) -> Iterator[str]:
     yield ""
     yield f"At {rate / 1e9:.2f} GB/s of SHA-512, with at most {threads} threads, if disks keep up:"
     yield ""
+    yield from _table(lambda size, cores: model.seconds(size, min(cores, threads), rate))
+
+
+def _sharded(results: Results) -> Iterator[str]:
+    bundle, joining = (fit(points(results, verb)) for verb in COMMANDS)
+    rate = float(np.median([one.rate for one in points(results, "make")]))
+    yield from _table(lambda size, cores: sharded(bundle, joining, size, cores, rate))
+
+
+def _table(seconds: Callable[[float, int], float]) -> Iterator[str]:
+    """Yield how long each size takes on each machine, and how much of the target that is in a second."""
     yield "| target | " + " | ".join(f"{cores} cores" for cores in MACHINES) + " |"
     yield "|---|" + "---:|" * len(MACHINES)
     for size in SIZES:
-        times = (_time(model.seconds(size, min(cores, threads), rate)) for cores in MACHINES)
-        yield f"| {size / 1e9:,.0f} GB | " + " | ".join(times) + " |"
+        each = (seconds(size, cores) for cores in MACHINES)
+        cells = (f"{_time(took)}, {size / took / 1e9:.1f} GB/s" for took in each)
+        yield f"| {size / 1e9:,.0f} GB | " + " | ".join(cells) + " |"
 
 
 def _time(seconds: float) -> str:
@@ -135,9 +172,9 @@ def _time(seconds: float) -> str:
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.scaling")
-    parser.add_argument("figures", type=Path, nargs="?", default=DOCS / "growth.json")
-    words = parser.parse_args()
-    words.figures.with_name("scaling.md").write_text(document(load(words.figures)))
+    parser.add_argument("folder", type=Path, nargs="?", default=DOCS)
+    folder = parser.parse_args().folder
+    write(folder, load(folder / FIGURES))
 
 
 if __name__ == "__main__":

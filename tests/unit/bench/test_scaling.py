@@ -1,10 +1,14 @@
 """The model of what commands take: it finds the parts that it was made of, and says how far off it is."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests.bench import __main__ as bench
 from tests.bench import scaling
 from tests.bench.process import Cost
-from tests.bench.results import Results, Row
+from tests.bench.results import Results, Row, load
 from tests.bench.scaling import Model, Point
 from tests.bench.table import OURS
 from tests.bench.way import ONE_CORE
@@ -45,4 +49,37 @@ def test_the_page_holds_what_was_measured_against_the_model() -> None:
     assert "## low bundle" in page
     assert "## high import" in page
     assert "| 1.00 | 2 | 0.50 | 6.00 | 6.00 | +0% |" in page
-    assert "| 2,000 GB |" in page
+    assert page.count("| 2,000 GB |") == 3
+
+
+def test_what_is_measured_becomes_figures_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["scaling", "--sizes", "2M,40M", "--scratch", str(tmp_path), "--output", str(tmp_path / "docs")]
+    monkeypatch.setattr(sys, "argv", ["bench", *words])
+    bench.main()
+    found = load(tmp_path / "docs" / scaling.FIGURES)
+    assert [row.program for row in found.rows] == [OURS, ONE_CORE] * 2
+    assert all(row.rounds == bench.ROUNDS and row.apply.seconds > 0 < row.make.seconds for row in found.rows)
+    assert (tmp_path / "docs/scaling.md").read_text() == scaling.document(found)
+    assert [path.name for path in tmp_path.iterdir()] == ["docs"]
+
+
+def test_shards_divide_what_is_coded_and_nothing_else() -> None:
+    bundle, joining = Model(0.0, 0.5, 1.0), Model(0.0, 0.25, 0.5)
+    alone = bundle.seconds(8e11, 4, 1e9)
+    planned = 8e11 * scaling.PLAN_BYTES / 1e9
+    found = scaling.sharded(bundle, joining, 8e11, 4, 1e9)
+    assert found == pytest.approx(planned + alone / scaling.WORKERS + joining.seconds(8e11, 4, 1e9))
+
+
+@pytest.mark.parametrize("verb", list(scaling.COMMANDS))
+def test_the_recorded_figures_fit_the_model(verb: str) -> None:
+    """What docs/SCALING.md says of large models rests on it: every size from 0.1 to 8 GB, on one core and on two."""
+    measured = scaling.points(load(scaling.DOCS / scaling.FIGURES), verb)
+    assert {one.cores for one in measured} == {1, 2}
+    assert min(one.size for one in measured) <= 1.01e8
+    assert max(one.size for one in measured) >= 7.9e9
+    assert max(map(abs, scaling.errors(scaling.fit(measured), measured))) <= 0.15
+
+
+def test_the_recorded_page_is_of_the_recorded_figures() -> None:
+    assert (scaling.DOCS / "scaling.md").read_text() == scaling.document(load(scaling.DOCS / scaling.FIGURES))
