@@ -1,11 +1,8 @@
 """SHA-512 side by side: as OpenSSL says it, checked before its first use, left alone when it is wrong."""
 
 import hashlib
-import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
 from types import ModuleType
 from typing import Any, cast
 
@@ -19,6 +16,7 @@ from airlift.digests import kernel, reference
 from airlift.digests.kernel import compiled as lanes
 from airlift.digests.kernel import selftest
 from airlift.kernels import Choice
+from tests.support.compiled import counted_meanwhile
 
 NAMES = kernel.names()
 ORIGINAL = kernel.KERNELS.module
@@ -224,16 +222,4 @@ def test_threads_do_not_disturb_each_other() -> None:
 @needs_path
 def test_the_interpreter_goes_on_meanwhile() -> None:
     members, state = (bytes(64 << 20),) * 4, bytearray(STATE)
-    thread = Thread(target=compiled().advance, args=(NAMES[-2], state, members))
-    turns = sys.getswitchinterval()
-    sys.setswitchinterval(100)
-    try:
-        thread.start()
-        count = 0
-        while thread.is_alive():
-            count += 1
-            time.sleep(0)
-    finally:
-        sys.setswitchinterval(turns)
-        thread.join()
-    assert count > 10
+    assert counted_meanwhile(compiled().advance, NAMES[-2], state, members) > 10

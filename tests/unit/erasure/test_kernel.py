@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ from airlift.erasure.field import Array
 from airlift.erasure.kernel import selftest
 from airlift.errors import UsageError
 from airlift.kernels import Choice
-from tests.support.compiled import needing
+from tests.support.compiled import counted_meanwhile, needing
 
 FOLDER = Path(__file__).resolve().parents[3]
 KERNELS = kernel.names()
@@ -242,16 +241,4 @@ def test_threads_give_the_same_bytes() -> None:
 def test_the_interpreter_goes_on_meanwhile() -> None:
     """Many rows of the slowest path take a while; a thread that holds the lock all the time would count nothing."""
     members, weights = tuple(noise(1 << 20, seed) for seed in range(8)), bytes(range(2, 250))
-    thread = Thread(target=compiled().combine, args=("scalar", weights, members, 1 << 20))
-    turns = sys.getswitchinterval()
-    sys.setswitchinterval(100)
-    try:
-        thread.start()
-        count = 0
-        while thread.is_alive():
-            count += 1
-            time.sleep(0)
-    finally:
-        sys.setswitchinterval(turns)
-        thread.join()
-    assert count > 10
+    assert counted_meanwhile(compiled().combine, "scalar", weights, members, 1 << 20) > 10

@@ -241,7 +241,7 @@ def test_threads_write_the_same_bytes() -> None:
         assert len(set(pool.map(written, range(16)))) == 1
 
 
-@pytest.mark.parametrize("sources", EVERY_SOURCES, ids=["predictions", "codec", "parity"])
+@pytest.mark.parametrize("sources", EVERY_SOURCES, ids=["predictions", "codec", "parity", "digests"])
 def test_the_readme_names_tests_that_there_are(sources: Path) -> None:
     """A promise whose test was renamed is held by nothing that a reader finds."""
     text = (sources / "README.md").read_text()
