@@ -4,15 +4,14 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
 from airlift.digests import kernel
 from tests.fuzz.conftest import Recorder
 from tests.fuzz.test_kernel import fed
+from tests.support.compiled import needing
 from tests.support.kernel_sources import DIGEST_SOURCES
 
 
-@pytest.mark.skipif(len(kernel.names()) == 1, reason="no compiled path of digests runs here")
+@needing(kernel.names())
 def test_no_message_makes_the_digests_touch_what_they_should_not(tmp_path: Path, count: Recorder) -> None:
     """Threat: content that is digested as what it is not."""
     seed, said = fed(tmp_path, DIGEST_SOURCES, "digests_driver")

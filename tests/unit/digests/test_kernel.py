@@ -16,11 +16,11 @@ from airlift.digests import kernel, reference
 from airlift.digests.kernel import compiled as lanes
 from airlift.digests.kernel import selftest
 from airlift.kernels import Choice
-from tests.support.compiled import counted_meanwhile
+from tests.support.compiled import counted_meanwhile, needing
 
 NAMES = kernel.names()
 ORIGINAL = kernel.KERNELS.module
-needs_path = pytest.mark.skipif(len(NAMES) == 1, reason="no compiled path runs here")
+needs_path = needing(NAMES)
 STATE = bytes(8 * 8 * lanes.LANES)
 
 
