@@ -13,12 +13,13 @@ import secrets
 import shutil
 import stat
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from airlift.errors import (
     BusyError,
@@ -30,11 +31,15 @@ from airlift.errors import (
     UncheckedError,
 )
 
+if TYPE_CHECKING:  # threads, which few commands need
+    from concurrent.futures import Executor, Future
+
 COPY_BYTES = PIECE_BYTES = 1 << 20
 SMALL_BYTES = 64 << 10
 """Files up to here are read whole, and written many together."""
 LARGE_BYTES = 4 << 20
 SYNC_BYTES = 16 << 20
+STEP_BYTES, STEP_SECONDS = 16 << 20, 0.001
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D
@@ -302,18 +307,23 @@ def writer(
 
     With ``replace=False`` an existing ``path`` is an error; a crash may leave a temporary file ``.tmp-*`` behind.
     With ``durable=False`` nothing is synced: only for what is verified when it is read, and can be made again.
-    ``begun`` is a temporary file beside ``path`` that has its room already; it is used up.
+    ``begun`` is a temporary file beside ``path``; it is used up, and gets its name when its room is there.
     """
     with writing(path):
         temporary, descriptor = _open_temporary(path) if begun is None else (begun.path, begun.descriptor)
         try:
             try:
                 yield Writer(descriptor)
+                if begun is not None:
+                    begun.room.result()
                 os.fchmod(descriptor, mode)
                 if durable:
                     os.fsync(descriptor)
             finally:
-                os.close(descriptor)
+                if begun is None:
+                    os.close(descriptor)
+                else:
+                    begun.let_go()
             if replace:
                 os.rename(temporary, path)
             else:
@@ -334,31 +344,47 @@ def _open_temporary(path: Path) -> tuple[Path, int]:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A temporary file that is open, empty, and has room for what will be written to it."""
+    """A temporary file that is open and empty; a thread sets ``room`` aside for what will be written to it."""
 
     path: Path
     descriptor: int
+    room: "Future[None]"
+
+    def let_go(self) -> None:
+        """Wait until no thread uses the descriptor, and close it."""
+        if not self.room.cancel():
+            self.room.exception()
+        os.close(self.descriptor)
 
 
-def begin(path: Path, length: int) -> Begun:
-    """Open what :func:`writer` will write to ``path``, and set blocks aside for its ``length`` bytes if that works.
+def begin(path: Path, length: int, pool: "Executor") -> Begun:
+    """Open what :func:`writer` will write to ``path``; a thread sets blocks aside for ``length`` bytes, where it can.
 
-    Raises:
-        NoSpaceError: there is not so much room; nothing is left.
+    ``room`` of what is returned raises NoSpaceError if there is not so much.
     """
     with writing(path):
-        begun = Begun(*_open_temporary(path))
-        try:
-            _allocate(begun.descriptor, length)
-        except BaseException:
-            drop(begun)
-            raise
-        return begun
+        temporary, descriptor = _open_temporary(path)
+        return Begun(temporary, descriptor, pool.submit(_set_aside, path, descriptor, length))
+
+
+def _set_aside(path: Path, descriptor: int, length: int) -> None:
+    """Set blocks aside step by step, with rests: nobody can write to a file while blocks are allocated to it.
+
+    Where a step takes no time (all but tmpfs, which allocates page by page) the next is twice as long.
+    """
+    start, step, took = 0, STEP_BYTES, 0.0
+    with writing(path):
+        while start < length:
+            time.sleep(took / 2)
+            began = time.monotonic()
+            _allocate(descriptor, min(step, length - start), start)
+            took = time.monotonic() - began
+            start, step = start + step, step if took > STEP_SECONDS else 2 * step
 
 
 def drop(begun: Begun) -> None:
     """Remove what was begun and is not going to be written."""
-    os.close(begun.descriptor)
+    begun.let_go()
     begun.path.unlink(missing_ok=True)
 
 
@@ -870,15 +896,17 @@ class Reservation:
         self.length = length
 
 
-def _allocate(descriptor: int, length: int) -> None:
-    """Set blocks aside without changing the file's length (ioctl_preallocate in Linux's fs/ioctl.c).
+def _allocate(descriptor: int, length: int, start: int = 0) -> None:
+    """Set blocks aside from ``start`` on; the file stays as long as it is (ioctl_preallocate in Linux's fs/ioctl.c).
 
     Where a file system has no such thing nothing happens; posix_fallocate(3) would write all of it instead.
     """
     if not length:
         return
     try:
-        fcntl.ioctl(descriptor, FS_IOC_RESVSP, struct.pack("hhxxxxqqiI16x", 0, os.SEEK_SET, 0, length, 0, 0))
+        fcntl.ioctl(
+            descriptor, FS_IOC_RESVSP, struct.pack("hhxxxxqqiI16x", 0, os.SEEK_SET, start, length, 0, 0)
+        )
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise

@@ -10,8 +10,10 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -800,29 +802,68 @@ def test_a_disk_that_fails_while_a_file_grows(
         assert file.length == 3
 
 
-def test_a_file_that_has_its_room_before_it_is_written(tmp_path: Path) -> None:
-    begun = files.begin(tmp_path / "target", 1 << 20)
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+
+
+def test_a_file_that_gets_its_room_while_it_is_written(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    begun = files.begin(tmp_path / "target", 1 << 20, pool)
     assert begun.path.name.startswith(".tmp-")
     with files.writer(tmp_path / "target", begun=begun) as target:
         assert target.descriptor == begun.descriptor
         target.write(b"data")
+    assert begun.room.done()
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("target", b"data")]
 
 
-def test_what_was_begun_and_fails_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files.drop(files.begin(tmp_path / "target", 1 << 20))
-    with (
-        pytest.raises(KeyboardInterrupt),
-        files.writer(tmp_path / "target", begun=files.begin(tmp_path / "target", 5)),
-    ):
-        raise KeyboardInterrupt
+def test_room_is_set_aside_in_steps_that_grow_where_they_take_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: ThreadPoolExecutor
+) -> None:
+    length, asked = 100 << 20, list[tuple[int, int]]()
+    monkeypatch.setattr(files, "_allocate", lambda _, count, start: asked.append((start, count)))
+    for limit, sizes in ((1000.0, [16, 32, 52]), (-1.0, [16] * 6 + [4])):
+        asked.clear()
+        monkeypatch.setattr(files, "STEP_SECONDS", limit)
+        begun = files.begin(tmp_path / "target", length, pool)
+        begun.room.result()
+        files.drop(begun)
+        assert [count >> 20 for _, count in asked] == sizes
+        assert [start for start, _ in asked] == [sum(sizes[:number]) << 20 for number in range(len(sizes))]
+
+
+def test_nothing_gets_its_name_without_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: ThreadPoolExecutor
+) -> None:
     monkeypatch.setattr(files, "_allocate", _full)
-    with pytest.raises(NoSpaceError):
-        files.begin(tmp_path / "target", 1 << 20)
+    begun = files.begin(tmp_path / "target", 1 << 20, pool)
+    with (
+        pytest.raises(NoSpaceError, match="target"),
+        files.writer(tmp_path / "target", begun=begun) as target,
+    ):
+        target.write(b"data")
     assert list(tmp_path.iterdir()) == []
 
 
-def _full(_descriptor: int, _length: int) -> None:
+def test_what_was_begun_and_fails_is_gone(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    """Also where no thread has come to it yet; a descriptor is not closed while one uses it."""
+    held = Event()
+    waiting = pool.submit(held.wait)
+    files.drop(files.begin(tmp_path / "target", 1 << 20, pool))
+    begun = files.begin(tmp_path / "target", 5, pool)
+    with pytest.raises(KeyboardInterrupt), files.writer(tmp_path / "target", begun=begun):
+        raise KeyboardInterrupt
+    assert begun.room.cancelled()
+    held.set()
+    waiting.result()
+    begun = files.begin(tmp_path / "target", 1 << 20, pool)
+    begun.room.result()
+    files.drop(begun)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _full(_descriptor: int, _length: int, _start: int) -> None:
     raise OSError(errno.ENOSPC, "injected")
 
 

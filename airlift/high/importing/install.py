@@ -156,8 +156,6 @@ def stage(
     if not todo:
         give_back(enclave, verified.digest)
     else:
-        from airlift.high.importing.rebuild import Task, rebuild
-
         work = sum(files.in_blocks(item.size) for item in needed if item.sha512 in todo)
         _insist_complete(enclave, chunks, progress, work=work, now=now, workers=workers)
         again = [item.size for item in verified.own.chunks if not chunks.is_there(item)]
@@ -170,6 +168,9 @@ def stage(
                 reserve(enclave, verified.digest, need, apart=apart) as room,
                 begun(folder, large) as targets,
             ):
+                # it takes a tenth of a second to load, in which room is set aside
+                from airlift.high.importing.rebuild import Task, rebuild
+
                 task = Task(todo, folder, room, targets)
                 codecs = rebuild(enclave, chunks, task, progress, expected=expected, workers=workers)
         except IncompleteError:

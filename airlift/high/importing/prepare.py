@@ -57,6 +57,10 @@ class Prepared:
     data: Future[memoryview] = field(default_factory=Future)
     lent: list[Lent] = field(default_factory=list)
 
+    def is_ready(self) -> bool:
+        """Say whether the block is decoded."""
+        return self.data.done()
+
     def result(self) -> memoryview:
         """Return the bytes of the block, as soon as they are decoded."""
         return self.data.result()
@@ -72,6 +76,10 @@ class Small:
 
     block: Block
     of: "Preparation"
+
+    def is_ready(self) -> bool:
+        """Say that whoever writes it decodes it."""
+        return True
 
     def result(self) -> memoryview:
         """Return the bytes of the file, which are right."""
@@ -119,6 +127,10 @@ class Preparation:
             if file is None or block.file != number:
                 number, file = block.file, PartDigests(self.sources, self.items[block.file])
             self._take_up(block, file)
+            while self.queue and self.queue[0].is_ready():
+                yield self.queue[0]
+                self._put_behind()
+                self._settle_done()
         while self.queue:
             yield self.queue[0]
             self._put_behind()

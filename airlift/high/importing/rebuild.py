@@ -8,7 +8,7 @@ shared with the base if it did not change. What is under way is a fixed number o
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from airlift.progress import Progress
 from airlift.store.small_files import waiting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Task:
     """The files to rebuild, by SHA-512, and the folder that they come into; ``room`` is held for them, if it is.
 
@@ -39,6 +39,19 @@ class Task:
     folder: Path
     room: Reservation | None = None
     begun: dict[str, files.Begun] = field(default_factory=dict)
+    _rooms: list[Future[None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rooms = [one.room for one in self.begun.values()]
+
+    def insist_on_room(self) -> None:
+        """Wait until all the room is there: no file gets its name before.
+
+        Raises:
+            NoSpaceError: there is not so much.
+        """
+        while self._rooms:
+            self._rooms.pop().result()
 
 
 def rebuild(
@@ -79,7 +92,9 @@ def rebuild(
         prepared = preparation.run(_wanted(blocks, chunks.own, task.todo))
         for item in items:
             if item.size <= files.SMALL_BYTES:
-                small.put(item.sha512, _take_small(source_files, item, prepared, wrote))
+                data = _take_small(source_files, item, prepared, wrote)
+                task.insist_on_room()
+                small.put(item.sha512, data)
             else:
                 small.write()  # it may be shared with one of these
                 _write_file(source_files, item, prepared, wrote, task)
@@ -141,6 +156,7 @@ def _write_file(
             wrote(found.block, len(data))
             if not left:
                 found.insist()
+                task.insist_on_room()
 
 
 def _take_small(

@@ -54,38 +54,42 @@ def reserve(
 def begun_apart(enclave: Enclave, digest: str, contents: Mapping[str, int]) -> dict[str, int]:
     """Return which contents (size in bytes by SHA-512) get their room in the files that they are written to.
 
-    Those are large ones, so that their blocks are allocated once and not twice; none if room is held already.
+    Those are large ones, so that their blocks are allocated once and not twice; none if room is held already. Their
+    order is that of ``contents``.
     """
     if (enclave.staging_path(digest) / RESERVED).exists():
         return {}
-    large = [(size, sha512) for sha512, size in contents.items() if size >= LARGE_BYTES]
-    return {sha512: size for size, sha512 in sorted(large, reverse=True)[:MAX_BEGUN]}
+    large = sorted(
+        (sha512 for sha512, size in contents.items() if size >= LARGE_BYTES), key=contents.__getitem__
+    )
+    chosen = set(large[-MAX_BEGUN:])
+    return {sha512: size for sha512, size in contents.items() if sha512 in chosen}
 
 
 @contextmanager
 def begun(folder: Path, contents: Mapping[str, int]) -> Iterator[dict[str, files.Begun]]:
-    """Give a temporary file in ``folder`` with its room for each content; whoever writes one takes it out.
+    """Give a temporary file in ``folder`` for each content; whoever writes one takes it out.
+
+    Threads set their room aside while the body is at work.
 
     Raises:
-        NoSpaceError: there is not so much room; nothing was changed.
+        NoSpaceError: as the body does, which has found that there is not so much room; nothing was changed.
     """
     found, fresh = dict[str, files.Begun](), not folder.parent.exists()
-
-    def begin(sha512: str) -> None:
-        found[sha512] = files.begin(folder / sha512, contents[sha512])
-
     files.make_folder(folder)
     try:
-        if contents:
-            with ThreadPoolExecutor(min(THREADS, len(contents))) as pool:
-                list(pool.map(begin, contents))
-        fresh = False
-        yield found
-    finally:
-        for one in found.values():
-            files.drop(one)
+        with ThreadPoolExecutor(THREADS) as pool:
+            try:
+                for sha512, length in contents.items():
+                    found[sha512] = files.begin(folder / sha512, length, pool)
+                yield found
+            finally:
+                for one in found.values():
+                    files.drop(one)
+    except NoSpaceError:
         if fresh:
             files.remove(folder.parent)
+        raise
 
 
 def give_back(enclave: Enclave, digest: str) -> None:

@@ -8,8 +8,10 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -402,13 +404,13 @@ def test_a_rotten_base_is_named_although_it_would_only_be_shared(tmp_path: Path)
 
 
 def test_large_files_have_their_room_in_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is allocated once, before anything is written, and none of it in the common reservation (SPEC 7.8-5)."""
+    """It is allocated once, and none of it in the common reservation (SPEC 7.8-5)."""
     place, paths, real, held = enclave("fresh", tmp_path), good(tmp_path), files.begin, list[int]()
     asked, resize = list[int](), files.Reservation.resize
 
-    def begin(path: Path, length: int) -> files.Begun:
+    def begin(path: Path, length: int, pool: Executor) -> files.Begun:
         held.append(length)
-        return real(path, length)
+        return real(path, length, pool)
 
     def resized(room: files.Reservation, length: int) -> None:
         asked.append(length)
@@ -424,18 +426,23 @@ def test_large_files_have_their_room_in_themselves(tmp_path: Path, monkeypatch: 
     assert asked[0] == small + reserve.SPACE_MARGIN
 
 
-@pytest.mark.parametrize("fails", [True, False])
+@pytest.mark.parametrize(("fails", "least"), [(True, 1), (True, len(OLD)), (False, 1)])
 def test_nothing_is_left_of_room_that_was_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool, least: int
 ) -> None:
+    """Blocks are decoded, and some written, before it is known that there is no room for all of them."""
     place, paths, real = enclave("fresh", tmp_path), good(tmp_path), files.begin
 
-    def begin(path: Path, length: int) -> files.Begun:
+    def begin(path: Path, length: int, pool: Executor) -> files.Begun:
+        begun = real(path, length, pool)
         if fails and length == len(OLD):
-            raise NoSpaceError("injected")
-        return real(path, length)
+            begun.room.result()
+            late = Future[None]()
+            Timer(0.2, lambda: late.set_exception(NoSpaceError("injected"))).start()
+            return replace(begun, room=late)
+        return begun
 
-    monkeypatch.setattr(reserve, "LARGE_BYTES", 1)
+    monkeypatch.setattr(reserve, "LARGE_BYTES", least)
     monkeypatch.setattr(files, "begin", begin)
     with monkeypatch.context() as patch:
         if not fails:
