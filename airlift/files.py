@@ -376,9 +376,9 @@ def _set_aside(path: Path, descriptor: int, length: int) -> None:
     with writing(path):
         while start < length:
             time.sleep(took / 2)
-            began = time.monotonic()
+            began = time.thread_time()
             _allocate(descriptor, min(step, length - start), start)
-            took = time.monotonic() - began
+            took = time.thread_time() - began
             start, step = start + step, step if took > STEP_SECONDS else 2 * step
 
 
