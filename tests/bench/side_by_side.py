@@ -2,8 +2,8 @@
 
 python -m tests.bench.side_by_side [SIZE] [--scratch FOLDER]
 
-Prints seconds of a generated model of SIZE bytes (4G) in four files: of the plan alone (``--dry-run``), of all, and of
-coding, which is the difference; and by how much two are quicker than one.
+Prints seconds of a generated model of SIZE bytes (4G) in four files: of the plan alone (``--dry-run``), of all, and
+of coding, which is the difference; and by how much two are quicker than one.
 """
 
 import argparse
@@ -31,10 +31,13 @@ def seconds(count: int, depot: Path, output: Path, *options: str) -> float:
     cores = sorted(os.sched_getaffinity(0))
     begun = time.monotonic()
     parts = [
-        _start(f"{number + 1}/{count}", cores[number % len(cores)], depot, ("--output", str(output), *options))
+        _start(
+            f"{number + 1}/{count}", cores[number % len(cores)], depot, ("--output", str(output), *options)
+        )
         for number in range(count)
     ]
-    if any([part.wait() for part in parts]):
+    codes = [part.wait() for part in parts]
+    if any(codes):
         raise SystemExit("a process failed")
     return time.monotonic() - begun
 
@@ -57,7 +60,9 @@ def measured(depot: Path, output: Path) -> str:
     plans = [seconds(count, depot, output, "--dry-run") for count in (1, 2)]
     whole = [seconds(count, depot, output) for count in (1, 2)]
     coding = [took - plan for took, plan in zip(whole, plans, strict=True)]
-    return "| " + " | ".join(f"{cell:.2f}" for cell in (*plans, *whole, *coding, coding[0] / coding[1])) + " |"
+    return (
+        "| " + " | ".join(f"{cell:.2f}" for cell in (*plans, *whole, *coding, coding[0] / coding[1])) + " |"
+    )
 
 
 def main() -> None:
