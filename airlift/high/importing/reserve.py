@@ -1,7 +1,7 @@
 """Reserve: see that there is room for what an import still writes, and hold it before work begins (SPEC 7.8-5)."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,21 +73,24 @@ def begun(folder: Path, contents: Mapping[str, int]) -> Iterator[dict[str, files
     Threads set their room aside while the body is at work.
 
     Raises:
-        NoSpaceError: as the body does, which has found that there is not so much room; nothing was changed.
+        NoSpaceError: as the body does. If it was not all there nothing was changed, else finished files are kept.
     """
     found, fresh = dict[str, files.Begun](), not folder.parent.exists()
+    rooms = list[Future[None]]()
     files.make_folder(folder)
     try:
         with ThreadPoolExecutor(THREADS) as pool:
             try:
                 for sha512, length in contents.items():
                     found[sha512] = files.begin(folder / sha512, length, pool)
+                    rooms.append(found[sha512].room)
                 yield found
             finally:
                 for one in found.values():
                     files.drop(one)
     except NoSpaceError:
-        if fresh:
+        there = [not room.cancelled() and room.exception() is None for room in rooms]
+        if fresh and there.count(True) < len(contents):
             files.remove(folder.parent)
         raise
 

@@ -38,6 +38,7 @@ from airlift.high.importing import rebuild as module
 from airlift.high.importing.import_bundle import import_bundle
 from airlift.high.verification.verified import VerifiedBundle
 from airlift.progress import silent
+from airlift.store.small_files import SmallFiles
 from tests.support import forge
 from tests.support.bundle_values import BUNDLE
 from tests.support.enclaves import V1, V2, attempt, enclave, holds_release, operator, overwrite, site
@@ -450,3 +451,22 @@ def test_nothing_is_left_of_room_that_was_not_used(
         attempt(place, paths, NoSpaceError if fails else StorageError, 8)
     assert [name for name in staged(place) if name.startswith(".tmp-")] == []
     assert list(place.staging.iterdir()) == [] if fails else True
+
+
+def test_what_was_rebuilt_is_kept_if_all_the_room_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk can be full all the same; then the next import goes on from there."""
+    place, paths, model = enclave("fresh", tmp_path), good(tmp_path), forge.digest(OLD).sha512
+
+    def settle(_: SmallFiles) -> None:
+        assert model in staged(place)
+        raise NoSpaceError("injected")
+
+    monkeypatch.setattr(reserve, "LARGE_BYTES", len(OLD))
+    with monkeypatch.context() as patch:
+        patch.setattr(SmallFiles, "settle", settle)
+        attempt(place, paths, NoSpaceError, 8)
+    assert model in staged(place)
+    import_bundle(place, paths, operator=operator(), activate=True)
+    assert holds_release(place, V1)
