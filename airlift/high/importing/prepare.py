@@ -24,6 +24,9 @@ from airlift.high.importing.source_files import SourceFiles
 MAX_BLOCKS = 256
 """How many blocks are under way at most."""
 
+AHEAD_BLOCKS = 16
+"""How many blocks are left to the threads while what is decoded is written before it has to be."""
+
 MAX_CHUNKS = 2
 """From how many chunks these are at most: payloads lie in them. One more is read ahead (SPEC 7.3-3)."""
 
@@ -127,7 +130,7 @@ class Preparation:
             if file is None or block.file != number:
                 number, file = block.file, PartDigests(self.sources, self.items[block.file])
             self._take_up(block, file)
-            while self.queue and self.queue[0].is_ready():
+            while self._is_ahead():
                 yield self.queue[0]
                 self._put_behind()
                 self._settle_done()
@@ -137,6 +140,11 @@ class Preparation:
             self._settle_done()
         while self.behind:
             self._settle()
+
+    def _is_ahead(self) -> bool:
+        """Say whether the first block is decoded, and threads still have enough to do while it is written."""
+        enough = len(self.queue) >= AHEAD_BLOCKS and not self.queue[-AHEAD_BLOCKS].is_ready()
+        return enough and self.queue[0].is_ready()
 
     def _make_room(self, block: Block) -> Iterator[Prepared | Small]:
         """Yield what has to be written before a block can be taken up, and wait for what has to be digested."""

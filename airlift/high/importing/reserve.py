@@ -87,6 +87,8 @@ def begun(folder: Path, contents: Mapping[str, int]) -> Iterator[dict[str, files
                 yield found
             finally:
                 for one in found.values():
+                    one.room.cancel()
+                for one in found.values():
                     files.drop(one)
     except NoSpaceError:
         there = [not room.cancelled() and room.exception() is None for room in rooms]
