@@ -40,6 +40,7 @@ SMALL_BYTES = 64 << 10
 LARGE_BYTES = 4 << 20
 SYNC_BYTES = 16 << 20
 STEP_BYTES, STEP_SECONDS = 16 << 20, 0.001
+"""Room is set aside so much at first, and twice as much again and again until that takes so long."""
 BLOCK_BYTES = SHARED_BYTES = 4096
 """The usual block of file systems; where it is larger, no blocks are shared."""
 FICLONERANGE = 0x4020940D

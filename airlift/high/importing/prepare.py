@@ -131,13 +131,9 @@ class Preparation:
                 number, file = block.file, PartDigests(self.sources, self.items[block.file])
             self._take_up(block, file)
             while self._is_ahead():
-                yield self.queue[0]
-                self._put_behind()
-                self._settle_done()
+                yield from self._hand_over()
         while self.queue:
-            yield self.queue[0]
-            self._put_behind()
-            self._settle_done()
+            yield from self._hand_over()
         while self.behind:
             self._settle()
 
@@ -150,19 +146,20 @@ class Preparation:
         """Yield what has to be written before a block can be taken up, and wait for what has to be digested."""
         while self._is_full(block) or (self.queue and _reads(block, self.queue[0].block.file)):
             if self.queue:
-                yield self.queue[0]
-                self._put_behind()
+                yield from self._hand_over()
             else:
                 self._settle()
-            self._settle_done()
+                self._settle_done()
 
-    def _put_behind(self) -> None:
-        """Take what was written out of the queue; a thread may still be digesting it."""
+    def _hand_over(self) -> Iterator[Prepared | Small]:
+        """Yield the first block, and take it out of the queue when it was written; a thread may still digest it."""
+        yield self.queue[0]
         written = self.queue.popleft()
         if isinstance(written, Prepared):
             self.behind.append(written)
         else:
             self._let_go(written.block)
+        self._settle_done()
 
     def _is_small(self, block: Block) -> bool:
         """Say whether a block is all of a small file, and is decoded from little."""

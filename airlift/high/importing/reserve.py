@@ -1,4 +1,4 @@
-"""Reserve: see that there is room for what an import still writes, and hold it before work begins (SPEC 7.8-5)."""
+"""Reserve: see that there is room for what an import still writes, and hold it (SPEC 7.8-5)."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
