@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.bench import machine
 from tests.bench.generate import Recipe, parse_size
 from tests.bench.pairs import generated
+from tests.bench.process import installed
 from tests.bench.way import AirliftRun
 
 FILES = 4
@@ -50,7 +51,7 @@ def _start(part: str, core: int, depot: Path, options: Sequence[str]) -> "subpro
             *(*words, *options, "--format", "json", "--no-progress"),
         ],
         cwd=depot,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=installed(os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}),
         stdout=subprocess.DEVNULL,
     )
 

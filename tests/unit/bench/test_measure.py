@@ -28,6 +28,12 @@ def test_a_process_that_fails_ends_the_bench() -> None:
         run([sys.executable, "-c", "import sys; sys.stderr.write('trouble'); sys.exit(3)"])
 
 
+def test_a_process_keeps_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    _, answer = run([sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"])
+    assert answer == "False\n"
+
+
 def test_a_process_is_confined_to_a_core() -> None:
     mine = os.sched_getaffinity(0)
     _, answer = run([sys.executable, "-c", "import os; print(len(os.sched_getaffinity(0)))"], cores=1)
